@@ -1,0 +1,263 @@
+"""The decode loop: `step()` is intake, admit, feed, decode, emit.
+
+    commands ──▶ intake ──▶ waiting line ──▶ admit ──▶ rows ──▶ feed ──▶ decode ──▶ emit ──▶ events
+
+In: Submit and Cancel from any frontend, and who joined or is gone. Out: one batch of events a step
+and frontend, and a Status every second. Knows an `Engine` and a `BackendPort` by their Protocols;
+no text, no HTTP, no model. It does not survive an engine that fails: it ends, and is started again.
+"""
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.scheduler import WaitingLine, admit, grant
+from rowcast.engine.engine import Drawn, Engine, Feed, Seating
+from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
+from rowcast.wire import (
+    Accepted,
+    Cancel,
+    Event,
+    Finished,
+    FinishReason,
+    Rejected,
+    RejectReason,
+    Status,
+    Submit,
+    Tokens,
+)
+
+_log = logging.getLogger("rowcast.backend")
+
+STATUS_SECONDS = 1.0
+SWEEP_SECONDS = 0.1
+RETRY_AFTER_LIMIT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the backend takes on."""
+
+    waiting: int = 1024
+    reply_seconds: float = 3600.0
+
+
+class DecodeBackend:
+    """32 rows of one model, for any number of frontends."""
+
+    def __init__(
+        self,
+        port: BackendPort,
+        load_engine: Callable[[], Engine],
+        limits: Limits | None = None,
+    ) -> None:
+        self._port = port
+        self._load_engine = load_engine
+        self._limits = limits or Limits()
+        self._line = WaitingLine(self._limits.waiting)
+        self._outbox: dict[FrontendId, list[Event]] = defaultdict(list)
+        self._frontends: set[FrontendId] = set()
+        self._steps = 0
+        self._stopping = False
+        self._status_due = 0.0
+        self._sweep_due = 0.0
+        self._reply_seconds = 1.0  # how long a reply takes, as a moving average
+        self.load_model_and_tokenizer()
+        self.compile()
+
+    def load_model_and_tokenizer(self) -> None:
+        """Load the model; it brings its row cache along."""
+        self._engine = self._load_engine()
+        self._rows = Rows(self._engine.rows)
+
+    def compile(self) -> None:
+        """Do now what would make the first step slow."""
+        self._engine.compile()
+
+    def run(self) -> None:
+        """Step until `stop` was called and the last reply has ended."""
+        _log.info("serving model=%s rows=%d", self._engine.model, self._engine.rows)
+        while not (self._stopping and self.idle):
+            self.step()
+        self._port.close()
+
+    def stop(self) -> None:
+        """Refuse new prompts, finish those that were accepted, then end."""
+        self._stopping = True
+        self._status_due = 0.0
+
+    @property
+    def idle(self) -> bool:
+        return not len(self._rows) and not len(self._line)
+
+    def step(self) -> None:
+        """One turn of the loop; waits for commands only when there is nothing to do."""
+        self.intake()
+        self.admit()
+        feeds = self.feed()
+        drawn = self.decode(feeds)
+        self.emit(drawn)
+
+    def intake(self) -> None:
+        """Take what has arrived, and let go of what has expired."""
+        for frontend, arrival in self._arrivals():
+            match arrival:
+                case Submit():
+                    self._judge(frontend, arrival)
+                case Cancel():
+                    self._cancel(frontend, arrival)
+                case Joined():
+                    self._frontends.add(frontend)
+                    self._outbox[frontend].append(self.status())
+                case Gone():
+                    self._abandon(frontend)
+        self._expire(time.monotonic())
+
+    def admit(self) -> None:
+        """Seat who waits in the rows that are free."""
+        for reply in admit(self._line, self._rows):
+            submit = reply.submit
+            seating = Seating(submit.params, submit.seed, submit.choice, len(submit.prompt))
+            self._engine.seat(reply.row, seating)
+
+    def feed(self) -> list[Feed]:
+        """Decide what each row is fed in this step."""
+        return grant(self._rows, self._engine.width)
+
+    def decode(self, feeds: list[Feed]) -> list[Drawn]:
+        """One pass of the engine."""
+        if not feeds:
+            return []
+        drawn = self._engine.step(feeds)
+        self._steps += 1
+        for feed in feeds:
+            self._rows.at(feed.row).fed += len(feed.tokens)
+        return drawn
+
+    def emit(self, drawn: Iterable[Drawn]) -> None:
+        """Tell each frontend, in one batch, what this step brought."""
+        for row in drawn:
+            self._advance(self._rows.at(row.row), row)
+        self._report()
+        for frontend, events in self._outbox.items():
+            self._port.send(frontend, events)
+        self._outbox.clear()
+
+    def status(self) -> Status:
+        """What is served, and how busy it is."""
+        return Status(
+            model=self._engine.model,
+            fingerprint=self._engine.fingerprint,
+            context_length=self._engine.context_length,
+            rows=self._engine.rows,
+            seated=len(self._rows),
+            waiting=len(self._line),
+            steps=self._steps,
+            stopping=self._stopping,
+        )
+
+    def _arrivals(self) -> list[Arrival]:
+        patience = STATUS_SECONDS if self.idle and not self._stopping else 0.0
+        return self._port.receive(patience)
+
+    def _judge(self, frontend: FrontendId, submit: Submit) -> None:
+        """Accept a prompt into the waiting line, or say why not."""
+        room = self._engine.context_length - len(submit.prompt)
+        if room < 1:
+            self._reject(frontend, submit, "too_long", self._too_long(submit))
+        elif self._stopping:
+            self._reject(frontend, submit, "stopping", "the server is stopping")
+        elif self._line.is_full(self._rows.free) and not submit.delivered:
+            waiting = f"{len(self._line)} prompts are waiting, which is the limit; try again later"
+            self._reject(frontend, submit, "overloaded", waiting)
+        else:
+            self._accept(frontend, submit, min(room, submit.params.max_tokens))
+
+    def _accept(self, frontend: FrontendId, submit: Submit, limit: int) -> None:
+        now = time.monotonic()
+        allowed = self._limits.reply_seconds
+        seconds = allowed if submit.deadline is None else min(submit.deadline, allowed)
+        reply = Reply(frontend, submit, limit, expires=now + seconds, accepted=now)
+        self._send(reply, Accepted(*submit.key))
+        if reply.length >= limit:
+            self._send(reply, Finished(*submit.key, reply.length, "length"))
+        else:
+            self._line.join(reply)
+
+    def _reject(
+        self, frontend: FrontendId, submit: Submit, reason: RejectReason, message: str
+    ) -> None:
+        rejected = Rejected(*submit.key, reason, message, self._retry_after())
+        self._outbox[frontend].append(rejected)
+
+    def _too_long(self, submit: Submit) -> str:
+        return (
+            f"the prompt has {len(submit.prompt)} tokens; the model's context holds "
+            f"{self._engine.context_length}, and a reply needs at least one of them: shorten it"
+        )
+
+    def _retry_after(self) -> int:
+        """Seconds until the line has probably moved on by as many as there are rows."""
+        turns = 1 + len(self._line) / self._engine.rows
+        return max(1, min(RETRY_AFTER_LIMIT, math.ceil(turns * self._reply_seconds)))
+
+    def _cancel(self, frontend: FrontendId, cancel: Cancel) -> None:
+        reply_id = (frontend, cancel.key)
+        reply = self._line.leave(reply_id)
+        if reply is not None:
+            self._finish(reply, "cancelled")
+        elif (seated := self._rows.find(reply_id)) is not None:
+            self._evict(seated, "cancelled")
+
+    def _abandon(self, frontend: FrontendId) -> None:
+        """A frontend is gone: so is everyone who would read its replies."""
+        self._frontends.discard(frontend)
+        self._outbox.pop(frontend, None)
+        for waiting in [reply for reply in self._line if reply.frontend == frontend]:
+            self._line.leave(waiting.id)
+        for seated in [reply for reply in self._rows if reply.frontend == frontend]:
+            self._rows.evict(seated)
+
+    def _expire(self, now: float) -> None:
+        if now < self._sweep_due:
+            return
+        self._sweep_due = now + SWEEP_SECONDS
+        for waiting in [reply for reply in self._line if reply.expires <= now]:
+            self._line.leave(waiting.id)
+            self._finish(waiting, "error", "its time ran out in the waiting line")
+        for seated in [reply for reply in self._rows if reply.expires <= now]:
+            self._evict(seated, "error", "its time ran out")
+
+    def _advance(self, reply: Reply, drawn: Drawn) -> None:
+        """Give a row its new tokens, and end its reply when they say so."""
+        reason = reply.take(drawn.tokens, self._engine.end_tokens)
+        fresh = tuple(reply.tokens[len(reply.submit.prompt) + reply.sent :])
+        if fresh:
+            logprobs = drawn.logprobs and drawn.logprobs[: len(fresh)]
+            self._send(reply, Tokens(*reply.submit.key, reply.sent, fresh, logprobs))
+            reply.sent += len(fresh)
+        if reason is not None:
+            self._evict(reply, reason)
+            taken = time.monotonic() - reply.accepted
+            self._reply_seconds += 0.1 * (taken - self._reply_seconds)
+
+    def _evict(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        self._rows.evict(reply)
+        self._finish(reply, reason, message)
+
+    def _finish(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        self._send(reply, Finished(*reply.submit.key, reply.length, reason, message))
+
+    def _send(self, reply: Reply, event: Event) -> None:
+        self._outbox[reply.frontend].append(event)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now >= self._status_due:
+            self._status_due = now + STATUS_SECONDS
+            for frontend in self._frontends:
+                self._outbox[frontend].append(self.status())

@@ -1,0 +1,134 @@
+"""A model without weights: its next token is a fixed function of tokens so far, seed and position.
+
+A real `Engine`, row cache included (the cache of a row is the CRC of the tokens it was fed), so
+a wrong feed, a lost token or a mixed-up row changes what it says, and every test can compute what a
+stream must contain. It speaks bytes, words of two syllables, and multi-byte characters one byte a
+token. `scripts/load` holds a second, independent writing of the rule; a test joins them.
+"""
+
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.scripted_vocabulary import END, FIRST_WORD, WORDS
+
+ROWS = 32
+_LEADS = bytes.fromhex("c3c4c5cecfd0d1e4e5e6e7e8e9f0f0f0")
+_MARKS = b".,!?;:-\n"
+_DRAW = struct.Struct("<QII")
+
+
+@dataclass(slots=True)
+class _Row:
+    """The cache of one row."""
+
+    seating: Seating
+    fed: int = 0
+    crc: int = 0
+    missing: int = 0  # bytes that the last character still lacks
+    last: tuple[int, int] = (-1, -1)
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        self.crc = crc32(struct.pack(f"<{len(tokens)}I", *tokens), self.crc)
+        for token in tokens:
+            self.missing = _missing_after(token, self.missing)
+        self.last = (*self.last, *tokens)[-2:]
+        self.fed += len(tokens)
+
+    def draw(self) -> int:
+        seating = self.seating
+        position = self.fed - seating.prompt_length
+        noise = _mixed(crc32(_DRAW.pack(seating.seed, seating.choice, position), self.crc))
+        if self.missing:
+            return _continuation(self.last, noise)
+        token = _opening(noise)
+        silenced = seating.params.ignore_eos or position < seating.params.min_tokens
+        return _word(noise) if token == END and silenced else token
+
+
+def _missing_after(token: int, missing: int) -> int:
+    """How many bytes the last character lacks after one more token."""
+    if token < 0x80 or token > 0xF4:
+        return 0
+    if token < 0xC0:
+        return max(missing - 1, 0)
+    if token < 0xE0:
+        return int(token >= 0xC2)
+    return 2 if token < 0xF0 else 3
+
+
+def _mixed(crc: int) -> int:
+    mixed = ((crc ^ (crc >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+    return mixed ^ (mixed >> 16)
+
+
+def _continuation(last: tuple[int, int], noise: int) -> int:
+    """The next byte of a character; four-byte ones are kept among the smileys."""
+    if last[1] == 0xF0:
+        return 0x9F
+    if last == (0xF0, 0x9F):
+        return 0x98
+    return 0x80 | (noise & 0x3F)
+
+
+def _opening(noise: int) -> int:
+    """A token that may stand where no character is open."""
+    kind, which = noise % 512, noise >> 9
+    if kind == 0:
+        return END
+    if kind < 32:
+        return _LEADS[which % len(_LEADS)]
+    if kind < 64:
+        return _MARKS[which % len(_MARKS)]
+    return _word(noise)
+
+
+def _word(noise: int) -> int:
+    return FIRST_WORD + (noise >> 9) % len(WORDS)
+
+
+class ScriptedEngine:
+    """32 rows of the scripted model; instant, or paced by `step_seconds`."""
+
+    def __init__(
+        self,
+        *,
+        rows: int = ROWS,
+        width: int = 256,
+        context_length: int = 16384,
+        step_seconds: float = 0.0,
+    ) -> None:
+        self.model = "scripted"
+        self.fingerprint = "scripted-1"
+        self.rows = rows
+        self.width = width
+        self.context_length = context_length
+        self.end_tokens = frozenset({END})
+        self._step_seconds = step_seconds
+        self._rows: dict[int, _Row] = {}
+
+    def compile(self) -> None:
+        """Nothing here is slow the first time."""
+
+    def seat(self, row: int, seating: Seating) -> None:
+        self._rows[row] = _Row(seating)
+
+    def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
+        if self._step_seconds:
+            time.sleep(self._step_seconds)
+        drawn = []
+        for feed in feeds:
+            row = self._rows[feed.row]
+            if feed.position != row.fed:
+                raise ValueError(f"row {feed.row} holds {row.fed} tokens, fed at {feed.position}")
+            row.feed(feed.tokens)
+            if feed.draws:
+                logprobs = (self._logprob(),) if row.seating.params.logprobs else None
+                drawn.append(Drawn(feed.row, (row.draw(),), logprobs))
+        return drawn
+
+    def _logprob(self) -> float:
+        return -8.0

@@ -1,0 +1,106 @@
+"""Every error that Rowcast raises on purpose, as one tree.
+
+    RowcastError
+    ├── RequestError          the caller's fault; the message says what to change    4xx
+    │   ├── MalformedRequest, InvalidField, PromptTooLong                            400
+    │   ├── UnknownModel                                                             404
+    │   └── BodyTimeout 408, BodyTooLarge 413
+    ├── Unavailable           nobody's fault; come back in `retry_after` seconds     503
+    │   ├── Overloaded        the waiting line is full
+    │   ├── NotReady          no backend, or one that is silent
+    │   └── Stopping          the server finishes its open streams and ends
+    ├── ReplyFailed           an accepted reply ended with reason `error`            500
+    ├── StreamCut             ends a connection in the middle of a body, on purpose
+    └── PeerGone              the other side of a transport has ended
+
+Dialects turn these into their own bodies; `status` is the HTTP status in all of them.
+"""
+
+import errno
+
+
+class RowcastError(Exception):
+    """The root. Its text is a sentence for the person who reads it."""
+
+    status = 500
+
+
+class RequestError(RowcastError):
+    """The caller's fault: the text says what to change."""
+
+    status = 400
+
+
+class MalformedRequest(RequestError):
+    """The request cannot be read: framing, JSON, encoding."""
+
+
+class InvalidField(RequestError):
+    """One field of the body has a wrong value; `field` names it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+
+
+class PromptTooLong(RequestError):
+    """The prompt leaves no room for a reply in the model's context."""
+
+
+class UnknownModel(RequestError):
+    """The path or body names a model that is not served here."""
+
+    status = 404
+
+
+class BodyTimeout(RequestError):
+    """The body did not arrive in time."""
+
+    status = 408
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than the limit."""
+
+    status = 413
+
+
+class Unavailable(RowcastError):
+    """The server cannot take the request now; the same request may work later."""
+
+    status = 503
+
+    def __init__(self, problem: str, retry_after: int = 1) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class Overloaded(Unavailable):
+    """Every row is taken and the waiting line is full."""
+
+
+class NotReady(Unavailable):
+    """No backend is connected, or the one that is has gone silent."""
+
+
+class Stopping(Unavailable):
+    """The server is finishing its open streams before it ends."""
+
+
+class ReplyFailed(RowcastError):
+    """An accepted reply ended with reason `error`."""
+
+
+class StreamCut(RowcastError, OSError):
+    """Ends a connection inside its body, so that nobody takes a part for the whole.
+
+    It is an OSError with EPIPE because that is what gunicorn takes, without a word, for the end
+    of a connection: no last chunk is written.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(errno.EPIPE, problem)
+
+
+class PeerGone(RowcastError):
+    """The other side of a transport has ended: EOF, reset, or it no longer reads."""

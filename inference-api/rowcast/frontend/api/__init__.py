@@ -1,0 +1,1 @@
+"""One dialect of HTTP a module: body to `Prompt`, pieces to chunks. `DIALECTS` registers them."""

@@ -1,0 +1,54 @@
+"""Text to token ids, and back piece by piece: the `Tokenizer` Protocol and the scripted model's.
+
+A `Decoder` is the state of one reply: fed token ids, it gives printable text and keeps back the
+bytes of a character that is not complete yet. It knows no stop sequences and no sessions.
+"""
+
+import codecs
+from collections.abc import Sequence
+from typing import Protocol
+
+from rowcast.scripted_vocabulary import TEXTS
+
+
+class Decoder(Protocol):
+    """The text of one reply as its tokens come."""
+
+    def feed(self, tokens: Sequence[int]) -> str:
+        """The text that these tokens complete; may be empty."""
+
+    def finish(self) -> str:
+        """What was kept back, at the reply's end."""
+
+
+class Tokenizer(Protocol):
+    """One model's view of text."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The token ids of a prompt."""
+
+    def decoder(self) -> Decoder:
+        """A fresh decoder for one reply."""
+
+
+class ScriptedDecoder:
+    """Joins the bytes of tokens; never breaks a character."""
+
+    def __init__(self) -> None:
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, tokens: Sequence[int]) -> str:
+        return self._utf8.decode(b"".join([TEXTS[token] for token in tokens]))
+
+    def finish(self) -> str:
+        return self._utf8.decode(b"", final=True)
+
+
+class ScriptedTokenizer:
+    """One token a byte in; bytes, words and characters out."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(text.encode())
+
+    def decoder(self) -> ScriptedDecoder:
+        return ScriptedDecoder()

@@ -1,0 +1,97 @@
+"""Both ports in one process, over plain queues: for tests, and for a server without processes.
+
+`MemoryTransport().connect()` gives a FrontendPort, `.backend_port` the BackendPort. Values cross as
+they are, unencoded; closing either end is seen by the other, as with a socket.
+"""
+
+import contextlib
+import itertools
+import queue
+from collections.abc import Sequence
+
+from rowcast.errors import PeerGone
+from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
+from rowcast.wire import Command, Event
+
+_END = None
+
+
+class MemoryFrontendPort:
+    """One frontend's end."""
+
+    def __init__(self, name: FrontendId, arrivals: "queue.SimpleQueue[Arrival]") -> None:
+        self._name = name
+        self._arrivals = arrivals
+        self._batches: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
+        self._open = True
+        arrivals.put((name, Joined()))
+
+    def send(self, commands: Sequence[Command]) -> None:
+        if not self._open:
+            raise PeerGone("the backend has ended")
+        for command in commands:
+            self._arrivals.put((self._name, command))
+
+    def receive(self) -> list[Event]:
+        batch = self._batches.get() if self._open else _END
+        if batch is _END:
+            self._open = False
+            raise PeerGone("the backend has ended")
+        return batch
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._arrivals.put((self._name, Gone()))
+            self._batches.put(_END)
+
+    def deliver(self, events: list[Event]) -> None:
+        """The backend's side of this end."""
+        if self._open:
+            self._batches.put(events)
+
+    def end(self) -> None:
+        """The backend has closed."""
+        self._batches.put(_END)
+
+
+class MemoryBackendPort:
+    """The backend's end."""
+
+    def __init__(self) -> None:
+        self.arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
+        self.frontends: dict[FrontendId, MemoryFrontendPort] = {}
+
+    def receive(self, timeout: float) -> list[Arrival]:
+        arrived: list[Arrival] = []
+        with contextlib.suppress(queue.Empty):
+            arrived.append(self.arrivals.get(timeout=timeout) if timeout else self._next())
+            while True:
+                arrived.append(self._next())
+        return arrived
+
+    def _next(self) -> Arrival:
+        return self.arrivals.get_nowait()
+
+    def send(self, frontend: FrontendId, events: Sequence[Event]) -> None:
+        if frontend in self.frontends:
+            self.frontends[frontend].deliver(list(events))
+
+    def close(self) -> None:
+        for port in self.frontends.values():
+            port.end()
+        self.frontends.clear()
+
+
+class MemoryTransport:
+    """A way of its own: one backend, any number of frontends."""
+
+    def __init__(self) -> None:
+        self.backend_port = MemoryBackendPort()
+        self._names = itertools.count(1)
+
+    def connect(self) -> MemoryFrontendPort:
+        name = next(self._names)
+        port = MemoryFrontendPort(name, self.backend_port.arrivals)
+        self.backend_port.frontends[name] = port
+        return port

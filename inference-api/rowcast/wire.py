@@ -1,0 +1,112 @@
+"""What frontends and backends say to each other: the whole protocol on one page.
+
+    frontend ──▶ backend   commands: Submit, Cancel                                        (input queue)
+    backend ──▶ frontend   events: Accepted | Rejected, Tokens…, Finished; Status   (output queue)
+
+A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
+their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
+Token ids only: no text crosses here. Batches of messages are
+msgpack: `encode`, `decode_commands`, `decode_events`.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from rowcast.sampling_params import SamplingParams
+
+VERSION = 1
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+RejectReason = Literal["too_long", "overloaded", "stopping"]
+ReplyKey = tuple[str, int]
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True):
+    session: str
+    choice: int
+
+    @property
+    def key(self) -> ReplyKey:
+        return (self.session, self.choice)
+
+
+class Submit(_Message, frozen=True, tag="submit"):
+    """Seat this prompt. `delivered` are reply tokens that the frontend already has."""
+
+    prompt: tuple[int, ...]
+    params: SamplingParams
+    seed: int
+    team: str = ""
+    deadline: float | None = None  # seconds from now; a clock reading would not travel
+    delivered: tuple[int, ...] = ()
+
+
+class Cancel(_Message, frozen=True, tag="cancel"):
+    """Nobody reads this reply any more: give its row away."""
+
+
+class Accepted(_Message, frozen=True, tag="accepted"):
+    """The prompt is in the waiting line."""
+
+
+class Rejected(_Message, frozen=True, tag="rejected"):
+    """The prompt was not taken, and why; nothing else follows."""
+
+    reason: RejectReason
+    message: str
+    retry_after: int = 1
+
+
+class Tokens(_Message, frozen=True, tag="tokens"):
+    """Reply tokens; the first of them is number `index` of the reply."""
+
+    index: int
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...] | None = None
+
+
+class Finished(_Message, frozen=True, tag="finished"):
+    """The one true end of an accepted reply of `length` tokens."""
+
+    length: int
+    reason: FinishReason
+    message: str = ""
+
+
+class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
+    """Sent when a frontend joins and every second: proof of life, and what is served."""
+
+    model: str
+    fingerprint: str
+    context_length: int
+    rows: int
+    seated: int
+    waiting: int
+    steps: int
+    stopping: bool = False
+    version: int = VERSION
+
+
+Command = Submit | Cancel
+Event = Accepted | Rejected | Tokens | Finished | Status
+
+_encoder = msgspec.msgpack.Encoder()
+_commands = msgspec.msgpack.Decoder(list[Command])
+_events = msgspec.msgpack.Decoder(list[Event])
+
+
+def encode(batch: Sequence[Command] | Sequence[Event]) -> bytes:
+    """One batch as msgpack."""
+    return _encoder.encode(batch)
+
+
+def decode_commands(frame: bytes | memoryview) -> list[Command]:
+    """The commands of one frame; msgspec.DecodeError when it holds anything else."""
+    return _commands.decode(frame)
+
+
+def decode_events(frame: bytes | memoryview) -> list[Event]:
+    """The events of one frame; msgspec.DecodeError when it holds anything else."""
+    return _events.decode(frame)
