@@ -1,12 +1,12 @@
 """What frontends and backends say to each other: the whole protocol on one page.
 
-    frontend ──▶ backend   commands: Submit, Cancel                                        (input queue)
-    backend ──▶ frontend   events: Accepted | Rejected, Tokens…, Finished; Status   (output queue)
+    frontend ──▶ backend   commands, the input queue: Submit, Cancel
+    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Tokens…, Finished; Status
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
-Token ids only: no text crosses here. Batches of messages are
-msgpack: `encode`, `decode_commands`, `decode_events`.
+Token ids only: no text crosses here. Batches are msgpack: `encode`,
+`decode_commands`, `decode_events`.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The fixed set of rows: who sits where, how far each has come, and why a reply ends.
 
-A `Reply` carries its own arithmetic: its tokens (prompt + reply so far), how many of them the engine
-has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row is an index that
+A `Reply` carries its own arithmetic: its tokens (prompt + reply so far), how many of them the
+engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row is an index that
 nobody holds. Nothing here knows the sizes of feeds, a transport or the engine.
 """
 

@@ -35,7 +35,7 @@ class _Row:
         self.crc = crc32(struct.pack(f"<{len(tokens)}I", *tokens), self.crc)
         for token in tokens:
             self.missing = _missing_after(token, self.missing)
-        self.last = (*self.last, *tokens)[-2:]
+        self.last = (tokens[-2] if len(tokens) > 1 else self.last[1], tokens[-1])
         self.fed += len(tokens)
 
     def draw(self) -> int:

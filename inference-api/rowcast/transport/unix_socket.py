@@ -1,17 +1,15 @@
 """Both ports over a Unix stream socket: length-prefixed msgpack frames, one batch a frame.
 
 The backend listens, frontends connect. A dead peer is an EOF at once, on either side: that is why
-this is not a message broker or a multiprocessing queue. The backend never waits for a frontend: what
-one does not read is kept up to a limit, and past that the frontend counts as gone. Runs unchanged on
-plain sockets and on gevent's.
+this is not a message broker or a multiprocessing queue. The backend never waits for a frontend:
+what one does not read is kept up to a limit, and past that the frontend counts as gone. Runs
+unchanged on plain sockets and on gevent's.
 """
 
 import contextlib
 import itertools
-import os
 import selectors
 import socket
-import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -216,12 +214,11 @@ def _listen(path: str) -> socket.socket:
     """A listening socket for this user alone; a dead one at the same path is replaced."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            _refuse_if_alive(path)
-            os.unlink(path)
+    if Path(path).is_socket():
+        _refuse_if_alive(path)
+        Path(path).unlink(missing_ok=True)
     listener.bind(path)
-    os.chmod(path, 0o600)
+    Path(path).chmod(0o600)
     listener.listen(128)
     return listener
 
