@@ -33,14 +33,18 @@ class _Message(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Submit(_Message, frozen=True, tag="submit"):
-    """Seat this prompt. `delivered` are reply tokens that the frontend already has."""
+    """Seat this prompt.
+
+    `delivered` is None at first; after a backend's end the prompt is sent again to the next one,
+    with the reply tokens that the frontend already has.
+    """
 
     prompt: tuple[int, ...]
     params: SamplingParams
     seed: int
     team: str = ""
     deadline: float | None = None  # seconds from now; a clock reading would not travel
-    delivered: tuple[int, ...] = ()
+    delivered: tuple[int, ...] | None = None
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):

@@ -35,6 +35,7 @@ _log = logging.getLogger("rowcast.backend")
 
 STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
+IDLE_SECONDS = 0.25
 RETRY_AFTER_LIMIT = 60
 
 
@@ -161,8 +162,8 @@ class DecodeBackend:
         )
 
     def _arrivals(self) -> list[Arrival]:
-        patience = STATUS_SECONDS if self.idle and not self._stopping else 0.0
-        return self._port.receive(patience)
+        waits = self.idle and not self._stopping
+        return self._port.receive(IDLE_SECONDS if waits else 0.0)
 
     def _judge(self, frontend: FrontendId, submit: Submit) -> None:
         """Accept a prompt into the waiting line, or say why not."""
@@ -171,7 +172,7 @@ class DecodeBackend:
             self._reject(frontend, submit, "too_long", self._too_long(submit))
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")
-        elif self._line.is_full(self._rows.free) and not submit.delivered:
+        elif self._line.is_full(self._rows.free) and submit.delivered is None:
             waiting = f"{len(self._line)} prompts are waiting, which is the limit; try again later"
             self._reject(frontend, submit, "overloaded", waiting)
         else:

@@ -1,8 +1,8 @@
 """The fixed set of rows: who sits where, how far each has come, and why a reply ends.
 
 A `Reply` carries its own arithmetic: its tokens (prompt + reply so far), how many of them the
-engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row is an index that
-nobody holds. Nothing here knows the sizes of feeds, a transport or the engine.
+engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row is one
+that nobody holds. Nothing here knows the sizes of feeds, a transport or the engine.
 """
 
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ class Reply:
     tokens: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tokens = [*self.submit.prompt, *self.submit.delivered]
-        self.sent = len(self.submit.delivered)
+        self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
+        self.sent = self.length
 
     @property
     def id(self) -> ReplyId:

@@ -1,0 +1,103 @@
+"""How gunicorn serves Rowcast. Settings come from the environment; docs/settings.md lists them.
+
+The master starts the launcher, which keeps the backend alive, unless BACKEND_SOCKET names a backend
+that somebody else runs. Nothing of rowcast stays imported here: workers after a reload must find
+fresh code.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+_SOURCE = str(Path(__file__).resolve().parent / "inference-api")
+sys.path.insert(0, _SOURCE)
+
+from rowcast.settings import read_settings  # noqa: E402
+
+_settings = read_settings()
+
+bind = f"{_settings.host}:{_settings.port}"
+workers = _settings.workers
+graceful_timeout = _settings.graceful_seconds
+keepalive = _settings.header_seconds  # also how long headers may take, so never 0
+loglevel = _settings.level.lower()
+
+for _name in [name for name in sys.modules if name.partition(".")[0] == "rowcast"]:
+    del sys.modules[_name]
+
+wsgi_app = "inference_api_server:create_server()"
+worker_class = "rowcast.frontend.gunicorn_worker.RowcastWorker"
+pythonpath = _SOURCE
+worker_connections = 8192
+backlog = 2048
+timeout = 60
+max_requests = 0
+preload_app = False
+control_socket_disable = True
+proc_name = "rowcast"
+if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a disk
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+_REFUSED = 2
+_LAUNCHED = "ROWCAST_LAUNCHED_BY"
+
+
+class _Keeper(threading.Thread):
+    """Owns the launcher: starts it, and starts it again when it ends though nobody told it to."""
+
+    def __init__(self, server) -> None:
+        super().__init__(name="launcher-keeper", daemon=True)
+        self._server = server
+        self._stopping = False
+        self._folder = tempfile.mkdtemp(prefix="rowcast-")
+        self._launcher = None
+        os.environ["BACKEND_SOCKET"] = f"{self._folder}/backend.sock"
+        os.environ[_LAUNCHED] = str(os.getpid())
+
+    def run(self) -> None:
+        while not self._stopping:
+            Path(self._folder).mkdir(mode=0o700, exist_ok=True)
+            self._launcher = subprocess.Popen(
+                [sys.executable, "-m", "rowcast.launch"],
+                env=os.environ | {"PYTHONPATH": _SOURCE, "ROWCAST_PARENT": str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            status = self._launcher.wait()
+            if status == _REFUSED:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            if not self._stopping:
+                self._server.log.error("the launcher ended (%s); starting it again", status)
+                time.sleep(0.5)
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._launcher is not None:
+            self._launcher.terminate()
+        self.join(timeout=15)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def on_starting(server) -> None:
+    """Have a backend started, unless one was named that runs already."""
+    if server.app.app_uri.startswith("_mock"):
+        os.environ["MOCK_MODEL"] = "1"
+    ours = os.environ.get(_LAUNCHED)
+    if "BACKEND_SOCKET" in os.environ and not ours:
+        return
+    server.launcher_keeper = _Keeper(server)
+    server.launcher_keeper.start()
+
+
+def on_exit(server) -> None:
+    """The workers have ended; now the launcher may."""
+    keeper = getattr(server, "launcher_keeper", None)
+    if keeper is not None:
+        keeper.stop()

@@ -1,0 +1,153 @@
+"""The native dialect: a text in, raw text out as it is generated.
+
+    POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …}
+    POST /chat/<model>                                    server-sent events
+
+Every field, its default and its bounds stand in `_read`; `docs/api.md` describes them. A raw stream
+has no place for an error, so a reply that fails is cut without its last chunk.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, g, jsonify
+
+from rowcast.errors import ReplyFailed, StreamCut, UnknownModel
+from rowcast.frontend.fields import Fields
+from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.streaming import SILENT, Ending, ReplyText, server_sent
+from rowcast.sampling_params import SamplingParams
+
+FIELDS = (
+    "text",
+    "temperature",
+    "top_k",
+    "top_p",
+    "max_tokens",
+    "stop_sequence",
+    "seed",
+    "stream",
+    "return_prompt",
+    "session_id",
+)
+MEANT = {
+    "prompt": "text",
+    "input": "text",
+    "inputs": "text",
+    "stop": "stop_sequence",
+    "max_new_tokens": "max_tokens",
+    "max_length": "max_tokens",
+}
+SEEDS = 2**63
+SILENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class NativeRequest:
+    """One body, read."""
+
+    prompt: Prompt
+    before: str  # what stands before the reply: the prompt, when it is asked for
+    stream: bool
+
+
+def blueprint(frontend: Frontend) -> Blueprint:
+    """The native routes."""
+    routes = Blueprint("native", __name__)
+
+    def inference(model: str = "") -> Response:
+        wanted = _read(frontend, model)
+        reply = frontend.open(wanted.prompt)
+        if wanted.stream:
+            return streamed(reply, _raw(reply, wanted.before), "text/plain; charset=utf-8")
+        return _whole(reply, wanted)
+
+    def chat(model: str) -> Response:
+        wanted = _read(frontend, model)
+        reply = frontend.open(wanted.prompt)
+        if wanted.stream:
+            return streamed(reply, _events(reply, wanted), "text/event-stream; charset=utf-8")
+        return _whole(reply, wanted)
+
+    for path in ("/predictions/<model>", "/inference/<model>", "/"):
+        routes.add_url_rule(path, endpoint=path, view_func=inference, methods=["POST"])
+    routes.add_url_rule("/chat/<model>", view_func=chat, methods=["POST"])
+    return routes
+
+
+def _read(frontend: Frontend, model: str) -> NativeRequest:
+    """The request's body, validated."""
+    if model and model not in frontend.models:
+        raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(frontend.models)}")
+    fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)
+    text = fields.required_text("text")
+    fields.text("session_id")
+    stop = fields.text("stop_sequence")
+    prompt = Prompt(
+        tokens=frontend.tokenizer.encode(text),
+        params=SamplingParams(
+            temperature=fields.number("temperature", 1.0, 0.01, 100),
+            top_k=fields.integer("top_k", 10, 1, 1000),
+            top_p=fields.number("top_p", 0.9, 0.01, 1),
+            max_tokens=fields.integer("max_tokens", 128, 1, 2048),
+        ),
+        seed=fields.integer("seed", secrets.randbelow(SEEDS), 0, SEEDS - 1),
+        stop=(stop,) if stop else (),
+        caller=frontend.caller(),
+        dialect="native",
+        request_id=g.request_id,
+    )
+    before = text if fields.flag("return_prompt", False) else ""
+    return NativeRequest(prompt, before, fields.flag("stream", True))
+
+
+def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
+    """The reply as it comes; the first, empty, chunk sends the headers."""
+    yield before.encode()
+    for piece in reply.pieces():
+        yield piece.encode()
+    ending = _ending_of(reply)
+    if not ending.whole:
+        raise StreamCut(ending.message or ending.reason)
+
+
+def _events(reply: ReplyText, wanted: NativeRequest) -> Iterator[bytes]:
+    yield server_sent({"text": wanted.before}) if wanted.before else b""
+    number = 0
+    for piece in reply.pieces(SILENCE_SECONDS):
+        yield server_sent({"text": piece}, number=number) if piece else SILENT
+        number += bool(piece)
+    ending = _ending_of(reply)
+    if ending.whole:
+        yield server_sent(_summary(ending, wanted), event="end")
+    else:
+        failure = {"status_code": 500, "message": ending.message or ending.reason}
+        yield server_sent(failure, event="error")
+
+
+def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
+    """The reply at once, when it has ended."""
+    with closing(reply):
+        answer = wanted.before + reply.text()
+    ending = _ending_of(reply)
+    if not ending.whole:
+        raise ReplyFailed(ending.message or f"the reply ended with {ending.reason}")
+    response = jsonify(answer=answer, **_summary(ending, wanted))
+    response.headers["X-Rowcast-Seed"] = str(wanted.prompt.seed)
+    return response
+
+
+def _summary(ending: Ending, wanted: NativeRequest) -> dict[str, object]:
+    return {
+        "finish_reason": ending.reason,
+        "prompt_tokens": len(wanted.prompt.tokens),
+        "completion_tokens": ending.tokens,
+        "seed": wanted.prompt.seed,
+    }
+
+
+def _ending_of(reply: ReplyText) -> Ending:
+    return reply.ending or Ending("error", 0, "the stream was left before its end")

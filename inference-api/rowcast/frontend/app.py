@@ -1,0 +1,94 @@
+"""The Flask application: dialects, health, and what every request and error goes through.
+
+`create_app(frontend)` composes and starts nothing. Requests get an id; those that HTTP forbids but
+gunicorn lets pass are refused; while the server stops, new ones are sent away. Errors become
+`{"status_code", "message"}` with the same HTTP status.
+"""
+
+import logging
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from rowcast.errors import MalformedRequest, RowcastError, Stopping, Unavailable
+from rowcast.frontend import health
+from rowcast.frontend.api import DIALECTS
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.identity import request_id_of
+
+_log = logging.getLogger("rowcast.http")
+
+EXTENSION = "rowcast"
+
+
+def create_app(frontend: Frontend) -> Flask:
+    """The application over one frontend's collaborators."""
+    app = Flask("rowcast", static_folder=None)
+    app.extensions[EXTENSION] = frontend
+    app.register_blueprint(health.blueprint(frontend))
+    for dialect in DIALECTS:
+        app.register_blueprint(dialect(frontend))
+    app.before_request(_name_request)
+    app.before_request(_check_host)
+    app.before_request(lambda: _check_stopping(frontend))
+    app.after_request(_finish_headers)
+    app.register_error_handler(RowcastError, _rowcast_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected_error)
+    return app
+
+
+def _name_request() -> None:
+    g.request_id = request_id_of(request.headers)
+
+
+def _check_host() -> None:
+    if request.environ["SERVER_PROTOCOL"] == "HTTP/1.1" and "HTTP_HOST" not in request.environ:
+        raise MalformedRequest("the Host header is missing; HTTP/1.1 requires one")
+
+
+def _check_stopping(frontend: Frontend) -> None:
+    if frontend.sessions.stopping and request.method == "POST":
+        raise Stopping("the server is stopping; send this to its successor")
+
+
+def _finish_headers(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    return response
+
+
+def _error(status: int, message: str) -> Response:
+    response = jsonify(status_code=status, message=message)
+    response.status_code = status
+    return response
+
+
+def _rowcast_error(error: RowcastError) -> Response:
+    if error.status >= 500 and not isinstance(error, Unavailable):
+        _log.error("request=%s failed: %s", g.request_id, error)
+    response = _error(error.status, str(error))
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    response = _error(status, f"{error.name}: {_hint(error)}")
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers[name] = value
+    return response
+
+
+def _hint(error: HTTPException) -> str:
+    if error.code == 404:
+        return f"nothing is served at {request.path[:200]}"
+    if error.code == 405:
+        return f"{request.method[:20]} is not answered at {request.path[:200]}"
+    return error.description or "no details"
+
+
+def _unexpected_error(error: Exception) -> Response:
+    _log.error("request=%s unexpected error", g.get("request_id", "-"), exc_info=error)
+    return _error(500, "Internal server error; the log has it under this request's id")

@@ -1,0 +1,83 @@
+"""Reads a request's body, whole and in time, as one strict JSON object.
+
+In: the request as gunicorn hands it over, which accepts much that it should not: a body cut short,
+a missing chunk end, a body that never comes. Out: a dict, or a RequestError that says what to
+change. The Content-Type is not looked at: curl sends JSON under a form's name.
+"""
+
+import json
+from typing import Any, NoReturn
+
+import gevent
+from flask import Request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from rowcast.errors import BodyTimeout, BodyTooLarge, MalformedRequest
+
+_MALFORMED = "Malformed JSON request body"
+
+
+def read_object(request: Request, limit: int, seconds: float) -> dict[str, Any]:
+    """The body as a JSON object."""
+    return parse_object(read_body(request, limit, seconds))
+
+
+def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body's bytes; exactly as many as were announced."""
+    announced = request.content_length
+    if announced is not None and announced > limit:
+        raise BodyTooLarge(f"the body has {announced} bytes; allowed are {limit}")
+    late = BodyTimeout(f"the body did not arrive within {seconds:g} s; send it faster")
+    with gevent.Timeout(seconds, late):
+        body = _read(request, limit)
+    if announced is not None and len(body) != announced:
+        raise MalformedRequest(
+            f"the body ended after {len(body)} bytes; its Content-Length is {announced}"
+        )
+    return body
+
+
+def _read(request: Request, limit: int) -> bytes:
+    request.max_content_length = limit
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise BodyTooLarge(f"the body is larger than the {limit} bytes allowed") from error
+    except (OSError, ParseException) as error:
+        raise MalformedRequest("the body's chunked encoding is broken or ends early") from error
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Strict JSON: one object, UTF-8, no name twice, no text that is not Unicode."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"{_MALFORMED}: byte {error.start + 1} is not UTF-8") from error
+    try:
+        value = json.loads(text, object_pairs_hook=_without_repetition)
+    except json.JSONDecodeError as error:
+        _refuse(error, text)
+    except RecursionError as error:
+        raise MalformedRequest(f"{_MALFORMED}: nested too deeply") from error
+    except ValueError as error:
+        raise MalformedRequest(f"{_MALFORMED}: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedRequest(f"{_MALFORMED}: expected an object, such as {{...}}")
+    return value
+
+
+def _refuse(error: json.JSONDecodeError, text: str) -> NoReturn:
+    if not text.strip():
+        raise MalformedRequest(f"{_MALFORMED}: it is empty; a JSON object is needed") from error
+    where = f"line {error.lineno}, column {error.colno}"
+    raise MalformedRequest(f"{_MALFORMED}: {error.msg} at {where}") from error
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the name {name[:40]!r} appears twice")
+        found[name] = value
+    return found

@@ -1,0 +1,128 @@
+"""Reads typed, bounded values out of a JSON object, with errors that say what to change.
+
+Every dialect names its fields once, with type and bounds, and reads them here. A null stands for a
+field that was not sent. Unknown names are refused, with the nearest known one.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from rowcast.errors import InvalidField
+
+_SHOWN = 40
+_HUGE = 1e300
+
+
+class Fields:
+    """One JSON object. `lenient`: numbers and truth values may come as strings."""
+
+    def __init__(
+        self,
+        body: Mapping[str, Any],
+        known: Collection[str],
+        *,
+        lenient: bool = False,
+        meant: Mapping[str, str] | None = None,
+    ) -> None:
+        self._body = body
+        self._lenient = lenient
+        for name in body:
+            if name not in known:
+                raise InvalidField(_shown(name), _unknown(name, known, meant or {}))
+
+    def text(self, name: str) -> str | None:
+        """A string of Unicode text."""
+        value = self._body.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise InvalidField(name, f"is {_shown(value)}; expected a string")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidField(name, "holds half of a surrogate pair; send both") from error
+        return value
+
+    def required_text(self, name: str) -> str:
+        """A string that must be there and hold something."""
+        value = self.text(name)
+        if value is None:
+            raise InvalidField(name, "is missing; a string is required")
+        if not value:
+            raise InvalidField(name, "is empty; send at least one character")
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        value = self._body.get(name)
+        if value is None:
+            return default
+        number = self._number(value)
+        if number is None or not low <= number <= high:
+            raise InvalidField(
+                name, f"is {_shown(value)}; allowed is a number from {low:g} to {high:g}"
+            )
+        return number
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self._body.get(name)
+        if value is None:
+            return default
+        number = self._integer(value)
+        if number is None or not low <= number <= high:
+            raise InvalidField(
+                name, f"is {_shown(value)}; allowed is a whole number from {low} to {high}"
+            )
+        return number
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self._body.get(name)
+        if value is None:
+            return default
+        if self._lenient and isinstance(value, str) and value in {"true", "false"}:
+            return value == "true"
+        if not isinstance(value, bool):
+            raise InvalidField(name, f"is {_shown(value)}; allowed are true and false")
+        return value
+
+    def _number(self, value: object) -> float | None:
+        """`value` as a finite number; None when it is none."""
+        if isinstance(value, str) and self._lenient:
+            return _parsed(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value) if abs(value) < _HUGE else None  # NaN is not less than anything
+
+    def _integer(self, value: object) -> int | None:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and self._lenient and value.isascii() and value.isdigit():
+            return int(value) if len(value) <= 20 else None
+        number = self._number(value)
+        return int(number) if number is not None and number.is_integer() else None
+
+
+def _parsed(text: str) -> float | None:
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < _HUGE else None
+
+
+def _shown(value: object) -> str:
+    """The caller's value in an error, short enough to read."""
+    shown = repr(value) if isinstance(value, str) else f"{value}"
+    return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+
+
+def _unknown(name: str, known: Collection[str], meant: Mapping[str, str]) -> str:
+    near = [meant[name]] if name in meant else difflib.get_close_matches(name[:_SHOWN], known, n=1)
+    if near:
+        return f"is not a known field; did you mean {near[0]}?"
+    return f"is not a known field; known are {', '.join(known)}"

@@ -1,0 +1,103 @@
+"""gunicorn's gevent worker with our manners: JSON for broken HTTP, and a graceful end.
+
+What gunicorn cannot parse never reaches Flask; its answer is made here, in the same form and always
+a 4xx. On SIGTERM the worker goes on accepting until its open streams have finished, so that a new
+request hears 503 rather than a closed door.
+"""
+
+import json
+import time
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.http import errors as http
+from gunicorn.workers.ggevent import GeventWorker
+
+from rowcast.frontend.app import EXTENSION
+from rowcast.frontend.frontend import Frontend
+
+_STATUS = {
+    http.LimitRequestLine: (414, "URI Too Long"),
+    http.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
+    http.ExpectationFailed: (417, "Expectation Failed"),
+}
+_OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
+
+
+class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Named in gunicorn.conf.py."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.in_flight = 0
+
+    def init_process(self) -> None:
+        self._told_to_end = Event()
+        super().init_process()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM."""
+        super().handle_exit(sig, frame)
+        self._told_to_end.set()
+
+    def run(self) -> None:
+        servers = [self._serve(listener) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            self._told_to_end.wait(1.0)
+        self._frontend.sessions.stop()
+        self._drain()
+        for server in servers:
+            server.stop(timeout=0.1)
+        self._frontend.close()
+
+    def handle_request(self, *args: Any) -> Any:
+        self.in_flight += 1
+        try:
+            return super().handle_request(*args)
+        finally:
+            self.in_flight -= 1
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """A request that HTTP does not allow."""
+        if not isinstance(exc, http.ParseException) or isinstance(exc, _OURS):
+            super().handle_error(req, client, addr, exc)
+            return
+        status, reason = _STATUS.get(type(exc), (400, "Bad Request"))
+        self.log.debug("refused a request: %s", exc)
+        client.sendall(_answer(status, reason, f"Malformed HTTP request: {exc}"))
+
+    @property
+    def _frontend(self) -> Frontend:
+        frontend: Frontend = self.wsgi.extensions[EXTENSION]
+        return frontend
+
+    def _serve(self, listener: Any) -> StreamServer:
+        listener.setblocking(1)
+        handle = partial(self.handle, listener)
+        server = StreamServer(listener, handle=handle, spawn=Pool(self.worker_connections))
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def _drain(self) -> None:
+        """Let open streams finish, for as long as gunicorn lets us live."""
+        until = time.monotonic() + self.cfg.graceful_timeout - 1.0
+        while self.in_flight and time.monotonic() < until:
+            self.notify()
+            gevent.sleep(0.1)
+
+
+def _answer(status: int, reason: str, message: str) -> bytes:
+    body = json.dumps({"status_code": status, "message": message}).encode()
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

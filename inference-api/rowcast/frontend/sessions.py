@@ -1,0 +1,279 @@
+"""Sessions and their demultiplexer: from one stream of events to one queue per session.
+
+A session is opened before its prompt is submitted and closed when its stream ends; between the two
+it gets exactly one end. One thread reads the backend's events and hands each to its session; a
+session takes only the next index, so repeated events change nothing. When the backend ends, open
+sessions are submitted to the next one with the tokens they have, and go on.
+Knows no text, no HTTP and no dialect.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from rowcast.errors import NotReady, Overloaded, PeerGone, PromptTooLong, RowcastError, Stopping
+from rowcast.transport.ports import FrontendPort
+from rowcast.wire import (
+    Accepted,
+    Cancel,
+    Command,
+    Event,
+    Finished,
+    FinishReason,
+    Rejected,
+    ReplyKey,
+    Status,
+    Submit,
+    Tokens,
+)
+
+_log = logging.getLogger("rowcast.sessions")
+
+ATTEMPTS = 3  # backends that may end under a session without a new token in between
+RETRY_FIRST, RETRY_MOST = 0.05, 0.5
+
+
+class Session:
+    """One reply in flight, from open to close."""
+
+    def __init__(self, submit: Submit) -> None:
+        self.submit = submit
+        self.tokens: list[int] = []
+        self.accepted = False
+        self.ended = False  # its reader has been told the end
+        self.finished = False  # the backend holds nothing of it any more
+        self.attempts = 0
+        self._events: deque[Event] = deque()
+        self._arrived = threading.Event()
+
+    def take(self, timeout: float | None = None) -> list[Event]:
+        """Everything that has arrived; waits for something, but not longer than `timeout`."""
+        if not self._events:
+            self._arrived.wait(timeout)
+        self._arrived.clear()
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def offer(self, event: Event) -> None:
+        """Hand the session an event of the backend; it keeps what is news."""
+        self.finished = self.finished or isinstance(event, Finished | Rejected)
+        if self.ended:
+            return
+        match event:
+            case Tokens():
+                self._offer_tokens(event)
+            case Accepted():
+                self._offer_accepted(event)
+            case Rejected() if self.accepted:
+                self.end("error", event.message)
+            case Rejected() | Finished():
+                self.ended = True
+                self._put(event)
+
+    def end(self, reason: FinishReason, message: str = "") -> None:
+        """End it from this side, unless it has ended."""
+        if not self.ended:
+            self.ended = True
+            self._put(Finished(*self.submit.key, len(self.tokens), reason, message))
+
+    def resubmission(self) -> Submit:
+        """The same prompt for another backend, which goes on where the last one ended."""
+        return msgspec.structs.replace(self.submit, delivered=tuple(self.tokens))
+
+    def _offer_accepted(self, event: Accepted) -> None:
+        if not self.accepted:
+            self.accepted = True
+            self._put(event)
+
+    def _offer_tokens(self, event: Tokens) -> None:
+        known = len(self.tokens) - event.index
+        if known < 0:
+            self.end("error", f"token {len(self.tokens)} was lost on the way")
+        elif known < len(event.tokens):
+            fresh = _without_first(event, known)
+            self.tokens.extend(fresh.tokens)
+            self.attempts = 0
+            self._put(fresh)
+
+    def _put(self, event: Event) -> None:
+        self._events.append(event)
+        self._arrived.set()
+
+
+def _without_first(event: Tokens, known: int) -> Tokens:
+    if not known:
+        return event
+    logprobs = event.logprobs and event.logprobs[known:]
+    return Tokens(*event.key, event.index + known, event.tokens[known:], logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a prompt sent now would be answered, and if not, why."""
+
+    ready: bool
+    reason: str
+    status: Status | None
+
+
+class Sessions:
+    """All sessions of this process, and its one connection to the backend."""
+
+    def __init__(
+        self,
+        connect: Callable[[], FrontendPort],
+        *,
+        silence_seconds: float,
+        recovery_seconds: float,
+    ) -> None:
+        self._connect = connect
+        self._silence_seconds = silence_seconds
+        self._recovery_seconds = recovery_seconds
+        self._sessions: dict[ReplyKey, Session] = {}
+        self._port: FrontendPort | None = None
+        self._status: Status | None = None
+        self._heard = 0.0
+        self._lost = time.monotonic()
+        self._stopping = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demultiplexer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Open no more sessions; those that are open go on."""
+        self._stopping = True
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def close(self) -> None:
+        """End everything."""
+        self._closing.set()
+        if self._port is not None:
+            self._port.close()
+        self._thread.join(timeout=10)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def health(self) -> Health:
+        """The truth about the backend, as this process sees it."""
+        silent = time.monotonic() - self._heard
+        if self._stopping:
+            problem = "the server is stopping"
+        elif self._port is None:
+            problem = "no backend is connected"
+        elif silent > self._silence_seconds or self._status is None:
+            problem = (
+                f"the backend has been silent for {silent:.0f} s" if self._status else "loading"
+            )
+        elif self._status.stopping:
+            problem = "the backend is stopping"
+        else:
+            return Health(True, "ready", self._status)
+        return Health(False, problem, self._status)
+
+    def open(self, submit: Submit) -> Session:
+        """Open a session and submit its prompt. Raises Unavailable when nobody would answer."""
+        health = self.health()
+        if not health.ready:
+            raise (Stopping if self._stopping else NotReady)(health.reason)
+        session = Session(msgspec.structs.replace(submit, session=uuid.uuid4().hex))
+        self._sessions[session.submit.key] = session
+        try:
+            self._send(session.submit)
+        except PeerGone as gone:
+            self._sessions.pop(session.submit.key, None)
+            raise NotReady(f"the backend is not there: {gone}") from gone
+        return session
+
+    def close_session(self, session: Session, why: str = "") -> None:
+        """Forget a session; a reply that goes on is cancelled, so that its row is free."""
+        if self._sessions.pop(session.submit.key, None) is None:
+            return
+        session.end("cancelled", why)
+        if session.finished:
+            return
+        try:
+            self._send(Cancel(*session.submit.key))
+        except PeerGone:
+            _log.debug("backend gone before a cancel; its rows are gone with it")
+
+    def _send(self, command: Command) -> None:
+        port = self._port
+        if port is None:
+            raise PeerGone("no backend is connected")
+        port.send([command])
+
+    def _run(self) -> None:
+        """The demultiplexer: connect, serve until the backend ends, begin again."""
+        pause = RETRY_FIRST
+        while not self._closing.is_set():
+            try:
+                port = self._connect()
+            except PeerGone:
+                self._give_up_late()
+                self._closing.wait(pause)
+                pause = min(RETRY_MOST, pause * 1.5)
+            else:
+                pause = RETRY_FIRST
+                self._serve(port)
+
+    def _serve(self, port: FrontendPort) -> None:
+        try:
+            self._resubmit(port)
+            self._port = port
+            while True:
+                self._deliver(port.receive())
+                # A flood of events must not keep the streams from writing: let them run.
+                time.sleep(0)
+        except PeerGone as gone:
+            if not self._closing.is_set():
+                _log.warning("backend lost: %s", gone)
+        except Exception:  # noqa: BLE001  # one bad event must not end all streams
+            _log.exception("events could not be delivered; connecting anew")
+        finally:
+            self._port = None
+            self._lost = time.monotonic()
+            port.close()
+
+    def _resubmit(self, port: FrontendPort) -> None:
+        open_sessions = [each for each in self._sessions.values() if not each.ended]
+        for session in open_sessions:
+            session.attempts += 1
+            if session.attempts > ATTEMPTS:
+                session.end("error", f"{ATTEMPTS} backends ended while they computed this reply")
+        again = [each.resubmission() for each in open_sessions if not each.ended]
+        if again:
+            _log.info("resubmitting sessions=%d", len(again))
+            port.send(again)
+
+    def _deliver(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._heard = time.monotonic()
+            if isinstance(event, Status):
+                self._status = event
+            elif (session := self._sessions.get(event.key)) is not None:
+                session.offer(event)
+
+    def _give_up_late(self) -> None:
+        if time.monotonic() - self._lost > self._recovery_seconds:
+            for session in list(self._sessions.values()):
+                session.end("error", "the backend ended and did not come back in time")
+
+
+def refusal(rejected: Rejected) -> RowcastError:
+    """The error that a rejection means."""
+    if rejected.reason == "too_long":
+        return PromptTooLong(rejected.message)
+    if rejected.reason == "overloaded":
+        return Overloaded(rejected.message, rejected.retry_after)
+    return Stopping(rejected.message, rejected.retry_after)

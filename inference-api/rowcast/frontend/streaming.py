@@ -1,0 +1,126 @@
+"""From a session's events to the text of a reply, piece by piece, and its one true ending.
+
+`ReplyText` joins a session, its decoder and its stop sequences. First `verdict()`: it waits for the
+first event, which decides the HTTP status. Then `pieces()`: what has arrived leaves as one piece,
+so a client that lags gets fewer and larger pieces, one that does not gets each token at once.
+Knows no HTTP but the form of a server-sent event.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rowcast.errors import NotReady
+from rowcast.frontend.sessions import Session, refusal
+from rowcast.text.stop import StopFilter
+from rowcast.text.tokenizer import Decoder
+from rowcast.wire import Event, Finished, FinishReason, Rejected, Tokens
+
+NO_BUFFERING = {
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a reply ended."""
+
+    reason: FinishReason
+    tokens: int
+    message: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return self.reason in {"stop", "length"}
+
+
+class ReplyText:
+    """The text of one session."""
+
+    def __init__(
+        self,
+        session: Session,
+        decoder: Decoder,
+        stop: Sequence[str],
+        close: Callable[["ReplyText"], None],
+    ) -> None:
+        self.session = session
+        self.ending: Ending | None = None
+        self._decoder = decoder
+        self._filter = StopFilter(stop)
+        self._step = 1 if stop else None
+        self._close = close
+        self._early: list[Event] = []
+        self._tokens = 0
+        self._closed = False
+        self.first = 0.0  # when the first token came, on the monotonic clock
+
+    def verdict(self, timeout: float) -> None:
+        """Wait until the prompt is accepted; raise what it was refused with."""
+        self._early = self.session.take(timeout)
+        if not self._early:
+            self.close()
+            raise NotReady("the backend does not answer")
+        if isinstance(self._early[0], Rejected):
+            self.close()
+            raise refusal(self._early[0])
+
+    def pieces(self, silence: float | None = None) -> Iterator[str]:
+        """Text as it comes, and "" after each `silence` seconds without any."""
+        while self.ending is None:
+            events = self._early or self.session.take(silence)
+            self._early = []
+            piece = "".join(map(self._read, events))
+            if piece or not events:
+                yield piece
+
+    def text(self) -> str:
+        """The whole of it, at its end."""
+        return "".join(self.pieces())
+
+    def close(self) -> None:
+        """Let go of the session; called when the stream ends, however it ends."""
+        if not self._closed:
+            self._closed = True
+            self._close(self)
+
+    def _read(self, event: Event) -> str:
+        if self.ending is not None:
+            return ""
+        if isinstance(event, Tokens):
+            return self._read_tokens(event.tokens)
+        if isinstance(event, Finished):
+            return self._read_end(event)
+        return ""
+
+    def _read_tokens(self, tokens: Sequence[int]) -> str:
+        """With stop sequences token by token, so that what is counted does not hang on timing."""
+        self.first = self.first or time.monotonic()
+        step = self._step or len(tokens)
+        released = []
+        for at in range(0, len(tokens), step):
+            some = tokens[at : at + step]
+            self._tokens += len(some)
+            released.append(self._filter.feed(self._decoder.feed(some)))
+            if self._filter.stopped:
+                self.ending = Ending("stop", self._tokens)
+                break
+        return "".join(released)
+
+    def _read_end(self, event: Finished) -> str:
+        rest = self._filter.feed(self._decoder.finish()) + self._filter.finish()
+        reason = "stop" if self._filter.stopped and event.reason == "length" else event.reason
+        self.ending = Ending(reason, event.length, event.message)
+        return rest
+
+
+def server_sent(data: object, *, event: str = "", number: int | None = None) -> bytes:
+    """One server-sent event."""
+    lines = [f"id: {number}"] if number is not None else []
+    lines += [f"event: {event}"] if event else []
+    return "\n".join([*lines, f"data: {json.dumps(data, ensure_ascii=False)}", "", ""]).encode()
+
+
+SILENT = b": waiting\n\n"

@@ -1,0 +1,156 @@
+"""Starts a backend, watches it, and starts it again when it ends: the launcher.
+
+    gunicorn master ── starts, and starts again ──▶ launcher ── forks, and forks again ──▶ backend
+                                                     │ has its imports done, so a fork serves soon
+
+Each dies with its parent, however that ends, and the socket's folder goes with the launcher. A
+backend that refuses its settings (status 2) is not started again: the launcher ends with 2 too.
+`ENGINES` is where an engine is registered. Knows nothing of HTTP.
+"""
+
+import contextlib
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from types import FrameType
+
+from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.engine.engine import Engine
+from rowcast.engine.scripted_engine import ScriptedEngine
+from rowcast.errors import UnknownModel
+from rowcast.log import configure
+from rowcast.settings import SCRIPTED, Settings, read_settings
+from rowcast.transport.unix_socket import UnixBackendPort
+
+_log = logging.getLogger("rowcast.launch")
+
+REFUSED = 2  # exit status: the settings are wrong, trying again is of no use
+PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds before the next start, while they fail in a row
+STABLE_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+def load_engine(settings: Settings) -> Engine:
+    """The engine of the model that the settings name."""
+    engines: dict[str, Callable[[], Engine]] = {
+        SCRIPTED: lambda: ScriptedEngine(step_seconds=settings.step_seconds),
+    }
+    model = settings.served_model
+    if model not in engines:
+        raise UnknownModel(f"MODEL is {model!r}; it can be {', '.join(engines)}")
+    return engines[model]()
+
+
+def run_backend(settings: Settings, path: str) -> int:
+    """One backend, here and now, until it is told to stop. The result is an exit status."""
+    try:
+        port = UnixBackendPort(path)
+        limits = Limits(settings.waiting_line, settings.reply_seconds)
+        backend = DecodeBackend(port, lambda: load_engine(settings), limits)
+    except (UnknownModel, OSError) as error:
+        sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
+        return REFUSED
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        backend.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    backend.run()
+    return 0
+
+
+def die_with_parent(how: signal.Signals, parent: int) -> None:
+    """Ask the kernel for `how` when the parent ends; leave at once when it already has."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, int(how))
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+class Launcher:
+    """Keeps one backend alive."""
+
+    def __init__(self, settings: Settings, path: str) -> None:
+        self._settings = settings
+        self._path = path
+        self._stopping = False
+        self._backend: ForkProcess | None = None
+        self._failures = 0
+
+    def run(self) -> int:
+        """Until told to stop, or refused. The result is an exit status."""
+        parent = os.getppid()
+        while not self._stopping:
+            started = time.monotonic()
+            status = self._run_once(parent)
+            if status == REFUSED:
+                return REFUSED
+            if not self._stopping:
+                self._pause(status, time.monotonic() - started)
+        return 0
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Let the backend finish what it has, then end."""
+        self._stopping = True
+        if self._backend is not None and self._backend.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._backend.pid, signal.SIGTERM)
+
+    def _run_once(self, parent: int) -> int | None:
+        context = multiprocessing.get_context("fork")
+        self._backend = context.Process(target=self._become_backend, args=(os.getpid(),))
+        self._backend.name = "backend"
+        self._backend.start()
+        _log.info("backend started backend_pid=%s", self._backend.pid)
+        while not wait([self._backend.sentinel], timeout=1.0):
+            if os.getppid() != parent:
+                self.stop()
+            if self._stopping and not wait([self._backend.sentinel], timeout=STOP_SECONDS):
+                self._backend.kill()
+        self._backend.join()
+        return self._backend.exitcode
+
+    def _become_backend(self, parent: int) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        die_with_parent(signal.SIGKILL, parent)
+        sys.exit(run_backend(self._settings, self._path))
+
+    def _pause(self, status: int | None, lived: float) -> None:
+        self._failures = 0 if lived > STABLE_SECONDS else self._failures + 1
+        pause = PAUSES[min(max(self._failures - 1, 0), len(PAUSES) - 1)]
+        _log.error("backend ended status=%s lived=%.1f s; again in %.1f s", status, lived, pause)
+        time.sleep(pause)
+
+
+def main() -> int:
+    """The launcher process: BACKEND_SOCKET says where, its folder is removed at the end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(signal.SIGTERM, int(os.environ.get("ROWCAST_PARENT", os.getppid())))
+    settings = read_settings()
+    configure(settings.level)
+    path = settings.backend_socket
+    if path is None:
+        sys.stderr.write("rowcast: the launcher needs BACKEND_SOCKET\n")
+        return REFUSED
+    launcher = Launcher(settings, path)
+    signal.signal(signal.SIGTERM, launcher.stop)
+    try:
+        return launcher.run()
+    finally:
+        Path(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            Path(path).parent.rmdir()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

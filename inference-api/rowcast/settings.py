@@ -1,0 +1,144 @@
+"""Every setting of the server: a variable, a flag, a type, a bound and a sentence, in one table.
+
+`os.environ` is read here and nowhere else. All bad values are reported together, secrets never
+print. `docs/settings.md` is written from this class by `python -m rowcast.settings`.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+
+SCRIPTED = "scripted"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class Settings(BaseSettings):
+    """Streams a language model over HTTP. Each flag is also a variable: --port is PORT."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(7000, description="Port to listen on.")
+    workers: int = Field(1, ge=1, le=64, description="Frontend processes.")
+    model: str = Field(SCRIPTED, description="What to serve; `scripted` needs no weights.")
+    mock_model: bool = Field(False, description="Serve the scripted model, whatever MODEL says.")
+    step_seconds: float = Field(
+        0.0, ge=0, le=10, description="Pace of the scripted model: seconds a step; 0 is instant."
+    )
+    backend_socket: str | None = Field(
+        None, description="Use the backend that listens at this path instead of starting one."
+    )
+    waiting_line: int = Field(
+        1024, ge=0, le=1_000_000, description="Prompts that may wait for a row before 503."
+    )
+    reply_seconds: Seconds = Field(3600, description="The longest that one reply may take.")
+    body_bytes: int = Field(4 << 20, ge=1024, description="The largest request body.")
+    body_seconds: Seconds = Field(30, description="The longest that a request body may take.")
+    header_seconds: int = Field(
+        15, ge=1, le=3600, description="The longest that headers, or an idle connection, may take."
+    )
+    client_seconds: Seconds = Field(
+        30, description="How long a client may take nothing of a reply."
+    )
+    silence_seconds: Seconds = Field(
+        4, description="Not ready when the backend was silent for so long."
+    )
+    recovery_seconds: Seconds = Field(
+        60, description="How long open streams wait for a backend that ended."
+    )
+    graceful_seconds: int = Field(
+        30, ge=1, le=3600, description="How long open streams may go on after SIGTERM."
+    )
+    proxy_secret: SecretStr | None = Field(
+        None, description="Shared with the proxy; only with it are its claims believed."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
+    log_debug: bool = Field(
+        False,
+        validation_alias=AliasChoices("log_debug", "FALCON_40B_LOG_LEVEL_DEBUG"),
+        description="The same as LOG_LEVEL=debug.",
+    )
+
+    @property
+    def served_model(self) -> str:
+        """The engine's name, with the mock's wish heard."""
+        return SCRIPTED if self.mock_model else self.model
+
+    @property
+    def level(self) -> str:
+        return "DEBUG" if self.log_debug else self.log_level.upper()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make another process read the same settings."""
+        chosen = {name: getattr(self, name) for name in self.model_fields_set}
+        return {name.upper(): _plain(value) for name, value in chosen.items() if value is not None}
+
+
+def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Settings:
+    """Settings from the environment, flags (when given) before it, `fixed` before both.
+
+    Ends the process with status 2 and one line a fault when something is wrong.
+    """
+    try:
+        if arguments is None:
+            return Settings(**fixed)
+        return CliApp.run(Settings, cli_args=list(arguments), **fixed)
+    except ValidationError as error:
+        sys.exit(_report(error))
+    except SettingsError as error:
+        sys.exit(_complain([str(error)]))
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table."""
+    rows = ["| variable | flag | default | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        variables = ", ".join(f"`{variable}`" for variable in _variables(name, field))
+        flag = f"`--{name.replace('_', '-')}`"
+        default = "" if field.default is None else f"`{_plain(field.default)}`"
+        rows.append(f"| {variables} | {flag} | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _variables(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    names = alias.choices if isinstance(alias, AliasChoices) else [name]
+    return [str(each).upper() for each in names]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _report(error: ValidationError) -> int:
+    return _complain(
+        [f"{str(fault['loc'][-1]).upper()}: {fault['msg']}" for fault in error.errors()]
+    )
+
+
+def _complain(faults: Sequence[str]) -> int:
+    for fault in faults:
+        sys.stderr.write(f"rowcast: bad setting {fault}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table())
