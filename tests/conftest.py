@@ -1,0 +1,22 @@
+"""Fixtures that several rooms share: mock servers for tests that do not break them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from processes import Running, running_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An instant mock server. Leave it as you found it."""
+    with running_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A mock server that takes 10 ms a step, as a model would."""
+    env = {"STEP_SECONDS": "0.01"}
+    with running_server(tmp_path_factory.mktemp("paced"), env=env) as running:
+        yield running

@@ -1,0 +1,172 @@
+"""Real processes for tests: a server or a proxy on a free port of 127.0.0.1, ended by its id.
+
+`running_server()` starts gunicorn as a user would and waits until it is ready; `family(pid)` lists
+a process with all its descendants, so that tests can kill any of them and see that nothing is left.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 30.0
+SERVER = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py")
+MOCK_APP = "_mock_inference_api_server:create_test_server()"
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait for a condition; fail, naming it, when it does not come."""
+    limit = time.monotonic() + patience
+    while not true():
+        if time.monotonic() > limit:
+            raise AssertionError(f"waited {patience} s in vain for: {what}")
+        time.sleep(0.02)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that descend from it."""
+    try:
+        head = psutil.Process(pid)
+        return [head, *head.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+@dataclass
+class Running:
+    """A started process that listens on a port."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def named(self, *words: str) -> list[psutil.Process]:
+        """Its processes whose command line holds all of `words`."""
+        found = []
+        for process in family(self.process.pid):
+            with contextlib.suppress(psutil.Error):
+                line = " ".join(process.cmdline())
+                if all(word in line for word in words):
+                    found.append(process)
+        return found
+
+    def workers(self) -> list[psutil.Process]:
+        """gunicorn's workers: the master's children that are gunicorn too."""
+        return [each for each in self.named("gunicorn") if each.ppid() == self.process.pid]
+
+    def launcher(self) -> psutil.Process:
+        return next(p for p in self.named("rowcast.launch") if p.ppid() == self.process.pid)
+
+    def backend(self) -> psutil.Process:
+        return self.launcher().children()[0]
+
+    def health(self) -> dict[str, object]:
+        report: dict[str, object] = requests.get(self.url + "/health", timeout=10).json()
+        return report
+
+    def ready(self) -> bool:
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(self.url + "/readiness", timeout=10).status_code == 200
+        return False
+
+    def rows_seated(self) -> int:
+        rows = self.health()["rows"]
+        assert isinstance(rows, dict)
+        return int(rows["seated"])
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, patience: float = PATIENCE) -> int:
+        """End it; fail when anything that it started outlives it."""
+        everyone = family(self.process.pid)
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        status = self.process.wait(timeout=patience)
+        _, alive = psutil.wait_procs(everyone, timeout=patience)
+        for each in alive:
+            each.kill()
+        assert not alive, f"outlived their parent: {[each.pid for each in alive]}"
+        return status
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    ready_path: str = "/readiness",
+) -> Iterator[Running]:
+    """Start a command, wait until it is ready, and end it and all that it started."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=_environment(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Running(process, port, log)
+    try:
+        _await_ready(server, ready_path)
+        yield server
+    finally:
+        if process.poll() is None:
+            server.stop()
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """This process's variables without those that would change a server, and the given ones."""
+    ours = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "JWT_SECRET", "PROXY_SECRET", "UPSTREAM_URL"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return kept | {"PYTHONUNBUFFERED": "1"} | dict(env)
+
+
+def _await_ready(server: Running, path: str) -> None:
+    limit = time.monotonic() + PATIENCE
+    while time.monotonic() < limit:
+        assert server.process.poll() is None, f"ended at once:\n{server.output()}"
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(server.url + path, timeout=2).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"not ready within {PATIENCE} s:\n{server.output()}")
+
+
+@contextlib.contextmanager
+def running_server(
+    folder: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """The mock server under gunicorn."""
+    port = free_port()
+    log = folder / f"server-{port}.log"
+    with running(
+        (*SERVER, *arguments, MOCK_APP), port, log, env={"PORT": str(port), **(env or {})}
+    ) as server:
+        yield server
