@@ -14,6 +14,15 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 
 SCRIPTED = "scripted"
 
+_PAGE = """# Settings
+
+Each setting of the server is a variable and a flag: `PORT=7001` is
+`python inference-api/inference_api_server.py --port 7001`. All bad values are reported together, at
+the start. The proxy has settings of its own, in [proxy.md](proxy.md).
+
+This page is written by `make docs` from `inference-api/rowcast/settings.py`.
+"""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
@@ -116,6 +125,11 @@ def settings_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def settings_page() -> str:
+    """docs/settings.md, whole."""
+    return f"{_PAGE}\n{settings_table()}"
+
+
 def _variables(name: str, field: FieldInfo) -> list[str]:
     alias = field.validation_alias
     names = alias.choices if isinstance(alias, AliasChoices) else [name]
@@ -141,4 +155,4 @@ def _complain(faults: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(settings_table())
+    sys.stdout.write(settings_page())
