@@ -113,9 +113,10 @@ class Launcher:
         self._backend.start()
         _log.info("backend started backend_pid=%s", self._backend.pid)
         while not wait([self._backend.sentinel], timeout=1.0):
-            if os.getppid() != parent:
-                self.stop()
-            if self._stopping and not wait([self._backend.sentinel], timeout=STOP_SECONDS):
+            orphaned = os.getppid() != parent
+            patience = 0.0 if orphaned else STOP_SECONDS
+            self._stopping = self._stopping or orphaned
+            if self._stopping and not wait([self._backend.sentinel], timeout=patience):
                 self._backend.kill()
         self._backend.join()
         return self._backend.exitcode

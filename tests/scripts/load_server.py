@@ -1,7 +1,7 @@
 """A small real server that speaks every measured dialect by the scripted rule, and lies on demand.
 
-In: `Faults`, and for which stream they hold. Out: an HTTP/1.1 server in a thread of its own, on a free
-port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; chat messages are
+In: `Faults`, and for which stream they hold. Out: an HTTP/1.1 server in a thread of its own, on a
+free port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; chat messages are
 rendered as their last content. It checks nothing: the bench is what is tested.
 """
 
@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from load.scripted import Reply, reply_to
 
@@ -66,7 +67,7 @@ class LoadServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="load")
 
-    def __enter__(self) -> LoadServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(WAIT_SECONDS)
         return self
@@ -91,9 +92,7 @@ class LoadServer:
         await self._stop.wait()
         server.close()
 
-    async def _connection(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while await self._exchange(reader, writer):
@@ -103,9 +102,7 @@ class LoadServer:
         finally:
             writer.close()
 
-    async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> bool:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; whether the connection may go on."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = next(
@@ -187,10 +184,10 @@ def _chat(wanted: Wanted, texts: list[str], *, ended: bool) -> Iterator[bytes]:
 def _openai(wanted: Wanted, texts: list[str], *, ended: bool) -> Iterator[bytes]:
     chat = wanted.path.endswith("/chat/completions")
     for text in texts:
-        choice = {"delta": {"content": text}} if chat else {"text": text}
+        choice: dict[str, object] = {"delta": {"content": text}} if chat else {"text": text}
         yield _data({"choices": [{"index": 0, "finish_reason": None, **choice}]})
     reason = wanted.reply.finish_reason
-    nothing = {"delta": {}} if chat else {"text": ""}
+    nothing: dict[str, object] = {"delta": {}} if chat else {"text": ""}
     yield _data({"choices": [{"index": 0, "finish_reason": reason, **nothing}]})
     yield _data({"choices": [], "usage": _usage(wanted)})
     if ended:

@@ -228,6 +228,7 @@ class Sessions:
                 self._serve(port)
 
     def _serve(self, port: FrontendPort) -> None:
+        connected = time.monotonic()
         try:
             self._resubmit(port)
             self._port = port
@@ -244,14 +245,18 @@ class Sessions:
             self._port = None
             self._lost = time.monotonic()
             port.close()
+            if self._heard > connected:
+                self._count_loss()
+
+    def _count_loss(self) -> None:
+        """A backend that had begun to serve has ended; it may be a session's own doing."""
+        for session in self._sessions.values():
+            session.attempts += 1
+            if session.attempts >= ATTEMPTS:
+                session.end("error", f"{ATTEMPTS} backends ended while they computed this reply")
 
     def _resubmit(self, port: FrontendPort) -> None:
-        open_sessions = [each for each in self._sessions.values() if not each.ended]
-        for session in open_sessions:
-            session.attempts += 1
-            if session.attempts > ATTEMPTS:
-                session.end("error", f"{ATTEMPTS} backends ended while they computed this reply")
-        again = [each.resubmission() for each in open_sessions if not each.ended]
+        again = [each.resubmission() for each in self._sessions.values() if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))
             port.send(again)
