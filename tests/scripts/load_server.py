@@ -1,8 +1,8 @@
 """A small real server that speaks every measured dialect by the scripted rule, and lies on demand.
 
 In: `Faults`, and for which stream they hold. Out: an HTTP/1.1 server in a thread of its own, on a
-free port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; chat messages are
-rendered as their last content. It checks nothing: the bench is what is tested.
+free port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; a chat is
+rendered as its last message. It checks nothing: the bench is what is tested.
 """
 
 from __future__ import annotations

@@ -1,0 +1,141 @@
+"""What each request asks for: a prompt of an exact length, a seed, a token limit.
+
+In: sizes and one base seed. Out: the same `Ask`s on every machine. Prompts are pseudo-words, each
+request's own, so that no server's prefix cache flatters it. A named prompt begins with its
+stream's name. Nothing here knows of dialects or sockets.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["byte", "word"]
+
+SEEDS = 2**63
+NAME_BYTES = 15
+_CONSONANTS = "bdfghklmnprstvz"
+_VOWELS = "aeiou"
+# Words that most vocabularies hold as one token each, a leading space included.
+_COMMON_WORDS = (
+    "time",
+    "year",
+    "people",
+    "way",
+    "day",
+    "man",
+    "thing",
+    "woman",
+    "life",
+    "child",
+    "world",
+    "school",
+    "state",
+    "family",
+    "student",
+    "group",
+    "country",
+    "problem",
+    "hand",
+    "part",
+    "place",
+    "case",
+    "week",
+    "company",
+    "system",
+    "program",
+    "question",
+    "work",
+    "government",
+    "number",
+    "night",
+    "point",
+    "home",
+    "water",
+    "room",
+    "mother",
+    "area",
+    "money",
+    "story",
+    "fact",
+    "month",
+    "lot",
+    "right",
+    "study",
+    "book",
+    "eye",
+    "job",
+    "word",
+    "business",
+    "issue",
+    "side",
+    "kind",
+    "head",
+    "house",
+    "service",
+    "friend",
+    "father",
+    "power",
+    "hour",
+    "game",
+    "line",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request's content; `seed` is None when the server shall choose one."""
+
+    index: int
+    prompt: str
+    seed: int | None
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What all requests of a run have in common."""
+
+    prompt_tokens: int
+    reply_tokens: int
+    unit: Unit = "byte"
+    named: bool = False
+    send_seed: bool = True
+
+
+def make_asks(count: int, sizes: Sizes, seed: int) -> list[Ask]:
+    """The requests of one run; request i has the seed `seed + i` and a prompt of its own."""
+    return [_make_ask(index, sizes, (seed + index) % SEEDS) for index in range(count)]
+
+
+def stream_name(index: int) -> str:
+    """The name at the head of a named prompt: of one width, so none is the start of another."""
+    return f"stream-{index:0{NAME_BYTES - 8}d} "
+
+
+def _make_ask(index: int, sizes: Sizes, seed: int) -> Ask:
+    prompt = _prompt(sizes, seed, stream_name(index) if sizes.named else "")
+    return Ask(index, prompt, seed if sizes.send_seed else None, sizes.reply_tokens)
+
+
+def _prompt(sizes: Sizes, seed: int, name: str) -> str:
+    dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    if sizes.unit == "word":
+        return name + " ".join(dice.choices(_COMMON_WORDS, k=sizes.prompt_tokens))
+    text = name
+    for word in _pseudo_words(dice):
+        if len(text) >= sizes.prompt_tokens:
+            break
+        text += word
+    # A prompt that ends in a space is trimmed by some servers: its length would not hold.
+    return text[: sizes.prompt_tokens - 1] + "."
+
+
+def _pseudo_words(dice: random.Random) -> Iterator[str]:
+    while True:
+        syllables = dice.randint(1, 3)
+        yield (
+            "".join(dice.choice(_CONSONANTS) + dice.choice(_VOWELS) for _ in range(syllables)) + " "
+        )

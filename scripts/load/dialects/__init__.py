@@ -1,0 +1,20 @@
+"""The HTTP dialects that can be measured, by name.
+
+A dialect says where to post, what body to send, and how to read pieces and their end. A new one is
+one module with a `Dialect` and one line here.
+"""
+
+from __future__ import annotations
+
+from load.dialects.chat import Chat
+from load.dialects.dialect import Dialect
+from load.dialects.native import Native
+from load.dialects.openai import OpenAI
+from load.dialects.openai_chat import OpenAIChat
+
+DIALECTS: dict[str, Dialect] = {
+    "native": Native(),
+    "chat": Chat(),
+    "openai": OpenAI(),
+    "openai-chat": OpenAIChat(),
+}

@@ -1,0 +1,70 @@
+"""The native dialect's event stream: pieces as events with ids, ended by an `end` event."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from load.asks import Ask
+from load.dialects.dialect import Dialect, Reader
+from load.dialects.native import native_body
+from load.dialects.sse import Event, EventReader, count
+
+
+class ChatEvents(EventReader):
+    """Events {"text"} with rising ids, then `end` with the counts, or `error`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_id = -1
+
+    def on_event(self, event: Event) -> None:
+        """Tell the three kinds of event apart."""
+        data = self.load(event.data)
+        if event.name == "end":
+            self._end(data)
+        elif event.name == "error":
+            self.ended = True
+            self.fail(f"error event: {data.get('message')}"[:200])
+        elif event.name == "message":
+            self._piece(event, data.get("text"))
+        else:
+            self.fail(f"an unknown event {event.name[:40]!r}")
+
+    def _piece(self, event: Event, text: object) -> None:
+        if not isinstance(text, str):
+            self.fail("a piece without text")
+        elif text:
+            self.take(text.encode())
+        if event.id is not None:
+            self._check_id(event.id)
+
+    def _check_id(self, text: str) -> None:
+        if not text.isdecimal() or int(text) <= self._last_id:
+            self.fail(f"event id {text[:20]!r} after {self._last_id}")
+        else:
+            self._last_id = int(text)
+
+    def _end(self, data: dict[str, object]) -> None:
+        self.ended = True
+        reason = data.get("finish_reason")
+        self.finish_reason = reason if isinstance(reason, str) else None
+        self.prompt_tokens = count(data.get("prompt_tokens"))
+        self.completion_tokens = count(data.get("completion_tokens"))
+
+
+class Chat(Dialect):
+    """POST /chat/<model>."""
+
+    own: ClassVar[bool] = True
+
+    def path(self, model: str) -> str:
+        """The route that names its model."""
+        return f"/chat/{model}"
+
+    def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
+        """The same body as the raw text routes."""
+        return native_body(ask, echo=echo)
+
+    def reader(self) -> Reader:
+        """Events with ids."""
+        return ChatEvents()

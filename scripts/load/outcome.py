@@ -1,0 +1,64 @@
+"""What was seen of one request: moments, status, text, ending.
+
+Written by `exchange` while bytes come in, completed by `verify`, read by `figures` and `report`.
+All moments are `time.perf_counter()` seconds; what did not happen is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One request, as its client saw it."""
+
+    index: int
+    due: float
+    started: float
+    sent: float | None = None
+    first_byte: float | None = None
+    arrivals: list[float] = field(default_factory=list)
+    ended: float | None = None
+    status: int | None = None
+    failure: str | None = None
+    detail: str = ""
+    text: bytes = b""
+    received: int = 0
+    received_first: int = 0
+    pieces: int = 0
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    usage_tokens: int | None = None
+    verified_tokens: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the whole answer came, and said so."""
+        return self.failure is None
+
+    @property
+    def first_piece(self) -> float | None:
+        """When the first text came."""
+        return self.arrivals[0] if self.arrivals else None
+
+    @property
+    def tokens(self) -> int:
+        """The best count of reply tokens known: by the rule, by the server, or its pieces."""
+        if self.verified_tokens is not None:
+            return self.verified_tokens
+        return self.pieces if self.usage_tokens is None else self.usage_tokens
+
+    @property
+    def tokens_by(self) -> str:
+        """Where `tokens` comes from."""
+        if self.verified_tokens is not None:
+            return "rule"
+        return "pieces" if self.usage_tokens is None else "usage"
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between arrivals; pieces that were read together are one arrival."""
+        return [
+            later - sooner for sooner, later in zip(self.arrivals, self.arrivals[1:], strict=False)
+        ]
