@@ -117,6 +117,7 @@ class DecodeBackend:
                 case Gone():
                     self._abandon(frontend)
         self._expire(time.monotonic())
+        self._post()  # who was refused, or accepted, need not wait for the engine to hear it
 
     def admit(self) -> None:
         """Seat who waits in the rows that are free."""
@@ -144,9 +145,7 @@ class DecodeBackend:
         for row in drawn:
             self._advance(self._rows.at(row.row), row)
         self._report()
-        for frontend, events in self._outbox.items():
-            self._port.send(frontend, events)
-        self._outbox.clear()
+        self._post()
 
     def status(self) -> Status:
         """What is served, and how busy it is."""
@@ -166,7 +165,10 @@ class DecodeBackend:
         return self._port.receive(IDLE_SECONDS if waits else 0.0)
 
     def _judge(self, frontend: FrontendId, submit: Submit) -> None:
-        """Accept a prompt into the waiting line, or say why not."""
+        """Accept a prompt into the waiting line, or say why not. One that is here already stays."""
+        reply_id = (frontend, submit.key)
+        if reply_id in self._line or self._rows.find(reply_id):
+            return
         room = self._engine.context_length - len(submit.prompt)
         if room < 1:
             self._reject(frontend, submit, "too_long", self._too_long(submit))
@@ -241,7 +243,9 @@ class DecodeBackend:
             logprobs = drawn.logprobs and drawn.logprobs[: len(fresh)]
             self._send(reply, Tokens(*reply.submit.key, reply.sent, fresh, logprobs))
             reply.sent += len(fresh)
-        if reason is not None:
+        if drawn.problem:
+            self._evict(reply, "error", drawn.problem)
+        elif reason is not None:
             self._evict(reply, reason)
             taken = time.monotonic() - reply.accepted
             self._reply_seconds += 0.1 * (taken - self._reply_seconds)
@@ -255,6 +259,11 @@ class DecodeBackend:
 
     def _send(self, reply: Reply, event: Event) -> None:
         self._outbox[reply.frontend].append(event)
+
+    def _post(self) -> None:
+        for frontend, events in self._outbox.items():
+            self._port.send(frontend, events)
+        self._outbox.clear()
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -1,0 +1,174 @@
+"""A `DecodeBackend` that the test steps by hand, over the memory transport and without threads.
+
+`Driven` joins a backend, a scripted engine that remembers its steps, and any number of `Reader`s:
+frontends that keep what they are told, and check as they go that nothing is told that must not be.
+"""
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.engine.engine import Drawn, Feed
+from rowcast.engine.scripted_engine import ScriptedEngine
+from rowcast.errors import PeerGone
+from rowcast.sampling_params import SamplingParams
+from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
+from rowcast.wire import (
+    Accepted,
+    Cancel,
+    Command,
+    Event,
+    Finished,
+    Rejected,
+    Status,
+    Submit,
+    Tokens,
+)
+
+
+def submit(
+    session: str,
+    prompt: Sequence[int] = b"Hello",
+    *,
+    max_tokens: int = 8,
+    seed: int = 1,
+    choice: int = 0,
+    ignore_eos: bool = True,
+    deadline: float | None = None,
+    delivered: Sequence[int] | None = None,
+) -> Submit:
+    """A prompt; unless told otherwise its reply has exactly `max_tokens` tokens."""
+    return Submit(
+        session=session,
+        choice=choice,
+        prompt=tuple(prompt),
+        params=SamplingParams(max_tokens=max_tokens, ignore_eos=ignore_eos),
+        seed=seed,
+        deadline=deadline,
+        delivered=None if delivered is None else tuple(delivered),
+    )
+
+
+class RecordedEngine(ScriptedEngine):
+    """Remembers what each step was fed."""
+
+    def __init__(self, *, rows: int, width: int, context_length: int) -> None:
+        super().__init__(rows=rows, width=width, context_length=context_length)
+        self.steps: list[list[Feed]] = []
+
+    def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
+        assert len({feed.row for feed in feeds}) == len(feeds), "a row was fed twice"
+        assert sum(len(feed.tokens) for feed in feeds) <= self.width, "wider than the step"
+        assert all(feed.tokens for feed in feeds), "fed with nothing"
+        self.steps.append(list(feeds))
+        return super().step(feeds)
+
+
+@dataclass
+class Reader:
+    """One frontend and everything that it was told."""
+
+    port: MemoryFrontendPort
+    batches: list[list[Event]] = field(default_factory=list)
+    tokens: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    ends: dict[str, Finished] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    rejected: dict[str, Rejected] = field(default_factory=dict)
+    statuses: list[Status] = field(default_factory=list)
+
+    def send(self, *commands: Command) -> None:
+        self.port.send(commands)
+
+    def cancel(self, session: str) -> None:
+        self.send(Cancel(session, 0))
+
+    def read(self) -> None:
+        """Take in what has arrived."""
+        while batch := self.port.receive():
+            self.batches.append(batch)
+            for event in batch:
+                self._take(event)
+
+    def read_to_the_end(self) -> None:
+        """Take in what a backend said before it ended."""
+        with contextlib.suppress(PeerGone):
+            self.read()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Status():
+                self.statuses.append(event)
+                return
+            case Rejected():
+                assert event.session not in self.accepted, "rejected after it was accepted"
+                self.rejected[event.session] = event
+                return
+            case Accepted():
+                assert event.session not in self.accepted, "accepted twice"
+                self.accepted.add(event.session)
+                return
+        assert event.session in self.accepted, "told of a reply that was never accepted"
+        assert event.session not in self.ends, "told something after the end"
+        match event:
+            case Tokens():
+                self.tokens[event.session] += event.tokens
+            case Finished():
+                self.ends[event.session] = event
+
+    def reason(self, session: str) -> str | None:
+        """Why a reply has ended, if it has."""
+        end = self.ends.get(session)
+        return end.reason if end else None
+
+
+class Driven:
+    """A backend, its engine and its frontends."""
+
+    def __init__(
+        self,
+        *,
+        rows: int = 32,
+        width: int = 256,
+        context_length: int = 4096,
+        waiting: int = 1024,
+        reply_seconds: float = 3600.0,
+    ) -> None:
+        self._transport = MemoryTransport(seconds=0)
+        self.engine = RecordedEngine(rows=rows, width=width, context_length=context_length)
+        limits = Limits(waiting, reply_seconds)
+        self.backend = DecodeBackend(self._transport.backend_port, lambda: self.engine, limits)
+        self.readers: list[Reader] = []
+
+    def reader(self) -> Reader:
+        """One more frontend."""
+        self.readers.append(Reader(self._transport.connect()))
+        return self.readers[-1]
+
+    def step(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.backend.step()
+            for reader in self.readers:
+                reader.read()
+
+    def pass_time(self, seconds: float) -> None:
+        """Have the backend let go of what will have expired by then."""
+        self.backend._expire(time.monotonic() + seconds)
+
+    def finish(self, most: int = 5000) -> None:
+        """Step until nothing is left to do."""
+        for _ in range(most):
+            self.step()
+            if self.backend.idle:
+                return
+        raise AssertionError(f"still busy after {most} steps")
+
+    @property
+    def seated(self) -> int:
+        return self.backend.status().seated
+
+    @property
+    def waiting(self) -> int:
+        return self.backend.status().waiting

@@ -1,0 +1,122 @@
+"""Who is granted how much of a step, and who sits down next."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.scheduler import WaitingLine, admit, grant
+
+from .driven import submit
+
+
+def reply(name: str, *, length: int = 5, fed: int = 0, row: int = 0) -> Reply:
+    made = Reply(1, submit(name, range(length)), limit=9, expires=0, accepted=0, row=row)
+    made.fed = fed
+    return made
+
+
+def decoding(row: int) -> Reply:
+    return reply(f"decoding {row}", length=6, fed=5, row=row)
+
+
+def test_who_decodes_is_granted_one_token_that_draws() -> None:
+    (feed,) = grant([decoding(3)], width=8)
+    assert (feed.row, feed.position, list(feed.tokens), feed.draws) == (3, 5, [5], True)
+
+
+def test_a_prompt_that_fits_is_fed_whole_and_draws() -> None:
+    (feed,) = grant([reply("a", length=5)], width=8)
+    assert (feed.position, list(feed.tokens), feed.draws) == (0, [0, 1, 2, 3, 4], True)
+
+
+def test_a_prompt_that_does_not_fit_takes_a_part_and_draws_nothing() -> None:
+    (feed,) = grant([reply("a", length=20)], width=8)
+    assert (list(feed.tokens), feed.draws) == (list(range(8)), False)
+
+
+def test_a_prompt_goes_on_where_it_stopped() -> None:
+    (feed,) = grant([reply("a", length=20, fed=16)], width=8)
+    assert (feed.position, list(feed.tokens), feed.draws) == (16, [16, 17, 18, 19], True)
+
+
+def test_decode_comes_before_a_prompt_that_was_seated_earlier() -> None:
+    feeds = grant([reply("long", length=50, row=0), decoding(1), decoding(2)], width=8)
+    assert {feed.row: len(feed.tokens) for feed in feeds} == {1: 1, 2: 1, 0: 6}
+
+
+def test_prompts_take_the_rest_in_the_order_of_their_seating() -> None:
+    prompts = [reply(f"{row}", length=6, row=row) for row in (2, 0, 1)]
+    feeds = grant(prompts, width=9)
+    assert [(feed.row, len(feed.tokens)) for feed in feeds] == [(2, 6), (0, 3)]
+
+
+def test_a_step_full_of_decoding_rows_leaves_nothing_for_prompts() -> None:
+    feeds = grant([*(decoding(row) for row in range(4)), reply("late", row=4)], width=4)
+    assert sorted(feed.row for feed in feeds) == [0, 1, 2, 3]
+
+
+def test_nobody_seated_nobody_fed() -> None:
+    assert grant([], width=8) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(0, 39)), max_size=32),
+    st.integers(32, 64),
+)
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_every_step_is_within_its_width_and_starves_no_decode(
+    sizes: list[tuple[int, int]], width: int
+) -> None:
+    replies = [
+        reply(f"{row}", length=length, fed=min(fed, length - 1), row=row)
+        for row, (length, fed) in enumerate(sizes)
+    ]
+    feeds = {feed.row: feed for feed in grant(replies, width)}
+    used = sum(len(feed.tokens) for feed in feeds.values())
+    assert used <= width
+    assert all(each.row in feeds for each in replies if each.lacks == 1)
+    assert used == min(width, sum(each.lacks for each in replies))
+    for each in replies:
+        if feed := feeds.get(each.row):
+            assert list(feed.tokens) == each.tokens[each.fed : each.fed + len(feed.tokens)]
+            assert feed.draws == (len(feed.tokens) == each.lacks)
+
+
+def test_the_first_in_the_line_is_seated_first() -> None:
+    line, rows = WaitingLine(9), Rows(2)
+    for name in "abc":
+        line.join(reply(name))
+    assert [each.submit.session for each in admit(line, rows)] == ["a", "b"]
+    assert (len(line), rows.free) == (1, 0)
+
+
+def test_nobody_is_seated_without_a_free_row() -> None:
+    line, rows = WaitingLine(9), Rows(1)
+    rows.seat(reply("sits"))
+    line.join(reply("waits"))
+    assert admit(line, rows) == []
+    assert (1, ("waits", 0)) in line
+
+
+def test_who_leaves_the_line_is_not_seated() -> None:
+    line = WaitingLine(9)
+    line.join(reply("a"))
+    left = line.leave((1, ("a", 0)))
+    assert left is not None
+    assert left.submit.session == "a"
+    assert line.leave((1, ("a", 0))) is None
+    assert admit(line, Rows(1)) == []
+
+
+def test_the_line_counts_free_rows_as_room() -> None:
+    line = WaitingLine(1)
+    assert not line.is_full(free_rows=0)
+    line.join(reply("a"))
+    assert line.is_full(free_rows=0)
+    assert not line.is_full(free_rows=1)
+
+
+def test_a_line_of_no_places_still_fills_free_rows() -> None:
+    line = WaitingLine(0)
+    assert line.is_full(free_rows=0)
+    assert not line.is_full(free_rows=1)
