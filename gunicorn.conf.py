@@ -5,6 +5,7 @@ that somebody else runs. Nothing of rowcast stays imported here: workers after a
 fresh code.
 """
 
+import mmap
 import os
 import shutil
 import signal
@@ -14,6 +15,13 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+import gunicorn
+
+# After SIGUSR2, `python -m gunicorn` runs as a file, so that its folder would be searched first,
+# and gunicorn's `http` be found in the place of Python's.
+_FOLDER = str(Path(gunicorn.__file__).parent)
+sys.path[:] = [folder for folder in sys.path if folder != _FOLDER]
 
 _SOURCE = str(Path(__file__).resolve().parent / "inference-api")
 sys.path.insert(0, _SOURCE)
@@ -44,6 +52,7 @@ proc_name = "rowcast"
 if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
+_ENDING, _SUCCEEDED = 1, 2  # what `stopping` says once the server stops
 _REFUSED = 2
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 
@@ -57,18 +66,22 @@ class _Keeper(threading.Thread):
         self._stopping = False
         self._folder = tempfile.mkdtemp(prefix="rowcast-")
         self._launcher = None
+        # A worker that is forked while the launcher starts would hold a copy of the pipe on which
+        # Popen waits for the launcher's exec, and Popen would wait as long as that worker lives.
+        self._forking = threading.Lock()
+        os.register_at_fork(
+            before=self._forking.acquire,
+            after_in_parent=self._forking.release,
+            after_in_child=self._forking.release,
+        )
         os.environ["BACKEND_SOCKET"] = f"{self._folder}/backend.sock"
         os.environ[_LAUNCHED] = str(os.getpid())
 
     def run(self) -> None:
         while not self._stopping:
             Path(self._folder).mkdir(mode=0o700, exist_ok=True)
-            self._launcher = subprocess.Popen(
-                [sys.executable, "-m", "rowcast.launch"],
-                env=os.environ | {"PYTHONPATH": _SOURCE, "ROWCAST_PARENT": str(os.getpid())},
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            with self._forking:
+                self._launcher = self._launch()
             status = self._launcher.wait()
             if status == _REFUSED:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -76,6 +89,14 @@ class _Keeper(threading.Thread):
             if not self._stopping:
                 self._server.log.error("the launcher ended (%s); starting it again", status)
                 time.sleep(0.5)
+
+    def _launch(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rowcast.launch"],
+            env=os.environ | {"PYTHONPATH": _SOURCE, "ROWCAST_PARENT": str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def stop(self) -> None:
         self._stopping = True
@@ -85,8 +106,25 @@ class _Keeper(threading.Thread):
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def _announce_stop(server) -> None:
+    """Tell workers, by a byte that they share, that the server stops and whether another serves.
+
+    A signal cannot say that, and a worker that was forked just now does not even hear it.
+    """
+    stopping = server.app.stopping = mmap.mmap(-1, 1)
+    stop = server.stop
+
+    def stop_announced(graceful: bool = True) -> None:
+        alone = server.reexec_pid == server.master_pid == 0
+        stopping[0] = _ENDING if alone else _SUCCEEDED
+        stop(graceful)
+
+    server.stop = stop_announced
+
+
 def on_starting(server) -> None:
     """Have a backend started, unless one was named that runs already."""
+    _announce_stop(server)
     if server.app.app_uri.startswith("_mock"):
         os.environ["MOCK_MODEL"] = "1"
     ours = os.environ.get(_LAUNCHED)

@@ -21,6 +21,7 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 30.0
 SERVER = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py")
+SCRIPTS = Path(sys.executable).parent  # where `gunicorn` stands, as a user calls it
 MOCK_APP = "_mock_inference_api_server:create_test_server()"
 
 
@@ -47,6 +48,17 @@ def family(pid: int) -> list[psutil.Process]:
         return [head, *head.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def gone(processes: Sequence[psutil.Process]) -> bool:
+    """Whether all of these have ended."""
+    return not any(_alive(process) for process in processes)
+
+
+def _alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @dataclass
@@ -91,9 +103,15 @@ class Running:
         return False
 
     def rows_seated(self) -> int:
+        """Rows that are taken, as of the last second."""
+        until(lambda: "rows" in self.health(), "a report with rows")
         rows = self.health()["rows"]
         assert isinstance(rows, dict)
         return int(rows["seated"])
+
+    def waiting(self) -> int:
+        """Prompts without a row, as of the last second."""
+        return int(str(self.health().get("waiting", -1)))
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")

@@ -35,11 +35,12 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """New tokens of a row: one, or more where drafts were right."""
+    """New tokens of a row: one, or more where drafts were right. With a `problem`, its last."""
 
     row: int
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...] | None = None
+    problem: str = ""
 
 
 class Engine(Protocol):

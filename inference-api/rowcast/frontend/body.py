@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 import gevent
 from flask import Request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 
 from rowcast.errors import BodyTimeout, BodyTooLarge, MalformedRequest
 
 _MALFORMED = "Malformed JSON request body"
+_DIGITS = 1000
 
 
 def read_object(request: Request, limit: int, seconds: float) -> dict[str, Any]:
@@ -31,6 +32,8 @@ def read_body(request: Request, limit: int, seconds: float) -> bytes:
     late = BodyTimeout(f"the body did not arrive within {seconds:g} s; send it faster")
     with gevent.Timeout(seconds, late):
         body = _read(request, limit)
+    if len(body) > limit:
+        raise BodyTooLarge(f"the body is larger than the {limit} bytes allowed")
     if announced is not None and len(body) != announced:
         raise MalformedRequest(
             f"the body ended after {len(body)} bytes; its Content-Length is {announced}"
@@ -39,12 +42,10 @@ def read_body(request: Request, limit: int, seconds: float) -> bytes:
 
 
 def _read(request: Request, limit: int) -> bytes:
-    request.max_content_length = limit
+    request.max_content_length = limit + 1  # a body in chunks is silently cut there
     try:
         return request.get_data(cache=False)
-    except RequestEntityTooLarge as error:
-        raise BodyTooLarge(f"the body is larger than the {limit} bytes allowed") from error
-    except (OSError, ParseException) as error:
+    except (OSError, ParseException, ClientDisconnected) as error:
         raise MalformedRequest("the body's chunked encoding is broken or ends early") from error
 
 
@@ -55,7 +56,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"{_MALFORMED}: byte {error.start + 1} is not UTF-8") from error
     try:
-        value = json.loads(text, object_pairs_hook=_without_repetition)
+        value = json.loads(text, object_pairs_hook=_without_repetition, parse_int=_whole)
     except json.JSONDecodeError as error:
         _refuse(error, text)
     except RecursionError as error:
@@ -72,6 +73,12 @@ def _refuse(error: json.JSONDecodeError, text: str) -> NoReturn:
         raise MalformedRequest(f"{_MALFORMED}: it is empty; a JSON object is needed") from error
     where = f"line {error.lineno}, column {error.colno}"
     raise MalformedRequest(f"{_MALFORMED}: {error.msg} at {where}") from error
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits; allowed are {_DIGITS}")
+    return int(digits)
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """gunicorn's gevent worker with our manners: JSON for broken HTTP, and a graceful end.
 
 What gunicorn cannot parse never reaches Flask; its answer is made here, in the same form and always
-a 4xx. On SIGTERM the worker goes on accepting until its open streams have finished, so that a new
-request hears 503 rather than a closed door.
+a 4xx. When the whole server stops, the worker goes on accepting until its open streams have
+finished, so that a new request hears 503 rather than a closed door. When only this worker ends (a
+reload, an upgrade), others serve: it stops accepting at once. gunicorn.conf.py's `stopping` byte
+tells the two apart; it is also seen by a worker that was too young to hear the signal.
 """
 
 import json
@@ -26,6 +28,7 @@ _STATUS = {
     http.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
     http.ExpectationFailed: (417, "Expectation Failed"),
 }
+RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a successor serves
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
 
 
@@ -47,10 +50,15 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def run(self) -> None:
         servers = [self._serve(listener) for listener in self.sockets]
-        while self.alive:
+        while self.alive and self._stopping == RUNNING:
             self.notify()
             self._told_to_end.wait(1.0)
-        self._frontend.sessions.stop()
+        self.alive = False  # gunicorn closes each connection after its present request
+        if self._stopping == ENDING:
+            self._frontend.sessions.stop()
+        else:
+            for server in servers:
+                server.close()
         self._drain()
         for server in servers:
             server.stop(timeout=0.1)
@@ -73,6 +81,10 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         client.sendall(_answer(status, reason, f"Malformed HTTP request: {exc}"))
 
     @property
+    def _stopping(self) -> int:
+        return int(self.app.stopping[0])
+
+    @property
     def _frontend(self) -> Frontend:
         frontend: Frontend = self.wsgi.extensions[EXTENSION]
         return frontend
@@ -89,6 +101,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def _drain(self) -> None:
         """Let open streams finish, for as long as gunicorn lets us live."""
         until = time.monotonic() + self.cfg.graceful_timeout - 1.0
+        gevent.sleep(0.1)  # what was accepted just now has not been read yet
         while self.in_flight and time.monotonic() < until:
             self.notify()
             gevent.sleep(0.1)

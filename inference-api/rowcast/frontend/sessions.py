@@ -232,7 +232,7 @@ class Sessions:
         try:
             self._resubmit(port)
             self._port = port
-            while True:
+            while not self._closing.is_set():
                 self._deliver(port.receive())
                 # A flood of events must not keep the streams from writing: let them run.
                 time.sleep(0)
@@ -250,13 +250,14 @@ class Sessions:
 
     def _count_loss(self) -> None:
         """A backend that had begun to serve has ended; it may be a session's own doing."""
-        for session in self._sessions.values():
+        for session in list(self._sessions.values()):
             session.attempts += 1
             if session.attempts >= ATTEMPTS:
                 session.end("error", f"{ATTEMPTS} backends ended while they computed this reply")
 
     def _resubmit(self, port: FrontendPort) -> None:
-        again = [each.resubmission() for each in self._sessions.values() if not each.ended]
+        sessions = list(self._sessions.values())  # a copy: other threads open and close them
+        again = [each.resubmission() for each in sessions if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))
             port.send(again)

@@ -1,7 +1,8 @@
 """Both ports in one process, over plain queues: for tests, and for a server without processes.
 
 `MemoryTransport().connect()` gives a FrontendPort, `.backend_port` the BackendPort. Values cross as
-they are, unencoded; closing either end is seen by the other, as with a socket.
+they are, unencoded; closing either end is seen by the other, as with a socket. With `seconds=0` a
+receive never waits: a test that drives the backend by hand reads what is there.
 """
 
 import contextlib
@@ -14,26 +15,34 @@ from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
 from rowcast.wire import Command, Event
 
 _END = None
+SECONDS = 5.0  # how long a receive waits before it comes back empty, as over a socket
 
 
 class MemoryFrontendPort:
     """One frontend's end."""
 
-    def __init__(self, name: FrontendId, arrivals: "queue.SimpleQueue[Arrival]") -> None:
+    def __init__(
+        self, name: FrontendId, arrivals: "queue.SimpleQueue[Arrival]", seconds: float
+    ) -> None:
         self._name = name
+        self._seconds = seconds
         self._arrivals = arrivals
         self._batches: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
         self._open = True
+        self._ended = False  # the backend has closed; what it had sent may still be read
         arrivals.put((name, Joined()))
 
     def send(self, commands: Sequence[Command]) -> None:
-        if not self._open:
+        if self._ended or not self._open:
             raise PeerGone("the backend has ended")
         for command in commands:
             self._arrivals.put((self._name, command))
 
     def receive(self) -> list[Event]:
-        batch = self._batches.get() if self._open else _END
+        try:
+            batch = self._batches.get(timeout=self._seconds) if self._open else _END
+        except queue.Empty:
+            return []
         if batch is _END:
             self._open = False
             raise PeerGone("the backend has ended")
@@ -52,6 +61,7 @@ class MemoryFrontendPort:
 
     def end(self) -> None:
         """The backend has closed."""
+        self._ended = True
         self._batches.put(_END)
 
 
@@ -86,12 +96,13 @@ class MemoryBackendPort:
 class MemoryTransport:
     """A way of its own: one backend, any number of frontends."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SECONDS) -> None:
         self.backend_port = MemoryBackendPort()
+        self._seconds = seconds
         self._names = itertools.count(1)
 
     def connect(self) -> MemoryFrontendPort:
         name = next(self._names)
-        port = MemoryFrontendPort(name, self.backend_port.arrivals)
+        port = MemoryFrontendPort(name, self.backend_port.arrivals, self._seconds)
         self.backend_port.frontends[name] = port
         return port

@@ -137,6 +137,13 @@ class _Connection:
         if len(self.unsent) > MAX_UNREAD:
             raise PeerGone(f"the frontend left {len(self.unsent)} bytes unread")
 
+    def finish(self) -> None:
+        """Hand over what is unsent, to a frontend that still reads, and close."""
+        with contextlib.suppress(OSError):
+            self.socket.settimeout(SECONDS)
+            self.socket.sendall(self.unsent)
+        self.socket.close()
+
 
 class UnixBackendPort:
     """The backend's end: one thread, never waits but in `receive`."""
@@ -168,7 +175,7 @@ class UnixBackendPort:
     def close(self) -> None:
         self._selector.close()
         for connection in self._connections.values():
-            connection.socket.close()
+            connection.finish()
         self._connections.clear()
         self._listener.close()
         Path(self._path).unlink(missing_ok=True)

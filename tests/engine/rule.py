@@ -1,0 +1,73 @@
+"""The scripted model's rule as it is written down: slow, whole, and without any state.
+
+Each token is computed from all tokens before it, so that a mistake in what the engine keeps between
+steps cannot hide here. Nothing is taken from the engine.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+END = 256
+LEADS = [0xC3, 0xC4, 0xC5, 0xCE, 0xCF, 0xD0, 0xD1, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xE9, *[0xF0] * 3]
+
+
+def missing_bytes(tokens: Sequence[int]) -> int:
+    """How many bytes the last UTF-8 character still lacks."""
+    missing = 0
+    for token in tokens:
+        if 0x80 <= token <= 0xBF:
+            missing = max(missing - 1, 0)
+        elif 0xC2 <= token <= 0xDF:
+            missing = 1
+        elif 0xE0 <= token <= 0xEF:
+            missing = 2
+        else:
+            missing = 3 if 0xF0 <= token <= 0xF4 else 0
+    return missing
+
+
+def noise(tokens: Sequence[int], seed: int, choice: int, position: int) -> int:
+    crc = zlib.crc32(b"".join(struct.pack("<I", token) for token in tokens))
+    x = zlib.crc32(struct.pack("<QII", seed, choice, position), crc)
+    x = ((x ^ (x >> 16)) * 0x45D9F3B) % 2**32
+    return x ^ (x >> 16)
+
+
+def next_token(
+    tokens: Sequence[int], seed: int, choice: int, position: int, *, may_end: bool = True
+) -> int:
+    """What follows `tokens`; number `position` of the reply."""
+    x = noise(tokens, seed, choice, position)
+    if missing_bytes(tokens):
+        if tokens[-1] == 0xF0:
+            return 0x9F
+        return 0x98 if list(tokens[-2:]) == [0xF0, 0x9F] else 0x80 + x % 64
+    r, y = x % 512, x // 512
+    if r == 0 and may_end:
+        return END
+    if 0 < r < 32:
+        return LEADS[y % 16]
+    if 0 < r < 64:
+        return b".,!?;:-\n"[y % 8]
+    return 257 + y % 3600
+
+
+def reply(
+    prompt: Sequence[int],
+    seed: int,
+    max_tokens: int,
+    *,
+    choice: int = 0,
+    min_tokens: int = 0,
+    ignore_eos: bool = False,
+) -> tuple[tuple[int, ...], str]:
+    """The reply's tokens, without the end of text, and why it ends."""
+    tokens = list(prompt)
+    for position in range(max_tokens):
+        may_end = position >= min_tokens and not ignore_eos
+        token = next_token(tokens, seed, choice, position, may_end=may_end)
+        if token == END:
+            return tuple(tokens[len(prompt) :]), "stop"
+        tokens.append(token)
+    return tuple(tokens[len(prompt) :]), "length"

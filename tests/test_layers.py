@@ -1,0 +1,157 @@
+"""The layer table: who may import whom, held by reading every import in the tree.
+
+Two more promises need a fresh interpreter: importing the server, or the launcher with the scripted
+engine, loads neither torch nor transformers.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "inference-api"
+ENTRIES = ("inference_api_server", "_mock_inference_api_server", "decode_backend")
+OURS = ("rowcast", *ENTRIES)
+
+VOCABULARY = tuple(
+    f"rowcast.{name}"
+    for name in ("settings", "errors", "sampling_params", "wire", "scripted_vocabulary", "log")
+)
+VALUES = ("pydantic", "pydantic_settings", "msgspec")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer's modules, and what they may import beside the standard library and themselves."""
+
+    name: str
+    modules: tuple[str, ...]
+    ours: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+LAYERS = (
+    Layer("package", ("rowcast.__init__",)),
+    Layer("vocabulary", VOCABULARY, others=VALUES),
+    Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
+    Layer("text", ("rowcast.text",), VOCABULARY, ("tokenizers", "transformers", "jinja2")),
+    Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
+    Layer(
+        "engine",
+        ("rowcast.engine",),
+        (*VOCABULARY, "rowcast.sampling"),
+        ("torch", "transformers", "safetensors"),
+    ),
+    Layer(
+        "backend",
+        ("rowcast.backend",),
+        (*VOCABULARY, "rowcast.transport", "rowcast.engine.engine"),
+    ),
+    Layer(
+        "frontend",
+        ("rowcast.frontend",),
+        (*VOCABULARY, "rowcast.transport", "rowcast.text"),
+        ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),
+    ),
+)
+COMPOSERS = ("rowcast.launch", "rowcast.llm", *ENTRIES)  # may import everything
+
+
+def modules(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and source of each module below a source root."""
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        yield ".".join(parts), path.read_text()
+
+
+def imported(module: str, source: str) -> Iterator[str]:
+    """Everything that a module imports, wherever it does so, by absolute name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")[: -node.level] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, places: tuple[str, ...]) -> bool:
+    """Whether `name` is one of `places`, or stands inside one."""
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def layer_of(module: str) -> Layer | None:
+    return next((layer for layer in LAYERS if within(module, layer.modules)), None)
+
+
+def trespasses(layer: Layer, module: str, source: str) -> list[str]:
+    """What a module imports and may not."""
+    allowed = (*layer.modules, *layer.ours, *layer.others, *sys.stdlib_module_names)
+    return [name for name in imported(module, source) if not within(name, allowed)]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"), [pytest.param(*each, id=each[0]) for each in modules(SOURCE)]
+)
+def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> None:
+    layer = layer_of(module)
+    if layer is None:
+        assert module in COMPOSERS, f"{module} belongs to no layer: add it to the table"
+    else:
+        assert trespasses(layer, module, source) == []
+
+
+@pytest.mark.parametrize("folder", ["proxy", "scripts"])
+def test_the_proxy_and_the_scripts_know_nothing_of_the_server(folder: str) -> None:
+    for module, source in modules(ROOT / folder):
+        assert [name for name in imported(module, source) if within(name, OURS)] == [], module
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("rowcast.frontend.new", "import torch"),
+        ("rowcast.frontend.new", "from rowcast.backend.rows import Rows"),
+        ("rowcast.frontend.api.new", "from ...engine import engine"),
+        ("rowcast.backend.new", "from rowcast.engine import torch_engine"),
+        ("rowcast.backend.new", "def late() -> None:\n    import rowcast.engine.scripted_engine"),
+        ("rowcast.wire", "from rowcast.transport.ports import Gone"),
+        ("rowcast.text.new", "import flask"),
+    ],
+)
+def test_the_table_sees_a_trespass(module: str, source: str) -> None:
+    layer = layer_of(module)
+    assert layer is not None
+    assert trespasses(layer, module, source)
+
+
+@pytest.mark.parametrize("module", ["inference_api_server", "rowcast.launch"])
+def test_importing_it_loads_no_torch(module: str) -> None:
+    code = f"import sys, {module}; print({{'torch', 'transformers'}} & set(sys.modules))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown.stdout == "set()\n"
+
+
+def test_importing_the_package_imports_none_of_its_parts() -> None:
+    code = "import sys, rowcast; print([name for name in sys.modules if 'rowcast.' in name])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown.stdout == "[]\n"

@@ -1,0 +1,109 @@
+"""Stop sequences: found wherever pieces are cut, never sent, and nothing held back for longer."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowcast.text.stop import StopFilter
+
+# Few letters, so that sequences overlap, repeat and contain each other.
+TEXTS = st.text("ab\n", max_size=16)
+SEQUENCES = st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3)
+CUTS = st.sets(st.integers(1, 15))
+
+
+def expected(text: str, sequences: list[str]) -> tuple[str, bool]:
+    """What a reader sees when the whole text is there at once, and whether it was stopped."""
+    for at in range(len(text)):
+        if any(text[at:].startswith(sequence) for sequence in sequences):
+            return text[:at], True
+    return text, False
+
+
+def cut(text: str, places: set[int]) -> list[str]:
+    """`text` in pieces that end at `places`."""
+    ends = [*sorted(place for place in places if place < len(text)), len(text)]
+    return [text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def streamed(pieces: list[str], sequences: list[str]) -> tuple[str, bool]:
+    """What a reader sees when the text comes in pieces."""
+    stop = StopFilter(sequences)
+    released = "".join([stop.feed(piece) for piece in pieces]) + stop.finish()
+    return released, stop.stopped
+
+
+@given(TEXTS, SEQUENCES, CUTS)
+@settings(deadline=None, derandomize=True, max_examples=500)
+def test_a_stream_reads_as_the_whole_text_would(
+    text: str, sequences: list[str], cuts: set[int]
+) -> None:
+    assert streamed(cut(text, cuts), sequences) == expected(text, sequences)
+
+
+@pytest.mark.parametrize("sequence", [".", "</s>", "###", "aab", "\n\nUser:", "😀.", "né"])
+def test_every_way_to_split_a_sequence_stops_the_reply(sequence: str) -> None:
+    text = f"a reply{sequence} and more"
+    first, last = 7, 7 + len(sequence)
+    for count in range(len(sequence) + 1):
+        for places in combinations(range(first, last + 1), count):
+            assert streamed(cut(text, set(places)), [sequence]) == ("a reply", True)
+
+
+@given(TEXTS, SEQUENCES.filter(bool), CUTS)
+@settings(deadline=None, derandomize=True, max_examples=500)
+def test_only_what_may_become_a_sequence_is_held_back(
+    text: str, sequences: list[str], cuts: set[int]
+) -> None:
+    stop = StopFilter(sequences)
+    seen = released = ""
+    for piece in cut(text, cuts):
+        seen += piece
+        released += stop.feed(piece)
+        if stop.stopped:
+            return
+        held = seen[len(released) :]
+        assert not held or any(sequence.startswith(held) for sequence in sequences)
+
+
+def test_without_sequences_a_piece_passes_at_once() -> None:
+    stop = StopFilter()
+    assert stop.feed("anything") == "anything"
+    assert stop.finish() == ""
+    assert not stop.stopped
+
+
+def test_a_beginning_that_leads_nowhere_is_released_when_that_is_known() -> None:
+    stop = StopFilter(["</s>"])
+    assert [stop.feed(piece) for piece in ("a <", "/", "b")] == ["a ", "", "</b"]
+
+
+def test_what_is_held_back_at_the_end_is_released() -> None:
+    stop = StopFilter(["</s>"])
+    assert stop.feed("a </s") == "a "
+    assert stop.finish() == "</s"
+    assert not stop.stopped
+
+
+def test_a_whole_sequence_inside_the_beginning_of_another_stops_at_the_end() -> None:
+    # "abc" may become "abcd", so "b" is not known to be the first until nothing follows.
+    stop = StopFilter(["abcd", "b"])
+    assert stop.feed("xabc") == "x"
+    assert stop.finish() == "a"
+    assert stop.stopped
+
+
+def test_after_a_stop_nothing_leaves() -> None:
+    stop = StopFilter(["."])
+    assert stop.feed("a.b") == "a"
+    assert (stop.feed("c"), stop.finish()) == ("", "")
+
+
+def test_a_sequence_at_the_very_beginning_leaves_nothing() -> None:
+    assert streamed([".", "a"], ["."]) == ("", True)
+
+
+def test_the_sequence_that_begins_earliest_counts() -> None:
+    assert streamed(["x<<end>>"], ["end", "<<end>>"]) == ("x", True)

@@ -1,0 +1,157 @@
+"""The wire: every message survives the way, and nothing else is taken for one."""
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowcast.sampling_params import SamplingParams
+from rowcast.wire import (
+    Accepted,
+    Cancel,
+    Command,
+    Event,
+    Finished,
+    FinishReason,
+    Rejected,
+    RejectReason,
+    Status,
+    Submit,
+    Tokens,
+    decode_commands,
+    decode_events,
+    encode,
+)
+
+SEEDS = st.integers(0, 2**63 - 1)
+IDS = st.lists(st.integers(0, 2**32 - 1), max_size=20).map(tuple)
+PLACES = {"session": st.text(max_size=40), "choice": st.integers(0, 127)}
+NUMBERS = st.floats(allow_nan=False)
+
+PARAMS = st.builds(
+    SamplingParams,
+    max_tokens=st.integers(1, 2**31),
+    temperature=NUMBERS,
+    top_k=st.integers(-1, 2**31),
+    top_p=NUMBERS,
+    min_tokens=st.integers(0, 2**31),
+    ignore_eos=st.booleans(),
+    stop_token_ids=IDS,
+    logprobs=st.booleans(),
+)
+COMMANDS = st.one_of(
+    st.builds(
+        Submit,
+        **PLACES,
+        prompt=IDS,
+        params=PARAMS,
+        seed=SEEDS,
+        team=st.text(max_size=20),
+        deadline=st.none() | NUMBERS,
+        delivered=st.none() | IDS,
+    ),
+    st.builds(Cancel, **PLACES),
+)
+EVENTS = st.one_of(
+    st.builds(Accepted, **PLACES),
+    st.builds(
+        Rejected,
+        **PLACES,
+        reason=st.sampled_from(get_args(RejectReason)),
+        message=st.text(max_size=40),
+        retry_after=st.integers(0, 60),
+    ),
+    st.builds(
+        Tokens,
+        **PLACES,
+        index=st.integers(0, 2**31),
+        tokens=IDS,
+        logprobs=st.none() | st.lists(NUMBERS, max_size=5).map(tuple),
+    ),
+    st.builds(
+        Finished,
+        **PLACES,
+        length=st.integers(0, 2**31),
+        reason=st.sampled_from(get_args(FinishReason)),
+        message=st.text(max_size=40),
+    ),
+    st.builds(
+        Status,
+        model=st.text(max_size=20),
+        fingerprint=st.text(max_size=20),
+        context_length=st.integers(1, 2**31),
+        rows=st.integers(1, 1024),
+        seated=st.integers(0, 1024),
+        waiting=st.integers(0, 2**31),
+        steps=st.integers(0, 2**62),
+        stopping=st.booleans(),
+    ),
+)
+
+
+@given(st.lists(COMMANDS, max_size=4))
+@settings(deadline=None, derandomize=True, max_examples=100)
+def test_every_batch_of_commands_arrives_as_it_left(batch: list[Command]) -> None:
+    assert decode_commands(encode(batch)) == batch
+
+
+@given(st.lists(EVENTS, max_size=4))
+@settings(deadline=None, derandomize=True, max_examples=100)
+def test_every_batch_of_events_arrives_as_it_left(batch: list[Event]) -> None:
+    assert decode_events(encode(batch)) == batch
+
+
+def packed(*values: Any) -> bytes:
+    return msgspec.msgpack.encode([list(values)])
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(packed("seat", "s", 0), id="unknown tag"),
+        pytest.param(encode([Accepted("s", 0)]), id="an event"),
+        pytest.param(packed("cancel", "s"), id="too few values"),
+        pytest.param(packed("cancel", "s", "0"), id="wrong type"),
+        pytest.param(packed("submit", "s", 0, [1, 2.5], {"max_tokens": 1}, 0), id="wrong token"),
+        pytest.param(packed("submit", "s", 0, [1], {}, 0), id="parameters without a limit"),
+        pytest.param(msgspec.msgpack.encode({"cancel": 1}), id="no batch"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\xc1 garbage", id="no msgpack"),
+        pytest.param(encode([Cancel("s", 0)])[:-1], id="half a batch"),
+        pytest.param(encode([Cancel("s", 0)]) + b"\x00", id="more than a batch"),
+    ],
+)
+def test_a_frame_that_holds_no_commands_is_refused(frame: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_commands(frame)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(encode([Cancel("s", 0)]), id="a command"),
+        pytest.param(packed("finished", "s", 0, 1, "weary"), id="unknown reason"),
+        pytest.param(packed("rejected", "s", 0, "dislike", ""), id="unknown rejection"),
+        pytest.param(packed("tokens", "s", 0, 0, "abc"), id="text for tokens"),
+    ],
+)
+def test_a_frame_that_holds_no_events_is_refused(frame: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_events(frame)
+
+
+def test_a_reply_is_named_by_session_and_choice() -> None:
+    assert Tokens("abc", 3, 0, ()).key == Cancel("abc", 3).key == ("abc", 3)
+
+
+def test_messages_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        setattr(Cancel("s", 0), "choice", 1)  # noqa: B010  # mypy knows that it is frozen
+
+
+def test_a_token_costs_few_bytes() -> None:
+    # A step of 32 rows must stay small; names of fields on the wire would triple it.
+    batch = [Tokens(f"{row:032x}", 0, 1000, (3000,)) for row in range(32)]
+    assert len(encode(batch)) < 32 * 60
