@@ -1,0 +1,100 @@
+"""Every answer that the proxy gives in its own name, as one tree.
+
+    Refusal
+      BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · MethodNotAllowed 405
+      BodyTooSlow 408 · BodyTooLarge 413
+      UpstreamBroken 502 · Unavailable 503 · UpstreamTimeout 504
+    StreamCut    the head has gone out: the only thing left to say is a connection cut short
+
+A refusal becomes `{"status_code", "message"}` with the same HTTP status. Nothing here knows WSGI.
+"""
+
+import errno
+import json
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    status: ClassVar[int] = 500
+    reason: ClassVar[str] = "refused"
+    ends_connection: ClassVar[bool] = False
+
+    def __init__(self, message: str, *headers: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = headers
+
+
+class BadRequest(Refusal):
+    status = 400
+    reason = "bad_request"
+    ends_connection = True
+
+
+class Unauthorized(Refusal):
+    """One body for every cause: a stranger learns nothing about which check failed."""
+
+    status = 401
+    reason = "unauthorized"
+
+    def __init__(self, *, token_sent: bool) -> None:
+        challenge = 'Bearer error="invalid_token"' if token_sent else "Bearer"
+        super().__init__(
+            "A valid token is required: send the header 'Authorization: Bearer <token>'.",
+            ("WWW-Authenticate", challenge),
+        )
+
+
+class Forbidden(Refusal):
+    status = 403
+    reason = "forbidden"
+
+
+class NotFound(Refusal):
+    status = 404
+    reason = "not_found"
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+    reason = "method_not_allowed"
+
+
+class BodyTooSlow(Refusal):
+    status = 408
+    reason = "body_too_slow"
+
+
+class BodyTooLarge(Refusal):
+    status = 413
+    reason = "body_too_large"
+
+
+class UpstreamBroken(Refusal):
+    status = 502
+    reason = "upstream_broken"
+
+
+class Unavailable(Refusal):
+    status = 503
+    reason = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(message, ("Retry-After", str(retry_after_s)))
+
+
+class UpstreamTimeout(Refusal):
+    status = 504
+    reason = "upstream_timeout"
+
+
+class StreamCut(BrokenPipeError):
+    """Ends a response whose head has gone out. gunicorn takes a broken pipe for a client that
+    went, says nothing and closes the connection, so no final chunk pretends a clean end."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EPIPE, reason)
+
+
+def error_body(status: int, message: str) -> bytes:
+    return json.dumps({"status_code": status, "message": message}).encode()

@@ -1,0 +1,110 @@
+"""Which headers pass, and which never do, in each direction.
+
+Upstream go the client's own headers without hop-by-hop ones (RFC 9110, 7.6.1), without credentials
+and without anything that the proxy alone may say: who the caller is, where it came from. Back go
+the server's headers without hop-by-hop ones, identity and what gunicorn writes itself.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from rowcast_proxy.tokens import Identity
+
+Headers = list[tuple[str, str]]
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_NOT_UPSTREAM: Final = HOP_BY_HOP | {
+    "authorization",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "expect",
+    "forwarded",
+    "host",
+    "true-client-ip",
+    "x-client-ip",
+    "x-real-ip",
+    "x-request-id",
+}
+_NOT_UPSTREAM_PREFIXES: Final = ("x-rowcast-", "x-forwarded-")
+_NOT_BACK: Final = HOP_BY_HOP | {
+    "date",
+    "server",
+    "set-cookie",
+    "set-cookie2",
+    "x-request-id",
+    "x-rowcast-proxy-secret",
+    "x-rowcast-team",
+    "x-rowcast-token-id",
+}
+
+
+def client_headers(environ: Mapping[str, Any]) -> Headers:
+    """The client's headers that may go upstream."""
+    barred = _NOT_UPSTREAM | _named_by(environ.get("HTTP_CONNECTION", ""))
+    passed = [
+        (name, value)
+        for name, value in _received(environ)
+        if name not in barred and not name.startswith(_NOT_UPSTREAM_PREFIXES)
+    ]
+    if environ.get("CONTENT_TYPE"):
+        passed.append(("content-type", environ["CONTENT_TYPE"]))
+    return passed
+
+
+def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:
+    """Where the request comes from, in the proxy's own words."""
+    return [
+        ("x-request-id", request_id),
+        ("x-forwarded-for", environ.get("REMOTE_ADDR", "")),
+        ("x-forwarded-proto", environ.get("wsgi.url_scheme", "http")),
+    ]
+
+
+def identity_headers(identity: Identity | None, proxy_secret: str | None) -> Headers:
+    """Verified claims; without the shared secret the server could not trust them."""
+    if identity is None or proxy_secret is None:
+        return []
+    said = [
+        ("x-rowcast-proxy-secret", proxy_secret),
+        ("x-rowcast-team", quote(identity.team, safe="")),
+    ]
+    if identity.token_id is not None:
+        said.append(("x-rowcast-token-id", quote(identity.token_id, safe="")))
+    return said
+
+
+def server_headers(head: Iterable[tuple[str, str]], request_id: str) -> Headers:
+    """The server's headers that may go back to the client."""
+    received = [(name, name.lower(), value) for name, value in head]
+    named = _named_by(",".join(value for _, lower, value in received if lower == "connection"))
+    barred = _NOT_BACK | named
+    passed = [(name, value) for name, lower, value in received if lower not in barred]
+    return [*passed, ("X-Request-ID", request_id)]
+
+
+def _received(environ: Mapping[str, Any]) -> Headers:
+    return [
+        (key[5:].replace("_", "-").lower(), value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    ]
+
+
+def _named_by(connection: str) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in connection.split(","))

@@ -1,0 +1,105 @@
+"""One request as the proxy sees it: what was asked, by whom, and how it ended.
+
+In: a WSGI environ. Out: the facts that the steps need, and one logfmt line when it is over.
+Neither token nor body ever reaches the line.
+"""
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from gevent import socket
+
+from rowcast_proxy.errors import BadRequest
+from rowcast_proxy.routes import Access, Route, match
+
+WSGIEnviron = dict[str, Any]
+
+FORCE_CLOSE: Final = "rowcast_proxy.force_close"
+DRAINING: Final = "rowcast_proxy.draining"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._/<>:-]+")
+
+_log = logging.getLogger(__name__)
+
+
+class InboundRequest:
+    def __init__(self, environ: WSGIEnviron) -> None:
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
+        self.client: socket.socket = environ["gunicorn.socket"]
+        self.speaks_1_1 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        self.draining: bool = environ.get(DRAINING, False)
+        self.body_pending = _has_body(environ)
+        self.ends_connection = False
+        self.route: Route | None = None
+        self.path = ""
+        self.team: str | None = None
+        self.status = 0
+        self.bytes_sent = 0
+        self.reason = "done"
+        self._began = time.monotonic()
+
+    def find_route(self) -> Route:
+        """Check the request line and Host; what goes upstream is the route's path."""
+        self._check_host()
+        matched = match(self.method, self.environ["RAW_URI"])
+        self.route, self.path = matched.route, matched.path
+        return matched.route
+
+    @property
+    def target(self) -> str:
+        query = self.environ.get("QUERY_STRING", "")
+        return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def wants_token(self) -> bool:
+        return self.route is not None and self.route.access is Access.TOKEN
+
+    def force_close(self) -> None:
+        """The connection ends with this response, whatever the client may have sent after it."""
+        self.ends_connection = True
+        close: Callable[[], None] | None = self.environ.get(FORCE_CLOSE)
+        if close is not None:
+            close()
+
+    def log_end(self) -> None:
+        _log.info(
+            "request id=%s team=%s method=%s route=%s status=%d ms=%.1f bytes=%d reason=%s",
+            self.id,
+            _logfmt(self.team),
+            self.method,
+            self.route.path if self.route else "-",
+            self.status,
+            (time.monotonic() - self._began) * 1000,
+            self.bytes_sent,
+            self.reason,
+        )
+
+    def _check_host(self) -> None:
+        host = self.environ.get("HTTP_HOST")
+        if host is None and self.speaks_1_1:
+            raise BadRequest("The Host header is missing.")
+        if host is not None and not _HOST.fullmatch(host):
+            raise BadRequest("The Host header is malformed.")
+
+
+def _request_id(sent: str | None) -> str:
+    return sent if sent and _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _has_body(environ: WSGIEnviron) -> bool:
+    length = environ.get("CONTENT_LENGTH", "")
+    return "HTTP_TRANSFER_ENCODING" in environ or length.strip("0") != ""
+
+
+def _logfmt(value: str | None) -> str:
+    if value is None:
+        return "-"
+    return value if _PLAIN.fullmatch(value) else json.dumps(value)

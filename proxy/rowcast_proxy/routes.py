@@ -1,0 +1,80 @@
+"""The allow-list: what may be asked of the server, and what must be shown for it.
+
+`match(method, target)` gives the route and the target to send upstream. That target is built from
+the table and the model name, never from the path received: nothing decodes, joins or normalises a
+path, so `//`, `..`, `;` and percent-escapes simply are not in the table. A dialect adds one line.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from rowcast_proxy.errors import MethodNotAllowed, NotFound
+
+MODEL: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
+
+
+class Access(Enum):
+    TOKEN = "a verified token"  # noqa: S105
+    OPEN = "nothing"
+    LOCAL = "nothing; the proxy itself answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    path: str
+    methods: tuple[str, ...]
+    access: Access = Access.TOKEN
+    pattern: re.Pattern[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        exact = re.escape(self.path).replace("<model>", f"(?P<model>{MODEL})")
+        object.__setattr__(self, "pattern", re.compile(exact))
+
+    def target(self, path: str) -> str | None:
+        """The path to send upstream when `path` is this route's."""
+        found = self.pattern.fullmatch(path)
+        if found is None:
+            return None
+        return self.path.replace("<model>", found.groupdict().get("model", ""))
+
+
+ROUTES: Final = (
+    Route("/liveness", ("GET",), Access.LOCAL),
+    *(Route(path, ("GET",), Access.OPEN) for path in ("/readiness", "/health", "/health_check")),
+    Route("/", ("GET", "POST")),
+    *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    route: Route
+    path: str
+
+
+def match(method: str, target: str) -> Matched:
+    """The route of a request line, whatever form its target has."""
+    path = _path_of(target)
+    allowed: list[str] = []
+    for route in ROUTES:
+        upstream_path = route.target(path)
+        if upstream_path is None:
+            continue
+        if method in route.methods:
+            return Matched(route, upstream_path)
+        allowed += route.methods
+    if allowed:
+        raise MethodNotAllowed(
+            f"This path takes {' or '.join(allowed)}, not {method}.", ("Allow", ", ".join(allowed))
+        )
+    raise NotFound("There is nothing at this path.")
+
+
+def _path_of(target: str) -> str:
+    absolute = _ABSOLUTE_FORM.match(target)
+    if absolute:
+        target = target[absolute.end() :] or "/"
+    return target.partition("?")[0] or "/"

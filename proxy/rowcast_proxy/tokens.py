@@ -1,0 +1,84 @@
+"""An Authorization header to the identity it proves, or a refusal.
+
+In: the header's text. Out: `Identity` (team, token id). HS256 with one secret; the token's own
+header chooses nothing: not the algorithm, not the key. Every check is a line of `identify`.
+Nothing is remembered between requests, so a token that has expired is refused at once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from rowcast_proxy.errors import Forbidden, Unauthorized
+
+LONGEST_TOKEN: Final = 4096
+LONGEST_ID: Final = 256
+_BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    team: str
+    token_id: str | None
+
+
+class TokenVerifier:
+    def __init__(self, secret: str, *, leeway_s: float = 0, require_exp: bool = False) -> None:
+        self._secret = secret
+        self._leeway_s = leeway_s
+        self._required = ["exp"] if require_exp else []
+
+    def identify(self, authorization: str | None) -> Identity:
+        token = _one_bearer_token(authorization)
+        claims = self._verified_claims(token)
+        return Identity(_team(claims), _token_id(claims))
+
+    def _verified_claims(self, token: str) -> Mapping[str, Any]:
+        try:
+            return jwt.decode(
+                token,
+                self._secret,
+                algorithms=["HS256"],
+                leeway=self._leeway_s,
+                options={"require": self._required},
+            )
+        except jwt.PyJWTError:
+            raise Unauthorized(token_sent=True) from None
+
+
+def _one_bearer_token(authorization: str | None) -> str:
+    """Two Authorization headers arrive joined by a comma, which no token contains."""
+    if not authorization:
+        raise Unauthorized(token_sent=False)
+    found = _BEARER.fullmatch(authorization)
+    if found is None or len(found[1]) > LONGEST_TOKEN:
+        raise Unauthorized(token_sent=True)
+    return found[1]
+
+
+def _team(claims: Mapping[str, Any]) -> str:
+    team = claims.get("team_id")
+    if team is None:
+        raise Forbidden("The token carries no team_id.")
+    if not _is_id(team):
+        raise Forbidden(f"The token's team_id must be a text of 1 to {LONGEST_ID} characters.")
+    return str(team)
+
+
+def _token_id(claims: Mapping[str, Any]) -> str | None:
+    token_id = claims.get("token_id")
+    if token_id is None:
+        return None
+    if not _is_id(token_id):
+        raise Forbidden(f"The token's token_id must be a text of 1 to {LONGEST_ID} characters.")
+    return str(token_id)
+
+
+def _is_id(value: object) -> bool:
+    """Blank texts name nobody; lone surrogates (legal in JSON) have no bytes to send."""
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_ID:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)

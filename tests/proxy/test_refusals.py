@@ -1,0 +1,127 @@
+"""What the proxy refuses in its own name, and how it says so."""
+
+import json
+import time
+
+import pytest
+
+from processes import Running, until
+
+from .clients import SECRET, ask, bearer, raw_request, send_raw, token
+from .fake_upstream import FakeUpstream
+
+TOKEN_ROUTES = [
+    ("GET", "/"),
+    ("POST", "/"),
+    ("POST", "/predictions/scripted"),
+    ("POST", "/inference/scripted"),
+    ("POST", "/chat/scripted"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), TOKEN_ROUTES)
+def test_every_route_of_a_dialect_asks_for_a_token(
+    proxy: Running, upstream: FakeUpstream, method: str, path: str
+) -> None:
+    reply = ask(proxy.port, method, path)
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"] == "Bearer"
+    assert ask(proxy.port, method, path, headers=bearer()).status == 200
+    assert upstream.next_call().line == f"{method} {path} HTTP/1.1"
+    assert upstream.calls.empty()
+
+
+def test_all_wrong_tokens_get_the_same_answer(proxy: Running, upstream: FakeUpstream) -> None:
+    wrong = [
+        token(exp=int(time.time()) - 100),
+        token(nbf=int(time.time()) + 100),
+        token()[:-3] + "AAA",
+        "nonsense",
+        SECRET,
+    ]
+    replies = [
+        ask(proxy.port, "POST", "/", headers={"Authorization": f"Bearer {each}"}) for each in wrong
+    ]
+    assert {reply.status for reply in replies} == {401}
+    assert len({reply.body for reply in replies}) == 1
+    challenges = {reply.headers["WWW-Authenticate"] for reply in replies}
+    assert challenges == {'Bearer error="invalid_token"'}
+    assert replies[0].message
+    assert upstream.calls.empty()
+
+
+def test_two_authorization_headers_are_refused(proxy: Running, upstream: FakeUpstream) -> None:
+    twice = raw_request("POST / HTTP/1.1", "Host: a", f"Authorization: Bearer {token()}")
+    assert send_raw(proxy.port, twice).status == 401
+    basic = raw_request("POST / HTTP/1.1", "Host: a", "Authorization: Basic eDp5")
+    assert send_raw(proxy.port, basic).status == 401
+    assert upstream.calls.empty()
+
+
+def test_a_token_without_team_is_told_so(proxy: Running, upstream: FakeUpstream) -> None:
+    reply = ask(proxy.port, "POST", "/", headers=bearer(team_id=None))
+    assert (reply.status, reply.message) == (403, "The token carries no team_id.")
+    assert upstream.calls.empty()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//health",
+        "/inference/..%2fadmin",
+        "/inference/%2e%2e/admin",
+        "/inference/../admin",
+        "/inference/a;b",
+        "/inference/a%00",
+        "/inference/a%0d%0aX-Rowcast-Team:red",
+        "/%2e/health",
+        "/metrics",
+        "http://a.example/admin",
+    ],
+)
+def test_paths_outside_the_table_go_nowhere(
+    proxy: Running, upstream: FakeUpstream, target: str
+) -> None:
+    reply = send_raw(proxy.port, raw_request(f"POST {target} HTTP/1.1", "Host: a"))
+    assert reply.status == 404
+    assert "path" in reply.message
+    assert upstream.calls.empty()
+
+
+def test_a_wrong_method_is_told_the_right_one(proxy: Running, upstream: FakeUpstream) -> None:
+    reply = ask(proxy.port, "GET", "/inference/scripted", headers=bearer())
+    assert (reply.status, reply.headers["Allow"]) == (405, "POST")
+    assert "POST" in reply.message
+    reply = ask(proxy.port, "DELETE", "/", headers=bearer())
+    assert (reply.status, reply.headers["Allow"]) == (405, "GET, POST")
+    assert upstream.calls.empty()
+
+
+def test_refusals_are_json_with_a_request_id(proxy: Running) -> None:
+    reply = ask(proxy.port, "GET", "/nowhere", headers={"X-Request-ID": "abc"})
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.headers["X-Request-ID"] == "abc"
+    assert json.loads(reply.body)["status_code"] == 404
+
+
+def test_a_team_cannot_write_into_the_log(proxy: Running, upstream: FakeUpstream) -> None:
+    """A claim is quoted, so that it stays one value on one line."""
+    headers = bearer(team_id='red" status=500\nforged line') | {"X-Request-ID": "odd-team"}
+    assert ask(proxy.port, "POST", "/", b"{}", headers).status == 200
+    until(lambda: "id=odd-team" in proxy.output(), "the line of the request")
+    (line,) = (line for line in proxy.output().splitlines() if "odd-team" in line)
+    assert r'team="red\" status=500\nforged line" method=POST' in line
+    assert not any(line.startswith("forged") for line in proxy.output().splitlines())
+
+
+def test_a_refused_request_is_logged_without_its_token(proxy: Running) -> None:
+    made = token(token_id="seen-nowhere")
+    headers = {"Authorization": f"Bearer {made}x", "X-Request-ID": "look-for-me"}
+    ask(proxy.port, "POST", "/", b"secret prompt", headers)
+    until(lambda: "look-for-me" in proxy.output(), "the line of the request")
+    lines = [line for line in proxy.output().splitlines() if "look-for-me" in line]
+    assert len(lines) == 1
+    assert "status=401" in lines[0]
+    assert "reason=unauthorized" in lines[0]
+    assert made not in proxy.output()
+    assert "secret prompt" not in proxy.output()

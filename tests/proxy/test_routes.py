@@ -1,0 +1,84 @@
+"""The allow-list: exact paths in, the table's own paths out."""
+
+import pytest
+
+from rowcast_proxy.errors import MethodNotAllowed, NotFound
+from rowcast_proxy.routes import ROUTES, Access, match
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "path"),
+    [
+        ("GET", "/", "/"),
+        ("POST", "/", "/"),
+        ("POST", "/inference/falcon40b", "/inference/falcon40b"),
+        ("POST", "/predictions/scripted", "/predictions/scripted"),
+        ("POST", "/chat/my-model_v1.5", "/chat/my-model_v1.5"),
+        ("GET", "/health?verbose=1", "/health"),
+        ("GET", "http://elsewhere.example/readiness", "/readiness"),
+        ("GET", "HTTPS://elsewhere.example:8443", "/"),
+        ("GET", "http://elsewhere.example?x=/health", "/"),
+    ],
+)
+def test_known_paths_are_matched(method: str, target: str, path: str) -> None:
+    assert match(method, target).path == path
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//",
+        "//health",
+        "/health/",
+        "/Health",
+        "/health;x=1",
+        "/health#top",
+        "/health%20",
+        "/%68ealth",
+        "/inference",
+        "/inference/",
+        "/inference/a/b",
+        "/inference/a%2fb",
+        "/inference/../health",
+        "/inference/..",
+        "/inference/.",
+        "/inference/%2e%2e",
+        "/inference/..%2fadmin",
+        "/inference/a\\b",
+        "/inference/a;b",
+        "/inference/a\n",
+        "/inference/" + "a" * 129,
+        "/./health",
+        "/inference//scripted",
+        "ftp://elsewhere.example/health",
+        "http:///health",
+        "*",
+        "elsewhere.example:443",
+        "/metrics",
+        "/admin",
+    ],
+)
+def test_everything_else_is_not_found(target: str) -> None:
+    with pytest.raises(NotFound):
+        match("POST", target)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "allowed"),
+    [
+        ("GET", "/inference/scripted", "POST"),
+        ("POST", "/health", "GET"),
+        ("DELETE", "/", "GET, POST"),
+        ("HEAD", "/liveness", "GET"),
+        ("post", "/chat/scripted", "POST"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(method: str, target: str, allowed: str) -> None:
+    with pytest.raises(MethodNotAllowed) as caught:
+        match(method, target)
+    assert ("Allow", allowed) in caught.value.headers
+
+
+def test_only_health_is_open() -> None:
+    free = {route.path for route in ROUTES if route.access is not Access.TOKEN}
+    assert free == {"/liveness", "/readiness", "/health", "/health_check"}
