@@ -48,6 +48,10 @@ timeout = 60
 max_requests = 0
 preload_app = False
 control_socket_disable = True
+http_parser = "python"  # one parser everywhere, the one that the tests attack
+forwarded_allow_ips = ""  # nobody's headers may change paths, schemes or addresses
+forwarder_headers = ""
+secure_scheme_headers = {}
 proc_name = "rowcast"
 if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108

@@ -4,7 +4,7 @@
     ├── RequestError          the caller's fault; the message says what to change    4xx
     │   ├── MalformedRequest, InvalidField, PromptTooLong                            400
     │   ├── UnknownModel                                                             404
-    │   └── BodyTimeout 408, BodyTooLarge 413
+    │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
     ├── Unavailable           nobody's fault; come back in `retry_after` seconds     503
     │   ├── Overloaded        the waiting line is full
     │   ├── NotReady          no backend, or one that is silent
@@ -63,6 +63,12 @@ class BodyTooLarge(RequestError):
     """The body is larger than the limit."""
 
     status = 413
+
+
+class CodedBody(RequestError):
+    """The body is compressed, or otherwise not as it is."""
+
+    status = 415
 
 
 class Unavailable(RowcastError):

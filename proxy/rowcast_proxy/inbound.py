@@ -34,7 +34,7 @@ class InboundRequest:
         self.method: str = environ["REQUEST_METHOD"]
         self.id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.client: socket.socket = environ["gunicorn.socket"]
-        self.speaks_1_1 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        self.speaks_1_1 = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
         self.draining: bool = environ.get(DRAINING, False)
         self.body_pending = _has_body(environ)
         self.ends_connection = False
@@ -49,6 +49,7 @@ class InboundRequest:
     def find_route(self) -> Route:
         """Check the request line and Host; what goes upstream is the route's path."""
         self._check_host()
+        self._check_coding()
         matched = match(self.method, self.environ["RAW_URI"])
         self.route, self.path = matched.route, matched.path
         return matched.route
@@ -88,6 +89,11 @@ class InboundRequest:
             raise BadRequest("The Host header is missing.")
         if host is not None and not _HOST.fullmatch(host):
             raise BadRequest("The Host header is malformed.")
+
+    def _check_coding(self) -> None:
+        """gunicorn lets other codings pass before chunked, and does not undo them."""
+        if self.environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+            raise BadRequest("The only transfer coding supported is chunked.")
 
 
 def _request_id(sent: str | None) -> str:

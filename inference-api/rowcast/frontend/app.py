@@ -6,19 +6,22 @@ gunicorn lets pass are refused; while the server stops, new ones are sent away. 
 """
 
 import logging
+import re
 
 from flask import Flask, Response, g, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from rowcast.errors import MalformedRequest, RowcastError, Stopping, Unavailable
 from rowcast.frontend import health
 from rowcast.frontend.api import DIALECTS
+from rowcast.frontend.body import leave_unread
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.identity import request_id_of
 
 _log = logging.getLogger("rowcast.http")
 
 EXTENSION = "rowcast"
+_HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 
 
 def create_app(frontend: Frontend) -> Flask:
@@ -30,6 +33,8 @@ def create_app(frontend: Frontend) -> Flask:
         app.register_blueprint(dialect(frontend))
     app.before_request(_name_request)
     app.before_request(_check_host)
+    app.before_request(_check_coding)
+    app.before_request(_check_path)
     app.before_request(lambda: _check_stopping(frontend))
     app.after_request(_finish_headers)
     app.register_error_handler(RowcastError, _rowcast_error)
@@ -43,8 +48,26 @@ def _name_request() -> None:
 
 
 def _check_host() -> None:
-    if request.environ["SERVER_PROTOCOL"] == "HTTP/1.1" and "HTTP_HOST" not in request.environ:
+    host = request.environ.get("HTTP_HOST")
+    if host is None and request.environ["SERVER_PROTOCOL"] != "HTTP/1.0":
         raise MalformedRequest("the Host header is missing; HTTP/1.1 requires one")
+    if host is not None and not _HOST.fullmatch(host):
+        raise MalformedRequest(
+            "the Host header is malformed; send one host, with or without a port"
+        )
+
+
+def _check_coding() -> None:
+    """gunicorn lets other codings pass before chunked, and does not undo them."""
+    coding = request.environ.get("HTTP_TRANSFER_ENCODING", "chunked")
+    if coding.lower() != "chunked":
+        raise MalformedRequest(f"Transfer-Encoding is {coding[:40]!r}; only chunked is read")
+
+
+def _check_path() -> None:
+    """Slashes are not merged, and nobody is redirected."""
+    if "//" in request.environ["PATH_INFO"]:
+        raise NotFound
 
 
 def _check_stopping(frontend: Frontend) -> None:
@@ -54,6 +77,7 @@ def _check_stopping(frontend: Frontend) -> None:
 
 def _finish_headers(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
+    leave_unread(request)
     return response
 
 

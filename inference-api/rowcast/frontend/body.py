@@ -13,9 +13,10 @@ from flask import Request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
-from rowcast.errors import BodyTimeout, BodyTooLarge, MalformedRequest
+from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedRequest
 
 _MALFORMED = "Malformed JSON request body"
+_READ = "rowcast.body_read"
 _DIGITS = 1000
 
 
@@ -26,6 +27,11 @@ def read_object(request: Request, limit: int, seconds: float) -> dict[str, Any]:
 
 def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """The body's bytes; exactly as many as were announced."""
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.lower() != "identity":
+        raise CodedBody(
+            f"Content-Encoding is {coding[:40]!r}; send the body as it is, uncompressed"
+        )
     announced = request.content_length
     if announced is not None and announced > limit:
         raise BodyTooLarge(f"the body has {announced} bytes; allowed are {limit}")
@@ -38,7 +44,17 @@ def read_body(request: Request, limit: int, seconds: float) -> bytes:
         raise MalformedRequest(
             f"the body ended after {len(body)} bytes; its Content-Length is {announced}"
         )
+    request.environ[_READ] = True
     return body
+
+
+def leave_unread(request: Request) -> None:
+    """End the connection with this answer if the body was left unread: where it ends is unknown."""
+    environ = request.environ
+    has_body = request.content_length or "HTTP_TRANSFER_ENCODING" in environ
+    end_connection = getattr(environ["wsgi.input"], "end_connection", None)
+    if has_body and _READ not in environ and end_connection is not None:
+        end_connection()
 
 
 def _read(request: Request, limit: int) -> bytes:
@@ -72,7 +88,8 @@ def _refuse(error: json.JSONDecodeError, text: str) -> NoReturn:
     if not text.strip():
         raise MalformedRequest(f"{_MALFORMED}: it is empty; a JSON object is needed") from error
     where = f"line {error.lineno}, column {error.colno}"
-    raise MalformedRequest(f"{_MALFORMED}: {error.msg} at {where}") from error
+    problem = error.msg.removesuffix(" at")
+    raise MalformedRequest(f"{_MALFORMED}: {problem} at {where}") from error
 
 
 def _whole(digits: str) -> int:

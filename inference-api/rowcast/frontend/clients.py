@@ -7,6 +7,7 @@ kernel: keep-alive probes for those that vanished, TCP_USER_TIMEOUT for those th
 """
 
 import contextlib
+import os
 import select
 import socket
 import threading
@@ -27,6 +28,8 @@ class ClientWatch:
         self._client_seconds = client_seconds
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._closing = False
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # rung by `close`
+        self._epoll.register(self._bell, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="client-watch", daemon=True)
 
     def start(self) -> None:
@@ -34,8 +37,10 @@ class ClientWatch:
 
     def close(self) -> None:
         self._closing = True
+        os.eventfd_write(self._bell, 1)
         self._thread.join(timeout=10)
         self._epoll.close()
+        os.close(self._bell)
 
     def watch(self, client: socket.socket, gone: Callable[[], None]) -> Callable[[], None]:
         """Call `gone` once when this client goes; the result ends the watch."""

@@ -7,7 +7,10 @@ reload, an upgrade), others serve: it stops accepting at once. gunicorn.conf.py'
 tells the two apart; it is also seen by a worker that was too young to hear the signal.
 """
 
+import contextlib
 import json
+import os
+import socket
 import time
 from functools import partial
 from types import FrameType
@@ -28,12 +31,17 @@ _STATUS = {
     http.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
     http.ExpectationFailed: (417, "Expectation Failed"),
 }
+FIRST_STATUS_SECONDS = 2.0
 RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a successor serves
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
+_LINGER_SECONDS = 1.0
+_SHOWN = 200
 
 
 class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Named in gunicorn.conf.py."""
+
+    alive: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +57,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         self._told_to_end.set()
 
     def run(self) -> None:
+        self._await_backend()
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and self._stopping == RUNNING:
             self.notify()
@@ -64,10 +73,16 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             server.stop(timeout=0.1)
         self._frontend.close()
 
-    def handle_request(self, *args: Any) -> Any:
+    def handle_request(self, listener: Any, req: Any, client: Any, addr: Any) -> None:
+        req.path = req.path or "/"  # http://host without a path
+        req.body.end_connection = req.force_close  # see body.leave_unread
         self.in_flight += 1
         try:
-            return super().handle_request(*args)
+            super().handle_request(listener, req, client, addr)
+        except StopIteration:
+            if req.must_close:
+                _linger(client)
+            raise
         finally:
             self.in_flight -= 1
 
@@ -77,8 +92,11 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             super().handle_error(req, client, addr, exc)
             return
         status, reason = _STATUS.get(type(exc), (400, "Bad Request"))
-        self.log.debug("refused a request: %s", exc)
-        client.sendall(_answer(status, reason, f"Malformed HTTP request: {exc}"))
+        self.log.debug("refused a request: %s", type(exc).__name__)
+        message = f"Malformed HTTP request: {str(exc)[:_SHOWN]}"
+        with contextlib.suppress(OSError):
+            client.sendall(_answer(status, reason, message))
+            _linger(client)
 
     @property
     def _stopping(self) -> int:
@@ -88,6 +106,19 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def _frontend(self) -> Frontend:
         frontend: Frontend = self.wsgi.extensions[EXTENSION]
         return frontend
+
+    def _await_backend(self) -> None:
+        """Accept nothing that cannot be answered yet, while others may: those who serve now.
+
+        At a first start there are no others, and liveness must not wait for a model's loading.
+        """
+        succeeds = "GUNICORN_PID" in os.environ  # set by gunicorn while a predecessor serves
+        patience = self._frontend.settings.recovery_seconds if succeeds else FIRST_STATUS_SECONDS
+        until = time.monotonic() + patience
+        while not self._frontend.sessions.health().ready and time.monotonic() < until:
+            self.notify()
+            if self._told_to_end.wait(0.02):
+                return
 
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
@@ -105,6 +136,14 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         while self.in_flight and time.monotonic() < until:
             self.notify()
             gevent.sleep(0.1)
+
+
+def _linger(client: socket.socket) -> None:
+    """A close with unread bytes is a reset, which can destroy the answer: read and drop them."""
+    with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(_LINGER_SECONDS):
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):
+            gevent.sleep(0)  # a fast sender must not keep the others waiting
 
 
 def _answer(status: int, reason: str, message: str) -> bytes:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import NotReady
+from rowcast.errors import NotReady, ReplyFailed, RowcastError
 from rowcast.frontend.sessions import Session, refusal
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokenizer import Decoder
@@ -60,12 +60,10 @@ class ReplyText:
     def verdict(self, timeout: float) -> None:
         """Wait until the prompt is accepted; raise what it was refused with."""
         self._early = self.session.take(timeout)
-        if not self._early:
+        refused = _refused(self._early)
+        if refused is not None:
             self.close()
-            raise NotReady("the backend does not answer")
-        if isinstance(self._early[0], Rejected):
-            self.close()
-            raise refusal(self._early[0])
+            raise refused
 
     def pieces(self, silence: float | None = None) -> Iterator[str]:
         """Text as it comes, and "" after each `silence` seconds without any."""
@@ -110,10 +108,25 @@ class ReplyText:
         return "".join(released)
 
     def _read_end(self, event: Finished) -> str:
+        self.ending = Ending(event.reason, event.length, event.message)
+        if not self.ending.whole:
+            return ""  # what is held back may be the beginning of something else
         rest = self._filter.feed(self._decoder.finish()) + self._filter.finish()
-        reason = "stop" if self._filter.stopped and event.reason == "length" else event.reason
-        self.ending = Ending(reason, event.length, event.message)
+        if self._filter.stopped:
+            self.ending = Ending("stop", event.length)
         return rest
+
+
+def _refused(events: Sequence[Event]) -> RowcastError | None:
+    """The error that a reply's first events mean, when they are not its beginning."""
+    match events:
+        case []:
+            return NotReady("the backend does not answer")
+        case [Rejected() as rejected, *_]:
+            return refusal(rejected)
+        case [Finished(reason="error") as end, *_]:
+            return ReplyFailed(end.message)
+    return None
 
 
 def server_sent(data: object, *, event: str = "", number: int | None = None) -> bytes:

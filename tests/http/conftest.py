@@ -1,0 +1,70 @@
+"""A mock server and a proxy before it whose limits are near, and the corpus on its way to both."""
+
+import sys
+from collections.abc import Iterator
+
+import jwt
+import pytest
+
+from processes import Running, free_port, running, running_server
+
+from .case import BODY_LIMIT
+from .target import Target
+from .volley import Volley
+
+JWT_SECRET = "a secret of the tests, which nobody else has any use for"
+PROXY_SECRET = "another secret of the tests"
+SECONDS = "2"
+PROXY = (sys.executable, "proxy/proxy.py")
+
+
+@pytest.fixture(scope="session")
+def hasty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    env = {
+        "BODY_BYTES": str(BODY_LIMIT),
+        "BODY_SECONDS": SECONDS,
+        "HEADER_SECONDS": SECONDS,
+        "PROXY_SECRET": PROXY_SECRET,
+    }
+    with running_server(tmp_path_factory.mktemp("http"), env=env) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hasty_proxy(
+    hasty_server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    port = free_port()
+    env = {
+        "JWT_SECRET": JWT_SECRET,
+        "PROXY_SECRET": PROXY_SECRET,
+        "PROXY_PORT": str(port),
+        "UPSTREAM_URL": hasty_server.url,
+        "PROXY_BODY_LIMIT": str(BODY_LIMIT),
+        "PROXY_BODY_TIMEOUT_S": SECONDS,
+        "PROXY_KEEPALIVE_S": SECONDS,
+    }
+    log = tmp_path_factory.mktemp("http") / "proxy.log"
+    with running(PROXY, port, log, env=env) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session", params=["server", "proxy"])
+def tested(request: pytest.FixtureRequest, hasty_server: Running) -> list[Running]:
+    """The processes of one target: the last of them is spoken to."""
+    if request.param == "server":
+        return [hasty_server]
+    return [hasty_server, request.getfixturevalue("hasty_proxy")]
+
+
+@pytest.fixture(scope="session")
+def target(tested: list[Running]) -> Target:
+    token = jwt.encode({"team_id": "corpus", "token_id": "one"}, JWT_SECRET, algorithm="HS256")
+    return Target(tested[-1].port, token, is_proxy=len(tested) > 1)
+
+
+@pytest.fixture(scope="session")
+def volley(target: Target, tested: list[Running]) -> Iterator[Volley]:
+    volley = Volley(target, tested)
+    yield volley
+    volley.close()
