@@ -12,14 +12,15 @@ import sys
 from pathlib import Path
 
 from flask import Flask
+from gunicorn.arbiter import Arbiter
 
-from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.sessions import Sessions
 from rowcast.log import configure
 from rowcast.settings import SCRIPTED, Settings, read_settings
+from rowcast.text.hub_tokenizer import HubTokenizer
 from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.unix_socket import UnixFrontendPort
 
@@ -57,9 +58,13 @@ def run(app: str, settings: Settings) -> None:
 
 
 def _tokenizer(settings: Settings) -> Tokenizer:
-    if settings.served_model != SCRIPTED:
-        raise UnknownModel(f"MODEL is {settings.served_model!r}; it can be {SCRIPTED}")
-    return ScriptedTokenizer()
+    if settings.served_model == SCRIPTED:
+        return ScriptedTokenizer()
+    try:
+        return HubTokenizer.of(settings.served_model)
+    except Exception as error:  # noqa: BLE001  # the library raises nothing narrower
+        sys.stderr.write(f"rowcast: no tokenizer for MODEL {settings.served_model!r}: {error}\n")
+        sys.exit(Arbiter.APP_LOAD_ERROR)  # so that gunicorn gives up instead of trying for ever
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from types import FrameType
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.engine.engine import Engine
 from rowcast.engine.scripted_engine import ScriptedEngine
-from rowcast.errors import UnknownModel
+from rowcast.errors import RowcastError, UnknownModel
 from rowcast.log import configure
 from rowcast.settings import SCRIPTED, Settings, read_settings
 from rowcast.transport.unix_socket import UnixBackendPort
@@ -38,15 +38,29 @@ STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
+def engine_source(settings: Settings) -> Callable[[Settings], Engine]:
+    """What makes the engine of the model that the settings name, with its imports done."""
+    registered: dict[str, Callable[[Settings], Engine]] = {SCRIPTED: _scripted_engine}
+    return registered.get(settings.served_model) or _torch_source(settings)
+
+
 def load_engine(settings: Settings) -> Engine:
-    """The engine of the model that the settings name."""
-    engines: dict[str, Callable[[], Engine]] = {
-        SCRIPTED: lambda: ScriptedEngine(step_seconds=settings.step_seconds),
-    }
-    model = settings.served_model
-    if model not in engines:
-        raise UnknownModel(f"MODEL is {model!r}; it can be {', '.join(engines)}")
-    return engines[model]()
+    """The engine of the model that the settings name: a registered one, else transformers'."""
+    return engine_source(settings)(settings)
+
+
+def _scripted_engine(settings: Settings) -> Engine:
+    return ScriptedEngine(step_seconds=settings.step_seconds)
+
+
+def _torch_source(settings: Settings) -> Callable[[Settings], Engine]:
+    # Imported here: the scripted engine must not need torch.
+    try:
+        from rowcast.engine.torch_engine import load_torch_engine  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        needs = f"MODEL is {settings.served_model!r}, which needs {missing.name}"
+        raise UnknownModel(f"{needs}; install it, or set MOCK_MODEL=1") from missing
+    return load_torch_engine
 
 
 def run_backend(settings: Settings, path: str) -> int:
@@ -55,9 +69,8 @@ def run_backend(settings: Settings, path: str) -> int:
         port = UnixBackendPort(path)
         limits = Limits(settings.waiting_line, settings.reply_seconds)
         backend = DecodeBackend(port, lambda: load_engine(settings), limits)
-    except (UnknownModel, OSError) as error:
-        sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
-        return REFUSED
+    except (RowcastError, OSError) as error:
+        return _refuse(error)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         backend.stop()
@@ -66,6 +79,11 @@ def run_backend(settings: Settings, path: str) -> int:
     signal.signal(signal.SIGINT, stop)
     backend.run()
     return 0
+
+
+def _refuse(error: Exception) -> int:
+    sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
+    return REFUSED
 
 
 def die_with_parent(how: signal.Signals, parent: int) -> None:
@@ -146,7 +164,10 @@ def main() -> int:
     launcher = Launcher(settings, path)
     signal.signal(signal.SIGTERM, launcher.stop)
     try:
+        engine_source(settings)  # imported once, here, so that each fork serves soon
         return launcher.run()
+    except UnknownModel as error:
+        return _refuse(error)
     finally:
         Path(path).unlink(missing_ok=True)
         with contextlib.suppress(OSError):

@@ -11,10 +11,18 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """How the next token is chosen, and when a reply ends."""
 
     max_tokens: int
-    temperature: float = 1.0
-    top_k: int = 0
+    temperature: float = 1.0  # 0 is greedy
+    top_k: int = 0  # 0 and -1: off
     top_p: float = 1.0
-    min_tokens: int = 0
-    ignore_eos: bool = False
+    min_tokens: int = 0  # no end of text and no stop token before
+    ignore_eos: bool = False  # the model's end of text is never drawn; stop tokens still are
     stop_token_ids: tuple[int, ...] = ()
     logprobs: bool = False
+    top_logprobs: int = 0  # with `logprobs`: how many of the likeliest tokens to name
+    min_p: float = 0.0  # of the likeliest token's probability
+    repetition_penalty: float = 1.0  # divides, for tokens of prompt and reply
+    presence_penalty: float = 0.0  # subtracted once, for tokens of the reply
+    frequency_penalty: float = 0.0  # subtracted as often as the reply has the token
+    logit_bias: tuple[tuple[int, float], ...] = ()  # token and what its logit is raised by
+    allowed_tokens: tuple[int, ...] = ()  # empty: all
+    banned_tokens: tuple[int, ...] = ()

@@ -43,7 +43,28 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(7000, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Frontend processes.")
-    model: str = Field(SCRIPTED, description="What to serve; `scripted` needs no weights.")
+    model: str = Field(
+        SCRIPTED, description="What to serve: a folder, a hub id, or `scripted`, without weights."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Of weights and cache; auto takes the model's own."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where to compute; auto takes CUDA where there is one."
+    )
+    context_length: int = Field(
+        0, ge=0, description="Positions a row; 0 takes the model's own, less saves memory."
+    )
+    no_weights: bool = Field(
+        False,
+        validation_alias=AliasChoices("no_weights", "FALCON_40B_PYTORCH_NO_WEIGHTS"),
+        description="One layer of random weights, without any download.",
+    )
+    two_layers: bool = Field(
+        False,
+        validation_alias=AliasChoices("two_layers", "FALCON_40B_2LAYER"),
+        description="Only the model's first two layers.",
+    )
     mock_model: bool = Field(False, description="Serve the scripted model, whatever MODEL says.")
     step_seconds: float = Field(
         0.0, ge=0, le=10, description="Pace of the scripted model: seconds a step; 0 is instant."

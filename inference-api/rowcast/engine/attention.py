@@ -1,0 +1,120 @@
+"""Attention of a step's tokens, each over its own row of the KV cache.
+
+    store   each token's key and value to (row, :, position)
+    attend  token t over keys 0..position[t] of row[t]; row -1 is a slot without a token: zeros
+
+One Protocol, two implementations: plain torch (any device and dtype, the tested reference) and a C
+kernel (CPU, fp32 and bf16). The bits of a token's output depend on its query, its row up to its
+position and the constants; not on the step's other tokens, their order, the number of threads, the
+row or the cache's length. Layers, models and sampling are not known here.
+"""
+
+import itertools
+import logging
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rowcast.engine.attention_native import DTYPES, NativeAttention
+from rowcast.engine.attention_torch import TorchAttention
+from rowcast.engine.kernel_build import KernelUnavailable, load_kernel
+
+SOURCE = Path(__file__).with_name("attention_kernel.c")
+
+_log = logging.getLogger(__name__)
+
+
+class Attention(Protocol):
+    """How tokens meet the cache."""
+
+    @property
+    def name(self) -> str:
+        """Tells arithmetic that may give other bits apart; part of the build's fingerprint."""
+
+    def attend(
+        self,
+        query: Tensor,  # [tokens, heads, key size]
+        keys: Tensor,  # [rows, kv heads, context, key size]
+        values: Tensor,  # [rows, kv heads, context, value size]
+        row: Tensor,  # [tokens] int32
+        position: Tensor,  # [tokens] int32
+        *,
+        scale: float,
+        window: int = 0,
+        softcap: float = 0.0,
+        sinks: Tensor | None = None,  # [heads]: one more logit in each softmax, without a value
+        bias: Tensor | None = None,  # [heads, context or more] fp32: added to the scores
+    ) -> Tensor:
+        """The values of each token's row, weighed: [tokens, heads, value size]."""
+
+    def store(  # noqa: PLR0917  # in the order of `attend`
+        self,
+        key: Tensor,
+        value: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        row: Tensor,
+        position: Tensor,
+    ) -> None:
+        """Put key and value, [tokens, kv heads, size] each, where they belong."""
+
+
+def choose_attention(
+    device: torch.device, dtype: torch.dtype, folder: Path | None = None
+) -> Attention:
+    """The fastest that runs here. `folder` keeps compiled kernels; by default the user's cache."""
+    if device.type != "cpu" or dtype not in DTYPES:
+        return TorchAttention()
+    try:
+        return NativeAttention(load_kernel(SOURCE, folder))
+    except KernelUnavailable as error:
+        _log.warning("attention=torch reason=%r", str(error))
+        return TorchAttention()
+
+
+def _time(attention: Attention, dtype: torch.dtype, rows: int, tokens: int, held: int) -> float:
+    """Milliseconds of one call over caches that no processor cache holds: 14 heads, 2 KV heads."""
+    shape = (rows, 2, held, 64)
+    layers = max(2, (96 << 20) // (rows * held * 256 * dtype.itemsize))
+    caches = [(torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)) for _ in range(layers)]
+    query = torch.randn(tokens, 14, 64).to(dtype)
+    row = torch.arange(tokens, dtype=torch.int32) % rows
+    position = held - tokens // rows + torch.arange(tokens, dtype=torch.int32) // rows
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for keys, values in caches:
+            attention.attend(query, keys, values, row, position, scale=0.125)
+        times.append((time.perf_counter() - start) / layers)
+    return statistics.median(times) * 1e3
+
+
+def _floor(dtype: torch.dtype, rows: int, tokens: int, held: int, reads: float) -> float:
+    """Milliseconds that reading what is held, or multiplying at bf16's or fp32's peak, takes."""
+    bytes_read = rows * held * 256 * dtype.itemsize
+    pairs = rows * (tokens // rows) * (held - tokens // rows / 2)
+    peak = 445e9 if dtype is torch.bfloat16 else 223e9
+    return max(bytes_read / reads, pairs * 14 * 64 * 4 / peak) * 1e3
+
+
+def _print_table(reads: float) -> None:
+    """What a call takes against its floor, for a memory that gives `reads` bytes a second."""
+    attention = choose_attention(torch.device("cpu"), torch.bfloat16)
+    sys.stdout.write(f"{attention.name}, {torch.get_num_threads()} threads\n")
+    sys.stdout.write(
+        "| dtype | rows | tokens | keys held | ms | floor | ratio |\n" + "|---" * 7 + "|\n"
+    )
+    shapes = ((32, 32, 128), (32, 32, 512), (32, 32, 2048), (1, 1, 2048), (1, 256, 2048))
+    for dtype, shape in itertools.product((torch.bfloat16, torch.float32), shapes):
+        taken, floor = _time(attention, dtype, *shape), _floor(dtype, *shape, reads)
+        cells = (str(dtype)[6:], *shape, f"{taken:.3f}", f"{floor:.3f}", f"{taken / floor:.2f}")
+        sys.stdout.write(f"| {' | '.join(map(str, cells))} |\n")
+
+
+if __name__ == "__main__":
+    _print_table(float(sys.argv[1]) * 1e9 if sys.argv[1:] else 36e9)

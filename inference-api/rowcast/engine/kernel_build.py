@@ -1,0 +1,153 @@
+"""Compiles a C file with this machine's compiler, once, and loads it.
+
+    source + flags + what the compiler says of itself and of the CPU ──▶ key ──▶ folder/name-key.so
+
+The folder is this user's alone. A file there counts only when this user owns it, nobody else can
+write it and the digest at its end fits, so a half-written or foreign one is never loaded. Files
+appear whole, by renaming: several processes may build at once. What the code computes is not known
+here.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FLAGS = (
+    "-std=gnu11",
+    "-O3",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-strict-aliasing",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+    "-w",
+)
+COMPILERS = ("cc", "gcc", "clang")
+COMPILE_SECONDS = 120.0
+DIGEST_SIZE = 32
+
+_log = logging.getLogger(__name__)
+
+
+class KernelUnavailable(Exception):
+    """There is no compiler, or it failed; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A loaded library, and the key that tells its build from every other."""
+
+    library: ctypes.CDLL
+    key: str
+
+
+def cache_folder() -> Path:
+    """Where builds are kept unless the caller says otherwise."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "rowcast"
+
+
+def load_kernel(source: Path, folder: Path | None = None, machine: str = "native") -> Kernel:
+    """The library made of `source` for a machine: from the folder when there, else compiled now."""
+    command = (_find_compiler(), *FLAGS, f"-march={machine}")
+    key = _key(command, source)
+    name = f"{source.stem}-{key}.so"
+    try:
+        kept = _private(folder or cache_folder())
+    except OSError as error:
+        _log.warning("kernel=%s kept=no reason=%r", source.stem, str(error))
+        with tempfile.TemporaryDirectory(prefix="rowcast-") as passing:
+            return Kernel(_loaded(command, source, Path(passing) / name), key)
+    return Kernel(_loaded(command, source, kept / name), key)
+
+
+def _find_compiler() -> str:
+    for name in COMPILERS:
+        if found := shutil.which(name):
+            return found
+    raise KernelUnavailable(f"no C compiler found; tried {', '.join(COMPILERS)}")
+
+
+def _key(command: Sequence[str], source: Path) -> str:
+    """Names the build: the compiler's macros tell its version and the instructions it may use."""
+    macros = _run(*command, "-dM", "-E", "-x", "c", os.devnull)
+    digest = hashlib.sha256(source.read_bytes())
+    digest.update(" ".join(command[1:]).encode())
+    digest.update(macros)
+    return digest.hexdigest()[:16]
+
+
+def _loaded(command: Sequence[str], source: Path, built: Path) -> ctypes.CDLL:
+    if _is_ours(built):
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(str(built))
+    _build(command, source, built)
+    try:
+        return ctypes.CDLL(str(built))
+    except OSError as error:
+        raise KernelUnavailable(f"{built} does not load: {error}") from error
+
+
+def _build(command: Sequence[str], source: Path, built: Path) -> None:
+    """Compile beside the target, seal with a digest, rename into place."""
+    try:
+        handle, name = tempfile.mkstemp(dir=built.parent, prefix=built.stem, suffix=".part")
+        os.close(handle)
+        part = Path(name)
+        try:
+            _run(*command, "-o", name, str(source))
+            code = part.read_bytes()
+            part.write_bytes(code + hashlib.sha256(code).digest())
+            part.chmod(0o700)
+            part.replace(built)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise KernelUnavailable(f"cannot write {built}: {error}") from error
+
+
+def _run(*command: str) -> bytes:
+    try:
+        done = subprocess.run(  # noqa: S603  # a compiler found on PATH, arguments of our own
+            command, capture_output=True, check=True, timeout=COMPILE_SECONDS
+        )
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        raise KernelUnavailable(f"{command[0]} failed: {said[:500]}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise KernelUnavailable(f"{command[0]} did not run: {error}") from error
+    return done.stdout
+
+
+def _private(folder: Path) -> Path:
+    """The folder, made where missing; refused unless it is this user's alone."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user")
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def _is_ours(built: Path) -> bool:
+    """Whether the file may be loaded: whole, a plain file of this user, writable by no other."""
+    try:
+        found = built.lstat()
+        ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid()
+        if not ours or found.st_mode & 0o022:
+            return False
+        content = built.read_bytes()
+    except OSError:
+        return False
+    return hashlib.sha256(content[:-DIGEST_SIZE]).digest() == content[-DIGEST_SIZE:]

@@ -1,0 +1,165 @@
+"""A transformers model behind the `Engine` Protocol: 32 rows, one flattened sequence a step.
+
+    feeds ──▶ one sequence of a safe width ──▶ model over the row cache ──▶ logits of rows that draw
+          ──▶ sampler ──▶ new tokens
+
+Bits do not depend on company: linear layers run only at widths that the probe found to agree, and
+attention and sampling reduce each token on its own, in one order.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rowcast.engine import architectures
+from rowcast.engine.attention import choose_attention
+from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.loading import Loaded, ModelSource, load
+from rowcast.engine.probe import Widths, probe
+from rowcast.engine.row_cache import RowCache
+from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.settings import Settings
+
+ROWS = 32
+
+
+class TorchEngine:
+    """One loaded model."""
+
+    def __init__(self, name: str, loaded: Loaded, *, rows: int = ROWS, widest: int = 128) -> None:
+        self.model = name
+        self.rows = rows
+        self.width = widest
+        self.context_length = loaded.context
+        self.end_tokens = loaded.end_tokens
+        self._network = loaded.model
+        self._device = next(loaded.model.parameters()).device
+        self._dtype = next(loaded.model.parameters()).dtype
+        attention = choose_attention(self._device, self._dtype)
+        self._cache = RowCache(
+            loaded.shapes,
+            attention,
+            rows=rows,
+            context=loaded.context,
+            dtype=self._dtype,
+            device=self._device,
+        )
+        self._attention_name = attention.name
+        self._vocabulary = loaded.model.config.vocab_size
+        self._sampler = Sampler(rows, self._vocabulary, loaded.end_tokens, self._device)
+        self._prompts: dict[int, int] = {}
+        self._digest = loaded.digest
+        self._widths = Widths((widest,))
+        self.fingerprint = ""
+        architectures.bind(loaded.model, self._cache)
+
+    def compile(self) -> None:
+        """Probe this machine; from here on every step runs at a width that agrees."""
+        self._widths = probe(self._probe_step, self._vocabulary, self.width)
+        build = (
+            f"{self._digest} {self._dtype} {self._attention_name} {self._widths.safe} "
+            f"{torch.__version__} {self._device.type} {torch.backends.cpu.get_cpu_capability()}"
+        )
+        self.fingerprint = hashlib.sha256(build.encode()).hexdigest()[:16]
+
+    @torch.inference_mode()
+    def seat(self, row: int, seating: Seating) -> None:
+        self._prompts[row] = seating.prompt_length
+        self._sampler.seat(row, seating.params, seating.seed, seating.choice)
+
+    @torch.inference_mode()
+    def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
+        for feed in feeds:
+            self._observe(feed)
+        tokens = [token for feed in feeds for token in feed.tokens]
+        rows = [feed.row for feed in feeds for _ in feed.tokens]
+        positions = [feed.position + at for feed in feeds for at in range(len(feed.tokens))]
+        drawing = [feed for feed in feeds if feed.draws]
+        ends = _last_slots(feeds)
+        logits = self._forward(tokens, rows, positions, ends)
+        if not drawing:
+            return []
+        at = [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
+        chosen = self._sampler.choose(logits, [feed.row for feed in drawing], at)
+        return [_drawn(feed.row, choice) for feed, choice in zip(drawing, chosen, strict=True)]
+
+    def _observe(self, feed: Feed) -> None:
+        """Tell the sampler what the row is fed: the prompt's tokens apart from the reply's."""
+        of_prompt = max(0, self._prompts[feed.row] - feed.position)
+        self._sampler.observe(feed.row, feed.tokens[:of_prompt], reply=False)
+        self._sampler.observe(feed.row, feed.tokens[of_prompt:], reply=True)
+
+    def _forward(
+        self,
+        tokens: Sequence[int],
+        rows: Sequence[int],
+        positions: Sequence[int],
+        wanted: Sequence[int],
+    ) -> Tensor:
+        """Logits of the `wanted` slots: one pass at the narrowest safe width that has room."""
+        width = self._widths.fitting(len(tokens))
+        blank = width - len(tokens)
+        place = torch.tensor(
+            [[*rows, *[-1] * blank], [*positions, *[0] * blank]],
+            dtype=torch.int32,
+            device=self._device,
+        )
+        self._cache.place(place[0], place[1])
+        slots = [*wanted, *[0] * (self._widths.fitting(max(1, len(wanted))) - len(wanted))]
+        output = self._network(
+            input_ids=torch.tensor([[*tokens, *[0] * blank]], device=self._device),
+            position_ids=place[1].long().unsqueeze(0),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=torch.tensor(slots, device=self._device),
+        )
+        logits: Tensor = output.logits[0, : len(wanted)]
+        return logits
+
+    @torch.inference_mode()
+    def _probe_step(self, tokens: Sequence[int], at: int) -> Tensor:
+        numbers = range(at, at + len(tokens))
+        self._widths = Widths((len(tokens),))
+        return self._forward(
+            tokens,
+            [number % self.rows for number in numbers],
+            [number // self.rows for number in numbers],
+            range(len(tokens)),
+        ).clone()
+
+
+def load_torch_engine(settings: Settings) -> TorchEngine:
+    """The model that the settings name, loaded."""
+    cuda = torch.cuda.is_available()
+    device = torch.device(
+        ("cuda" if cuda else "cpu") if settings.device == "auto" else settings.device
+    )
+    source = ModelSource(
+        model=settings.served_model,
+        dtype=None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+        device=device,
+        context=settings.context_length,
+        rows=ROWS,
+        layers=1 if settings.no_weights else 2 if settings.two_layers else 0,
+        random=settings.no_weights,
+    )
+    return TorchEngine(settings.served_model, load(source))
+
+
+def _last_slots(feeds: Sequence[Feed]) -> list[int]:
+    """The slot of each drawing feed's last token."""
+    slots, end = [], -1
+    for feed in feeds:
+        end += len(feed.tokens)
+        if feed.draws:
+            slots.append(end)
+    return slots
+
+
+def _drawn(row: int, choice: Choice) -> Drawn:
+    if choice.failed:
+        return Drawn(row, (), problem="the model's numbers are not finite")
+    logprobs = None if choice.logprob is None else (choice.logprob,)
+    return Drawn(row, (choice.token,), logprobs)

@@ -1,0 +1,162 @@
+"""Three ways from logits to one token a row; a row's own parameters say which one is its own.
+
+    greedy   the likeliest token
+    ranked   top_k: the k likeliest in order, then top_p and min_p among them
+    open     no top_k: a draw from the whole vocabulary, repeated until it is within top_p
+
+`open` needs no sorting: a token is within top_p when the mass that ranks before it is below
+top_p. One that is not is refused together with all that ranks after it, and the draw repeated:
+what is accepted is distributed like the nucleus, after about 1 / top_p draws or fewer.
+Temperature comes first, then top_k, top_p and min_p. Each row's token depends on its own logits,
+parameters and noise alone: compare, add and multiply element by element; sum in integers only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rowcast.sampling import mass, noise, order
+from rowcast.sampling_params import SamplingParams
+
+GREEDY_BELOW = 1e-5  # a temperature this low divides beyond what floats hold
+FEW = 64
+_RANKED_UNIT = 2.0**44
+
+
+Way = Literal["greedy", "few", "many", "open"]
+
+
+class Kind(NamedTuple):
+    """What a row's parameters alone decide: rows of one kind are computed together."""
+
+    way: Way
+    edited: bool  # its logits are edited before the draw
+
+
+class Ask(NamedTuple):
+    """A row that wants a token: where it is in its reply, its parameters and its noise."""
+
+    row: int
+    position: int
+    params: SamplingParams
+    stream: int
+    kind: Kind
+
+    def noise(self, *lanes: int) -> tuple[float, ...]:
+        key = noise.at(self.stream, self.position)
+        return tuple([noise.uniform(key, lane) for lane in lanes])
+
+
+def way(params: SamplingParams, vocabulary: int) -> Way:
+    """How a row's token is drawn."""
+    if params.temperature < GREEDY_BELOW or params.top_k == 1:
+        return "greedy"
+    if not 0 < params.top_k < vocabulary:
+        return "open"
+    return "few" if params.top_k <= FEW else "many"
+
+
+def draw_ranked(values: Tensor, asks: Sequence[Ask], table: Tensor) -> Tensor:
+    """A token of each row, [n, 1], among the row's `top_k` likeliest."""
+    ids = order.leading(values, max(ask.params.top_k for ask in asks))
+    asked = [(*_shape(ask.params), ask.params.top_k, *ask.noise(0)) for ask in asks]
+    temperature, top_p, min_p, top_k, chance = _columns(asked, values.device)
+    likely = values.gather(1, ids).double()
+    weights = mass.exponential((likely - likely[:, :1]) / temperature, table)
+    rank = torch.arange(ids.shape[1], device=values.device)
+    units = (weights * _RANKED_UNIT).long().masked_fill_(rank >= top_k, 0)
+    before = units.cumsum(-1) - units
+    within = (before < top_p * mass.total(units)) | (before == 0)
+    units.masked_fill_(~within | (weights < min_p), 0)
+    return ids.gather(1, mass.pick(units, chance))
+
+
+def draw_open(values: Tensor, asks: Sequence[Ask], scratch: Tensor) -> Tensor:
+    """A token of each row, [n, 1], from the whole vocabulary; `scratch` is [n, padded]."""
+    temperature, _, min_p = _columns([_shape(ask.params) for ask in asks], values.device)
+    top = values.amax(-1, keepdim=True)
+    weights = mass.weigh(values, top, temperature.float(), scratch)
+    sums = mass.folded(weights)
+    whole = mass.total(sums)
+    if any(ask.params.min_p > 0 for ask in asks):
+        weights.masked_fill_(weights < min_p.float().unsqueeze(-1), 0)
+        sums = mass.folded(weights)
+    tokens = mass.draw(weights, sums, _pair(asks, 0, values.device))
+    tokens.clamp_(max=values.shape[1] - 1)  # only a failed row could be beyond
+    limited = [place for place, ask in enumerate(asks) if ask.params.top_p < 1]
+    if limited:
+        _Nucleus(values, weights, whole, asks).hold(tokens, limited)
+    return tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Nucleus:
+    """Draws again for rows whose token is not within top_p; `whole` is the mass before min_p."""
+
+    values: Tensor
+    weights: Tensor
+    whole: Tensor
+    asks: Sequence[Ask]
+
+    def hold(self, tokens: Tensor, places: list[int]) -> None:
+        """Replace tokens of the rows at `places` until all are within their top_p."""
+        values, weights = self._at(places)
+        lane = 2
+        while places:
+            at = torch.tensor(places, device=values.device)
+            weights, sums = _before(values, weights, tokens[at])
+            kept = self._refused(sums, places)
+            if not kept:
+                return
+            places = [places[index] for index in kept]
+            again = torch.tensor(kept, device=values.device)
+            values, weights, sums = values[again], weights[again], sums[again]
+            pairs = _pair([self.asks[place] for place in places], lane, values.device)
+            tokens[at[again]] = mass.draw(weights, sums, pairs)
+            lane += 2
+
+    def _at(self, places: list[int]) -> tuple[Tensor, Tensor]:
+        if len(places) == len(self.asks):
+            return self.values, self.weights
+        at = torch.tensor(places, device=self.values.device)
+        return self.values[at], self.weights[at]
+
+    def _refused(self, sums: Tensor, places: list[int]) -> list[int]:
+        """Indexes of the places where the mass before the token has reached top_p."""
+        (top_p,) = _columns([(self.asks[place].params.top_p,) for place in places], sums.device)
+        whole = self.whole[torch.tensor(places, device=sums.device)]
+        before = mass.total(sums)
+        # The likeliest has nothing before it; nor has any token of a row that has failed, whose
+        # weights are zeros and NaN, which are never a mass above 0.
+        refused = (before >= top_p * whole) & (before > 0)
+        return [index for index, again in enumerate(refused.squeeze(1).tolist()) if again]
+
+
+def _before(values: Tensor, weights: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights of what ranks before each row's token, the rest 0; and their sums."""
+    own = values.gather(1, tokens)
+    ids = torch.arange(values.shape[1], device=values.device)
+    behind = (values < own).logical_or_((values == own).logical_and_(ids >= tokens))
+    earlier = weights.flatten(1).clone()
+    earlier[:, : values.shape[1]].masked_fill_(behind, 0)
+    earlier = earlier.view(weights.shape)
+    return earlier, mass.folded(earlier)
+
+
+def _shape(params: SamplingParams) -> tuple[float, float, float]:
+    return params.temperature, params.top_p, min(params.min_p, 1.0)
+
+
+def _pair(asks: Sequence[Ask], lane: int, device: torch.device) -> Tensor:
+    """Two numbers for each row, [n, 2]."""
+    pairs = [ask.noise(lane, lane + 1) for ask in asks]
+    return torch.tensor(pairs, dtype=torch.float64, device=device)
+
+
+def _columns(asked: Sequence[tuple[float, ...]], device: torch.device) -> tuple[Tensor, ...]:
+    """What each row asks for, one [n, 1] tensor a parameter."""
+    table = torch.tensor(asked, dtype=torch.float64, device=device)
+    return table.unsqueeze(1).unbind(-1)

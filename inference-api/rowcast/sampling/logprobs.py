@@ -1,0 +1,43 @@
+"""Log-probabilities of the model's own distribution, before penalties and temperature.
+
+In: raw logits and the tokens chosen. Out, for each row: the chosen token's log-probability, and
+the likeliest tokens with theirs. The mass is summed exactly (`mass`), the logarithm taken on the
+host, so the bits do not depend on the company. Knows no parameters but how many are wanted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rowcast.sampling import mass, order
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a row is told of the probabilities; `top` is likeliest first."""
+
+    logprob: float
+    top: tuple[tuple[int, float], ...] | None
+
+
+def report(
+    values: Tensor, tokens: Tensor, counts: Sequence[int], scratch: Tensor
+) -> list[Report | None]:
+    """A report for each row, with its own count of likeliest tokens; None if its logits failed."""
+    highest = values.amax(-1, keepdim=True)
+    weights = mass.weigh(values, highest, None, scratch)
+    whole = mass.total(mass.folded(weights))
+    ids = torch.cat([tokens, order.leading(values, min(max(1, *counts), values.shape[1]))], 1)
+    logits = values.gather(1, ids).double() - highest.double()
+    found = zip(whole.tolist(), ids.tolist(), logits.tolist(), counts, strict=True)
+    return [_report(mass_of_row[0], *of_row) for mass_of_row, *of_row in found]
+
+
+def _report(whole: int, ids: Sequence[int], logits: Sequence[float], count: int) -> Report | None:
+    if whole <= 0:
+        return None
+    norm = mass.logarithm(whole)
+    pairs = [(token, logit - norm) for token, logit in zip(ids, logits, strict=True)]
+    return Report(pairs[0][1], tuple(pairs[1 : count + 1]) if count else None)

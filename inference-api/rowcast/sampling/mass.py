@@ -1,0 +1,105 @@
+"""Probability mass: weights of tokens, their sums, and a draw by inverse distribution function.
+
+Sums must not depend on how many rows are computed together, and torch's reductions do. So sums
+here are either folds, halves added to halves in one fixed shape, or sums of integers, which are
+exact in any order:
+
+    logits ─ weigh ─▶ [n, lines, columns] ─ folded ─▶ integers [n, columns] ─ draw ─▶ token
+
+Token t stands in line t // columns of column t % columns. Knows no parameters but the temperature.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+_LINES = 128
+_COLUMN_UNIT = 2.0**40
+_TOKEN_UNIT = 2.0**53
+_OCTAVES = 64
+_STEPS = 1024  # of the table, within an octave
+
+
+def columns(size: int) -> int:
+    """Columns of weights for a vocabulary of `size`."""
+    return -(-size // _LINES)
+
+
+def padded(size: int) -> int:
+    """Weights that a row of `size` logits has, padding included."""
+    return columns(size) * _LINES
+
+
+def weigh(values: Tensor, top: Tensor, temperature: Tensor | None, out: Tensor) -> Tensor:
+    """exp((values - top) / temperature) into `out` [n, padded], as [n, lines, columns]."""
+    size = values.shape[1]
+    weights = torch.sub(values, top, out=out[:, :size])
+    if temperature is not None:
+        weights.div_(temperature)
+    if out.is_cuda:
+        weights.exp_()
+    else:
+        # Row by row: a vector library may round an element by its place within the call.
+        for row in weights:
+            row.exp_()
+    out[:, size:] = 0
+    return out.view(len(out), _LINES, -1)
+
+
+def folded(weights: Tensor) -> Tensor:
+    """The sum of each column, as integers."""
+    while weights.shape[1] > 1:
+        half = weights.shape[1] // 2
+        weights = weights[:, :half] + weights[:, half:]
+    return _integers(weights.squeeze(1), _COLUMN_UNIT)
+
+
+def total(sums: Tensor) -> Tensor:
+    """The mass of each row, [n, 1], in the units of `folded`."""
+    return sums.sum(-1, keepdim=True)
+
+
+def logarithm(mass: int) -> float:
+    """The natural logarithm of a `total`."""
+    return math.log(mass / _COLUMN_UNIT)
+
+
+def draw(weights: Tensor, sums: Tensor, noise: Tensor) -> Tensor:
+    """A token of each row, [n, 1], by its weight: first its column, then its line."""
+    column = pick(sums, noise[:, :1])
+    members = weights.gather(2, column.unsqueeze(1).expand(-1, _LINES, 1)).squeeze(2)
+    line = pick(_integers(members, _TOKEN_UNIT), noise[:, 1:])
+    return line * weights.shape[2] + column
+
+
+def pick(units: Tensor, noise: Tensor) -> Tensor:
+    """An index of each row, [n, 1], by its share of integer units; `noise` is in [0, 1)."""
+    below = units.cumsum(-1)
+    whole = below[:, -1:]
+    target = torch.minimum((noise * whole.double()).long(), whole - 1)
+    return (below <= target).sum(-1, keepdim=True).clamp_(max=units.shape[1] - 1)
+
+
+def _integers(weights: Tensor, unit: float) -> Tensor:
+    return (weights.double() * unit).long()
+
+
+def power_table(device: torch.device) -> Tensor:
+    """Powers of two from 2**-64 to 1, for `exponential`."""
+    steps = torch.arange(-_OCTAVES * _STEPS, 1, dtype=torch.float64)
+    return (steps / _STEPS).exp2().to(device)
+
+
+def exponential(exponents: Tensor, table: Tensor) -> Tensor:
+    """exp of double exponents up to 0, within 1e-10 of itself; next to 0 far below.
+
+    Of additions, multiplications and a table: each is rounded in one way only, wherever the element
+    stands, which a vector library's own exp does not promise.
+    """
+    lowest = -_OCTAVES * _STEPS
+    steps = exponents * (_STEPS / math.log(2))
+    steps = steps.nan_to_num_(nan=lowest).clamp_(lowest, 0)  # a failed row must not index wildly
+    whole = steps.floor()
+    rest = (steps - whole) * (math.log(2) / _STEPS)
+    return table[whole.long() - lowest] * ((rest * 0.5 + 1.0) * rest + 1.0)

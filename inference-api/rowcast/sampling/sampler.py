@@ -1,0 +1,167 @@
+"""`Sampler`: one new token for each row that asks, and its log-probabilities.
+
+    logits ─┬─ log-probabilities of the model's own distribution
+            └─ penalties ─ bias, bans, allow-list, min_tokens ─ temperature ─ top_k ─ top_p ─ min_p
+               ─ draw by the counter (seed, choice, position)
+
+A row's choice depends on its own logits, parameters, tokens, seed, choice and position, bit for
+bit: rows are grouped by their own parameters only, and nothing is summed in an order that the
+company could change. The logits are read, never written. Knows no model, no cache and no text.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rowcast.sampling import mass, noise, order
+from rowcast.sampling.draws import Ask, Kind, Way, draw_open, draw_ranked, way
+from rowcast.sampling.edits import Edits
+from rowcast.sampling.history import History, penalises
+from rowcast.sampling.logprobs import Report, report
+from rowcast.sampling_params import SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What comes next in a row; log-probabilities when the row asked for them.
+
+    `failed`: the row's logits hold a NaN or an infinity, or its parameters left no token to choose.
+    """
+
+    token: int
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] | None = None
+    failed: bool = False
+
+
+_Seat = tuple[SamplingParams, int, Kind]
+
+
+class Sampler:
+    """Chooses tokens for a fixed number of rows."""
+
+    def __init__(
+        self, rows: int, vocabulary: int, end_tokens: frozenset[int], device: torch.device
+    ) -> None:
+        self._vocabulary = vocabulary
+        self._device = device
+        self._history = History(rows, vocabulary, device)
+        self._edits = Edits(rows, vocabulary, end_tokens, device)
+        self._table = mass.power_table(device)
+        self._rooms: dict[str, Tensor] = {}
+        self._seats: list[_Seat | None] = [None] * rows
+
+    def seat(self, row: int, params: SamplingParams, seed: int, choice: int) -> None:
+        """Begin a row anew."""
+        self._history.seat(row, params)
+        edited = self._edits.seat(row, params) or penalises(params)
+        kind = Kind(way(params, self._vocabulary), edited)
+        self._seats[row] = (params, noise.stream(seed, choice), kind)
+
+    def observe(self, row: int, tokens: Sequence[int], *, reply: bool) -> None:
+        """Note tokens that the row is fed, of its prompt or its reply; each token once."""
+        self._history.observe(row, tokens, reply=reply)
+
+    def choose(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> list[Choice]:
+        """One new token for each of `rows`; `positions` are its indexes in the replies."""
+        if not rows:
+            return []
+        values = self._single(logits)
+        asks = [self._ask(row, at) for row, at in zip(rows, positions, strict=True)]
+        found = self._drawn(values, asks)
+        reports = self._reports(values, asks, found[:, :1])
+        return [_choice(*of_row) for of_row in zip(found.tolist(), reports, strict=True)]
+
+    def _drawn(self, values: Tensor, asks: Sequence[Ask]) -> Tensor:
+        """For each row: its token, what its logit became, the model's highest and lowest logit."""
+        drawn = values.new_empty(len(asks), 2, dtype=torch.float64)
+        for kind, places in _groups(asks).items():
+            group = [asks[place] for place in places]
+            own = self._edited(values, places, group) if kind.edited else self._at(values, places)
+            tokens = self._draw(kind.way, own, group)
+            of_group = torch.cat([tokens.double(), own.gather(1, tokens).double()], 1)
+            if len(places) == len(asks):
+                drawn = of_group
+            else:
+                drawn[torch.tensor(places, device=self._device)] = of_group
+        bounds = torch.stack([values.amax(-1), values.amin(-1)], 1)
+        return torch.cat([drawn, bounds.double()], 1)
+
+    def _reports(
+        self, values: Tensor, asks: Sequence[Ask], tokens: Tensor
+    ) -> Sequence[Report | None]:
+        """Log-probabilities for the rows that asked for them."""
+        reports: list[Report | None] = [None] * len(asks)
+        places = [place for place, ask in enumerate(asks) if ask.params.logprobs]
+        if places:
+            counts = [asks[place].params.top_logprobs for place in places]
+            room = self._room("weights", len(places), mass.padded(self._vocabulary))
+            chosen = self._at(tokens, places).long()
+            found = report(self._at(values, places), chosen, counts, room)
+            for place, of_row in zip(places, found, strict=True):
+                reports[place] = of_row
+        return reports
+
+    def _ask(self, row: int, position: int) -> Ask:
+        seat = self._seats[row]
+        if seat is None:
+            raise ValueError(f"nobody is seated in row {row}")
+        return Ask(row, position, *seat)
+
+    def _single(self, logits: Tensor) -> Tensor:
+        """The logits in single precision; half-precision reductions are far slower."""
+        if logits.dtype == torch.float32:
+            return logits.contiguous()
+        return self._room("single", logits.shape[0], self._vocabulary).copy_(logits)
+
+    def _at(self, values: Tensor, places: list[int]) -> Tensor:
+        if len(places) == len(values):
+            return values
+        return values[torch.tensor(places, device=self._device)]
+
+    def _edited(self, values: Tensor, places: list[int], asks: Sequence[Ask]) -> Tensor:
+        """A copy of the rows' logits, edited as they ask."""
+        count, size = len(places), self._vocabulary
+        flat = self._room("edited", 1, count * size + 1).squeeze(0)
+        own = flat[:-1].view(count, size)
+        torch.index_select(values, 0, torch.tensor(places, device=self._device), out=own)
+        rows = [ask.row for ask in asks]
+        self._history.penalise(flat, rows)
+        self._edits.apply(own, rows, [ask.position for ask in asks])
+        return own
+
+    def _draw(self, way: Way, values: Tensor, asks: Sequence[Ask]) -> Tensor:
+        if way == "greedy":
+            return order.best(values)
+        if way == "open":
+            room = self._room("weights", len(asks), mass.padded(self._vocabulary))
+            return draw_open(values, asks, room)
+        return draw_ranked(values, asks, self._table)
+
+    def _room(self, name: str, rows: int, size: int) -> Tensor:
+        """A tensor kept from step to step: asking for megabytes anew costs page faults."""
+        room = self._rooms.get(name)
+        if room is None or room.numel() < rows * size:
+            room = self._rooms[name] = torch.empty(rows * size, device=self._device)
+        return room[: rows * size].view(rows, size)
+
+
+def _groups(asks: Sequence[Ask]) -> dict[Kind, list[int]]:
+    """Places of the rows that are computed together."""
+    groups: dict[Kind, list[int]] = defaultdict(list)
+    for place, ask in enumerate(asks):
+        groups[ask.kind].append(place)
+    return groups
+
+
+def _choice(numbers: Sequence[float], report: Report | None) -> Choice:
+    token, chosen, highest, lowest = numbers
+    if not (math.isfinite(chosen) and math.isfinite(highest) and math.isfinite(lowest)):
+        return Choice(-1, failed=True)
+    if report is None:
+        return Choice(int(token))
+    return Choice(int(token), report.logprob, report.top)

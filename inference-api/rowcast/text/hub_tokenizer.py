@@ -1,0 +1,60 @@
+"""A model's own tokenizer, from its `tokenizer.json`: a folder's, or a hub's through its cache.
+
+Only the tokenizers library is used: a frontend loads no torch. `encode` adds what the model's
+tokenizer adds (a beginning of text); special tokens are never shown.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers.decoders import DecodeStream
+
+FILE = "tokenizer.json"
+
+
+class HubDecoder:
+    """The text of one reply; holds back the bytes of a character that is not complete yet."""
+
+    def __init__(self, tokenizer: FastTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._stream = DecodeStream(skip_special_tokens=True)
+        self._held: list[int] = []
+
+    def feed(self, tokens: Sequence[int]) -> str:
+        return "".join(map(self._feed_one, tokens))
+
+    def finish(self) -> str:
+        held, self._held = self._held, []
+        text: str = self._tokenizer.decode(held, skip_special_tokens=True)
+        return text
+
+    def _feed_one(self, token: int) -> str:
+        piece: str | None = self._stream.step(self._tokenizer, token)
+        if piece is None:
+            self._held.append(token)
+            return ""
+        self._held.clear()
+        return piece
+
+
+class HubTokenizer:
+    """The tokenizer of one model."""
+
+    def __init__(self, tokenizer: FastTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def of(cls, model: str) -> "HubTokenizer":
+        """The tokenizer of a model that is named by its folder or its hub id."""
+        file = Path(model) / FILE
+        if file.is_file():
+            return cls(FastTokenizer.from_file(str(file)))
+        return cls(FastTokenizer.from_pretrained(model))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        # encode_batch lets go of the interpreter's lock, encode does not.
+        return tuple(self._tokenizer.encode_batch([text])[0].ids)
+
+    def decoder(self) -> HubDecoder:
+        return HubDecoder(self._tokenizer)

@@ -1,0 +1,90 @@
+"""Every architecture that is served says, greedily and in fp32, what transformers' `generate` says.
+
+`python tests/engine/test_architectures.py` writes docs/models.md from the same list.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, BloomConfig
+
+from engine.tiny_models import END, SHAPES, VOCABULARY, save
+from rowcast.engine.architectures import SUPPORTED
+from rowcast.engine.engine import Feed, Seating
+from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.torch_engine import TorchEngine
+from rowcast.errors import UnknownModel
+from rowcast.sampling_params import SamplingParams
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMPT, REPLY, PIECE = 23, 24, 7
+
+
+def engine_of(path: Path, dtype: torch.dtype = torch.float32) -> TorchEngine:
+    """A small engine over a checkpoint, probed."""
+    cpu = torch.device("cpu")
+    source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=128, rows=8)
+    engine = TorchEngine("tiny", load(source), rows=8, widest=64)
+    engine.compile()
+    return engine
+
+
+def greedy(engine: TorchEngine, prompt: list[int], row: int = 3) -> list[int]:
+    """A reply of one row, its prompt fed in pieces."""
+    params = SamplingParams(max_tokens=REPLY, min_tokens=REPLY, temperature=0.0)
+    engine.seat(row, Seating(params, 1, 0, len(prompt)))
+    tokens, fed = list(prompt), 0
+    while len(tokens) < len(prompt) + REPLY:
+        piece = tokens[fed : fed + PIECE]
+        drawn = engine.step([Feed(row, fed, piece, draws=fed + len(piece) == len(tokens))])
+        fed += len(piece)
+        tokens += [token for row_drawn in drawn for token in row_drawn.tokens]
+    return tokens[len(prompt) :]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_greedy_replies_equal_generate(name: str, tmp_path: Path) -> None:
+    path = save(name, tmp_path)
+    prompt = torch.randint(3, VOCABULARY, (1, PROMPT), generator=torch.Generator().manual_seed(5))
+    reference = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    wanted = reference.generate(
+        prompt, max_new_tokens=REPLY, min_new_tokens=REPLY, do_sample=False, eos_token_id=END
+    )
+    assert greedy(engine_of(path), prompt[0].tolist()) == wanted[0, PROMPT:].tolist()
+
+
+def test_every_served_architecture_is_tested() -> None:
+    assert {shape().model_type for shape in SHAPES.values()} == set(SUPPORTED)
+
+
+def test_another_architecture_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    config = BloomConfig(hidden_size=64, n_layer=1, n_head=4, vocab_size=VOCABULARY)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(UnknownModel, match="models of type 'bloom' are not served"):
+        engine_of(tmp_path)
+
+
+def models_page() -> str:
+    """docs/models.md, whole."""
+    rows = "\n".join(f"| {name} | `{shape().model_type}` | yes |" for name, shape in SHAPES.items())
+    return f"""# Models
+
+Any `AutoModelForCausalLM` of these architectures, from a folder or a hub. Each row is a test: a
+small random-weight checkpoint whose greedy fp32 replies equal those of transformers' `generate`,
+token by token. Everything else is refused at load with a sentence.
+
+| architecture | `model_type` | equal to `generate` |
+|---|---|---|
+{rows}
+
+This page is written by `make docs` from `tests/engine/test_architectures.py`.
+"""
+
+
+def test_the_models_page_is_current() -> None:
+    assert (ROOT / "docs" / "models.md").read_text() == models_page(), "run `make docs`"
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "models.md").write_text(models_page())

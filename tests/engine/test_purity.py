@@ -1,0 +1,164 @@
+"""A reply is a value: its tokens and the bits of its log-probabilities do not depend on company.
+
+One prompt is computed alone, its prompt fed whole; then again in another row, among neighbours that
+come and go, fed in other pieces, over a cache of another length and by another engine. Greedy and
+sampled, fp32 and bf16.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.tiny_models import VOCABULARY, save
+from rowcast.engine import probe
+from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.torch_engine import TorchEngine
+from rowcast.sampling_params import SamplingParams
+
+ROWS, REPLY = 8, 12
+PROMPT = [11, 140, 7, 95, 33, 60, 181, 4, 99, 23, 150, 77, 12, 5, 166, 88, 41]
+NAMES = ("llama", "gemma2", "gpt_oss", "falcon, ALiBi", "mixtral", "gpt2")
+SAMPLED = SamplingParams(
+    max_tokens=REPLY,
+    min_tokens=REPLY,
+    temperature=0.9,
+    top_k=50,
+    top_p=0.95,
+    repetition_penalty=1.1,
+    logprobs=True,
+)
+GREEDY = SamplingParams(max_tokens=REPLY, min_tokens=REPLY, temperature=0.0, logprobs=True)
+
+Said = list[tuple[int, float]]
+
+
+@dataclass
+class Talk:
+    """One row's reply as a test drives it."""
+
+    row: int
+    prompt: Sequence[int]
+    params: SamplingParams
+    seed: int
+    fed: int = 0
+    said: Said = field(default_factory=list)
+
+    @property
+    def tokens(self) -> list[int]:
+        return [*self.prompt, *(token for token, _ in self.said)]
+
+    @property
+    def done(self) -> bool:
+        return len(self.said) >= REPLY
+
+    def seat(self, engine: TorchEngine) -> None:
+        engine.seat(self.row, Seating(self.params, self.seed, 0, len(self.prompt)))
+
+    def feed(self, most: int) -> Feed:
+        piece = self.tokens[self.fed : self.fed + most]
+        feed = Feed(self.row, self.fed, piece, draws=self.fed + len(piece) == len(self.tokens))
+        self.fed += len(piece)
+        return feed
+
+    def hear(self, drawn: Drawn) -> None:
+        assert not drawn.problem
+        assert drawn.logprobs is not None
+        self.said += zip(drawn.tokens, drawn.logprobs, strict=True)
+
+
+def engine_of(path: Path, dtype: torch.dtype, context: int = 64, widest: int = 64) -> TorchEngine:
+    cpu = torch.device("cpu")
+    source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=context, rows=ROWS)
+    engine = TorchEngine("tiny", load(source), rows=ROWS, widest=widest)
+    engine.compile()
+    return engine
+
+
+def alone(engine: TorchEngine, params: SamplingParams) -> Said:
+    talk = Talk(0, PROMPT, params, seed=5)
+    talk.seat(engine)
+    while not talk.done:
+        for drawn in engine.step([talk.feed(len(PROMPT))]):
+            talk.hear(drawn)
+    return talk.said
+
+
+def in_company(engine: TorchEngine, params: SamplingParams, chance: random.Random) -> Said:
+    """The same prompt in a random row, in random pieces, among neighbours that come and go."""
+    rows = list(range(ROWS))
+    chance.shuffle(rows)
+    ours = Talk(rows.pop(), PROMPT, params, seed=5)
+    ours.seat(engine)
+    others: list[Talk] = []
+    while not ours.done:
+        others = [other for other in others if not other.done]
+        free = [row for row in rows if row not in {other.row for other in others}]
+        for row in free[: chance.randrange(3)]:
+            others.append(_stranger(row, chance))
+            others[-1].seat(engine)
+        _step(engine, [ours, *others], chance)
+    return ours.said
+
+
+def _stranger(row: int, chance: random.Random) -> Talk:
+    prompt = [chance.randrange(3, VOCABULARY) for _ in range(chance.randrange(1, 30))]
+    return Talk(row, prompt, chance.choice([SAMPLED, GREEDY]), seed=chance.randrange(99))
+
+
+def _step(engine: TorchEngine, talks: list[Talk], chance: random.Random) -> None:
+    chance.shuffle(talks)
+    by_row = {talk.row: talk for talk in talks}
+    feeds = [talk.feed(chance.randrange(1, 8)) for talk in talks]
+    for drawn in engine.step(feeds):
+        by_row[drawn.row].hear(drawn)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(request.param, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def engine(request: pytest.FixtureRequest, checkpoint: Path) -> TorchEngine:
+    return engine_of(checkpoint, request.param)
+
+
+@pytest.mark.parametrize("params", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_company_row_and_pieces_change_no_bit(engine: TorchEngine, params: SamplingParams) -> None:
+    wanted = alone(engine, params)
+    for number in range(4):
+        assert in_company(engine, params, random.Random(number)) == wanted
+
+
+def test_another_engine_and_cache_length_change_no_bit(
+    checkpoint: Path, engine: TorchEngine, request: pytest.FixtureRequest
+) -> None:
+    dtype = next(engine._network.parameters()).dtype
+    other = engine_of(checkpoint, dtype, context=96)
+    assert other.fingerprint == engine.fingerprint
+    assert in_company(other, SAMPLED, random.Random(9)) == alone(engine, SAMPLED)
+
+
+def test_kernels_that_disagree_leave_one_width_and_the_same_purity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crooked(self: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
+        """As a kernel would that sums in another order for every number of rows."""
+        straight = torch.nn.functional.linear(states, self.weight, self.bias)
+        return straight * (1 + 1e-6 * states.shape[-2])
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", crooked)
+    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32)
+    assert engine._widths.safe == (32,)
+    assert in_company(engine, SAMPLED, random.Random(3)) == alone(engine, SAMPLED)
+
+
+def test_the_probe_tells_what_it_found(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level("INFO", logger=probe._log.name)
+    engine_of(save("llama", tmp_path), torch.bfloat16)
+    assert any("widths=" in message for message in caplog.messages)
