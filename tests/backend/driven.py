@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
-from rowcast.engine.engine import Drawn, Feed
+from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.errors import PeerGone
 from rowcast.sampling_params import SamplingParams
@@ -53,11 +53,25 @@ def submit(
 
 
 class RecordedEngine(ScriptedEngine):
-    """Remembers what each step was fed."""
+    """Remembers who was seated and what each step was fed, and refuses unsound steps."""
 
-    def __init__(self, *, rows: int, width: int, context_length: int) -> None:
-        super().__init__(rows=rows, width=width, context_length=context_length)
+    def __init__(
+        self,
+        *,
+        rows: int = 32,
+        width: int = 256,
+        context_length: int = 4096,
+        step_seconds: float = 0.0,
+    ) -> None:
+        super().__init__(
+            rows=rows, width=width, context_length=context_length, step_seconds=step_seconds
+        )
+        self.seatings: list[Seating] = []
         self.steps: list[list[Feed]] = []
+
+    def seat(self, row: int, seating: Seating) -> None:
+        self.seatings.append(seating)
+        super().seat(row, seating)
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         assert len({feed.row for feed in feeds}) == len(feeds), "a row was fed twice"
@@ -135,9 +149,12 @@ class Driven:
         context_length: int = 4096,
         waiting: int = 1024,
         reply_seconds: float = 3600.0,
+        engine: RecordedEngine | None = None,
     ) -> None:
         self._transport = MemoryTransport(seconds=0)
-        self.engine = RecordedEngine(rows=rows, width=width, context_length=context_length)
+        self.engine = engine or RecordedEngine(
+            rows=rows, width=width, context_length=context_length
+        )
         limits = Limits(waiting, reply_seconds)
         self.backend = DecodeBackend(self._transport.backend_port, lambda: self.engine, limits)
         self.readers: list[Reader] = []

@@ -1,12 +1,14 @@
 """Cancels, deadlines and vanished frontends, in the line, in the middle of a prompt, in decode."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
+from rowcast.engine.engine import Drawn, Feed
 from rowcast.wire import Cancel, Finished
 
-from .driven import Driven, Reader, submit
+from .driven import Driven, Reader, RecordedEngine, submit
 
 
 def busy(deadline: Mapping[str, float] | None = None) -> tuple[Driven, Reader]:
@@ -143,3 +145,28 @@ def test_an_expired_row_is_free_for_the_next() -> None:
     reader.send(submit("late", deadline=0.0), submit("next", max_tokens=2))
     driven.finish()
     assert (reader.reason("late"), reader.reason("next")) == ("error", "length")
+
+
+class StumblingEngine(RecordedEngine):
+    """Cannot go on with row 0 once it has said three tokens."""
+
+    def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
+        drawn = super().step(feeds)
+        stumbles = len(self.steps) == 3
+        return [
+            replace(each, problem="the numbers are not finite")
+            if stumbles and not each.row
+            else each
+            for each in drawn
+        ]
+
+
+def test_a_row_that_the_engine_gives_up_ends_alone_and_says_why() -> None:
+    driven = Driven(engine=StumblingEngine())
+    reader = driven.reader()
+    reader.send(submit("stumbles", max_tokens=9), submit("goes on", max_tokens=9))
+    driven.finish()
+    assert reader.ends == {
+        "stumbles": Finished("stumbles", 0, 3, "error", "the numbers are not finite"),
+        "goes on": Finished("goes on", 0, 9, "length"),
+    }

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.rule import reply as expected
-from rowcast.wire import Finished, Status, Tokens
+from rowcast.wire import Finished, ReplyKey, Status, Tokens
 
 from .driven import Driven, submit
 
@@ -143,7 +143,7 @@ def test_choices_of_one_session_are_replies_of_their_own() -> None:
     port = reader.port
     port.send([submit("s", b"Hi", max_tokens=4, choice=choice) for choice in (0, 1)])
     replies: dict[int, list[int]] = {0: [], 1: []}
-    ends = []
+    ends: list[ReplyKey] = []
     for _ in range(4):
         driven.backend.step()
     while len(ends) < 2:

@@ -6,7 +6,6 @@ import pytest
 
 from rowcast import errors
 
-
 STATUSES: list[tuple[errors.RowcastError, int]] = [
     (errors.MalformedRequest("…"), 400),
     (errors.InvalidField("top_k", "is odd"), 400),

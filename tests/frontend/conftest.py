@@ -1,0 +1,22 @@
+"""One server in this process, for all tests that leave it as they found it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .serving import Served, serving
+
+
+@pytest.fixture(scope="session")
+def one_server() -> Iterator[Served]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def served(one_server: Served) -> Iterator[Served]:
+    """The server that all share; each test leaves it idle."""
+    one_server.engine.seatings.clear()
+    one_server.engine.steps.clear()
+    yield one_server
+    one_server.await_idle()

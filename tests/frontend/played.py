@@ -1,0 +1,128 @@
+"""A backend that the test plays itself: it reads commands and says events, over the memory carrier.
+
+`Road` joins `Sessions` to one played backend after another, so that a test decides when a backend
+comes, what it says and when it dies.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from processes import until
+from rowcast.errors import PeerGone
+from rowcast.frontend.sessions import Session, Sessions
+from rowcast.sampling_params import SamplingParams
+from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
+from rowcast.wire import Cancel, Event, Status, Submit, Tokens
+
+PATIENCE = 20.0
+STATUS = Status("scripted", "scripted-1", 4096, rows=32, seated=0, waiting=0, steps=0)
+PROMPT = Submit("", 0, (72, 105), SamplingParams(max_tokens=99), seed=1)
+
+
+class Backend:
+    """One backend, from its start to its death."""
+
+    def __init__(self) -> None:
+        self._transport = MemoryTransport()
+        self._commands: list[Submit | Cancel] = []
+        self._frontend = 0
+
+    def connect(self) -> MemoryFrontendPort:
+        return self._transport.connect()
+
+    def await_frontend(self) -> None:
+        while not self._frontend:
+            self._receive()
+
+    def commands(self, count: int) -> list[Submit | Cancel]:
+        """The next `count` commands."""
+        limit = time.monotonic() + PATIENCE
+        while len(self._commands) < count:
+            assert time.monotonic() < limit, f"wanted {count} commands: {self._commands}"
+            self._receive()
+        taken, self._commands = self._commands, []
+        assert len(taken) == count, taken
+        return taken
+
+    def hears_nothing(self) -> bool:
+        """Whether no command has come, now that all which were sent have arrived."""
+        self._receive(0.0)
+        return not self._commands
+
+    def submitted(self) -> Submit:
+        (command,) = self.commands(1)
+        assert isinstance(command, Submit)
+        return command
+
+    def say(self, *events: Event) -> None:
+        self._transport.backend_port.send(self._frontend, events)
+
+    def say_tokens(self, session: Session, index: int, *tokens: int) -> None:
+        self.say(Tokens(session.submit.session, 0, index, tokens))
+
+    def die(self) -> None:
+        self._transport.backend_port.close()
+
+    def _receive(self, timeout: float = 0.05) -> None:
+        for frontend, arrival in self._transport.backend_port.receive(timeout):
+            self._frontend = frontend
+            if isinstance(arrival, Submit | Cancel):
+                self._commands.append(arrival)
+
+
+class Road:
+    """Sessions, and the backend that is there now, if any."""
+
+    def __init__(self, *, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> None:
+        self._backend: Backend | None = None
+        self.sessions = Sessions(
+            self._connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
+        )
+
+    def begin(self, status: Status | None = STATUS) -> Backend:
+        """A new backend takes the place of the last one, which dies, and says how it is."""
+        self.lose()
+        backend = self._backend = Backend()
+        backend.await_frontend()
+        if status is not None:
+            backend.say(status)
+        return backend
+
+    def ready(self) -> Backend:
+        """A new backend, and sessions that have heard of it."""
+        backend = self.begin()
+        until(lambda: self.sessions.health().ready, "the sessions are ready", PATIENCE)
+        return backend
+
+    def lose(self) -> None:
+        """The backend dies, and the sessions have noticed."""
+        if self._backend is not None:
+            backend, self._backend = self._backend, None
+            backend.die()
+            until(lambda: not self.sessions.health().ready, "the loss is seen", PATIENCE)
+
+    def _connect(self) -> MemoryFrontendPort:
+        if self._backend is None:
+            raise PeerGone("no backend listens")
+        return self._backend.connect()
+
+
+@contextmanager
+def road(*, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> Iterator[Road]:
+    """A road that is closed at the end."""
+    made = Road(silence_seconds=silence_seconds, recovery_seconds=recovery_seconds)
+    made.sessions.start()
+    yield made
+    made.sessions.close()
+
+
+def events_of(session: Session, count: int) -> list[Event]:
+    """The next `count` events of a session, however they are batched."""
+    found: list[Event] = []
+    limit = time.monotonic() + PATIENCE
+    while len(found) < count:
+        assert time.monotonic() < limit, f"wanted {count} events: {found}"
+        found += session.take(0.5)
+    assert len(found) == count, found
+    return found

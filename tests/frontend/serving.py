@@ -1,0 +1,120 @@
+"""The Flask application in this process: real sessions, the memory carrier, a backend's thread.
+
+`serving()` gives a `Served`, whose `client` sends requests without sockets; `spoken()` says what a
+reply must be.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from backend.driven import RecordedEngine
+from engine import rule
+from processes import until
+from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.frontend.app import create_app
+from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.sessions import Sessions
+from rowcast.scripted_vocabulary import TEXTS
+from rowcast.settings import read_settings
+from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
+from rowcast.transport.memory import MemoryTransport
+
+PATIENCE = 20.0
+SECRET = "a secret between proxy and server"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One server without sockets."""
+
+    app: Flask
+    frontend: Frontend
+    backend: DecodeBackend
+    engine: RecordedEngine
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def post(self, path: str = "/", **fields: Any) -> TestResponse:
+        """A request with these fields as its JSON body; the whole answer."""
+        return self.client.post(path, json=fields, buffered=True)
+
+    def stream(self, path: str = "/", client: object = None, **fields: Any) -> TestResponse:
+        """The same, read by whoever has the answer, who must close it. `client` is watched."""
+        watched = {"gunicorn.socket": client} if client else {}
+        return self.client.post(path, json=fields, buffered=False, environ_overrides=watched)
+
+    def answer(self, **fields: Any) -> dict[str, Any]:
+        """The JSON object that answers a prompt."""
+        response = self.post(stream=False, **fields)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.get_json()
+        return found
+
+    def await_idle(self) -> None:
+        """Wait until no reply is left, on either side."""
+        until(lambda: len(self.frontend.sessions) == 0, "no session is open", PATIENCE)
+        until(lambda: self.backend.idle, "no row is seated", PATIENCE)
+
+
+@contextmanager
+def serving(
+    *,
+    engine: RecordedEngine | None = None,
+    limits: Limits | None = None,
+    settings: Mapping[str, Any] | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Iterator[Served]:
+    """A server that is ready; at its end nothing of it is left."""
+    transport = MemoryTransport()
+    made = engine or RecordedEngine()
+    backend = DecodeBackend(transport.backend_port, lambda: made, limits)
+    decoding = threading.Thread(target=backend.run, name="backend")
+    sessions = Sessions(transport.connect, silence_seconds=60, recovery_seconds=60)
+    chosen = read_settings(**{"proxy_secret": SECRET, **(settings or {})})
+    frontend = Frontend(chosen, sessions, tokenizer or ScriptedTokenizer(), ClientWatch(30))
+    decoding.start()
+    frontend.start()
+    until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)
+    served = Served(create_app(frontend), frontend, backend, made)
+    try:
+        yield served
+        served.await_idle()
+    finally:
+        frontend.close()
+        backend.stop()
+        decoding.join(PATIENCE)
+        assert not decoding.is_alive()
+
+
+def error_of(response: TestResponse, status: int) -> str:
+    """The message of an error, which has the one form that errors have."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["X-Request-ID"]
+    body = response.get_json()
+    assert set(body) == {"status_code", "message"}
+    assert body["status_code"] == status
+    return str(body["message"])
+
+
+def spoken(prompt: str, seed: int, max_tokens: int) -> str:
+    """The text that a reply must have."""
+    tokens, _ = rule.reply(prompt.encode(), seed, max_tokens)
+    return b"".join(TEXTS[token] for token in tokens).decode(errors="replace")
+
+
+def lasting_seed(prompt: str, at_least: int) -> int:
+    """A seed whose reply to `prompt` does not end by itself within `at_least` tokens."""
+    return next(
+        seed for seed in range(10**4) if rule.reply(prompt.encode(), seed, at_least)[1] == "length"
+    )

@@ -1,0 +1,140 @@
+"""What every request goes through: ids, limits, and one form of error."""
+
+import io
+
+import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from rowcast.frontend.gunicorn_worker import _answer
+from rowcast.text.tokenizer import ScriptedTokenizer
+
+from .serving import Served, error_of, serving
+
+EXPECTED_NAME = "Malformed JSON request body: Expecting property name enclosed in double quotes"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/inference/", "/inference/scripted/", "/chat"])
+def test_an_unknown_path_is_a_404_in_json(served: Served, path: str) -> None:
+    assert error_of(served.post(path, text="Hi"), 404).endswith(f"nothing is served at {path}")
+
+
+def test_a_doubled_slash_is_an_unknown_path_and_no_redirect(served: Served) -> None:
+    assert error_of(served.post("/inference//scripted", text="Hi"), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/inference/scripted", "/chat/scripted", "/predictions/x"])
+def test_a_wrong_method_is_a_405_that_says_which_is_right(
+    served: Served, path: str, method: str
+) -> None:
+    response = served.client.open(path, method=method)
+    assert error_of(response, 405).endswith(f"{method} is not answered at {path}")
+    assert "POST" in response.headers["Allow"]
+
+
+def test_posting_to_health_is_a_405(served: Served) -> None:
+    error_of(served.post("/liveness"), 405)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "Malformed JSON request body: it is empty; a JSON object is needed"),
+        (b"[]", "Malformed JSON request body: expected an object, such as {...}"),
+        (
+            b'{\n  "text": "Hi",\n  temperature":"1"\n}',
+            f"{EXPECTED_NAME} at line 3, column 3",
+        ),
+        (
+            b'{"text": "Hi", "stop_sequence": ".",}',
+            f"{EXPECTED_NAME} at line 1, column 37",
+        ),
+        (b'{"text": "\xff"}', "Malformed JSON request body: byte 11 is not UTF-8"),
+    ],
+)
+def test_a_malformed_body_is_a_400_that_says_where(
+    served: Served, body: bytes, message: str
+) -> None:
+    assert error_of(served.client.post("/", data=body), 400) == message
+
+
+@pytest.mark.parametrize("name", ["text", "top_k", "temperature", "stream", "other"])
+def test_no_depth_of_nesting_is_the_server_s_fault(served: Served, name: str) -> None:
+    for depth in [*range(850, 1020, 3), 10_000]:
+        nested = "[" * depth + "]" * depth
+        response = served.client.post(
+            "/", data=f'{{"text": "Hi", "{name}_": 1, "{name}": {nested}}}'
+        )
+        error_of(response, 400)
+        response = served.client.post("/", data=f'{{"{name}": {nested}}}')
+        error_of(response, 400)
+
+
+def test_a_body_over_the_limit_is_a_413() -> None:
+    with serving(settings={"body_bytes": 2000}) as served:
+        assert served.post(text="x" * 1000, max_tokens=1).status_code == 200
+        assert "allowed are 2000" in error_of(served.post(text="x" * 2000), 413)
+
+
+def test_a_body_in_chunks_over_the_limit_is_a_413() -> None:
+    with serving(settings={"body_bytes": 2000}) as served:
+        stream = io.BytesIO(b'{"text": "' + b"x" * 2000)
+        environ = EnvironBuilder("/", method="POST").get_environ()
+        environ |= {"wsgi.input": stream, "wsgi.input_terminated": True}
+        _, status, _ = run_wsgi_app(served.app, environ)
+        assert status.startswith("413 ")
+
+
+def test_a_request_without_a_host_is_refused(served: Served) -> None:
+    environ = EnvironBuilder("/liveness").get_environ()
+    del environ["HTTP_HOST"]
+    _, status, _ = run_wsgi_app(served.app, {**environ, "SERVER_PROTOCOL": "HTTP/1.1"})
+    assert status.startswith("400 ")
+    _, status, _ = run_wsgi_app(served.app, {**environ, "SERVER_PROTOCOL": "HTTP/1.0"})
+    assert status.startswith("200 ")
+
+
+@pytest.mark.parametrize("path", ["/liveness", "/readiness", "/nowhere"])
+def test_a_plain_request_id_comes_back(served: Served, path: str) -> None:
+    response = served.client.get(path, headers={"X-Request-ID": "my-id.7"})
+    assert response.headers["X-Request-ID"] == "my-id.7"
+
+
+@pytest.mark.parametrize("sent", [{}, {"X-Request-ID": "a b"}, {"X-Request-ID": "x" * 129}])
+def test_a_request_without_a_plain_id_is_given_one(served: Served, sent: dict[str, str]) -> None:
+    found = served.client.get("/liveness", headers=sent).headers["X-Request-ID"]
+    assert len(found) == 32
+
+
+def test_a_stream_has_its_request_id(served: Served) -> None:
+    response = served.client.post(
+        "/", json={"text": "Hi", "max_tokens": 1}, headers={"X-Request-ID": "mine"}, buffered=True
+    )
+    assert response.headers["X-Request-ID"] == "mine"
+
+
+class BrokenTokenizer(ScriptedTokenizer):
+    """Fails at a prompt, and at a reply, that says so."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        if "broken" in text:
+            raise RuntimeError(f"cannot encode {text}")
+        return super().encode(text)
+
+
+def test_an_unexpected_error_is_a_500_that_tells_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(tokenizer=BrokenTokenizer()) as served:
+        message = error_of(served.post(text="a broken prompt"), 500)
+        assert message == "Internal server error; the log has it under this request's id"
+        assert served.post(text="a sound one", max_tokens=1).status_code == 200
+    assert any("unexpected error" in record.message for record in caplog.records)
+
+
+def test_the_worker_s_own_answer_has_the_same_form() -> None:
+    head, body = _answer(431, "Request Header Fields Too Large", 'too "large"').split(b"\r\n\r\n")
+    assert body == b'{"status_code": 431, "message": "too \\"large\\""}'
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b"Connection: close" in head
+    assert f"Content-Length: {len(body)}".encode() in head

@@ -1,0 +1,72 @@
+"""Who asks: claims count only with the proxy's secret; request ids are kept when they are plain."""
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from rowcast.frontend.identity import Caller, caller_of, request_id_of
+
+CLAIMS = {"X-Rowcast-Team": "blue", "X-Rowcast-Token-Id": "debug"}
+
+
+def headers(**more: str) -> Headers:
+    return Headers({**CLAIMS, **more})
+
+
+def with_secret(secret: str) -> Headers:
+    return Headers({**CLAIMS, "X-Rowcast-Proxy-Secret": secret})
+
+
+def test_claims_with_the_secret_are_believed() -> None:
+    assert caller_of(with_secret("sesame"), "sesame") == Caller("blue", "debug")
+
+
+@pytest.mark.parametrize("shown", ["", "open", "Sesame", "sesame ", "sesam\xe9"])
+def test_claims_with_another_secret_are_nobody_s(shown: str) -> None:
+    assert caller_of(with_secret(shown), "sesame") == Caller()
+
+
+def test_claims_without_a_secret_are_nobody_s() -> None:
+    assert caller_of(headers(), "sesame") == Caller()
+
+
+@pytest.mark.parametrize("ours", [None, ""])
+@pytest.mark.parametrize("shown", ["", "anything"])
+def test_a_server_without_a_secret_believes_nobody(ours: str | None, shown: str) -> None:
+    assert caller_of(with_secret(shown), ours) == Caller()
+
+
+@pytest.mark.parametrize(
+    ("sent", "team"),
+    [("caf%C3%A9", "café"), ("a%20b%0Ac", "a b\nc"), ("%F0%9F%98%80", "😀"), ("a%2Fb", "a/b")],
+)
+def test_claims_are_unquoted(sent: str, team: str) -> None:
+    sealed = with_secret("sesame")
+    sealed["X-Rowcast-Team"] = sent
+    assert caller_of(sealed, "sesame").team == team
+
+
+@pytest.mark.parametrize("sent", ["%FF", "%", "%zz"])
+def test_broken_quoting_breaks_nothing(sent: str) -> None:
+    sealed = with_secret("sesame")
+    sealed["X-Rowcast-Team"] = sent
+    caller_of(sealed, "sesame").team.encode()
+
+
+def test_missing_claims_are_empty() -> None:
+    assert caller_of(Headers({"X-Rowcast-Proxy-Secret": "sesame"}), "sesame") == Caller()
+
+
+@pytest.mark.parametrize("sent", ["a", "A-b_c.9", "x" * 128])
+def test_a_plain_request_id_is_kept(sent: str) -> None:
+    assert request_id_of(Headers({"X-Request-ID": sent})) == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a=b", "é", "a;b", "a,b"])
+def test_another_request_id_is_replaced(sent: str) -> None:
+    made = request_id_of(Headers({"X-Request-ID": sent}))
+    assert made != sent
+    assert (len(made), set(made) <= set("0123456789abcdef")) == (32, True)
+
+
+def test_each_request_without_an_id_gets_its_own() -> None:
+    assert request_id_of(Headers()) != request_id_of(Headers())

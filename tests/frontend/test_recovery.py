@@ -1,0 +1,200 @@
+"""A backend that ends under open sessions: they go on with the next one, as if nothing were."""
+
+import pytest
+
+from backend.driven import RecordedEngine
+from engine.rule import reply as expected
+from processes import until
+from rowcast.backend.decode_backend import DecodeBackend
+from rowcast.errors import PeerGone
+from rowcast.frontend.sessions import ATTEMPTS, Session, Sessions
+from rowcast.sampling_params import SamplingParams
+from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
+from rowcast.wire import Accepted, Event, Finished, Rejected, Submit, Tokens
+
+from .played import PATIENCE, PROMPT, events_of, road
+
+
+def test_open_sessions_are_submitted_to_the_next_backend_with_their_tokens() -> None:
+    with road() as made:
+        backend = made.ready()
+        sessions = [made.sessions.open(PROMPT) for _ in range(3)]
+        backend.say_tokens(sessions[0], 0, 5, 6)
+        events_of(sessions[0], 1)
+        again = made.begin().commands(3)
+        assert again == [session.resubmission() for session in sessions]
+        assert [submit.delivered for submit in again if isinstance(submit, Submit)] == [
+            (5, 6),
+            (),
+            (),
+        ]
+
+
+def test_what_the_next_backend_repeats_is_not_told_again() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        name = session.submit.session
+        backend.say(Accepted(name, 0), Tokens(name, 0, 0, (5, 6)))
+        backend = made.begin()
+        backend.say(Accepted(name, 0), Tokens(name, 0, 0, (5, 6, 7)), Finished(name, 0, 3, "stop"))
+        assert events_of(session, 4) == [
+            Accepted(name, 0),
+            Tokens(name, 0, 0, (5, 6)),
+            Tokens(name, 0, 2, (7,)),
+            Finished(name, 0, 3, "stop"),
+        ]
+
+
+def test_ended_and_closed_sessions_are_not_submitted_again() -> None:
+    with road() as made:
+        backend = made.ready()
+        ended, closed, going = (made.sessions.open(PROMPT) for _ in range(3))
+        backend.say(Finished(ended.submit.session, 0, 0, "stop"))
+        events_of(ended, 1)
+        made.sessions.close_session(closed)
+        assert made.begin().submitted().session == going.submit.session
+
+
+def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
+    with road() as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        for _ in range(ATTEMPTS - 1):
+            made.lose()
+            assert made.ready().submitted().key == session.submit.key
+        made.lose()
+        (end,) = events_of(session, 1)
+        assert isinstance(end, Finished)
+        assert (end.reason, end.length) == ("error", 0)
+        assert f"{ATTEMPTS} backends ended" in end.message
+        assert made.ready().hears_nothing()
+
+
+def test_a_reply_that_makes_progress_may_lose_any_number_of_backends() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        for count in range(2 * ATTEMPTS):
+            backend.say_tokens(session, count, 40 + count)
+            events_of(session, 1)
+            made.lose()
+            backend = made.ready()
+            assert backend.submitted().delivered == tuple(session.tokens)
+        assert session.tokens == list(range(40, 40 + 2 * ATTEMPTS))
+
+
+def test_backends_that_never_say_a_word_count_for_nothing() -> None:
+    with road() as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        made.lose()
+        for _ in range(2 * ATTEMPTS):
+            backend = made.begin(status=None)
+            backend.submitted()
+            backend.die()
+        made.ready().submitted()
+        assert not session.ended
+
+
+def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None:
+    with road(recovery_seconds=0.1) as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        made.lose()
+        (end,) = events_of(session, 1)
+        assert isinstance(end, Finished)
+        assert (end.reason, end.message) == (
+            "error",
+            "the backend ended and did not come back in time",
+        )
+
+
+def test_a_session_that_the_next_backend_refuses_ends_with_an_error() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        name = session.submit.session
+        backend.say(Accepted(name, 0))
+        events_of(session, 1)
+        made.begin().say(Rejected(name, 0, "stopping", "the server is stopping"))
+        assert events_of(session, 1) == [Finished(name, 0, 0, "error", "the server is stopping")]
+
+
+class RealBackends:
+    """One real backend after another, stepped by hand."""
+
+    def __init__(self) -> None:
+        self._transport: MemoryTransport | None = None
+        self._backend: DecodeBackend | None = None
+
+    def connect(self) -> MemoryFrontendPort:
+        if self._transport is None:
+            raise PeerGone("no backend listens")
+        return self._transport.connect()
+
+    def begin(self) -> None:
+        transport = MemoryTransport()
+        engine = RecordedEngine(rows=8, width=64, context_length=4096)
+        self._backend = DecodeBackend(transport.backend_port, lambda: engine)
+        self._transport = transport
+
+    def step(self) -> None:
+        assert self._backend is not None
+        self._backend.step()
+
+    def finish(self) -> None:
+        self.step()
+        while self._backend is not None and not self._backend.idle:
+            self._backend.step()
+
+    def kill(self) -> None:
+        assert self._transport is not None
+        transport, self._transport = self._transport, None
+        transport.backend_port.close()
+
+
+def tokens_of(events: list[Event]) -> list[int]:
+    return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
+
+
+@pytest.mark.parametrize("lives", [[0], [1], [4], [20], [2, 3], [5, 1, 7, 9]])
+def test_readers_get_the_same_tokens_whichever_backends_died(lives: list[int]) -> None:
+    backends = RealBackends()
+    sessions = Sessions(backends.connect, silence_seconds=60, recovery_seconds=60)
+    sessions.start()
+    begin(backends, sessions)
+    opened = [sessions.open(prompt(seed)) for seed in range(6)]
+    for life in lives:
+        for _ in range(life):
+            backends.step()
+        backends.kill()
+        until(lambda: not sessions.health().ready, "the loss", PATIENCE)
+        begin(backends, sessions)
+    finish(backends, opened)
+    for seed, session in enumerate(opened):
+        wanted, why = expected(prompt(seed).prompt, seed, 25)
+        events = session.take(0)
+        assert tuple(tokens_of(events)) == wanted
+        (end,) = [event for event in events if isinstance(event, Finished)]
+        assert (end.length, end.reason) == (len(wanted), why)
+    sessions.close()
+
+
+def begin(backends: RealBackends, sessions: Sessions) -> None:
+    def ready() -> bool:
+        backends.step()
+        return sessions.health().ready
+
+    backends.begin()
+    until(ready, "a backend that is ready", PATIENCE)
+
+
+def finish(backends: RealBackends, opened: list[Session]) -> None:
+    backends.finish()
+    until(lambda: all(session.ended for session in opened), "the end of all replies", PATIENCE)
+
+
+def prompt(seed: int) -> Submit:
+    text = tuple(b"an open session of some length"[: 5 * seed + 3])
+    return Submit("", 0, text, SamplingParams(max_tokens=25), seed=seed)

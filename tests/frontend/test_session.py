@@ -1,0 +1,140 @@
+"""One session: it keeps what is news, in order, and ends exactly once."""
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowcast.frontend.sessions import Session
+from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Accepted, Event, Finished, Rejected, Submit, Tokens
+
+ACCEPTED = Accepted("s", 0)
+FINISHED = Finished("s", 0, 3, "length")
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session(Submit("s", 0, (1, 2), SamplingParams(max_tokens=9), seed=1))
+
+
+def told(session: Session, *events: Event) -> list[Event]:
+    """What the reader gets when the backend says `events`."""
+    for event in events:
+        session.offer(event)
+    return session.take(0)
+
+
+def tokens(index: int, *ids: int) -> Tokens:
+    return Tokens("s", 0, index, ids)
+
+
+def test_a_reply_is_told_as_it_comes(session: Session) -> None:
+    events: list[Event] = [ACCEPTED, tokens(0, 7), tokens(1, 8, 9), FINISHED]
+    assert told(session, *events) == events
+    assert session.tokens == [7, 8, 9]
+
+
+@pytest.mark.parametrize("again", [tokens(0, 7), tokens(1, 8), tokens(0, 7, 8)])
+def test_tokens_that_are_known_are_dropped(session: Session, again: Tokens) -> None:
+    told(session, ACCEPTED, tokens(0, 7), tokens(1, 8))
+    assert told(session, again) == []
+    assert session.tokens == [7, 8]
+
+
+def test_of_overlapping_tokens_the_news_is_kept(session: Session) -> None:
+    assert told(session, tokens(0, 7, 8), tokens(1, 8, 9)) == [tokens(0, 7, 8), tokens(2, 9)]
+
+
+def test_log_probabilities_stay_with_their_tokens(session: Session) -> None:
+    told(session, tokens(0, 7))
+    both = Tokens("s", 0, 0, (7, 8), (-0.5, -0.25))
+    assert told(session, both) == [Tokens("s", 0, 1, (8,), (-0.25,))]
+
+
+def test_a_missing_token_is_an_error_not_a_shorter_reply(session: Session) -> None:
+    (end,) = told(session, tokens(1, 8))
+    assert isinstance(end, Finished)
+    assert (end.reason, end.length) == ("error", 0)
+    assert "token 0 was lost" in end.message
+
+
+def test_it_ends_once(session: Session) -> None:
+    assert told(session, FINISHED, FINISHED, tokens(0, 7), ACCEPTED) == [FINISHED]
+
+
+def test_the_end_from_this_side_is_the_only_one(session: Session) -> None:
+    told(session, ACCEPTED, tokens(0, 7))
+    session.end("cancelled", "the client went away")
+    session.end("error", "too late")
+    assert told(session, tokens(1, 8), FINISHED) == [
+        Finished("s", 0, 1, "cancelled", "the client went away")
+    ]
+
+
+def test_an_end_from_this_side_does_not_mean_that_the_backend_has_finished(
+    session: Session,
+) -> None:
+    session.end("cancelled")
+    assert not session.finished
+    session.offer(FINISHED)
+    assert session.finished
+
+
+def test_a_second_backend_s_acceptance_is_no_news(session: Session) -> None:
+    assert told(session, ACCEPTED, ACCEPTED) == [ACCEPTED]
+
+
+def test_a_rejection_is_told(session: Session) -> None:
+    rejected = Rejected("s", 0, "overloaded", "full", 3)
+    assert told(session, rejected, ACCEPTED) == [rejected]
+    assert session.finished
+
+
+def test_a_rejection_after_the_acceptance_is_a_failed_reply(session: Session) -> None:
+    told(session, ACCEPTED, tokens(0, 7))
+    assert told(session, Rejected("s", 0, "stopping", "the server is stopping")) == [
+        Finished("s", 0, 1, "error", "the server is stopping")
+    ]
+
+
+def test_it_is_submitted_again_with_the_tokens_it_has(session: Session) -> None:
+    told(session, tokens(0, 7, 8))
+    again = session.resubmission()
+    assert again.delivered == (7, 8)
+    assert (again.key, again.prompt, again.seed) == (("s", 0), (1, 2), 1)
+
+
+def test_nothing_arrived_is_an_empty_list(session: Session) -> None:
+    assert session.take(0) == []
+
+
+def test_a_reader_that_waits_is_woken(session: Session) -> None:
+    found: list[Event] = []
+    reader = threading.Thread(target=lambda: found.extend(session.take(20)))
+    reader.start()
+    session.offer(ACCEPTED)
+    reader.join(20)
+    assert found == [ACCEPTED]
+
+
+REPLY = tuple(range(100, 120))
+DELIVERIES = st.lists(st.tuples(st.integers(0, 19), st.integers(1, 8)), max_size=30)
+
+
+@given(DELIVERIES)
+@settings(deadline=None, derandomize=True, max_examples=200)
+def test_at_least_once_deliveries_become_exactly_one_reply(
+    deliveries: list[tuple[int, int]],
+) -> None:
+    session = Session(Submit("s", 0, (1,), SamplingParams(max_tokens=20), seed=1))
+    read: list[int] = []
+    for start, count in deliveries:
+        if start > len(session.tokens):
+            continue  # a gap; it has a test of its own
+        for event in told(session, tokens(start, *REPLY[start : start + count])):
+            assert isinstance(event, Tokens)
+            assert event.index == len(read)
+            read += event.tokens
+    assert tuple(read) == REPLY[: len(read)] == tuple(session.tokens)

@@ -1,0 +1,207 @@
+"""Sessions: each gets its own events, the backend is believed when heard, and nothing leaks."""
+
+import logging
+
+import msgspec
+import pytest
+
+from processes import until
+from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
+from rowcast.frontend.sessions import Sessions, refusal
+from rowcast.wire import Accepted, Cancel, Finished, Rejected, RejectReason, Tokens
+
+from .played import PATIENCE, PROMPT, STATUS, Road, events_of, road
+
+
+def reason(made: Road) -> str:
+    health = made.sessions.health()
+    assert not health.ready
+    return health.reason
+
+
+def test_without_a_backend_nothing_is_ready() -> None:
+    with road() as made:
+        assert reason(made) == "no backend is connected"
+        with pytest.raises(NotReady):
+            made.sessions.open(PROMPT)
+
+
+def test_a_backend_that_has_said_nothing_is_loading() -> None:
+    with road() as made:
+        made.begin(status=None)
+        until(lambda: reason(made) == "loading", "the connection", PATIENCE)
+        with pytest.raises(NotReady, match="loading"):
+            made.sessions.open(PROMPT)
+
+
+def test_a_backend_that_was_heard_is_ready() -> None:
+    with road() as made:
+        made.ready()
+        assert made.sessions.health().status == STATUS
+
+
+def test_a_backend_that_falls_silent_is_not_ready_until_it_is_heard_again() -> None:
+    with road(silence_seconds=0.2) as made:
+        backend = made.begin()
+        until(lambda: "silent" in made.sessions.health().reason, "the silence", PATIENCE)
+        with pytest.raises(NotReady, match="silent"):
+            made.sessions.open(PROMPT)
+        backend.say(STATUS)
+        until(lambda: made.sessions.health().ready, "readiness", PATIENCE)
+
+
+def test_a_full_backend_is_ready() -> None:
+    with road() as made:
+        made.begin(msgspec.structs.replace(STATUS, seated=32, waiting=5000))
+        until(lambda: made.sessions.health().ready, "readiness", PATIENCE)
+
+
+def test_a_stopping_backend_is_not_ready() -> None:
+    with road() as made:
+        backend = made.ready()
+        backend.say(msgspec.structs.replace(STATUS, stopping=True))
+        until(lambda: not made.sessions.health().ready, "the news", PATIENCE)
+        assert reason(made) == "the backend is stopping"
+
+
+def test_a_stopping_server_opens_no_session_but_goes_on_with_those_it_has() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        made.sessions.stop()
+        assert reason(made) == "the server is stopping"
+        with pytest.raises(Stopping):
+            made.sessions.open(PROMPT)
+        backend.say(Accepted(session.submit.session, 0))
+        assert events_of(session, 1)
+
+
+def test_a_session_has_a_fresh_name_and_its_prompt() -> None:
+    with road() as made:
+        backend = made.ready()
+        first, second = made.sessions.open(PROMPT), made.sessions.open(PROMPT)
+        assert first.submit.session != second.submit.session
+        assert backend.commands(2) == [first.submit, second.submit]
+        assert (first.submit.prompt, first.submit.seed) == (PROMPT.prompt, PROMPT.seed)
+
+
+def test_each_session_gets_its_own_events() -> None:
+    with road() as made:
+        backend = made.ready()
+        sessions = [made.sessions.open(PROMPT) for _ in range(20)]
+        for number, session in enumerate(sessions):
+            backend.say_tokens(session, 0, number, number)
+        for number, session in enumerate(sessions):
+            assert events_of(session, 1) == [Tokens(session.submit.session, 0, 0, (number, number))]
+
+
+def test_events_of_nobody_are_dropped() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        backend.say(Accepted("nobody", 0), Accepted(session.submit.session, 1))
+        backend.say_tokens(session, 0, 5)
+        assert events_of(session, 1) == [Tokens(session.submit.session, 0, 0, (5,))]
+
+
+def test_closing_a_session_cancels_its_reply() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        backend.submitted()
+        made.sessions.close_session(session, "the client went away")
+        assert backend.commands(1) == [Cancel(session.submit.session, 0)]
+        assert events_of(session, 1) == [
+            Finished(session.submit.session, 0, 0, "cancelled", "the client went away")
+        ]
+        assert len(made.sessions) == 0
+
+
+def test_closing_a_session_twice_cancels_once() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        made.sessions.close_session(session)
+        made.sessions.close_session(session)
+        assert backend.commands(2) == [session.submit, Cancel(session.submit.session, 0)]
+
+
+def test_a_finished_reply_is_not_cancelled() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        backend.submitted()
+        backend.say(Finished(session.submit.session, 0, 0, "stop"))
+        events_of(session, 1)
+        made.sessions.close_session(session)
+        assert backend.hears_nothing()
+        assert len(made.sessions) == 0
+
+
+def test_a_reply_with_a_lost_token_is_cancelled_when_it_is_closed() -> None:
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        backend.submitted()
+        backend.say_tokens(session, 5, 1)
+        events_of(session, 1)
+        made.sessions.close_session(session)
+        assert backend.commands(1) == [Cancel(session.submit.session, 0)]
+
+
+def test_closing_a_session_without_a_backend_disturbs_nobody() -> None:
+    with road() as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        made.lose()
+        made.sessions.close_session(session)
+        assert len(made.sessions) == 0
+
+
+def test_a_prompt_that_cannot_be_sent_leaves_no_session() -> None:
+    with road() as made:
+        backend = made.ready()
+        backend.die()
+        with pytest.raises(NotReady):
+            made.sessions.open(PROMPT)
+        assert len(made.sessions) == 0
+
+
+def test_closing_ends_the_thread_whatever_it_waits_for() -> None:
+    made = Road()
+    made.sessions.start()
+    made.ready()
+    made.sessions.close()
+    assert not made.sessions._thread.is_alive()
+    lonely = Sessions(made._connect, silence_seconds=1, recovery_seconds=1)
+    lonely.start()
+    lonely.close()
+    assert not lonely._thread.is_alive()
+
+
+def test_an_event_that_cannot_be_delivered_ends_no_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("rowcast.sessions"), "disabled", True)
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        backend.say_tokens(session, 0, 7)
+        backend.say(object())  # type: ignore[arg-type]  # the fault
+        backend = made.begin()
+        assert backend.submitted().delivered == (7,)
+
+
+KINDS: list[tuple[RejectReason, type[Exception]]] = [
+    ("too_long", PromptTooLong),
+    ("overloaded", Overloaded),
+    ("stopping", Stopping),
+]
+
+
+@pytest.mark.parametrize(("why", "kind"), KINDS)
+def test_each_rejection_has_its_error(why: RejectReason, kind: type[Exception]) -> None:
+    error = refusal(Rejected("s", 0, why, "a sentence", 9))
+    assert type(error) is kind
+    assert str(error) == "a sentence"
+    assert getattr(error, "retry_after", 9) == 9

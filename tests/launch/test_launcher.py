@@ -1,0 +1,209 @@
+"""The launcher as a process: it keeps a backend alive, and nothing of it outlives it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.driven import submit
+from engine.rule import reply as expected
+from processes import ROOT, family, gone, until
+from rowcast.errors import PeerGone
+from rowcast.launch import REFUSED
+from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
+from rowcast.wire import Event, Finished, Status, Tokens
+
+PATIENCE = 30.0
+LAUNCHER = (sys.executable, "-m", "rowcast.launch")
+
+
+@dataclass
+class Launched:
+    """A launcher, and where its backend listens."""
+
+    process: subprocess.Popen[str]
+    path: str
+
+    def backend(self) -> psutil.Process:
+        """The launcher's child."""
+        until(lambda: bool(self._children()), "the backend is started", PATIENCE)
+        return self._children()[0]
+
+    def connect(self) -> UnixFrontendPort:
+        """A frontend's end, as soon as a backend listens."""
+        limit = time.monotonic() + PATIENCE
+        while time.monotonic() < limit:
+            with contextlib.suppress(PeerGone):
+                return UnixFrontendPort(self.path)
+            time.sleep(0.02)
+        raise AssertionError("no backend listens")
+
+    def _children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+
+def started(path: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        LAUNCHER,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "inference-api"),
+            "BACKEND_SOCKET": path,
+            **(env or {}),
+        },
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def launched(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Launched]:
+    """A launcher with a folder of its own, as gunicorn.conf.py gives it one."""
+    home = folder / "rowcast-home"
+    home.mkdir()
+    process = started(str(home / "backend.sock"), env)
+    with process:
+        try:
+            yield Launched(process, str(home / "backend.sock"))
+        finally:
+            everyone = family(process.pid)
+            process.kill()
+            process.wait(PATIENCE)
+            until(lambda: gone(everyone), "the end of all", PATIENCE)
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launched]:
+    with launched(tmp_path) as made:
+        yield made
+
+
+def status(port: UnixFrontendPort) -> Status:
+    """What a backend says of itself when a frontend joins."""
+    (first, *_) = port.receive()
+    assert isinstance(first, Status)
+    return first
+
+
+def to_the_end(port: UnixFrontendPort) -> list[Event]:
+    """All that a backend still says before it ends."""
+    events: list[Event] = []
+    limit = time.monotonic() + PATIENCE
+    with contextlib.suppress(PeerGone):
+        while time.monotonic() < limit:
+            events += port.receive()
+        raise AssertionError("the backend did not end")
+    return events
+
+
+def test_it_starts_a_backend_that_serves(launcher: Launched) -> None:
+    port = launcher.connect()
+    assert (status(port).model, status_rows(launcher)) == ("scripted", 32)
+    port.close()
+
+
+def status_rows(launcher: Launched) -> int:
+    port = launcher.connect()
+    rows = status(port).rows
+    port.close()
+    return rows
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_backend_that_ended_is_started_again(launcher: Launched, how: signal.Signals) -> None:
+    port = launcher.connect()
+    first = launcher.backend()
+    first.send_signal(how)
+    to_the_end(port)
+    until(lambda: gone([first]), "its end", PATIENCE)
+    assert status_rows(launcher) == 32
+    assert launcher.backend().pid != first.pid
+
+
+def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:
+    launcher.connect().close()
+    backend = launcher.backend()
+    launcher.process.terminate()
+    assert launcher.process.wait(PATIENCE) == 0
+    assert gone([backend])
+    assert not Path(launcher.path).parent.exists()
+
+
+def test_when_it_is_killed_its_backend_dies_too(launcher: Launched) -> None:
+    launcher.connect().close()
+    backend = launcher.backend()
+    launcher.process.kill()
+    until(lambda: gone([backend]), "the backend's end", PATIENCE)
+
+
+def test_told_to_stop_it_lets_the_backend_finish_what_it_accepted(tmp_path: Path) -> None:
+    with launched(tmp_path, {"STEP_SECONDS": "0.01"}) as launcher:
+        port = launcher.connect()
+        status(port)
+        port.send([submit("last", b"Hello", max_tokens=60)])
+        events: list[Event] = []
+        while not any(isinstance(event, Tokens) for event in events):
+            events += port.receive()
+        launcher.process.terminate()
+        events += to_the_end(port)
+        (end,) = [event for event in events if isinstance(event, Finished)]
+        tokens = [t for event in events if isinstance(event, Tokens) for t in event.tokens]
+        assert (end.reason, end.length) == ("length", 60)
+        assert tuple(tokens) == expected(b"Hello", 1, 60, ignore_eos=True)[0]
+        assert launcher.process.wait(PATIENCE) == 0
+
+
+def refusal(process: subprocess.Popen[str]) -> str:
+    """What a launcher that refuses says; it has ended, with the status that says so."""
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == REFUSED
+    return said
+
+
+def test_a_model_that_does_not_exist_is_refused_once(tmp_path: Path) -> None:
+    process = started(str(tmp_path / "backend.sock"), {"MODEL": "/no/such/model"})
+    said = refusal(process)
+    assert said.count("the backend cannot start") == 1
+    assert "/no/such/model" in said
+
+
+def test_a_path_where_another_backend_listens_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "backend.sock")
+    living = UnixBackendPort(path)
+    assert "another backend already listens" in refusal(started(path))
+    living.close()
+
+
+def test_bad_settings_are_refused(tmp_path: Path) -> None:
+    said = refusal(started(str(tmp_path / "backend.sock"), {"WAITING_LINE": "many"}))
+    assert "bad setting WAITING_LINE" in said
+
+
+def test_without_a_path_it_refuses() -> None:
+    assert "needs BACKEND_SOCKET" in refusal(started(""))
+
+
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "backend.sock")
+    code = f"import subprocess, time; subprocess.Popen({LAUNCHER!r}); time.sleep(600)"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "BACKEND_SOCKET": path}
+    command = [sys.executable, "-c", code]
+    starter = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, text=True)
+    with starter:
+        launcher = Launched(starter, path)
+        launcher.connect().close()
+        everyone = family(starter.pid)
+        assert len(everyone) == 3
+        starter.kill()
+        starter.wait(PATIENCE)
+        until(lambda: gone(everyone), "the end of all", PATIENCE)
+        assert not Path(path).exists()
