@@ -148,7 +148,9 @@ class Launcher:
         self._failures = 0 if lived > STABLE_SECONDS else self._failures + 1
         pause = PAUSES[min(max(self._failures - 1, 0), len(PAUSES) - 1)]
         _log.error("backend ended status=%s lived=%.1f s; again in %.1f s", status, lived, pause)
-        time.sleep(pause)
+        until = time.monotonic() + pause
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(min(pause, 0.2))
 
 
 def main() -> int:

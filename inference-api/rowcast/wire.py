@@ -19,7 +19,7 @@ from rowcast.sampling_params import SamplingParams
 VERSION = 1
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-RejectReason = Literal["too_long", "overloaded", "stopping"]
+RejectReason = Literal["empty", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
 
 

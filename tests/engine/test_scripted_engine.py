@@ -13,7 +13,8 @@ from rowcast.sampling_params import SamplingParams
 from . import rule
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=80)
-PROMPTS = st.lists(st.integers(0, 3856), min_size=1, max_size=30)
+OPENINGS = st.sampled_from([0xC3, 0xE6, 0xF0, 0x9F])  # characters that a feed may cut in two
+PROMPTS = st.lists(st.integers(0, 3856) | OPENINGS, min_size=1, max_size=30)
 SIZES = st.lists(st.integers(1, 9), max_size=30)
 
 

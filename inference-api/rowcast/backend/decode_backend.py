@@ -73,6 +73,8 @@ class DecodeBackend:
     def load_model_and_tokenizer(self) -> None:
         """Load the model; it brings its row cache along."""
         self._engine = self._load_engine()
+        if self._engine.width < self._engine.rows:
+            raise ValueError("a step must have room for one token of every row")
         self._rows = Rows(self._engine.rows)
 
     def compile(self) -> None:
@@ -170,7 +172,9 @@ class DecodeBackend:
         if reply_id in self._line or self._rows.find(reply_id):
             return
         room = self._engine.context_length - len(submit.prompt)
-        if room < 1:
+        if not submit.prompt:
+            self._reject(frontend, submit, "empty", "the prompt has no tokens; send some text")
+        elif room < 1:
             self._reject(frontend, submit, "too_long", self._too_long(submit))
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")

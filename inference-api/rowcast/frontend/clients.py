@@ -45,9 +45,13 @@ class ClientWatch:
     def watch(self, client: socket.socket, gone: Callable[[], None]) -> Callable[[], None]:
         """Call `gone` once when this client goes; the result ends the watch."""
         descriptor = client.fileno()
-        self._limit_silence(client)
+        with contextlib.suppress(OSError):
+            self._limit_silence(client)
         self._callbacks[descriptor] = gone
-        self._epoll.register(descriptor, _GONE)
+        try:
+            self._epoll.register(descriptor, _GONE)
+        except (OSError, ValueError):  # it is gone already
+            gone()
 
         def unwatch() -> None:
             if self._callbacks.get(descriptor) is gone:

@@ -1,7 +1,7 @@
 """What every dialect is given: `open(prompt)` makes a reply's text of a validated prompt.
 
 Joins the collaborators of this process (sessions, tokenizer, client watch) around one request: the
-client is watched before the prompt is submitted, the first event decides the status, and when the
+client is watched from the start, the first event decides the status, and when the
 stream ends, however it does, the session is closed and one line is logged.
 """
 

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rowcast.errors import NotReady, Overloaded, PeerGone, PromptTooLong, RowcastError, Stopping
+from rowcast.errors import (
+    MalformedRequest,
+    NotReady,
+    Overloaded,
+    PeerGone,
+    PromptTooLong,
+    RowcastError,
+    Stopping,
+)
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import (
     Accepted,
@@ -278,6 +286,8 @@ class Sessions:
 
 def refusal(rejected: Rejected) -> RowcastError:
     """The error that a rejection means."""
+    if rejected.reason == "empty":
+        return MalformedRequest(rejected.message)
     if rejected.reason == "too_long":
         return PromptTooLong(rejected.message)
     if rejected.reason == "overloaded":
