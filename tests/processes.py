@@ -91,7 +91,9 @@ class Running:
         return next(p for p in self.named("rowcast.launch") if p.ppid() == self.process.pid)
 
     def backend(self) -> psutil.Process:
-        return self.launcher().children()[0]
+        """The backend that lives now, or the one that the launcher is about to fork."""
+        until(lambda: any(map(_alive, self.launcher().children())), "a backend")
+        return next(child for child in self.launcher().children() if _alive(child))
 
     def health(self) -> dict[str, object]:
         report: dict[str, object] = requests.get(self.url + "/health", timeout=10).json()
@@ -188,3 +190,39 @@ def running_server(
         (*SERVER, *arguments, MOCK_APP), port, log, env={"PORT": str(port), **(env or {})}
     ) as server:
         yield server
+
+
+@contextlib.contextmanager
+def typed(
+    command: str,
+    port: int,
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    ready_path: str = "/readiness",
+) -> Iterator[Running]:
+    """A command as a user types it, with this environment's programs found first."""
+    path = {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
+    with running(
+        ("bash", "-c", f"exec {command}"),
+        port,
+        log,
+        env=path | dict(env or {}),
+        cwd=cwd,
+        ready_path=ready_path,
+    ) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_proxy(
+    folder: Path, upstream: Running, *, env: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """The proxy in front of a server."""
+    port = free_port()
+    variables = {"PROXY_PORT": str(port), "UPSTREAM_URL": upstream.url, **(env or {})}
+    with running(
+        (sys.executable, "proxy/proxy.py"), port, folder / f"proxy-{port}.log", env=variables
+    ) as proxy:
+        yield proxy

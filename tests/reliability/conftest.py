@@ -1,0 +1,31 @@
+"""Servers that a test may break: each with a folder of its own for what it leaves behind."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from processes import Running, running_server
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def leftovers(tmp_path: Path) -> Path:
+    """The folder where the test's servers keep their sockets; empty when nothing is left."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def start(tmp_path: Path, leftovers: Path) -> Iterator[Start]:
+    """Start a mock server with these settings; it is ended with the test."""
+    with contextlib.ExitStack() as servers:
+
+        def start(**settings: object) -> Running:
+            env = {"TMPDIR": str(leftovers), **{k: str(v) for k, v in settings.items()}}
+            return servers.enter_context(running_server(tmp_path, env=env))
+
+        yield start

@@ -1,0 +1,106 @@
+"""kill -9 of each process in turn: what can go on goes on, and nothing is left behind."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from processes import Running, family, gone, until
+from reliability.conftest import Start
+from reliability.streams import OpenStream, begin, begin_several, finish_all, works
+
+STEP = 0.01
+
+
+def _worker_of(stream: OpenStream, server: Running) -> int:
+    """The id of the worker that holds this stream's connection."""
+    port = stream.client.socket.getsockname()[1]
+    for worker in server.workers():
+        if any(link.raddr and link.raddr.port == port for link in worker.net_connections()):
+            return worker.pid
+    raise AssertionError("no worker holds the stream")
+
+
+def _begin_on_both_workers(server: Running, tokens: int) -> dict[int, list[OpenStream]]:
+    held: dict[int, list[OpenStream]] = {}
+    for number in range(30):
+        stream = begin(server.port, f"number {number}", tokens)
+        held.setdefault(_worker_of(stream, server), []).append(stream)
+        if len(held) == 2 and number >= 4:
+            return held
+    raise AssertionError("one worker took all 30 streams")
+
+
+def test_a_killed_worker_frees_its_rows_and_leaves_the_others_streams_alone(start: Start) -> None:
+    server = start(WORKERS=2, STEP_SECONDS=STEP)
+    until(lambda: len(server.workers()) == 2, "two workers")
+    (killed, lost), (_, kept) = _begin_on_both_workers(server, 400).items()
+    until(lambda: server.rows_seated() == len(lost) + len(kept), "all streams are seated")
+    psutil.Process(killed).kill()
+    assert all(stream.is_cut() for stream in lost)
+    until(lambda: server.rows_seated() <= len(kept), "the rows of the killed worker are free")
+    assert server.rows_seated() > 0, "the other streams ended too early for this to show anything"
+    finish_all(kept)
+    until(lambda: server.rows_seated() == 0, "all rows are free")
+    until(lambda: len(server.workers()) == 2, "the worker is replaced")
+
+
+def test_streams_survive_a_killed_backend_byte_for_byte(start: Start) -> None:
+    server = start(STEP_SECONDS=STEP)
+    streams = begin_several(server.port, 5, 150)
+    for _ in range(2):
+        backend = server.backend()
+        backend.kill()
+        until(lambda killed=backend: gone([killed]), "the backend has ended")  # type: ignore[misc]
+        streams[0].client.read_body(len(streams[0].client.so_far().body) + 1)
+    finish_all(streams)
+    assert works(server.port)
+
+
+def test_streams_survive_a_killed_launcher_byte_for_byte(start: Start, leftovers: Path) -> None:
+    server = start(STEP_SECONDS=STEP)
+    streams = begin_several(server.port, 3, 150)
+    launcher, backend = server.launcher(), server.backend()
+    launcher.kill()
+    until(lambda: gone([launcher, backend]), "the launcher and its backend have ended")
+    finish_all(streams)
+    assert works(server.port)
+    assert server.stop() == 0
+    assert not list(leftovers.iterdir())
+
+
+def test_a_killed_master_takes_everything_along(start: Start, leftovers: Path) -> None:
+    server = start(WORKERS=2, STEP_SECONDS=STEP)
+    until(lambda: len(server.workers()) == 2, "two workers")
+    stream = begin(server.port, "on its own", 1500)
+    everyone = family(server.process.pid)
+    assert len(everyone) == 5  # master, two workers, launcher, backend
+    server.process.kill()
+    server.process.wait()
+    assert stream.is_cut()
+    until(lambda: gone(everyone), "everyone has ended")
+    until(lambda: not list(leftovers.iterdir()), "the socket's folder is removed")
+
+
+def test_nothing_of_a_server_has_a_name_in_shared_memory(start: Start) -> None:
+    server = start()
+    opened = [
+        link
+        for process in family(server.process.pid)
+        for entry in Path(f"/proc/{process.pid}/fd").iterdir()
+        if (link := str(entry.readlink())).startswith("/dev/shm")
+    ]
+    assert all(link.endswith("(deleted)") for link in opened)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_backend_that_is_told_to_end_is_replaced(start: Start, how: signal.Signals) -> None:
+    server = start(STEP_SECONDS=STEP)
+    stream = begin(server.port, "on its own", 100)
+    backend = server.backend()
+    backend.send_signal(how)
+    stream.finish()
+    until(lambda: gone([backend]), "the backend has ended")
+    until(server.ready, "another backend serves")
+    assert works(server.port)

@@ -1,0 +1,182 @@
+"""The server ends, reloads, is upgraded: what is open finishes, what is new is served or told."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from processes import Running, family, gone, until
+from raw_http import Answer, ask, request_bytes
+from reliability.conftest import Start
+from reliability.streams import begin, begin_several, finish_all, prompt
+from scripted_replies import scripted_reply
+
+STEP = 0.01
+
+
+def _one_more(server: Running) -> Answer:
+    return ask(server.port, prompt("One more", 1, 3))
+
+
+def _assert_nothing_is_left(
+    server: Running, everyone: list[psutil.Process], leftovers: Path
+) -> None:
+    """It ends well, and its processes and its socket with it."""
+    assert server.stop() == 0
+    until(lambda: gone(everyone), "everyone has ended")
+    assert not list(leftovers.iterdir())
+
+
+def test_sigterm_lets_open_streams_finish_and_sends_new_requests_away(
+    start: Start, leftovers: Path
+) -> None:
+    server = start(STEP_SECONDS=STEP, WORKERS=2)
+    until(lambda: len(server.workers()) == 2, "two workers")
+    streams = begin_several(server.port, 6, 200)
+    everyone = family(server.process.pid)
+    server.process.send_signal(signal.SIGTERM)
+    until(lambda: _one_more(server).status == 503, "a new request is sent away")
+    refused = _one_more(server)
+    assert refused.json()["status_code"] == 503
+    assert int(refused.headers["retry-after"]) >= 1
+    assert ask(server.port, request_bytes("/readiness", method="GET")).status == 503
+    assert ask(server.port, request_bytes("/liveness", method="GET")).status == 200
+    finish_all(streams)
+    _assert_nothing_is_left(server, everyone, leftovers)
+
+
+def test_a_stream_that_outlasts_the_grace_is_cut_not_ended(start: Start, leftovers: Path) -> None:
+    server = start(STEP_SECONDS=0.05, GRACEFUL_SECONDS=2)
+    stream = begin(server.port, "too long", 1500)
+    everyone = family(server.process.pid)
+    server.process.send_signal(signal.SIGTERM)
+    assert stream.is_cut()
+    _assert_nothing_is_left(server, everyone, leftovers)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_an_interrupt_does_not_wait_for_streams(
+    start: Start, leftovers: Path, how: signal.Signals
+) -> None:
+    server = start(STEP_SECONDS=0.05)
+    stream = begin(server.port, "too long", 1500)
+    everyone = family(server.process.pid)
+    server.process.send_signal(how)
+    assert stream.is_cut()
+    _assert_nothing_is_left(server, everyone, leftovers)
+
+
+def test_a_second_interrupt_hurries_a_graceful_stop(start: Start) -> None:
+    server = start(STEP_SECONDS=0.05)
+    stream = begin(server.port, "too long", 1500)
+    server.process.send_signal(signal.SIGTERM)
+    until(lambda: _one_more(server).status == 503, "the stop has begun")
+    server.process.send_signal(signal.SIGINT)
+    assert stream.is_cut()
+    assert server.stop() == 0
+
+
+def test_a_worker_that_is_being_replaced_does_not_hold_up_the_end(start: Start) -> None:
+    server = start(WORKERS=2)
+    until(lambda: len(server.workers()) == 2, "two workers")
+    server.workers()[0].kill()
+    until(lambda: len(server.workers()) == 2, "the worker is replaced")
+    assert server.stop() == 0  # within the patience of the test, which is less than the grace
+
+
+class _Stubborn(threading.Thread):
+    """Asks again and again, and keeps what was not a good answer."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(name="stubborn-client", daemon=True)
+        self._port = port
+        self._enough = threading.Event()
+        self._good = scripted_reply("Hello", 5, 2).text.encode()
+        self.asked = 0
+        self.bad: list[str] = []
+
+    def run(self) -> None:
+        while not self._enough.wait(0.005):
+            self.asked += 1
+            try:
+                answer = ask(self._port, prompt("Hello", 5, 2))
+            except (OSError, AssertionError) as error:
+                self.bad.append(repr(error))
+            else:
+                if answer.body != self._good:
+                    self.bad.append(f"{answer.status} {answer.text}")
+
+    def stop(self) -> None:
+        self._enough.set()
+        self.join(timeout=30)
+
+
+@contextlib.contextmanager
+def _asked_all_the_while(port: int) -> Iterator[_Stubborn]:
+    """Fail when one of many requests during the block was not answered well."""
+    stubborn = _Stubborn(port)
+    stubborn.start()
+    try:
+        yield stubborn
+    finally:
+        stubborn.stop()
+    assert not stubborn.bad
+    assert stubborn.asked > 5
+
+
+def test_a_reload_replaces_the_workers_and_nobody_notices(start: Start, leftovers: Path) -> None:
+    server = start(STEP_SECONDS=STEP)
+    old, backend = server.workers(), server.backend()
+    stream = begin(server.port, "across the reload", 150)
+    with _asked_all_the_while(server.port):
+        server.process.send_signal(signal.SIGHUP)
+        stream.finish()
+        until(lambda: gone(old), "the old workers have ended")
+    assert len(server.workers()) == 1
+    assert server.backend() == backend
+    everyone = family(server.process.pid)
+    _assert_nothing_is_left(server, everyone, leftovers)
+
+
+def _launches(process: psutil.Process) -> bool:
+    """Whether it is a launcher (or the backend that one has forked)."""
+    return "rowcast.launch" in process.cmdline()
+
+
+def _successor(server: Running) -> psutil.Process | None:
+    """The new master: a child of the old one that has a launcher of its own."""
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.Error):
+            if not _launches(child) and any(map(_launches, child.children())):
+                return child
+    return None
+
+
+def test_an_upgrade_serves_all_the_while_with_a_backend_of_its_own(
+    start: Start, leftovers: Path
+) -> None:
+    server = start(STEP_SECONDS=STEP)
+    old = family(server.process.pid)
+    stream = begin(server.port, "across the upgrade", 150)
+    with _asked_all_the_while(server.port) as stubborn:
+        server.process.send_signal(signal.SIGUSR2)
+        until(lambda: _successor(server) is not None, "a new master has its launcher")
+        new = _successor(server)
+        assert new is not None
+        until(lambda: len(new.children()) == 2, "it has its worker")
+        asked = stubborn.asked
+        until(lambda: stubborn.asked > asked + 10, "both serve")
+        server.process.send_signal(signal.SIGTERM)
+        stream.finish()
+        until(lambda: gone(old), "the old server has ended")
+        asked = stubborn.asked
+        until(lambda: stubborn.asked > asked + 5, "the new one serves alone")
+    everyone = family(new.pid)
+    assert len(everyone) == 4
+    new.send_signal(signal.SIGTERM)
+    until(lambda: gone(everyone), "the new server has ended, too")
+    assert not list(leftovers.iterdir())

@@ -1,0 +1,95 @@
+"""Health tells the truth: of a backend that stands still, and of a server that is only busy."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from processes import Running, until
+from raw_http import Answer, Client, ask, request_bytes
+from reliability.conftest import Start
+from reliability.streams import PATH, begin, prompt, works
+from scripted_replies import long_reply
+
+ROWS = 32
+LINE = 2
+
+
+def _get(server: Running, path: str) -> Answer:
+    return ask(server.port, request_bytes(path, method="GET"))
+
+
+def _seconds_to_wait(answer: Answer) -> int:
+    return int(answer.headers["retry-after"])
+
+
+def test_a_stopped_backend_fails_readiness_while_liveness_holds(start: Start) -> None:
+    server = start(STEP_SECONDS=0.01, SILENCE_SECONDS=2)
+    stream = begin(server.port, "with a long pause", 100)
+    backend = server.backend()
+    backend.send_signal(signal.SIGSTOP)
+    until(lambda: _get(server, "/readiness").status == 503, "readiness fails")
+    assert _get(server, "/liveness").status == 200
+    for path in ("/health", "/health_check", "/"):
+        assert _get(server, path).status == 503
+    refused = ask(server.port, prompt("Hello", 1, 5))
+    assert refused.status == refused.json()["status_code"] == 503
+    assert _seconds_to_wait(refused) >= 1
+    backend.send_signal(signal.SIGCONT)
+    until(server.ready, "readiness is back")
+    stream.finish()
+    assert works(server.port)
+
+
+@pytest.fixture
+def full(start: Start) -> Iterator[tuple[Running, list[Client]]]:
+    """A server whose rows and waiting line are full, and the clients that fill it."""
+    server = start(STEP_SECONDS=0.05, WAITING_LINE=LINE)
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for number in range(ROWS + LINE):
+            client = stack.enter_context(Client(server.port))
+            clients.append(client.send(_endless(f"Client {number}. ")).read_headers())
+        until(lambda: server.rows_seated() == ROWS and server.waiting() == LINE, "all is full")
+        yield server, clients
+
+
+def _endless(text: str) -> bytes:
+    """A reply that outlasts the test."""
+    return request_bytes(
+        PATH, {"text": text, "seed": long_reply(text, at_least=600), "max_tokens": 2048}
+    )
+
+
+def test_a_full_waiting_line_answers_503_with_retry_after_at_once(
+    full: tuple[Running, list[Client]],
+) -> None:
+    server, clients = full
+    refused = ask(server.port, prompt("One more", 1, 5))
+    assert refused.status == refused.json()["status_code"] == 503
+    assert _seconds_to_wait(refused) >= 1
+    assert server.rows_seated() == ROWS, "nobody had to leave before the refusal"
+    clients[-1].leave()
+    until(lambda: server.waiting() == LINE - 1, "the place in the line is free")
+    with Client(server.port) as next_one:
+        assert next_one.send(prompt("One more", 1, 5)).read_headers().so_far().status == 200
+
+
+def test_a_full_waiting_line_changes_neither_health_answer(
+    full: tuple[Running, list[Client]],
+) -> None:
+    server, _ = full
+    for path in ("/liveness", "/readiness", "/health", "/health_check", "/"):
+        assert _get(server, path).status == 200
+    assert server.waiting() == LINE
+
+
+def test_who_leaves_the_waiting_line_is_missed_though_nothing_is_written(
+    full: tuple[Running, list[Client]],
+) -> None:
+    server, clients = full
+    clients[-1].abort()
+    clients[-2].leave()
+    until(lambda: server.waiting() == 0, "both have left the line")
+    assert server.rows_seated() == ROWS
