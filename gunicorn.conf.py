@@ -86,13 +86,18 @@ class _Keeper(threading.Thread):
             Path(self._folder).mkdir(mode=0o700, exist_ok=True)
             with self._forking:
                 self._launcher = self._launch()
-            status = self._launcher.wait()
-            if status == _REFUSED:
+            status = self._launcher.wait()  # gunicorn may have collected it before: then it is 0
+            if self.refused:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             if not self._stopping:
                 self._server.log.error("the launcher ended (%s); starting it again", status)
                 time.sleep(0.5)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the launcher said that these settings can never work."""
+        return Path(self._folder, "refused").exists()
 
     def _launch(self) -> subprocess.Popen:
         return subprocess.Popen(
@@ -107,6 +112,8 @@ class _Keeper(threading.Thread):
         if self._launcher is not None:
             self._launcher.terminate()
         self.join(timeout=15)
+
+    def clean_up(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -143,3 +150,7 @@ def on_exit(server) -> None:
     keeper = getattr(server, "launcher_keeper", None)
     if keeper is not None:
         keeper.stop()
+        refused = keeper.refused
+        keeper.clean_up()
+        if refused:
+            sys.exit(_REFUSED)

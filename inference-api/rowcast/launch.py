@@ -165,15 +165,19 @@ def main() -> int:
         return REFUSED
     launcher = Launcher(settings, path)
     signal.signal(signal.SIGTERM, launcher.stop)
+    status = 1
     try:
         engine_source(settings)  # imported once, here, so that each fork serves soon
-        return launcher.run()
+        status = launcher.run()
     except UnknownModel as error:
-        return _refuse(error)
+        status = _refuse(error)
     finally:
+        if status == REFUSED:
+            Path(path).with_name("refused").touch()  # gunicorn may miss an exit status
         Path(path).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Path(path).parent.rmdir()
+    return status
 
 
 if __name__ == "__main__":

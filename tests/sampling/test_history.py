@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,12 +47,15 @@ def test_a_long_history_of_different_tokens() -> None:
 
 
 def test_the_next_in_the_row_begins_anew() -> None:
-    sampler = seated(PENALTIES, SIZE, reply=range(200, 900))
+    params = SamplingParams(max_tokens=1, temperature=0, frequency_penalty=1.0)
+    sampler = seated(params, SIZE, reply=range(200, 900))
     found(sampler)
     sampler.observe(0, range(900, 1000), reply=True)  # noted, and never used
-    sampler.seat(0, PENALTIES, 1, 0)
+    sampler.seat(0, params, 1, 0)
     sampler.observe(0, [7], reply=True)
-    assert found(sampler) == found(seated(PENALTIES, SIZE, reply=[7]))
+    logits = torch.zeros(1, SIZE)
+    logits[0, 7] = 1.5  # the likeliest after one penalty, not after two
+    assert [choice.token for choice in chosen(sampler, logits, [1])] == [7]
 
 
 def test_tokens_beyond_the_vocabulary_touch_nobody() -> None:

@@ -85,10 +85,14 @@ def test_ignore_eos_leaves_the_request_s_own_stop_tokens() -> None:
     assert drawn(seated(params, SIZE), logits, [0]) == [8]
 
 
-def test_a_prompt_s_tokens_are_not_the_reply_s() -> None:
-    params = SamplingParams(max_tokens=9, temperature=0, presence_penalty=100)
+@pytest.mark.parametrize("repetition", [1.0, 1.001])
+def test_a_prompt_s_tokens_are_not_the_reply_s(repetition: float) -> None:
+    params = SamplingParams(
+        max_tokens=9, temperature=0, presence_penalty=100, repetition_penalty=repetition
+    )
     logits = logits_of(SIZE)
     best = int(logits.argmax())
+    logits[0, best] += 1
     assert drawn(seated(params, SIZE, prompt=[best]), logits, [0]) == [best]
     assert drawn(seated(params, SIZE, reply=[best]), logits, [0]) != [best]
 

@@ -278,18 +278,19 @@ INLINE void transpose(vf *matrix) {
     }
 }
 
-/* The numbers of two values side by side: a's first, b's first, a's second, ... */
+/* LANES numbers of two values in turn, from number `first` on: a's, b's, a's next, ... */
 #if defined __AVX512BF16__ && defined __AVX512BW__ && defined __AVX512F__
 INLINE vi zipped(int32_t first) { return lanes(first) | lanes(first + 32) << 16; }
-INLINE vf pairs_low(vf a, vf b) { return (vf)_mm512_permutex2var_epi16((__m512i)a, (__m512i)zipped(0), (__m512i)b); }
-INLINE vf pairs_high(vf a, vf b) { return (vf)_mm512_permutex2var_epi16((__m512i)a, (__m512i)zipped(LANES), (__m512i)b); }
+INLINE vf pairs(vf a, vf b, int32_t first) {
+    return (vf)_mm512_permutex2var_epi16((__m512i)a, (__m512i)zipped(first), (__m512i)b);
+}
 #else
-INLINE vf pairs_low(vf a, vf b) { return (void)b, a; }
-INLINE vf pairs_high(vf a, vf b) { return (void)b, a; }
+INLINE vf pairs(vf a, vf b, int32_t first) { return (void)b, (void)first, a; } /* never called */
 #endif
 
 /* Keys low..high of the block that begins at `keys`: to[unit][key], whole vectors. */
-INLINE void pack_keys(const Call *call, const char *keys, int64_t low, int64_t high, float *to, const int kind) {
+INLINE void pack_keys(const Call *call, const char *keys, int64_t low, int64_t high, float *to,
+                      const int kind) {
     const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES;
     for (int64_t first = low / LANES * LANES; first < high; first += LANES)
         for (int64_t at = 0, unit = 0; at < call->key_size; at += full, unit += LANES) {
@@ -309,8 +310,10 @@ INLINE void pack_keys(const Call *call, const char *keys, int64_t low, int64_t h
 }
 
 /* Values low..high of the block that begins at `values`: to[key][number], or to[pair][number]. */
-INLINE void pack_values(const Call *call, const char *values, int64_t low, int64_t high, float *to, int64_t width, const int kind) {
-    const int64_t size = kind == FLOATS ? 4 : 2, step = call->value_at * size, full = kind == PAIRS ? 2 * LANES : LANES;
+INLINE void pack_values(const Call *call, const char *values, int64_t low, int64_t high, float *to,
+                        int64_t width, const int kind) {
+    const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES;
+    const int64_t step = call->value_at * size;
     for (int64_t at = 0; at < call->value_size; at += full) {
         const char *from = values + at * size;
         const int64_t count = call->value_size - at;
@@ -322,8 +325,8 @@ INLINE void pack_values(const Call *call, const char *values, int64_t low, int64
             for (int64_t key = low & ~1; key < high; key += 2) {
                 const vf even = key < low ? splat(0) : take(from + key * step, count, PAIRS);
                 const vf odd = key + 1 < high ? take(from + (key + 1) * step, count, PAIRS) : splat(0);
-                store(to + key / 2 * width + at, pairs_low(even, odd));
-                if (count > LANES) store(to + key / 2 * width + at + LANES, pairs_high(even, odd));
+                store(to + key / 2 * width + at, pairs(even, odd, 0));
+                if (count > LANES) store(to + key / 2 * width + at + LANES, pairs(even, odd, LANES));
             }
     }
 }
@@ -404,7 +407,8 @@ INLINE void product(const float *a, int64_t a_step, const float *b, int64_t b_st
 }
 
 /* Scores as powers of two: scaled, capped, biased; the lanes outside low..high lowest of all. */
-INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64_t at, int64_t low, int64_t high) {
+INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64_t at, int64_t low,
+                 int64_t high) {
     vf score = load(scores + at);
     if (call->softcap > 0) {
         score = hyperbolic_tangent(score * splat((float)(call->scale / call->softcap)));
@@ -419,7 +423,8 @@ INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64
 }
 
 /* One query's scores in a span to weights, in place; their top and their sum to `state`. */
-INLINE void weigh(const Call *call, float *scores, const float *bias, int64_t low, int64_t high, float *state, const int kind) {
+INLINE void weigh(const Call *call, float *scores, const float *bias, int64_t low, int64_t high,
+                  float *state, const int kind) {
     vf top = splat(-__builtin_inff()), sum = splat(0);
     for (int64_t at = low / LANES * LANES; at < high; at += LANES) {
         const vf score = scaled(call, scores, bias, at, low, high);
@@ -491,7 +496,8 @@ INLINE int64_t start_of(const Call *call, uint64_t place) {
 }
 
 /* Of tokens in order of position, those that see any key of low..high: first and behind the last. */
-INLINE void seers(const Call *call, const uint64_t *places, int64_t count, int64_t low, int64_t high, int64_t *from, int64_t *to) {
+INLINE void seers(const Call *call, const uint64_t *places, int64_t count, int64_t low, int64_t high,
+                  int64_t *from, int64_t *to) {
     int64_t first = 0, last = count;
     while (first < count && end_of(places[first]) <= low) first++;
     while (last > first && start_of(call, places[last - 1]) >= high) last--;
@@ -500,11 +506,13 @@ INLINE void seers(const Call *call, const uint64_t *places, int64_t count, int64
 }
 
 INLINE const char *key_at(const Call *call, const Group *group, int64_t at, int64_t size) {
-    return call->keys + (group->row * call->key_row + group->kv_head * call->key_head + at * call->key_at) * size;
+    const int64_t slab = group->row * call->key_row + group->kv_head * call->key_head;
+    return call->keys + (slab + at * call->key_at) * size;
 }
 
 INLINE const char *value_at(const Call *call, const Group *group, int64_t at, int64_t size) {
-    return call->values + (group->row * call->value_row + group->kv_head * call->value_head + at * call->value_at) * size;
+    const int64_t slab = group->row * call->value_row + group->kv_head * call->value_head;
+    return call->values + (slab + at * call->value_at) * size;
 }
 
 /* Scores of the tokens with the keys of one span. */
@@ -537,9 +545,9 @@ INLINE void mix_values(const Plan *plan, const Group *group, const Scratch *scra
     const int64_t first = (low - block) / per_unit, last = up(high - block, per_unit) / per_unit;
     const char *values = value_at(plan->call, group, block, kind == FLOATS ? 4 : 2);
     pack_values(plan->call, values, low - block, high - block, scratch->values, plan->width, kind);
-    product(scratch->scores + query * SPAN + block % SPAN / per_unit + first, SPAN, scratch->values + first * plan->width,
-            plan->width, mixed + query * plan->state, plan->state, (to - from) * plan->share, plan->width / LANES,
-            last - first, 1, ahead, kind);
+    product(scratch->scores + query * SPAN + block % SPAN / per_unit + first, SPAN,
+            scratch->values + first * plan->width, plan->width, mixed + query * plan->state, plan->state,
+            (to - from) * plan->share, plan->width / LANES, last - first, 1, ahead, kind);
 }
 
 /* Values of one span: where a token sees part of a block, the block is packed for it alone. */
@@ -551,7 +559,8 @@ INLINE void mix_span(const Plan *plan, const Group *group, const Scratch *scratc
     for (int64_t block = low / BLOCK * BLOCK; block < high; block += BLOCK) {
         const Ahead ahead = block + BLOCK < high
             ? asking(value_at(call, group, block + BLOCK, size), call->value_at, call->value_size, size)
-            : asking(key_at(call, group, high, size), call->key_at, high < group->high ? call->key_size : 0, size);
+            : asking(key_at(call, group, high, size), call->key_at, high < group->high ? call->key_size : 0,
+                     size);
         int64_t from, to;
         seers(call, places, group->count, block, block + BLOCK, &from, &to);
         for (int64_t next; from < to; from = next) {
@@ -566,7 +575,8 @@ INLINE void mix_span(const Plan *plan, const Group *group, const Scratch *scratc
 }
 
 /* One span of a group: top, sum and mix of each (token, head) to mixed[][]. */
-INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scratch, int64_t low, int64_t high, float *mixed, const int kind) {
+INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scratch, int64_t low,
+                        int64_t high, float *mixed, const int kind) {
     const Call *call = plan->call;
     const uint64_t *places = plan->order + group->first;
     const int64_t begin = low / SPAN * SPAN, share = plan->share;
@@ -577,7 +587,8 @@ INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scr
             const int64_t query = at * share + part, head = group->kv_head * share + part;
             const float *bias = call->bias ? call->bias + head * call->bias_head + begin : 0;
             float *state = mixed + query * plan->state;
-            weigh(call, scratch->scores + query * SPAN, bias, first - begin, last - begin, state + plan->width, kind);
+            weigh(call, scratch->scores + query * SPAN, bias, first - begin, last - begin,
+                  state + plan->width, kind);
             memset(state, 0, (size_t)plan->width * sizeof(float));
         }
     }
@@ -585,7 +596,8 @@ INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scr
 }
 
 /* Folds a span's part for those tokens that saw any of it; finishes those for whom it was the last. */
-INLINE void gather(const Plan *plan, const Group *group, int64_t low, int64_t high, float *total, const float *mixed) {
+INLINE void gather(const Plan *plan, const Group *group, int64_t low, int64_t high, float *total,
+                   const float *mixed) {
     const Call *call = plan->call;
     const int64_t share = plan->share, size = call->is_half ? 2 : 4;
     for (int64_t at = 0; at < group->count; at++) {
@@ -597,8 +609,8 @@ INLINE void gather(const Plan *plan, const Group *group, int64_t low, int64_t hi
             const float *more = mixed + query * plan->state;
             if (start >= low / SPAN * SPAN) memcpy(result, more, (size_t)plan->state * sizeof(float));
             else fold(result, more, plan->width);
-            if (end <= high)
-                finish(call, result, plan->width, head, call->out + (token_of(place) * call->heads + head) * call->value_size * size);
+            char *out = call->out + (token_of(place) * call->heads + head) * call->value_size * size;
+            if (end <= high) finish(call, result, plan->width, head, out);
         }
     }
 }
@@ -606,7 +618,8 @@ INLINE void gather(const Plan *plan, const Group *group, int64_t low, int64_t hi
 /* The group's queries, as the arithmetic wants them, zeros behind each. */
 INLINE void pack_queries(const Plan *plan, const Group *group, float *to, const int kind) {
     const Call *call = plan->call;
-    const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES, share = plan->share;
+    const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES;
+    const int64_t share = plan->share;
     for (int64_t query = 0; query < group->count * share; query++) {
         const int64_t token = token_of(plan->order[group->first + query / share]);
         const int64_t head = group->kv_head * share + query % share;
@@ -693,13 +706,18 @@ static void sort(uint64_t *numbers, int64_t count) {
         }
 }
 
+/* A row below 0 is a slot without a token, wherever it says to be. */
+static int outside(int64_t row, int64_t position, int64_t rows, int64_t context) {
+    return row >= rows || (row >= 0 && (position < 0 || position >= context));
+}
+
 /* Tokens by (row, position), their number to *count; the slots without a token get zeros. */
 static int put_in_order(const Call *call, uint64_t *order, int64_t *count) {
     const int64_t bytes = call->heads * call->value_size * (call->is_half ? 2 : 4);
     int64_t placed = 0;
     for (int64_t token = 0; token < call->tokens; token++) {
         const int64_t row = call->row[token], position = call->position[token];
-        if (row >= call->rows || (row >= 0 && (position < 0 || position >= call->context))) return OUT_OF_RANGE;
+        if (outside(row, position, call->rows, call->context)) return OUT_OF_RANGE;
         if (row < 0) memset(call->out + token * bytes, 0, (size_t)bytes);
         else order[placed++] = (uint64_t)row << 44 | (uint64_t)position << 20 | (uint64_t)token;
     }
@@ -709,10 +727,12 @@ static int put_in_order(const Call *call, uint64_t *order, int64_t *count) {
 }
 
 /* Groups of a few tokens of one row, one for each KV head; gives back how many. */
-static int64_t make_groups(const Call *call, const uint64_t *order, int64_t count, int64_t per, Group *groups) {
+static int64_t make_groups(const Call *call, const uint64_t *order, int64_t count, int64_t per,
+                           Group *groups) {
     int64_t made = 0;
     for (int64_t first = 0, last; first < count; first = last) {
-        for (last = first + 1; last < count && last - first < per && row_of(order[last]) == row_of(order[first]);) last++;
+        last = first + 1;
+        while (last < count && last - first < per && row_of(order[last]) == row_of(order[first])) last++;
         const Group group = {.first = first, .count = last - first, .row = row_of(order[first]),
                              .low = start_of(call, order[first]), .high = end_of(order[last - 1])};
         for (int64_t head = 0; head < call->kv_heads; head++) {
@@ -729,23 +749,28 @@ static uint64_t cost_of(const Group *group, int64_t share, int64_t low, int64_t 
 
 static int64_t spans_of(const Group *group) { return (group->high - 1) / SPAN - group->low / SPAN + 1; }
 
-/* Groups as items, the dearest first; a group that would keep the others waiting is cut by spans. */
-static int64_t make_items(const Plan *plan, Group *groups, int64_t count, uint64_t total, Item *items, float *partials) {
+/* What a group that keeps the others waiting needs to be cut by spans; 0 for all others. */
+static int64_t partials_of(const Plan *plan, const Group *group, uint64_t total) {
+    const uint64_t cost = cost_of(group, plan->share, group->low, group->high);
+    const int dear = cost * 2 * (uint64_t)plan->call->threads > total && plan->call->threads > 1;
+    return dear && spans_of(group) > 1 ? spans_of(group) * group->count * plan->share * plan->state : 0;
+}
+
+/* Groups as items: whole, or, while there is room for their parts, by spans. */
+static int64_t make_items(const Plan *plan, Group *groups, int64_t count, uint64_t total, Item *items,
+                          float *partials) {
     int64_t made = 0, used = 0;
     for (Group *group = groups; group < groups + count; group++) {
-        const int64_t spans = spans_of(group), need = spans * group->count * plan->share * plan->state;
-        uint64_t cost = cost_of(group, plan->share, group->low, group->high);
-        int64_t low = group->low;
-        if (partials && spans > 1 && cost * 2 * (uint64_t)plan->call->threads > total && used + need <= PARTIALS) {
+        const int64_t need = partials_of(plan, group, total);
+        const int whole = !need || !partials || used + need > PARTIALS;
+        if (!whole) {
             group->partials = partials + used;
-            atomic_init(&group->left, (int)spans);
+            atomic_init(&group->left, (int)spans_of(group));
             used += need;
-            for (int64_t high; low < group->high; low = high) {
-                high = least(group->high, low / SPAN * SPAN + SPAN);
-                items[made++] = (Item){cost_of(group, plan->share, low, high), group, low, high};
-            }
-        } else {
-            items[made++] = (Item){cost, group, low, group->high};
+        }
+        for (int64_t low = group->low, high; low < group->high; low = high) {
+            high = whole ? group->high : least(group->high, low / SPAN * SPAN + SPAN);
+            items[made++] = (Item){cost_of(group, plan->share, low, high), group, low, high};
         }
     }
     return made;
@@ -756,47 +781,44 @@ static int dearer(const void *a, const void *b) {
     return (left < right) - (left > right);
 }
 
-static int run(Plan *plan, Group *groups, int64_t count, uint64_t total, Item *items, float *partials) {
+static int run(Plan *plan, Group *groups, int64_t count) {
     const Call *call = plan->call;
+    int64_t spans = 0, floats = 0;
+    uint64_t total = 0;
+    for (Group *group = groups; group < groups + count; group++)
+        total += cost_of(group, plan->share, group->low, group->high);
+    for (Group *group = groups; group < groups + count; group++) {
+        spans += spans_of(group);
+        floats += partials_of(plan, group, total);
+    }
+    Item *items = malloc((size_t)spans * sizeof *items);
+    if (!items) return NO_MEMORY;
+    float *partials = floats ? malloc((size_t)least(floats, PARTIALS) * sizeof *partials) : 0;
     plan->items = items;
     plan->count = make_items(plan, groups, count, total, items, partials);
     if (call->threads > 1) qsort(items, (size_t)plan->count, sizeof *items, dearer);
     if (call->parallel && call->threads > 1 && plan->count > 1 && total > SMALL)
         call->parallel(worker, plan, (unsigned)least(call->threads, plan->count), 0);
     else worker(plan);
+    free(items);
+    free(partials);
     return plan->done == plan->count ? OK : NO_MEMORY;
 }
 
 int rowcast_attend(const Call *call) {
-    const int64_t share = call->heads / call->kv_heads, per = most(1, GROUP / share);
-    const int64_t unit = call->is_half && HALF == PAIRS ? 2 : 1;
+    const int64_t share = call->heads / call->kv_heads, unit = call->is_half && HALF == PAIRS ? 2 : 1;
+    Plan plan = {.call = call, .share = share, .units = up((call->key_size + unit - 1) / unit, LANES),
+                 .width = up(call->value_size, LANES), .state = up(call->value_size, LANES) + LANES};
     uint64_t *order = malloc((size_t)(call->tokens * 8 + 8));
     Group *groups = malloc((size_t)(call->tokens * call->kv_heads + 1) * sizeof *groups);
-    Item *items = 0;
-    float *partials = 0;
     int64_t count = 0;
     int fault = order && groups ? put_in_order(call, order, &count) : NO_MEMORY;
     if (!fault && count) {
-        Plan plan = {.call = call, .order = order, .share = share};
-        plan.units = up(up(call->key_size, unit) / unit, LANES);
-        plan.width = up(call->value_size, LANES);
-        plan.state = plan.width + LANES;
-        const int64_t made = make_groups(call, order, count, per, groups);
-        int64_t spans = 0, floats = 0;
-        uint64_t total = 0;
-        for (const Group *group = groups; group < groups + made; group++) {
-            spans += spans_of(group);
-            floats += spans_of(group) * group->count * share * plan.state;
-            total += cost_of(group, share, group->low, group->high);
-        }
-        items = malloc((size_t)spans * sizeof *items);
-        if (call->threads > 1 && spans > made) partials = malloc((size_t)least(floats, PARTIALS) * 4);
-        fault = items ? run(&plan, groups, made, total, items, partials) : NO_MEMORY;
+        plan.order = order;
+        fault = run(&plan, groups, make_groups(call, order, count, most(1, GROUP / share), groups));
     }
     free(order);
     free(groups);
-    free(items);
-    free(partials);
     return fault;
 }
 
@@ -804,15 +826,17 @@ int rowcast_store(const Stored *call) {
     const int64_t size = call->is_half ? 2 : 4;
     for (int64_t token = 0; token < call->tokens; token++) {
         const int64_t row = call->row[token], position = call->position[token];
-        if (row >= call->rows || (row >= 0 && (position < 0 || position >= call->context))) return OUT_OF_RANGE;
+        if (outside(row, position, call->rows, call->context)) return OUT_OF_RANGE;
     }
     for (int64_t token = 0; token < call->tokens; token++) {
         const int64_t row = call->row[token], position = call->position[token];
         for (int64_t head = 0; row >= 0 && head < call->kv_heads; head++) {
-            memcpy(call->keys + (row * call->key_row + head * call->key_head + position * call->key_at) * size,
-                   call->key + (token * call->key_token + head * call->key_part) * size, (size_t)(call->key_size * size));
-            memcpy(call->values + (row * call->value_row + head * call->value_head + position * call->value_at) * size,
-                   call->value + (token * call->value_token + head * call->value_part) * size, (size_t)(call->value_size * size));
+            const int64_t key = row * call->key_row + head * call->key_head + position * call->key_at;
+            const int64_t value = row * call->value_row + head * call->value_head + position * call->value_at;
+            const char *new_key = call->key + (token * call->key_token + head * call->key_part) * size;
+            const char *new_value = call->value + (token * call->value_token + head * call->value_part) * size;
+            memcpy(call->keys + key * size, new_key, (size_t)(call->key_size * size));
+            memcpy(call->values + value * size, new_value, (size_t)(call->value_size * size));
         }
     }
     return OK;

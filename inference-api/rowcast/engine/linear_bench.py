@@ -1,0 +1,93 @@
+"""Prints what the linear kernel reaches on this machine, beside torch with packed weights.
+
+Layers of one shape are run one after another, so many that their weights come from memory. Both take
+turns, so that a busy machine slows both; each figure is the median of its rounds. Processor time a
+call is printed too: on a machine that others use it says more than the clock.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rowcast.engine.linear_kernel import Kind, LinearKernel, choose_linear
+
+OUTPUTS, INPUTS, LAYERS = 4864, 896, 24
+TOKENS = (1, 4, 8, 16, 32, 64, 256)
+THREADS = 2
+ROUNDS = 15
+DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}
+
+Run = Callable[[Tensor], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Of one layer."""
+
+    clock: float
+    processor: float
+
+    def text(self, tokens: int, bytes_read: int) -> str:
+        """Speed of arithmetic and of reading by the clock; arithmetic by the processors' time."""
+        work = 2 * tokens * OUTPUTS * INPUTS / 1e9
+        return (
+            f"{self.clock * 1e6:8.0f} {work / self.clock:7.0f} {bytes_read / self.clock / 1e9:6.1f}"
+            f" {work / self.processor * THREADS:7.0f}"
+        )
+
+
+def print_table() -> None:
+    """All kinds, all widths."""
+    torch.set_num_threads(THREADS)
+    kernel = choose_linear(THREADS)
+    if kernel is None:
+        print("no kernel here: torch does the linear layers")
+        return
+    with kernel, torch.inference_mode():
+        print(f"{kernel.name}: [tokens, {INPUTS}] x [{INPUTS}, {OUTPUTS}], {LAYERS} weights")
+        print(f"{'':12}|{'kernel':^33}|{'torch, weights packed':^33}")
+        print(
+            f"{'kind tokens':12}|{'us   GF/s   GB/s cpuGF/s':>33}|{'us   GF/s   GB/s cpuGF/s':>33}"
+        )
+        for kind in DTYPE:
+            _print_kind(kernel, kind)
+
+
+def _print_kind(kernel: LinearKernel, kind: Kind) -> None:
+    weights = [torch.randn(OUTPUTS, INPUTS).to(DTYPE[kind]) / 30 for _ in range(LAYERS)]
+    packed = [kernel.pack([weight], kind) for weight in weights]
+    reorder = torch.ops.mkldnn._reorder_linear_weight  # noqa: SLF001  # torch has no public name
+    others = [] if kind == "int8" else [reorder(weight, 32) for weight in weights]
+    size = packed[0].size
+    del weights
+
+    def ours(states: Tensor) -> None:
+        for each in packed:
+            kernel.linear(states, each)
+
+    def theirs(states: Tensor) -> None:
+        for each in others:
+            torch.ops.mkldnn._linear_pointwise(states, each, None, "none", [], "")  # noqa: SLF001
+
+    for tokens in TOKENS:
+        states = torch.randn(tokens, INPUTS).to(DTYPE[kind])
+        found = _measure(states, [ours, theirs] if others else [ours])
+        columns = " |".join(f"{figure.text(tokens, size):>32}" for figure in found)
+        print(f"{kind:5}{tokens:6} |{columns}", flush=True)
+
+
+def _measure(states: Tensor, runs: list[Run]) -> list[Figure]:
+    taken: list[list[tuple[float, float]]] = [[] for _ in runs]
+    for _ in range(ROUNDS):
+        for run, times in zip(runs, taken, strict=True):
+            clock, processor = time.perf_counter(), time.process_time()
+            run(states)
+            times.append((time.perf_counter() - clock, time.process_time() - processor))
+    return [
+        Figure(*(statistics.median(column) / LAYERS for column in zip(*times, strict=True)))
+        for times in taken
+    ]
