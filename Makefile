@@ -1,0 +1,58 @@
+# What people and CI run here. `make` alone lists it. Each target installs what it needs by itself.
+# PYTHON chooses the Python that .venv is made with; ARGS goes to pytest, bench or the server.
+
+PY := .venv/bin/python
+ARGS ?=
+URL ?= http://127.0.0.1:7000
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev serve run-app run-worker test test-fast run-tests check format \
+	docs bench clean
+
+help: ## This list
+	@echo "Rowcast. make TARGET, where TARGET is one of:"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) \
+		| awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo
+	@echo "For example: make serve PROXY_PORT=8080    make test ARGS='tests/proxy -x'"
+
+install: ## Make .venv and install requirements.txt (PYTHON=python3.12)
+	@scripts/install
+
+install-dev: ## The same, and the developer tools
+	@scripts/install --dev
+
+serve: install ## Start server and proxy, print a curl line; Ctrl-C stops
+	@$(PY) scripts/serve $(ARGS)
+
+run-app: install ## The server alone, in the foreground (PORT=7000)
+	@$(PY) inference-api/inference_api_server.py $(ARGS)
+
+run-worker: install ## A backend alone; a server finds it by BACKEND_SOCKET
+	@$(PY) inference-api/decode_backend.py $(ARGS)
+
+test: install-dev ## All tests (ARGS='-k name' for some)
+	@$(PY) -m pytest $(ARGS)
+
+test-fast: install-dev ## The tests without the slow ones, on all cores
+	@$(PY) -m pytest -m 'not slow' -n auto $(ARGS)
+
+run-tests: test ## The same as test
+
+check: install-dev ## ruff, its format, mypy
+	@scripts/check
+
+format: install-dev ## Mend what ruff can mend
+	@scripts/check --fix
+
+docs: install-dev ## Write the generated pages of docs/ anew
+	@$(PY) scripts/docs
+
+bench: ## Measure a running server (URL=… ARGS='--streams 32')
+	@scripts/bench --url $(URL) $(ARGS)
+
+clean: ## Remove caches, logs and builds; .venv stays
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .rowcast build dist
+	@find . -path ./.venv -prune -o -path ./.git -prune -o \
+		\( -name __pycache__ -o -name '*.egg-info' \) -type d -exec rm -rf {} +

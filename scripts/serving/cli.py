@@ -1,0 +1,149 @@
+"""What the user of `scripts/serve` reads: progress, the curl line, and why it ended.
+
+In: argv. Out: lines on the terminal and an exit status: 0 when we were asked to end and did so
+cleanly, 1 when something went wrong, 2 when what was asked for makes no sense.
+"""
+
+import importlib.util
+import json
+import os
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from serving import options
+from serving.options import Options, Unfit
+from serving.part import Part
+from serving.signals import Asked
+from serving.stack import Ended, NeverReady, Stack
+
+TOKEN_HOURS = 12
+NEWS_SECONDS = 5.0
+NEEDED = ("gunicorn", "gevent", "flask", "jwt", "pydantic_settings", "msgspec")
+
+
+def main(argv: Sequence[str]) -> int:
+    asked = Asked()
+    try:
+        chosen = options.read(argv, os.environ)
+        _check_installed()
+        options.check_ports(chosen)
+    except Unfit as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    asked.listen()
+    return _run(chosen, asked)
+
+
+def _run(chosen: Options, asked: Asked) -> int:
+    if not chosen.foreground:
+        chosen.logs.mkdir(parents=True, exist_ok=True)
+    parts = chosen.parts()
+    stack = Stack(parts, asked)
+    failed = True
+    try:
+        _serve(chosen, stack)
+        failed = False
+    except Ended as end:
+        _say_why(str(end), [end.part])
+    except NeverReady as late:
+        _say_why(str(late), parts)
+    finally:
+        stubborn = _stop(chosen, stack, failed)
+    return int(failed or stubborn)
+
+
+def _serve(chosen: Options, stack: Stack) -> None:
+    """Until we are asked to end."""
+    began = time.monotonic()
+    _say(f"Starting the server on {options.LOCAL}:{chosen.port}")
+    _say(f"Starting the proxy on {chosen.proxy_host}:{chosen.proxy_port}")
+    stack.start()
+    answer = stack.await_ready(chosen.reach, chosen.proxy_port, chosen.patience, _News().tell)
+    if answer is None:
+        return
+    model = str(answer.get("model", "scripted"))
+    _say(f"Ready after {time.monotonic() - began:.1f} s, serving the model {model}.")
+    if not chosen.foreground:
+        _say(_invitation(chosen, model))
+    stack.watch()
+
+
+def _stop(chosen: Options, stack: Stack, failed: bool) -> bool:
+    """End both; whether one had to be killed."""
+    if not failed:
+        _say("\nStopping; open streams may finish. Ctrl-C again ends them.")
+    stubborn = stack.stop(chosen.stop_seconds)
+    for part in stubborn:
+        _say(f"The {part.name} did not end in time and was killed.")
+    if not failed:
+        _say("Stopped.")
+    return bool(stubborn)
+
+
+class _News:
+    """Says what is awaited, but not all the time."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + NEWS_SECONDS
+
+    def tell(self, reason: str) -> None:
+        if time.monotonic() > self._due:
+            self._due = time.monotonic() + NEWS_SECONDS
+            _say(f"Waiting until ready: {reason}")
+
+
+def curl_line(chosen: Options, model: str, token: str) -> str:
+    """A command that streams when pasted."""
+    body = json.dumps({"text": "Once upon a time", "max_tokens": 200})
+    words = ["curl", "-N", f"{chosen.url}/inference/{model}"]
+    words += ["-H", f"Authorization: Bearer {token}", "-d", body]
+    return shlex.join(words)
+
+
+def token_of(secret: str) -> str:
+    """A token for the person at this machine."""
+    import jwt  # noqa: PLC0415  # known to be there only when main has looked
+
+    claims: dict[str, Any] = {
+        "team_id": "local",
+        "token_id": "serve",
+        "exp": int(time.time()) + TOKEN_HOURS * 3600,
+    }
+    with warnings.catch_warnings(action="ignore"):  # the proxy says in its log what a secret lacks
+        return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def _invitation(chosen: Options, model: str) -> str:
+    logs = ", ".join(os.path.relpath(part.log) for part in chosen.parts() if part.log)
+    return (
+        f"Paste this into another terminal:\n\n"
+        f"{curl_line(chosen, model, token_of(chosen.jwt_secret))}\n\n"
+        f"The token is good for {TOKEN_HOURS} hours. Logs: {logs}\nCtrl-C stops both."
+    )
+
+
+def _check_installed() -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Unfit(
+            f"This Python has no {', '.join(missing)}: run `make serve`, which installs what is "
+            "needed, or `make install` and then .venv/bin/python scripts/serve"
+        )
+
+
+def _say_why(problem: str, parts: Sequence[Part]) -> None:
+    _say(problem)
+    for part in parts:
+        tail = part.tail()
+        if tail:
+            _say(f"The end of {part.log}:")
+            _say("\n".join(f"    {line}" for line in tail))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,89 @@
+"""One process of the stack: started in a process group of its own, ended by its id.
+
+Its own group, so that Ctrl-C reaches it through us and not beside us. What it writes goes to a log
+file, or, without one, to where our own output goes. Should this process die without a word, Linux
+tells the part to end. Knows nothing of what it runs.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+QUICK = signal.SIGQUIT  # gunicorn's word for: end now, do not wait for open streams
+
+
+@dataclass(slots=True)
+class Part:
+    """What to run, and the process once it was started."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+    log: Path | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(self.log.open("wb")) if self.log else None
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                process_group=0,
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # this program has one thread
+            )
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def status(self) -> int | None:
+        """How it ended; None while it runs, and before it was started."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def tell(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+
+    def kill(self) -> None:
+        """End its whole group at once."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(timeout=10)
+
+    def tail(self, lines: int = 15) -> list[str]:
+        """The end of its log."""
+        if self.log is None or not self.log.exists():
+            return []
+        return self.log.read_text(errors="replace").splitlines()[-lines:]
+
+
+class _die_with:  # noqa: N801  # reads as the verb that it is
+    """Runs in the child, before it becomes the command."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+        self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def __call__(self) -> None:
+        if self._libc is not None:
+            self._libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != self._parent:
+            os._exit(1)

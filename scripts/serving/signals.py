@@ -1,0 +1,25 @@
+"""Counts the signals that ask this process to end: one means finish, a second means hurry.
+
+Nothing happens in a signal handler but the counting; who waits looks at the count.
+"""
+
+import signal
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Asked:
+    """How often this process was asked to end."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def listen(self) -> None:
+        """From now on. A hang-up that is ignored stays ignored: that is how nohup works."""
+        for each in ENDING:
+            if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, self._hear)
+
+    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
+        self.times += 1

@@ -1,0 +1,124 @@
+"""Server and proxy as one thing: they start together, are ready together, and end together.
+
+    start ▶ await_ready ▶ watch ▶ stop
+
+`watch` ends when somebody asked us to end, or with `Ended` when a part did so by itself. `stop`
+lets open streams finish; asked a second time it does not. Waits by looking ten times a second:
+nothing here is in a request's path.
+"""
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from serving.part import QUICK, Part
+from serving.signals import Asked
+
+LOOK_SECONDS = 0.1
+HURRY_SECONDS = 5.0
+
+
+class Ended(Exception):
+    """A part ended although nobody asked it to."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(f"The {part.name} ended by itself (status {part.status}).")
+        self.part = part
+
+
+class NeverReady(Exception):
+    """The parts run, but what they serve did not become ready in time."""
+
+
+class Stack:
+    """The parts, in the order of their start."""
+
+    def __init__(self, parts: Sequence[Part], asked: Asked) -> None:
+        self._parts = parts
+        self._asked = asked
+
+    def start(self) -> None:
+        for part in self._parts:
+            part.start()
+
+    def await_ready(
+        self, host: str, port: int, patience: float, waiting: Callable[[str], None]
+    ) -> dict[str, Any] | None:
+        """Its answer once `/readiness` says yes; None when we were asked to end before that."""
+        until = time.monotonic() + patience
+        while not self._asked.times:
+            self._check()
+            ready, answer = readiness(host, port)
+            if ready:
+                return answer
+            reason = str(answer.get("reason") or answer.get("message"))
+            if time.monotonic() > until:
+                raise NeverReady(f"Not ready after {patience:.0f} s: {reason}.")
+            waiting(reason)
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def watch(self) -> None:
+        """Until we are asked to end. Raises Ended when a part does not wait for that."""
+        while not self._asked.times:
+            self._check()
+            bury_orphans({part.pid for part in self._parts})
+            time.sleep(LOOK_SECONDS)
+
+    def stop(self, patience: float) -> list[Part]:
+        """End all parts; which of them had to be killed."""
+        self._tell(signal.SIGTERM)
+        until = time.monotonic() + patience
+        before = self._asked.times
+        while any(part.runs for part in self._parts) and time.monotonic() < until:
+            if self._asked.times > before:
+                before = self._asked.times
+                until = min(until, time.monotonic() + HURRY_SECONDS)
+                self._tell(QUICK)
+            time.sleep(LOOK_SECONDS)
+        stubborn = [part for part in self._parts if part.runs]
+        for part in stubborn:
+            part.kill()
+        return stubborn
+
+    def _tell(self, how: signal.Signals) -> None:
+        for part in self._parts:
+            part.tell(how)
+
+    def _check(self) -> None:
+        for part in self._parts:
+            if part.status is not None:
+                raise Ended(part)
+
+
+def readiness(host: str, port: int) -> tuple[bool, dict[str, Any]]:
+    """What `/readiness` says at an address."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/readiness")
+        response = connection.getresponse()
+        answer = json.loads(response.read(65536))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return False, {"reason": str(error) or type(error).__name__}
+    finally:
+        connection.close()
+    return response.status == 200, answer
+
+
+def bury_orphans(ours: set[int | None]) -> None:
+    """As process 1 of a container we inherit the children of the dead; nobody else waits for them.
+
+    A part that ended is left alone: its status is read where it is asked for.
+    """
+    while True:
+        try:
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if dead is None or dead.si_pid in ours:
+            return
+        os.waitpid(dead.si_pid, 0)

@@ -1,0 +1,66 @@
+"""What the README shows is what happens: its commands run as they stand, but for the address."""
+
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from house.conftest import Stack
+from processes import ROOT
+
+PAGE = (ROOT / "README.md").read_text()
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
+CURLS = [text for kind, text in BLOCKS if kind == "bash" and text.startswith("curl ")]
+SHOWN = [
+    (text, following)
+    for (kind, text), (after, following) in pairwise(BLOCKS)
+    if kind == "bash" and after == "text"
+]
+
+
+def run(stack: Stack, *command: str) -> str:
+    done = subprocess.run(
+        [each.replace("http://127.0.0.1:1223", stack.url) for each in command],
+        check=False,
+        env=os.environ | {"TOKEN": stack.token, "PYTHONUTF8": "1"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize("block", CURLS)
+def test_curl_commands_work(block: str, stack: Stack) -> None:
+    printed = run(stack, "bash", "-euc", block)
+    assert printed
+    assert "status_code" not in printed
+
+
+@pytest.mark.parametrize(("block", "shown"), SHOWN)
+def test_answers_are_the_ones_that_are_shown(block: str, shown: str, stack: Stack) -> None:
+    assert run(stack, "bash", "-euc", block).rstrip("\n") == shown.rstrip("\n")
+
+
+def test_the_python_example_prints_what_curl_prints(stack: Stack) -> None:
+    [program] = [text for kind, text in BLOCKS if kind == "python"]
+    assert run(stack, sys.executable, "-c", program) == SHOWN[0][1].rstrip("\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [each for each in targets if not (page.parent / each).exists()] == []
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    ours = [line for line in PAGE.splitlines() if "`make " in line and not line.startswith("|")]
+    named = re.findall(r"`make ([a-z-]+)", "\n".join(ours))
+    assert named
+    assert {*named} <= {*targets}
