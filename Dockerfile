@@ -10,6 +10,11 @@ ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONUNBUFFERED=1
 
+# The kernels are compiled for the processor at hand, once, when a model is first served.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+
 WORKDIR /opt/rowcast
 
 # First torch alone: the CPU build is a tenth of what the plain pin brings.

@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -150,10 +149,10 @@ def test_no_bit_of_a_plan_depends_on_company(kernel: LinearKernel) -> None:
 def test_another_kernels_work_is_called_in_its_place(kernel: LinearKernel) -> None:
     buffer, seen = torch.ones(4, 16), []
 
-    @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
-    def foreign(context: int | None, tokens: int) -> None:
+    def observe(context: int | None, tokens: int) -> None:
         seen.append((context, tokens, buffer[0, 0].item()))
 
+    foreign = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(observe)
     address = ctypes.cast(foreign, ctypes.c_void_p).value or 0
     plan = Plan(kernel).add(buffer, buffer, buffer).foreign(address, 42, foreign)
     plan.add(buffer, buffer, buffer).run(4)
@@ -164,12 +163,13 @@ def test_another_kernels_work_is_called_in_its_place(kernel: LinearKernel) -> No
 def test_other_kernels_may_share_out_their_work(kernel: LinearKernel) -> None:
     done = [0] * 1000
 
-    @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    def job(_: int | None, first: int, last: int) -> None:
+    def do(_: int | None, first: int, last: int) -> None:
         for item in range(first, last):
             done[item] += 1
 
     whole, address = ctypes.c_int64, ctypes.c_void_p
+    job = ctypes.CFUNCTYPE(None, address, whole, whole)(do)
+    assert kernel.share.value is not None
     share = ctypes.CFUNCTYPE(None, address, address, address, whole, whole)(kernel.share.value)
     share(kernel.crew, ctypes.cast(job, address), None, len(done), 7)
     assert done == [1] * len(done)

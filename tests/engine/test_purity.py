@@ -16,6 +16,7 @@ import torch
 from engine.tiny_models import VOCABULARY, save
 from rowcast.engine import probe
 from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.linear import Multiplier, OneDnnMultiplier, Product
 from rowcast.engine.loading import ModelSource, load
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
@@ -71,10 +72,16 @@ class Talk:
         self.said += zip(drawn.tokens, drawn.logprobs, strict=True)
 
 
-def engine_of(path: Path, dtype: torch.dtype, context: int = 64, widest: int = 64) -> TorchEngine:
+def engine_of(
+    path: Path,
+    dtype: torch.dtype,
+    context: int = 64,
+    widest: int = 64,
+    multiplier: Multiplier | None = None,
+) -> TorchEngine:
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=context, rows=ROWS)
-    engine = TorchEngine("tiny", load(source), rows=ROWS, widest=widest)
+    engine = TorchEngine("tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier)
     engine.compile()
     return engine
 
@@ -144,18 +151,33 @@ def test_another_engine_and_cache_length_change_no_bit(
     assert in_company(other, SAMPLED, random.Random(9)) == alone(engine, SAMPLED)
 
 
-def test_kernels_that_disagree_leave_one_width_and_the_same_purity(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crooked(self: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
-        """As a kernel would that sums in another order for every number of rows."""
-        straight = torch.nn.functional.linear(states, self.weight, self.bias)
-        return straight * (1 + 1e-6 * states.shape[-2])
+class CrookedMultiplier:
+    """As a kernel would that sums in another order for every number of rows."""
 
-    monkeypatch.setattr(torch.nn.Linear, "forward", crooked)
-    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32)
-    assert engine._widths.safe == (32,)
+    name = "crooked"
+
+    def pack(self, weights: Sequence[torch.Tensor], bias: torch.Tensor | None) -> Product:
+        weight = torch.cat(list(weights))
+
+        def product(states: torch.Tensor) -> torch.Tensor:
+            straight = torch.nn.functional.linear(states, weight, bias)
+            return straight * (1 + 1e-6 * states.shape[-2])
+
+        return product
+
+
+@pytest.mark.parametrize("multiplier", [OneDnnMultiplier(), CrookedMultiplier()])
+def test_other_kernels_are_as_pure_at_the_widths_that_the_probe_leaves(
+    multiplier: Multiplier, tmp_path: Path
+) -> None:
+    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32, multiplier=multiplier)
     assert in_company(engine, SAMPLED, random.Random(3)) == alone(engine, SAMPLED)
+
+
+def test_kernels_that_disagree_leave_one_width(tmp_path: Path) -> None:
+    crooked = CrookedMultiplier()
+    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32, multiplier=crooked)
+    assert engine._widths.safe == (32,)
 
 
 def test_the_probe_tells_what_it_found(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

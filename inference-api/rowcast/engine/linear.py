@@ -1,53 +1,104 @@
-"""Linear layers as fast as this machine's matrix unit: weights packed once, neighbours merged.
+"""Puts packed products in the place of a model's linear layers.
 
-`pack(model)` replaces a model's linear layers in place. On a CPU their weights are laid out by
-oneDNN for the widths that steps run at; layers that read the same input (q/k/v, gate/up) become one
-product, of which each hands out its part. A width that oneDNN would treat otherwise is the probe's
-to find. Knows nothing of what the layers mean.
+    replace_linears(model, choose_multiplier(dtype, threads))
+
+Weights are packed once; layers that read the same input (q/k/v, gate/up) become one product, of
+which each hands out its part. A `Multiplier` is our C kernel where it is fast, else oneDNN through
+torch. Knows nothing of what the layers mean.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from rowcast.engine.linear_kernel import Kind, LinearKernel, choose_linear
+
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
-PACKED_FOR = 32  # rows of input that the layout is tuned for
+PACKED_FOR = 32  # rows of input that oneDNN's layout is tuned for
+
+Product = Callable[[Tensor], Tensor]
+
+
+class Multiplier(Protocol):
+    """Who multiplies."""
+
+    @property
+    def name(self) -> str:
+        """Tells arithmetic that may give other bits apart; part of the build's fingerprint."""
+
+    def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
+        """The product with these weights, one below the other."""
+
+
+class KernelMultiplier:
+    """Our C kernel: its bits do not depend on the number of rows."""
+
+    def __init__(self, kernel: LinearKernel, kind: Kind) -> None:
+        self._kernel = kernel
+        self._kind = kind
+        self.name = f"{kernel.name}-{kind}"
+
+    def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
+        packed = self._kernel.pack(weights, self._kind, bias)
+
+        def product(states: Tensor) -> Tensor:
+            return self._kernel.linear(states, packed)
+
+        return product
+
+
+class OneDnnMultiplier:
+    """oneDNN, through operations that torch keeps for its compiler's use."""
+
+    name = "onednn"
+
+    def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
+        pack: Callable[..., Tensor] = torch.ops.mkldnn._reorder_linear_weight  # noqa: SLF001
+        multiply: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
+        packed = pack(torch.cat(list(weights)), PACKED_FOR)
+
+        def product(states: Tensor) -> Tensor:
+            return multiply(states, packed, bias, "none", [], "")
+
+        return product
+
+
+def choose_multiplier(dtype: torch.dtype, threads: int) -> Multiplier:
+    """The fastest for weights of this dtype on this CPU."""
+    kind: Kind = "bf16" if dtype == torch.bfloat16 else "fp32"
+    kernel = choose_linear(threads)
+    return OneDnnMultiplier() if kernel is None else KernelMultiplier(kernel, kind)
 
 
 class PackedLinear(nn.Module):
-    """One product with a packed weight."""
+    """One layer, one product."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, layer: nn.Linear, multiplier: Multiplier) -> None:
         super().__init__()
-        self.out_features, self.in_features = weight.shape
-        self._weight = _onednn("_reorder_linear_weight")(weight.detach(), PACKED_FOR)
-        self._bias = None if bias is None else bias.detach()
-        self._multiply = _onednn("_linear_pointwise")
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self._product = multiplier.pack([layer.weight.detach()], _bias_of([layer]))
 
     def forward(self, states: Tensor) -> Tensor:
-        product: Tensor = self._multiply(states, self._weight, self._bias, "none", [], "")
-        return product
+        return self._product(states)
 
 
 class _Shared:
     """The product that several layers hand out in parts; computed when the first is asked."""
 
-    def __init__(self, layers: list[nn.Linear]) -> None:
-        weight = torch.cat([layer.weight for layer in layers])
-        has_bias = any(layer.bias is not None for layer in layers)
-        bias = torch.cat([_bias_of(layer) for layer in layers]) if has_bias else None
-        self._product = PackedLinear(weight, bias)
+    def __init__(self, product: Product) -> None:
+        self._product = product
         self._states: Tensor | None = None
-        self._parts: Tensor | None = None
+        self._whole: Tensor | None = None
 
     def part(self, states: Tensor, of: slice, *, last: bool) -> Tensor:
         """One layer's slice; the last one asked lets go of the product."""
-        if self._parts is None or states is not self._states:
-            self._states, self._parts = states, self._product(states)
-        part = self._parts[..., of]
+        if self._whole is None or states is not self._states:
+            self._states, self._whole = states, self._product(states)
+        part = self._whole[..., of]
         if last:
-            self._states = self._parts = None
+            self._states = self._whole = None
         return part
 
 
@@ -56,31 +107,32 @@ class PartLinear(nn.Module):
 
     def __init__(self, shared: _Shared, start: int, layer: nn.Linear, *, last: bool) -> None:
         super().__init__()
-        self._last = last
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self._shared = shared
         self._slice = slice(start, start + layer.out_features)
+        self._last = last
 
     def forward(self, states: Tensor) -> Tensor:
         return self._shared.part(states, self._slice, last=self._last)
 
 
-def pack(model: nn.Module) -> None:
-    """Replace the linear layers of a model on a CPU, freeing each weight as its packing is made."""
+def replace_linears(model: nn.Module, multiplier: Multiplier) -> None:
+    """Replace a model's linear layers in place, letting go of each weight once it is packed."""
     for parent in list(model.modules()):
         for names in SIBLINGS:
-            _merge(parent, names)
+            _merge(parent, names, multiplier)
         for name, layer in _linears(parent):
-            setattr(parent, name, PackedLinear(layer.weight, layer.bias))
+            setattr(parent, name, PackedLinear(layer, multiplier))
 
 
-def _merge(parent: nn.Module, names: tuple[str, ...]) -> None:
-    layers = [getattr(parent, name, None) for name in names]
-    linears = [layer for layer in layers if type(layer) is nn.Linear]
-    if len(linears) != len(names):
+def _merge(parent: nn.Module, names: Sequence[str], multiplier: Multiplier) -> None:
+    found = (getattr(parent, name, None) for name in names)
+    layers = [layer for layer in found if type(layer) is nn.Linear]
+    if len(layers) != len(names):
         return
-    shared, start = _Shared(linears), 0
-    for name, layer in zip(names, linears, strict=True):
+    weights = [layer.weight.detach() for layer in layers]
+    shared, start = _Shared(multiplier.pack(weights, _bias_of(layers))), 0
+    for name, layer in zip(names, layers, strict=True):
         setattr(parent, name, PartLinear(shared, start, layer, last=name == names[-1]))
         start += layer.out_features
 
@@ -91,11 +143,15 @@ def _linears(parent: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
             yield name, child
 
 
-def _onednn(name: str) -> Callable[..., Tensor]:
-    """An operation that torch keeps for its compiler's use."""
-    operation: Callable[..., Tensor] = getattr(torch.ops.mkldnn, name)
-    return operation
-
-
-def _bias_of(layer: nn.Linear) -> Tensor:
-    return layer.bias if layer.bias is not None else layer.weight.new_zeros(layer.out_features)
+def _bias_of(layers: Sequence[nn.Linear]) -> Tensor | None:
+    """The layers' biases, one below the other; None when there are none."""
+    if all(layer.bias is None for layer in layers):
+        return None
+    return torch.cat(
+        [
+            layer.weight.new_zeros(layer.out_features)
+            if layer.bias is None
+            else layer.bias.detach()
+            for layer in layers
+        ]
+    )

@@ -1,8 +1,8 @@
 """Prints what the linear kernel reaches on this machine, beside torch with packed weights.
 
-Layers of one shape are run one after another, so many that their weights come from memory. Both take
-turns, so that a busy machine slows both; each figure is the median of its rounds. Processor time a
-call is printed too: on a machine that others use it says more than the clock.
+Layers of one shape run one after another, so many that their weights come from memory. The two take
+turns, with a pause in which the other's threads stop spinning; figures are medians. The processors'
+time counts as well, as if all threads had run freely: on a busy machine the clock says little.
 """
 
 import statistics
@@ -18,8 +18,12 @@ from rowcast.engine.linear_kernel import Kind, LinearKernel, choose_linear
 OUTPUTS, INPUTS, LAYERS = 4864, 896, 24
 TOKENS = (1, 4, 8, 16, 32, 64, 256)
 THREADS = 2
-ROUNDS = 15
-DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}
+TURNS, ROUNDS, PAUSE = 3, 7, 0.05
+DTYPE: dict[Kind, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "int8": torch.bfloat16,
+}
 
 Run = Callable[[Tensor], object]
 
@@ -80,13 +84,19 @@ def _print_kind(kernel: LinearKernel, kind: Kind) -> None:
         print(f"{kind:5}{tokens:6} |{columns}", flush=True)
 
 
+def _timed(run: Run, states: Tensor) -> tuple[float, float]:
+    clock, processor = time.perf_counter(), time.process_time()
+    run(states)
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
 def _measure(states: Tensor, runs: list[Run]) -> list[Figure]:
     taken: list[list[tuple[float, float]]] = [[] for _ in runs]
-    for _ in range(ROUNDS):
+    for _ in range(TURNS):
         for run, times in zip(runs, taken, strict=True):
-            clock, processor = time.perf_counter(), time.process_time()
+            time.sleep(PAUSE)
             run(states)
-            times.append((time.perf_counter() - clock, time.process_time() - processor))
+            times.extend(_timed(run, states) for _ in range(ROUNDS))
     return [
         Figure(*(statistics.median(column) / LAYERS for column in zip(*times, strict=True)))
         for times in taken

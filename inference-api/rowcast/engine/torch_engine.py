@@ -16,6 +16,7 @@ from torch import Tensor
 from rowcast.engine import architectures
 from rowcast.engine.attention import choose_attention
 from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.linear import Multiplier, choose_multiplier, replace_linears
 from rowcast.engine.loading import Loaded, ModelSource, load
 from rowcast.engine.probe import Widths, probe
 from rowcast.engine.row_cache import RowCache
@@ -28,7 +29,15 @@ ROWS = 32
 class TorchEngine:
     """One loaded model."""
 
-    def __init__(self, name: str, loaded: Loaded, *, rows: int = ROWS, widest: int = 128) -> None:
+    def __init__(
+        self,
+        name: str,
+        loaded: Loaded,
+        *,
+        rows: int = ROWS,
+        widest: int = 128,
+        multiplier: Multiplier | None = None,
+    ) -> None:
         self.model = name
         self.rows = rows
         self.width = widest
@@ -38,6 +47,10 @@ class TorchEngine:
         self._device = next(loaded.model.parameters()).device
         self._dtype = next(loaded.model.parameters()).dtype
         attention = choose_attention(self._device, self._dtype)
+        multiplier = multiplier or _multiplier(self._device, self._dtype)
+        if multiplier is not None:
+            replace_linears(loaded.model, multiplier)
+        self._arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
         self._cache = RowCache(
             loaded.shapes,
             attention,
@@ -46,7 +59,6 @@ class TorchEngine:
             dtype=self._dtype,
             device=self._device,
         )
-        self._attention_name = attention.name
         self._vocabulary = loaded.model.config.vocab_size
         self._sampler = Sampler(rows, self._vocabulary, loaded.end_tokens, self._device)
         self._prompts: dict[int, int] = {}
@@ -59,7 +71,7 @@ class TorchEngine:
         """Probe this machine; from here on every step runs at a width that agrees."""
         self._widths = probe(self._probe_step, self._vocabulary, self.width)
         build = (
-            f"{self._digest} {self._dtype} {self._attention_name} {self._widths.safe} "
+            f"{self._digest} {self._dtype} {self._arithmetic} {self._widths.safe} "
             f"{torch.__version__} {self._device.type} {torch.backends.cpu.get_cpu_capability()}"
         )
         self.fingerprint = hashlib.sha256(build.encode()).hexdigest()[:16]
@@ -146,6 +158,13 @@ def load_torch_engine(settings: Settings) -> TorchEngine:
         random=settings.no_weights,
     )
     return TorchEngine(settings.served_model, load(source))
+
+
+def _multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:
+    """Who multiplies on a CPU; elsewhere torch's own layers do."""
+    if device.type != "cpu" or dtype not in {torch.float32, torch.bfloat16}:
+        return None
+    return choose_multiplier(dtype, torch.get_num_threads())
 
 
 def _last_slots(feeds: Sequence[Feed]) -> list[int]:

@@ -1,0 +1,252 @@
+"""Linear layers in C: products with weights that are packed once.
+
+    weights ──pack──▶ Packed;  linear(states, Packed) ──▶ states @ weight.T + bias, + residual
+
+Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token as they come; sums exact). The
+bits of a token's result depend on its input and the weights: not on the number of tokens, its place
+among them or the number of threads. Several operations in one call: `linear_plan`. Which layers a
+model has is not known here. `python -m rowcast.engine.linear_kernel` prints this machine's figures.
+"""
+
+import ctypes
+import logging
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from rowcast.engine.kernel_build import Kernel, KernelUnavailable, load_kernel
+
+Kind = Literal["fp32", "bf16", "int8"]
+
+SOURCE = Path(__file__).with_name("linear_kernel.c")
+LANES = 16  # outputs of a panel
+LINE = 64  # bytes
+HUGE_PAGE = 1 << 21
+LINEAR = 0  # the operation's number
+
+_KINDS: dict[Kind, int] = {"fp32": 0, "bf16": 1, "int8": 2}
+_DTYPES = (torch.float32, torch.bfloat16)
+_READS: dict[Kind, tuple[torch.dtype, ...]] = {
+    "fp32": (torch.float32,),
+    "bf16": (torch.bfloat16,),
+    "int8": _DTYPES,
+}
+_log = logging.getLogger(__name__)
+
+
+class Weight(ctypes.Structure):
+    """As the C file declares it."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("lines", "bias", "scale", "start")),
+        *((name, ctypes.c_int64) for name in ("outputs", "inputs", "kind")),
+    )
+
+
+class Operation(ctypes.Structure):
+    """As the C file declares it; `source`, `extra` are its `from` and `with`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("what", "half", "out_half")),
+        *((name, ctypes.c_void_p) for name in ("source", "extra", "also", "to")),
+        *((name, ctypes.c_void_p) for name in ("weight", "foreign")),
+        *((name, ctypes.c_int64) for name in ("source_step", "to_step", "size", "heads")),
+        ("epsilon", ctypes.c_double),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A weight as the kernel reads it, and the memory that it owns."""
+
+    kind: Kind
+    outputs: int
+    inputs: int
+    lines: Tensor
+    beside: tuple[Tensor, ...]  # bias, scale, start
+    weight: Weight
+    calls: Mapping[tuple[torch.dtype, torch.dtype], object]  # by what is read and written
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(each.numel() * each.itemsize for each in (self.lines, *self.beside))
+
+    @property
+    def reads(self) -> tuple[torch.dtype, ...]:
+        """What its inputs may be."""
+        return _READS[self.kind]
+
+
+class LinearKernel:
+    """The compiled kernel and its threads; belongs to the process that it is made in."""
+
+    def __init__(self, kernel: Kernel, threads: int) -> None:
+        self._library = library = kernel.library
+        _declare(library)
+        self.crew = ctypes.c_void_p(library.rowcast_gather(threads))
+        if not self.crew:
+            raise MemoryError("no memory for the kernel's threads")
+        self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
+        self.name = f"c-{library.rowcast_arithmetic().decode()}-{kernel.key[:8]}"
+        self._linear = library.rowcast_linear
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.crew:
+            self._library.rowcast_leave(self.crew)
+            self.crew = ctypes.c_void_p()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def pack(self, weights: Sequence[Tensor], kind: Kind, bias: Tensor | None = None) -> Packed:
+        """Weights [outputs, inputs] that read the same input, laid out as one."""
+        inputs = weights[0].shape[1]
+        outputs = sum(len(each) for each in weights)
+        weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
+        padded = -(-outputs // LANES) * LANES
+        lines = _room(padded // LANES * self._library.rowcast_lines(ctypes.byref(weight)) * LINE)
+        beside = _beside(kind, padded, bias)
+        weight.lines = lines.data_ptr()
+        weight.bias, weight.scale, weight.start = (each.data_ptr() or None for each in beside)
+        first = 0
+        for rows in weights:
+            self._pack(weight, rows.detach().contiguous(), first)
+            first += len(rows)
+        return Packed(kind, outputs, inputs, lines, beside, weight, _calls(kind, weight))
+
+    def _pack(self, weight: Weight, rows: Tensor, first: int) -> None:
+        if rows.dtype not in _DTYPES or rows.dim() != 2 or rows.shape[1] != weight.inputs:
+            raise ValueError(f"cannot pack {rows.dtype} {tuple(rows.shape)}")
+        half, count = rows.dtype == torch.bfloat16, len(rows)
+        check(self._library.rowcast_pack(ctypes.byref(weight), rows.data_ptr(), half, first, count))
+
+    def linear(
+        self,
+        states: Tensor,
+        packed: Packed,
+        *,
+        residual: Tensor | None = None,
+        out: Tensor | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """states [..., inputs] to [..., outputs], in the dtype of `states` unless told."""
+        inputs = packed.inputs
+        shape = (*states.shape[:-1], packed.outputs)
+        if states.shape[-1] != inputs:
+            raise ValueError(f"states of {states.shape[-1]} for a weight of {inputs} inputs")
+        if out is None:
+            out = states.new_empty(shape, dtype=dtype)
+        elif out.shape != shape or not out.is_contiguous():
+            raise ValueError(f"out is {tuple(out.shape)}, wanted {shape}, contiguous")
+        if not states.is_contiguous():
+            states = states.contiguous()
+        state = self._linear(
+            self.crew,
+            packed.calls[states.dtype, out.dtype],
+            states.data_ptr(),
+            out.data_ptr(),
+            None if residual is None else _fitting(residual, out).data_ptr(),
+            states.numel() // inputs,
+        )
+        if state:
+            check(state)
+        return out
+
+    def run(self, operations: "ctypes.Array[Operation]", tokens: int) -> None:
+        """Every operation in turn, each over so many tokens."""
+        check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
+
+
+def choose_linear(threads: int, folder: Path | None = None) -> LinearKernel | None:
+    """The kernel, or None where torch is the better choice. `folder` keeps what was compiled."""
+    try:
+        kernel = load_kernel(SOURCE, folder)
+    except KernelUnavailable as error:
+        _log.warning("linear=torch reason=%r", str(error))
+        return None
+    if not kernel.library.rowcast_is_fast():
+        _log.info("linear=torch reason='no vectors of 512 bits here'")
+        return None
+    return LinearKernel(kernel, threads)
+
+
+def check(state: int) -> None:
+    """What the kernel answers, as an exception."""
+    if state:
+        raise MemoryError("no memory for a linear layer's inputs")
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    whole, address = ctypes.c_int64, ctypes.c_void_p
+    library.rowcast_gather.restype = address
+    library.rowcast_gather.argtypes = [whole]
+    library.rowcast_leave.argtypes = [address]
+    library.rowcast_leave.restype = None
+    library.rowcast_lines.restype = whole
+    library.rowcast_arithmetic.restype = ctypes.c_char_p
+    library.rowcast_run.argtypes = [address, address, whole, whole]
+    library.rowcast_linear.argtypes = [address] * 5 + [whole]
+    library.rowcast_pack.argtypes = [address, address, whole, whole, whole]
+
+
+def _room(size: int) -> Tensor:
+    """Zeros, in huge pages where the machine has them: fewer of the processor's lookups miss."""
+    memory = mmap.mmap(-1, size + HUGE_PAGE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    whole = torch.frombuffer(memory, dtype=torch.uint8)
+    start = -whole.data_ptr() % HUGE_PAGE
+    return whole[start : start + size]
+
+
+def _beside(kind: Kind, outputs: int, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Bias, scale and start of each output, zeros past the last; empty where there are none."""
+    scaled = outputs if kind == "int8" else 0
+    wide = torch.zeros(0 if bias is None else outputs)
+    if bias is not None:
+        wide[: len(bias)] = bias.detach()
+    return wide, torch.zeros(scaled), torch.zeros(scaled, dtype=torch.int32)
+
+
+def _calls(kind: Kind, weight: Weight) -> dict[tuple[torch.dtype, torch.dtype], object]:
+    """The operation that `linear` passes, made once."""
+    return {
+        (read, written): ctypes.byref(linear_operation(weight, read, written))
+        for read in _READS[kind]
+        for written in _DTYPES
+    }
+
+
+def linear_operation(weight: Weight, read: torch.dtype, written: torch.dtype) -> Operation:
+    """A linear layer, but for the addresses of what it reads and writes."""
+    return Operation(
+        what=LINEAR,
+        half=read == torch.bfloat16,
+        out_half=written == torch.bfloat16,
+        weight=ctypes.addressof(weight),
+        source_step=weight.inputs,
+        to_step=weight.outputs,
+        size=weight.inputs,
+    )
+
+
+def _fitting(residual: Tensor, out: Tensor) -> Tensor:
+    if residual.shape != out.shape or residual.dtype != out.dtype:
+        raise ValueError(f"residual is {residual.dtype} {tuple(residual.shape)}, out is not")
+    return residual.contiguous()
+
+
+if __name__ == "__main__":
+    from rowcast.engine.linear_bench import print_table
+
+    print_table()

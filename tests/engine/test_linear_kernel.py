@@ -1,0 +1,190 @@
+"""Linear layers in C against fp64, exact integers and themselves: no bit may know its company."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rowcast.engine.kernel_build import KernelUnavailable, load_kernel
+from rowcast.engine.linear_kernel import SOURCE, Kind, LinearKernel, choose_linear
+
+KINDS: tuple[Kind, ...] = ("fp32", "bf16", "int8")
+DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}
+TOLERANCE = {"fp32": 3e-6, "bf16": 6e-3, "int8": 2e-2}
+SHAPES = ((1, 1), (17, 33), (48, 64), (130, 31), (96, 1024), (50, 2050), (256, 896))  # out, in
+MOST = 300
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture(scope="module", params=["native", "x86-64"])
+def machine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def kernel(machine: str, folder: Path) -> Iterator[LinearKernel]:
+    with made(machine, folder, 2) as kernel:
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def alone(machine: str, folder: Path) -> Iterator[LinearKernel]:
+    with made(machine, folder, 1) as kernel:
+        yield kernel
+
+
+def made(machine: str, folder: Path, threads: int) -> LinearKernel:
+    try:
+        return LinearKernel(load_kernel(SOURCE, folder, machine), threads)
+    except KernelUnavailable as error:
+        pytest.skip(str(error))
+
+
+def drawn(outputs: int, inputs: int, kind: Kind, tokens: int = 5) -> tuple[Tensor, Tensor]:
+    """States and a weight."""
+    torch.manual_seed(outputs * inputs)
+    states, weight = torch.randn(tokens, inputs), torch.randn(outputs, inputs)
+    return states.to(DTYPE[kind]), weight.to(DTYPE[kind])
+
+
+def error_of(result: Tensor, expected: Tensor) -> float:
+    return float((result.double() - expected).abs().max() / expected.abs().max())
+
+
+def rounded(values: Tensor, most: Tensor) -> Tensor:
+    """What int8 keeps of rows whose largest numbers are `most`."""
+    return torch.round(values.float() * (torch.tensor(127.0) / most)).to(torch.int64)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("outputs", "inputs"), SHAPES)
+def test_it_is_the_product(kernel: LinearKernel, kind: Kind, outputs: int, inputs: int) -> None:
+    states, weight = drawn(outputs, inputs, kind)
+    bias = torch.randn(outputs).to(weight.dtype)
+    packed = kernel.pack([weight], kind, bias)
+    expected = states.double() @ weight.double().T + bias.double()
+    tolerance = TOLERANCE[kind] if (outputs, inputs) != (1, 1) else 0.05
+    assert error_of(kernel.linear(states, packed), expected) < tolerance
+
+
+def test_what_int8_sums_is_exact(kernel: LinearKernel) -> None:
+    states, weight = drawn(70, 1003, "int8", tokens=9)
+    most_in = states.float().abs().amax(1, keepdim=True)
+    most_kept = weight.float().abs().amax(1, keepdim=True)
+    whole = rounded(states, most_in) @ rounded(weight, most_kept).T
+    expected = whole.float() * (most_kept / 127).T * (most_in / 127)
+    packed = kernel.pack([weight], "int8")
+    assert torch.equal(kernel.linear(states, packed, dtype=torch.float32), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("outputs", "inputs"), [(50, 100), (112, 1024), (33, 2100)])
+def test_no_bit_depends_on_company(
+    kernel: LinearKernel, alone: LinearKernel, kind: Kind, outputs: int, inputs: int
+) -> None:
+    states, weight = drawn(outputs, inputs, kind, tokens=MOST)
+    packed = kernel.pack([weight], kind)
+    expected = torch.cat([alone.linear(token, packed) for token in states[:, None]])
+    for tokens in (2, 3, 7, 8, 9, 16, 17, 32, 64, 257, MOST):
+        for first in (0, MOST - tokens):
+            result = kernel.linear(states[first : first + tokens], packed)
+            assert torch.equal(result, expected[first : first + tokens]), (tokens, first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_merged_weights_give_each_its_own(kernel: LinearKernel, kind: Kind) -> None:
+    states, weight = drawn(90, 72, kind)
+    parts = [weight[:50], weight[50:73], weight[73:]]
+    merged = kernel.linear(states, kernel.pack(parts, kind))
+    apart = [kernel.linear(states, kernel.pack([part], kind)) for part in parts]
+    assert torch.equal(merged, torch.cat(apart, dim=1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_residual_is_added_to_what_was_rounded(kernel: LinearKernel, kind: Kind) -> None:
+    states, weight = drawn(40, 64, kind)
+    packed = kernel.pack([weight], kind)
+    residual = torch.randn(5, 40).to(states.dtype)
+    expected = kernel.linear(states, packed) + residual
+    assert torch.equal(kernel.linear(states, packed, residual=residual), expected)
+
+
+def test_the_result_may_be_wider_than_the_states(kernel: LinearKernel) -> None:
+    states, weight = drawn(40, 64, "bf16")
+    packed = kernel.pack([weight], "bf16")
+    wide = kernel.linear(states, packed, dtype=torch.float32)
+    assert error_of(wide, states.double() @ weight.double().T) < 1e-6
+    assert torch.equal(wide.bfloat16(), kernel.linear(states, packed))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+def test_what_is_not_finite_stays_in_its_row(
+    kernel: LinearKernel, kind: Kind, broken: float
+) -> None:
+    states, weight = drawn(40, 64, kind)
+    packed = kernel.pack([weight], kind)
+    whole = kernel.linear(states, packed)
+    states[2, 10] = broken
+    result = kernel.linear(states, packed)
+    assert not result[2].isfinite().any()
+    assert torch.equal(result[[0, 1, 3, 4]], whole[[0, 1, 3, 4]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_zeros_give_the_bias(kernel: LinearKernel, kind: Kind) -> None:
+    _, weight = drawn(20, 64, kind)
+    bias = torch.randn(20).to(weight.dtype)
+    result = kernel.linear(weight.new_zeros(3, 64), kernel.pack([weight], kind, bias))
+    assert torch.equal(result, bias.expand(3, 20))
+
+
+def test_leading_dimensions_and_strides_are_kept_apart(kernel: LinearKernel) -> None:
+    states, weight = drawn(20, 64, "bf16", tokens=6)
+    packed = kernel.pack([weight], "bf16")
+    flat = kernel.linear(states, packed)
+    assert torch.equal(kernel.linear(states.view(2, 3, 64), packed), flat.view(2, 3, 20))
+    spread = torch.cat([states, states], dim=1)[:, :64]
+    assert torch.equal(kernel.linear(spread, packed), flat)
+    assert kernel.linear(states[:0], packed).shape == (0, 20)
+
+
+def test_its_size_is_that_of_the_weight(kernel: LinearKernel) -> None:
+    weight = torch.zeros(320, 640)
+    assert kernel.pack([weight], "fp32").size == 320 * 640 * 4
+    assert kernel.pack([weight], "bf16").size == 320 * 640 * 2
+    assert kernel.pack([weight], "int8").size == 320 * 640 + 320 * 8
+
+
+def test_what_does_not_fit_is_refused(kernel: LinearKernel) -> None:
+    states, weight = drawn(20, 64, "bf16")
+    packed = kernel.pack([weight], "bf16")
+    with pytest.raises(ValueError, match="64 inputs"):
+        kernel.linear(states[:, :63], packed)
+    with pytest.raises(ValueError, match="out is"):
+        kernel.linear(states, packed, out=states.new_empty(5, 21))
+    with pytest.raises(ValueError, match="residual"):
+        kernel.linear(states, packed, residual=states)
+    with pytest.raises(ValueError, match="pack"):
+        kernel.pack([weight.half()], "bf16")
+    with pytest.raises(KeyError):
+        kernel.linear(states.float(), packed)
+
+
+def test_its_name_tells_the_arithmetic(folder: Path) -> None:
+    names = {made(machine, folder, 1).name for machine in ("native", "x86-64")}
+    assert all(name.startswith("c-") for name in names)
+    assert len(names) == 2
+
+
+def test_without_a_compiler_torch_is_left_to_do_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert choose_linear(1, tmp_path / "kernels") is None
