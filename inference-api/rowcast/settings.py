@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     no_weights: bool = Field(
         False,
         validation_alias=AliasChoices("no_weights", "FALCON_40B_PYTORCH_NO_WEIGHTS"),
-        description="One layer of random weights, without any download.",
+        description="One layer of random weights, of the shape that MODEL tells.",
     )
     two_layers: bool = Field(
         False,
