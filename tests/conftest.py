@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: mock servers for tests that do not break them."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,9 @@ def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     env = {"STEP_SECONDS": "0.01"}
     with running_server(tmp_path_factory.mktemp("paced"), env=env) as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hangups_are_heard() -> None:
+    """A suite that runs under nohup would hand its deafness on to every process that it starts."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

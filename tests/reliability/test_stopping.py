@@ -156,8 +156,14 @@ def _successor(server: Running) -> psutil.Process | None:
     return None
 
 
+def _end_for_good(master: psutil.Process) -> None:
+    """A successor is nobody's child: if the test fails, it must not live on."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        master.terminate()
+
+
 def test_an_upgrade_serves_all_the_while_with_a_backend_of_its_own(
-    start: Start, leftovers: Path
+    start: Start, leftovers: Path, request: pytest.FixtureRequest
 ) -> None:
     server = start(STEP_SECONDS=STEP)
     old = family(server.process.pid)
@@ -167,6 +173,7 @@ def test_an_upgrade_serves_all_the_while_with_a_backend_of_its_own(
         until(lambda: _successor(server) is not None, "a new master has its launcher")
         new = _successor(server)
         assert new is not None
+        request.addfinalizer(lambda: _end_for_good(new))
         until(lambda: len(new.children()) == 2, "it has its worker")
         asked = stubborn.asked
         until(lambda: stubborn.asked > asked + 10, "both serve")

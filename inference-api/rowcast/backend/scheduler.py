@@ -58,7 +58,7 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
 def grant(replies: Iterable[Reply], width: int) -> list[Feed]:
     """This step's feeds: one token for each that decodes, the rest of the width for prompts."""
     seated = list(replies)
-    feeds = [_feed(reply, 1) for reply in seated if reply.lacks == 1]
+    feeds = [_feed(reply, 1) for reply in seated if reply.lacks == 1][:width]
     left = width - len(feeds)
     for reply in seated:
         if reply.lacks > 1 and left > 0:
