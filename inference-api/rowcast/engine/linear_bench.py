@@ -101,3 +101,7 @@ def _measure(states: Tensor, runs: list[Run]) -> list[Figure]:
         Figure(*(statistics.median(column) / LAYERS for column in zip(*times, strict=True)))
         for times in taken
     ]
+
+
+if __name__ == "__main__":
+    print_table()

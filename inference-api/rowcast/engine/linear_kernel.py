@@ -5,7 +5,7 @@
 Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token as they come; sums exact). The
 bits of a token's result depend on its input and the weights: not on the number of tokens, its place
 among them or the number of threads. Several operations in one call: `linear_plan`. Which layers a
-model has is not known here. `python -m rowcast.engine.linear_kernel` prints this machine's figures.
+model has is not known here. `python -m rowcast.engine.linear_bench` prints this machine's figures.
 """
 
 import ctypes
@@ -244,9 +244,3 @@ def _fitting(residual: Tensor, out: Tensor) -> Tensor:
     if residual.shape != out.shape or residual.dtype != out.dtype:
         raise ValueError(f"residual is {residual.dtype} {tuple(residual.shape)}, out is not")
     return residual.contiguous()
-
-
-if __name__ == "__main__":
-    from rowcast.engine.linear_bench import print_table
-
-    print_table()
