@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     model: str = Field(
         SCRIPTED, description="What to serve: a folder, a hub id, or `scripted`, without weights."
     )
+    model_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="What it is called in routes and answers; the last part of MODEL by default.",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Of weights and cache; auto takes the model's own."
     )
@@ -109,6 +114,11 @@ class Settings(BaseSettings):
     def served_model(self) -> str:
         """The engine's name, with the mock's wish heard."""
         return SCRIPTED if self.mock_model else self.model
+
+    @property
+    def served_name(self) -> str:
+        """What the model is called by those who ask for it."""
+        return self.model_name or self.served_model.rstrip("/").rpartition("/")[2]
 
     @property
     def level(self) -> str:

@@ -210,3 +210,15 @@ def test_the_table_has_a_row_a_setting_and_no_secret_default() -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("scripted", "scripted"), ("/models/tiny/", "tiny"), ("facebook/opt-125m", "opt-125m")],
+)
+def test_a_model_is_called_by_the_last_part_of_where_it_comes_from(model: str, name: str) -> None:
+    assert Settings(model=model).served_name == name
+
+
+def test_a_model_may_be_given_another_name() -> None:
+    assert Settings(model="/models/tiny", model_name="house-model").served_name == "house-model"

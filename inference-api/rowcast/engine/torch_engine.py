@@ -157,7 +157,7 @@ def load_torch_engine(settings: Settings) -> TorchEngine:
         layers=1 if settings.no_weights else 2 if settings.two_layers else 0,
         random=settings.no_weights,
     )
-    return TorchEngine(settings.served_model, load(source))
+    return TorchEngine(settings.served_name, load(source))
 
 
 def _multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:

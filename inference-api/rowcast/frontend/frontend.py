@@ -40,7 +40,7 @@ class Frontend:
     @property
     def models(self) -> tuple[str, ...]:
         """The names under which the model is served."""
-        return (self.settings.served_model, "falcon40b")
+        return (self.settings.served_name, "falcon40b")
 
     def start(self) -> None:
         self.sessions.start()
