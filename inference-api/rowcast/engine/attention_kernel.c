@@ -83,8 +83,17 @@ typedef struct {
     const float *sinks, *bias;
     int64_t bias_head, window, threads;
     void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
+    void (*share)(void *, void (*)(const void *, int64_t, int64_t), const void *, int64_t, int64_t);
+    void *crew; /* whom `share` gives work to; without `share`, `parallel` opens the threads */
     double scale, softcap;
 } Call;
+
+/* One layer's part of a plan; how many tokens there are it is told when it runs. */
+typedef struct {
+    Stored stored;
+    Call call;
+    int64_t *fault; /* of the first layer that had one */
+} Planned;
 
 typedef struct {
     int64_t first, count, kv_head, row; /* tokens order[first .. first + count) */
@@ -692,6 +701,12 @@ static void worker(void *context) {
         (plan->call->is_half ? attend_halves : attend_floats)(plan, plan->items + at, &scratch);
 }
 
+/* For threads that are given ranges of items: whoever comes first takes all that is left. */
+static void shared_worker(const void *context, int64_t first, int64_t last) {
+    (void)first, (void)last;
+    worker((void *)context);
+}
+
 /* ---- the plan of a call ---- */
 
 static void sort(uint64_t *numbers, int64_t count) {
@@ -797,8 +812,9 @@ static int run(Plan *plan, Group *groups, int64_t count) {
     plan->items = items;
     plan->count = make_items(plan, groups, count, total, items, partials);
     if (call->threads > 1) qsort(items, (size_t)plan->count, sizeof *items, dearer);
-    if (call->parallel && call->threads > 1 && plan->count > 1 && total > SMALL)
-        call->parallel(worker, plan, (unsigned)least(call->threads, plan->count), 0);
+    const int64_t threads = total > SMALL ? least(call->threads, plan->count) : 1;
+    if (threads > 1 && call->share) call->share(call->crew, shared_worker, plan, threads, 1);
+    else if (threads > 1 && call->parallel) call->parallel(worker, plan, (unsigned)threads, 0);
     else worker(plan);
     free(items);
     free(partials);
@@ -840,6 +856,14 @@ int rowcast_store(const Stored *call) {
         }
     }
     return OK;
+}
+
+/* What another kernel's plan calls for a layer: store, then attend. */
+void rowcast_store_and_attend(void *context, int64_t tokens) {
+    Planned *planned = context;
+    planned->stored.tokens = planned->call.tokens = tokens;
+    if (!*planned->fault) *planned->fault = rowcast_store(&planned->stored);
+    if (!*planned->fault) *planned->fault = rowcast_attend(&planned->call);
 }
 
 const char *rowcast_isa(void) { return ISA; }

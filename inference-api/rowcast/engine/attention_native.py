@@ -6,6 +6,7 @@ at a few microseconds; its layout is that of the structs in attention_kernel.c.
 
 import ctypes
 import struct
+from dataclasses import dataclass
 from typing import NoReturn
 
 import torch
@@ -16,7 +17,33 @@ from rowcast.engine.kernel_build import Kernel
 DTYPES = (torch.float32, torch.bfloat16)
 
 _STORE = struct.Struct("23q")
-_ATTEND = struct.Struct("28q2d")
+_ATTEND = struct.Struct("30q2d")
+_ADDRESS = struct.Struct("q")
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Another kernel's crew, and how many they are with the caller."""
+
+    count: int
+    share: int  # address of its `share(crew, job, context, items, grain)`
+    crew: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerBuffers:
+    """One layer of a plan: what it reads and writes, [most tokens, heads, size] each; its cache."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    out: Tensor
+    keys: Tensor
+    values: Tensor
+    row: Tensor
+    position: Tensor
+    scale: float
+    window: int
 
 
 class NativeAttention:
@@ -29,6 +56,7 @@ class NativeAttention:
         self._store = library.rowcast_store
         self._attend.argtypes = self._store.argtypes = [ctypes.c_char_p]
         self._region = _parallel_region()
+        self.planned = _address(library.rowcast_store_and_attend)  # for other kernels' plans
         self.name = f"c-{library.rowcast_isa().decode()}-{kernel.key[:8]}"
 
     def attend(
@@ -68,11 +96,13 @@ class NativeAttention:
             window,
             torch.get_num_threads(),
             self._region,
+            0,
+            0,
             scale,
             softcap,
         )
         if fault := self._attend(packed):
-            _refuse(fault)
+            refuse(fault)
         return output
 
     def store(  # noqa: PLR0917  # in the order of `attend`
@@ -100,13 +130,54 @@ class NativeAttention:
             *value.stride()[:2],
         )
         if fault := self._store(packed):
-            _refuse(fault)
+            refuse(fault)
+
+    def plan(
+        self, layer: LayerBuffers, threads: Threads, fault: ctypes.c_int64
+    ) -> "ctypes.Array[ctypes.c_char]":
+        """What `planned` needs for a layer: over its buffers' first tokens, store, then attend."""
+        dtype, heads = layer.query.dtype, layer.query.shape[1]
+        places = _places(layer.row, layer.position, len(layer.row))
+        caches = _caches(layer.keys, layer.values, dtype)
+        stored = _STORE.pack(
+            *caches,
+            *places,
+            layer.key.data_ptr(),
+            layer.value.data_ptr(),
+            *layer.key.stride()[:2],
+            *layer.value.stride()[:2],
+        )
+        attended = _ATTEND.pack(
+            *caches,
+            *places,
+            layer.query.data_ptr(),
+            layer.out.data_ptr(),
+            heads,
+            *layer.query.stride()[:2],
+            0,
+            0,
+            0,
+            layer.window,
+            threads.count,
+            0,
+            threads.share,
+            threads.crew,
+            layer.scale,
+            0.0,
+        )
+        return ctypes.create_string_buffer(
+            stored + attended + _ADDRESS.pack(ctypes.addressof(fault))
+        )
 
 
 def _parallel_region() -> int:
     """The address of what opens torch's OpenMP threads: a pool of our own would contend with it."""
     region = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
-    return (region and ctypes.cast(region, ctypes.c_void_p).value) or 0
+    return _address(region) if region else 0
+
+
+def _address(function: object) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
 def _caches(keys: Tensor, values: Tensor, dtype: torch.dtype) -> tuple[int, ...]:
@@ -157,7 +228,8 @@ def _constant(numbers: Tensor, *least: int) -> Tensor:
     return _side_by_side(numbers.float())
 
 
-def _refuse(fault: int) -> NoReturn:
+def refuse(fault: int) -> NoReturn:
+    """What the kernel answers, as an exception."""
     if fault == 1:
         raise ValueError("a row or position lies outside the cache")
     raise MemoryError("no memory for attention")

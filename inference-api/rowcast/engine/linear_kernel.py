@@ -92,6 +92,7 @@ class LinearKernel:
         self.crew = ctypes.c_void_p(library.rowcast_gather(threads))
         if not self.crew:
             raise MemoryError("no memory for the kernel's threads")
+        self.threads = threads
         self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
         self.name = f"c-{library.rowcast_arithmetic().decode()}-{kernel.key[:8]}"
         self._linear = library.rowcast_linear
