@@ -146,6 +146,28 @@ def test_no_bit_of_a_plan_depends_on_company(kernel: LinearKernel) -> None:
         assert torch.equal(layer.run(states[chosen], 3), expected[chosen])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_heads_are_normed_each_by_itself(kernel: LinearKernel, dtype: torch.dtype) -> None:
+    size, weight = 40, drawn(40, dtype=dtype)
+    states = drawn(37, 7 * size, dtype=dtype)
+    heads = states.view(37, 7, size)[:, 2:5].contiguous()
+    before, after = states[:, : 2 * size].clone(), states[:, 5 * size :].clone()
+    Plan(kernel).head_norm(states, 2, 3, weight, EPSILON).run(37)
+    expected = rms_norm(kernel, heads, weight, EPSILON).view(37, 3 * size)
+    assert torch.equal(states[:, 2 * size : 5 * size], expected)
+    assert torch.equal(states[:, : 2 * size], before)
+    assert torch.equal(states[:, 5 * size :], after)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_a_table_are_picked(kernel: LinearKernel, dtype: torch.dtype) -> None:
+    table, to = drawn(50, 33, dtype=dtype), torch.zeros(200, 33, dtype=dtype)
+    index = torch.arange(200, dtype=torch.int32) * 7 % 50
+    Plan(kernel).pick(table, index, to).run(199)
+    assert torch.equal(to[:199], table[index[:199].long()])
+    assert to[199].eq(0).all()
+
+
 def test_another_kernels_work_is_called_in_its_place(kernel: LinearKernel) -> None:
     buffer, seen = torch.ones(4, 16), []
 
@@ -188,3 +210,7 @@ def test_buffers_that_do_not_fit_are_refused(kernel: LinearKernel) -> None:
         plan.add(buffer.T, buffer.T, torch.zeros(64, 4))
     with pytest.raises(ValueError, match="do not fit"):
         plan.rotate(buffer, 3, torch.zeros(4, 32), torch.zeros(4, 32))
+    with pytest.raises(ValueError, match="is not in"):
+        plan.head_norm(buffer, 1, 2, torch.ones(32), EPSILON)
+    with pytest.raises(ValueError, match="int32"):
+        plan.pick(buffer, torch.zeros(4, dtype=torch.int64), buffer)

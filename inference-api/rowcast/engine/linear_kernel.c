@@ -47,7 +47,7 @@ enum { BROAD = 1, HEIGHT = 6 };
 enum { BROAD = 1, HEIGHT = 3 };
 #endif
 enum { FLOATS, HALVES, BYTES };                            /* what a weight is kept in */
-enum { LINEAR, NORM, SWIGLU, SUM, ROTATE, FOREIGN };       /* what an operation does */
+enum { LINEAR, NORM, SWIGLU, SUM, ROTATE, FOREIGN, PICK }; /* what an operation does */
 enum { OK = 0, NO_MEMORY = 1 };
 enum { SPINS = 2000 };          /* looks at the other threads before sleeping: 20-50 microseconds */
 enum { SLAB = 256 };            /* tokens that pass a block before the next */
@@ -74,7 +74,7 @@ typedef struct {
     const Weight *weight;
     void (*foreign)(void *, int64_t);
     int64_t from_step, to_step;  /* elements from one token to the next */
-    int64_t size, heads;         /* elements of a token that are read; heads to rotate */
+    int64_t size, heads;         /* elements of a token that are read; heads to rotate or norm */
     double epsilon;
 } Operation;
 
@@ -501,23 +501,30 @@ static int linear(Crew *crew, const Operation *of, int64_t tokens) {
 
 /* ---- what stands between them, each token by itself ---- */
 
+static void norm_one(const Operation *of, const char *from, char *to) {
+    vf squares[4] = {};
+    for (int64_t at = 0; at < of->size; at += LANES) {
+        vf value = get(from, of->half, at, of->size);
+        vf *sum = &squares[at / LANES % 4];
+        *sum = multiply_add(value, value, *sum);
+    }
+    float sum = total(squares[0] + squares[1] + (squares[2] + squares[3]));
+    vf by = splat(1 / sqrtf(sum / of->size + (float)of->epsilon));
+    for (int64_t at = 0; at < of->size; at += LANES) {
+        vf value = as_kept(get(from, of->half, at, of->size) * by, of->half);
+        put(to, of->half, at, of->size, value * get(of->with, of->half, at, of->size));
+    }
+}
+
+/* The whole row of each token, or each of its heads. */
 static void norm(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     for (int64_t token = first; token < last; token++) {
         const char *from = row_of(of->from, of->half, of->from_step, token);
         char *to = row_of(of->to, of->half, of->to_step, token);
-        vf squares[4] = {};
-        for (int64_t at = 0; at < of->size; at += LANES) {
-            vf value = get(from, of->half, at, of->size);
-            vf *sum = &squares[at / LANES % 4];
-            *sum = multiply_add(value, value, *sum);
-        }
-        float sum = total(squares[0] + squares[1] + (squares[2] + squares[3]));
-        vf by = splat(1 / sqrtf(sum / of->size + (float)of->epsilon));
-        for (int64_t at = 0; at < of->size; at += LANES) {
-            vf value = as_kept(get(from, of->half, at, of->size) * by, of->half);
-            put(to, of->half, at, of->size, value * get(of->with, of->half, at, of->size));
-        }
+        norm_one(of, from, to);
+        for (int64_t head = 1; head < of->heads; head++)
+            norm_one(of, row_of(from, of->half, of->size, head), row_of(to, of->half, of->size, head));
     }
 }
 
@@ -593,10 +600,21 @@ static void rotate(const void *context, int64_t first, int64_t last) {
     }
 }
 
+/* Each token's row of a table. */
+static void pick(const void *context, int64_t first, int64_t last) {
+    const Operation *of = context;
+    const int32_t *index = of->with;
+    for (int64_t token = first; token < last; token++)
+        memcpy(row_of(of->to, of->half, of->to_step, token),
+               row_of(of->from, of->half, of->from_step, index[token]),
+               of->size * (of->half ? 2 : 4));
+}
+
 /* ---- what linear_kernel.py calls ---- */
 
 static int operate(Crew *crew, const Operation *of, int64_t tokens) {
-    static const Job jobs[] = {[NORM] = norm, [SWIGLU] = swiglu, [SUM] = sum, [ROTATE] = rotate};
+    static const Job jobs[] = {[NORM] = norm, [SWIGLU] = swiglu, [SUM] = sum, [ROTATE] = rotate,
+                               [PICK] = pick};
     if (of->what == LINEAR) return linear(crew, of, tokens);
     if (of->what == FOREIGN) of->foreign((void *)of->from, tokens);
     else share(crew, jobs[of->what], of, tokens, 1 + 2048 / (of->size * (of->heads + 1)));

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rowcast.engine.linear_kernel import LinearKernel, Operation, Packed, linear_operation
 
-_NORM, _SWIGLU, _SUM, _ROTATE, _FOREIGN = range(1, 6)
+_NORM, _SWIGLU, _SUM, _ROTATE, _FOREIGN, _PICK = range(1, 7)
 
 
 class Plan:
@@ -55,6 +55,20 @@ class Plan:
         operation.epsilon = epsilon
         return self._add(operation, states, weight, to)
 
+    def head_norm(
+        self, states: Tensor, first: int, heads: int, weight: Tensor, epsilon: float
+    ) -> Self:
+        """Heads `first` to `first + heads` of each row, in place, each by itself."""
+        size = weight.shape[-1]
+        if (first + heads) * size > states.shape[-1]:
+            raise ValueError(f"head {first + heads} of {size} is not in {states.shape[-1]}")
+        operation = _over(_NORM, states, states, size)
+        operation.source = operation.to = states.data_ptr() + first * size * states.element_size()
+        operation.heads = heads
+        operation.extra = _want(weight, size, states.dtype).data_ptr()
+        operation.epsilon = epsilon
+        return self._add(operation, states, weight)
+
     def swiglu(self, merged: Tensor, to: Tensor) -> Self:
         """to = silu(first half of merged) * second half."""
         size = merged.shape[-1] // 2
@@ -79,6 +93,15 @@ class Plan:
         operation.extra = _want(cos, size, states.dtype).data_ptr()
         operation.also = _want(sin, size, states.dtype).data_ptr()
         return self._add(operation, states, cos, sin)
+
+    def pick(self, table: Tensor, index: Tensor, to: Tensor) -> Self:
+        """to = table[index]. The caller sees to it that the table has such rows."""
+        size = table.shape[-1]
+        if index.dtype != torch.int32 or not index.is_contiguous():
+            raise ValueError(f"an index must be int32 side by side, not {index.dtype}")
+        operation = _over(_PICK, table, _want(to, size, table.dtype), size)
+        operation.extra = index.data_ptr()
+        return self._add(operation, table, index, to)
 
     def foreign(self, function: int, context: int, *kept: object) -> Self:
         """Another kernel's `void function(void *context, int64_t tokens)`, on the caller's thread.
