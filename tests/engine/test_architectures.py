@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, BloomConfig
 
-from engine.tiny_models import END, SHAPES, VOCABULARY, save
+from engine.tiny_models import END, LEAN_SHAPES, SHAPES, VOCABULARY, save
 from rowcast.engine.architectures import SUPPORTED
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.loading import ModelSource, load
@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMPT, REPLY, PIECE = 23, 24, 7
 
 
-def engine_of(path: Path, dtype: torch.dtype = torch.float32) -> TorchEngine:
+def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
     """A small engine over a checkpoint, probed."""
     cpu = torch.device("cpu")
-    source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=128, rows=8)
-    engine = TorchEngine("tiny", load(source), rows=8, widest=64)
+    source = ModelSource(model=str(path), dtype=torch.float32, device=cpu, context=128, rows=8)
+    engine = TorchEngine("tiny", load(source), rows=8, widest=64, lean=lean)
     engine.compile()
     return engine
 
@@ -43,15 +43,18 @@ def greedy(engine: TorchEngine, prompt: list[int], row: int = 3) -> list[int]:
     return tokens[len(prompt) :]
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_greedy_replies_equal_generate(name: str, tmp_path: Path) -> None:
+BOTH = [pytest.param(name, False, id=f"{name}, modules") for name in LEAN_SHAPES]
+
+
+@pytest.mark.parametrize(("name", "lean"), [*((name, True) for name in SHAPES), *BOTH])
+def test_greedy_replies_equal_generate(name: str, lean: bool, tmp_path: Path) -> None:
     path = save(name, tmp_path)
     prompt = torch.randint(3, VOCABULARY, (1, PROMPT), generator=torch.Generator().manual_seed(5))
     reference = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     wanted = reference.generate(
         prompt, max_new_tokens=REPLY, min_new_tokens=REPLY, do_sample=False, eos_token_id=END
     )
-    assert greedy(engine_of(path), prompt[0].tolist()) == wanted[0, PROMPT:].tolist()
+    assert greedy(engine_of(path, lean=lean), prompt[0].tolist()) == wanted[0, PROMPT:].tolist()
 
 
 def test_every_served_architecture_is_tested() -> None:

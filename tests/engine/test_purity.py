@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.tiny_models import VOCABULARY, save
+from engine.tiny_models import LEAN_SHAPES, VOCABULARY, save
 from rowcast.engine import probe
+from rowcast.engine.decoder import Decoder
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.linear import Multiplier, OneDnnMultiplier, Product
 from rowcast.engine.loading import ModelSource, load
@@ -23,7 +24,11 @@ from rowcast.sampling_params import SamplingParams
 
 ROWS, REPLY = 8, 12
 PROMPT = [11, 140, 7, 95, 33, 60, 181, 4, 99, 23, 150, 77, 12, 5, 166, 88, 41]
-NAMES = ("llama", "gemma2", "gpt_oss", "falcon, ALiBi", "mixtral", "gpt2")
+OTHERS = ("gemma2", "gpt_oss", "falcon, ALiBi", "mixtral", "gpt2")
+WAYS = [
+    *((name, True) for name in (*LEAN_SHAPES, *OTHERS)),
+    *(pytest.param((name, False), id=f"{name}, modules") for name in LEAN_SHAPES),
+]
 SAMPLED = SamplingParams(
     max_tokens=REPLY,
     min_tokens=REPLY,
@@ -78,10 +83,14 @@ def engine_of(
     context: int = 64,
     widest: int = 64,
     multiplier: Multiplier | None = None,
+    *,
+    lean: bool = True,
 ) -> TorchEngine:
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=context, rows=ROWS)
-    engine = TorchEngine("tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier)
+    engine = TorchEngine(
+        "tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier, lean=lean
+    )
     engine.compile()
     return engine
 
@@ -125,14 +134,19 @@ def _step(engine: TorchEngine, talks: list[Talk], chance: random.Random) -> None
         by_row[drawn.row].hear(drawn)
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save(request.param, tmp_path_factory.mktemp("models"))
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: way[0])
+def checkpoint(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, bool]:
+    """A model, and whether it may have a lean decoder."""
+    name, lean = request.param
+    return save(name, tmp_path_factory.mktemp("models")), lean
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
-def engine(request: pytest.FixtureRequest, checkpoint: Path) -> TorchEngine:
-    return engine_of(checkpoint, request.param)
+def engine(request: pytest.FixtureRequest, checkpoint: tuple[Path, bool]) -> TorchEngine:
+    path, lean = checkpoint
+    return engine_of(path, request.param, lean=lean)
 
 
 @pytest.mark.parametrize("params", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
@@ -143,10 +157,10 @@ def test_company_row_and_pieces_change_no_bit(engine: TorchEngine, params: Sampl
 
 
 def test_another_engine_and_cache_length_change_no_bit(
-    checkpoint: Path, engine: TorchEngine, request: pytest.FixtureRequest
+    checkpoint: tuple[Path, bool], engine: TorchEngine
 ) -> None:
-    dtype = next(engine._network.parameters()).dtype
-    other = engine_of(checkpoint, dtype, context=96)
+    path, lean = checkpoint
+    other = engine_of(path, engine._dtype, context=96, lean=lean)
     assert other.fingerprint == engine.fingerprint
     assert in_company(other, SAMPLED, random.Random(9)) == alone(engine, SAMPLED)
 
@@ -178,6 +192,29 @@ def test_kernels_that_disagree_leave_one_width(tmp_path: Path) -> None:
     crooked = CrookedMultiplier()
     engine = engine_of(save("llama", tmp_path), torch.float32, widest=32, multiplier=crooked)
     assert engine._widths.safe == (32,)
+
+
+class CrookedDecoder:
+    """Promises that no bit depends on the number of slots, and does not keep it."""
+
+    any_width = True
+    name = "crooked"
+
+    def __init__(self, straight: Decoder) -> None:
+        self._straight = straight
+
+    def logits(self, *step: Sequence[int]) -> torch.Tensor:
+        return self._straight.logits(*step) * (1 + 1e-3 * len(step[0]))
+
+
+def test_a_decoder_runs_at_any_width_only_when_the_probe_agrees(tmp_path: Path) -> None:
+    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32)
+    if engine.decoder.any_width:
+        assert engine._widths.safe == tuple(range(33))
+    engine.decoder = CrookedDecoder(engine.decoder)
+    engine.compile()
+    assert engine._widths.safe == (32,)
+    assert in_company(engine, SAMPLED, random.Random(3)) == alone(engine, SAMPLED)
 
 
 def test_the_probe_tells_what_it_found(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

@@ -67,6 +67,17 @@ SHAPES: Mapping[str, Callable[[], PreTrainedConfig]] = {
     ),
 }
 
+LEAN_SHAPES = (
+    "llama",
+    "qwen2",
+    "qwen2, sliding window",
+    "qwen3",
+    "mistral",
+    "mistral, sliding window",
+    "smollm3",
+)
+"""Those of the Llama form, which have a decoder of their own."""
+
 
 def save(name: str, folder: Path) -> Path:
     """Write the checkpoint of a shape; the same weights every time."""

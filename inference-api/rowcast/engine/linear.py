@@ -36,15 +36,15 @@ class KernelMultiplier:
     """Our C kernel: its bits do not depend on the number of rows."""
 
     def __init__(self, kernel: LinearKernel, kind: Kind) -> None:
-        self._kernel = kernel
-        self._kind = kind
+        self.kernel = kernel
+        self.kind: Kind = kind
         self.name = f"{kernel.name}-{kind}"
 
     def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
-        packed = self._kernel.pack(weights, self._kind, bias)
+        packed = self.kernel.pack(weights, self.kind, bias)
 
         def product(states: Tensor) -> Tensor:
-            return self._kernel.linear(states, packed)
+            return self.kernel.linear(states, packed)
 
         return product
 
@@ -78,7 +78,7 @@ class PackedLinear(nn.Module):
     def __init__(self, layer: nn.Linear, multiplier: Multiplier) -> None:
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self._product = multiplier.pack([layer.weight.detach()], _bias_of([layer]))
+        self._product = multiplier.pack([layer.weight.detach()], bias_of([layer]))
 
     def forward(self, states: Tensor) -> Tensor:
         return self._product(states)
@@ -131,7 +131,7 @@ def _merge(parent: nn.Module, names: Sequence[str], multiplier: Multiplier) -> N
     if len(layers) != len(names):
         return
     weights = [layer.weight.detach() for layer in layers]
-    shared, start = _Shared(multiplier.pack(weights, _bias_of(layers))), 0
+    shared, start = _Shared(multiplier.pack(weights, bias_of(layers))), 0
     for name, layer in zip(names, layers, strict=True):
         setattr(parent, name, PartLinear(shared, start, layer, last=name == names[-1]))
         start += layer.out_features
@@ -143,7 +143,7 @@ def _linears(parent: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
             yield name, child
 
 
-def _bias_of(layers: Sequence[nn.Linear]) -> Tensor | None:
+def bias_of(layers: Sequence[nn.Linear]) -> Tensor | None:
     """The layers' biases, one below the other; None when there are none."""
     if all(layer.bias is None for layer in layers):
         return None

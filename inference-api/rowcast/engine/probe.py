@@ -44,13 +44,17 @@ def probe(
     each. `at` is the first token's number in the sample: a token's row and position follow from its
     number, so that the same token finds the same past in every step.
     """
-    candidates = [width for width in CANDIDATES if width < widest] + [widest]
-    sample = _tokens(max(candidates), vocabulary)
+    tried = candidates(widest)
+    sample = _tokens(widest, vocabulary)
     reference = forward(sample, 0)
-    safe = [width for width in candidates if _agrees(forward, sample, reference, width)]
-    widths = Widths(tuple(safe))
-    _log.info("widths=%s of=%s", ",".join(map(str, safe)), ",".join(map(str, candidates)))
-    return widths
+    safe = tuple(width for width in tried if _agrees(forward, sample, reference, width))
+    _log.info("widths=%s of=%s", ",".join(map(str, safe)), ",".join(map(str, tried)))
+    return Widths(safe)
+
+
+def candidates(widest: int) -> tuple[int, ...]:
+    """The widths that are tried."""
+    return (*(width for width in CANDIDATES if width < widest), widest)
 
 
 def _agrees(

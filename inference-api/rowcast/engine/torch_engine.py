@@ -1,10 +1,11 @@
 """A transformers model behind the `Engine` Protocol: 32 rows, one flattened sequence a step.
 
-    feeds ──▶ one sequence of a safe width ──▶ model over the row cache ──▶ logits of rows that draw
-          ──▶ sampler ──▶ new tokens
+    feeds ──▶ one sequence of a safe width ──▶ decoder over the row cache ──▶ logits of rows that
+          draw ──▶ sampler ──▶ new tokens
 
-Bits do not depend on company: linear layers run only at widths that the probe found to agree, and
-attention and sampling reduce each token on its own, in one order.
+Bits do not depend on company: a decoder runs only at widths that the probe found to agree, and
+attention and sampling reduce each token on its own, in one order. How a decoder computes is not
+known here.
 """
 
 import hashlib
@@ -14,11 +15,20 @@ import torch
 from torch import Tensor
 
 from rowcast.engine import architectures
-from rowcast.engine.attention import choose_attention
+from rowcast.engine.attention import Attention, choose_attention
+from rowcast.engine.attention_native import NativeAttention
+from rowcast.engine.decoder import Decoder, ModuleDecoder
 from rowcast.engine.engine import Drawn, Feed, Seating
-from rowcast.engine.linear import Multiplier, choose_multiplier, replace_linears
+from rowcast.engine.lean_decoder import LeanDecoder
+from rowcast.engine.lean_form import read_form
+from rowcast.engine.linear import (
+    KernelMultiplier,
+    Multiplier,
+    choose_multiplier,
+    replace_linears,
+)
 from rowcast.engine.loading import Loaded, ModelSource, load
-from rowcast.engine.probe import Widths, probe
+from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache
 from rowcast.sampling.sampler import Choice, Sampler
 from rowcast.settings import Settings
@@ -37,21 +47,17 @@ class TorchEngine:
         rows: int = ROWS,
         widest: int = 128,
         multiplier: Multiplier | None = None,
+        lean: bool = True,  # where the model has the form for it
     ) -> None:
         self.model = name
         self.rows = rows
         self.width = widest
         self.context_length = loaded.context
         self.end_tokens = loaded.end_tokens
-        self._network = loaded.model
-        self._device = next(loaded.model.parameters()).device
-        self._dtype = next(loaded.model.parameters()).dtype
+        weight = next(loaded.model.parameters())
+        self._device, self._dtype = weight.device, weight.dtype
         attention = choose_attention(self._device, self._dtype)
-        multiplier = multiplier or _multiplier(self._device, self._dtype)
-        if multiplier is not None:
-            replace_linears(loaded.model, multiplier)
-        self._arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
-        self._cache = RowCache(
+        cache = RowCache(
             loaded.shapes,
             attention,
             rows=rows,
@@ -59,22 +65,26 @@ class TorchEngine:
             dtype=self._dtype,
             device=self._device,
         )
+        multiplier = multiplier or _multiplier(self._device, self._dtype)
+        decoder = _lean_decoder(loaded, multiplier, attention, cache, widest) if lean else None
+        self.decoder: Decoder = decoder or _module_decoder(loaded, multiplier, attention, cache)
         self._vocabulary = loaded.model.config.vocab_size
         self._sampler = Sampler(rows, self._vocabulary, loaded.end_tokens, self._device)
         self._prompts: dict[int, int] = {}
         self._digest = loaded.digest
         self._widths = Widths((widest,))
         self.fingerprint = ""
-        architectures.bind(loaded.model, self._cache)
 
     def compile(self) -> None:
         """Probe this machine; from here on every step runs at a width that agrees."""
         self._widths = probe(self._probe_step, self._vocabulary, self.width)
         build = (
-            f"{self._digest} {self._dtype} {self._arithmetic} {self._widths.safe} "
+            f"{self._digest} {self._dtype} {self.decoder.name} {self._widths.safe} "
             f"{torch.__version__} {self._device.type} {torch.backends.cpu.get_cpu_capability()}"
         )
         self.fingerprint = hashlib.sha256(build.encode()).hexdigest()[:16]
+        if self.decoder.any_width and self._widths.safe == candidates(self.width):
+            self._widths = Widths(tuple(range(self.width + 1)))
 
     @torch.inference_mode()
     def seat(self, row: int, seating: Seating) -> None:
@@ -111,24 +121,15 @@ class TorchEngine:
         wanted: Sequence[int],
     ) -> Tensor:
         """Logits of the `wanted` slots: one pass at the narrowest safe width that has room."""
-        width = self._widths.fitting(len(tokens))
-        blank = width - len(tokens)
-        place = torch.tensor(
-            [[*rows, *[-1] * blank], [*positions, *[0] * blank]],
-            dtype=torch.int32,
-            device=self._device,
+        blank = self._widths.fitting(len(tokens)) - len(tokens)
+        unwanted = self._widths.fitting(len(wanted)) - len(wanted)
+        logits = self.decoder.logits(
+            [*tokens, *[0] * blank],
+            [*rows, *[-1] * blank],
+            [*positions, *[0] * blank],
+            [*wanted, *[0] * unwanted],
         )
-        self._cache.place(place[0], place[1])
-        slots = [*wanted, *[0] * (self._widths.fitting(max(1, len(wanted))) - len(wanted))]
-        output = self._network(
-            input_ids=torch.tensor([[*tokens, *[0] * blank]], device=self._device),
-            position_ids=place[1].long().unsqueeze(0),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=torch.tensor(slots, device=self._device),
-        )
-        logits: Tensor = output.logits[0, : len(wanted)]
-        return logits
+        return logits[: len(wanted)]
 
     @torch.inference_mode()
     def _probe_step(self, tokens: Sequence[int], at: int) -> Tensor:
@@ -140,6 +141,32 @@ class TorchEngine:
             [number // self.rows for number in numbers],
             range(len(tokens)),
         ).clone()
+
+
+def _lean_decoder(
+    loaded: Loaded,
+    multiplier: Multiplier | None,
+    attention: Attention,
+    cache: RowCache,
+    widest: int,
+) -> LeanDecoder | None:
+    """The lean one, where both kernels run and the model has the form."""
+    if not isinstance(multiplier, KernelMultiplier) or not isinstance(attention, NativeAttention):
+        return None
+    form = read_form(loaded.model)
+    if form is None:
+        return None
+    return LeanDecoder(form, multiplier, attention, cache, context=loaded.context, most=widest)
+
+
+def _module_decoder(
+    loaded: Loaded, multiplier: Multiplier | None, attention: Attention, cache: RowCache
+) -> ModuleDecoder:
+    if multiplier is not None:
+        replace_linears(loaded.model, multiplier)
+    architectures.bind(loaded.model, cache)
+    arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
+    return ModuleDecoder(loaded.model, cache, arithmetic)
 
 
 def load_torch_engine(settings: Settings) -> TorchEngine:
@@ -157,7 +184,11 @@ def load_torch_engine(settings: Settings) -> TorchEngine:
         layers=1 if settings.no_weights else 2 if settings.two_layers else 0,
         random=settings.no_weights,
     )
-    return TorchEngine(settings.served_name, load(source))
+    engine = TorchEngine(settings.served_name, load(source))
+    if isinstance(engine.decoder, LeanDecoder):
+        # The kernels have threads of their own, and torch's would go on spinning beside them.
+        torch.set_num_threads(1)
+    return engine
 
 
 def _multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:
