@@ -97,7 +97,8 @@ class LeanDecoder:
         buffers.wanted.fill(wanted, 0, len(tokens))
         self._layers.run(len(tokens))
         self._check()
-        self._head.run(len(wanted))
+        if wanted:
+            self._head.run(len(wanted))
         return buffers.logits[: len(wanted)]
 
     def _check(self) -> None:
