@@ -68,6 +68,14 @@ def test_another_architecture_is_refused_with_a_sentence(tmp_path: Path) -> None
         engine_of(tmp_path)
 
 
+def test_rotations_that_depend_on_company_are_refused(tmp_path: Path) -> None:
+    config = SHAPES["llama"]()
+    config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(UnknownModel, match="company would change replies"):
+        engine_of(tmp_path)
+
+
 def models_page() -> str:
     """docs/models.md, whole."""
     rows = "\n".join(f"| {name} | `{shape().model_type}` | yes |" for name, shape in SHAPES.items())
@@ -75,7 +83,8 @@ def models_page() -> str:
 
 Any `AutoModelForCausalLM` of these architectures, from a folder or a hub. Each row is a test: a
 small random-weight checkpoint whose greedy fp32 replies equal those of transformers' `generate`,
-token by token. Everything else is refused at load with a sentence.
+token by token. Everything else is refused at load with a sentence; so are rotary positions of type
+`dynamic` and `longrope`, which would let the longest prompt in a step change another's reply.
 
 | architecture | `model_type` | equal to `generate` |
 |---|---|---|

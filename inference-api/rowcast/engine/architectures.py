@@ -36,6 +36,7 @@ SUPPORTED = (
     "smollm3",
 )
 """transformers' `model_type`s."""
+COMPANY_ROPES = frozenset({"dynamic", "longrope"})
 
 
 def check(config: PreTrainedConfig) -> None:
@@ -45,6 +46,18 @@ def check(config: PreTrainedConfig) -> None:
             f"models of type {config.model_type!r} are not served; "
             f"served are {', '.join(SUPPORTED)}"
         )
+    if impure := _rope_types(config) & COMPANY_ROPES:
+        raise UnknownModel(
+            f"rotary positions of type {', '.join(sorted(impure))} are not served: they depend on "
+            "the longest prompt in a step, so company would change replies"
+        )
+
+
+def _rope_types(config: PreTrainedConfig) -> set[str]:
+    """The kinds of rotary positions that a model uses; some have one for each type of layer."""
+    parameters = getattr(config, "rope_parameters", None) or {}
+    sets = [parameters, *(each for each in parameters.values() if isinstance(each, dict))]
+    return {str(each["rope_type"]) for each in sets if "rope_type" in each}
 
 
 def bind(model: PreTrainedModel, cache: FlatCache) -> None:
