@@ -157,3 +157,13 @@ def test_unknown_arguments_get_the_usage(tree: Tree) -> None:
     done = tree.install("--everything")
     assert done.returncode != 0
     assert "scripts/install [--dev]" in done.stdout
+
+
+def test_without_a_compiler_the_tests_say_what_to_install(tree: Tree) -> None:
+    tools = tree.folder / "tools"
+    tools.mkdir()
+    for name in ("bash", "dirname"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    done = tree.install("--dev", PATH=str(tools))
+    assert done.returncode == 1
+    assert "sudo apt install gcc libc6-dev" in done.stderr
