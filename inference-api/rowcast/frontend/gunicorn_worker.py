@@ -32,6 +32,7 @@ _STATUS = {
     http.ExpectationFailed: (417, "Expectation Failed"),
 }
 FIRST_STATUS_SECONDS = 2.0
+READING_SECONDS = 2.0  # for requests on connections that were accepted just before the end
 RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a successor serves
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
 _LINGER_SECONDS = 1.0
@@ -46,6 +47,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.in_flight = 0
+        self._unread: set[Any] = set()  # connections whose first request has not been read yet
 
     def init_process(self) -> None:
         self._told_to_end = Event()
@@ -73,7 +75,15 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             server.stop(timeout=0.1)
         self._frontend.close()
 
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        self._unread.add(client)
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._unread.discard(client)
+
     def handle_request(self, listener: Any, req: Any, client: Any, addr: Any) -> None:
+        self._unread.discard(client)
         req.path = req.path or "/"  # http://host without a path
         req.body.end_connection = req.force_close  # see body.leave_unread
         self.in_flight += 1
@@ -132,8 +142,11 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def _drain(self) -> None:
         """Let open streams finish, for as long as gunicorn lets us live."""
         until = time.monotonic() + self.cfg.graceful_timeout - 1.0
-        gevent.sleep(0.1)  # what was accepted just now has not been read yet
-        while self.in_flight and time.monotonic() < until:
+        reading_until = min(until, time.monotonic() + READING_SECONDS)
+        gevent.sleep(0.1)
+        while (self.in_flight and time.monotonic() < until) or (
+            self._unread and time.monotonic() < reading_until
+        ):
             self.notify()
             gevent.sleep(0.1)
 
