@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rowcast.engine.attention import SOURCE, Attention
-from rowcast.engine.attention_native import NativeAttention
-from rowcast.engine.attention_torch import TorchAttention
-from rowcast.engine.kernel_build import KernelUnavailable, load_kernel
+from rowcast.engine.kernels.attention import SOURCE, Attention
+from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.attention_torch import TorchAttention
+from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 
 
 @dataclass(frozen=True, slots=True)

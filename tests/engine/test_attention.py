@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from engine.attention_cases import Caches, Options, Shape, formula, implementation, split, states
-from rowcast.engine.attention import Attention, choose_attention
-from rowcast.engine.attention_native import NativeAttention
-from rowcast.engine.attention_torch import TorchAttention
+from rowcast.engine.kernels.attention import Attention, choose_attention
+from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.attention_torch import TorchAttention
 
 DTYPES = (torch.float32, torch.bfloat16)
 TOLERANCE = {torch.float32: 4e-6, torch.bfloat16: 8e-3}

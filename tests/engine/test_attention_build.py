@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rowcast.engine.kernel_build import KernelUnavailable, cache_folder, load_kernel
+from rowcast.engine.kernels.build import KernelUnavailable, cache_folder, load_kernel
 
 INFERENCE_API = Path(__file__).resolve().parents[2] / "inference-api"
 LOAD = """
 import sys
 from pathlib import Path
-from rowcast.engine.kernel_build import load_kernel
+from rowcast.engine.kernels.build import load_kernel
 print(load_kernel(Path(sys.argv[1]), Path(sys.argv[2])).library.answer())
 """
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from rowcast.engine.attention import SOURCE
-from rowcast.engine.attention_native import LayerBuffers, NativeAttention, Threads
-from rowcast.engine.kernel_build import load_kernel
-from rowcast.engine.linear_kernel import SOURCE as LINEAR_SOURCE
-from rowcast.engine.linear_kernel import LinearKernel
-from rowcast.engine.linear_plan import Plan
+from rowcast.engine.kernels.attention import SOURCE
+from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, Threads
+from rowcast.engine.kernels.build import load_kernel
+from rowcast.engine.kernels.linear_kernel import SOURCE as LINEAR_SOURCE
+from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.kernels.linear_plan import Plan
 
 ROWS, HEADS, KV_HEADS, CONTEXT, SIZE, MOST = 8, 6, 2, 700, 64, 24
 SCALE = SIZE**-0.5

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.attention_cases import Caches, Options, Shape, implementation, split, states
-from rowcast.engine.attention import Attention
+from rowcast.engine.kernels.attention import Attention
 
 SHAPES = {
     "grouped": Shape(6, 2, 24, 40),

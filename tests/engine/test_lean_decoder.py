@@ -10,10 +10,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from engine.tiny_models import LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.lean_decoder import LeanDecoder
-from rowcast.engine.lean_form import read_form
-from rowcast.engine.linear import KernelMultiplier
-from rowcast.engine.linear_kernel import Kind, choose_linear
+from rowcast.engine.kernels.linear import KernelMultiplier
+from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
+from rowcast.engine.lean.decoder import LeanDecoder
+from rowcast.engine.lean.form import read_form
 from rowcast.engine.loading import ModelSource, load
 from rowcast.engine.torch_engine import TorchEngine
 

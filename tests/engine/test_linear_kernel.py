@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernel_build import KernelUnavailable, load_kernel
-from rowcast.engine.linear_kernel import SOURCE, Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
+from rowcast.engine.kernels.linear_kernel import SOURCE, Kind, LinearKernel, choose_linear
 
 KINDS: tuple[Kind, ...] = ("fp32", "bf16", "int8")
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}

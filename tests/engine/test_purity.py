@@ -17,7 +17,7 @@ from engine.tiny_models import LEAN_SHAPES, VOCABULARY, save
 from rowcast.engine import probe
 from rowcast.engine.decoder import Decoder
 from rowcast.engine.engine import Drawn, Feed, Seating
-from rowcast.engine.linear import Multiplier, OneDnnMultiplier, Product
+from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier, Product
 from rowcast.engine.loading import ModelSource, load
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams

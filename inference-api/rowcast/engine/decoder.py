@@ -2,7 +2,7 @@
 
     tokens, rows, positions ──▶ one flattened sequence ──▶ logits of the wanted slots
 
-`ModuleDecoder` runs transformers' own modules, whatever the architecture; `lean_decoder` has a
+`ModuleDecoder` runs transformers' own modules, whatever the architecture; `lean.decoder` has a
 faster one for those of the Llama form. Widths, sampling and feeds are not known here.
 """
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from rowcast.engine.attention import Attention
+from rowcast.engine.kernels.attention import Attention
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,18 @@ import torch
 from torch import Tensor
 
 from rowcast.engine import architectures
-from rowcast.engine.attention import Attention, choose_attention
-from rowcast.engine.attention_native import NativeAttention
 from rowcast.engine.decoder import Decoder, ModuleDecoder
 from rowcast.engine.engine import Drawn, Feed, Seating
-from rowcast.engine.lean_decoder import LeanDecoder
-from rowcast.engine.lean_form import read_form
-from rowcast.engine.linear import (
+from rowcast.engine.kernels.attention import Attention, choose_attention
+from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Multiplier,
     choose_multiplier,
     replace_linears,
 )
+from rowcast.engine.lean.decoder import LeanDecoder
+from rowcast.engine.lean.form import read_form
 from rowcast.engine.loading import Loaded, ModelSource, load
 from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache

@@ -12,7 +12,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernel_build import Kernel
+from rowcast.engine.kernels.build import Kernel
 
 DTYPES = (torch.float32, torch.bfloat16)
 

@@ -20,9 +20,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from rowcast.engine.attention_native import DTYPES, NativeAttention
-from rowcast.engine.attention_torch import TorchAttention
-from rowcast.engine.kernel_build import KernelUnavailable, load_kernel
+from rowcast.engine.kernels.attention_native import DTYPES, NativeAttention
+from rowcast.engine.kernels.attention_torch import TorchAttention
+from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 
 SOURCE = Path(__file__).with_name("attention_kernel.c")
 

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from rowcast.engine.linear_kernel import LinearKernel, Operation, Packed, linear_operation
+from rowcast.engine.kernels.linear_kernel import LinearKernel, Operation, Packed, linear_operation
 
 _NORM, _SWIGLU, _SUM, _ROTATE, _FOREIGN, _PICK = range(1, 7)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rowcast.engine.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 
 OUTPUTS, INPUTS, LAYERS = 4864, 896, 24
 TOKENS = (1, 4, 8, 16, 32, 64, 256)

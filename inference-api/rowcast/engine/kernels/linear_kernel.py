@@ -5,7 +5,7 @@
 Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token as they come; sums exact). The
 bits of a token's result depend on its input and the weights: not on the number of tokens, its place
 among them or the number of threads. Several operations in one call: `linear_plan`. Which layers a
-model has is not known here. `python -m rowcast.engine.linear_bench` prints this machine's figures.
+model has is not known here. `python -m rowcast.engine.kernels.linear_bench` prints figures.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernel_build import Kernel, KernelUnavailable, load_kernel
+from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
 
 Kind = Literal["fp32", "bf16", "int8"]
 

@@ -3,10 +3,10 @@
     layers    tokens, positions ──pick──▶ states, cos, sin ──all layers──▶ states
     head      states ──pick the wanted──▶ last norm, head ──▶ logits
 
-Linear layers and what is between them are operations of `linear_plan`, attention is the attention
-kernel's, called from the same plan and on the same threads. All of them treat each token by itself,
-so a step runs as many slots as it has tokens. Which models have the form: `lean_form`.
-`python -m rowcast.engine.lean_decoder` prints what a step takes, beside transformers' modules.
+Linear layers and what is between them are operations of `kernels.linear_plan`, attention is the
+attention kernel's, called from the same plan and on the same threads. All of them treat each token
+by itself, so a step runs as many slots as it has tokens. Which models have the form: `lean.form`.
+`python -m rowcast.engine.lean.decoder` prints what a step takes, beside transformers' modules.
 """
 
 import ctypes
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rowcast.engine.attention_native import LayerBuffers, NativeAttention, Threads, refuse
-from rowcast.engine.lean_form import Form, LayerForm
-from rowcast.engine.linear import KernelMultiplier, bias_of
-from rowcast.engine.linear_kernel import Packed
-from rowcast.engine.linear_plan import Plan
+from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, Threads, refuse
+from rowcast.engine.kernels.linear import KernelMultiplier, bias_of
+from rowcast.engine.kernels.linear_kernel import Packed
+from rowcast.engine.kernels.linear_plan import Plan
+from rowcast.engine.lean.form import Form, LayerForm
 from rowcast.engine.row_cache import RowCache
 
 
@@ -191,6 +191,6 @@ def _angles(form: Form, context: int) -> tuple[Tensor, Tensor]:
 
 
 if __name__ == "__main__":
-    from rowcast.engine.lean_bench import print_table
+    from rowcast.engine.lean.bench import print_table
 
     print_table()
