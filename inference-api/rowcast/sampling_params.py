@@ -10,7 +10,7 @@ import msgspec
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the next token is chosen, and when a reply ends."""
 
-    max_tokens: int
+    max_tokens: int  # 0: the prompt is only scored
     temperature: float = 1.0  # 0 is greedy
     top_k: int = 0  # 0 and -1: off
     top_p: float = 1.0
@@ -19,6 +19,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     stop_token_ids: tuple[int, ...] = ()
     logprobs: bool = False
     top_logprobs: int = 0  # with `logprobs`: how many of the likeliest tokens to name
+    prompt_logprobs: bool = False  # the prompt's own tokens are scored, as `Scored` events
+    grammar: str = ""  # of llguidance; every reply that ends with `stop` follows it
     min_p: float = 0.0  # of the likeliest token's probability
     repetition_penalty: float = 1.0  # divides, for tokens of prompt and reply
     presence_penalty: float = 0.0  # subtracted once, for tokens of the reply

@@ -1,7 +1,7 @@
 """What frontends and backends say to each other: the whole protocol on one page.
 
     frontend ──▶ backend   commands, the input queue: Submit, Cancel
-    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Tokens…, Finished; Status
+    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Scored…, Tokens…, Finished; Status
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
@@ -16,11 +16,12 @@ import msgspec
 
 from rowcast.sampling_params import SamplingParams
 
-VERSION = 1
+VERSION = 2
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 RejectReason = Literal["empty", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
+Top = tuple[tuple[int, float], ...]  # the likeliest tokens at one place, likeliest first
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
@@ -69,6 +70,15 @@ class Tokens(_Message, frozen=True, tag="tokens"):
     index: int
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...] | None = None
+    top: tuple[Top, ...] | None = None
+
+
+class Scored(_Message, frozen=True, tag="scored"):
+    """Log-probabilities of prompt tokens from number `index` on; the first token has none."""
+
+    index: int
+    logprobs: tuple[float, ...]
+    top: tuple[Top, ...] | None = None
 
 
 class Finished(_Message, frozen=True, tag="finished"):
@@ -94,7 +104,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
 
 
 Command = Submit | Cancel
-Event = Accepted | Rejected | Tokens | Finished | Status
+Event = Accepted | Rejected | Scored | Tokens | Finished | Status
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
