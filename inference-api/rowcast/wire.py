@@ -1,7 +1,8 @@
 """What frontends and backends say to each other: the whole protocol on one page.
 
     frontend ──▶ backend   commands, the input queue: Submit, Cancel
-    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Scored…, Tokens…, Finished; Status
+    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Scored…, Tokens…,
+                           Finished; Status
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
