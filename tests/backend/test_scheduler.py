@@ -20,62 +20,82 @@ def decoding(row: int) -> Reply:
 
 
 def test_who_decodes_is_granted_one_token_that_draws() -> None:
-    (feed,) = grant([decoding(3)], width=8)
+    (feed,) = grant([decoding(3)], 8, 8)
     assert (feed.row, feed.position, list(feed.tokens), feed.draws) == (3, 5, [5], True)
 
 
 def test_a_prompt_that_fits_is_fed_whole_and_draws() -> None:
-    (feed,) = grant([reply("a", length=5)], width=8)
+    (feed,) = grant([reply("a", length=5)], 8, 8)
     assert (feed.position, list(feed.tokens), feed.draws) == (0, [0, 1, 2, 3, 4], True)
 
 
 def test_a_prompt_that_does_not_fit_takes_a_part_and_draws_nothing() -> None:
-    (feed,) = grant([reply("a", length=20)], width=8)
+    (feed,) = grant([reply("a", length=20)], 8, 8)
     assert (list(feed.tokens), feed.draws) == (list(range(8)), False)
 
 
 def test_a_prompt_goes_on_where_it_stopped() -> None:
-    (feed,) = grant([reply("a", length=20, fed=16)], width=8)
+    (feed,) = grant([reply("a", length=20, fed=16)], 8, 8)
     assert (feed.position, list(feed.tokens), feed.draws) == (16, [16, 17, 18, 19], True)
 
 
 def test_decode_comes_before_a_prompt_that_was_seated_earlier() -> None:
-    feeds = grant([reply("long", length=50, row=0), decoding(1), decoding(2)], width=8)
+    feeds = grant([reply("long", length=50, row=0), decoding(1), decoding(2)], 8, 8)
     assert {feed.row: len(feed.tokens) for feed in feeds} == {1: 1, 2: 1, 0: 6}
 
 
 def test_prompts_take_the_rest_in_the_order_of_their_seating() -> None:
     prompts = [reply(f"{row}", length=6, row=row) for row in (2, 0, 1)]
-    feeds = grant(prompts, width=9)
+    feeds = grant(prompts, 9, 9)
     assert [(feed.row, len(feed.tokens)) for feed in feeds] == [(2, 6), (0, 3)]
 
 
+def test_half_of_the_rest_is_the_oldest_prompts_and_the_shortest_come_next() -> None:
+    prompts = [reply("old", length=60, row=0), *(reply(f"{n}", length=n, row=n) for n in (9, 3, 4))]
+    feeds = grant(prompts, 16, 16)
+    assert {feed.row: len(feed.tokens) for feed in feeds} == {0: 8, 3: 3, 4: 4, 9: 1}
+
+
+def test_while_most_rows_decode_prompts_get_what_the_shared_width_leaves() -> None:
+    feeds = grant([*(decoding(row) for row in range(4)), reply("late", length=50, row=4)], 32, 7)
+    assert {feed.row: len(feed.tokens) for feed in feeds} == {0: 1, 1: 1, 2: 1, 3: 1, 4: 3}
+
+
+def test_while_most_rows_have_prompts_the_whole_width_is_theirs() -> None:
+    prompts = [reply(f"{row}", length=50, row=row) for row in (1, 2)]
+    feeds = grant([decoding(0), *prompts], 32, 7)
+    assert sum(len(feed.tokens) for feed in feeds) == 32
+
+
 def test_a_step_full_of_decoding_rows_leaves_nothing_for_prompts() -> None:
-    feeds = grant([*(decoding(row) for row in range(4)), reply("late", row=4)], width=4)
+    feeds = grant([*(decoding(row) for row in range(4)), reply("late", row=4)], 4, 4)
     assert sorted(feed.row for feed in feeds) == [0, 1, 2, 3]
 
 
 def test_nobody_seated_nobody_fed() -> None:
-    assert grant([], width=8) == []
+    assert grant([], 8, 8) == []
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.integers(0, 39)), max_size=32),
     st.integers(32, 64),
+    st.integers(32, 64),
 )
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_every_step_is_within_its_width_and_starves_no_decode(
-    sizes: list[tuple[int, int]], width: int
+    sizes: list[tuple[int, int]], width: int, shared: int
 ) -> None:
     replies = [
         reply(f"{row}", length=length, fed=min(fed, length - 1), row=row)
         for row, (length, fed) in enumerate(sizes)
     ]
-    feeds = {feed.row: feed for feed in grant(replies, width)}
+    feeds = {feed.row: feed for feed in grant(replies, width, min(shared, width))}
     used = sum(len(feed.tokens) for feed in feeds.values())
-    assert used <= width
+    decoding = sum(each.lacks == 1 for each in replies)
+    most = min(shared, width) if 2 * decoding > len(replies) else width
+    assert used <= most
     assert all(each.row in feeds for each in replies if each.lacks == 1)
-    assert used == min(width, sum(each.lacks for each in replies))
+    assert used == min(most, sum(each.lacks for each in replies))
     for each in replies:
         if feed := feeds.get(each.row):
             assert list(feed.tokens) == each.tokens[each.fed : each.fed + len(feed.tokens)]

@@ -128,7 +128,7 @@ class DecodeBackend:
 
     def feed(self) -> list[Feed]:
         """Decide what each row is fed in this step."""
-        return grant(self._rows, self._engine.width)
+        return grant(self._rows, self._engine.width, self._engine.shared_width)
 
     def decode(self, feeds: list[Feed]) -> list[Drawn]:
         """One pass of the engine."""

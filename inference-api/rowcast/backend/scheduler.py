@@ -3,15 +3,18 @@
 There is no prefill phase and no decode phase. A reply has tokens, and some of them are in the
 engine's cache; a step grants each row part of the difference, under the step's width:
 
-    width 8   row 0 ▪         decoding: lacks one token, is granted it first, always
+    width 11  row 0 ▪         decoding: lacks one token, is granted it first, always
               row 1 ▪         decoding
-              row 2 ▪▪▪▪▪▪    a long prompt takes what is left, in the order of seating
-              row 3           … and goes on in the next step
+              row 2 ▪▪▪▪▪     of what is left, half goes to the prompt that has sat the longest,
+              row 3 ▪▪▪▪      and the rest to the shortest: neither long nor short ones starve
+              row 4           … and goes on in the next step
 
+A wide step is a long one, and everybody waits for its end. So while more rows decode than have
+prompts to be fed, steps stay within the engine's `shared_width`.
 Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rowcast.backend.rows import Reply, ReplyId, Rows
 from rowcast.engine.engine import Feed
@@ -55,16 +58,28 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
     return seated
 
 
-def grant(replies: Iterable[Reply], width: int) -> list[Feed]:
+def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]:
     """This step's feeds: one token for each that decodes, the rest of the width for prompts."""
-    seated = list(replies)
-    feeds = [_feed(reply, 1) for reply in seated if reply.lacks == 1][:width]
-    left = width - len(feeds)
-    for reply in seated:
-        if reply.lacks > 1 and left > 0:
-            feeds.append(_feed(reply, min(reply.lacks, left)))
-            left -= len(feeds[-1].tokens)
-    return feeds
+    seated = [reply for reply in replies if reply.lacks]
+    decoding = [reply for reply in seated if reply.lacks == 1]
+    prompts = [reply for reply in seated if reply.lacks > 1]
+    most = shared_width if len(decoding) > len(prompts) else width
+    feeds = [_feed(reply, 1) for reply in decoding[:width]]
+    shares = _shares([reply.lacks for reply in prompts], max(0, most - len(feeds)))
+    granted = zip(prompts, shares, strict=True)
+    return feeds + [_feed(reply, share) for reply, share in granted if share]
+
+
+def _shares(lacks: Sequence[int], left: int) -> list[int]:
+    """How many tokens each prompt gets; they stand in the order of their seating."""
+    shares = [0] * len(lacks)
+    shortest_first = sorted(range(len(lacks)), key=lambda at: (lacks[at], at))
+    for at, most in [(0, (left + 1) // 2), *((at, left) for at in shortest_first)]:
+        if left and at < len(lacks):
+            more = min(lacks[at] - shares[at], most, left)
+            shares[at] += more
+            left -= more
+    return shares
 
 
 def _feed(reply: Reply, count: int) -> Feed:

@@ -50,6 +50,7 @@ class Engine(Protocol):
     fingerprint: str
     rows: int
     width: int  # the most tokens that one step may be fed, over all rows
+    shared_width: int  # the most while rows decode that would feel a longer step
     context_length: int  # the most tokens that a row can hold
     end_tokens: frozenset[int]  # the model's own ends of text
 

@@ -104,7 +104,7 @@ class ScriptedEngine:
         self.model = "scripted"
         self.fingerprint = "scripted-1"
         self.rows = rows
-        self.width = width
+        self.width = self.shared_width = width  # each step is as long as any other
         self.context_length = context_length
         self.end_tokens = frozenset({END})
         self._step_seconds = step_seconds

@@ -51,7 +51,7 @@ class TorchEngine:
     ) -> None:
         self.model = name
         self.rows = rows
-        self.width = widest
+        self.width = self.shared_width = widest
         self.context_length = loaded.context
         self.end_tokens = loaded.end_tokens
         weight = next(loaded.model.parameters())
@@ -85,6 +85,7 @@ class TorchEngine:
         self.fingerprint = hashlib.sha256(build.encode()).hexdigest()[:16]
         if self.decoder.any_width and self._widths.safe == candidates(self.width):
             self._widths = Widths(tuple(range(self.width + 1)))
+        self.shared_width = self._widths.fitting(min(self.width, self.rows + self.rows * 3 // 8))
 
     @torch.inference_mode()
     def seat(self, row: int, seating: Seating) -> None:
