@@ -18,6 +18,7 @@ from load.compare import Comparison, compare
 from load.dialects import DIALECTS
 from load.driver import Driver
 from load.figures import Run, summarize
+from load.guest import WithGuest, visit, visit_table
 from load.options import Options, parse
 from load.pace import ClosedLoop, OpenLoop, Pace
 from load.progress import Progress
@@ -46,6 +47,9 @@ def main(argv: Sequence[str]) -> int:
         return _refuse("interrupted; nothing was written", status=130)
     comparison = _comparison(targets, measured)
     print(_told(measured, comparison))
+    if options.guest:
+        for one in measured:
+            print(f"\n{one.label}\n{visit_table(visit(one.run.outcomes))}")
     if options.json:
         report.write(options.json, options, measured, comparison)
     return _judge(measured, allow_errors=options.allow_errors)
@@ -89,16 +93,26 @@ class Bench:
     def _measure_one(self, target: Target, number: int) -> Measured:
         options = self._options
         self._progress.start(f"round {number}, {target.label}")
-        pace: Pace = ClosedLoop(options.streams)
-        if options.rate:
-            pace = OpenLoop(options.rate, options.requests, self._next_seed)
-        run, differences = self._drive(target, options.requests, pace)
+        run, differences = self._drive(target, options.requests, self._pace(), options.guest)
         return Measured(target.label, number, run, summarize(run, differences))
 
-    def _drive(self, target: Target, count: int, pace: Pace) -> tuple[Run, list[str]]:
+    def _pace(self) -> Pace:
+        options = self._options
+        if options.guest:
+            return WithGuest(options.streams, options.guest_after)
+        if options.rate:
+            return OpenLoop(options.rate, options.requests, self._next_seed)
+        return ClosedLoop(options.streams)
+
+    def _drive(
+        self, target: Target, count: int, pace: Pace, guest: int | None = None
+    ) -> tuple[Run, list[str]]:
         options = self._options
         asks = make_asks(count, self._sizes, self._next_seed)
         self._next_seed = (self._next_seed + count) % SEEDS
+        if guest:
+            (ask,) = make_asks(1, replace(self._sizes, prompt_tokens=guest), self._next_seed)
+            asks.append(replace(ask, index=count))
         driver = Driver(target, asks, pace, options.timeout, self._progress.watch)
         run = _timed(driver)
         if options.verify:

@@ -39,6 +39,8 @@ class Options:
     streams: int
     requests: int
     rate: float | None
+    guest: int | None
+    guest_after: float
     prompt_tokens: int
     prompt_unit: Unit
     reply_tokens: int
@@ -119,6 +121,8 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     add("--streams", type=_count, default=32, metavar="N", help="requests in flight at a time (32)")
     add("--requests", type=_count, metavar="N", help="requests in all (as many as streams)")
     add("--rate", type=_positive, metavar="R", help="open loop: R arrivals a second (Poisson)")
+    add("--guest", type=_count, metavar="N", help="while all stream, one comes with a prompt of N")
+    add("--guest-after", type=_positive, default=5.0, metavar="S", help="seconds until then (5)")
     add("--prompt-tokens", type=_count, default=64, metavar="N", help="length of a prompt (64)")
     add(
         "--prompt-unit",
@@ -164,6 +168,10 @@ def _fault(options: Options) -> str | None:
 
 def _contradictions(options: Options) -> Iterator[tuple[bool, str]]:
     verify, distinct, sides = options.verify, options.distinct, options.dialects
+    yield (
+        options.guest is not None and (bool(options.rate) or options.requests != options.streams),
+        "--guest comes to one request a stream: leave --rate and --requests out",
+    )
     yield (
         verify and not all(side.plain_prompt for side in sides),
         "--verify needs a dialect whose prompt reaches the engine unchanged, not openai-chat",
