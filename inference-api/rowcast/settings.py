@@ -51,8 +51,10 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]+$",
         description="What it is called in routes and answers; the last part of MODEL by default.",
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Of weights and cache; auto takes the model's own."
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        "auto",
+        description="Of weights and cache; auto takes the model's own. int8 (CPU only): linear "
+        "layers' weights in 8 bits, all else in bfloat16.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where to compute; auto takes CUDA where there is one."

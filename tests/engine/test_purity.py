@@ -1,11 +1,15 @@
 """A reply is a value: its tokens and the bits of its log-probabilities do not depend on company.
 
 One prompt is computed alone, its prompt fed whole; then again in another row, among neighbours that
-come and go, fed in other pieces, over a cache of another length and by another engine. Greedy and
-sampled, fp32 and bf16.
+come and go, fed in other pieces, over a cache of another length, by another engine and by another
+process. Greedy and sampled, fp32, bf16 and int8.
 """
 
+import hashlib
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,15 +23,23 @@ from rowcast.engine.decoder import Decoder
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier, Product
 from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.precision import PRECISIONS, packing_multiplier
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 
 ROWS, REPLY = 8, 12
 PROMPT = [11, 140, 7, 95, 33, 60, 181, 4, 99, 23, 150, 77, 12, 5, 166, 88, 41]
 OTHERS = ("gemma2", "gpt_oss", "falcon, ALiBi", "mixtral", "gpt2")
+KINDS = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
+IN_INT8 = ("llama", "qwen3", "mistral, sliding window", "mixtral", "falcon, ALiBi", "gpt2")
 WAYS = [
-    *((name, True) for name in (*LEAN_SHAPES, *OTHERS)),
-    *(pytest.param((name, False), id=f"{name}, modules") for name in LEAN_SHAPES),
+    pytest.param(name, kind, lean, id=f"{name}, {kind}" + ("" if lean else ", modules"))
+    for name, lean in [
+        *((name, True) for name in (*LEAN_SHAPES, *OTHERS)),
+        *((name, False) for name in LEAN_SHAPES),
+    ]
+    for kind in KINDS
+    if kind != "int8" or (name in IN_INT8 and (lean or name == "llama"))
 ]
 SAMPLED = SamplingParams(
     max_tokens=REPLY,
@@ -79,7 +91,7 @@ class Talk:
 
 def engine_of(
     path: Path,
-    dtype: torch.dtype,
+    precision: str,
     context: int = 64,
     widest: int = 64,
     multiplier: Multiplier | None = None,
@@ -87,7 +99,16 @@ def engine_of(
     lean: bool = True,
 ) -> TorchEngine:
     cpu = torch.device("cpu")
-    source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=context, rows=ROWS)
+    kept = PRECISIONS[precision]
+    source = ModelSource(
+        model=str(path),
+        dtype=kept.states,
+        weights=kept.weights,
+        device=cpu,
+        context=context,
+        rows=ROWS,
+    )
+    multiplier = multiplier or packing_multiplier(precision, cpu, 1)
     engine = TorchEngine(
         "tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier, lean=lean
     )
@@ -134,35 +155,18 @@ def _step(engine: TorchEngine, talks: list[Talk], chance: random.Random) -> None
         by_row[drawn.row].hear(drawn)
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=lambda way: way[0])
-def checkpoint(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, bool]:
-    """A model, and whether it may have a lean decoder."""
-    name, lean = request.param
-    return save(name, tmp_path_factory.mktemp("models")), lean
-
-
-@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
-def engine(request: pytest.FixtureRequest, checkpoint: tuple[Path, bool]) -> TorchEngine:
-    path, lean = checkpoint
-    return engine_of(path, request.param, lean=lean)
-
-
-@pytest.mark.parametrize("params", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
-def test_company_row_and_pieces_change_no_bit(engine: TorchEngine, params: SamplingParams) -> None:
-    wanted = alone(engine, params)
-    for number in range(4):
-        assert in_company(engine, params, random.Random(number)) == wanted
-
-
-def test_another_engine_and_cache_length_change_no_bit(
-    checkpoint: tuple[Path, bool], engine: TorchEngine
-) -> None:
-    path, lean = checkpoint
-    other = engine_of(path, engine._dtype, context=96, lean=lean)
+@pytest.mark.parametrize(("name", "kind", "lean"), WAYS)
+def test_company_changes_no_bit(name: str, kind: str, lean: bool, tmp_path: Path) -> None:
+    """Nor row, pieces and order, nor another engine over a cache of another length."""
+    path = save(name, tmp_path)
+    engine = engine_of(path, KINDS[kind], lean=lean)
+    other = engine_of(path, KINDS[kind], lean=lean, context=96)
     assert other.fingerprint == engine.fingerprint
-    assert in_company(other, SAMPLED, random.Random(9)) == alone(engine, SAMPLED)
+    for params in (GREEDY, SAMPLED):
+        wanted = alone(engine, params)
+        for number in range(4):
+            assert in_company(engine, params, random.Random(number)) == wanted
+        assert in_company(other, params, random.Random(9)) == wanted
 
 
 class CrookedMultiplier:
@@ -184,13 +188,13 @@ class CrookedMultiplier:
 def test_other_kernels_are_as_pure_at_the_widths_that_the_probe_leaves(
     multiplier: Multiplier, tmp_path: Path
 ) -> None:
-    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32, multiplier=multiplier)
+    engine = engine_of(save("llama", tmp_path), "float32", widest=32, multiplier=multiplier)
     assert in_company(engine, SAMPLED, random.Random(3)) == alone(engine, SAMPLED)
 
 
 def test_kernels_that_disagree_leave_one_width(tmp_path: Path) -> None:
     crooked = CrookedMultiplier()
-    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32, multiplier=crooked)
+    engine = engine_of(save("llama", tmp_path), "float32", widest=32, multiplier=crooked)
     assert engine._widths.safe == (32,)
 
 
@@ -208,7 +212,7 @@ class CrookedDecoder:
 
 
 def test_a_decoder_runs_at_any_width_only_when_the_probe_agrees(tmp_path: Path) -> None:
-    engine = engine_of(save("llama", tmp_path), torch.float32, widest=32)
+    engine = engine_of(save("llama", tmp_path), "float32", widest=32)
     if engine.decoder.any_width:
         assert engine._widths.safe == tuple(range(33))
     engine.decoder = CrookedDecoder(engine.decoder)
@@ -219,5 +223,34 @@ def test_a_decoder_runs_at_any_width_only_when_the_probe_agrees(tmp_path: Path) 
 
 def test_the_probe_tells_what_it_found(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level("INFO", logger=probe._log.name)
-    engine_of(save("llama", tmp_path), torch.bfloat16)
+    engine_of(save("llama", tmp_path), "bfloat16")
     assert any("widths=" in message for message in caplog.messages)
+
+
+def told(path: Path, precision: str) -> str:
+    """A build, and the bits of what it says, in company and alone, greedily and sampled."""
+    engine = engine_of(path, precision)
+    said = [in_company(engine, SAMPLED, random.Random(2)), alone(engine, GREEDY)]
+    bits = repr([[(token, logprob.hex()) for token, logprob in each] for each in said])
+    return f"{precision} {engine.fingerprint} {hashlib.sha256(bits.encode()).hexdigest()}"
+
+
+def test_another_process_changes_no_bit(tmp_path: Path) -> None:
+    """One that starts anew, with a hash seed and a number of threads of its own."""
+    path, own = save("llama", tmp_path), {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "2"}
+    ours = [told(path, precision) for precision in KINDS.values()]
+    assert len({each.split()[1] for each in ours}) == len(KINDS)
+    other = subprocess.run(
+        [sys.executable, __file__, str(path)],
+        env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=100,
+    )
+    assert other.stdout.splitlines() == ours
+
+
+if __name__ == "__main__":
+    for each in KINDS.values():
+        print(told(Path(sys.argv[1]), each))

@@ -17,6 +17,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from rowcast.engine import architectures
+from rowcast.engine.kernels.linear import packed_bytes
+from rowcast.engine.kernels.linear_kernel import Kind
 from rowcast.engine.row_cache import LayerShape, ShapeRecorder, cache_bytes
 from rowcast.errors import RowcastError, UnknownModel
 
@@ -40,6 +42,7 @@ class ModelSource:
     device: torch.device
     context: int  # 0: as long as the model's own
     rows: int
+    weights: Kind | None = None  # what linear layers' weights will be packed as; None: `dtype`
     layers: int = 0  # 0: all; else the first so many
     random: bool = False  # random weights, no download
 
@@ -61,7 +64,7 @@ def load(source: ModelSource) -> Loaded:
     architectures.check(config)
     context = _context(config, source.context)
     dtype = source.dtype or config.dtype or torch.float32
-    shapes, weights = _measure(config, dtype)
+    shapes, weights = _measure(config, dtype, source.weights)
     _check_memory(source, shapes, weights, context, dtype)
     model = _weights(source, config, dtype)
     model.eval()
@@ -89,7 +92,9 @@ def _context(config: PreTrainedConfig, wanted: int) -> int:
     return min(own, wanted) if wanted else own
 
 
-def _measure(config: PreTrainedConfig, dtype: torch.dtype) -> tuple[dict[int, LayerShape], int]:
+def _measure(
+    config: PreTrainedConfig, dtype: torch.dtype, kind: Kind | None
+) -> tuple[dict[int, LayerShape], int]:
     """What each layer keeps of a token, and the bytes of all weights, from tensors without data."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
@@ -97,6 +102,8 @@ def _measure(config: PreTrainedConfig, dtype: torch.dtype) -> tuple[dict[int, La
     architectures.bind(model, recorder)
     tokens = torch.zeros(1, 2, dtype=torch.long, device="meta")
     model(input_ids=tokens, position_ids=tokens, past_key_values=recorder, use_cache=True)
+    if kind is not None:
+        return recorder.shapes, packed_bytes(model, kind)
     return recorder.shapes, sum(each.numel() * each.itemsize for each in model.parameters())
 
 

@@ -28,6 +28,7 @@ from rowcast.engine.kernels.linear import (
 from rowcast.engine.lean.decoder import LeanDecoder
 from rowcast.engine.lean.form import read_form
 from rowcast.engine.loading import Loaded, ModelSource, load
+from rowcast.engine.precision import PRECISIONS, packing_multiplier
 from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache
 from rowcast.sampling.sampler import Choice, Sampler
@@ -176,16 +177,19 @@ def load_torch_engine(settings: Settings) -> TorchEngine:
     device = torch.device(
         ("cuda" if cuda else "cpu") if settings.device == "auto" else settings.device
     )
+    precision = PRECISIONS[settings.dtype]
+    multiplier = packing_multiplier(settings.dtype, device, torch.get_num_threads())
     source = ModelSource(
         model=settings.served_model,
-        dtype=None if settings.dtype == "auto" else getattr(torch, settings.dtype),
+        dtype=precision.states,
+        weights=precision.weights,
         device=device,
         context=settings.context_length,
         rows=ROWS,
         layers=1 if settings.no_weights else 2 if settings.two_layers else 0,
         random=settings.no_weights,
     )
-    engine = TorchEngine(settings.served_name, load(source))
+    engine = TorchEngine(settings.served_name, load(source), multiplier=multiplier)
     if isinstance(engine.decoder, LeanDecoder):
         # The kernels have threads of their own, and torch's would go on spinning beside them.
         torch.set_num_threads(1)

@@ -12,9 +12,17 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers.models.falcon.modeling_falcon import FalconLinear
+from transformers.pytorch_utils import Conv1D
 
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import (
+    Kind,
+    LinearKernel,
+    choose_linear,
+    weight_bytes,
+)
 
+LINEARS = (nn.Linear, FalconLinear, Conv1D)  # and none that derive from them
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 PACKED_FOR = 32  # rows of input that oneDNN's layout is tuned for
 
@@ -75,10 +83,11 @@ def choose_multiplier(dtype: torch.dtype, threads: int) -> Multiplier:
 class PackedLinear(nn.Module):
     """One layer, one product."""
 
-    def __init__(self, layer: nn.Linear, multiplier: Multiplier) -> None:
+    def __init__(self, layer: nn.Module, multiplier: Multiplier) -> None:
         super().__init__()
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self._product = multiplier.pack([layer.weight.detach()], bias_of([layer]))
+        weight = weight_of(layer)
+        self.out_features, self.in_features = weight.shape
+        self._product = multiplier.pack([weight], bias_of([layer]))
 
     def forward(self, states: Tensor) -> Tensor:
         return self._product(states)
@@ -137,21 +146,41 @@ def _merge(parent: nn.Module, names: Sequence[str], multiplier: Multiplier) -> N
         start += layer.out_features
 
 
-def _linears(parent: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
+def _linears(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, child in list(parent.named_children()):
-        if type(child) is nn.Linear:
+        if type(child) in LINEARS:
             yield name, child
 
 
-def bias_of(layers: Sequence[nn.Linear]) -> Tensor | None:
+def weight_of(layer: nn.Module) -> Tensor:
+    """[outputs, inputs] of a linear layer; a Conv1D keeps it the other way round."""
+    weight = layer.get_parameter("weight").detach()
+    return weight.T if type(layer) is Conv1D else weight
+
+
+def bias_of(layers: Sequence[nn.Module]) -> Tensor | None:
     """The layers' biases, one below the other; None when there are none."""
     if all(layer.bias is None for layer in layers):
         return None
     return torch.cat(
         [
-            layer.weight.new_zeros(layer.out_features)
+            torch.zeros(len(weight_of(layer)), dtype=weight_of(layer).dtype)
             if layer.bias is None
-            else layer.bias.detach()
+            else layer.get_parameter("bias").detach()
             for layer in layers
         ]
     )
+
+
+def packed_bytes(model: nn.Module, kind: Kind) -> int:
+    """What a model's parameters take once `replace_linears` has packed those of its layers."""
+    modules = list(model.modules())
+    packed = [weight_of(each).shape for each in modules if type(each) in LINEARS]
+    kept = {
+        id(parameter): parameter.numel() * parameter.itemsize
+        for module in modules
+        if type(module) not in LINEARS
+        for parameter in module.parameters(recurse=False)
+    }
+    weights = sum(weight_bytes(outputs, inputs, kind) for outputs, inputs in packed)
+    return weights + sum(kept.values())

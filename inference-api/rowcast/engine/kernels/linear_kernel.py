@@ -26,6 +26,7 @@ Kind = Literal["fp32", "bf16", "int8"]
 SOURCE = Path(__file__).with_name("linear_kernel.c")
 LANES = 16  # outputs of a panel
 LINE = 64  # bytes
+CHUNK = 32  # bytes of a token's input that the kernel takes in one turn
 HUGE_PAGE = 1 << 21
 LINEAR = 0  # the operation's number
 
@@ -114,7 +115,7 @@ class LinearKernel:
         inputs = weights[0].shape[1]
         outputs = sum(len(each) for each in weights)
         weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
-        padded = -(-outputs // LANES) * LANES
+        padded = _up(outputs, LANES)
         lines = _room(padded // LANES * self._library.rowcast_lines(ctypes.byref(weight)) * LINE)
         beside = _beside(kind, padded, bias)
         weight.lines = lines.data_ptr()
@@ -168,17 +169,34 @@ class LinearKernel:
         check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
 
 
-def choose_linear(threads: int, folder: Path | None = None) -> LinearKernel | None:
-    """The kernel, or None where torch is the better choice. `folder` keeps what was compiled."""
+def choose_linear(
+    threads: int, folder: Path | None = None, *, slow_too: bool = False
+) -> LinearKernel | None:
+    """The kernel, or None where torch is the better choice. `folder` keeps what was compiled.
+
+    `slow_too`: where nothing else reads the weights, the kernel's plain code serves as well.
+    """
     try:
         kernel = load_kernel(SOURCE, folder)
     except KernelUnavailable as error:
         _log.warning("linear=torch reason=%r", str(error))
         return None
     if not kernel.library.rowcast_is_fast():
-        _log.info("linear=torch reason='no vectors of 512 bits here'")
-        return None
+        if not slow_too:
+            _log.info("linear=torch reason='no vectors of 512 bits here'")
+            return None
+        _log.warning("linear=slow reason='no vectors of 512 bits here'")
     return LinearKernel(kernel, threads)
+
+
+def weight_bytes(outputs: int, inputs: int, kind: Kind) -> int:
+    """What a packed weight takes: whole panels of whole chunks, and scales beside them."""
+    size, beside = {"fp32": (4, 0), "bf16": (2, 0), "int8": (1, 8)}[kind]
+    return _up(outputs, LANES) * (_up(inputs * size, CHUNK) + beside)
+
+
+def _up(number: int, to: int) -> int:
+    return -(-number // to) * to
 
 
 def check(state: int) -> None:

@@ -1,0 +1,93 @@
+"""What DTYPE names: every name is known, int8 is refused where nothing computes it, and counted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from engine.tiny_models import SHAPES, save
+from rowcast.engine.kernels.linear import (
+    KernelMultiplier,
+    Product,
+    packed_bytes,
+    replace_linears,
+)
+from rowcast.engine.kernels.linear_kernel import Kind, choose_linear, weight_bytes
+from rowcast.engine.precision import PRECISIONS, PrecisionUnavailable, packing_multiplier
+from rowcast.engine.torch_engine import load_torch_engine
+from rowcast.settings import Settings, read_settings
+
+CPU = torch.device("cpu")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def test_every_name_of_the_setting_is_known() -> None:
+    assert set(PRECISIONS) == set(get_args(Settings.model_fields["dtype"].annotation))
+
+
+def test_int8_is_refused_on_a_gpu() -> None:
+    with pytest.raises(PrecisionUnavailable, match=r"set DEVICE=cpu, or DTYPE=bfloat16"):
+        packing_multiplier("int8", torch.device("cuda"), 1)
+    assert packing_multiplier("bfloat16", torch.device("cuda"), 1) is None
+
+
+def test_int8_is_refused_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = read_settings(model=str(save("llama", tmp_path)), dtype="int8", device="cpu")
+    with pytest.raises(PrecisionUnavailable, match=r"needs a C compiler.*DTYPE=bfloat16"):
+        load_torch_engine(settings)
+
+
+def test_the_setting_reaches_the_engine(tmp_path: Path) -> None:
+    made = []
+    for dtype in ("bfloat16", "int8"):
+        settings = read_settings(model=str(save("llama", tmp_path)), dtype=dtype, device="cpu")
+        made.append(load_torch_engine(settings))
+        made[-1].compile()
+    assert [engine.decoder.name[-5:] for engine in made] == ["-bf16", "-int8"]
+    assert made[0].fingerprint != made[1].fingerprint
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("outputs", "inputs"), [(16, 32), (17, 33), (250, 900)])
+def test_a_packed_weight_takes_what_is_said(kind: Kind, outputs: int, inputs: int) -> None:
+    kernel = choose_linear(1, slow_too=True)
+    if kernel is None:
+        pytest.skip("no compiler here")
+    with kernel:
+        packed = kernel.pack([torch.zeros(outputs, inputs)], kind)
+    assert packed.size == weight_bytes(outputs, inputs, kind)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "falcon, ALiBi", "opt"])
+def test_all_that_is_linear_is_packed_and_counted(name: str) -> None:
+    """Of modules that are no plain nn.Linear too; what is left counts as it is."""
+    kernel = choose_linear(1, slow_too=True)
+    if kernel is None:
+        pytest.skip("no compiler here")
+    model = AutoModelForCausalLM.from_config(SHAPES[name](), dtype=torch.bfloat16)
+    told = packed_bytes(model, "int8")
+    counting = Counting(KernelMultiplier(kernel, "int8"))
+    replace_linears(model, counting)
+    left = sum(each.numel() * each.itemsize for each in model.parameters())
+    assert told == left + counting.size
+    assert not [each for each in model.modules() if isinstance(each, nn.Linear)]
+
+
+class Counting(KernelMultiplier):
+    """Adds up what is packed."""
+
+    def __init__(self, other: KernelMultiplier) -> None:
+        super().__init__(other.kernel, other.kind)
+        self.size = 0
+
+    def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
+        for each in weights:
+            self.size += weight_bytes(len(each), each.shape[1], self.kind)
+        return super().pack(weights, bias)
