@@ -20,7 +20,7 @@ from rowcast.sampling_params import SamplingParams
 VERSION = 2
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-RejectReason = Literal["empty", "too_long", "overloaded", "stopping"]
+RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
 Top = tuple[tuple[int, float], ...]  # the likeliest tokens at one place, likeliest first
 

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.engine.engine import Drawn, Feed, Seating
@@ -23,6 +24,7 @@ from rowcast.wire import (
     Event,
     Finished,
     Rejected,
+    Scored,
     Status,
     Submit,
     Tokens,
@@ -39,13 +41,14 @@ def submit(
     ignore_eos: bool = True,
     deadline: float | None = None,
     delivered: Sequence[int] | None = None,
+    **params: Any,
 ) -> Submit:
     """A prompt; unless told otherwise its reply has exactly `max_tokens` tokens."""
     return Submit(
         session=session,
         choice=choice,
         prompt=tuple(prompt),
-        params=SamplingParams(max_tokens=max_tokens, ignore_eos=ignore_eos),
+        params=SamplingParams(max_tokens=max_tokens, ignore_eos=ignore_eos, **params),
         seed=seed,
         deadline=deadline,
         delivered=None if delivered is None else tuple(delivered),
@@ -88,6 +91,7 @@ class Reader:
     port: MemoryFrontendPort
     batches: list[list[Event]] = field(default_factory=list)
     tokens: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    scored: dict[str, list[Scored]] = field(default_factory=lambda: defaultdict(list))
     ends: dict[str, Finished] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
     rejected: dict[str, Rejected] = field(default_factory=dict)
@@ -129,6 +133,9 @@ class Reader:
         match event:
             case Tokens():
                 self.tokens[event.session] += event.tokens
+            case Scored():
+                assert not self.tokens[event.session], "scores after the reply has begun"
+                self.scored[event.session].append(event)
             case Finished():
                 self.ends[event.session] = event
 

@@ -4,6 +4,7 @@ Each token is computed from all tokens before it, so that a mistake in what the 
 steps cannot hide here. Nothing is taken from the engine.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -71,3 +72,27 @@ def reply(
             return tuple(tokens[len(prompt) :]), "stop"
         tokens.append(token)
     return tuple(tokens[len(prompt) :]), "length"
+
+
+def mixed_crc(tokens: Sequence[int]) -> int:
+    x = zlib.crc32(b"".join(struct.pack("<I", token) for token in tokens))
+    x = ((x ^ (x >> 16)) * 0x45D9F3B) % 2**32
+    return x ^ (x >> 16)
+
+
+def likeliest(tokens: Sequence[int], count: int) -> tuple[tuple[int, float], ...]:
+    """The likeliest tokens after `tokens`, and their made-up log-probabilities."""
+    first = mixed_crc(tokens)
+    return tuple(
+        ((first + rank) % 3857, -math.log((rank + 1) * (rank + 2))) for rank in range(count)
+    )
+
+
+def logprob(tokens: Sequence[int], token: int) -> float:
+    """What `token` has after `tokens`."""
+    return dict(likeliest(tokens, 3857))[token]
+
+
+def prompt_logprobs(prompt: Sequence[int]) -> tuple[float, ...]:
+    """What each token of a prompt has, but the first."""
+    return tuple(logprob(prompt[:at], prompt[at]) for at in range(1, len(prompt)))

@@ -3,6 +3,7 @@
 import pytest
 
 from backend.driven import RecordedEngine
+from engine.rule import prompt_logprobs
 from engine.rule import reply as expected
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
@@ -10,7 +11,7 @@ from rowcast.errors import PeerGone
 from rowcast.frontend.sessions import ATTEMPTS, Session, Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
-from rowcast.wire import Accepted, Event, Finished, Rejected, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Submit, Tokens
 
 from .played import PATIENCE, PROMPT, events_of, road
 
@@ -135,7 +136,7 @@ class RealBackends:
 
     def begin(self) -> None:
         transport = MemoryTransport()
-        engine = RecordedEngine(rows=8, width=64, context_length=4096)
+        engine = RecordedEngine(rows=8, width=24, context_length=4096)
         self._backend = DecodeBackend(transport.backend_port, lambda: engine)
         self._transport = transport
 
@@ -154,12 +155,16 @@ class RealBackends:
         transport.backend_port.close()
 
 
+def scores_of(events: list[Event]) -> list[float]:
+    return [number for event in events if isinstance(event, Scored) for number in event.logprobs]
+
+
 def tokens_of(events: list[Event]) -> list[int]:
     return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
 @pytest.mark.parametrize("lives", [[0], [1], [4], [20], [2, 3], [5, 1, 7, 9]])
-def test_readers_get_the_same_tokens_whichever_backends_died(lives: list[int]) -> None:
+def test_readers_get_the_same_tokens_and_scores_whichever_backends_died(lives: list[int]) -> None:
     backends = RealBackends()
     sessions = Sessions(backends.connect, silence_seconds=60, recovery_seconds=60)
     sessions.start()
@@ -176,6 +181,7 @@ def test_readers_get_the_same_tokens_whichever_backends_died(lives: list[int]) -
         wanted, why = expected(prompt(seed).prompt, seed, 25)
         events = session.take(0)
         assert tuple(tokens_of(events)) == wanted
+        assert tuple(scores_of(events)) == prompt_logprobs(prompt(seed).prompt)
         (end,) = [event for event in events if isinstance(event, Finished)]
         assert (end.length, end.reason) == (len(wanted), why)
     sessions.close()
@@ -197,4 +203,4 @@ def finish(backends: RealBackends, opened: list[Session]) -> None:
 
 def prompt(seed: int) -> Submit:
     text = tuple(b"an open session of some length"[: 5 * seed + 3])
-    return Submit("", 0, text, SamplingParams(max_tokens=25), seed=seed)
+    return Submit("", 0, text, SamplingParams(max_tokens=25, prompt_logprobs=True), seed=seed)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rowcast.frontend.sessions import Session
 from rowcast.sampling_params import SamplingParams
-from rowcast.wire import Accepted, Event, Finished, Rejected, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Submit, Tokens
 
 ACCEPTED = Accepted("s", 0)
 FINISHED = Finished("s", 0, 3, "length")
@@ -51,6 +51,31 @@ def test_log_probabilities_stay_with_their_tokens(session: Session) -> None:
     told(session, tokens(0, 7))
     both = Tokens("s", 0, 0, (7, 8), (-0.5, -0.25))
     assert told(session, both) == [Tokens("s", 0, 1, (8,), (-0.25,))]
+
+
+def test_the_likeliest_stay_with_their_tokens(session: Session) -> None:
+    told(session, tokens(0, 7))
+    first, second = ((7, -0.5), (1, -1.0)), ((8, -0.25), (2, -2.0))
+    both = Tokens("s", 0, 0, (7, 8), (-0.5, -0.25), (first, second))
+    assert told(session, both) == [Tokens("s", 0, 1, (8,), (-0.25,), (second,))]
+
+
+def scores(index: int, *logprobs: float) -> Scored:
+    top = tuple(((9, number),) for number in logprobs)
+    return Scored("s", 0, index, logprobs, top)
+
+
+def test_scores_are_told_once_and_in_order(session: Session) -> None:
+    events = [scores(1, -1.0), scores(1, -1.0, -2.0), scores(1, -1.0), scores(3, -3.0)]
+    kept = [scores(1, -1.0), scores(2, -2.0), scores(3, -3.0)]
+    assert told(session, *events) == kept
+
+
+def test_a_missing_score_is_an_error(session: Session) -> None:
+    (end,) = told(session, scores(2, -1.0))
+    assert isinstance(end, Finished)
+    assert end.reason == "error"
+    assert "score of prompt token 1 was lost" in end.message
 
 
 def test_a_missing_token_is_an_error_not_a_shorter_reply(session: Session) -> None:

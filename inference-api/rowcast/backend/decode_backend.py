@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from rowcast.backend.rows import Reply, Rows
 from rowcast.backend.scheduler import WaitingLine, admit, grant
-from rowcast.engine.engine import Drawn, Engine, Feed, Seating
+from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
     Accepted,
@@ -26,6 +26,7 @@ from rowcast.wire import (
     FinishReason,
     Rejected,
     RejectReason,
+    Scored,
     Status,
     Submit,
     Tokens,
@@ -37,6 +38,7 @@ STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 IDLE_SECONDS = 0.25
 RETRY_AFTER_LIMIT = 60
+SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,26 +171,29 @@ class DecodeBackend:
         reply_id = (frontend, submit.key)
         if reply_id in self._line or self._rows.find(reply_id):
             return
-        room = self._engine.context_length - len(submit.prompt)
         if not submit.prompt:
             self._reject(frontend, submit, "empty", "the prompt has no tokens; send some text")
-        elif room < 1:
-            self._reject(frontend, submit, "too_long", self._too_long(submit))
+        elif foreign := self._foreign(submit):
+            self._reject(frontend, submit, "invalid", foreign)
+        elif too_long := self._too_long(submit):
+            self._reject(frontend, submit, "too_long", too_long)
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")
         elif self._line.is_full(self._rows.free) and submit.delivered is None:
             waiting = f"{len(self._line)} prompts are waiting, which is the limit; try again later"
             self._reject(frontend, submit, "overloaded", waiting)
         else:
-            self._accept(frontend, submit, min(room, submit.params.max_tokens))
+            self._accept(frontend, submit)
 
-    def _accept(self, frontend: FrontendId, submit: Submit, limit: int) -> None:
+    def _accept(self, frontend: FrontendId, submit: Submit) -> None:
+        room = self._engine.context_length - len(submit.prompt)
+        limit = min(room, submit.params.max_tokens)
         now = time.monotonic()
         allowed = self._limits.reply_seconds
         seconds = allowed if submit.deadline is None else min(submit.deadline, allowed)
         reply = Reply(frontend, submit, limit, expires=now + seconds, accepted=now)
         self._send(reply, Accepted(*submit.key))
-        if reply.length >= limit:
+        if reply.done:
             self._send(reply, Finished(*submit.key, reply.length, "length"))
         else:
             self._line.join(reply)
@@ -199,11 +204,28 @@ class DecodeBackend:
         rejected = Rejected(*submit.key, reason, message, self._retry_after())
         self._outbox[frontend].append(rejected)
 
+    def _foreign(self, submit: Submit) -> str:
+        """Which of a prompt's tokens the model does not have, if any."""
+        size = self._engine.vocabulary
+        outside = next((token for token in submit.prompt if not 0 <= token < size), None)
+        return "" if outside is None else f"token {outside} of the prompt is not in 0 to {size - 1}"
+
     def _too_long(self, submit: Submit) -> str:
-        return (
-            f"the prompt has {len(submit.prompt)} tokens; the model's context holds "
-            f"{self._engine.context_length}, and a reply needs at least one of them: shorten it"
-        )
+        """What is too much about a prompt, if anything."""
+        length, context = len(submit.prompt), self._engine.context_length
+        if length > context - min(1, submit.params.max_tokens):
+            return (
+                f"the prompt has {length} tokens; the model's context holds {context}, "
+                "and a reply needs at least one of them: shorten it"
+            )
+        numbers = length * (1 + submit.params.top_logprobs)
+        if submit.params.prompt_logprobs and numbers > SCORES_LIMIT:
+            return (
+                f"scores of {length} prompt tokens with {submit.params.top_logprobs} likeliest "
+                f"each are {numbers} numbers; allowed are {SCORES_LIMIT}: shorten the prompt, or "
+                "ask for fewer"
+            )
+        return ""
 
     def _retry_after(self) -> int:
         """Seconds until the line has probably moved on by as many as there are rows."""
@@ -238,12 +260,15 @@ class DecodeBackend:
             self._evict(seated, "error", "its time ran out")
 
     def _advance(self, reply: Reply, drawn: Drawn) -> None:
-        """Give a row its new tokens, and end its reply when they say so."""
+        """Give a row its scores and new tokens, and end its reply when they say so."""
+        if drawn.scores is not None:
+            self._send_scores(reply, drawn.scores)
         reason = reply.take(drawn.tokens, self._engine.end_tokens)
         fresh = tuple(reply.tokens[len(reply.submit.prompt) + reply.sent :])
         if fresh:
             logprobs = drawn.logprobs and drawn.logprobs[: len(fresh)]
-            self._send(reply, Tokens(*reply.submit.key, reply.sent, fresh, logprobs))
+            top = drawn.top and drawn.top[: len(fresh)]
+            self._send(reply, Tokens(*reply.submit.key, reply.sent, fresh, logprobs, top))
             reply.sent += len(fresh)
         if drawn.problem:
             self._evict(reply, "error", drawn.problem)
@@ -251,6 +276,12 @@ class DecodeBackend:
             self._evict(reply, reason)
             taken = time.monotonic() - reply.accepted
             self._reply_seconds += 0.1 * (taken - self._reply_seconds)
+
+    def _send_scores(self, reply: Reply, scores: Scores) -> None:
+        """The first token of a prompt has no score, so the first score has index 1."""
+        scored = Scored(*reply.submit.key, reply.scored + 1, scores.logprobs, scores.top)
+        self._send(reply, scored)
+        reply.scored += len(scores.logprobs)
 
     def _evict(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
         self._rows.evict(reply)

@@ -26,11 +26,14 @@ class Reply:
     row: int = -1
     fed: int = 0
     sent: int = 0  # reply tokens that the frontend has
+    scored: int = 0  # prompt tokens whose scores were sent
     tokens: list[int] = field(default_factory=list)
+    unfed: int = 0  # nothing follows the last token of a prompt that is only scored
 
     def __post_init__(self) -> None:
         self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
         self.sent = self.length
+        self.unfed = int(self.limit == 0)
 
     @property
     def id(self) -> ReplyId:
@@ -43,8 +46,18 @@ class Reply:
 
     @property
     def lacks(self) -> int:
-        """Tokens that the engine has not been fed yet."""
-        return len(self.tokens) - self.fed
+        """Tokens that the engine must still be fed."""
+        return len(self.tokens) - self.fed - self.unfed
+
+    @property
+    def scores(self) -> bool:
+        """Whether its prompt is scored. A frontend that has reply tokens has had the scores."""
+        return self.submit.params.prompt_logprobs and not self.submit.delivered
+
+    @property
+    def done(self) -> bool:
+        """Whether it has all the tokens and scores that it may have."""
+        return self.length >= self.limit and not (self.scores and self.lacks)
 
     def take(self, drawn: tuple[int, ...], end_tokens: frozenset[int]) -> FinishReason | None:
         """Append what was drawn, up to the reply's end; say why it ends, if it does."""
@@ -54,7 +67,7 @@ class Reply:
             self.tokens.append(token)
             if self.length >= self.limit:
                 return "length"
-        return None
+        return "length" if self.unfed and not self.lacks else None
 
     def _ends_with(self, token: int, end_tokens: frozenset[int]) -> bool:
         params = self.submit.params

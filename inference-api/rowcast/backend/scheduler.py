@@ -83,5 +83,9 @@ def _shares(lacks: Sequence[int], left: int) -> list[int]:
 
 
 def _feed(reply: Reply, count: int) -> Feed:
-    tokens = reply.tokens[reply.fed : reply.fed + count]
-    return Feed(reply.row, reply.fed, tokens, draws=count == reply.lacks)
+    end = reply.fed + count
+    tokens = reply.tokens[reply.fed : end]
+    draws = count == reply.lacks and not reply.unfed
+    if not reply.scores:
+        return Feed(reply.row, reply.fed, tokens, draws)
+    return Feed(reply.row, reply.fed, tokens, draws, reply.submit.prompt[reply.fed + 1 : end + 1])

@@ -1,8 +1,9 @@
 """The `Engine` Protocol: a model, its row cache and its sampling, driven by feeds.
 
 The backend seats a prompt in a row, feeds the row tokens, and gets new tokens for every feed that
-`draws`. What an engine returns for a row may depend on that row's prompt, parameters, seed and
-tokens, and on nothing else: not on other rows, nor on how its tokens were cut into feeds.
+`draws`, and scores of the prompt tokens that a feed wants `scored`. What an engine returns for a
+row may depend on that row's prompt, parameters, seed and tokens, and on nothing else: not on other
+rows, nor on how its tokens were cut into feeds.
 An engine knows no sessions, no waiting line and no text.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Top
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,30 @@ class Feed:
     position: int
     tokens: Sequence[int]
     draws: bool  # the row has caught up with this feed: choose what comes next
+    scored: Sequence[int] = ()  # what follows each of the first tokens, to be scored
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Log-probabilities of a feed's `scored` tokens; with the likeliest at each place if asked."""
+
+    logprobs: tuple[float, ...]
+    top: tuple[Top, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """New tokens of a row: one, or more where drafts were right. With a `problem`, its last."""
+    """What a step brought a row: scores of its prompt, new tokens; several where drafts were right.
+
+    Log-probabilities are those of the model's own distribution. A `problem` is the row's end.
+    """
 
     row: int
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...] | None = None
     problem: str = ""
+    top: tuple[Top, ...] | None = None
+    scores: Scores | None = None
 
 
 class Engine(Protocol):
@@ -51,6 +67,7 @@ class Engine(Protocol):
     rows: int
     width: int  # the most tokens that one step may be fed, over all rows
     shared_width: int  # the most while rows decode that would feel a longer step
+    vocabulary: int  # token ids are below it
     context_length: int  # the most tokens that a row can hold
     end_tokens: frozenset[int]  # the model's own ends of text
 
@@ -61,4 +78,4 @@ class Engine(Protocol):
         """Begin a row anew."""
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
-        """Feed the rows; draw for those that asked. Each row at most once."""
+        """Feed the rows; draw and score for those that asked. Each row at most once."""

@@ -4,21 +4,27 @@ A real `Engine`, row cache included (the cache of a row is the CRC of the tokens
 a wrong feed, a lost token or a mixed-up row changes what it says, and every test can compute what a
 stream must contain. It speaks bytes, words of two syllables, and multi-byte characters one byte a
 token. `scripts/load` holds a second, independent writing of the rule; a test joins them.
+
+Its log-probabilities are made up, and consistent: after tokens whose CRC is c, token t has rank
+r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is drawn.
 """
 
+import math
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
-from rowcast.engine.engine import Drawn, Feed, Seating
-from rowcast.scripted_vocabulary import END, FIRST_WORD, WORDS
+from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
+from rowcast.wire import Top
 
 ROWS = 32
 _LEADS = bytes.fromhex("c3c4c5cecfd0d1e4e5e6e7e8e9f0f0f0")
 _MARKS = b".,!?;:-\n"
 _DRAW = struct.Struct("<QII")
+_SIZE = len(TEXTS)
 
 
 @dataclass(slots=True)
@@ -31,14 +37,29 @@ class _Row:
     missing: int = 0  # bytes that the last character still lacks
     last: tuple[int, int] = (-1, -1)
 
-    def feed(self, tokens: Sequence[int]) -> None:
+    def take(self, feed: Feed) -> Drawn | None:
+        """Take a feed in; what it asks for, if anything."""
+        scores = self._score(feed) if feed.scored else None
+        self._feed(feed.tokens[len(feed.scored) :])
+        if not feed.draws:
+            return None if scores is None else Drawn(feed.row, (), scores=scores)
+        token, params = self._draw(), self.seating.params
+        drawn = Drawn(feed.row, (token,), scores=scores)
+        if not params.logprobs:
+            return drawn
+        top = (_top(self.crc, params.top_logprobs),) if params.top_logprobs else None
+        return replace(drawn, logprobs=(_logprob(self.crc, token),), top=top)
+
+    def _feed(self, tokens: Sequence[int]) -> None:
+        if not tokens:
+            return
         self.crc = crc32(struct.pack(f"<{len(tokens)}I", *tokens), self.crc)
         for token in tokens:
             self.missing = _missing_after(token, self.missing)
         self.last = (tokens[-2] if len(tokens) > 1 else self.last[1], tokens[-1])
         self.fed += len(tokens)
 
-    def draw(self) -> int:
+    def _draw(self) -> int:
         seating = self.seating
         position = self.fed - seating.prompt_length
         noise = _mixed(crc32(_DRAW.pack(seating.seed, seating.choice, position), self.crc))
@@ -47,6 +68,28 @@ class _Row:
         token = _opening(noise)
         silenced = seating.params.ignore_eos or position < seating.params.min_tokens
         return _word(noise) if token == END and silenced else token
+
+    def _score(self, feed: Feed) -> Scores:
+        """Feed token by token, and score what follows each."""
+        places = []
+        for token, _ in zip(feed.tokens, feed.scored, strict=False):
+            self._feed((token,))
+            places.append(self.crc)
+        logprobs = tuple(map(_logprob, places, feed.scored))
+        count = self.seating.params.top_logprobs
+        return Scores(logprobs, tuple([_top(crc, count) for crc in places]) if count else None)
+
+
+def _logprob(crc: int, token: int) -> float:
+    rank = (token - _mixed(crc)) % _SIZE
+    return -math.log((rank + 1) * (rank + 2))
+
+
+def _top(crc: int, count: int) -> Top:
+    """The likeliest tokens after tokens of this CRC."""
+    first = _mixed(crc)
+    tokens = [(first + rank) % _SIZE for rank in range(min(count, _SIZE))]
+    return tuple([(token, _logprob(crc, token)) for token in tokens])
 
 
 def _missing_after(token: int, missing: int) -> int:
@@ -105,6 +148,7 @@ class ScriptedEngine:
         self.fingerprint = "scripted-1"
         self.rows = rows
         self.width = self.shared_width = width  # each step is as long as any other
+        self.vocabulary = _SIZE
         self.context_length = context_length
         self.end_tokens = frozenset({END})
         self._step_seconds = step_seconds
@@ -124,11 +168,6 @@ class ScriptedEngine:
             row = self._rows[feed.row]
             if feed.position != row.fed:
                 raise ValueError(f"row {feed.row} holds {row.fed} tokens, fed at {feed.position}")
-            row.feed(feed.tokens)
-            if feed.draws:
-                logprobs = (self._logprob(),) if row.seating.params.logprobs else None
-                drawn.append(Drawn(feed.row, (row.draw(),), logprobs))
+            if (taken := row.take(feed)) is not None:
+                drawn.append(taken)
         return drawn
-
-    def _logprob(self) -> float:
-        return -8.0

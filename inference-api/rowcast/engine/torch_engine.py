@@ -1,7 +1,8 @@
 """A transformers model behind the `Engine` Protocol: 32 rows, one flattened sequence a step.
 
-    feeds ──▶ one sequence of a safe width ──▶ decoder over the row cache ──▶ logits of rows that
-          draw ──▶ sampler ──▶ new tokens
+    feeds ──▶ one sequence of a safe width ──▶ decoder over the row cache ──▶ logits
+          of rows that draw ──▶ sampler ──▶ new tokens
+          of slots before prompt tokens to be scored ──▶ scorer ──▶ log-probabilities
 
 Bits do not depend on company: a decoder runs only at widths that the probe found to agree, and
 attention and sampling reduce each token on its own, in one order. How a decoder computes is not
@@ -10,13 +11,14 @@ known here.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from rowcast.engine import architectures
 from rowcast.engine.decoder import Decoder, ModuleDecoder
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import Drawn, Feed, Scores, Seating
 from rowcast.engine.kernels.attention import Attention, choose_attention
 from rowcast.engine.kernels.attention_native import NativeAttention
 from rowcast.engine.kernels.linear import (
@@ -31,10 +33,13 @@ from rowcast.engine.loading import Loaded, ModelSource, load
 from rowcast.engine.precision import PRECISIONS, packing_multiplier
 from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache
+from rowcast.sampling.logprobs import Report
 from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.scorer import Scorer
 from rowcast.settings import Settings
 
 ROWS = 32
+NOT_FINITE = "the model's numbers are not finite"
 
 
 class TorchEngine:
@@ -69,16 +74,18 @@ class TorchEngine:
         multiplier = multiplier or _multiplier(self._device, self._dtype)
         decoder = _lean_decoder(loaded, multiplier, attention, cache, widest) if lean else None
         self.decoder: Decoder = decoder or _module_decoder(loaded, multiplier, attention, cache)
-        self._vocabulary = loaded.model.config.vocab_size
-        self._sampler = Sampler(rows, self._vocabulary, loaded.end_tokens, self._device)
+        self.vocabulary = loaded.model.config.vocab_size
+        self._sampler = Sampler(rows, self.vocabulary, loaded.end_tokens, self._device)
+        self._scorer = Scorer(self._device)
         self._prompts: dict[int, int] = {}
+        self._tops: dict[int, int] = {}  # the likeliest tokens that scores come with
         self._digest = loaded.digest
         self._widths = Widths((widest,))
         self.fingerprint = ""
 
     def compile(self) -> None:
         """Probe this machine; from here on every step runs at a width that agrees."""
-        self._widths = probe(self._probe_step, self._vocabulary, self.width)
+        self._widths = probe(self._probe_step, self.vocabulary, self.width)
         build = (
             f"{self._digest} {self._dtype} {self.decoder.name} {self._widths.safe} "
             f"{torch.__version__} {self._device.type} {torch.backends.cpu.get_cpu_capability()}"
@@ -91,6 +98,7 @@ class TorchEngine:
     @torch.inference_mode()
     def seat(self, row: int, seating: Seating) -> None:
         self._prompts[row] = seating.prompt_length
+        self._tops[row] = seating.params.top_logprobs
         self._sampler.seat(row, seating.params, seating.seed, seating.choice)
 
     @torch.inference_mode()
@@ -101,13 +109,34 @@ class TorchEngine:
         rows = [feed.row for feed in feeds for _ in feed.tokens]
         positions = [feed.position + at for feed in feeds for at in range(len(feed.tokens))]
         drawing = [feed for feed in feeds if feed.draws]
-        ends = _last_slots(feeds)
-        logits = self._forward(tokens, rows, positions, ends)
+        scoring = [feed for feed in feeds if feed.scored]
+        wanted = _last_slots(feeds)
+        if scoring:
+            wanted += _scored_slots(feeds)
+        logits = self._forward(tokens, rows, positions, wanted)
+        drawn = self._draw(logits, drawing)
+        return self._score(logits[len(drawing) :], scoring, drawn) if scoring else drawn
+
+    def _draw(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
         if not drawing:
             return []
         at = [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
-        chosen = self._sampler.choose(logits, [feed.row for feed in drawing], at)
+        chosen = self._sampler.choose(logits[: len(at)], [feed.row for feed in drawing], at)
         return [_drawn(feed.row, choice) for feed, choice in zip(drawing, chosen, strict=True)]
+
+    def _score(
+        self, logits: Tensor, scoring: Sequence[Feed], drawn: Sequence[Drawn]
+    ) -> list[Drawn]:
+        """Add to what was drawn the scores of the prompt tokens that the feeds ask for."""
+        by_row = {each.row: each for each in drawn}
+        begin = 0
+        for feed in scoring:
+            end = begin + len(feed.scored)
+            count = self._tops[feed.row]
+            scores = self._scorer.score(logits[begin:end], feed.scored, count)
+            by_row[feed.row] = _scored(by_row.get(feed.row) or Drawn(feed.row, ()), scores)
+            begin = end
+        return list(by_row.values())
 
     def _observe(self, feed: Feed) -> None:
         """Tell the sampler what the row is fed: the prompt's tokens apart from the reply's."""
@@ -213,8 +242,27 @@ def _last_slots(feeds: Sequence[Feed]) -> list[int]:
     return slots
 
 
+def _scored_slots(feeds: Sequence[Feed]) -> list[int]:
+    """The slots whose logits score a prompt token."""
+    slots: list[int] = []
+    begin = 0
+    for feed in feeds:
+        slots += range(begin, begin + len(feed.scored))
+        begin += len(feed.tokens)
+    return slots
+
+
 def _drawn(row: int, choice: Choice) -> Drawn:
     if choice.failed:
-        return Drawn(row, (), problem="the model's numbers are not finite")
+        return Drawn(row, (), problem=NOT_FINITE)
     logprobs = None if choice.logprob is None else (choice.logprob,)
-    return Drawn(row, (choice.token,), logprobs)
+    top = None if choice.top is None else (choice.top,)
+    return Drawn(row, (choice.token,), logprobs, top=top)
+
+
+def _scored(drawn: Drawn, reports: Sequence[Report] | None) -> Drawn:
+    if reports is None:
+        return Drawn(drawn.row, (), problem=NOT_FINITE)
+    logprobs = tuple([each.logprob for each in reports])
+    top = tuple([each.top for each in reports if each.top])
+    return replace(drawn, scores=Scores(logprobs, top or None))

@@ -36,6 +36,7 @@ from rowcast.wire import (
     FinishReason,
     Rejected,
     ReplyKey,
+    Scored,
     Status,
     Submit,
     Tokens,
@@ -53,6 +54,7 @@ class Session:
     def __init__(self, submit: Submit) -> None:
         self.submit = submit
         self.tokens: list[int] = []
+        self.scored = 0  # prompt tokens whose scores have come
         self.accepted = False
         self.ended = False  # its reader has been told the end
         self.finished = False  # the backend holds nothing of it any more
@@ -75,6 +77,8 @@ class Session:
         match event:
             case Tokens():
                 self._offer_tokens(event)
+            case Scored():
+                self._offer_scores(event)
             case Accepted():
                 self._offer_accepted(event)
             case Rejected() if self.accepted:
@@ -108,6 +112,16 @@ class Session:
             self.attempts = 0
             self._put(fresh)
 
+    def _offer_scores(self, event: Scored) -> None:
+        known = self.scored + 1 - event.index  # the first score has index 1
+        if known < 0:
+            self.end("error", f"the score of prompt token {self.scored + 1} was lost on the way")
+        elif known < len(event.logprobs):
+            fresh = _without_scores(event, known)
+            self.scored += len(fresh.logprobs)
+            self.attempts = 0
+            self._put(fresh)
+
     def _put(self, event: Event) -> None:
         self._events.append(event)
         self._arrived.set()
@@ -117,7 +131,15 @@ def _without_first(event: Tokens, known: int) -> Tokens:
     if not known:
         return event
     logprobs = event.logprobs and event.logprobs[known:]
-    return Tokens(*event.key, event.index + known, event.tokens[known:], logprobs)
+    top = event.top and event.top[known:]
+    return Tokens(*event.key, event.index + known, event.tokens[known:], logprobs, top)
+
+
+def _without_scores(event: Scored, known: int) -> Scored:
+    if not known:
+        return event
+    top = event.top and event.top[known:]
+    return Scored(*event.key, event.index + known, event.logprobs[known:], top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +308,7 @@ class Sessions:
 
 def refusal(rejected: Rejected) -> RowcastError:
     """The error that a rejection means."""
-    if rejected.reason == "empty":
+    if rejected.reason in {"empty", "invalid"}:
         return MalformedRequest(rejected.message)
     if rejected.reason == "too_long":
         return PromptTooLong(rejected.message)

@@ -1,0 +1,50 @@
+"""`Scorer`: log-probabilities of given tokens under the model's own distribution.
+
+    logits of places + the token that follows each ──▶ a report for each place
+
+A few places at a time, so that scoring a long prompt takes little memory beside its logits. A
+place's report depends on its own logits alone, bit for bit. The tokens are checked by nobody else.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rowcast.sampling import mass
+from rowcast.sampling.logprobs import Report, report
+
+AT_ONCE = 16
+
+
+class Scorer:
+    """Scores places; keeps its working memory from call to call."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._room = torch.empty(0, device=device)
+
+    def score(self, logits: Tensor, tokens: Sequence[int], count: int) -> list[Report] | None:
+        """A report for each of `tokens`, with the `count` likeliest; None if logits failed."""
+        found: list[Report] = []
+        for begin in range(0, len(tokens), AT_ONCE):
+            end = begin + AT_ONCE
+            some = self._score(logits[begin:end], tokens[begin:end], count)
+            if some is None:
+                return None
+            found += some
+        return found
+
+    def _score(self, logits: Tensor, tokens: Sequence[int], count: int) -> list[Report] | None:
+        values = logits.float()
+        if not bool(values.isfinite().all()):
+            return None
+        chosen = torch.tensor(tokens, device=self._device).unsqueeze(1)
+        reports = report(values, chosen, [count] * len(tokens), self._scratch(*values.shape))
+        return [each for each in reports if each is not None]
+
+    def _scratch(self, places: int, vocabulary: int) -> Tensor:
+        size = places * mass.padded(vocabulary)
+        if self._room.numel() < size:
+            self._room = torch.empty(size, device=self._device)
+        return self._room[:size].view(places, -1)
