@@ -116,7 +116,7 @@ def test_a_stream_has_its_request_id(served: Served) -> None:
 class BrokenTokenizer(ScriptedTokenizer):
     """Fails at a prompt, and at a reply, that says so."""
 
-    def encode(self, text: str) -> tuple[int, ...]:
+    def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         if "broken" in text:
             raise RuntimeError(f"cannot encode {text}")
         return super().encode(text)

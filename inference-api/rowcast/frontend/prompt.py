@@ -8,7 +8,7 @@ from rowcast.sampling_params import SamplingParams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A validated request for one reply."""
+    """A validated request for one reply, or several choices of it."""
 
     tokens: tuple[int, ...]
     params: SamplingParams
@@ -17,3 +17,4 @@ class Prompt:
     dialect: str
     request_id: str
     stop: tuple[str, ...] = ()
+    choices: int = 1

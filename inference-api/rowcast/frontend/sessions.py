@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -51,7 +51,7 @@ RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 class Session:
     """One reply in flight, from open to close."""
 
-    def __init__(self, submit: Submit) -> None:
+    def __init__(self, submit: Submit, arrived: threading.Event | None = None) -> None:
         self.submit = submit
         self.tokens: list[int] = []
         self.scored = 0  # prompt tokens whose scores have come
@@ -60,13 +60,22 @@ class Session:
         self.finished = False  # the backend holds nothing of it any more
         self.attempts = 0
         self._events: deque[Event] = deque()
-        self._arrived = threading.Event()
+        self._arrived = arrived or threading.Event()  # shared by those that are read together
 
     def take(self, timeout: float | None = None) -> list[Event]:
         """Everything that has arrived; waits for something, but not longer than `timeout`."""
-        if not self._events:
-            self._arrived.wait(timeout)
-        self._arrived.clear()
+        limit = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._arrived.clear()
+            if self._events:
+                break
+            left = None if limit is None else limit - time.monotonic()
+            if not self._arrived.wait(left):
+                break
+        return self.drain()
+
+    def drain(self) -> list[Event]:
+        """Everything that has arrived."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
     def offer(self, event: Event) -> None:
@@ -213,17 +222,25 @@ class Sessions:
 
     def open(self, submit: Submit) -> Session:
         """Open a session and submit its prompt. Raises Unavailable when nobody would answer."""
+        return self.open_all([submit], threading.Event())[0]
+
+    def open_all(self, submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
+        """The choices of one prompt, as one session; `arrived` is set whenever one has news."""
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
-        session = Session(msgspec.structs.replace(submit, session=uuid.uuid4().hex))
-        self._sessions[session.submit.key] = session
+        name = uuid.uuid4().hex
+        opened = [
+            Session(msgspec.structs.replace(submit, session=name), arrived) for submit in submits
+        ]
+        self._sessions.update((session.submit.key, session) for session in opened)
         try:
-            self._send(session.submit)
+            self._send(*(session.submit for session in opened))
         except PeerGone as gone:
-            self._sessions.pop(session.submit.key, None)
+            for session in opened:
+                self._sessions.pop(session.submit.key, None)
             raise NotReady(f"the backend is not there: {gone}") from gone
-        return session
+        return opened
 
     def close_session(self, session: Session, why: str = "") -> None:
         """Forget a session; a reply that goes on is cancelled, so that its row is free."""
@@ -237,11 +254,11 @@ class Sessions:
         except PeerGone:
             _log.debug("backend gone before a cancel; its rows are gone with it")
 
-    def _send(self, command: Command) -> None:
+    def _send(self, *commands: Command) -> None:
         port = self._port
         if port is None:
             raise PeerGone("no backend is connected")
-        port.send([command])
+        port.send(commands)
 
     def _run(self) -> None:
         """The demultiplexer: connect, serve until the backend ends, begin again."""

@@ -15,12 +15,21 @@ from rowcast.errors import NotReady, ReplyFailed, RowcastError
 from rowcast.frontend.sessions import Session, refusal
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokenizer import Decoder
-from rowcast.wire import Event, Finished, FinishReason, Rejected, Tokens
+from rowcast.wire import Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
 
 NO_BUFFERING = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A token of a prompt or reply with its log-probability, and the likeliest ones there."""
+
+    token: int
+    logprob: float
+    top: Top = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class ReplyText:
         self._close = close
         self._early: list[Event] = []
         self._tokens = 0
+        self._places: list[Place] = []
+        self.scored: list[Place] = []  # of the prompt, from its second token on
         self._closed = False
         self.first = 0.0  # when the first token came, on the monotonic clock
 
@@ -68,15 +79,28 @@ class ReplyText:
     def pieces(self, silence: float | None = None) -> Iterator[str]:
         """Text as it comes, and "" after each `silence` seconds without any."""
         while self.ending is None:
-            events = self._early or self.session.take(silence)
-            self._early = []
-            piece = "".join(map(self._read, events))
+            events = self.arrived() or self.session.take(silence)
+            piece = self.read(events)
             if piece or not events:
                 yield piece
 
     def text(self) -> str:
         """The whole of it, at its end."""
         return "".join(self.pieces())
+
+    def arrived(self) -> list[Event]:
+        """What has arrived and was not read yet."""
+        early, self._early = self._early, []
+        return early + self.session.drain()
+
+    def read(self, events: Sequence[Event]) -> str:
+        """The text that these events release; sets `ending` when they bring it."""
+        return "".join(map(self._read, events))
+
+    def places(self) -> list[Place]:
+        """The tokens read since the last call, where log-probabilities were asked for."""
+        taken, self._places = self._places, []
+        return taken
 
     def close(self) -> None:
         """Let go of the session; called when the stream ends, however it ends."""
@@ -88,19 +112,25 @@ class ReplyText:
         if self.ending is not None:
             return ""
         if isinstance(event, Tokens):
-            return self._read_tokens(event.tokens)
+            return self._read_tokens(event)
         if isinstance(event, Finished):
             return self._read_end(event)
+        if isinstance(event, Scored):
+            tokens = self.session.submit.prompt[event.index :]
+            self.scored += _places(tokens, event.logprobs, event.top)
         return ""
 
-    def _read_tokens(self, tokens: Sequence[int]) -> str:
+    def _read_tokens(self, event: Tokens) -> str:
         """With stop sequences token by token, so that what is counted does not hang on timing."""
         self.first = self.first or time.monotonic()
+        tokens = event.tokens
+        places = _places(tokens, event.logprobs, event.top) if event.logprobs else []
         step = self._step or len(tokens)
         released = []
         for at in range(0, len(tokens), step):
             some = tokens[at : at + step]
             self._tokens += len(some)
+            self._places += places[at : at + step]
             released.append(self._filter.feed(self._decoder.feed(some)))
             if self._filter.stopped:
                 self.ending = Ending("stop", self._tokens)
@@ -115,6 +145,15 @@ class ReplyText:
         if self._filter.stopped:
             self.ending = Ending("stop", event.length)
         return rest
+
+
+def _places(
+    tokens: Sequence[int], logprobs: Sequence[float], top: Sequence[Top] | None
+) -> list[Place]:
+    return [
+        Place(token, logprob, top[at] if top else ())
+        for at, (token, logprob) in enumerate(zip(tokens, logprobs, strict=False))
+    ]
 
 
 def _refused(events: Sequence[Event]) -> RowcastError | None:
@@ -136,4 +175,6 @@ def server_sent(data: object, *, event: str = "", number: int | None = None) -> 
     return "\n".join([*lines, f"data: {json.dumps(data, ensure_ascii=False)}", "", ""]).encode()
 
 
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+SILENCE_SECONDS = 15.0
 SILENT = b": waiting\n\n"

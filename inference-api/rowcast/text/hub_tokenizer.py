@@ -10,6 +10,8 @@ from pathlib import Path
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
 
+from rowcast.text.token_bytes import TokenBytes
+
 FILE = "tokenizer.json"
 
 
@@ -43,6 +45,8 @@ class HubTokenizer:
 
     def __init__(self, tokenizer: FastTokenizer) -> None:
         self._tokenizer = tokenizer
+        self._bytes = TokenBytes(tokenizer)
+        self.vocabulary: int = tokenizer.get_vocab_size()
 
     @classmethod
     def of(cls, model: str) -> "HubTokenizer":
@@ -52,9 +56,12 @@ class HubTokenizer:
             return cls(FastTokenizer.from_file(str(file)))
         return cls(FastTokenizer.from_pretrained(model))
 
-    def encode(self, text: str) -> tuple[int, ...]:
+    def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         # encode_batch lets go of the interpreter's lock, encode does not.
-        return tuple(self._tokenizer.encode_batch([text])[0].ids)
+        return tuple(self._tokenizer.encode_batch([text], add_special_tokens=special)[0].ids)
 
     def decoder(self) -> HubDecoder:
         return HubDecoder(self._tokenizer)
+
+    def token_bytes(self, token: int) -> bytes:
+        return self._bytes.of(token)

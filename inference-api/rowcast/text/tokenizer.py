@@ -24,11 +24,16 @@ class Decoder(Protocol):
 class Tokenizer(Protocol):
     """One model's view of text."""
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """The token ids of a prompt."""
+    vocabulary: int  # token ids are below
+
+    def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
+        """The token ids of a prompt; `special`: with what the model's tokenizer adds to a text."""
 
     def decoder(self) -> Decoder:
         """A fresh decoder for one reply."""
+
+    def token_bytes(self, token: int) -> bytes:
+        """What one token stands for."""
 
 
 class ScriptedDecoder:
@@ -47,8 +52,19 @@ class ScriptedDecoder:
 class ScriptedTokenizer:
     """One token a byte in; bytes, words and characters out."""
 
-    def encode(self, text: str) -> tuple[int, ...]:
+    vocabulary = len(TEXTS)
+
+    def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
 
     def decoder(self) -> ScriptedDecoder:
         return ScriptedDecoder()
+
+    def token_bytes(self, token: int) -> bytes:
+        return TEXTS[token]
+
+
+def decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
+    """The text of these tokens."""
+    decoder = tokenizer.decoder()
+    return decoder.feed(tokens) + decoder.finish()

@@ -18,7 +18,7 @@ from rowcast.errors import ReplyFailed, StreamCut, UnknownModel
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.prompt import Prompt
-from rowcast.frontend.streaming import SILENT, Ending, ReplyText, server_sent
+from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending, ReplyText, server_sent
 from rowcast.sampling_params import SamplingParams
 
 FIELDS = (
@@ -42,7 +42,6 @@ MEANT = {
     "max_length": "max_tokens",
 }
 SEEDS = 2**63
-SILENCE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,16 @@ def blueprint(frontend: Frontend) -> Blueprint:
         wanted = _read(frontend, model)
         reply = frontend.open(wanted.prompt)
         if wanted.stream:
-            return streamed(reply, _raw(reply, wanted.before), "text/plain; charset=utf-8")
+            chunks = _raw(reply, wanted.before)
+            return streamed(reply, chunks, "text/plain; charset=utf-8", wanted.prompt.seed)
         return _whole(reply, wanted)
 
     def chat(model: str) -> Response:
         wanted = _read(frontend, model)
         reply = frontend.open(wanted.prompt)
         if wanted.stream:
-            return streamed(reply, _events(reply, wanted), "text/event-stream; charset=utf-8")
+            chunks = _events(reply, wanted)
+            return streamed(reply, chunks, EVENT_STREAM, wanted.prompt.seed)
         return _whole(reply, wanted)
 
     for path in ("/predictions/<model>", "/inference/<model>", "/"):
@@ -87,7 +88,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
     fields.text("session_id")
     stop = fields.text("stop_sequence")
     prompt = Prompt(
-        tokens=frontend.tokenizer.encode(text),
+        tokens=frontend.encode(text),
         params=SamplingParams(
             temperature=fields.number("temperature", 1.0, 0.01, 100),
             top_k=fields.integer("top_k", 10, 1, 1000),

@@ -1,0 +1,89 @@
+"""Several replies read as one: the choices of a request, in the order in which their text comes.
+
+In: replies whose sessions share one `arrived` flag. Out of `pieces()`: which reply, and its text;
+a reply's last one comes with its `ending` set. Nobody waits for a slower choice.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rowcast.errors import ReplyFailed, RowcastError
+from rowcast.frontend.streaming import Ending, ReplyText
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of reply number `reply`; "" when only its end, or tokens without text, have come."""
+
+    reply: int
+    text: str
+
+
+class Replies:
+    """What one request has asked for."""
+
+    def __init__(self, replies: Sequence[ReplyText], arrived: threading.Event) -> None:
+        self._replies = tuple(replies)
+        self._arrived = arrived
+        self.opened = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def __getitem__(self, at: int) -> ReplyText:
+        return self._replies[at]
+
+    def __iter__(self) -> Iterator[ReplyText]:
+        return iter(self._replies)
+
+    def verdict(self, timeout: float) -> None:
+        """Wait until all are accepted; raise what one was refused with, and let go of all."""
+        limit = time.monotonic() + timeout
+        try:
+            for reply in self._replies:
+                reply.verdict(max(0.0, limit - time.monotonic()))
+        except RowcastError:
+            self.close()
+            raise
+
+    def pieces(self, silence: float | None = None) -> Iterator[Piece | None]:
+        """Text as it comes, and None after each `silence` seconds without any."""
+        unended = dict(enumerate(self._replies))
+        while unended:
+            self._arrived.clear()
+            heard = False
+            for at, reply in list(unended.items()):
+                events = reply.arrived()
+                if events:
+                    heard = True
+                    yield Piece(at, reply.read(events))
+                if reply.ending is not None:
+                    del unended[at]
+            if not heard and not self._arrived.wait(silence):
+                yield None
+
+    def texts(self) -> list[str]:
+        """All of it, at its end. Raises ReplyFailed when one of them failed."""
+        texts: list[list[str]] = [[] for _ in self._replies]
+        for piece in self.pieces():
+            if piece is not None:
+                texts[piece.reply].append(piece.text)
+                self.check(piece.reply)
+        return ["".join(each) for each in texts]
+
+    def check(self, at: int) -> None:
+        """Raise ReplyFailed when this reply has failed."""
+        ending = self._replies[at].ending
+        if ending is not None and not ending.whole:
+            raise ReplyFailed(ending.message or f"the reply ended with {ending.reason}")
+
+    def ending(self, at: int) -> Ending:
+        """How a reply that has ended did."""
+        return self._replies[at].ending or Ending("error", 0, "the reply was left before its end")
+
+    def close(self) -> None:
+        """Let go of all sessions."""
+        for reply in self._replies:
+            reply.close()
