@@ -39,7 +39,7 @@ LAYERS = (
     Layer("package", ("rowcast.__init__",)),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
-    Layer("text", ("rowcast.text",), VOCABULARY, ("tokenizers", "transformers", "jinja2")),
+    Layer("text", ("rowcast.text",), VOCABULARY, ("tokenizers", "jinja2", "llguidance")),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
     Layer(
         "engine",

@@ -2,7 +2,7 @@
 
 `create_app(frontend)` composes and starts nothing. Requests get an id; those that HTTP forbids but
 gunicorn lets pass are refused; while the server stops, new ones are sent away. Errors become
-`{"status_code", "message"}` with the same HTTP status.
+the body of the dialect whose path it is, with the same HTTP status.
 """
 
 import logging
@@ -11,9 +11,9 @@ import re
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from rowcast.errors import MalformedRequest, RowcastError, Stopping, Unavailable
+from rowcast.errors import MalformedRequest, ReplyFailed, RowcastError, Stopping, Unavailable
 from rowcast.frontend import health
-from rowcast.frontend.api import DIALECTS
+from rowcast.frontend.api import DIALECTS, dialect_of
 from rowcast.frontend.body import leave_unread
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.identity import request_id_of
@@ -30,7 +30,7 @@ def create_app(frontend: Frontend) -> Flask:
     app.extensions[EXTENSION] = frontend
     app.register_blueprint(health.blueprint(frontend))
     for dialect in DIALECTS:
-        app.register_blueprint(dialect(frontend))
+        app.register_blueprint(dialect.blueprint(frontend))
     app.before_request(_name_request)
     app.before_request(_check_host)
     app.before_request(_check_coding)
@@ -81,8 +81,9 @@ def _finish_headers(response: Response) -> Response:
     return response
 
 
-def _error(status: int, message: str) -> Response:
-    response = jsonify(status_code=status, message=message)
+def _error(status: int, message: str, error: Exception) -> Response:
+    """An error in the form of the dialect whose path it is."""
+    response = jsonify(dialect_of(request.path).error_body(status, message, error))
     response.status_code = status
     return response
 
@@ -90,15 +91,17 @@ def _error(status: int, message: str) -> Response:
 def _rowcast_error(error: RowcastError) -> Response:
     if error.status >= 500 and not isinstance(error, Unavailable):
         _log.error("request=%s failed: %s", g.request_id, error)
-    response = _error(error.status, str(error))
+    response = _error(error.status, str(error), error)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, ReplyFailed):
+        response.headers["X-Should-Retry"] = "false"  # the same request is the same reply
     return response
 
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    response = _error(status, f"{error.name}: {_hint(error)}")
+    response = _error(status, f"{error.name}: {_hint(error)}", error)
     for name, value in error.get_headers():
         if name == "Allow":
             response.headers[name] = value
@@ -115,4 +118,4 @@ def _hint(error: HTTPException) -> str:
 
 def _unexpected_error(error: Exception) -> Response:
     _log.error("request=%s unexpected error", g.get("request_id", "-"), exc_info=error)
-    return _error(500, "Internal server error; the log has it under this request's id")
+    return _error(500, "Internal server error; the log has it under this request's id", error)

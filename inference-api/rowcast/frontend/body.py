@@ -20,9 +20,14 @@ _READ = "rowcast.body_read"
 _DIGITS = 1000
 
 
-def read_object(request: Request, limit: int, seconds: float) -> dict[str, Any]:
-    """The body as a JSON object."""
-    return parse_object(read_body(request, limit, seconds))
+def read_object(
+    request: Request, limit: int, seconds: float, *, finite: bool = False
+) -> dict[str, Any]:
+    """The body as a JSON object; `finite`: NaN and Infinity, which JSON does not know, are faults.
+
+    Without it they are left to whoever reads the field, and can name it.
+    """
+    return parse_object(read_body(request, limit, seconds), finite=finite)
 
 
 def read_body(request: Request, limit: int, seconds: float) -> bytes:
@@ -65,14 +70,19 @@ def _read(request: Request, limit: int) -> bytes:
         raise MalformedRequest("the body's chunked encoding is broken or ends early") from error
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, *, finite: bool = False) -> dict[str, Any]:
     """Strict JSON: one object, UTF-8, no name twice, no text that is not Unicode."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"{_MALFORMED}: byte {error.start + 1} is not UTF-8") from error
     try:
-        value = json.loads(text, object_pairs_hook=_without_repetition, parse_int=_whole)
+        value = json.loads(
+            text,
+            object_pairs_hook=_without_repetition,
+            parse_int=_whole,
+            parse_constant=_no_constant if finite else float,
+        )
     except json.JSONDecodeError as error:
         _refuse(error, text)
     except RecursionError as error:
@@ -96,6 +106,10 @@ def _whole(digits: str) -> int:
     if len(digits) > _DIGITS:
         raise ValueError(f"a number has {len(digits)} digits; allowed are {_DIGITS}")
     return int(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import gevent
 from flask import Response, request
 
-from rowcast.errors import RowcastError
+from rowcast.errors import NotReady, RowcastError
 from rowcast.frontend.body import read_object
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.identity import Caller, caller_of
@@ -26,8 +26,9 @@ from rowcast.frontend.sessions import Session, Sessions
 from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
 from rowcast.log import quoted
 from rowcast.settings import Settings
+from rowcast.text.chat import ChatTemplate
 from rowcast.text.tokenizer import Tokenizer
-from rowcast.wire import Submit
+from rowcast.wire import Status, Submit
 
 _log = logging.getLogger("rowcast.request")
 
@@ -43,6 +44,7 @@ class Frontend:
     sessions: Sessions
     tokenizer: Tokenizer
     clients: ClientWatch
+    chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -57,9 +59,17 @@ class Frontend:
         self.sessions.close()
         self.clients.close()
 
-    def body(self) -> dict[str, object]:
-        """The request's JSON object."""
-        return read_object(request, self.settings.body_bytes, self.settings.body_seconds)
+    def body(self, *, finite: bool = False) -> dict[str, object]:
+        """The request's JSON object; `finite`: with JSON's numbers only, no NaN."""
+        settings = self.settings
+        return read_object(request, settings.body_bytes, settings.body_seconds, finite=finite)
+
+    def status(self) -> Status:
+        """What the backend serves. Raises NotReady when there is none."""
+        health = self.sessions.health()
+        if health.status is None:
+            raise NotReady(health.reason)
+        return health.status
 
     def caller(self) -> Caller:
         secret = self.settings.proxy_secret

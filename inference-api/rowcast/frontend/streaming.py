@@ -28,7 +28,7 @@ class Place:
     """A token of a prompt or reply with its log-probability, and the likeliest ones there."""
 
     token: int
-    logprob: float
+    logprob: float | None  # None: the first of a prompt, which nothing comes before
     top: Top = ()
 
 
@@ -63,6 +63,7 @@ class ReplyText:
         self._close = close
         self._early: list[Event] = []
         self._tokens = 0
+        self._logprobs = 0.0
         self._places: list[Place] = []
         self.scored: list[Place] = []  # of the prompt, from its second token on
         self._closed = False
@@ -102,6 +103,16 @@ class ReplyText:
         taken, self._places = self._places, []
         return taken
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been read."""
+        return self.ending.tokens if self.ending else self._tokens
+
+    @property
+    def mean_logprob(self) -> float:
+        """How likely its tokens were, for comparing replies of different lengths."""
+        return self._logprobs / max(1, self._tokens)
+
     def close(self) -> None:
         """Let go of the session; called when the stream ends, however it ends."""
         if not self._closed:
@@ -131,6 +142,7 @@ class ReplyText:
             some = tokens[at : at + step]
             self._tokens += len(some)
             self._places += places[at : at + step]
+            self._logprobs += sum(place.logprob or 0.0 for place in places[at : at + step])
             released.append(self._filter.feed(self._decoder.feed(some)))
             if self._filter.stopped:
                 self.ending = Ending("stop", self._tokens)

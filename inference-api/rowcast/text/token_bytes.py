@@ -41,9 +41,7 @@ def _decoder_of(tokenizer: FastTokenizer) -> str:
 
 def _byte_level_bytes(word: str) -> bytes:
     table = _printable()
-    return b"".join(
-        bytes([table[char]]) if char in table else char.encode() for char in word
-    )
+    return b"".join(bytes([table[char]]) if char in table else char.encode() for char in word)
 
 
 def _marked_bytes(word: str) -> bytes:

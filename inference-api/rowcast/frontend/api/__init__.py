@@ -1,10 +1,34 @@
-"""One dialect of HTTP a module: body to `Prompt`, pieces to chunks. `DIALECTS` registers them."""
+"""One dialect of HTTP a module: body to `Prompt`, pieces to chunks. `DIALECTS` registers them.
+
+A dialect has routes, and a form of its own for errors below the paths that it owns; elsewhere
+errors are `{"status_code", "message"}`.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask import Blueprint
 
-from rowcast.frontend.api import native
+from rowcast.frontend.api import native, openai
 from rowcast.frontend.frontend import Frontend
 
-DIALECTS: tuple[Callable[[Frontend], Blueprint], ...] = (native.blueprint,)
+ErrorBody = Callable[[int, str, Exception | None], dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One HTTP contract."""
+
+    blueprint: Callable[[Frontend], Blueprint]
+    error_body: ErrorBody
+    prefixes: tuple[str, ...] = ()  # of the paths whose errors have its form
+
+
+NATIVE = Dialect(native.blueprint, native.error_body)
+DIALECTS = (NATIVE, Dialect(openai.blueprint, openai.error_body, openai.PREFIXES))
+
+
+def dialect_of(path: str) -> Dialect:
+    """Whose form an error at this path has."""
+    owned = (dialect for dialect in DIALECTS if path.startswith(dialect.prefixes))
+    return next(owned, NATIVE)

@@ -18,7 +18,14 @@ from rowcast.errors import ReplyFailed, StreamCut, UnknownModel
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.prompt import Prompt
-from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending, ReplyText, server_sent
+from rowcast.frontend.streaming import (
+    EVENT_STREAM,
+    SILENCE_SECONDS,
+    SILENT,
+    Ending,
+    ReplyText,
+    server_sent,
+)
 from rowcast.sampling_params import SamplingParams
 
 FIELDS = (
@@ -77,6 +84,15 @@ def blueprint(frontend: Frontend) -> Blueprint:
         routes.add_url_rule(path, endpoint=path, view_func=inference, methods=["POST"])
     routes.add_url_rule("/chat/<model>", view_func=chat, methods=["POST"])
     return routes
+
+
+def error_body(
+    status: int,
+    message: str,
+    error: Exception | None = None,  # noqa: ARG001
+) -> dict[str, object]:
+    """The body of an error."""
+    return {"status_code": status, "message": message}
 
 
 def _read(frontend: Frontend, model: str) -> NativeRequest:

@@ -1,0 +1,55 @@
+"""The OpenAI dialect: what runs against OpenAI's text API, or vLLM's, runs against this.
+
+    POST /v1/completions, /v1/chat/completions        one object, or server-sent events
+    GET  /v1/models, /v1/models/<id>
+    POST /v1/count_tokens, /tokenize, /detokenize     the latter two also below /v1
+
+`bodies` is what may be sent, `answers` what is answered, both as types; `reading` joins JSON to
+them; `asked` is a validated request; `completions` and `chat` show its replies, `streams` sends
+them. `docs/openai.md` describes all of it.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from flask import Blueprint, Response
+
+from rowcast.frontend.api.openai.chat import chat
+from rowcast.frontend.api.openai.completions import completions
+from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.api.openai.models import model, models
+from rowcast.frontend.api.openai.tokens import count_tokens, detokenize, tokenize
+from rowcast.frontend.frontend import Frontend
+
+__all__ = ["PREFIXES", "blueprint", "error_body"]
+
+PREFIXES = ("/v1/", "/tokenize", "/detokenize")
+
+POSTS: dict[str, Callable[[Frontend], Response]] = {
+    "/v1/completions": completions,
+    "/v1/chat/completions": chat,
+    "/v1/count_tokens": count_tokens,
+    "/v1/tokenize": tokenize,
+    "/v1/detokenize": detokenize,
+    "/tokenize": tokenize,
+    "/detokenize": detokenize,
+}
+
+
+def blueprint(frontend: Frontend) -> Blueprint:
+    """The routes of the OpenAI dialect."""
+    routes = Blueprint("openai", __name__)
+    created = int(time.time())
+    for path, view in POSTS.items():
+        routes.add_url_rule(
+            path,
+            endpoint=path.replace("/", "_"),
+            view_func=partial(view, frontend),
+            methods=["POST"],
+        )
+    routes.add_url_rule("/v1/models", "models", partial(models, frontend, created))
+    routes.add_url_rule(
+        "/v1/models/<path:name>", "model", partial(model, frontend, created=created)
+    )
+    return routes

@@ -1,0 +1,107 @@
+"""What one request of the OpenAI dialect has asked for, and the marks that its answer bears."""
+
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flask import g
+from msgspec import UNSET, UnsetType
+
+from rowcast.frontend.api.openai.answers import Usage
+from rowcast.frontend.api.openai.bodies import Sampling
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.replies import Replies
+from rowcast.sampling_params import SamplingParams
+
+REPLIES = 1024  # that one request may ask for
+_SEEDS = 2**63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A validated request."""
+
+    id: str
+    model: str
+    fingerprint: str
+    seed: int
+    prompts: tuple[Prompt, ...]
+    texts: tuple[str, ...]  # of the prompts, as they are repeated
+    choices: int  # of each prompt, as answered
+    candidates: int  # of each prompt, as computed
+    stream: bool
+    include_usage: bool = False
+    continuous_usage: bool = False
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def usage(self, replies: Replies) -> Usage:
+        """What the request has cost so far."""
+        prompt = sum(len(each.tokens) for each in self.prompts)
+        completion = sum(reply.tokens for reply in replies)
+        seconds = time.monotonic() - replies.opened
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            total_tokens=prompt + completion,
+            tokens_per_second=round(completion / seconds, 3) if seconds > 0 else 0.0,
+            processing_time=round(seconds, 6),
+        )
+
+    def usage_within(self, replies: Replies) -> Usage | UnsetType | None:
+        """What an event in the midst of a stream says of it."""
+        if self.continuous_usage:
+            return self.usage(replies)
+        return None if self.include_usage else UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """A tokenized prompt, and its text."""
+
+    tokens: tuple[int, ...]
+    text: str
+
+
+def ask(
+    frontend: Frontend,
+    body: Sampling,
+    prompts: Sequence[PromptText],
+    params: SamplingParams,
+    *,
+    kind: str,
+    candidates: int | None = None,
+) -> Asked:
+    """Join a body, its tokenized prompts and who asks."""
+    seed = secrets.randbelow(_SEEDS) if body.seed is None else body.seed
+    choices = body.n or 1
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    options = body.stream_options
+    caller = frontend.caller()
+    return Asked(
+        id=f"{kind}-{uuid.uuid4().hex}",
+        model=body.model,
+        fingerprint=frontend.status().fingerprint,
+        seed=seed,
+        prompts=tuple(
+            Prompt(
+                tokens=prompt.tokens,
+                params=params,
+                seed=seed % 2**64,
+                caller=caller,
+                dialect="openai",
+                request_id=g.request_id,
+                stop=stop,
+                choices=candidates or choices,
+            )
+            for prompt in prompts
+        ),
+        texts=tuple(prompt.text for prompt in prompts),
+        choices=choices,
+        candidates=candidates or choices,
+        stream=bool(body.stream),
+        include_usage=bool(options and options.include_usage),
+        continuous_usage=bool(options and options.continuous_usage_stats),
+    )

@@ -1,0 +1,189 @@
+"""POST /v1/completions: a text, or token ids, to be continued.
+
+Several prompts with several choices each are one list of choices: prompt by prompt, choice by
+choice. `best_of` draws more than it tells, and tells those whose tokens were likeliest.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response
+from msgspec import UNSET, UnsetType
+
+from rowcast.errors import InvalidField
+from rowcast.frontend.api.openai.answers import (
+    Completion,
+    CompletionChoice,
+    Usage,
+)
+from rowcast.frontend.api.openai.asked import REPLIES, Asked, PromptText, ask
+from rowcast.frontend.api.openai.bodies import CompletionBody
+from rowcast.frontend.api.openai.grammars import grammar_of
+from rowcast.frontend.api.openai.logprobs import CompletionScores
+from rowcast.frontend.api.openai.reading import read
+from rowcast.frontend.api.openai.sampling import check_stream_options, checked_tokens, params_of
+from rowcast.frontend.api.openai.streams import answer, finish_reason
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.replies import Replies
+from rowcast.frontend.streaming import Place
+from rowcast.text.tokenizer import decoded
+
+MAX_TOKENS = 16
+_FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
+
+
+def completions(frontend: Frontend) -> Response:
+    """Answer one request."""
+    body = read(frontend, CompletionBody)
+    asked = _asked(frontend, body)
+    return answer(frontend, asked, lambda replies: CompletionView(frontend, body, asked, replies))
+
+
+def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
+    check_stream_options(body)
+    candidates = _candidates(body)
+    prompts = _tokenized(frontend, body)
+    if len(prompts) * candidates > REPLIES:
+        raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
+    params = params_of(
+        body,
+        frontend.tokenizer.vocabulary,
+        max_tokens=MAX_TOKENS if body.max_tokens is None else body.max_tokens,
+        logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
+        prompt_logprobs=bool(body.echo) and body.logprobs is not None,
+        grammar=grammar_of(body),
+    )
+    return ask(frontend, body, prompts, params, kind="cmpl", candidates=candidates)
+
+
+def _candidates(body: CompletionBody) -> int:
+    choices = body.n or 1
+    candidates = body.best_of or choices
+    if candidates < choices:
+        raise InvalidField("best_of", f"is {candidates}; it must not be less than n, {choices}")
+    if body.stream and candidates > choices:
+        raise InvalidField("best_of", "can not be streamed: the best is known at the end only")
+    return candidates
+
+
+def _tokenized(frontend: Frontend, body: CompletionBody) -> list[PromptText]:
+    return [_prompt(frontend, body, prompt) for prompt in prompts_of(body.prompt)]
+
+
+def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -> PromptText:
+    if isinstance(prompt, str):
+        special = body.add_special_tokens is not False
+        return PromptText(frontend.encode(prompt, special=special), prompt)
+    tokens = checked_tokens("prompt", prompt, frontend.tokenizer.vocabulary)
+    return PromptText(tokens, decoded(frontend.tokenizer, tokens) if body.echo else "")
+
+
+def prompts_of(prompt: Any) -> list[str | list[int]]:
+    """A string, strings, token ids, or lists of token ids, as a list of prompts."""
+    prompts = [prompt] if isinstance(prompt, str) or _are_tokens(prompt) else prompt
+    if not isinstance(prompts, list) or not (
+        _are_strings(prompts) or all(map(_are_tokens, prompts))
+    ):
+        raise InvalidField("prompt", f"must be {_FORMS}")
+    if not prompts or not all(prompts):
+        raise InvalidField("prompt", "is empty; send at least one character or token")
+    return prompts
+
+
+def _are_strings(values: list[object]) -> bool:
+    return all(isinstance(each, str) for each in values)
+
+
+def _are_tokens(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(each) is int for each in value)
+
+
+class CompletionView:
+    """The replies to one body."""
+
+    def __init__(
+        self, frontend: Frontend, body: CompletionBody, asked: Asked, replies: Replies
+    ) -> None:
+        self.asked = asked
+        self.replies = replies
+        self._body = body
+        self._scores = [CompletionScores(frontend.tokenizer, body.logprobs or 0) for _ in replies]
+        self._due = [bool(body.echo)] * len(replies)
+
+    def begin(self) -> Iterator[Completion]:
+        """The prompts, where they are to be repeated and their scores need not be waited for."""
+        if self._body.echo and self._body.logprobs is None:
+            for reply in range(len(self.replies)):
+                yield self._chunk(CompletionChoice(reply, self._echo(reply)))
+
+    def piece(self, reply: int, text: str) -> Completion | None:
+        if not text:
+            return None
+        return self._chunk(self._choice(reply, text))
+
+    def end(self, reply: int) -> Iterator[Completion]:
+        choice = self._choice(reply, "")
+        choice.finish_reason = finish_reason(self.replies.ending(reply))
+        yield self._chunk(choice)
+
+    def usage(self) -> Completion:
+        return self._completion([], self.asked.usage(self.replies))
+
+    def whole(self) -> Completion:
+        texts = self.replies.texts()
+        usage = self.asked.usage(self.replies)
+        choices: list[CompletionChoice] = []
+        for reply in self._best():
+            choice = self._choice(reply, texts[reply])
+            choice.index = len(choices)
+            choice.finish_reason = finish_reason(self.replies.ending(reply))
+            choices.append(choice)
+        return self._completion(choices, usage)
+
+    def _choice(self, reply: int, text: str) -> CompletionChoice:
+        """`text` of a reply with the scores of its tokens, after its prompt while that is due."""
+        places = self.replies[reply].places()
+        if self._body.logprobs is None:
+            return CompletionChoice(reply, self._echo(reply) + text)
+        if self._due[reply]:
+            first = Place(self._prompt_of(reply).tokens[0], None)
+            places = [first, *self.replies[reply].scored, *places]
+        scores = self._scores[reply].of(places)
+        return CompletionChoice(reply, self._echo(reply) + text, scores)
+
+    def _echo(self, reply: int) -> str:
+        """The prompt's text, once, if it is to be repeated."""
+        due, self._due[reply] = self._due[reply], False
+        return self.asked.texts[reply // self.asked.candidates] if due else ""
+
+    def _prompt_of(self, reply: int) -> Prompt:
+        return self.asked.prompts[reply // self.asked.candidates]
+
+    def _best(self) -> list[int]:
+        """The replies to tell: of each prompt's candidates the likeliest, all where all are."""
+        candidates, choices = self.asked.candidates, self.asked.choices
+        best: list[int] = []
+        for start in range(0, len(self.replies), candidates):
+            group = list(range(start, start + candidates))
+            if candidates > choices:
+                group.sort(key=lambda reply: -self.replies[reply].mean_logprob)
+            best += group[:choices]
+        return best
+
+    def _chunk(self, choice: CompletionChoice) -> Completion:
+        return self._completion([choice], self.asked.usage_within(self.replies))
+
+    def _completion(
+        self, choices: list[CompletionChoice], usage: Usage | UnsetType | None = UNSET
+    ) -> Completion:
+        asked = self.asked
+        return Completion(
+            id=asked.id,
+            created=asked.created,
+            model=asked.model,
+            choices=choices,
+            usage=usage,
+            system_fingerprint=asked.fingerprint,
+            seed=asked.seed,
+        )

@@ -1,0 +1,48 @@
+"""Errors as OpenAI's clients know them: `{"error": {"message", "type", "param", "code"}}`."""
+
+from rowcast.errors import (
+    BodyTooLarge,
+    InvalidField,
+    NotReady,
+    Overloaded,
+    PromptTooLong,
+    ReplyFailed,
+    RowcastError,
+    Stopping,
+    UnknownModel,
+)
+
+_CODES: dict[type[RowcastError], str] = {
+    PromptTooLong: "context_length_exceeded",
+    UnknownModel: "model_not_found",
+    BodyTooLarge: "request_too_large",
+    Overloaded: "overloaded",
+    NotReady: "not_ready",
+    Stopping: "stopping",
+    ReplyFailed: "reply_failed",
+}
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+def error_body(status: int, message: str, error: Exception | None = None) -> dict[str, object]:
+    """The body of an error."""
+    return {
+        "error": {
+            "message": message,
+            "type": _type_of(status),
+            "param": _param_of(error),
+            "code": _CODES.get(type(error)) if isinstance(error, RowcastError) else None,
+        }
+    }
+
+
+def _type_of(status: int) -> str:
+    if status in _TYPES:
+        return _TYPES[status]
+    return "server_error" if status >= 500 else "invalid_request_error"
+
+
+def _param_of(error: Exception | None) -> str | None:
+    if isinstance(error, InvalidField):
+        return error.field
+    return "model" if isinstance(error, UnknownModel) else None

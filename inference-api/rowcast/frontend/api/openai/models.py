@@ -1,0 +1,32 @@
+"""GET /v1/models and /v1/models/{id}: what is served, under each of its names."""
+
+from flask import Response
+
+from rowcast.errors import UnknownModel
+from rowcast.frontend.api.openai.answers import Model, ModelList
+from rowcast.frontend.api.openai.streams import json_answer
+from rowcast.frontend.frontend import Frontend
+
+
+def models(frontend: Frontend, created: int) -> Response:
+    """The list; the alias is no model of its own."""
+    return json_answer(ModelList([_model(frontend, frontend.models[0], created)]))
+
+
+def model(frontend: Frontend, name: str, created: int) -> Response:
+    """One of them."""
+    if name not in frontend.models:
+        raise UnknownModel(f"The model {name[:80]!r} does not exist")
+    return json_answer(_model(frontend, name, created))
+
+
+def _model(frontend: Frontend, name: str, created: int) -> Model:
+    status = frontend.sessions.health().status
+    return Model(
+        id=name,
+        created=created,
+        permission=[],
+        root=frontend.models[0],
+        max_model_len=status.context_length if status else None,
+        fingerprint=status.fingerprint if status else None,
+    )

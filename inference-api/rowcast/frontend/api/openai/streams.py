@@ -1,0 +1,99 @@
+"""A request's replies as an answer: one JSON object, or server-sent events that end with [DONE].
+
+What differs between completions and chat is a `View`. A stream that fails says so in an error
+event and has no [DONE]: a part is never taken for the whole.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Literal, Protocol
+
+import msgspec
+from flask import Response
+
+from rowcast.errors import ReplyFailed
+from rowcast.frontend.api.openai.asked import Asked
+from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.replies import Replies
+from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending
+
+DONE = b"data: [DONE]\n\n"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class View(Protocol):
+    """One request's replies in the words of one route."""
+
+    @property
+    def asked(self) -> Asked: ...
+
+    @property
+    def replies(self) -> Replies: ...
+
+    def begin(self) -> Iterable[msgspec.Struct]:
+        """What stands before the first piece."""
+
+    def piece(self, reply: int, text: str) -> msgspec.Struct | None:
+        """More of one reply; None when there is nothing to say yet."""
+
+    def end(self, reply: int) -> Iterable[msgspec.Struct]:
+        """One reply has ended."""
+
+    def usage(self) -> msgspec.Struct:
+        """The last event, where it is asked for."""
+
+    def whole(self) -> msgspec.Struct:
+        """All of it as one object; waits for the end."""
+
+
+def answer(frontend: Frontend, asked: Asked, show: Callable[[Replies], View]) -> Response:
+    """Open what is asked for, and answer in the form that is asked for."""
+    replies = frontend.open_all(asked.prompts)
+    view = show(replies)
+    if asked.stream:
+        return streamed(replies, _events(view), EVENT_STREAM, asked.seed)
+    with closing(replies):
+        response = json_answer(view.whole())
+    response.headers["X-Rowcast-Seed"] = str(asked.seed)
+    return response
+
+
+def _events(view: View) -> Iterator[bytes]:
+    yield b"".join(map(_event, view.begin()))
+    try:
+        yield from _pieces(view)
+    except ReplyFailed as failure:
+        yield _event(error_body(failure.status, str(failure), failure))
+        return
+    if view.asked.include_usage:
+        yield _event(view.usage())
+    yield DONE
+
+
+def _pieces(view: View) -> Iterator[bytes]:
+    for piece in view.replies.pieces(SILENCE_SECONDS):
+        if piece is None:
+            yield SILENT
+            continue
+        view.replies.check(piece.reply)
+        said = view.piece(piece.reply, piece.text)
+        if said is not None:
+            yield _event(said)
+        if view.replies[piece.reply].ending is not None:
+            yield b"".join(map(_event, view.end(piece.reply)))
+
+
+def _event(data: object) -> bytes:
+    return b"data: " + _encode(data) + b"\n\n"
+
+
+def finish_reason(ending: Ending) -> Literal["stop", "length"]:
+    """Of a reply that is whole."""
+    return "length" if ending.reason == "length" else "stop"
+
+
+def json_answer(data: msgspec.Struct) -> Response:
+    """One object, at once."""
+    return Response(_encode(data), content_type="application/json")

@@ -1,0 +1,173 @@
+"""A model's chat template: messages to the text that the model continues.
+
+Templates are Jinja, as models bring them (`chat_template.jinja` or `tokenizer_config.json`), and run
+in a sandbox that changes nothing. A model without one gets `PLAIN`: a line for each message. Knows
+no HTTP, no tokens, and loads no transformers.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jinja2 import Environment, TemplateError, meta, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rowcast.errors import InvalidField
+
+PLAIN = """\
+{%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
+{% endfor %}
+{%- if add_generation_prompt %}assistant:{% endif %}"""
+FILE = "chat_template.jinja"
+CONFIG = "tokenizer_config.json"
+_RESERVED = frozenset({"messages", "tools", "add_generation_prompt"})
+_SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+
+Message = Mapping[str, Any]
+
+
+class ChatTemplate:
+    """One template, ready to render."""
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        tool_source: str | None = None,
+        special: Mapping[str, str] | None = None,
+        name: str = "the model's own",
+    ) -> None:
+        environment = _environment()
+        self.name = name
+        self.source = tool_source or source
+        self._template = environment.from_string(source)
+        self._tool_template = environment.from_string(tool_source) if tool_source else None
+        self._special = dict(special or {})
+        self._names = meta.find_undeclared_variables(environment.parse(self.source))
+
+    @classmethod
+    def plain(cls) -> "ChatTemplate":
+        """What a model without a template is given."""
+        return cls(PLAIN, name="plain")
+
+    @classmethod
+    def of(cls, folder: Path) -> "ChatTemplate":
+        """The template of the model in a folder."""
+        config = _config(folder)
+        sources = _sources(folder, config)
+        if "default" not in sources:
+            return cls.plain()
+        special = {name: text for name in _SPECIAL if (text := _token_text(config.get(name)))}
+        return cls(sources["default"], tool_source=sources.get("tool_use"), special=special)
+
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the template tells the model of its tools."""
+        return "tools" in self._names
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        continues: bool = False,
+        extra: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The text up to where the assistant's next words begin; `continues`: its last message."""
+        template = self._tool_template if tools and self._tool_template else self._template
+        more = {name: value for name, value in (extra or {}).items() if name not in _RESERVED}
+        try:
+            return template.render(
+                {
+                    **self._special,
+                    **more,
+                    "messages": self._adapted(messages),
+                    "tools": list(tools) if tools else None,
+                    "add_generation_prompt": not continues,
+                }
+            )
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise InvalidField("messages", f"do not fit the model's template: {error}") from error
+
+    def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """In the words of most templates: `developer` is young, and arguments are objects."""
+        return [self._adapt(message) for message in messages]
+
+    def _adapt(self, message: Message) -> dict[str, Any]:
+        adapted = dict(message)
+        if adapted["role"] == "developer" and "developer" not in self.source:
+            adapted["role"] = "system"
+        if adapted.get("tool_calls"):
+            adapted["tool_calls"] = [_with_object(call) for call in adapted["tool_calls"]]
+        return adapted
+
+
+def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = dict(call["function"])
+    try:
+        function["arguments"] = json.loads(function["arguments"] or "{}")
+    except ValueError as error:
+        raise InvalidField("messages", "hold tool_calls whose arguments are not JSON") from error
+    return {**call, "function": function}
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG
+    config: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return config
+
+
+def _sources(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """Templates by name; a file of its own is the newer custom."""
+    file = folder / FILE
+    if file.is_file():
+        return {"default": file.read_text()}
+    found = config.get("chat_template")
+    if isinstance(found, str):
+        return {"default": found}
+    return {each["name"]: each["template"] for each in found or []}
+
+
+def _token_text(token: object) -> str:
+    """A special token's text; it may be described by an object."""
+    content = token.get("content") if isinstance(token, dict) else token
+    return content if isinstance(content, str) else ""
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks the assistant's words for training; here it shows its body."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _now
+    return environment
+
+
+def _to_json(value: object, indent: int | None = None, **options: Any) -> str:
+    """Jinja's own filter escapes for HTML."""
+    return json.dumps(value, ensure_ascii=options.get("ensure_ascii", False), indent=indent)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)  # noqa: DTZ005  # a template shows the local date
