@@ -22,7 +22,7 @@ from rowcast_proxy.headers import (
 from rowcast_proxy.inbound import InboundRequest, WSGIEnviron
 from rowcast_proxy.lingering import linger
 from rowcast_proxy.relay import Link, Relay
-from rowcast_proxy.routes import Access
+from rowcast_proxy.routes import Access, path_of
 from rowcast_proxy.settings import ProxySettings
 from rowcast_proxy.tokens import Identity, TokenVerifier
 from rowcast_proxy.upstream import Upstream
@@ -119,7 +119,8 @@ def _refuse(
     request.reason = refusal.reason
     if request.body_pending or refusal.ends_connection:
         request.force_close()
-    body = error_body(refusal.status, refusal.message)
+    path = path_of(request.environ["RAW_URI"])
+    body = error_body(refusal.status, refusal.message, path)
     return _Answer(request, start_response, refusal.status, body, refusal.headers)
 
 

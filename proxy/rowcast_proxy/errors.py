@@ -6,12 +6,17 @@
       UpstreamBroken 502 · Unavailable 503 · UpstreamTimeout 504
     StreamCut    the head has gone out: the only thing left to say is a connection cut short
 
-A refusal becomes `{"status_code", "message"}` with the same HTTP status. Nothing here knows WSGI.
+A refusal becomes `{"status_code", "message"}` with the same HTTP status; at the paths of OpenAI's
+API `{"error": {…}}`, because its clients read nothing else. Nothing here knows WSGI.
 """
 
 import errno
 import json
-from typing import ClassVar
+from typing import ClassVar, Final
+
+
+_OPENAI_PATHS: Final = ("/v1/", "/tokenize", "/detokenize")
+_OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}
 
 
 class Refusal(Exception):
@@ -96,5 +101,14 @@ class StreamCut(BrokenPipeError):
         super().__init__(errno.EPIPE, reason)
 
 
-def error_body(status: int, message: str) -> bytes:
+def error_body(status: int, message: str, path: str = "") -> bytes:
+    """The body of a refusal, in the form that callers of `path` know."""
+    if path.startswith(_OPENAI_PATHS):
+        return json.dumps({"error": _openai_error(status, message)}).encode()
     return json.dumps({"status_code": status, "message": message}).encode()
+
+
+def _openai_error(status: int, message: str) -> dict[str, str | None]:
+    code = "invalid_api_key" if status == 401 else None
+    kind = _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"message": message, "type": kind, "param": None, "code": code}

@@ -46,6 +46,11 @@ ROUTES: Final = (
     *(Route(path, ("GET",), Access.OPEN) for path in ("/readiness", "/health", "/health_check")),
     Route("/", ("GET", "POST")),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
+    *(Route(f"/v1/{name}", ("POST",)) for name in ("completions", "chat/completions")),
+    *(Route(path, ("GET",)) for path in ("/v1/models", "/v1/models/<model>")),
+    *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),
+    *(Route(path, ("POST",)) for path in ("/tokenize", "/detokenize")),
+    *(Route(path, ("GET",), Access.OPEN) for path in ("/openapi.json", "/docs", "/redoc")),
 )
 
 
@@ -57,7 +62,7 @@ class Matched:
 
 def match(method: str, target: str) -> Matched:
     """The route of a request line, whatever form its target has."""
-    path = _path_of(target)
+    path = path_of(target)
     allowed: list[str] = []
     for route in ROUTES:
         upstream_path = route.target(path)
@@ -73,7 +78,8 @@ def match(method: str, target: str) -> Matched:
     raise NotFound("There is nothing at this path.")
 
 
-def _path_of(target: str) -> str:
+def path_of(target: str) -> str:
+    """The path of a request line's target, in whatever form it came."""
     absolute = _ABSOLUTE_FORM.match(target)
     if absolute:
         target = target[absolute.end() :] or "/"

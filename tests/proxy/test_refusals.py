@@ -16,6 +16,13 @@ TOKEN_ROUTES = [
     ("POST", "/predictions/scripted"),
     ("POST", "/inference/scripted"),
     ("POST", "/chat/scripted"),
+    ("POST", "/v1/completions"),
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/scripted"),
+    ("POST", "/v1/count_tokens"),
+    ("POST", "/tokenize"),
+    ("POST", "/v1/detokenize"),
 ]
 
 
@@ -125,3 +132,24 @@ def test_a_refused_request_is_logged_without_its_token(proxy: Running) -> None:
     assert "reason=unauthorized" in lines[0]
     assert made not in proxy.output()
     assert "secret prompt" not in proxy.output()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "type_", "code"),
+    [
+        ("POST", "/v1/completions", 401, "authentication_error", "invalid_api_key"),
+        ("POST", "/tokenize", 401, "authentication_error", "invalid_api_key"),
+        ("POST", "/v1/engines", 404, "invalid_request_error", None),
+        ("GET", "/v1/completions", 405, "invalid_request_error", None),
+    ],
+)
+def test_at_openais_paths_refusals_have_openais_form(
+    proxy: Running, method: str, path: str, status: int, type_: str, code: str | None
+) -> None:
+    reply = ask(proxy.port, method, path)
+    assert reply.status == status
+    body = json.loads(reply.body)
+    assert set(body) == {"error"}
+    error = body["error"]
+    assert error.pop("message")
+    assert error == {"type": type_, "param": None, "code": code}

@@ -15,6 +15,11 @@ from rowcast_proxy.routes import ROUTES, Access, match
         ("POST", "/predictions/scripted", "/predictions/scripted"),
         ("POST", "/chat/my-model_v1.5", "/chat/my-model_v1.5"),
         ("GET", "/health?verbose=1", "/health"),
+        ("POST", "/v1/chat/completions", "/v1/chat/completions"),
+        ("POST", "/v1/completions", "/v1/completions"),
+        ("GET", "/v1/models", "/v1/models"),
+        ("GET", "/v1/models/scripted", "/v1/models/scripted"),
+        ("POST", "/tokenize", "/tokenize"),
         ("GET", "http://elsewhere.example/readiness", "/readiness"),
         ("GET", "HTTPS://elsewhere.example:8443", "/"),
         ("GET", "http://elsewhere.example?x=/health", "/"),
@@ -79,6 +84,7 @@ def test_a_wrong_method_is_told_the_right_ones(method: str, target: str, allowed
     assert ("Allow", allowed) in caught.value.headers
 
 
-def test_only_health_is_open() -> None:
+def test_only_health_and_documents_are_open() -> None:
     free = {route.path for route in ROUTES if route.access is not Access.TOKEN}
-    assert free == {"/liveness", "/readiness", "/health", "/health_check"}
+    health = {"/liveness", "/readiness", "/health", "/health_check"}
+    assert free == health | {"/openapi.json", "/docs", "/redoc"}

@@ -1,8 +1,8 @@
 """A model's chat template: messages to the text that the model continues.
 
-Templates are Jinja, as models bring them (`chat_template.jinja` or `tokenizer_config.json`), and run
-in a sandbox that changes nothing. A model without one gets `PLAIN`: a line for each message. Knows
-no HTTP, no tokens, and loads no transformers.
+Templates are Jinja, as models bring them: `chat_template.jinja`, or in `tokenizer_config.json`. They
+run in a sandbox that changes nothing. A model without one gets `PLAIN`: a line for each message.
+Knows no HTTP, no tokens, and loads no transformers.
 """
 
 import json
