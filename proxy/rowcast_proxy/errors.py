@@ -14,7 +14,6 @@ import errno
 import json
 from typing import ClassVar, Final
 
-
 _OPENAI_PATHS: Final = ("/v1/", "/tokenize", "/detokenize")
 _OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}
 

@@ -1,6 +1,6 @@
 """A model's chat template: messages to the text that the model continues.
 
-Templates are Jinja, as models bring them: `chat_template.jinja`, or in `tokenizer_config.json`. They
+Templates are Jinja, as models bring them: in `chat_template.jinja` or `tokenizer_config.json`. They
 run in a sandbox that changes nothing. A model without one gets `PLAIN`: a line for each message.
 Knows no HTTP, no tokens, and loads no transformers.
 """

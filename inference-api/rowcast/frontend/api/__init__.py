@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint
 
-from rowcast.frontend.api import native, openai
+from rowcast.frontend.api import documents, native, openai
 from rowcast.frontend.frontend import Frontend
 
 ErrorBody = Callable[[int, str, Exception | None], dict[str, object]]
@@ -25,7 +25,11 @@ class Dialect:
 
 
 NATIVE = Dialect(native.blueprint, native.error_body)
-DIALECTS = (NATIVE, Dialect(openai.blueprint, openai.error_body, openai.PREFIXES))
+DIALECTS = (
+    NATIVE,
+    Dialect(openai.blueprint, openai.error_body, openai.PREFIXES),
+    Dialect(documents.blueprint, native.error_body, ("/openapi.json", "/docs", "/redoc")),
+)
 
 
 def dialect_of(path: str) -> Dialect:

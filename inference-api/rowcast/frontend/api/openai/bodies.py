@@ -9,9 +9,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+# What stands under these titles differs from server to server; the documents fill it in.
+TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
+
 Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1, title=TOKEN_ID)]
+ModelName = Annotated[str, Meta(title=MODEL_NAME)]
+Digits = Annotated[str, Meta(pattern="^[0-9]{1,10}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
@@ -19,29 +24,16 @@ Text = Annotated[str, Meta(min_length=1)]
 Stop = Text | Annotated[list[Text], Meta(max_length=16)]
 Object = dict[str, Any]
 
-PROMPT_SCHEMA = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "minItems": 1, "items": {"type": "string"}},
-        {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/TokenId"}},
-        {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "array",
-                "minItems": 1,
-                "items": {"$ref": "#/components/schemas/TokenId"},
-            },
-        },
-    ]
-}
-PromptInput = Annotated[Any, Meta(extra_json_schema=PROMPT_SCHEMA)]
+_TEXT = {"type": "string", "minLength": 1}
+_TOKENS = {"type": "array", "minItems": 1, "items": {"type": "integer", "title": TOKEN_ID}}
+_PROMPTS = [_TEXT, *({"type": "array", "minItems": 1, "items": each} for each in (_TEXT, _TOKENS))]
+PromptInput = Annotated[Any, Meta(extra_json_schema={"anyOf": [_TOKENS, *_PROMPTS]})]
 
 
 class Body(Struct, forbid_unknown_fields=True, kw_only=True):
     """Every body names its model."""
 
-    model: str
+    model: ModelName
 
 
 class StreamOptions(Struct):
@@ -106,7 +98,7 @@ class Sampling(Body, kw_only=True):
     stop: Stop | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
-    logit_bias: dict[str, Bias] | None = None
+    logit_bias: dict[Digits, Bias] | None = None
     user: str | None = None
     # known to users of vLLM
     top_k: Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None = None
@@ -273,7 +265,7 @@ class CountBody(Body, kw_only=True):
 class TokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """POST /tokenize: a text or messages."""
 
-    model: str | None = None
+    model: ModelName | None = None
     prompt: str | None = None
     messages: Messages | None = None
     add_special_tokens: bool | None = None
@@ -284,7 +276,7 @@ class TokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
 class DetokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """POST /detokenize."""
 
-    model: str | None = None
+    model: ModelName | None = None
     tokens: list[TokenId]
 
 

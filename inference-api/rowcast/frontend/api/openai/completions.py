@@ -149,7 +149,7 @@ class CompletionView:
         if self._due[reply]:
             first = Place(self._prompt_of(reply).tokens[0], None)
             places = [first, *self.replies[reply].scored, *places]
-        scores = self._scores[reply].of(places)
+        scores = self._scores[reply].of(places) if places else None
         return CompletionChoice(reply, self._echo(reply) + text, scores)
 
     def _echo(self, reply: int) -> str:

@@ -6,8 +6,6 @@ from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.bodies import Sampling
 from rowcast.sampling_params import SamplingParams
 
-_DIGITS = 10
-
 
 def params_of(
     body: Sampling,
@@ -67,8 +65,5 @@ def _allowed(tokens: list[int] | None, vocabulary: int) -> tuple[int, ...]:
 def _biases(biases: dict[str, float] | None, vocabulary: int) -> tuple[tuple[int, float], ...]:
     if biases is None:
         return ()
-    for name in biases:
-        if not (name.isascii() and name.isdigit() and len(name) <= _DIGITS):
-            raise InvalidField("logit_bias", f"has the key {name[:40]!r}; keys are token ids")
     checked_tokens("logit_bias", map(int, biases), vocabulary)
     return tuple((int(name), bias) for name, bias in biases.items())

@@ -1,0 +1,65 @@
+"""Health and these documents, described."""
+
+from typing import Any
+
+from rowcast.frontend.api.documents.errors import NATIVE_ERROR
+from rowcast.frontend.api.operation import JSON, Operation
+
+REPORT: dict[str, Any] = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"enum": ["ready", "not ready"]},
+        "reason": {"type": "string"},
+        "model": {"type": "string"},
+        "fingerprint": {"type": "string"},
+        "context_length": {"type": "integer"},
+        "rows": {"type": "object"},
+        "waiting": {"type": "integer"},
+    },
+}
+ALIVE = {"type": "object", "properties": {"status": {"const": "alive"}}, "required": ["status"]}
+
+
+def _readiness(path: str) -> Operation:
+    return Operation(
+        method="get",
+        path=path,
+        tag="health",
+        summary="Whether a prompt would be answered now",
+        answers={JSON: REPORT},
+        error=NATIVE_ERROR,
+        others={503: REPORT},
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/liveness",
+        tag="health",
+        summary="Whether the process answers",
+        answers={JSON: ALIVE},
+        error=NATIVE_ERROR,
+    ),
+    *map(_readiness, ("/readiness", "/health", "/health_check", "/")),
+    Operation(
+        method="get",
+        path="/openapi.json",
+        tag="documents",
+        summary="This document",
+        answers={JSON: {"type": "object"}},
+        error=NATIVE_ERROR,
+    ),
+    *(
+        Operation(
+            method="get",
+            path=path,
+            tag="documents",
+            summary="A page over this document",
+            answers={"text/html": {"type": "string"}},
+            error=NATIVE_ERROR,
+        )
+        for path in ("/docs", "/redoc")
+    ),
+)

@@ -1,0 +1,76 @@
+"""The native dialect's routes, described. Numbers and truth values may come as strings there."""
+
+from typing import Any
+
+from rowcast.frontend.api.documents.errors import NATIVE_ERROR
+from rowcast.frontend.api.operation import BODY_ERRORS, EVENTS, JSON, PLAIN, Operation
+
+_FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]}
+
+
+def _number(kind: str, low: float, high: float, default: float | None = None) -> dict[str, Any]:
+    """A number, which may come as a string; a string's bounds JSON Schema can not say."""
+    written = "^[0-9]{1,20}$" if kind == "integer" else r"^[0-9]{1,20}(\.[0-9]{1,20})?$"
+    return {
+        "anyOf": [
+            {"type": kind, "minimum": low, "maximum": high},
+            {"type": "string", "pattern": written},
+            {"type": "null"},
+        ],
+        "default": default,
+        "description": f"From {low:g} to {high:g}",
+    }
+
+
+BODY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["text"],
+    "properties": {
+        "text": {"type": "string", "minLength": 1, "description": "The prompt"},
+        "max_tokens": _number("integer", 1, 2048, 128),
+        "temperature": _number("number", 0.01, 100, 1.0),
+        "top_k": _number("integer", 1, 1000, 10),
+        "top_p": _number("number", 0.01, 1, 0.9),
+        "stop_sequence": {"type": ["string", "null"], "description": "Ends the reply"},
+        "seed": _number("integer", 0, 2**63 - 1),
+        "stream": {**_FLAG, "default": True},
+        "return_prompt": {**_FLAG, "default": False},
+        "session_id": {"type": ["string", "null"], "description": "Ignored"},
+    },
+}
+ANSWER = {
+    "type": "object",
+    "required": ["answer", "finish_reason", "prompt_tokens", "completion_tokens", "seed"],
+    "properties": {
+        "answer": {"type": "string"},
+        "finish_reason": {"enum": ["stop", "length"]},
+        "prompt_tokens": {"type": "integer"},
+        "completion_tokens": {"type": "integer"},
+        "seed": {"type": "integer"},
+    },
+}
+EXAMPLE = {"text": "What is your favorite condiment?", "max_tokens": 64, "seed": 7}
+
+
+def _operation(path: str, summary: str, form: str) -> Operation:
+    return Operation(
+        method="post",
+        path=path,
+        tag="native",
+        summary=summary,
+        body=BODY,
+        example=EXAMPLE,
+        answers={form: {"type": "string"}, JSON: ANSWER},
+        error=NATIVE_ERROR,
+        errors=BODY_ERRORS,
+        stands_for_model="{model}" in path,
+    )
+
+
+OPERATIONS = (
+    _operation("/inference/{model}", "A reply as raw text, streamed", PLAIN),
+    _operation("/predictions/{model}", "The same", PLAIN),
+    _operation("/", "The same, of the default model", PLAIN),
+    _operation("/chat/{model}", "A reply as server-sent events", EVENTS),
+)

@@ -1,0 +1,116 @@
+"""All dialects' operations as one OpenAPI 3.1 document, true of the server at hand.
+
+Schemas come from the types by which bodies are read and answers written. Where a server's own facts
+matter (its models' names, how many tokens it knows), titles mark the places and they are filled in.
+"""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from rowcast import __version__
+from rowcast.frontend.api.documents import health, native
+from rowcast.frontend.api.openai import documented as openai
+from rowcast.frontend.api.openai.bodies import MODEL_NAME, TOKEN_ID
+from rowcast.frontend.api.operation import JSON, Operation, Schema
+from rowcast.frontend.frontend import Frontend
+
+OPERATIONS: tuple[Operation, ...] = (*native.OPERATIONS, *openai.OPERATIONS, *health.OPERATIONS)
+
+_REF = "#/components/schemas/{name}"
+
+SchemaOf = Callable[[type | Schema], Schema]
+
+
+def spec(frontend: Frontend) -> dict[str, Any]:
+    """The document."""
+    named, components = _schemas(OPERATIONS)
+
+    def schema_of(kind: type | Schema) -> Schema:
+        return named[kind] if isinstance(kind, type) else kind
+
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _described(operation, schema_of)
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rowcast",
+            "version": __version__,
+            "description": "Streams language models. The same request with the same seed gives the "
+            "same bytes.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+    filled: dict[str, Any] = _filled(document, _facts(frontend))
+    return filled
+
+
+def _schemas(operations: Iterable[Operation]) -> tuple[dict[type, Schema], dict[str, Any]]:
+    """The schema of each type, and the components to which they refer."""
+    kinds: dict[type, None] = {}
+    for operation in operations:
+        used = (
+            operation.body,
+            operation.error,
+            *operation.answers.values(),
+            *operation.others.values(),
+        )
+        kinds |= {kind: None for kind in used if isinstance(kind, type)}
+    schemas, components = msgspec.json.schema_components(list(kinds), ref_template=_REF)
+    return dict(zip(kinds, schemas, strict=True)), dict(components)
+
+
+def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": _responses(operation, schema_of),
+    }
+    if operation.stands_for_model:
+        schema = {"type": "string", "title": MODEL_NAME}
+        described["parameters"] = [
+            {"name": "model", "in": "path", "required": True, "schema": schema}
+        ]
+    if operation.body is not None:
+        content: dict[str, Any] = {"schema": schema_of(operation.body)}
+        if operation.example is not None:
+            content["example"] = operation.example
+        described["requestBody"] = {"required": True, "content": {JSON: content}}
+    return described
+
+
+def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
+    content = {kind: {"schema": schema_of(answer)} for kind, answer in operation.answers.items()}
+    responses: dict[str, Any] = {"200": {"description": "The answer", "content": content}}
+    refusals = dict.fromkeys(operation.errors, operation.error) | dict(operation.others)
+    for status, kind in sorted(refusals.items()):
+        responses[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {JSON: {"schema": schema_of(kind)}},
+        }
+    return responses
+
+
+def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
+    return {
+        MODEL_NAME: {"enum": list(frontend.models)},
+        TOKEN_ID: {"minimum": 0, "maximum": frontend.tokenizer.vocabulary - 1},
+    }
+
+
+def _filled(value: Any, facts: dict[str, dict[str, Any]]) -> Any:
+    """The same with this server's facts where their titles stand."""
+    if isinstance(value, dict):
+        found = {name: _filled(each, facts) for name, each in value.items()}
+        title = value.get("title")
+        return found | facts[title] if isinstance(title, str) and title in facts else found
+    return [_filled(each, facts) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,120 @@
+"""The OpenAI dialect's routes, described by the types that they read and answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rowcast.frontend.api.openai import answers, bodies
+from rowcast.frontend.api.operation import (
+    BODY_ERRORS,
+    EVENTS,
+    JSON,
+    READ_ERRORS,
+    Operation,
+    Schema,
+)
+
+ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+_STREAM = {"type": "string", "description": "Events `data: {…}`, at the end `data: [DONE]`"}
+_MESSAGES = [{"role": "user", "content": "What is your favorite condiment?"}]
+_COMPLETION = {"model": "falcon40b", "prompt": "San Francisco is a", "max_tokens": 7}
+_CHAT = {"model": "falcon40b", "messages": _MESSAGES, "max_tokens": 32}
+
+
+def _post(
+    path: str,
+    summary: str,
+    body: type,
+    answered: Mapping[str, type | Schema],
+    example: Mapping[str, Any],
+) -> Operation:
+    return Operation(
+        method="post",
+        path=path,
+        tag="OpenAI",
+        summary=summary,
+        body=body,
+        example=example,
+        answers=answered,
+        error=ERROR,
+        errors=BODY_ERRORS,
+    )
+
+
+def _both(before: str) -> tuple[Operation, ...]:
+    """Tokenize and detokenize, which stand at two places."""
+    return (
+        _post(
+            f"{before}/tokenize",
+            "The token ids of a text or of messages",
+            bodies.TokenizeBody,
+            {JSON: answers.Tokenized},
+            {"prompt": "Hello"},
+        ),
+        _post(
+            f"{before}/detokenize",
+            "The text of token ids",
+            bodies.DetokenizeBody,
+            {JSON: answers.Detokenized},
+            {"tokens": [72, 105]},
+        ),
+    )
+
+
+OPERATIONS = (
+    _post(
+        "/v1/completions",
+        "A text continued",
+        bodies.CompletionBody,
+        {JSON: answers.Completion, EVENTS: _STREAM},
+        _COMPLETION,
+    ),
+    _post(
+        "/v1/chat/completions",
+        "Messages answered",
+        bodies.ChatBody,
+        {JSON: answers.ChatCompletion, EVENTS: _STREAM},
+        _CHAT,
+    ),
+    _post(
+        "/v1/count_tokens",
+        "How many tokens a prompt would have",
+        bodies.CountBody,
+        {JSON: answers.TokenCount},
+        {"model": "falcon40b", "conversation": "Hello, how are you?"},
+    ),
+    *_both("/v1"),
+    *_both(""),
+    Operation(
+        method="get",
+        path="/v1/models",
+        tag="OpenAI",
+        summary="What is served",
+        answers={JSON: answers.ModelList},
+        error=ERROR,
+    ),
+    Operation(
+        method="get",
+        path="/v1/models/{model}",
+        tag="OpenAI",
+        summary="One model",
+        answers={JSON: answers.Model},
+        error=ERROR,
+        errors=(404, *READ_ERRORS),
+        stands_for_model=True,
+    ),
+)

@@ -1,0 +1,41 @@
+"""How a dialect describes one of its routes for the API documents.
+
+Types are msgspec structures, from which JSON schemas are made, or schemas as they stand. `errors`
+are the statuses with which the route may refuse, in the form of its dialect.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+PLAIN = "text/plain"
+
+READ_ERRORS = (405, 431, 500)
+BODY_ERRORS = (400, 404, 405, 408, 413, 414, 415, 417, 431, 500, 503)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method at one path."""
+
+    method: str
+    path: str
+    tag: str
+    summary: str
+    answers: Mapping[str, type | Schema]  # by content type
+    error: type | Schema
+    body: type | Schema | None = None
+    example: Mapping[str, Any] | None = None
+    errors: tuple[int, ...] = READ_ERRORS
+    others: Mapping[int, type | Schema] = field(default_factory=dict)  # by status
+    stands_for_model: bool = False  # `{model}` in the path is one that is served
+
+    @property
+    def id(self) -> str:
+        """A name for generated clients."""
+        words = self.path.replace("{", "").replace("}", "").replace("/", "_").strip("_")
+        return f"{self.method}_{words or 'index'}"
