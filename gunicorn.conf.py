@@ -57,7 +57,6 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 _ENDING, _SUCCEEDED = 1, 2  # what `stopping` says once the server stops
-_REFUSED = 2
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 
 
@@ -87,7 +86,7 @@ class _Keeper(threading.Thread):
             with self._forking:
                 self._launcher = self._launch()
             status = self._launcher.wait()  # gunicorn may have collected it before: then it is 0
-            if self.refused:
+            if self.verdict:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             if not self._stopping:
@@ -95,9 +94,10 @@ class _Keeper(threading.Thread):
                 time.sleep(0.5)
 
     @property
-    def refused(self) -> bool:
-        """Whether the launcher said that these settings can never work."""
-        return Path(self._folder, "refused").exists()
+    def verdict(self) -> int:
+        """The status with which the launcher gave up for good; 0: it has not."""
+        said = Path(self._folder, "gave-up")
+        return int(said.read_text()) if said.exists() else 0
 
     def _launch(self) -> subprocess.Popen:
         return subprocess.Popen(
@@ -150,7 +150,7 @@ def on_exit(server) -> None:
     keeper = getattr(server, "launcher_keeper", None)
     if keeper is not None:
         keeper.stop()
-        refused = keeper.refused
+        verdict = keeper.verdict
         keeper.clean_up()
-        if refused:
-            sys.exit(_REFUSED)
+        if verdict:
+            sys.exit(verdict)

@@ -59,7 +59,7 @@ LAYERS = (
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),
     ),
 )
-COMPOSERS = ("rowcast.launch", "rowcast.llm", *ENTRIES)  # may import everything
+COMPOSERS = ("rowcast.launch", "rowcast.pulse", "rowcast.llm", *ENTRIES)  # may import everything
 
 
 def modules(folder: Path) -> Iterator[tuple[str, str]]:

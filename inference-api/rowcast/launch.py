@@ -4,7 +4,9 @@
                                                      │ has its imports done, so a fork serves soon
 
 Each dies with its parent, however that ends, and the socket's folder goes with the launcher. A
-backend that refuses its settings (status 2) is not started again: the launcher ends with 2 too.
+backend without a pulse is killed, and one that ended is started again: at once, and after longer
+pauses while they fail in a row. One that refuses its settings (status 2) is not: the launcher ends
+with 2 too; and with 3 after RESTART_LIMIT failures.
 `ENGINES` is where an engine is registered. Knows nothing of HTTP.
 """
 
@@ -27,12 +29,14 @@ from rowcast.engine.engine import Engine
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.errors import RowcastError, UnknownModel
 from rowcast.log import configure
+from rowcast.pulse import Pulse
 from rowcast.settings import SCRIPTED, Settings, read_settings
 from rowcast.transport.unix_socket import UnixBackendPort
 
 _log = logging.getLogger("rowcast.launch")
 
 REFUSED = 2  # exit status: the settings are wrong, trying again is of no use
+BROKEN = 3  # exit status: backends failed in a row, as often as RESTART_LIMIT allows
 PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds before the next start, while they fail in a row
 STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -63,8 +67,9 @@ def _torch_source(settings: Settings) -> Callable[[Settings], Engine]:
     return load_torch_engine
 
 
-def run_backend(settings: Settings, path: str) -> int:
+def run_backend(settings: Settings, path: str, pulse: Pulse | None = None) -> int:
     """One backend, here and now, until it is told to stop. The result is an exit status."""
+    beat = (pulse or Pulse()).beat
     try:
         port = UnixBackendPort(path)
         limits = Limits(settings.waiting_line, settings.reply_seconds)
@@ -77,7 +82,7 @@ def run_backend(settings: Settings, path: str) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    backend.run()
+    backend.run(beat)
     return 0
 
 
@@ -114,7 +119,11 @@ class Launcher:
             if status == REFUSED:
                 return REFUSED
             if not self._stopping:
-                self._pause(status, time.monotonic() - started)
+                self._note_failure(status, time.monotonic() - started)
+                if self._failures == self._settings.restart_limit > 0:
+                    _log.error("%d backends failed in a row: giving up", self._failures)
+                    return BROKEN
+                self._pause()
         return 0
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -125,29 +134,41 @@ class Launcher:
                 os.kill(self._backend.pid, signal.SIGTERM)
 
     def _run_once(self, parent: int) -> int | None:
-        context = multiprocessing.get_context("fork")
-        self._backend = context.Process(target=self._become_backend, args=(os.getpid(),))
-        self._backend.name = "backend"
-        self._backend.start()
-        _log.info("backend started backend_pid=%s", self._backend.pid)
-        while not wait([self._backend.sentinel], timeout=1.0):
-            orphaned = os.getppid() != parent
-            patience = 0.0 if orphaned else STOP_SECONDS
-            self._stopping = self._stopping or orphaned
-            if self._stopping and not wait([self._backend.sentinel], timeout=patience):
-                self._backend.kill()
-        self._backend.join()
-        return self._backend.exitcode
+        context, pulse = multiprocessing.get_context("fork"), Pulse()
+        backend = context.Process(target=self._become_backend, args=(os.getpid(), pulse))
+        backend.name = "backend"
+        backend.start()
+        self._backend = backend
+        _log.info("backend started backend_pid=%s", backend.pid)
+        while not wait([backend.sentinel], timeout=1.0):
+            if self._has_to_die(backend, pulse, orphaned=os.getppid() != parent):
+                backend.kill()
+        backend.join()
+        return backend.exitcode
 
-    def _become_backend(self, parent: int) -> None:
+    def _has_to_die(self, backend: ForkProcess, pulse: Pulse, *, orphaned: bool) -> bool:
+        """Whether it was told to stop and does not, or has no pulse."""
+        self._stopping = self._stopping or orphaned
+        if self._stopping:
+            return not wait([backend.sentinel], timeout=0.0 if orphaned else STOP_SECONDS)
+        allowed = self._settings.stall_seconds
+        if pulse.missed(allowed):
+            _log.error("no step ended for %g s (STALL_SECONDS): killing the backend", allowed)
+            return True
+        return False
+
+    def _become_backend(self, parent: int, pulse: Pulse) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent(signal.SIGKILL, parent)
-        sys.exit(run_backend(self._settings, self._path))
+        sys.exit(run_backend(self._settings, self._path, pulse))
 
-    def _pause(self, status: int | None, lived: float) -> None:
-        self._failures = 0 if lived > STABLE_SECONDS else self._failures + 1
-        pause = PAUSES[min(max(self._failures - 1, 0), len(PAUSES) - 1)]
-        _log.error("backend ended status=%s lived=%.1f s; again in %.1f s", status, lived, pause)
+    def _note_failure(self, status: int | None, lived: float) -> None:
+        self._failures = 1 if lived > STABLE_SECONDS else self._failures + 1
+        _log.error("backend ended status=%s lived=%.1f s", status, lived)
+
+    def _pause(self) -> None:
+        pause = PAUSES[min(self._failures, len(PAUSES)) - 1]
+        _log.info("starting the backend again in %.1f s", pause)
         until = time.monotonic() + pause
         while not self._stopping and time.monotonic() < until:
             time.sleep(min(pause, 0.2))
@@ -172,8 +193,8 @@ def main() -> int:
     except UnknownModel as error:
         status = _refuse(error)
     finally:
-        if status == REFUSED:
-            Path(path).with_name("refused").touch()  # gunicorn may miss an exit status
+        if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status
+            Path(path).with_name("gave-up").write_text(str(status))
         Path(path).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Path(path).parent.rmdir()

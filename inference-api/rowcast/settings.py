@@ -94,6 +94,15 @@ class Settings(BaseSettings):
     silence_seconds: Seconds = Field(
         4, description="Not ready when the backend was silent for so long."
     )
+    stall_seconds: Seconds = Field(
+        20, description="A backend that ends no step for so long is killed and replaced."
+    )
+    restart_limit: int = Field(
+        0,
+        ge=0,
+        description="Backends that may fail in a row before the server exits with status 3; "
+        "0 never gives up.",
+    )
     recovery_seconds: Seconds = Field(
         60, description="How long open streams wait for a backend that ended."
     )

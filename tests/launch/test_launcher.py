@@ -17,7 +17,7 @@ from backend.driven import submit
 from engine.rule import reply as expected
 from processes import ROOT, family, gone, until
 from rowcast.errors import PeerGone
-from rowcast.launch import REFUSED
+from rowcast.launch import BROKEN, REFUSED
 from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Event, Finished, Status, Tokens
 
@@ -207,3 +207,34 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         starter.wait(PATIENCE)
         until(lambda: gone(everyone), "the end of all", PATIENCE)
         assert not Path(path).exists()
+
+
+def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
+    with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
+        port = launcher.connect()
+        status(port)
+        port.send([submit("long", b"Hello", max_tokens=2000)])
+        first = launcher.backend()
+        first.suspend()
+        until(lambda: gone([first]), "the end of who hangs", PATIENCE)
+        to_the_end(port)
+        assert status_rows(launcher) == 32
+
+
+def test_a_backend_without_work_keeps_its_pulse(tmp_path: Path) -> None:
+    with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
+        launcher.connect().close()
+        first = launcher.backend()
+        time.sleep(3)
+        assert launcher.backend().pid == first.pid
+
+
+def test_after_so_many_failures_it_gives_up(tmp_path: Path) -> None:
+    with launched(tmp_path, {"RESTART_LIMIT": "2"}) as launcher:
+        for _ in range(2):
+            launcher.connect().close()
+            backend = launcher.backend()
+            backend.kill()
+            backend.wait(PATIENCE)
+        assert launcher.process.wait(PATIENCE) == BROKEN
+        assert (Path(launcher.path).parent / "gave-up").read_text() == str(BROKEN)

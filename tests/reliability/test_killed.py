@@ -9,6 +9,7 @@ import pytest
 from processes import Running, family, gone, until
 from reliability.conftest import Start
 from reliability.streams import OpenStream, begin, begin_several, finish_all, works
+from rowcast.launch import BROKEN
 
 STEP = 0.01
 
@@ -104,3 +105,20 @@ def test_a_backend_that_is_told_to_end_is_replaced(start: Start, how: signal.Sig
     until(lambda: gone([backend]), "the backend has ended")
     until(server.ready, "another backend serves")
     assert works(server.port)
+
+
+def test_streams_survive_a_backend_that_hangs_byte_for_byte(start: Start) -> None:
+    server = start(STEP_SECONDS=STEP, STALL_SECONDS=1)
+    streams = begin_several(server.port, 5, 150)
+    hung = server.backend()
+    hung.suspend()
+    until(lambda: gone([hung]), "the backend has been killed")
+    finish_all(streams)
+    assert works(server.port)
+
+
+def test_a_server_that_may_give_up_says_so_with_its_status(start: Start) -> None:
+    server = start(RESTART_LIMIT=1)
+    server.backend().kill()
+    assert server.process.wait(30) == BROKEN
+    assert "giving up" in server.output()

@@ -81,11 +81,12 @@ class DecodeBackend:
         """Do now what would make the first step slow."""
         self._engine.compile()
 
-    def run(self) -> None:
-        """Step until `stop` was called and the last reply has ended."""
+    def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Step until `stop` was called and the last reply has ended; `beat` after each turn."""
         _log.info("serving model=%s rows=%d", self._engine.model, self._engine.rows)
         while not (self._stopping and self.idle):
             self.step()
+            beat()
         self._port.close()
 
     def stop(self) -> None:
