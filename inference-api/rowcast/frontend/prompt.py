@@ -1,9 +1,18 @@
 """What every dialect builds from a body: tokens, parameters, stop sequences, and who asks."""
 
+import secrets
 from dataclasses import dataclass
 
 from rowcast.frontend.identity import Caller
 from rowcast.sampling_params import SamplingParams
+
+SEEDS = 2**63  # a request may ask for any below this
+_EXACT = 2**53  # in every JSON reader, JavaScript's too
+
+
+def fresh_seed() -> int:
+    """For a request that asks for none; it is told which one it got."""
+    return secrets.randbelow(_EXACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

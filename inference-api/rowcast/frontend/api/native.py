@@ -7,7 +7,6 @@ Every field, its default and its bounds stand in `_read`; `docs/api.md` describe
 has no place for an error, so a reply that fails is cut without its last chunk.
 """
 
-import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from flask import Blueprint, Response, g, jsonify
 from rowcast.errors import ReplyFailed, StreamCut, UnknownModel
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
-from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.prompt import SEEDS, Prompt, fresh_seed
 from rowcast.frontend.streaming import (
     EVENT_STREAM,
     SILENCE_SECONDS,
@@ -48,7 +47,6 @@ MEANT = {
     "max_new_tokens": "max_tokens",
     "max_length": "max_tokens",
 }
-SEEDS = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
             top_p=fields.number("top_p", 0.9, 0.01, 1),
             max_tokens=fields.integer("max_tokens", 128, 1, 2048),
         ),
-        seed=fields.integer("seed", secrets.randbelow(SEEDS), 0, SEEDS - 1),
+        seed=fields.integer("seed", fresh_seed(), 0, SEEDS - 1),
         stop=(stop,) if stop else (),
         caller=frontend.caller(),
         dialect="native",

@@ -1,6 +1,5 @@
 """What one request of the OpenAI dialect has asked for, and the marks that its answer bears."""
 
-import secrets
 import time
 import uuid
 from collections.abc import Sequence
@@ -12,12 +11,11 @@ from msgspec import UNSET, UnsetType
 from rowcast.frontend.api.openai.answers import Usage
 from rowcast.frontend.api.openai.bodies import Sampling
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.prompt import Prompt, fresh_seed
 from rowcast.frontend.replies import Replies
 from rowcast.sampling_params import SamplingParams
 
 REPLIES = 1024  # that one request may ask for
-_SEEDS = 2**63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +73,7 @@ def ask(
     candidates: int | None = None,
 ) -> Asked:
     """Join a body, its tokenized prompts and who asks."""
-    seed = secrets.randbelow(_SEEDS) if body.seed is None else body.seed
+    seed = fresh_seed() if body.seed is None else body.seed
     choices = body.n or 1
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     options = body.stream_options
