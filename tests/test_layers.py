@@ -55,7 +55,7 @@ LAYERS = (
     Layer(
         "frontend",
         ("rowcast.frontend",),
-        (*VOCABULARY, "rowcast.transport", "rowcast.text"),
+        (*VOCABULARY, "rowcast.__version__", "rowcast.transport", "rowcast.text"),
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),
     ),
 )
