@@ -20,7 +20,8 @@ from rowcast.engine import architectures
 from rowcast.engine.decoder import Decoder, ModuleDecoder
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
 from rowcast.engine.kernels.attention import Attention, choose_attention
-from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.attention_native import NativeAttention, Threads
+from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
 from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Multiplier,
@@ -75,7 +76,8 @@ class TorchEngine:
         decoder = _lean_decoder(loaded, multiplier, attention, cache, widest) if lean else None
         self.decoder: Decoder = decoder or _module_decoder(loaded, multiplier, attention, cache)
         self.vocabulary = loaded.model.config.vocab_size
-        self._sampler = Sampler(rows, self.vocabulary, loaded.end_tokens, self._device)
+        chooser = _chooser(rows, self.vocabulary, self._device, multiplier)
+        self._sampler = Sampler(rows, self.vocabulary, loaded.end_tokens, self._device, chooser)
         self._scorer = Scorer(self._device)
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # the likeliest tokens that scores come with
@@ -230,6 +232,19 @@ def _multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:
     if device.type != "cpu" or dtype not in {torch.float32, torch.bfloat16}:
         return None
     return choose_multiplier(dtype, torch.get_num_threads())
+
+
+def _chooser(
+    rows: int, vocabulary: int, device: torch.device, multiplier: Multiplier | None
+) -> NativeChooser | None:
+    """Who chooses tokens on a CPU, on the threads that multiply; elsewhere torch does."""
+    if device.type != "cpu":
+        return None
+    threads = None
+    if isinstance(multiplier, KernelMultiplier):
+        kernel = multiplier.kernel
+        threads = Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0)
+    return choose_chooser(rows, vocabulary, threads)
 
 
 def _last_slots(feeds: Sequence[Feed]) -> list[int]:

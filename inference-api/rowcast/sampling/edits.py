@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from rowcast.sampling.chooser import Changes
 from rowcast.sampling_params import SamplingParams
 
 _FOR_EVER = 2**62
@@ -55,6 +56,17 @@ class Edits:
         self._add(logits, at, max(self._lengths[row] for row in rows), positions)
         if self._refused is not None and any(self._restricted[row] for row in rows):
             logits.masked_fill_(self._refused[at], -torch.inf)
+
+    def changes(self, row: int) -> Changes:
+        """What `apply` goes by, for one row."""
+        count = self._lengths[row]
+        limited = self._refused is not None and self._restricted[row]
+        return Changes(
+            self._tokens[row, :count],
+            self._added[row, :count],
+            self._until[row, :count],
+            self._refused[row] if self._refused is not None and limited else None,
+        )
 
     def _add(self, logits: Tensor, at: Tensor, longest: int, positions: Sequence[int]) -> None:
         if longest == 0:

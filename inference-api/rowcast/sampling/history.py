@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rowcast.sampling.chooser import Past
 from rowcast.sampling_params import SamplingParams
 
 _FIRST_CAPACITY = 256
@@ -65,6 +66,12 @@ class History:
         values -= counts * frequency
         values -= (counts > 0) * presence
         logits[places] = values
+
+    def past(self, row: int) -> Past:
+        """What `penalise` goes by, for one row."""
+        self._write_notes()
+        count = len(self._slots[row])
+        return Past(self._tokens[row, :count], self._counts[row, :count])
 
     def _places(self, at: Tensor, lengths: list[int], longest: int) -> Tensor:
         """Where the rows' tokens stand in the flat logits; slots not taken use the spare one."""

@@ -17,8 +17,19 @@ from torch import Tensor
 _LINES = 128
 _COLUMN_UNIT = 2.0**40
 _TOKEN_UNIT = 2.0**53
-_OCTAVES = 64
-_STEPS = 1024  # of the table, within an octave
+OCTAVES = 64
+STEPS = 1024  # of the table, within an octave
+_LOG2_E = math.log2(math.e)
+_LOWEST, _BIAS, _MANTISSA = -127.0, 127, 23  # of single precision
+_POWER = (
+    1.535336174e-04,
+    1.339887486e-03,
+    9.618437362e-03,
+    5.550332470e-02,
+    2.402264791e-01,
+    6.931472029e-01,
+    1.0,
+)  # 2 ** x for x from -0.5 to 0.5, highest term first
 
 
 def columns(size: int) -> int:
@@ -37,14 +48,23 @@ def weigh(values: Tensor, top: Tensor, temperature: Tensor | None, out: Tensor) 
     weights = torch.sub(values, top, out=out[:, :size])
     if temperature is not None:
         weights.div_(temperature)
-    if out.is_cuda:
-        weights.exp_()
-    else:
-        # Row by row: a vector library may round an element by its place within the call.
-        for row in weights:
-            row.exp_()
+    _raise_two_to(weights.mul_(_LOG2_E))
     out[:, size:] = 0
     return out.view(len(out), _LINES, -1)
+
+
+def _raise_two_to(exponents: Tensor) -> None:
+    """Two to the power of numbers up to 0, in their place; 0 far below.
+
+    By single operations that are each rounded in one way only, wherever an element stands and on
+    every device: a vector library's own exp does not promise that.
+    """
+    whole = exponents.clamp_(min=_LOWEST).round()
+    rest = exponents - whole
+    exponents.fill_(_POWER[0])
+    for term in _POWER[1:]:
+        exponents.mul_(rest).add_(term)
+    exponents.mul_(((whole.int() + _BIAS) << _MANTISSA).view(torch.float32))
 
 
 def folded(weights: Tensor) -> Tensor:
@@ -87,8 +107,8 @@ def _integers(weights: Tensor, unit: float) -> Tensor:
 
 def power_table(device: torch.device) -> Tensor:
     """Powers of two from 2**-64 to 1, for `exponential`."""
-    steps = torch.arange(-_OCTAVES * _STEPS, 1, dtype=torch.float64)
-    return (steps / _STEPS).exp2().to(device)
+    steps = torch.arange(-OCTAVES * STEPS, 1, dtype=torch.float64)
+    return (steps / STEPS).exp2().to(device)
 
 
 def exponential(exponents: Tensor, table: Tensor) -> Tensor:
@@ -97,9 +117,9 @@ def exponential(exponents: Tensor, table: Tensor) -> Tensor:
     Of additions, multiplications and a table: each is rounded in one way only, wherever the element
     stands, which a vector library's own exp does not promise.
     """
-    lowest = -_OCTAVES * _STEPS
-    steps = exponents * (_STEPS / math.log(2))
+    lowest = -OCTAVES * STEPS
+    steps = exponents * (STEPS / math.log(2))
     steps = steps.nan_to_num_(nan=lowest).clamp_(lowest, 0)  # a failed row must not index wildly
     whole = steps.floor()
-    rest = (steps - whole) * (math.log(2) / _STEPS)
+    rest = (steps - whole) * (math.log(2) / STEPS)
     return table[whole.long() - lowest] * ((rest * 0.5 + 1.0) * rest + 1.0)

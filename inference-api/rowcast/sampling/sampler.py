@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rowcast.sampling import mass, noise, order
+from rowcast.sampling.chooser import FAILED, Chooser
 from rowcast.sampling.draws import Ask, Kind, Way, draw_open, draw_ranked, way
 from rowcast.sampling.edits import Edits
 from rowcast.sampling.history import History, penalises
@@ -45,9 +46,15 @@ class Sampler:
     """Chooses tokens for a fixed number of rows."""
 
     def __init__(
-        self, rows: int, vocabulary: int, end_tokens: frozenset[int], device: torch.device
+        self,
+        rows: int,
+        vocabulary: int,
+        end_tokens: frozenset[int],
+        device: torch.device,
+        chooser: Chooser | None = None,  # a faster way to the same tokens
     ) -> None:
         self._vocabulary = vocabulary
+        self._chooser = chooser
         self._device = device
         self._history = History(rows, vocabulary, device)
         self._edits = Edits(rows, vocabulary, end_tokens, device)
@@ -60,7 +67,10 @@ class Sampler:
         self._history.seat(row, params)
         edited = self._edits.seat(row, params) or penalises(params)
         kind = Kind(way(params, self._vocabulary), edited)
-        self._seats[row] = (params, noise.stream(seed, choice), kind)
+        stream = noise.stream(seed, choice)
+        self._seats[row] = (params, stream, kind)
+        if self._chooser is not None:
+            self._chooser.seat(row, params, kind.way, stream)
 
     def observe(self, row: int, tokens: Sequence[int], *, reply: bool) -> None:
         """Note tokens that the row is fed, of its prompt or its reply; each token once."""
@@ -70,14 +80,25 @@ class Sampler:
         """One new token for each of `rows`; `positions` are its indexes in the replies."""
         if not rows:
             return []
-        values = self._single(logits)
         asks = [self._ask(row, at) for row, at in zip(rows, positions, strict=True)]
-        found = self._drawn(values, asks)
-        reports = self._reports(values, asks, found[:, :1])
-        return [_choice(*of_row) for of_row in zip(found.tolist(), reports, strict=True)]
+        chooser = self._chooser
+        if chooser is not None and chooser.takes(logits):
+            self._tell_edits(chooser, asks)
+            tokens = chooser.choose(logits, rows, positions)
+        else:
+            tokens = self._tokens(self._single(logits), asks)
+        if any(ask.params.logprobs for ask in asks):
+            reports = self._reports(self._single(logits), asks, tokens)
+            return [_choice(*of_row) for of_row in zip(tokens, reports, strict=True)]
+        return [_choice(token, None) for token in tokens]
 
-    def _drawn(self, values: Tensor, asks: Sequence[Ask]) -> Tensor:
-        """For each row: its token, what its logit became, the model's highest and lowest logit."""
+    def _tell_edits(self, chooser: Chooser, asks: Sequence[Ask]) -> None:
+        for ask in asks:
+            if ask.kind.edited:
+                chooser.edit(ask.row, self._history.past(ask.row), self._edits.changes(ask.row))
+
+    def _tokens(self, values: Tensor, asks: Sequence[Ask]) -> list[int]:
+        """A token for each row; FAILED where the row's logits, or what became of them, are."""
         drawn = values.new_empty(len(asks), 2, dtype=torch.float64)
         for kind, places in _groups(asks).items():
             group = [asks[place] for place in places]
@@ -89,21 +110,24 @@ class Sampler:
             else:
                 drawn[torch.tensor(places, device=self._device)] = of_group
         bounds = torch.stack([values.amax(-1), values.amin(-1)], 1)
-        return torch.cat([drawn, bounds.double()], 1)
+        found = torch.cat([drawn, bounds.double()], 1).tolist()
+        return [
+            int(token) if all(map(math.isfinite, numbers)) else FAILED for token, *numbers in found
+        ]
 
     def _reports(
-        self, values: Tensor, asks: Sequence[Ask], tokens: Tensor
+        self, values: Tensor, asks: Sequence[Ask], tokens: Sequence[int]
     ) -> Sequence[Report | None]:
         """Log-probabilities for the rows that asked for them."""
         reports: list[Report | None] = [None] * len(asks)
         places = [place for place, ask in enumerate(asks) if ask.params.logprobs]
-        if places:
-            counts = [asks[place].params.top_logprobs for place in places]
-            room = self._room("weights", len(places), mass.padded(self._vocabulary))
-            chosen = self._at(tokens, places).long()
-            found = report(self._at(values, places), chosen, counts, room)
-            for place, of_row in zip(places, found, strict=True):
-                reports[place] = of_row
+        counts = [asks[place].params.top_logprobs for place in places]
+        room = self._room("weights", len(places), mass.padded(self._vocabulary))
+        # A row that has failed reports nothing, whatever token stands for it.
+        chosen = torch.tensor([[max(0, tokens[place])] for place in places], device=self._device)
+        found = report(self._at(values, places), chosen, counts, room)
+        for place, of_row in zip(places, found, strict=True):
+            reports[place] = of_row
         return reports
 
     def _ask(self, row: int, position: int) -> Ask:
@@ -158,10 +182,9 @@ def _groups(asks: Sequence[Ask]) -> dict[Kind, list[int]]:
     return groups
 
 
-def _choice(numbers: Sequence[float], report: Report | None) -> Choice:
-    token, chosen, highest, lowest = numbers
-    if not (math.isfinite(chosen) and math.isfinite(highest) and math.isfinite(lowest)):
-        return Choice(-1, failed=True)
+def _choice(token: int, report: Report | None) -> Choice:
+    if token == FAILED:
+        return Choice(FAILED, failed=True)
     if report is None:
-        return Choice(int(token))
-    return Choice(int(token), report.logprob, report.top)
+        return Choice(token)
+    return Choice(token, report.logprob, report.top)
