@@ -97,6 +97,11 @@ class TorchEngine:
             self._widths = Widths(tuple(range(self.width + 1)))
         self.shared_width = self._widths.fitting(min(self.width, self.rows + self.rows * 3 // 8))
 
+    @property
+    def widths(self) -> Widths:
+        """Those that steps run at."""
+        return self._widths
+
     @torch.inference_mode()
     def seat(self, row: int, seating: Seating) -> None:
         self._prompts[row] = seating.prompt_length

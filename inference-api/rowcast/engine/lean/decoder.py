@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, Threads, refuse
 from rowcast.engine.kernels.linear import KernelMultiplier, bias_of
-from rowcast.engine.kernels.linear_kernel import Packed
+from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
 from rowcast.engine.kernels.linear_plan import Plan
 from rowcast.engine.lean.form import Form, LayerForm
 from rowcast.engine.row_cache import RowCache
@@ -71,6 +71,7 @@ class LeanDecoder:
         most: int,
     ) -> None:
         self.name = f"lean {attention.name} {multiplier.name}"
+        self.products: list[Packed] = []  # in the order of a step
         self._multiplier = multiplier
         self._attention = attention
         self._cache = cache
@@ -82,6 +83,11 @@ class LeanDecoder:
             self._plan_attention(layer, form)
             self._plan_mlp(layer)
         self._head = self._plan_head(form)
+
+    @property
+    def kernel(self) -> LinearKernel:
+        """What multiplies."""
+        return self._multiplier.kernel
 
     def logits(
         self,
@@ -178,6 +184,7 @@ class LeanDecoder:
         packed = kernel.pack([layer.weight for layer in layers], kind, bias_of(layers))
         for layer in layers:
             layer.register_parameter("weight", None)
+        self.products.append(packed)
         return packed
 
 

@@ -1,0 +1,40 @@
+"""The price command: both tables are whole, and a price is what it says."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.tiny_models import save
+from rowcast.engine import price
+from rowcast.engine.kernels.linear_kernel import choose_linear
+
+
+def table(lines: list[str], title: str) -> list[list[str]]:
+    """The cells of the table below a title, without its head."""
+    start = next(at for at, line in enumerate(lines) if title in line) + 4
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_both_tables_are_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if choose_linear(1) is None:
+        pytest.skip("the linear kernel is not fast here")
+    for name, value in {"THREADS": 1, "LEAST": 2, "SECONDS": 0.0, "PAUSE": 0.0}.items():
+        monkeypatch.setattr(price, name, value)
+    price.print_price([str(save("llama", tmp_path)), "float32"])
+    lines = capsys.readouterr().out.splitlines()
+    lean, modules = table(lines, "float32, lean"), table(lines, "modules over oneDNN")
+    assert [row[0] for row in lean] == [str(each) for each in price.TOKENS]
+    assert all(int(free) >= int(pure) > 0 for _, pure, free, _ in lean)
+    assert [row[0] for row in modules] == [str(each) for each in price.FILLED_UP]
+    assert all(int(width) >= int(rows) for rows, width, *_ in modules)
+
+
+def test_a_price_is_what_a_step_takes_longer() -> None:
+    assert price._row("8 | 8", 8, pure=0.2, free=0.16) == "| 8 | 8 | 40 | 50 | 25.0% |"
