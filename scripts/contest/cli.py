@@ -1,0 +1,166 @@
+"""From the command line to an exit status: install, list, run. The only module that prints.
+
+Exit: 0; 1 when a contestant did not serve or was faulty, or a step of installing failed; 2 when the
+command makes no sense. Whatever happens, every server that was started is ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+
+from contest import told
+from contest.model import make_model
+from contest.options import Options, parse
+from contest.peer import LOCAL, Peer, Plan, Setting
+from contest.place import NotInstalledError, Place, StepError, cache
+from contest.rounds import Burst, Rounds, Turns
+from contest.scores import scores
+from contest.service import NeverReadyError, Service
+from contest.shapes import SHAPES
+from peers import PEERS
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command."""
+    options = parse(argv, PEERS)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return {"install": _install, "list": _list, "run": _run}[options.command](options)
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return 130
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _install(options: Options) -> int:
+    failed = 0
+    for name in options.names:
+        place = _place(name)
+        _tell(f"installing {name}; its words go to {place.log}")
+        try:
+            place.unstamp()
+            PEERS[name].install(place)
+            place.stamp(PEERS[name].version)
+        except NotInstalledError as error:
+            _tell(str(error))
+        except StepError as error:
+            _tell(f"{name} could not be installed. {error}")
+            failed = 1
+    return failed
+
+
+def _list(_: Options) -> int:
+    for name, peer in PEERS.items():
+        try:
+            peer.check(_place(name))
+            state = "ready"
+        except NotInstalledError:
+            state = "not installed"
+        precisions = ", ".join(peer.precisions)
+        print(f"{name:14} {peer.version:14} {state:14} {precisions}")
+    return 0
+
+
+@dataclass(slots=True)
+class Field:
+    """The contestants that take part, and those that do not."""
+
+    services: list[tuple[Service, int]] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, dict[str, object]] = field(default_factory=dict)
+
+
+def _run(options: Options) -> int:
+    shape = SHAPES[options.model]
+    _tell(f"model {options.model}: {shape.parameters / 1e6:,.1f} M parameters")
+    model = make_model(shape, cache() / "models" / options.model)
+    setting = Setting(
+        model, options.prompt_tokens + options.reply_tokens, options.threads, max(options.streams)
+    )
+    entered = Field()
+    try:
+        for name, precision in options.contestants:
+            _enter(entered, PEERS[name], precision, setting, options.patience)
+        bursts = _measure(entered, options)
+    finally:
+        for service, _ in entered.services:
+            service.stop()
+    return _report(options, entered, bursts)
+
+
+def _enter(entered: Field, peer: Peer, precision: str, setting: Setting, patience: float) -> None:
+    """Start one contestant, or note why it does not take part."""
+    label, place = f"{peer.name}:{precision}", _place(peer.name)
+    try:
+        peer.check(place)
+        place.folder.mkdir(parents=True, exist_ok=True)
+        port = _free_port()
+        plan: Plan = peer.plan(place, setting, precision, port)
+        service = Service(label, plan, port, place.folder / f"{precision}.log")
+        entered.services.append((service, peer.most_streams))
+        seconds = service.start(patience)
+    except (NotInstalledError, StepError) as error:
+        entered.absent[label] = str(error)
+    except NeverReadyError as error:
+        entered.services.pop()[0].stop()
+        entered.absent[label] = str(error)
+    else:
+        _tell(f"{label} serves after {seconds:.1f} s")
+        entered.facts[label] = {
+            "version": peer.version,
+            "command": list(service.command),
+            "start_seconds": seconds,
+        }
+    if label in entered.absent:
+        _tell(f"{label} is left out: {entered.absent[label]}")
+
+
+def _measure(entered: Field, options: Options) -> list[Burst]:
+    turns = Turns(
+        options.streams,
+        options.rounds,
+        options.prompt_tokens,
+        options.reply_tokens,
+        options.timeout,
+        options.seed,
+        options.rest,
+    )
+    rounds = Rounds(entered.services, turns, _tell)
+    rounds.warm_up()
+    return rounds.measure()
+
+
+def _report(options: Options, entered: Field, bursts: Sequence[Burst]) -> int:
+    scored = scores(bursts)
+    title = (
+        f"{options.model}: prompt {options.prompt_tokens}, reply {options.reply_tokens} tokens, "
+        f"greedy, one burst, {options.rounds} rounds, {options.threads} threads"
+    )
+    print(told.table(title, scored, entered.absent))
+    if options.json:
+        told.write(options.json, asdict(options), entered.facts, scored, bursts)
+    return int(bool(entered.absent) or any(score.faults for score in scored))
+
+
+def _place(name: str) -> Place:
+    return Place(name, cache() / name)
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind((LOCAL, 0))
+        return int(probe.getsockname()[1])
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"bench_peers: {line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,68 @@
+"""What a server must tell of itself to be measured: how it is installed, fed, and started.
+
+In: a place, a model, a precision, a port. Out: a `Plan`, which `service` starts and drives. A peer
+keeps no state; one that needs no installing inherits what says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from contest.place import NotInstalledError, Place
+from load.dialects.dialect import Dialect
+
+LOCAL = "127.0.0.1"
+MOST_STREAMS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all contestants share."""
+
+    model: Path  # in Hugging Face's form
+    positions: int  # that one stream needs, prompt and reply
+    threads: int
+    streams: int  # the most that are measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to start one server and how to speak to it."""
+
+    command: tuple[str, ...]
+    ready: str  # the path that answers 200 once it serves
+    dialect: Dialect | None  # None: a program of ours that runs an engine in its own process
+    model: str = "model"  # its name in requests
+    extra: Mapping[str, object] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+class Peer(ABC):
+    """One server."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]]
+    most_streams: ClassVar[int] = MOST_STREAMS
+
+    def install(self, place: Place) -> None:  # noqa: ARG002
+        """Put it into its place."""
+        raise NotInstalledError(f"{self.name} is part of this project: nothing to install")
+
+    def check(self, place: Place) -> None:
+        """Raises NotInstalledError."""
+        if place.installed != self.version:
+            found = f"version {place.installed} is" if place.installed else "nothing is"
+            raise NotInstalledError(
+                f"{self.name}: {found} installed, want {self.version}; "
+                f"run: scripts/bench_peers install {self.name}"
+            )
+
+    @abstractmethod
+    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
+        """Convert the model if need be, and say how to start."""

@@ -1,0 +1,39 @@
+"""The plainest server: Flask, `generate`, one reply at a time. What a first attempt looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from contest.peer import Peer, Plan, Setting
+from contest.place import Place
+from load.dialects import DIALECTS
+
+PROGRAM = Path(__file__).resolve().parent / "programs" / "flask_server.py"
+
+
+class FlaskGenerate(Peer):
+    """A program of ours, of one page."""
+
+    name: ClassVar[str] = "flask"
+    version: ClassVar[str] = "3.1.3"
+    precisions: ClassVar[tuple[str, ...]] = ("bf16",)
+    most_streams: ClassVar[int] = 8  # it serves them one after the other
+
+    def install(self, place: Place) -> None:
+        """Flask and transformers."""
+        place.make_venv()
+        pins = ("torch==2.13.0", "transformers==5.23.0")
+        place.pip("install", f"flask=={self.version}", *pins)
+
+    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+        """Flask's own server, a thread a request."""
+        return Plan(
+            command=(
+                *(str(place.python), str(PROGRAM), str(setting.model)),
+                *("--port", str(port), "--threads", str(setting.threads)),
+            ),
+            ready="/health",
+            dialect=DIALECTS["openai"],
+            variables={"HF_HUB_OFFLINE": "1"},
+        )

@@ -1,0 +1,56 @@
+"""Rowcast itself, as a user starts it, from this tree and with the Python that runs the bench."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+from contest.peer import LOCAL, Peer, Plan, Setting
+from contest.place import NotInstalledError, Place
+from load.dialects import DIALECTS
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ("gunicorn", "gevent", "flask", "torch", "transformers")
+NAME = "bench"
+DTYPES = {"bf16": "bfloat16", "int8": "int8", "fp32": "float32"}
+
+
+class Rowcast(Peer):
+    """This project's server, without its proxy."""
+
+    name: ClassVar[str] = "rowcast"
+    version: ClassVar[str] = "this tree"
+    precisions: ClassVar[tuple[str, ...]] = tuple(DTYPES)
+
+    def check(self, place: Place) -> None:  # noqa: ARG002
+        """Its Python must be the one that runs this."""
+        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            raise NotInstalledError(
+                f"rowcast: this Python has no {', '.join(missing)}; "
+                "run `make install`, then .venv/bin/python scripts/bench_peers"
+            )
+
+    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+        """gunicorn, as `make run-app` has it. The model has no end of text, top_k 1 is greedy."""
+        return Plan(
+            command=(sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"),
+            ready="/readiness",
+            dialect=DIALECTS["chat"],
+            model=NAME,
+            extra={"top_k": 1},
+            variables={
+                "HOST": LOCAL,
+                "PORT": str(port),
+                "MODEL": str(setting.model),
+                "MODEL_NAME": NAME,
+                "DTYPE": DTYPES[precision],
+                "DEVICE": "cpu",
+                "CONTEXT_LENGTH": str(setting.positions),
+                "OMP_NUM_THREADS": str(setting.threads),
+                "LOG_LEVEL": "warning",
+            },
+            folder=ROOT,
+        )

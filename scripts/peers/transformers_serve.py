@@ -1,0 +1,58 @@
+"""`transformers serve`, with continuous batching where that is faster: the library's own server.
+
+Its streams end with the counts and without `[DONE]`; the reader here knows that.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from contest.peer import LOCAL, Peer, Plan, Setting
+from contest.place import Place
+from load.dialects.dialect import Reader
+from load.dialects.openai import CompletionEvents, OpenAI
+
+
+class WithoutDone(CompletionEvents):
+    """The event with the counts is the last one."""
+
+    def close(self) -> str | None:
+        """The end of the body, once the reason was told, is the end of the reply."""
+        self.ended = self.ended or self.finish_reason is not None
+        return super().close()
+
+
+class TransformersCompletions(OpenAI):
+    """OpenAI's completions as `transformers serve` has them."""
+
+    def reader(self) -> Reader:
+        """Completion events without a last word."""
+        return WithoutDone()
+
+
+class TransformersServe(Peer):
+    """`transformers serve`."""
+
+    name: ClassVar[str] = "transformers"
+    version: ClassVar[str] = "5.23.0"
+    precisions: ClassVar[tuple[str, ...]] = ("bf16",)
+
+    def install(self, place: Place) -> None:
+        """The library and what its server needs."""
+        place.make_venv()
+        place.pip("install", "torch==2.13.0", f"transformers[serving]=={self.version}")
+
+    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+        """One model, loaded at the start."""
+        return Plan(
+            command=(
+                *(place.program("transformers"), "serve", str(setting.model)),
+                *("--host", LOCAL, "--port", str(port)),
+                *("--device", "cpu", "--dtype", "bfloat16", "--continuous-batching"),
+            ),
+            ready="/health",
+            dialect=TransformersCompletions(),
+            model=str(setting.model),
+            extra={"temperature": 0},
+            variables={"OMP_NUM_THREADS": str(setting.threads), "HF_HUB_OFFLINE": "1"},
+        )

