@@ -10,28 +10,29 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 
 from contest import told
 from contest.model import make_model
 from contest.options import Options, parse
-from contest.peer import LOCAL, Peer, Plan, Setting
+from contest.peer import LOCAL, Peer, Setting
 from contest.place import NotInstalledError, Place, StepError, cache
 from contest.rounds import Burst, Rounds, Turns
 from contest.scores import scores
 from contest.service import NeverReadyError, Service
 from contest.shapes import SHAPES
-from peers import PEERS
+
+Peers = Mapping[str, Peer]
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], peers: Peers) -> int:
     """Run one command."""
-    options = parse(argv, PEERS)
+    options = parse(argv, peers)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return {"install": _install, "list": _list, "run": _run}[options.command](options)
+        return {"install": _install, "list": _list, "run": _run}[options.command](options, peers)
     except KeyboardInterrupt:
         _tell("interrupted")
         return 130
@@ -41,15 +42,15 @@ def _interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _install(options: Options) -> int:
+def _install(options: Options, peers: Peers) -> int:
     failed = 0
     for name in options.names:
         place = _place(name)
         _tell(f"installing {name}; its words go to {place.log}")
         try:
             place.unstamp()
-            PEERS[name].install(place)
-            place.stamp(PEERS[name].version)
+            peers[name].install(place)
+            place.stamp(peers[name].version)
         except NotInstalledError as error:
             _tell(str(error))
         except StepError as error:
@@ -58,8 +59,8 @@ def _install(options: Options) -> int:
     return failed
 
 
-def _list(_: Options) -> int:
-    for name, peer in PEERS.items():
+def _list(_: Options, peers: Peers) -> int:
+    for name, peer in peers.items():
         try:
             peer.check(_place(name))
             state = "ready"
@@ -79,7 +80,7 @@ class Field:
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, peers: Peers) -> int:
     shape = SHAPES[options.model]
     _tell(f"model {options.model}: {shape.parameters / 1e6:,.1f} M parameters")
     model = make_model(shape, cache() / "models" / options.model)
@@ -87,41 +88,42 @@ def _run(options: Options) -> int:
         model, options.prompt_tokens + options.reply_tokens, options.threads, max(options.streams)
     )
     entered = Field()
-    try:
+    with contextlib.ExitStack() as ending:
         for name, precision in options.contestants:
-            _enter(entered, PEERS[name], precision, setting, options.patience)
+            _enter(entered, peers[name], precision, setting, options.patience, ending)
         bursts = _measure(entered, options)
-    finally:
-        for service, _ in entered.services:
-            service.stop()
     return _report(options, entered, bursts)
 
 
-def _enter(entered: Field, peer: Peer, precision: str, setting: Setting, patience: float) -> None:
+def _enter(
+    entered: Field,
+    peer: Peer,
+    precision: str,
+    setting: Setting,
+    patience: float,
+    ending: contextlib.ExitStack,
+) -> None:
     """Start one contestant, or note why it does not take part."""
     label, place = f"{peer.name}:{precision}", _place(peer.name)
     try:
         peer.check(place)
         place.folder.mkdir(parents=True, exist_ok=True)
         port = _free_port()
-        plan: Plan = peer.plan(place, setting, precision, port)
+        plan = peer.plan(place, setting, precision, port)
         service = Service(label, plan, port, place.folder / f"{precision}.log")
-        entered.services.append((service, peer.most_streams))
+        ending.callback(service.stop)
         seconds = service.start(patience)
-    except (NotInstalledError, StepError) as error:
+    except (NotInstalledError, StepError, NeverReadyError) as error:
         entered.absent[label] = str(error)
-    except NeverReadyError as error:
-        entered.services.pop()[0].stop()
-        entered.absent[label] = str(error)
-    else:
-        _tell(f"{label} serves after {seconds:.1f} s")
-        entered.facts[label] = {
-            "version": peer.version,
-            "command": list(service.command),
-            "start_seconds": seconds,
-        }
-    if label in entered.absent:
-        _tell(f"{label} is left out: {entered.absent[label]}")
+        _tell(f"{label} is left out: {error}")
+        return
+    _tell(f"{label} serves after {seconds:.1f} s")
+    entered.services.append((service, peer.most_streams))
+    entered.facts[label] = {
+        "version": peer.version,
+        "command": list(plan.command),
+        "start_seconds": seconds,
+    }
 
 
 def _measure(entered: Field, options: Options) -> list[Burst]:

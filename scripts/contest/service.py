@@ -47,11 +47,6 @@ class Service:
         self._part = Part(label, plan.command, variables, folder, log)
         self._family: set[processes.Known] = set()
 
-    @property
-    def command(self) -> tuple[str, ...]:
-        """How it was started."""
-        return self._plan.command
-
     def start(self, patience: float) -> float:
         """Start it; the seconds until it serves. Raises NeverReadyError."""
         began = time.monotonic()
