@@ -38,7 +38,8 @@ class Submit(_Message, frozen=True, tag="submit"):
     """Seat this prompt.
 
     `delivered` is None at first; after a backend's end the prompt is sent again to the next one,
-    with the reply tokens that the frontend already has.
+    with the reply tokens that the frontend already has. Replies of one session, its choices, are
+    sent in one batch: all are accepted, or none.
     """
 
     prompt: tuple[int, ...]
@@ -47,6 +48,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     team: str = ""
     deadline: float | None = None  # seconds from now; a clock reading would not travel
     delivered: tuple[int, ...] | None = None
+    choices: int = 1  # how many replies the session has
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):

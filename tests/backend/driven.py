@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
@@ -71,10 +73,22 @@ class RecordedEngine(ScriptedEngine):
         )
         self.seatings: list[Seating] = []
         self.steps: list[list[Feed]] = []
+        self.forks: list[int] = []  # how many tokens each gave
 
     def seat(self, row: int, seating: Seating) -> None:
         self.seatings.append(seating)
         super().seat(row, seating)
+
+    @property
+    def computed(self) -> int:
+        """All tokens that rows were fed."""
+        return sum(len(feed.tokens) for feeds in self.steps for feed in feeds)
+
+    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
+        assert source != target
+        self.forks.append(len(tokens))
+        super().fork(source, target, tokens)
+        assert self._rows[target].cache == list(tokens), "the source holds other tokens"
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         assert len({feed.row for feed in feeds}) == len(feeds), "a row was fed twice"
@@ -82,6 +96,21 @@ class RecordedEngine(ScriptedEngine):
         assert all(feed.tokens for feed in feeds), "fed with nothing"
         self.steps.append(list(feeds))
         return super().step(feeds)
+
+
+def choices(
+    session: str, count: int, prompt: Sequence[int] = b"Hello", **asked: Any
+) -> list[Submit]:
+    """The choices of one session; reply and end of all but the first are told apart by `named`."""
+    return [
+        msgspec.structs.replace(submit(session, prompt, choice=choice, **asked), choices=count)
+        for choice in range(count)
+    ]
+
+
+def named(session: str, choice: int) -> str:
+    """What a reader calls a reply."""
+    return f"{session}/{choice}" if choice else session
 
 
 @dataclass
@@ -100,8 +129,8 @@ class Reader:
     def send(self, *commands: Command) -> None:
         self.port.send(commands)
 
-    def cancel(self, session: str) -> None:
-        self.send(Cancel(session, 0))
+    def cancel(self, session: str, choice: int = 0) -> None:
+        self.send(Cancel(session, choice))
 
     def read(self) -> None:
         """Take in what has arrived."""
@@ -116,28 +145,29 @@ class Reader:
             self.read()
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, Status):
+            self.statuses.append(event)
+            return
+        name = named(event.session, event.choice)
         match event:
-            case Status():
-                self.statuses.append(event)
-                return
             case Rejected():
-                assert event.session not in self.accepted, "rejected after it was accepted"
-                self.rejected[event.session] = event
+                assert name not in self.accepted, "rejected after it was accepted"
+                self.rejected[name] = event
                 return
             case Accepted():
-                assert event.session not in self.accepted, "accepted twice"
-                self.accepted.add(event.session)
+                assert name not in self.accepted, "accepted twice"
+                self.accepted.add(name)
                 return
-        assert event.session in self.accepted, "told of a reply that was never accepted"
-        assert event.session not in self.ends, "told something after the end"
+        assert name in self.accepted, "told of a reply that was never accepted"
+        assert name not in self.ends, "told something after the end"
         match event:
             case Tokens():
-                self.tokens[event.session] += event.tokens
+                self.tokens[name] += event.tokens
             case Scored():
-                assert not self.tokens[event.session], "scores after the reply has begun"
-                self.scored[event.session].append(event)
+                assert not self.tokens[name], "scores after the reply has begun"
+                self.scored[name].append(event)
             case Finished():
-                self.ends[event.session] = event
+                self.ends[name] = event
 
     def reason(self, session: str) -> str | None:
         """Why a reply has ended, if it has."""

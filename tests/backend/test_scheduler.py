@@ -115,28 +115,36 @@ def test_nobody_is_seated_without_a_free_row() -> None:
     rows.seat(reply("sits"))
     line.join(reply("waits"))
     assert admit(line, rows) == []
-    assert (1, ("waits", 0)) in line
+    assert line.find((1, ("waits", 0)))
 
 
 def test_who_leaves_the_line_is_not_seated() -> None:
     line = WaitingLine(9)
-    line.join(reply("a"))
-    left = line.leave((1, ("a", 0)))
-    assert left is not None
-    assert left.submit.session == "a"
-    assert line.leave((1, ("a", 0))) is None
+    waiting = reply("a")
+    line.join(waiting)
+    assert line.find(waiting.id) is waiting
+    line.leave(waiting)
+    assert line.find(waiting.id) is None
+    assert not line.of(waiting.group)
     assert admit(line, Rows(1)) == []
 
 
 def test_the_line_counts_free_rows_as_room() -> None:
     line = WaitingLine(1)
-    assert not line.is_full(free_rows=0)
+    assert line.has_room(1, free_rows=0)
     line.join(reply("a"))
-    assert line.is_full(free_rows=0)
-    assert not line.is_full(free_rows=1)
+    assert not line.has_room(1, free_rows=0)
+    assert line.has_room(1, free_rows=1)
+
+
+def test_choices_need_as_many_places() -> None:
+    line = WaitingLine(2)
+    line.join(reply("a"))
+    assert line.has_room(3, free_rows=2)
+    assert not line.has_room(4, free_rows=2)
 
 
 def test_a_line_of_no_places_still_fills_free_rows() -> None:
     line = WaitingLine(0)
-    assert line.is_full(free_rows=0)
-    assert not line.is_full(free_rows=1)
+    assert not line.has_room(1, free_rows=0)
+    assert line.has_room(1, free_rows=1)

@@ -1,6 +1,7 @@
 """Sessions: each gets its own events, the backend is believed when heard, and nothing leaks."""
 
 import logging
+import threading
 
 import msgspec
 import pytest
@@ -83,6 +84,17 @@ def test_a_session_has_a_fresh_name_and_its_prompt() -> None:
         assert first.submit.session != second.submit.session
         assert backend.commands(2) == [first.submit, second.submit]
         assert (first.submit.prompt, first.submit.seed) == (PROMPT.prompt, PROMPT.seed)
+
+
+def test_choices_are_one_session_sent_in_one_batch_that_says_how_many_they_are() -> None:
+    with road() as made:
+        backend = made.ready()
+        asked = [msgspec.structs.replace(PROMPT, choice=choice) for choice in range(3)]
+        opened = made.sessions.open_all(asked, threading.Event())
+        assert backend.commands(3) == [session.submit for session in opened]
+        (name,) = {session.submit.session for session in opened}
+        assert [session.submit.key for session in opened] == [(name, 0), (name, 1), (name, 2)]
+        assert {session.submit.choices for session in opened} == {3}
 
 
 def test_each_session_gets_its_own_events() -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from rowcast.backend.rows import Reply, Rows
 from rowcast.backend.scheduler import WaitingLine, admit, grant
+from rowcast.backend.sharing import Sharing
 from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
@@ -76,6 +77,7 @@ class DecodeBackend:
         """Load the model; it brings its row cache along."""
         self._engine = self._load_engine()
         self._rows = Rows(self._engine.rows)
+        self._sharing = Sharing(self._engine, self._rows)
 
     def compile(self) -> None:
         """Do now what would make the first step slow."""
@@ -128,6 +130,8 @@ class DecodeBackend:
             submit = reply.submit
             seating = Seating(submit.params, submit.seed, submit.choice, len(submit.prompt))
             self._engine.seat(reply.row, seating)
+            self._sharing.seat(reply)
+        self._sharing.settle()
 
     def feed(self) -> list[Feed]:
         """Decide what each row is fed in this step."""
@@ -141,6 +145,7 @@ class DecodeBackend:
         self._steps += 1
         for feed in feeds:
             self._rows.at(feed.row).fed += len(feed.tokens)
+        self._sharing.settle()
         return drawn
 
     def emit(self, drawn: Iterable[Drawn]) -> None:
@@ -170,7 +175,7 @@ class DecodeBackend:
     def _judge(self, frontend: FrontendId, submit: Submit) -> None:
         """Accept a prompt into the waiting line, or say why not. One that is here already stays."""
         reply_id = (frontend, submit.key)
-        if reply_id in self._line or self._rows.find(reply_id):
+        if self._line.find(reply_id) or self._rows.find(reply_id):
             return
         if not submit.prompt:
             self._reject(frontend, submit, "empty", "the prompt has no tokens; send some text")
@@ -180,11 +185,20 @@ class DecodeBackend:
             self._reject(frontend, submit, "too_long", too_long)
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")
-        elif self._line.is_full(self._rows.free) and submit.delivered is None:
+        elif not self._has_room(frontend, submit):
             waiting = f"{len(self._line)} prompts are waiting, which is the limit; try again later"
             self._reject(frontend, submit, "overloaded", waiting)
         else:
             self._accept(frontend, submit)
+
+    def _has_room(self, frontend: FrontendId, submit: Submit) -> bool:
+        """Where one choice of a session was taken, or a reply has begun, there is."""
+        group = (frontend, submit.session)
+        return (
+            submit.delivered is not None
+            or bool(self._line.of(group) or self._rows.of(group))
+            or self._line.has_room(submit.choices, self._rows.free)
+        )
 
     def _accept(self, frontend: FrontendId, submit: Submit) -> None:
         room = self._engine.context_length - len(submit.prompt)
@@ -235,9 +249,9 @@ class DecodeBackend:
 
     def _cancel(self, frontend: FrontendId, cancel: Cancel) -> None:
         reply_id = (frontend, cancel.key)
-        reply = self._line.leave(reply_id)
-        if reply is not None:
-            self._finish(reply, "cancelled")
+        if (waiting := self._line.find(reply_id)) is not None:
+            self._line.leave(waiting)
+            self._finish(waiting, "cancelled")
         elif (seated := self._rows.find(reply_id)) is not None:
             self._evict(seated, "cancelled")
 
@@ -246,7 +260,7 @@ class DecodeBackend:
         self._frontends.discard(frontend)
         self._outbox.pop(frontend, None)
         for waiting in [reply for reply in self._line if reply.frontend == frontend]:
-            self._line.leave(waiting.id)
+            self._line.leave(waiting)
         for seated in [reply for reply in self._rows if reply.frontend == frontend]:
             self._rows.evict(seated)
 
@@ -255,7 +269,7 @@ class DecodeBackend:
             return
         self._sweep_due = now + SWEEP_SECONDS
         for waiting in [reply for reply in self._line if reply.expires <= now]:
-            self._line.leave(waiting.id)
+            self._line.leave(waiting)
             self._finish(waiting, "error", "its time ran out in the waiting line")
         for seated in [reply for reply in self._rows if reply.expires <= now]:
             self._evict(seated, "error", "its time ran out")

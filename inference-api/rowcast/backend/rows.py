@@ -5,13 +5,16 @@ engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a
 that nobody holds. Nothing here knows the sizes of feeds, a transport or the engine.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from rowcast.transport.ports import FrontendId
 from rowcast.wire import FinishReason, ReplyKey, Submit
 
 ReplyId = tuple[FrontendId, ReplyKey]
+Group = tuple[FrontendId, str]  # the choices of one session
 
 
 @dataclass(slots=True)
@@ -28,6 +31,8 @@ class Reply:
     sent: int = 0  # reply tokens that the frontend has
     scored: int = 0  # prompt tokens whose scores were sent
     tokens: list[int] = field(default_factory=list)
+    leader: Reply | None = None  # whose row will have the first `shared` of these tokens
+    shared: int = 0
     unfed: int = 0  # nothing follows the last token of a prompt that is only scored
 
     def __post_init__(self) -> None:
@@ -38,6 +43,11 @@ class Reply:
     @property
     def id(self) -> ReplyId:
         return (self.frontend, self.submit.key)
+
+    @property
+    def group(self) -> Group:
+        """Whom it may share tokens with, and has to share rows with."""
+        return (self.frontend, self.submit.session)
 
     @property
     def length(self) -> int:
@@ -76,36 +86,60 @@ class Reply:
         return token in params.stop_token_ids or (token in end_tokens and not params.ignore_eos)
 
 
-class Rows:
+class Roster:
+    """Replies in the order in which they joined, by id and by group."""
+
+    def __init__(self) -> None:
+        self._replies: dict[ReplyId, Reply] = {}
+        self._groups: dict[Group, dict[ReplyId, Reply]] = {}
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def __iter__(self) -> Iterator[Reply]:
+        return iter(self._replies.values())
+
+    def join(self, reply: Reply) -> None:
+        self._replies[reply.id] = reply
+        self._groups.setdefault(reply.group, {})[reply.id] = reply
+
+    def leave(self, reply: Reply) -> None:
+        del self._replies[reply.id]
+        group = self._groups[reply.group]
+        del group[reply.id]
+        if not group:
+            del self._groups[reply.group]
+
+    def find(self, reply_id: ReplyId) -> Reply | None:
+        return self._replies.get(reply_id)
+
+    def of(self, group: Group) -> Collection[Reply]:
+        """Those of one group."""
+        return self._groups.get(group, {}).values()
+
+
+class Rows(Roster):
     """The seats. Iterates over the seated replies in the order of their seating."""
 
     def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
         self._free = list(range(count - 1, -1, -1))
-        self._seated: dict[ReplyId, Reply] = {}
         self._by_row: dict[int, Reply] = {}
 
     @property
     def free(self) -> int:
         return len(self._free)
 
-    def __len__(self) -> int:
-        return len(self._seated)
-
-    def __iter__(self) -> Iterator[Reply]:
-        return iter(self._seated.values())
-
     def seat(self, reply: Reply) -> None:
         reply.row = self._free.pop()
-        self._seated[reply.id] = reply
         self._by_row[reply.row] = reply
+        self.join(reply)
 
     def evict(self, reply: Reply) -> None:
-        del self._seated[reply.id]
+        self.leave(reply)
         del self._by_row[reply.row]
         self._free.append(reply.row)
-
-    def find(self, reply_id: ReplyId) -> Reply | None:
-        return self._seated.get(reply_id)
 
     def at(self, row: int) -> Reply:
         return self._by_row[row]

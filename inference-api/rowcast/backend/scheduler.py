@@ -14,53 +14,43 @@ prompts to be fed, steps stay within the engine's `shared_width`.
 Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from rowcast.backend.rows import Reply, ReplyId, Rows
+from rowcast.backend.rows import Reply, Roster, Rows
 from rowcast.engine.engine import Feed
 
 
-class WaitingLine:
+class WaitingLine(Roster):
     """Accepted replies without a row: first come, first seated, and never more than `limit`."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self._limit = limit
-        self._replies: dict[ReplyId, Reply] = {}
 
-    def __len__(self) -> int:
-        return len(self._replies)
-
-    def __iter__(self) -> Iterator[Reply]:
-        return iter(self._replies.values())
-
-    def __contains__(self, reply_id: ReplyId) -> bool:
-        return reply_id in self._replies
-
-    def is_full(self, free_rows: int) -> bool:
+    def has_room(self, count: int, free_rows: int) -> bool:
         """Rows that are free take from the line at once, so they count as room."""
-        return len(self._replies) >= self._limit + free_rows
+        return len(self) + count <= self._limit + free_rows
 
-    def join(self, reply: Reply) -> None:
-        self._replies[reply.id] = reply
-
-    def leave(self, reply_id: ReplyId) -> Reply | None:
-        return self._replies.pop(reply_id, None)
-
-    def next(self) -> Reply:
-        return self._replies.pop(next(iter(self._replies)))
+    def next(self, rows: Rows) -> Reply:
+        """The first whose group has less than half of the rows, if there is one; else the first."""
+        fair = (reply for reply in self if len(rows.of(reply.group)) < rows.count // 2)
+        return next(fair, None) or next(iter(self))
 
 
 def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
-    """Seat the first of the line in every free row."""
-    seated = [line.next() for _ in range(min(rows.free, len(line)))]
-    for reply in seated:
+    """Seat who waits in every free row."""
+    seated = []
+    for _ in range(min(rows.free, len(line))):
+        reply = line.next(rows)
+        line.leave(reply)
         rows.seat(reply)
+        seated.append(reply)
     return seated
 
 
 def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]:
     """This step's feeds: one token for each that decodes, the rest of the width for prompts."""
-    seated = [reply for reply in replies if reply.lacks]
+    seated = [reply for reply in replies if reply.lacks and reply.leader is None]
     decoding = [reply for reply in seated if reply.lacks == 1]
     prompts = [reply for reply in seated if reply.lacks > 1]
     most = shared_width if len(decoding) > len(prompts) else width

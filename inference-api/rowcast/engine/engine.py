@@ -77,5 +77,11 @@ class Engine(Protocol):
     def seat(self, row: int, seating: Seating) -> None:
         """Begin a row anew."""
 
+    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
+        """Give a row that was seated, and fed nothing yet, the first tokens of another row.
+
+        They are the first that the source was fed, and the first that the target would be.
+        """
+
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         """Feed the rows; draw and score for those that asked. Each row at most once."""

@@ -112,6 +112,11 @@ class RowCache(FlatCache):
         """Where this step's tokens belong; row -1 is a slot without a token."""
         self._row, self._position = row, position
 
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Give a row what another one keeps of its first `length` tokens."""
+        for kept in (*self.keys.values(), *self.values.values()):
+            kept[target, :, :length] = kept[source, :, :length]
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: Scores) -> Tensor:
         keys, values = self.keys[layer], self.values[layer]
         self._attention.store(key, value, keys, values, self._row, self._position)

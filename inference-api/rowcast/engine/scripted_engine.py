@@ -13,7 +13,7 @@ import math
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from zlib import crc32
 
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
@@ -32,10 +32,14 @@ class _Row:
     """The cache of one row."""
 
     seating: Seating
-    fed: int = 0
-    crc: int = 0
+    cache: list[int] = field(default_factory=list)
+    crc: int = 0  # of the cache
     missing: int = 0  # bytes that the last character still lacks
     last: tuple[int, int] = (-1, -1)
+
+    @property
+    def fed(self) -> int:
+        return len(self.cache)
 
     def take(self, feed: Feed) -> Drawn | None:
         """Take a feed in; what it asks for, if anything."""
@@ -50,6 +54,12 @@ class _Row:
         top = (_top(self.crc, params.top_logprobs),) if params.top_logprobs else None
         return replace(drawn, logprobs=(_logprob(self.crc, token),), top=top)
 
+    def adopt(self, other: "_Row", length: int) -> None:
+        """Take over the first tokens of another row's cache, whatever they are."""
+        if self.cache or length > other.fed:
+            raise ValueError(f"{length} of {other.fed} tokens cannot follow {self.fed}")
+        self._feed(other.cache[:length])
+
     def _feed(self, tokens: Sequence[int]) -> None:
         if not tokens:
             return
@@ -57,7 +67,7 @@ class _Row:
         for token in tokens:
             self.missing = _missing_after(token, self.missing)
         self.last = (tokens[-2] if len(tokens) > 1 else self.last[1], tokens[-1])
-        self.fed += len(tokens)
+        self.cache += tokens
 
     def _draw(self) -> int:
         seating = self.seating
@@ -159,6 +169,9 @@ class ScriptedEngine:
 
     def seat(self, row: int, seating: Seating) -> None:
         self._rows[row] = _Row(seating)
+
+    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
+        self._rows[target].adopt(self._rows[source], len(tokens))
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         if self._step_seconds:

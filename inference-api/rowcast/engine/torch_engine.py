@@ -64,7 +64,7 @@ class TorchEngine:
         weight = next(loaded.model.parameters())
         self._device, self._dtype = weight.device, weight.dtype
         attention = choose_attention(self._device, self._dtype)
-        cache = RowCache(
+        self._cache = cache = RowCache(
             loaded.shapes,
             attention,
             rows=rows,
@@ -107,6 +107,11 @@ class TorchEngine:
         self._prompts[row] = seating.prompt_length
         self._tops[row] = seating.params.top_logprobs
         self._sampler.seat(row, seating.params, seating.seed, seating.choice)
+
+    @torch.inference_mode()
+    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
+        self._cache.copy(source, target, len(tokens))
+        self._observe(Feed(target, 0, tokens, draws=False))
 
     @torch.inference_mode()
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:

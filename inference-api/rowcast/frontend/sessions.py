@@ -231,7 +231,8 @@ class Sessions:
             raise (Stopping if self._stopping else NotReady)(health.reason)
         name = uuid.uuid4().hex
         opened = [
-            Session(msgspec.structs.replace(submit, session=name), arrived) for submit in submits
+            Session(msgspec.structs.replace(submit, session=name, choices=len(submits)), arrived)
+            for submit in submits
         ]
         self._sessions.update((session.submit.key, session) for session in opened)
         try:
