@@ -18,16 +18,17 @@ from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedReques
 _MALFORMED = "Malformed JSON request body"
 _READ = "rowcast.body_read"
 _DIGITS = 1000
+_EXACT = 2**53  # below, a float that is whole is that whole number
 
 
 def read_object(
-    request: Request, limit: int, seconds: float, *, finite: bool = False
+    request: Request, limit: int, seconds: float, *, plain: bool = False
 ) -> dict[str, Any]:
-    """The body as a JSON object; `finite`: NaN and Infinity, which JSON does not know, are faults.
+    """The body as a JSON object; `plain`: with JSON's own numbers, where 1.0 is 1 and NaN is none.
 
     Without it they are left to whoever reads the field, and can name it.
     """
-    return parse_object(read_body(request, limit, seconds), finite=finite)
+    return parse_object(read_body(request, limit, seconds), plain=plain)
 
 
 def read_body(request: Request, limit: int, seconds: float) -> bytes:
@@ -70,7 +71,7 @@ def _read(request: Request, limit: int) -> bytes:
         raise MalformedRequest("the body's chunked encoding is broken or ends early") from error
 
 
-def parse_object(body: bytes, *, finite: bool = False) -> dict[str, Any]:
+def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:
     """Strict JSON: one object, UTF-8, no name twice, no text that is not Unicode."""
     try:
         text = body.decode()
@@ -81,7 +82,8 @@ def parse_object(body: bytes, *, finite: bool = False) -> dict[str, Any]:
             text,
             object_pairs_hook=_without_repetition,
             parse_int=_whole,
-            parse_constant=_no_constant if finite else float,
+            parse_float=_number if plain else float,
+            parse_constant=_no_constant if plain else float,
         )
     except json.JSONDecodeError as error:
         _refuse(error, text)
@@ -106,6 +108,11 @@ def _whole(digits: str) -> int:
     if len(digits) > _DIGITS:
         raise ValueError(f"a number has {len(digits)} digits; allowed are {_DIGITS}")
     return int(digits)
+
+
+def _number(written: str) -> float:
+    number = float(written)
+    return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
 def _no_constant(name: str) -> NoReturn:

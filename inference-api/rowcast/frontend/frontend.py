@@ -59,10 +59,10 @@ class Frontend:
         self.sessions.close()
         self.clients.close()
 
-    def body(self, *, finite: bool = False) -> dict[str, object]:
-        """The request's JSON object; `finite`: with JSON's numbers only, no NaN."""
+    def body(self, *, plain: bool = False) -> dict[str, object]:
+        """The request's JSON object; `plain`: with JSON's own numbers."""
         settings = self.settings
-        return read_object(request, settings.body_bytes, settings.body_seconds, finite=finite)
+        return read_object(request, settings.body_bytes, settings.body_seconds, plain=plain)
 
     def status(self) -> Status:
         """What the backend serves. Raises NotReady when there is none."""

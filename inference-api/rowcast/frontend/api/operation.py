@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Schema = Mapping[str, Any]
+Described = type | tuple[type, ...] | Schema  # several: any of them
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -16,6 +17,19 @@ PLAIN = "text/plain"
 
 READ_ERRORS = (405, 431, 500)
 BODY_ERRORS = (400, 404, 405, 408, 413, 414, 415, 417, 431, 500, 503)
+
+
+def event(data: Schema, last: str = "") -> Schema:
+    """One server-sent event, whose data is a string that holds this; `last`: another at the end."""
+    named: Schema = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
+    if last:
+        named = {"anyOf": [{"const": last}, named]}
+    return {
+        "type": "object",
+        "description": "One event of the stream",
+        "required": ["data"],
+        "properties": {"data": named, "event": {"type": "string"}, "id": {"type": "string"}},
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +40,13 @@ class Operation:
     path: str
     tag: str
     summary: str
-    answers: Mapping[str, type | Schema]  # by content type
-    error: type | Schema
-    body: type | Schema | None = None
+    answers: Mapping[str, Described]  # by content type
+    error: Described
+    body: Described | None = None
     example: Mapping[str, Any] | None = None
     errors: tuple[int, ...] = READ_ERRORS
-    others: Mapping[int, type | Schema] = field(default_factory=dict)  # by status
+    others: Mapping[int, Described] = field(default_factory=dict)  # by status
+    named: tuple[type, ...] = ()  # to which schemas refer by name
     stands_for_model: bool = False  # `{model}` in the path is one that is served
 
     @property

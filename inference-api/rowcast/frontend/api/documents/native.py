@@ -3,18 +3,22 @@
 from typing import Any
 
 from rowcast.frontend.api.documents.errors import NATIVE_ERROR
-from rowcast.frontend.api.operation import BODY_ERRORS, EVENTS, JSON, PLAIN, Operation
+from rowcast.frontend.api.operation import BODY_ERRORS, EVENTS, JSON, PLAIN, Operation, event
 
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]}
 
 
-def _number(kind: str, low: float, high: float, default: float | None = None) -> dict[str, Any]:
-    """A number, which may come as a string; a string's bounds JSON Schema can not say."""
-    written = "^[0-9]{1,20}$" if kind == "integer" else r"^[0-9]{1,20}(\.[0-9]{1,20})?$"
+_ABOVE_CENT = r"0?\.(0[1-9]|[1-9][0-9]?)[0-9]{0,9}"
+
+
+def _number(
+    kind: str, low: float, high: float, written: str, default: float | None = None
+) -> dict[str, Any]:
+    """A number, which may come as a string: `written` is its form."""
     return {
         "anyOf": [
             {"type": kind, "minimum": low, "maximum": high},
-            {"type": "string", "pattern": written},
+            {"type": "string", "pattern": f"^({written})$"},
             {"type": "null"},
         ],
         "default": default,
@@ -28,12 +32,16 @@ BODY: dict[str, Any] = {
     "required": ["text"],
     "properties": {
         "text": {"type": "string", "minLength": 1, "description": "The prompt"},
-        "max_tokens": _number("integer", 1, 2048, 128),
-        "temperature": _number("number", 0.01, 100, 1.0),
-        "top_k": _number("integer", 1, 1000, 10),
-        "top_p": _number("number", 0.01, 1, 0.9),
+        "max_tokens": _number(
+            "integer", 1, 2048, "[1-9][0-9]{0,2}|1[0-9]{3}|20[0-3][0-9]|204[0-8]", 128
+        ),
+        "temperature": _number(
+            "number", 0.01, 100, rf"100|[1-9][0-9]?(\.[0-9]{{1,9}})?|{_ABOVE_CENT}", 1.0
+        ),
+        "top_k": _number("integer", 1, 1000, "[1-9][0-9]{0,2}|1000", 10),
+        "top_p": _number("number", 0.01, 1, f"1|{_ABOVE_CENT}", 0.9),
         "stop_sequence": {"type": ["string", "null"], "description": "Ends the reply"},
-        "seed": _number("integer", 0, 2**63 - 1),
+        "seed": _number("integer", 0, 2**63 - 1, "[0-9]{1,18}"),
         "stream": {**_FLAG, "default": True},
         "return_prompt": {**_FLAG, "default": False},
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
@@ -61,7 +69,7 @@ def _operation(path: str, summary: str, form: str) -> Operation:
         summary=summary,
         body=BODY,
         example=EXAMPLE,
-        answers={form: {"type": "string"}, JSON: ANSWER},
+        answers={form: event({}) if form == EVENTS else {"type": "string"}, JSON: ANSWER},
         error=NATIVE_ERROR,
         errors=BODY_ERRORS,
         stands_for_model="{model}" in path,

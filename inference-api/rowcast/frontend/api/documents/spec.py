@@ -13,22 +13,26 @@ import msgspec
 from rowcast import __version__
 from rowcast.frontend.api.documents import health, native
 from rowcast.frontend.api.openai import documented as openai
-from rowcast.frontend.api.openai.bodies import MODEL_NAME, TOKEN_ID
-from rowcast.frontend.api.operation import JSON, Operation, Schema
+from rowcast.frontend.api.openai.bodies import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
+from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
 
 OPERATIONS: tuple[Operation, ...] = (*native.OPERATIONS, *openai.OPERATIONS, *health.OPERATIONS)
 
 _REF = "#/components/schemas/{name}"
 
-SchemaOf = Callable[[type | Schema], Schema]
+_IMAGES = {_REF.format(name=part.__name__) for part in (ImagePart, ImageUrlPart)}
+
+SchemaOf = Callable[[Described], Schema]
 
 
 def spec(frontend: Frontend) -> dict[str, Any]:
     """The document."""
     named, components = _schemas(OPERATIONS)
 
-    def schema_of(kind: type | Schema) -> Schema:
+    def schema_of(kind: Described) -> Schema:
+        if isinstance(kind, tuple):
+            return {"anyOf": [named[each] for each in kind]}
         return named[kind] if isinstance(kind, type) else kind
 
     paths: dict[str, dict[str, Any]] = {}
@@ -57,15 +61,15 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[type, Schema], dict[
     """The schema of each type, and the components to which they refer."""
     kinds: dict[type, None] = {}
     for operation in operations:
-        used = (
-            operation.body,
-            operation.error,
-            *operation.answers.values(),
-            *operation.others.values(),
-        )
-        kinds |= {kind: None for kind in used if isinstance(kind, type)}
+        used = (operation.body, *operation.answers.values(), operation.error, operation.named)
+        kinds |= dict.fromkeys(kind for each in used for kind in _types(each))
     schemas, components = msgspec.json.schema_components(list(kinds), ref_template=_REF)
     return dict(zip(kinds, schemas, strict=True)), dict(components)
+
+
+def _types(described: object) -> Iterable[type]:
+    several = described if isinstance(described, tuple) else (described,)
+    return (each for each in several if isinstance(each, type))
 
 
 def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
@@ -108,9 +112,16 @@ def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
 
 
 def _filled(value: Any, facts: dict[str, dict[str, Any]]) -> Any:
-    """The same with this server's facts where their titles stand."""
+    """The same with this server's facts where their titles stand, and without what it is not."""
     if isinstance(value, dict):
         found = {name: _filled(each, facts) for name, each in value.items()}
         title = value.get("title")
         return found | facts[title] if isinstance(title, str) and title in facts else found
-    return [_filled(each, facts) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_filled(each, facts) for each in value if not _is_image(each)]
+    return value
+
+
+def _is_image(value: object) -> bool:
+    """Parts that a model that reads text only refuses."""
+    return isinstance(value, dict) and value.get("$ref") in _IMAGES

@@ -148,6 +148,12 @@ class TextPart(Struct, tag_field="type", tag="text"):
     text: str
 
 
+class RefusalPart(Struct, tag_field="type", tag="refusal"):
+    """A part of an assistant's message that is a refusal; text, to a template."""
+
+    refusal: str
+
+
 class ImageUrl(Struct):
     """Where an image is."""
 
@@ -168,7 +174,7 @@ class ImagePart(Struct, tag_field="type", tag="image"):
 
 
 Parts = str | Annotated[list[TextPart | ImageUrlPart | ImagePart], Meta(min_length=1)]
-TextParts = str | Annotated[list[TextPart], Meta(min_length=1)]
+TextParts = str | Annotated[list[TextPart | RefusalPart], Meta(min_length=1)]
 
 
 class SystemMessage(Struct, tag_field="role", tag="system"):
@@ -262,13 +268,20 @@ class CountBody(Body, kw_only=True):
     conversation: str | Messages
 
 
-class TokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """POST /tokenize: a text or messages."""
+class TokenizeText(Struct, forbid_unknown_fields=True, kw_only=True):
+    """POST /tokenize, of a text."""
 
     model: ModelName | None = None
-    prompt: str | None = None
-    messages: Messages | None = None
+    prompt: str
     add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+
+
+class TokenizeMessages(Struct, forbid_unknown_fields=True, kw_only=True):
+    """POST /tokenize, of messages as a chat's prompt."""
+
+    model: ModelName | None = None
+    messages: Messages
     add_generation_prompt: bool | None = None
     return_token_strs: bool | None = None
 

@@ -9,8 +9,10 @@ from rowcast.frontend.api.operation import (
     EVENTS,
     JSON,
     READ_ERRORS,
+    Described,
     Operation,
     Schema,
+    event,
 )
 
 ERROR: dict[str, Any] = {
@@ -29,7 +31,14 @@ ERROR: dict[str, Any] = {
         }
     },
 }
-_STREAM = {"type": "string", "description": "Events `data: {…}`, at the end `data: [DONE]`"}
+
+
+def _events(chunk: type) -> Schema:
+    """Chunks, or an error; the last event's data is [DONE]."""
+    reference = {"$ref": f"#/components/schemas/{chunk.__name__}"}
+    return event({"anyOf": [reference, ERROR]}, "[DONE]")
+
+
 _MESSAGES = [{"role": "user", "content": "What is your favorite condiment?"}]
 _COMPLETION = {"model": "falcon40b", "prompt": "San Francisco is a", "max_tokens": 7}
 _CHAT = {"model": "falcon40b", "messages": _MESSAGES, "max_tokens": 32}
@@ -38,9 +47,10 @@ _CHAT = {"model": "falcon40b", "messages": _MESSAGES, "max_tokens": 32}
 def _post(
     path: str,
     summary: str,
-    body: type,
-    answered: Mapping[str, type | Schema],
+    body: Described,
+    answered: Mapping[str, Described],
     example: Mapping[str, Any],
+    *named: type,
 ) -> Operation:
     return Operation(
         method="post",
@@ -52,6 +62,7 @@ def _post(
         answers=answered,
         error=ERROR,
         errors=BODY_ERRORS,
+        named=named,
     )
 
 
@@ -61,7 +72,7 @@ def _both(before: str) -> tuple[Operation, ...]:
         _post(
             f"{before}/tokenize",
             "The token ids of a text or of messages",
-            bodies.TokenizeBody,
+            (bodies.TokenizeText, bodies.TokenizeMessages),
             {JSON: answers.Tokenized},
             {"prompt": "Hello"},
         ),
@@ -80,15 +91,16 @@ OPERATIONS = (
         "/v1/completions",
         "A text continued",
         bodies.CompletionBody,
-        {JSON: answers.Completion, EVENTS: _STREAM},
+        {JSON: answers.Completion, EVENTS: _events(answers.Completion)},
         _COMPLETION,
     ),
     _post(
         "/v1/chat/completions",
         "Messages answered",
         bodies.ChatBody,
-        {JSON: answers.ChatCompletion, EVENTS: _STREAM},
+        {JSON: answers.ChatCompletion, EVENTS: _events(answers.ChatChunk)},
         _CHAT,
+        answers.ChatChunk,
     ),
     _post(
         "/v1/count_tokens",

@@ -10,7 +10,7 @@ import msgspec
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.asked import PromptText
-from rowcast.frontend.api.openai.bodies import Message, TextPart, Tool
+from rowcast.frontend.api.openai.bodies import Message, RefusalPart, TextPart, Tool
 from rowcast.frontend.frontend import Frontend
 
 
@@ -44,8 +44,8 @@ def _plain(at: int, message: Message) -> dict[str, Any]:
 
 
 def _text(part: object, field: str) -> str:
-    if isinstance(part, TextPart):
-        return part.text
+    if isinstance(part, TextPart | RefusalPart):
+        return part.text if isinstance(part, TextPart) else part.refusal
     raise InvalidField(field, "is an image; this model reads text only")
 
 

@@ -33,7 +33,11 @@ _SHOWN = 200
 
 def read(frontend: Frontend, kind: type[_Read]) -> _Read:
     """The request's body; its model, where it names one, is served here."""
-    body = frontend.body(finite=True)
+    return read_object(frontend, frontend.body(plain=True), kind)
+
+
+def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> _Read:
+    """The same of a body that has been parsed."""
     read_as = as_struct(body, kind)
     model = getattr(read_as, "model", None)
     if model is not None and model not in frontend.models:

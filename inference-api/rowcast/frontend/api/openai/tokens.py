@@ -2,12 +2,16 @@
 
 from flask import Response
 
-from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.answers import Detokenized, TokenCount, Tokenized
-from rowcast.frontend.api.openai.bodies import CountBody, DetokenizeBody, TokenizeBody
+from rowcast.frontend.api.openai.bodies import (
+    CountBody,
+    DetokenizeBody,
+    TokenizeMessages,
+    TokenizeText,
+)
 from rowcast.frontend.api.openai.logprobs import token_text
 from rowcast.frontend.api.openai.messages import prompt_of
-from rowcast.frontend.api.openai.reading import read
+from rowcast.frontend.api.openai.reading import read, read_object
 from rowcast.frontend.api.openai.sampling import checked_tokens
 from rowcast.frontend.api.openai.streams import json_answer
 from rowcast.frontend.frontend import Frontend
@@ -26,15 +30,20 @@ def count_tokens(frontend: Frontend) -> Response:
 
 def tokenize(frontend: Frontend) -> Response:
     """The token ids of a text or of messages."""
-    body = read(frontend, TokenizeBody)
-    tokens = _tokens(frontend, body)
+    body = frontend.body(plain=True)
+    asked: TokenizeText | TokenizeMessages
+    if "messages" in body:
+        asked = read_object(frontend, body, TokenizeMessages)
+    else:
+        asked = read_object(frontend, body, TokenizeText)
+    tokens = _tokens(frontend, asked)
     named = [token_text(frontend.tokenizer, token) for token in tokens]
     return json_answer(
         Tokenized(
             count=len(tokens),
             max_model_len=frontend.status().context_length,
             tokens=list(tokens),
-            token_strs=named if body.return_token_strs else None,
+            token_strs=named if asked.return_token_strs else None,
         )
     )
 
@@ -46,11 +55,8 @@ def detokenize(frontend: Frontend) -> Response:
     return json_answer(Detokenized(decoded(frontend.tokenizer, tokens)))
 
 
-def _tokens(frontend: Frontend, body: TokenizeBody) -> tuple[int, ...]:
-    if (body.prompt is None) == (body.messages is None):
-        raise InvalidField("prompt", "or messages must be sent, and not both")
-    if body.messages is not None:
-        return prompt_of(
-            frontend, body.messages, continues=body.add_generation_prompt is False
-        ).tokens
-    return frontend.encode(body.prompt or "", special=body.add_special_tokens is not False)
+def _tokens(frontend: Frontend, asked: TokenizeText | TokenizeMessages) -> tuple[int, ...]:
+    if isinstance(asked, TokenizeText):
+        return frontend.encode(asked.prompt, special=asked.add_special_tokens is not False)
+    continues = asked.add_generation_prompt is False
+    return prompt_of(frontend, asked.messages, continues=continues).tokens
