@@ -20,6 +20,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.sessions import Sessions
 from rowcast.log import configure
 from rowcast.settings import SCRIPTED, Settings, read_settings
+from rowcast.text.chat import ChatTemplate
 from rowcast.text.hub_tokenizer import HubTokenizer
 from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.unix_socket import UnixFrontendPort
@@ -43,8 +44,9 @@ def build(settings: Settings) -> Flask:
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
+    tokenizer, chat = _text(settings)
     clients = ClientWatch(settings.client_seconds)
-    frontend = Frontend(settings, sessions, _tokenizer(settings), clients)
+    frontend = Frontend(settings, sessions, tokenizer, clients, chat)
     frontend.start()
     return create_app(frontend)
 
@@ -57,13 +59,16 @@ def run(app: str, settings: Settings) -> None:
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
-def _tokenizer(settings: Settings) -> Tokenizer:
-    if settings.served_model == SCRIPTED:
-        return ScriptedTokenizer()
+def _text(settings: Settings) -> tuple[Tokenizer, ChatTemplate]:
+    """How the model's text is read and written."""
+    scripted = settings.served_model == SCRIPTED
+    model = None if scripted else settings.served_model
     try:
-        return HubTokenizer.of(settings.served_model)
+        tokenizer = HubTokenizer.of(model) if model else ScriptedTokenizer()
+        return tokenizer, ChatTemplate.of(model, settings.chat_template)
     except Exception as error:  # noqa: BLE001  # the library raises nothing narrower
-        sys.stderr.write(f"rowcast: no tokenizer for MODEL {settings.served_model!r}: {error}\n")
+        what = "no tokenizer or chat template for MODEL"
+        sys.stderr.write(f"rowcast: {what} {settings.served_model!r}: {error}\n")
         sys.exit(Arbiter.APP_LOAD_ERROR)  # so that gunicorn gives up instead of trying for ever
 
 

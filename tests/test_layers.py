@@ -39,7 +39,12 @@ LAYERS = (
     Layer("package", ("rowcast.__init__",)),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
-    Layer("text", ("rowcast.text",), VOCABULARY, ("tokenizers", "jinja2", "llguidance")),
+    Layer(
+        "text",
+        ("rowcast.text",),
+        VOCABULARY,
+        ("tokenizers", "jinja2", "llguidance", "huggingface_hub"),
+    ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
     Layer(
         "engine",

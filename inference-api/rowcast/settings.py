@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9._-]+$",
         description="What it is called in routes and answers; the last part of MODEL by default.",
     )
+    chat_template: str | None = Field(
+        None, description="A Jinja file that stands for the model's own chat template."
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto",
         description="Of weights and cache; auto takes the model's own. int8 (CPU only): linear "

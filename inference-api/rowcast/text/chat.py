@@ -17,6 +17,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rowcast.errors import InvalidField
+from rowcast.text.model_files import model_file
 
 PLAIN = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
@@ -55,14 +56,19 @@ class ChatTemplate:
         return cls(PLAIN, name="plain")
 
     @classmethod
-    def of(cls, folder: Path) -> "ChatTemplate":
-        """The template of the model in a folder."""
-        config = _config(folder)
-        sources = _sources(folder, config)
+    def of(cls, model: str | None, file: str | None = None) -> "ChatTemplate":
+        """The template of a model, by its folder or hub id, or a file's for it."""
+        config = json.loads((model and model_file(model, CONFIG)) or "{}")
+        sources = _sources(model, config) if model else {}
+        if file is not None:
+            sources = {"default": Path(file).read_text(encoding="utf-8")}
         if "default" not in sources:
             return cls.plain()
         special = {name: text for name in _SPECIAL if (text := _token_text(config.get(name)))}
-        return cls(sources["default"], tool_source=sources.get("tool_use"), special=special)
+        name = "the model's own" if file is None else file
+        return cls(
+            sources["default"], tool_source=sources.get("tool_use"), special=special, name=name
+        )
 
     @property
     def knows_tools(self) -> bool:
@@ -115,17 +121,11 @@ def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "function": function}
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG
-    config: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    return config
-
-
-def _sources(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+def _sources(model: str, config: Mapping[str, Any]) -> dict[str, str]:
     """Templates by name; a file of its own is the newer custom."""
-    file = folder / FILE
-    if file.is_file():
-        return {"default": file.read_text()}
+    file = model_file(model, FILE)
+    if file is not None:
+        return {"default": file}
     found = config.get("chat_template")
     if isinstance(found, str):
         return {"default": found}

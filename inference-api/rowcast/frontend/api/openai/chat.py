@@ -1,6 +1,6 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from flask import Response
 from msgspec import UNSET, UnsetType
@@ -14,6 +14,7 @@ from rowcast.frontend.api.openai.answers import (
     ChatMessage,
     Delta,
     DeltaChoice,
+    FinishReason,
     Usage,
 )
 from rowcast.frontend.api.openai.asked import Asked, ask
@@ -24,6 +25,7 @@ from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, params_of
 from rowcast.frontend.api.openai.streams import answer, finish_reason
+from rowcast.frontend.api.openai.tools import Toolbox, collected, deltas, toolbox
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
@@ -32,19 +34,22 @@ from rowcast.frontend.streaming import Place
 def chat(frontend: Frontend) -> Response:
     """Answer one request."""
     body = read(frontend, ChatBody)
-    asked = _asked(frontend, body)
-    return answer(frontend, asked, lambda replies: ChatView(frontend, body, asked, replies))
+    tools = toolbox(frontend, body)
+    asked = _asked(frontend, body, tools)
+    return answer(frontend, asked, lambda replies: ChatView(frontend, body, asked, tools, replies))
 
 
-def _asked(frontend: Frontend, body: ChatBody) -> Asked:
+def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
     check_stream_options(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
-    grammar = grammar_of(body)
+    rules = [text for text in (grammar_of(body), tools.grammar() if tools else "") if text]
+    if len(rules) > 1:
+        raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
     prompt = prompt_of(
         frontend,
         body.messages,
-        tools=body.tools,
+        tools=tools.tools if tools else None,
         continues=bool(body.continue_final_message),
         extra=body.chat_template_kwargs,
     )
@@ -53,7 +58,7 @@ def _asked(frontend: Frontend, body: ChatBody) -> Asked:
         frontend.tokenizer.vocabulary,
         max_tokens=_max_tokens(frontend, body, len(prompt.tokens)),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        grammar=grammar,
+        grammar="".join(rules),
     )
     return ask(frontend, body, [prompt], params, kind="chatcmpl")
 
@@ -67,27 +72,36 @@ def _max_tokens(frontend: Frontend, body: ChatBody, prompt: int) -> int:
 class ChatView:
     """The replies to one body."""
 
-    def __init__(self, frontend: Frontend, body: ChatBody, asked: Asked, replies: Replies) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        body: ChatBody,
+        asked: Asked,
+        tools: Toolbox | None,
+        replies: Replies,
+    ) -> None:
         self.asked = asked
         self.replies = replies
         self._tokenizer = frontend.tokenizer
         self._body = body
+        self._readers = [tools.reader() if tools else None for _ in replies]
 
     def begin(self) -> Iterator[ChatChunk]:
         for reply in range(len(self.replies)):
             yield self._chunk(DeltaChoice(reply, Delta(role="assistant", content="")))
 
-    def piece(self, reply: int, text: str) -> ChatChunk | None:
-        if not text:
-            return None
-        scores = self._scores(self.replies[reply].places())
-        return self._chunk(DeltaChoice(reply, Delta(content=text), scores))
+    def piece(self, reply: int, text: str) -> Iterator[ChatChunk]:
+        for delta in self._deltas(reply, text):
+            scores = self._scores(self.replies[reply].places())
+            yield self._chunk(DeltaChoice(reply, delta, scores))
 
     def end(self, reply: int) -> Iterator[ChatChunk]:
-        places = self.replies[reply].places()
-        reason = finish_reason(self.replies.ending(reply))
-        scores = self._scores(places) if places else None
-        yield self._chunk(DeltaChoice(reply, Delta(), scores, reason))
+        reader = self._readers[reply]
+        if reader is not None:
+            for delta in deltas(reader.finish(), self.asked.id, reply):
+                yield self._chunk(DeltaChoice(reply, delta))
+        scores = self._scores(self.replies[reply].places())
+        yield self._chunk(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
 
     def usage(self) -> ChatChunk:
         return self._chunk_of([], self.asked.usage(self.replies))
@@ -106,12 +120,28 @@ class ChatView:
         )
 
     def _choice(self, reply: int, text: str) -> ChatChoice:
+        message = ChatMessage(text)
+        reader = self._readers[reply]
+        if reader is not None:
+            found = [*reader.feed(text), *reader.finish()]
+            message.content, calls = collected(found, self.asked.id, reply)
+            message.tool_calls = calls or UNSET
         scores = self._scores(self.replies[reply].places())
+        return ChatChoice(reply, message, self._reason(reply), scores)
+
+    def _deltas(self, reply: int, text: str) -> Iterable[Delta]:
+        reader = self._readers[reply]
+        if reader is None:
+            return [Delta(content=text)] if text else []
+        return deltas(reader.feed(text), self.asked.id, reply)
+
+    def _reason(self, reply: int) -> FinishReason:
+        reader = self._readers[reply]
         reason = finish_reason(self.replies.ending(reply))
-        return ChatChoice(reply, ChatMessage(text), reason, scores)
+        return "tool_calls" if reader is not None and reader.calls and reason == "stop" else reason
 
     def _scores(self, places: Sequence[Place]) -> ChatLogprobs | None:
-        if not self._body.logprobs:
+        if not self._body.logprobs or not places:
             return None
         return chat_scores(self._tokenizer, places, self._body.top_logprobs or 0)
 

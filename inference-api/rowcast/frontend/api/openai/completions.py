@@ -117,10 +117,9 @@ class CompletionView:
             for reply in range(len(self.replies)):
                 yield self._chunk(CompletionChoice(reply, self._echo(reply)))
 
-    def piece(self, reply: int, text: str) -> Completion | None:
-        if not text:
-            return None
-        return self._chunk(self._choice(reply, text))
+    def piece(self, reply: int, text: str) -> Iterator[Completion]:
+        if text:
+            yield self._chunk(self._choice(reply, text))
 
     def end(self, reply: int) -> Iterator[Completion]:
         choice = self._choice(reply, "")

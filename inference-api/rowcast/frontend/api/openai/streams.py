@@ -35,8 +35,8 @@ class View(Protocol):
     def begin(self) -> Iterable[msgspec.Struct]:
         """What stands before the first piece."""
 
-    def piece(self, reply: int, text: str) -> msgspec.Struct | None:
-        """More of one reply; None when there is nothing to say yet."""
+    def piece(self, reply: int, text: str) -> Iterable[msgspec.Struct]:
+        """More of one reply; nothing when there is nothing to say yet."""
 
     def end(self, reply: int) -> Iterable[msgspec.Struct]:
         """One reply has ended."""
@@ -78,9 +78,9 @@ def _pieces(view: View) -> Iterator[bytes]:
             yield SILENT
             continue
         view.replies.check(piece.reply)
-        said = view.piece(piece.reply, piece.text)
-        if said is not None:
-            yield _event(said)
+        said = [*view.piece(piece.reply, piece.text)]
+        if said:
+            yield b"".join(map(_event, said))
         if view.replies[piece.reply].ending is not None:
             yield b"".join(map(_event, view.end(piece.reply)))
 

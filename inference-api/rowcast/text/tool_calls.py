@@ -1,0 +1,198 @@
+"""Tool calls in a reply's text, found while it is still coming.
+
+Models write calls in a form that their chat template teaches:
+
+    tagged   <tool_call>{"name": "f", "arguments": {…}}</tool_call>, as often as they like
+    bare     {"name": "f", "parameters": {…}} instead of any text
+
+`ToolReader.feed(text)` gives text, names of calls that begin, and their arguments piece by piece;
+joined, the pieces are the same however the text was cut. What looks like a call and is none stays
+text. `rule` is the grammar of a reply that must call.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rowcast.text import grammar
+from rowcast.text.json_value import JsonValue
+from rowcast.text.stop import StopFilter
+
+_HEAD = re.compile(
+    r'\s*\{\s*"name"\s*:\s*"(?P<name>(?:[^"\\]|\\.)*)"\s*,'
+    r'\s*"(?:arguments|parameters)"\s*:\s*(?=\{)'
+)
+_BEGINNING: Final = '{"name":"'
+_HEAD_LIMIT: Final = 500  # characters within which a call must have said its name
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How calls are written."""
+
+    opening: str
+    closing: str
+    arguments: str  # their name in the object
+
+
+TAGGED = Form("<tool_call>", "</tool_call>", "arguments")
+BARE = Form("", "", "parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Text that is no call."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Call number `index` begins."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Argued:
+    """More of a call's arguments."""
+
+    index: int
+    text: str
+
+
+Found = Said | Called | Argued
+
+
+def form_of(template: str) -> Form:
+    """The form that a chat template teaches."""
+    return TAGGED if TAGGED.opening in template else BARE
+
+
+def rule(form: Form, tools: Sequence[Mapping[str, Any]], *, several: bool) -> str:
+    """The grammar of a reply that calls one of these functions, or several."""
+    schemas = [_call_schema(form, tool) for tool in tools]
+    call = f"%json {json.dumps({'anyOf': schemas})}"
+    if not form.opening:
+        return grammar.of_lark(f"start: call\ncall: {call}")
+    block = f"{json.dumps(form.opening)} call {json.dumps(form.closing)}"
+    return grammar.of_lark(f"start: block{'+' if several else ''}\nblock: {block}\ncall: {call}")
+
+
+def _call_schema(form: Form, tool: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"const": tool["name"]},
+            form.arguments: tool.get("parameters") or {"type": "object"},
+        },
+        "required": ["name", form.arguments],
+        "additionalProperties": False,
+    }
+
+
+class ToolReader:
+    """One reply's text on its way to the client."""
+
+    def __init__(self, form: Form, names: Collection[str], *, several: bool = True) -> None:
+        self._form = form
+        self._names = frozenset(names)
+        self._several = several
+        self._held = ""
+        self._arguments = JsonValue()
+        self._state: Callable[[], list[Found] | None] = (
+            self._read_text if form.opening else self._read_head
+        )
+        self.calls = 0
+
+    def feed(self, text: str) -> list[Found]:
+        """What this text brings."""
+        self._held += text
+        found: list[Found] = []
+        while (step := self._state()) is not None:
+            found += step
+        return found if self._several else [each for each in found if not _is_second(each)]
+
+    def finish(self) -> list[Found]:
+        """What was held back, at the reply's end."""
+        held, self._held = self._held, ""
+        if self._state == self._read_tail:
+            return []  # a part of a call's end
+        opening = self._form.opening if self._state == self._read_head else ""
+        return [Said(opening + held)] if held or opening else []
+
+    def _read_text(self) -> list[Found] | None:
+        """Up to the next opening; what may become one is held."""
+        if self.calls:
+            self._held = self._held.lstrip()  # space between calls
+        opening = StopFilter([self._form.opening])
+        released = opening.feed(self._held)
+        if opening.stopped:
+            self._held = self._held[len(released) + len(self._form.opening) :]
+            self._state = self._read_head
+            return [Said(released)] if released else []
+        self._held = self._held[len(released) :]
+        return [Said(released)] if released else None
+
+    def _read_plain(self) -> list[Found] | None:
+        """A reply that is no call, to its end."""
+        held, self._held = self._held, ""
+        return [Said(held)] if held else None
+
+    def _read_head(self) -> list[Found] | None:
+        """Up to where the arguments begin."""
+        head = _HEAD.match(self._held)
+        if head is not None and (self._form.opening or head["name"] in self._names):
+            return self._begin(head)
+        if _may_be_head(self._held):
+            return None
+        self._state = self._read_text if self._form.opening else self._read_plain
+        return [Said(self._form.opening)] if self._form.opening else []
+
+    def _begin(self, head: re.Match[str]) -> list[Found]:
+        self._held = self._held[head.end() :]
+        self._arguments = JsonValue()
+        self._state = self._read_arguments
+        self.calls += 1
+        return [Called(self.calls - 1, json.loads(f'"{head["name"]}"'))]
+
+    def _read_arguments(self) -> list[Found] | None:
+        taken = self._arguments.feed(self._held)
+        text, self._held = self._held[:taken], self._held[taken:]
+        if self._arguments.ended:
+            self._state = self._read_tail
+        return [Argued(self.calls - 1, text)] if text else None
+
+    def _read_tail(self) -> list[Found] | None:
+        """The object's brace and the closing mark, with space around them."""
+        behind = _behind(self._held, ("}", self._form.closing))
+        if behind is None:
+            return None
+        self._held = self._held[behind:]
+        self._state = self._read_text if self._form.opening else self._read_plain
+        return []
+
+
+def _is_second(found: Found) -> bool:
+    return not isinstance(found, Said) and found.index > 0
+
+
+def _may_be_head(held: str) -> bool:
+    """Whether this may still become a call's head."""
+    squeezed = "".join(held.split())
+    begins = squeezed.startswith(_BEGINNING) or _BEGINNING.startswith(squeezed)
+    return begins and len(held) <= _HEAD_LIMIT
+
+
+def _behind(text: str, expected: Sequence[str]) -> int | None:
+    """Where the text goes on behind these words; None when more of it is needed to know."""
+    at = 0
+    for word in expected:
+        at += len(text[at:]) - len(text[at:].lstrip())
+        if not text.startswith(word, at):
+            return None if word.startswith(text[at:]) else at
+        at += len(word)
+    return at
