@@ -18,7 +18,7 @@ from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokenizer import ScriptedTokenizer
 from rowcast.transport.memory import MemoryTransport
-from rowcast.wire import Accepted, Event, Finished, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Seated, Submit, Tokens
 
 PROMPTS = [
     "What is your favorite condiment?",
@@ -73,8 +73,9 @@ def text_of(tokens: Sequence[int]) -> str:
 
 
 def test_a_reply_is_accepted_told_and_ended_once() -> None:
-    first, *middle, last = decode([prompt("Hello")])["one"]
+    first, second, *middle, last = decode([prompt("Hello")])["one"]
     assert isinstance(first, Accepted)
+    assert isinstance(second, Seated)
     assert all(isinstance(event, Tokens) for event in middle)
     assert isinstance(last, Finished)
     assert last.length == len(tokens_of(middle))

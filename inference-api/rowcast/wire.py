@@ -1,7 +1,7 @@
 """What frontends and backends say to each other: the whole protocol on one page.
 
     frontend ──▶ backend   commands, the input queue: Submit, Cancel
-    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Scored…, Tokens…,
+    backend ──▶ frontend   events, the output queue: Accepted | Rejected, Seated, Scored…, Tokens…,
                            Finished; Status
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
@@ -49,6 +49,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     deadline: float | None = None  # seconds from now; a clock reading would not travel
     delivered: tuple[int, ...] | None = None
     choices: int = 1  # how many replies the session has
+    deaths: int = 0  # backends that ended under it, seated and without a new token, in a row
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
@@ -57,6 +58,10 @@ class Cancel(_Message, frozen=True, tag="cancel"):
 
 class Accepted(_Message, frozen=True, tag="accepted"):
     """The prompt is in the waiting line."""
+
+
+class Seated(_Message, frozen=True, tag="seated"):
+    """It has a row: should the backend end now, this reply may be the cause."""
 
 
 class Rejected(_Message, frozen=True, tag="rejected"):
@@ -107,7 +112,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
 
 
 Command = Submit | Cancel
-Event = Accepted | Rejected | Scored | Tokens | Finished | Status
+Event = Accepted | Rejected | Seated | Scored | Tokens | Finished | Status
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])

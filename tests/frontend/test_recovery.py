@@ -1,19 +1,23 @@
 """A backend that ends under open sessions: they go on with the next one, as if nothing were."""
 
+from collections.abc import Sequence
+
 import pytest
+from msgspec.structs import replace
 
 from backend.driven import RecordedEngine
 from engine.rule import prompt_logprobs
 from engine.rule import reply as expected
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
+from rowcast.engine.engine import Drawn, Feed
 from rowcast.errors import PeerGone
-from rowcast.frontend.sessions import ATTEMPTS, Session, Sessions
+from rowcast.frontend.sessions import DEATHS, Session, Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
-from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Seated, Submit, Tokens
 
-from .played import PATIENCE, PROMPT, events_of, road
+from .played import PATIENCE, PROMPT, Backend, Road, events_of, road
 
 
 def test_open_sessions_are_submitted_to_the_next_backend_with_their_tokens() -> None:
@@ -57,45 +61,50 @@ def test_ended_and_closed_sessions_are_not_submitted_again() -> None:
         assert made.begin().submitted().session == going.submit.session
 
 
+def lose_seated(made: Road, backend: Backend, session: Session) -> Backend:
+    """The backend dies while the session has a row; the next one is there."""
+    backend.say(Seated(session.submit.session, 0))
+    until(lambda: session.seated, "the session hears of its row", PATIENCE)
+    made.lose()
+    return made.ready()
+
+
 def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
     with road() as made:
-        made.ready()
+        backend = made.ready()
         session = made.sessions.open(PROMPT)
-        for _ in range(ATTEMPTS - 1):
-            made.lose()
-            assert made.ready().submitted().key == session.submit.key
-        made.lose()
+        for deaths in range(1, DEATHS):
+            backend = lose_seated(made, backend, session)
+            again = backend.submitted()
+            assert (again.key, again.deaths) == (session.submit.key, deaths)
+        backend = lose_seated(made, backend, session)
         (end,) = events_of(session, 1)
         assert isinstance(end, Finished)
         assert (end.reason, end.length) == ("error", 0)
-        assert f"{ATTEMPTS} backends ended" in end.message
-        assert made.ready().hears_nothing()
+        assert f"{DEATHS} backends ended" in end.message
+        assert backend.hears_nothing()
+
+
+def test_who_waits_while_backends_die_is_not_blamed() -> None:
+    with road() as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        for _ in range(2 * DEATHS):
+            made.lose()
+            assert made.ready().submitted().deaths == 0
+        assert not session.ended
 
 
 def test_a_reply_that_makes_progress_may_lose_any_number_of_backends() -> None:
     with road() as made:
         backend = made.ready()
         session = made.sessions.open(PROMPT)
-        for count in range(2 * ATTEMPTS):
+        for count in range(2 * DEATHS):
             backend.say_tokens(session, count, 40 + count)
             events_of(session, 1)
-            made.lose()
-            backend = made.ready()
+            backend = lose_seated(made, backend, session)
             assert backend.submitted().delivered == tuple(session.tokens)
-        assert session.tokens == list(range(40, 40 + 2 * ATTEMPTS))
-
-
-def test_backends_that_never_say_a_word_count_for_nothing() -> None:
-    with road() as made:
-        made.ready()
-        session = made.sessions.open(PROMPT)
-        made.lose()
-        for _ in range(2 * ATTEMPTS):
-            backend = made.begin(status=None)
-            backend.submitted()
-            backend.die()
-        made.ready().submitted()
-        assert not session.ended
+        assert session.tokens == list(range(40, 40 + 2 * DEATHS))
 
 
 def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None:
@@ -122,10 +131,28 @@ def test_a_session_that_the_next_backend_refuses_ends_with_an_error() -> None:
         assert events_of(session, 1) == [Finished(name, 0, 0, "error", "the server is stopping")]
 
 
+class DyingEngine(RecordedEngine):
+    """Ends its backend when it is fed the token that it cannot bear."""
+
+    def __init__(self, deadly: int | None) -> None:
+        super().__init__(rows=8, width=24, context_length=4096)
+        self._deadly = deadly
+
+    def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
+        if any(self._deadly in feed.tokens for feed in feeds):
+            raise EngineDied
+        return super().step(feeds)
+
+
+class EngineDied(Exception):
+    """What a test takes for the end of the process."""
+
+
 class RealBackends:
     """One real backend after another, stepped by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadly: int | None = None) -> None:
+        self._deadly = deadly
         self._transport: MemoryTransport | None = None
         self._backend: DecodeBackend | None = None
 
@@ -136,7 +163,7 @@ class RealBackends:
 
     def begin(self) -> None:
         transport = MemoryTransport()
-        engine = RecordedEngine(rows=8, width=24, context_length=4096)
+        engine = DyingEngine(self._deadly)
         self._backend = DecodeBackend(transport.backend_port, lambda: engine)
         self._transport = transport
 
@@ -204,3 +231,35 @@ def finish(backends: RealBackends, opened: list[Session]) -> None:
 def prompt(seed: int) -> Submit:
     text = tuple(b"an open session of some length"[: 5 * seed + 3])
     return Submit("", 0, text, SamplingParams(max_tokens=25, prompt_logprobs=True), seed=seed)
+
+
+DEADLY = ord("~")  # no reply has it
+
+
+def test_a_prompt_that_ends_its_backends_is_given_up_and_hurts_no_other() -> None:
+    backends = RealBackends(deadly=DEADLY)
+    sessions = Sessions(backends.connect, silence_seconds=60, recovery_seconds=60)
+    sessions.start()
+    begin(backends, sessions)
+    harmless = [sessions.open(prompt(seed)) for seed in range(9)]
+    killers = [sessions.open(replace(prompt(seed), prompt=(72, DEADLY))) for seed in (1, 2)]
+    harmless += [sessions.open(prompt(seed)) for seed in range(9, 12)]
+    deaths = 0
+    while not all(session.ended for session in (*harmless, *killers)):
+        try:
+            backends.step()
+        except EngineDied:
+            deaths += 1
+            assert deaths <= 2 * DEATHS
+            backends.kill()
+            until(lambda: not sessions.health().ready, "the loss", PATIENCE)
+            backends.begin()
+    for killer in killers:
+        (end,) = [event for event in killer.take(0) if isinstance(event, Finished)]
+        assert end.reason == "error"
+    for seed, session in enumerate(harmless):
+        wanted, why = expected(prompt(seed).prompt, seed, 25)
+        events = session.take(0)
+        assert tuple(tokens_of(events)) == wanted
+        assert [event.reason for event in events if isinstance(event, Finished)] == [why]
+    sessions.close()

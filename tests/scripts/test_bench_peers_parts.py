@@ -71,9 +71,7 @@ def service(tmp_path: Path, *flags: str) -> Service:
     return Service("fake", plan, port, tmp_path / "log")
 
 
-def test_nothing_of_a_server_stays_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_a_server_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("contest.service.STOP_SECONDS", 0.2)
     started = service(tmp_path, "--deaf")
     started.start(patience=30)
@@ -136,7 +134,10 @@ def test_faults_are_found() -> None:
 
 
 def test_an_end_without_a_last_word() -> None:
-    events = [{"choices": [{"text": " w1"}]}, {"choices": [{"text": "", "finish_reason": "length"}]}]
+    events = [
+        {"choices": [{"text": " w1"}]},
+        {"choices": [{"text": "", "finish_reason": "length"}]},
+    ]
     reader = TransformersCompletions().reader()
     reader.feed([f"data: {json.dumps(events[0])}\n\n".encode()])
     assert reader.close() == "no end event"

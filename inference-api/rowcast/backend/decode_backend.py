@@ -28,6 +28,7 @@ from rowcast.wire import (
     Rejected,
     RejectReason,
     Scored,
+    Seated,
     Status,
     Submit,
     Tokens,
@@ -71,13 +72,13 @@ class DecodeBackend:
         self._sweep_due = 0.0
         self._reply_seconds = 1.0  # how long a reply takes, as a moving average
         self.load_model_and_tokenizer()
+        self._sharing = Sharing(self._engine, self._rows)
         self.compile()
 
     def load_model_and_tokenizer(self) -> None:
         """Load the model; it brings its row cache along."""
         self._engine = self._load_engine()
         self._rows = Rows(self._engine.rows)
-        self._sharing = Sharing(self._engine, self._rows)
 
     def compile(self) -> None:
         """Do now what would make the first step slow."""
@@ -131,7 +132,9 @@ class DecodeBackend:
             seating = Seating(submit.params, submit.seed, submit.choice, len(submit.prompt))
             self._engine.seat(reply.row, seating)
             self._sharing.seat(reply)
+            self._send(reply, Seated(*submit.key))
         self._sharing.settle()
+        self._post()  # a frontend must know it before the engine does
 
     def feed(self) -> list[Feed]:
         """Decide what each row is fed in this step."""

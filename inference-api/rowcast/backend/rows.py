@@ -69,6 +69,16 @@ class Reply:
         """Whether it has all the tokens and scores that it may have."""
         return self.length >= self.limit and not (self.scores and self.lacks)
 
+    @property
+    def proven(self) -> bool:
+        """Whether this backend has survived it so far as to give it something new."""
+        return self.scored > 0 or self.length > len(self.submit.delivered or ())
+
+    @property
+    def suspect(self) -> bool:
+        """Whether more than one backend ended under it."""
+        return self.submit.deaths > 1
+
     def take(self, drawn: tuple[int, ...], end_tokens: frozenset[int]) -> FinishReason | None:
         """Append what was drawn, up to the reply's end; say why it ends, if it does."""
         for token in drawn:

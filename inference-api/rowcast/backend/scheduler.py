@@ -38,10 +38,16 @@ class WaitingLine(Roster):
 
 
 def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
-    """Seat who waits in every free row."""
-    seated = []
+    """Seat who waits in every free row. A suspect sits down alone among those who are proven.
+
+    So the backend that it ends costs nobody else an attempt, and an innocent one is soon cleared.
+    """
+    seated: list[Reply] = []
     for _ in range(min(rows.free, len(line))):
         reply = line.next(rows)
+        unproven = [other for other in rows if not other.proven]
+        if any(other.suspect for other in unproven) or (reply.suspect and unproven):
+            break
         line.leave(reply)
         rows.seat(reply)
         seated.append(reply)

@@ -37,6 +37,7 @@ from rowcast.wire import (
     Rejected,
     ReplyKey,
     Scored,
+    Seated,
     Status,
     Submit,
     Tokens,
@@ -44,7 +45,7 @@ from rowcast.wire import (
 
 _log = logging.getLogger("rowcast.sessions")
 
-ATTEMPTS = 3  # backends that may end under a session without a new token in between
+DEATHS = 3  # backends that may end under a seated session without a new token in between
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
 
@@ -58,7 +59,8 @@ class Session:
         self.accepted = False
         self.ended = False  # its reader has been told the end
         self.finished = False  # the backend holds nothing of it any more
-        self.attempts = 0
+        self.seated = False  # the backend that ends now may end because of it
+        self.deaths = 0
         self._events: deque[Event] = deque()
         self._arrived = arrived or threading.Event()  # shared by those that are read together
 
@@ -90,6 +92,8 @@ class Session:
                 self._offer_scores(event)
             case Accepted():
                 self._offer_accepted(event)
+            case Seated():
+                self.seated = True
             case Rejected() if self.accepted:
                 self.end("error", event.message)
             case Rejected() | Finished():
@@ -104,7 +108,16 @@ class Session:
 
     def resubmission(self) -> Submit:
         """The same prompt for another backend, which goes on where the last one ended."""
-        return msgspec.structs.replace(self.submit, delivered=tuple(self.tokens))
+        return msgspec.structs.replace(
+            self.submit, delivered=tuple(self.tokens), deaths=self.deaths
+        )
+
+    def count_loss(self) -> None:
+        """The backend has ended; where this had a row there, it may be this session's doing."""
+        self.deaths += self.seated
+        self.seated = False
+        if self.deaths >= DEATHS:
+            self.end("error", f"{DEATHS} backends ended while they computed this reply")
 
     def _offer_accepted(self, event: Accepted) -> None:
         if not self.accepted:
@@ -118,7 +131,7 @@ class Session:
         elif known < len(event.tokens):
             fresh = _without_first(event, known)
             self.tokens.extend(fresh.tokens)
-            self.attempts = 0
+            self.deaths = 0
             self._put(fresh)
 
     def _offer_scores(self, event: Scored) -> None:
@@ -128,7 +141,7 @@ class Session:
         elif known < len(event.logprobs):
             fresh = _without_scores(event, known)
             self.scored += len(fresh.logprobs)
-            self.attempts = 0
+            self.deaths = 0
             self._put(fresh)
 
     def _put(self, event: Event) -> None:
@@ -276,7 +289,6 @@ class Sessions:
                 self._serve(port)
 
     def _serve(self, port: FrontendPort) -> None:
-        connected = time.monotonic()
         try:
             self._resubmit(port)
             self._port = port
@@ -293,15 +305,8 @@ class Sessions:
             self._port = None
             self._lost = time.monotonic()
             port.close()
-            if self._heard > connected:
-                self._count_loss()
-
-    def _count_loss(self) -> None:
-        """A backend that had begun to serve has ended; it may be a session's own doing."""
-        for session in list(self._sessions.values()):
-            session.attempts += 1
-            if session.attempts >= ATTEMPTS:
-                session.end("error", f"{ATTEMPTS} backends ended while they computed this reply")
+            for session in list(self._sessions.values()):
+                session.count_loss()
 
     def _resubmit(self, port: FrontendPort) -> None:
         sessions = list(self._sessions.values())  # a copy: other threads open and close them
