@@ -54,6 +54,19 @@ def next_token(
     return 257 + y % 3600
 
 
+def next_among(
+    tokens: Sequence[int], seed: int, choice: int, position: int, allowed: Sequence[int]
+) -> int:
+    """What follows `tokens` when only `allowed` tokens may."""
+    x = noise(tokens, seed, choice, position)
+    if x < 2**29:
+        for closing in (END, 0x22, 0x5D, 0x7D):
+            if closing in allowed:
+                return closing
+    token = next_token(tokens, seed, choice, position)
+    return token if token in allowed else sorted(allowed)[x % len(allowed)]
+
+
 def reply(
     prompt: Sequence[int],
     seed: int,

@@ -39,6 +39,7 @@ _log = logging.getLogger("rowcast.backend")
 STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 IDLE_SECONDS = 0.25
+UNREADY_SECONDS = 0.002
 RETRY_AFTER_LIMIT = 60
 SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
 
@@ -68,6 +69,7 @@ class DecodeBackend:
         self._frontends: set[FrontendId] = set()
         self._steps = 0
         self._stopping = False
+        self._starved = False  # nobody could be fed in the last step
         self._status_due = 0.0
         self._sweep_due = 0.0
         self._reply_seconds = 1.0  # how long a reply takes, as a moving average
@@ -138,10 +140,12 @@ class DecodeBackend:
 
     def feed(self) -> list[Feed]:
         """Decide what each row is fed in this step."""
-        return grant(self._rows, self._engine.width, self._engine.shared_width)
+        ready = [reply for reply in self._rows if self._engine.ready(reply.row)]
+        return grant(ready, self._engine.width, self._engine.shared_width)
 
     def decode(self, feeds: list[Feed]) -> list[Drawn]:
         """One pass of the engine."""
+        self._starved = not feeds
         if not feeds:
             return []
         drawn = self._engine.step(feeds)
@@ -172,8 +176,9 @@ class DecodeBackend:
         )
 
     def _arrivals(self) -> list[Arrival]:
-        waits = self.idle and not self._stopping
-        return self._port.receive(IDLE_SECONDS if waits else 0.0)
+        if self.idle and not self._stopping:
+            return self._port.receive(IDLE_SECONDS)
+        return self._port.receive(UNREADY_SECONDS if self._starved else 0.0)
 
     def _judge(self, frontend: FrontendId, submit: Submit) -> None:
         """Accept a prompt into the waiting line, or say why not. One that is here already stays."""
@@ -288,6 +293,8 @@ class DecodeBackend:
             top = drawn.top and drawn.top[: len(fresh)]
             self._send(reply, Tokens(*reply.submit.key, reply.sent, fresh, logprobs, top))
             reply.sent += len(fresh)
+        if drawn.ends:
+            reason = "stop"
         if drawn.problem:
             self._evict(reply, "error", drawn.problem)
         elif reason is not None:

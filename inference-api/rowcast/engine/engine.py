@@ -57,6 +57,7 @@ class Drawn:
     problem: str = ""
     top: tuple[Top, ...] | None = None
     scores: Scores | None = None
+    ends: bool = False  # nothing can follow: the row's grammar says so
 
 
 class Engine(Protocol):
@@ -76,6 +77,9 @@ class Engine(Protocol):
 
     def seat(self, row: int, seating: Seating) -> None:
         """Begin a row anew."""
+
+    def ready(self, row: int) -> bool:
+        """Whether a seated row may be fed; what it needs beside its tokens is made elsewhere."""
 
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
         """Give a row that was seated, and fed nothing yet, the first tokens of another row.

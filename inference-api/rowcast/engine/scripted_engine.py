@@ -5,6 +5,10 @@ a wrong feed, a lost token or a mixed-up row changes what it says, and every tes
 stream must contain. It speaks bytes, words of two syllables, and multi-byte characters one byte a
 token. `scripts/load` holds a second, independent writing of the rule; a test joins them.
 
+Under a grammar it chooses among the tokens allowed: when the noise is below 2**29, the first of end
+of text, quote, `]` and `}` that is allowed; else the rule's token; else, of n that are allowed,
+number (noise mod n) in ascending order.
+
 Its log-probabilities are made up, and consistent: after tokens whose CRC is c, token t has rank
 r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is drawn.
 """
@@ -14,9 +18,12 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from zlib import crc32
 
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.following import follow
+from rowcast.sampling.grammar import Grammars, speech_of_texts
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
 from rowcast.wire import Top
 
@@ -25,6 +32,7 @@ _LEADS = bytes.fromhex("c3c4c5cecfd0d1e4e5e6e7e8e9f0f0f0")
 _MARKS = b".,!?;:-\n"
 _DRAW = struct.Struct("<QII")
 _SIZE = len(TEXTS)
+_CLOSING_BELOW = 2**29
 
 
 @dataclass(slots=True)
@@ -41,18 +49,21 @@ class _Row:
     def fed(self) -> int:
         return len(self.cache)
 
-    def take(self, feed: Feed) -> Drawn | None:
-        """Take a feed in; what it asks for, if anything."""
+    def take(self, feed: Feed) -> Scores | None:
+        """Take a feed in, and score what it asks for."""
         scores = self._score(feed) if feed.scored else None
         self._feed(feed.tokens[len(feed.scored) :])
-        if not feed.draws:
-            return None if scores is None else Drawn(feed.row, (), scores=scores)
-        token, params = self._draw(), self.seating.params
-        drawn = Drawn(feed.row, (token,), scores=scores)
+        return scores
+
+    def draw(self, number: int, allowed: Sequence[int] | None = None) -> Drawn:
+        """What comes next, among the tokens `allowed` if there are any such."""
+        token, params = self._token(allowed), self.seating.params
+        if token < 0:
+            return Drawn(number, (), problem="no token is left to choose from")
         if not params.logprobs:
-            return drawn
+            return Drawn(number, (token,))
         top = (_top(self.crc, params.top_logprobs),) if params.top_logprobs else None
-        return replace(drawn, logprobs=(_logprob(self.crc, token),), top=top)
+        return Drawn(number, (token,), (_logprob(self.crc, token),), top=top)
 
     def adopt(self, other: "_Row", length: int) -> None:
         """Take over the first tokens of another row's cache, whatever they are."""
@@ -69,14 +80,20 @@ class _Row:
         self.last = (tokens[-2] if len(tokens) > 1 else self.last[1], tokens[-1])
         self.cache += tokens
 
-    def _draw(self) -> int:
+    def _token(self, allowed: Sequence[int] | None) -> int:
         seating = self.seating
         position = self.fed - seating.prompt_length
         noise = _mixed(crc32(_DRAW.pack(seating.seed, seating.choice, position), self.crc))
+        silenced = seating.params.ignore_eos or position < seating.params.min_tokens
+        token = self._spoken(noise, silenced=silenced)
+        if allowed is None:
+            return token
+        return _among([each for each in allowed if each != END or not silenced], token, noise)
+
+    def _spoken(self, noise: int, *, silenced: bool) -> int:
         if self.missing:
             return _continuation(self.last, noise)
         token = _opening(noise)
-        silenced = seating.params.ignore_eos or position < seating.params.min_tokens
         return _word(noise) if token == END and silenced else token
 
     def _score(self, feed: Feed) -> Scores:
@@ -88,6 +105,15 @@ class _Row:
         logprobs = tuple(map(_logprob, places, feed.scored))
         count = self.seating.params.top_logprobs
         return Scores(logprobs, tuple([_top(crc, count) for crc in places]) if count else None)
+
+
+def _among(allowed: Sequence[int], token: int, noise: int) -> int:
+    """The token to draw among those that a grammar allows; -1 when there is none."""
+    if noise < _CLOSING_BELOW:
+        token = next((each for each in (END, *b'"]}') if each in allowed), token)
+    if token in allowed or not allowed:
+        return token if allowed else -1
+    return allowed[noise % len(allowed)]
 
 
 def _logprob(crc: int, token: int) -> float:
@@ -163,15 +189,21 @@ class ScriptedEngine:
         self.end_tokens = frozenset({END})
         self._step_seconds = step_seconds
         self._rows: dict[int, _Row] = {}
+        self._grammars = Grammars(rows, _SIZE, partial(speech_of_texts, TEXTS, END))
 
     def compile(self) -> None:
         """Nothing here is slow the first time."""
 
     def seat(self, row: int, seating: Seating) -> None:
         self._rows[row] = _Row(seating)
+        self._grammars.seat(row, seating.params)
 
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
         self._rows[target].adopt(self._rows[source], len(tokens))
+        self._observe(target, 0, tokens)
+
+    def ready(self, row: int) -> bool:
+        return self._grammars.ready(row)
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         if self._step_seconds:
@@ -181,6 +213,26 @@ class ScriptedEngine:
             row = self._rows[feed.row]
             if feed.position != row.fed:
                 raise ValueError(f"row {feed.row} holds {row.fed} tokens, fed at {feed.position}")
-            if (taken := row.take(feed)) is not None:
-                drawn.append(taken)
+            scores = row.take(feed)
+            self._observe(feed.row, feed.position, feed.tokens)
+            if feed.draws:
+                drawn.append(replace(self._draw(feed, row), scores=scores))
+            elif scores is not None:
+                drawn.append(Drawn(feed.row, (), scores=scores))
         return drawn
+
+    def _draw(self, feed: Feed, row: _Row) -> Drawn:
+        if not row.seating.params.grammar:
+            return row.draw(feed.row)
+        self._grammars.prepare([feed.row])
+        self._grammars.finish()
+        mask = self._grammars.allowed(feed.row)
+        allowed = [token for token in range(_SIZE) if mask[token >> 3] >> (token & 7) & 1]
+        return follow(self._grammars, row.draw(feed.row, allowed))
+
+    def _observe(self, number: int, position: int, tokens: Sequence[int]) -> None:
+        """Tell the row's grammar, if it has one, which reply tokens it is fed."""
+        seating = self._rows[number].seating
+        if seating.params.grammar:
+            of_prompt = max(0, seating.prompt_length - position)
+            self._grammars.observe(number, tokens[of_prompt:])

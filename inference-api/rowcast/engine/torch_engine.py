@@ -12,6 +12,7 @@ known here.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from torch import Tensor
 from rowcast.engine import architectures
 from rowcast.engine.decoder import Decoder, ModuleDecoder
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.following import follow
 from rowcast.engine.kernels.attention import Attention, choose_attention
 from rowcast.engine.kernels.attention_native import NativeAttention, Threads
 from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
@@ -34,7 +36,10 @@ from rowcast.engine.loading import Loaded, ModelSource, load
 from rowcast.engine.precision import PRECISIONS, packing_multiplier
 from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache
+from rowcast.engine.vocabulary import speech_of
+from rowcast.sampling.grammar import Grammars
 from rowcast.sampling.logprobs import Report
+from rowcast.sampling.masks import Masks
 from rowcast.sampling.sampler import Choice, Sampler
 from rowcast.sampling.scorer import Scorer
 from rowcast.settings import Settings
@@ -79,6 +84,9 @@ class TorchEngine:
         chooser = _chooser(rows, self.vocabulary, self._device, multiplier)
         self._sampler = Sampler(rows, self.vocabulary, loaded.end_tokens, self._device, chooser)
         self._scorer = Scorer(self._device)
+        speech = partial(speech_of, loaded.model.name_or_path, self.vocabulary, loaded.end_tokens)
+        self._grammars = Grammars(rows, self.vocabulary, speech)
+        self._masks = Masks(self._grammars, self.vocabulary, self._device)
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # the likeliest tokens that scores come with
         self._digest = loaded.digest
@@ -107,11 +115,15 @@ class TorchEngine:
         self._prompts[row] = seating.prompt_length
         self._tops[row] = seating.params.top_logprobs
         self._sampler.seat(row, seating.params, seating.seed, seating.choice)
+        self._grammars.seat(row, seating.params)
 
     @torch.inference_mode()
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
         self._cache.copy(source, target, len(tokens))
         self._observe(Feed(target, 0, tokens, draws=False))
+
+    def ready(self, row: int) -> bool:
+        return self._grammars.ready(row)
 
     @torch.inference_mode()
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
@@ -122,6 +134,7 @@ class TorchEngine:
         positions = [feed.position + at for feed in feeds for at in range(len(feed.tokens))]
         drawing = [feed for feed in feeds if feed.draws]
         scoring = [feed for feed in feeds if feed.scored]
+        self._grammars.prepare([feed.row for feed in drawing])
         wanted = _last_slots(feeds)
         if scoring:
             wanted += _scored_slots(feeds)
@@ -133,8 +146,14 @@ class TorchEngine:
         if not drawing:
             return []
         at = [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
-        chosen = self._sampler.choose(logits[: len(at)], [feed.row for feed in drawing], at)
-        return [_drawn(feed.row, choice) for feed, choice in zip(drawing, chosen, strict=True)]
+        rows = [feed.row for feed in drawing]
+        masked = self._grammars.finish()
+        if masked:
+            for row, refused in zip(masked, self._masks.refused(masked), strict=True):
+                self._sampler.refuse(row, refused)
+        chosen = self._sampler.choose(logits[: len(at)], rows, at)
+        drawn = [_drawn(row, choice) for row, choice in zip(rows, chosen, strict=True)]
+        return [follow(self._grammars, each) for each in drawn] if masked else drawn
 
     def _score(
         self, logits: Tensor, scoring: Sequence[Feed], drawn: Sequence[Drawn]
@@ -155,6 +174,7 @@ class TorchEngine:
         of_prompt = max(0, self._prompts[feed.row] - feed.position)
         self._sampler.observe(feed.row, feed.tokens[:of_prompt], reply=False)
         self._sampler.observe(feed.row, feed.tokens[of_prompt:], reply=True)
+        self._grammars.observe(feed.row, feed.tokens[of_prompt:])
 
     def _forward(
         self,

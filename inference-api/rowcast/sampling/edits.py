@@ -1,11 +1,11 @@
-"""Fixed edits of a row's logits: bias, bans, an allow-list, and ends that may not come yet.
+"""Edits of a row's logits: bias, bans, an allow-list, ends that may not come yet, and a grammar.
 
     entry   token   what is added   while the position is below
             50256   -inf            min_tokens
                11   +2.5            for ever
 
-Written once when a row is seated, applied to private logits at each draw. Knows nothing of what
-the row was fed, of temperature or noise.
+Written when a row is seated, a grammar's flags before each draw; applied to private logits at each
+draw. Knows nothing of what the row was fed, of temperature or noise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,8 @@ class Edits:
         self._tokens = torch.zeros(rows, 0, dtype=torch.int64, device=device)
         self._added = torch.zeros(rows, 0, dtype=torch.float32, device=device)
         self._until = torch.zeros(rows, 0, dtype=torch.int64, device=device)
-        self._refused: Tensor | None = None  # [rows, vocabulary], once a row has an allow-list
+        self._refused: Tensor | None = None  # [rows, vocabulary], once a row is restricted
+        self._listed: dict[int, Tensor] = {}  # what the allow-list refuses, beside a grammar
 
     def seat(self, row: int, params: SamplingParams) -> bool:
         """Begin a row anew; says whether it has any edits."""
@@ -47,8 +48,14 @@ class Edits:
             self._tokens[row, : len(entries)] = torch.tensor(tokens, device=self._device)
             self._added[row, : len(entries)] = torch.tensor(added, device=self._device)
             self._until[row, : len(entries)] = torch.tensor(until, device=self._device)
-        self._restrict(row, params.allowed_tokens)
+        self._restrict(row, params)
         return bool(entries) or self._restricted[row]
+
+    def refuse(self, row: int, refused: Tensor) -> None:
+        """What the row's grammar does not allow next: flags [vocabulary]."""
+        listed = self._listed.get(row)
+        if self._refused is not None:
+            self._refused[row] = refused if listed is None else refused | listed
 
     def apply(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> None:
         """Edit private logits [n, vocabulary] of `rows`."""
@@ -89,15 +96,19 @@ class Edits:
             for token in self._end_tokens.union(params.stop_token_ids):
                 yield token, -torch.inf, params.min_tokens
 
-    def _restrict(self, row: int, allowed: Sequence[int]) -> None:
-        self._restricted[row] = bool(allowed)
-        if allowed and self._refused is None:
+    def _restrict(self, row: int, params: SamplingParams) -> None:
+        allowed = params.allowed_tokens
+        self._restricted[row] = bool(allowed or params.grammar)
+        self._listed.pop(row, None)
+        if self._restricted[row] and self._refused is None:
             shape = (len(self._lengths), self._vocabulary)
             self._refused = torch.zeros(shape, dtype=torch.bool, device=self._device)
         if self._refused is not None:
             self._refused[row] = bool(allowed)
             known = [token for token in allowed if 0 <= token < self._vocabulary]
             self._refused[row, torch.tensor(known, dtype=torch.int64, device=self._device)] = False
+            if allowed and params.grammar:
+                self._listed[row] = self._refused[row].clone()
 
     def _grow(self, needed: int) -> None:
         rows, capacity = self._tokens.shape

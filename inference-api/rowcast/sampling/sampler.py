@@ -76,6 +76,10 @@ class Sampler:
         """Note tokens that the row is fed, of its prompt or its reply; each token once."""
         self._history.observe(row, tokens, reply=reply)
 
+    def refuse(self, row: int, refused: Tensor) -> None:
+        """What the row's grammar does not allow next: flags [vocabulary]."""
+        self._edits.refuse(row, refused)
+
     def choose(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> list[Choice]:
         """One new token for each of `rows`; `positions` are its indexes in the replies."""
         if not rows:

@@ -1,0 +1,29 @@
+"""Masks of grammars as flags on the device: [rows, vocabulary], true where a token may not come.
+
+    bits, one a token ──table of bytes──▶ flags
+
+Knows no logits; `Edits` keeps a row's flags beside its other edits.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rowcast.sampling.grammar import Grammars
+
+
+class Masks:
+    """The masks of all rows, over the memory that `Grammars` writes."""
+
+    def __init__(self, grammars: Grammars, vocabulary: int, device: torch.device) -> None:
+        self._vocabulary = vocabulary
+        self._device = device
+        self._bits = torch.frombuffer(grammars.masks, dtype=torch.uint8).view(-1, grammars.stride)
+        every_byte = torch.arange(256).unsqueeze(1)
+        self._refused = ((every_byte >> torch.arange(8)) & 1 == 0).to(device)
+
+    def refused(self, rows: Sequence[int]) -> Tensor:
+        """The flags of `rows`."""
+        bits = self._bits[torch.tensor(rows)].to(self._device)
+        return self._refused[bits.int()].flatten(1)[:, : self._vocabulary]
