@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from engine.tiny_models import SHAPES, save
+from rowcast.engine.experts import PackedExperts
 from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Product,
-    packed_bytes,
-    replace_linears,
 )
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear, weight_bytes
+from rowcast.engine.packing import pack, packed_bytes
 from rowcast.engine.precision import PRECISIONS, PrecisionUnavailable, packing_multiplier
 from rowcast.engine.torch_engine import load_torch_engine
 from rowcast.settings import Settings, read_settings
@@ -65,7 +65,7 @@ def test_a_packed_weight_takes_what_is_said(kind: Kind, outputs: int, inputs: in
     assert packed.size == weight_bytes(outputs, inputs, kind)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "falcon, ALiBi", "opt"])
+@pytest.mark.parametrize("name", ["gpt2", "falcon, ALiBi", "opt", "mixtral", "gpt_oss"])
 def test_all_that_is_linear_is_packed_and_counted(name: str) -> None:
     """Of modules that are no plain nn.Linear too; what is left counts as it is."""
     kernel = choose_linear(1, slow_too=True)
@@ -74,9 +74,17 @@ def test_all_that_is_linear_is_packed_and_counted(name: str) -> None:
     model = AutoModelForCausalLM.from_config(SHAPES[name](), dtype=torch.bfloat16)
     told = packed_bytes(model, "int8")
     counting = Counting(KernelMultiplier(kernel, "int8"))
-    replace_linears(model, counting)
+    pack(model, counting)
     left = sum(each.numel() * each.itemsize for each in model.parameters())
-    assert told == left + counting.size
+    experts = [each for each in model.modules() if isinstance(each, PackedExperts)]
+    of_experts = sum(
+        weight_bytes(packed.outputs, packed.inputs, "int8")
+        for layer in experts
+        for expert in layer.experts
+        for packed in expert
+    )
+    assert told == left + counting.size + of_experts
+    assert bool(experts) == (name in {"mixtral", "gpt_oss"})
     assert not [each for each in model.modules() if isinstance(each, nn.Linear)]
 
 

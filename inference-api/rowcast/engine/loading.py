@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from rowcast.engine import architectures
-from rowcast.engine.kernels.linear import packed_bytes
 from rowcast.engine.kernels.linear_kernel import Kind
+from rowcast.engine.packing import packed_bytes
 from rowcast.engine.row_cache import LayerShape, ShapeRecorder, cache_bytes
 from rowcast.errors import RowcastError, UnknownModel
 

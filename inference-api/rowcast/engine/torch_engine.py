@@ -28,11 +28,11 @@ from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Multiplier,
     choose_multiplier,
-    replace_linears,
 )
 from rowcast.engine.lean.decoder import LeanDecoder
 from rowcast.engine.lean.form import read_form
 from rowcast.engine.loading import Loaded, ModelSource, load
+from rowcast.engine.packing import pack
 from rowcast.engine.precision import PRECISIONS, packing_multiplier
 from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache
@@ -226,7 +226,7 @@ def _module_decoder(
     loaded: Loaded, multiplier: Multiplier | None, attention: Attention, cache: RowCache
 ) -> ModuleDecoder:
     if multiplier is not None:
-        replace_linears(loaded.model, multiplier)
+        pack(loaded.model, multiplier)
     architectures.bind(loaded.model, cache)
     arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
     return ModuleDecoder(loaded.model, cache, arithmetic)

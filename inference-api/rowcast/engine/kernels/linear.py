@@ -19,7 +19,6 @@ from rowcast.engine.kernels.linear_kernel import (
     Kind,
     LinearKernel,
     choose_linear,
-    weight_bytes,
 )
 
 LINEARS = (nn.Linear, FalconLinear, Conv1D)  # and none that derive from them
@@ -170,17 +169,3 @@ def bias_of(layers: Sequence[nn.Module]) -> Tensor | None:
             for layer in layers
         ]
     )
-
-
-def packed_bytes(model: nn.Module, kind: Kind) -> int:
-    """What a model's parameters take once `replace_linears` has packed those of its layers."""
-    modules = list(model.modules())
-    packed = [weight_of(each).shape for each in modules if type(each) in LINEARS]
-    kept = {
-        id(parameter): parameter.numel() * parameter.itemsize
-        for module in modules
-        if type(module) not in LINEARS
-        for parameter in module.parameters(recurse=False)
-    }
-    weights = sum(weight_bytes(outputs, inputs, kind) for outputs, inputs in packed)
-    return weights + sum(kept.values())

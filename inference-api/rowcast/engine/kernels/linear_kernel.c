@@ -47,7 +47,8 @@ enum { BROAD = 1, HEIGHT = 6 };
 enum { BROAD = 1, HEIGHT = 3 };
 #endif
 enum { FLOATS, HALVES, BYTES };                            /* what a weight is kept in */
-enum { LINEAR, NORM, SWIGLU, SUM, ROTATE, FOREIGN, PICK }; /* what an operation does */
+/* What an operation does. */
+enum { LINEAR, NORM, SWIGLU, SUM, ROTATE, FOREIGN, PICK, CLAMPED };
 enum { OK = 0, NO_MEMORY = 1 };
 enum { SPINS = 2000 };          /* looks at the other threads before sleeping: 20-50 microseconds */
 enum { SLAB = 256 };            /* tokens that pass a block before the next */
@@ -563,6 +564,27 @@ static void swiglu(const void *context, int64_t first, int64_t last) {
     }
 }
 
+/* As SwiGLU, but gate and up are held within a limit, the sigmoid is steeper, and up counts from -1. */
+static void clamped(const void *context, int64_t first, int64_t last) {
+    const Operation *of = context;
+    const float *steep_and_limit = of->with;
+    const vf steep = splat(steep_and_limit[0]), limit = splat(steep_and_limit[1]);
+    for (int64_t token = first; token < last; token++) {
+        const char *gates = row_of(of->from, of->half, of->from_step, token);
+        const char *ups = row_of(gates, of->half, of->size, 1);
+        char *to = row_of(of->to, of->half, of->to_step, token);
+        for (int64_t at = 0; at < of->size; at += LANES) {
+            vf gate = get(gates, of->half, at, of->size), up = get(ups, of->half, at, of->size);
+            gate = choose(gate > limit, limit, gate);
+            up = choose(up > limit, limit, choose(up < -limit, -limit, up));
+            vf steeper = as_kept(gate * steep, of->half);
+            vf open = as_kept(1 / (1 + exponential(-steeper)), of->half);
+            put(to, of->half, at, of->size,
+                as_kept(up + 1, of->half) * as_kept(gate * open, of->half));
+        }
+    }
+}
+
 static void sum(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     for (int64_t token = first; token < last; token++) {
@@ -614,7 +636,7 @@ static void pick(const void *context, int64_t first, int64_t last) {
 
 static int operate(Crew *crew, const Operation *of, int64_t tokens) {
     static const Job jobs[] = {[NORM] = norm, [SWIGLU] = swiglu, [SUM] = sum, [ROTATE] = rotate,
-                               [PICK] = pick};
+                               [PICK] = pick, [CLAMPED] = clamped};
     if (of->what == LINEAR) return linear(crew, of, tokens);
     if (of->what == FOREIGN) of->foreign((void *)of->from, tokens);
     else share(crew, jobs[of->what], of, tokens, 1 + 2048 / (of->size * (of->heads + 1)));

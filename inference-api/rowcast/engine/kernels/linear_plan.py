@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rowcast.engine.kernels.linear_kernel import LinearKernel, Operation, Packed, linear_operation
 
-_NORM, _SWIGLU, _SUM, _ROTATE, _FOREIGN, _PICK = range(1, 7)
+_NORM, _SWIGLU, _SUM, _ROTATE, _FOREIGN, _PICK, _CLAMPED = range(1, 8)
 
 
 class Plan:
@@ -75,6 +75,15 @@ class Plan:
         _want(merged, 2 * size, merged.dtype)
         operation = _over(_SWIGLU, merged, _want(to, size, merged.dtype), size)
         return self._add(operation, merged, to)
+
+    def clamped(self, merged: Tensor, steep: float, limit: float, to: Tensor) -> Self:
+        """to = (up + 1) * gate * sigmoid(steep * gate), gate at most `limit`, up within ±limit."""
+        size = merged.shape[-1] // 2
+        _want(merged, 2 * size, merged.dtype)
+        numbers = torch.tensor([steep, limit])
+        operation = _over(_CLAMPED, merged, _want(to, size, merged.dtype), size)
+        operation.extra = numbers.data_ptr()
+        return self._add(operation, merged, to, numbers)
 
     def add(self, states: Tensor, others: Tensor, to: Tensor) -> Self:
         """to = states + others."""
