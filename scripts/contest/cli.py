@@ -73,11 +73,37 @@ def _list(_: Options, peers: Peers) -> int:
 
 @dataclass(slots=True)
 class Field:
-    """The contestants that take part, and those that do not."""
+    """Who takes part, and who does not and why; `ending` ends whoever was started."""
 
+    setting: Setting
+    patience: float
+    ending: contextlib.ExitStack
     services: list[tuple[Service, int]] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def enter(self, peer: Peer, precision: str) -> None:
+        """Start one contestant, or note why it does not take part."""
+        label, place = f"{peer.name}:{precision}", _place(peer.name)
+        try:
+            peer.check(place)
+            place.folder.mkdir(parents=True, exist_ok=True)
+            port = _free_port()
+            plan = peer.plan(place, self.setting, precision, port)
+            service = Service(label, plan, port, place.folder / f"{precision}.log")
+            self.ending.callback(service.stop)
+            seconds = service.start(self.patience)
+        except (NotInstalledError, StepError, NeverReadyError) as error:
+            self.absent[label] = str(error)
+            _tell(f"{label} is left out: {error}")
+            return
+        _tell(f"{label} serves after {seconds:.1f} s")
+        self.services.append((service, peer.most_streams))
+        self.facts[label] = {
+            "version": peer.version,
+            "command": list(plan.command),
+            "start_seconds": seconds,
+        }
 
 
 def _run(options: Options, peers: Peers) -> int:
@@ -87,43 +113,12 @@ def _run(options: Options, peers: Peers) -> int:
     setting = Setting(
         model, options.prompt_tokens + options.reply_tokens, options.threads, max(options.streams)
     )
-    entered = Field()
     with contextlib.ExitStack() as ending:
+        entered = Field(setting, options.patience, ending)
         for name, precision in options.contestants:
-            _enter(entered, peers[name], precision, setting, options.patience, ending)
-        bursts = _measure(entered, options)
+            entered.enter(peers[name], precision)
+        bursts = _measure(entered, options) if entered.services else []
     return _report(options, entered, bursts)
-
-
-def _enter(
-    entered: Field,
-    peer: Peer,
-    precision: str,
-    setting: Setting,
-    patience: float,
-    ending: contextlib.ExitStack,
-) -> None:
-    """Start one contestant, or note why it does not take part."""
-    label, place = f"{peer.name}:{precision}", _place(peer.name)
-    try:
-        peer.check(place)
-        place.folder.mkdir(parents=True, exist_ok=True)
-        port = _free_port()
-        plan = peer.plan(place, setting, precision, port)
-        service = Service(label, plan, port, place.folder / f"{precision}.log")
-        ending.callback(service.stop)
-        seconds = service.start(patience)
-    except (NotInstalledError, StepError, NeverReadyError) as error:
-        entered.absent[label] = str(error)
-        _tell(f"{label} is left out: {error}")
-        return
-    _tell(f"{label} serves after {seconds:.1f} s")
-    entered.services.append((service, peer.most_streams))
-    entered.facts[label] = {
-        "version": peer.version,
-        "command": list(plan.command),
-        "start_seconds": seconds,
-    }
 
 
 def _measure(entered: Field, options: Options) -> list[Burst]:

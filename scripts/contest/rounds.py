@@ -32,7 +32,7 @@ class Turns:
     reply_tokens: int
     timeout: float
     seed: int = 1
-    rest: float = 0.0  # seconds before each round
+    rest: float = 0.0  # seconds before warming up and each round
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,21 @@ class Rounds:
 
     def warm_up(self) -> None:
         """Each contestant meets each number of streams once, unmeasured."""
+        self._rest("warming up")
         for service, streams in self._seats():
             service.burst(self._asks(streams, WARM_UP_TOKENS), self._turns.timeout)
 
     def measure(self) -> list[Burst]:
-        """All rounds, with a rest before each."""
+        """All rounds."""
         bursts = []
         for number in range(1, self._turns.rounds + 1):
-            if self._turns.rest:
-                self._tell(f"round {number} begins after {self._turns.rest:g} s")
-                time.sleep(self._turns.rest)
+            self._rest(f"round {number}")
             bursts += [self._turn(service, number, streams) for service, streams in self._seats()]
         return bursts
+
+    def _rest(self, before: str) -> None:
+        self._tell(f"{before} begins" + f" after {self._turns.rest:g} s" * bool(self._turns.rest))
+        time.sleep(self._turns.rest)
 
     def _seats(self) -> Iterator[tuple[Service, int]]:
         for streams in self._turns.streams:

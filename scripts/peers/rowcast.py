@@ -34,13 +34,13 @@ class Rowcast(Peer):
             )
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
-        """gunicorn, as `make run-app` has it. The model has no end of text, top_k 1 is greedy."""
+        """gunicorn, as `make run-app` has it."""
         return Plan(
             command=(sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"),
             ready="/readiness",
-            dialect=DIALECTS["chat"],
+            dialect=DIALECTS["openai"],
             model=NAME,
-            extra={"top_k": 1},
+            extra={"temperature": 0, "ignore_eos": True},
             variables={
                 "HOST": LOCAL,
                 "PORT": str(port),

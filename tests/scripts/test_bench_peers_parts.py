@@ -1,4 +1,4 @@
-"""The parts of `scripts/bench_peers`: its model, its services, its ratios, and the peers' own files."""
+"""The parts of `scripts/bench_peers`: its model, its services, its ratios, the peers' own files."""
 
 import json
 import sys
@@ -48,8 +48,8 @@ def test_a_model_is_made_once_and_the_same_each_time(tmp_path: Path) -> None:
 
 
 def test_a_byte_of_a_prompt_is_a_token_and_none_of_a_reply_is(tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-    from tokenizers import Tokenizer
+    from safetensors.torch import load_file  # noqa: PLC0415  # slow
+    from tokenizers import Tokenizer  # noqa: PLC0415
 
     folder = make_model(SHAPES["tiny"], tmp_path / "model")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
