@@ -61,5 +61,5 @@ class Shape:
 SHAPES: dict[str, Shape] = {
     "0.5B": Shape(896, 4864, 24, 14, 2, 32000),
     "12.5M": Shape(384, 1024, 6, 6, 2, 8000),
-    "tiny": Shape(64, 96, 2, 4, 2, 320, positions=256),
+    "tiny": Shape(128, 192, 2, 2, 1, 320, positions=256),
 }

@@ -5,12 +5,16 @@ Its streams end with the counts and without `[DONE]`; the reader here knows that
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from contest.peer import LOCAL, Peer, Plan, Setting
 from contest.place import Place
 from load.dialects.dialect import Reader
 from load.dialects.openai import CompletionEvents, OpenAI
+
+
+PAGE = 256  # tokens in a block of its cache
 
 
 class WithoutDone(CompletionEvents):
@@ -43,12 +47,13 @@ class TransformersServe(Peer):
         place.pip("install", "torch==2.13.0", f"transformers[serving]=={self.version}")
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
-        """One model, loaded at the start."""
+        """One model, loaded at the start; the cache sized, or it takes all memory."""
         return Plan(
             command=(
                 *(place.program("transformers"), "serve", str(setting.model)),
                 *("--host", LOCAL, "--port", str(port)),
                 *("--device", "cpu", "--dtype", "bfloat16", "--continuous-batching"),
+                *("--cb-num-blocks", str(_blocks(setting))),
             ),
             ready="/health",
             dialect=TransformersCompletions(),
@@ -56,3 +61,8 @@ class TransformersServe(Peer):
             extra={"temperature": 0},
             variables={"OMP_NUM_THREADS": str(setting.threads), "HF_HUB_OFFLINE": "1"},
         )
+
+
+def _blocks(setting: Setting) -> int:
+    """Twice what the streams need: it keeps some free."""
+    return 2 * setting.streams * math.ceil(setting.positions / PAGE)
