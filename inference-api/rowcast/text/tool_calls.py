@@ -102,6 +102,7 @@ class ToolReader:
         self._names = frozenset(names)
         self._several = several
         self._held = ""
+        self._after_call = False
         self._arguments = JsonValue()
         self._state: Callable[[], list[Found] | None] = (
             self._read_text if form.opening else self._read_head
@@ -126,8 +127,9 @@ class ToolReader:
 
     def _read_text(self) -> list[Found] | None:
         """Up to the next opening; what may become one is held."""
-        if self.calls:
-            self._held = self._held.lstrip()  # space between calls
+        if self._after_call:
+            self._held = self._held.lstrip()  # space between calls is nobody's
+            self._after_call = not self._held
         opening = StopFilter([self._form.opening])
         released = opening.feed(self._held)
         if opening.stopped:
@@ -138,7 +140,7 @@ class ToolReader:
         return [Said(released)] if released else None
 
     def _read_plain(self) -> list[Found] | None:
-        """A reply that is no call, to its end."""
+        """What is no call, to the reply's end."""
         held, self._held = self._held, ""
         return [Said(held)] if held else None
 
@@ -172,6 +174,7 @@ class ToolReader:
         if behind is None:
             return None
         self._held = self._held[behind:]
+        self._after_call = True
         self._state = self._read_text if self._form.opening else self._read_plain
         return []
 
@@ -190,7 +193,7 @@ def _may_be_head(held: str) -> bool:
 def _behind(text: str, expected: Sequence[str]) -> int | None:
     """Where the text goes on behind these words; None when more of it is needed to know."""
     at = 0
-    for word in expected:
+    for word in filter(None, expected):
         at += len(text[at:]) - len(text[at:].lstrip())
         if not text.startswith(word, at):
             return None if word.startswith(text[at:]) else at

@@ -16,7 +16,7 @@ from rowcast.frontend.api.openai.bodies import IGNORED, REFUSED
 from rowcast.frontend.frontend import Frontend
 
 _Read = TypeVar("_Read", bound=msgspec.Struct)
-_FAULT = re.compile(r"(?P<problem>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?", re.DOTALL)
+_FAULT = re.compile(r"(?P<problem>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _WORDS = {

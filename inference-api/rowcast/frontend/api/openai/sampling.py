@@ -66,4 +66,4 @@ def _biases(biases: dict[str, float] | None, vocabulary: int) -> tuple[tuple[int
     if biases is None:
         return ()
     checked_tokens("logit_bias", map(int, biases), vocabulary)
-    return tuple((int(name), bias) for name, bias in biases.items())
+    return tuple(sorted((int(name), bias) for name, bias in biases.items()))

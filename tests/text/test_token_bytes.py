@@ -1,0 +1,48 @@
+"""Each token's bytes, for vocabularies written in either manner; together they are the text."""
+
+from collections.abc import Callable
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+
+from rowcast.text.hub_tokenizer import HubTokenizer
+from rowcast.text.token_bytes import TokenBytes
+
+TEXT = "größer 😀\n\tok"
+
+
+def byte_level() -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(BPE({char: at for at, char in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<end>", special=True)])
+    return tokenizer
+
+
+def marked() -> Tokenizer:
+    words = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "o", "k"]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    tokenizer = Tokenizer(BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize("make", [byte_level, marked])
+def test_the_bytes_of_tokens_are_the_text(make: Callable[[], Tokenizer]) -> None:
+    tokenizer = HubTokenizer(make())
+    tokens = tokenizer.encode(TEXT)
+    assert b"".join(map(tokenizer.token_bytes, tokens)).decode() == TEXT
+    assert len(tokens) > len(TEXT)
+    assert max(tokens) < tokenizer.vocabulary
+
+
+def test_an_added_token_is_its_name() -> None:
+    tokenizer = byte_level()
+    end = tokenizer.token_to_id("<end>")
+    assert TokenBytes(tokenizer).of(end) == b"<end>"
+    assert TokenBytes(tokenizer).of(end + 1) == b""
