@@ -1,4 +1,4 @@
-"""POST /v1/completions: which bytes, in which form, for every form of prompt and number of choices."""
+"""POST /v1/completions: which bytes, in which form, for each form of prompt and any choices."""
 
 from typing import Any
 

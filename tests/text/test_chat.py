@@ -1,4 +1,4 @@
-"""Chat templates: the model's own in a sandbox, or a plain one; equal to what transformers renders."""
+"""Chat templates: a model's own in a sandbox, a file's, or a plain one."""
 
 import json
 from pathlib import Path

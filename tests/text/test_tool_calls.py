@@ -21,7 +21,8 @@ from rowcast.text.tool_calls import (
 Outcome = tuple[str, list[tuple[str, str]]]
 
 TWO = (
-    'Wait. <tool_call>\n{"name": "f", "arguments": {"a": "}\\"{ \\\\", "b": [1, {}]}}\n</tool_call>\n'
+    'Wait. <tool_call>\n{"name": "f", "arguments": {"a": "}\\"{ \\\\", "b": [1, {}]}}\n'
+    "</tool_call>\n"
     '<tool_call>{"name":"g","arguments":{}}</tool_call>\n'
 )
 CASES: list[tuple[Form, str, Outcome]] = [

@@ -1,0 +1,128 @@
+"""E-02 to E-12, E-16, E-17, E-20: what EasyDeL's users send, and what they read."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from processes import ROOT, Running
+from raw_http import Answer
+from scripted_replies import scripted_reply
+
+from .asking import get, post
+from .conftest import Stack
+
+CHAT = "/v1/chat/completions"
+MESSAGES = [
+    {"role": "system", "content": "You are a helpful assistant."},
+    {"role": "user", "content": "Hello, how are you?"},
+]
+PROMPT = "system: You are a helpful assistant.\nuser: Hello, how are you?\nassistant:"
+
+
+def ask(server: Running, **fields: Any) -> Answer:
+    body = {"model": "falcon40b", "messages": MESSAGES, "max_tokens": 12, "seed": 5} | fields
+    return post(server.port, body, CHAT)
+
+
+def error(answer: Answer, status: int) -> dict[str, Any]:
+    assert answer.status == status, answer.text
+    found: dict[str, Any] = answer.json()["error"]
+    return found
+
+
+def test_e04_e07_e08_a_chat_completion(server: Running) -> None:
+    answer = ask(server, temperature=0.7, stream=False).json()
+    assert answer["object"] == "chat.completion"
+    (choice,) = answer["choices"]
+    assert choice["message"]["role"] == "assistant"
+    assert choice["message"]["content"] == scripted_reply(PROMPT, 5, 12).text
+    assert choice["finish_reason"] in {"stop", "length"}
+    usage = answer["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["tokens_per_second"] > 0
+    assert usage["processing_time"] > 0
+
+
+def test_e02_e05_e06_images_are_refused_by_a_model_that_reads_text(server: Running) -> None:
+    for image in (
+        {"type": "image", "image": "https://example.com/image.jpg"},
+        {"type": "image", "image": "data:image/jpeg;base64,AA=="},
+        {"type": "image_url", "image_url": {"url": "https://example.com/image.jpg"}},
+    ):
+        content = [image, {"type": "text", "text": "What is in this image?"}]
+        refused = error(ask(server, messages=[{"role": "user", "content": content}]), 400)
+        assert "reads text only" in refused["message"]
+        assert refused["param"] == "messages[0].content[0]"
+
+
+def test_e09_tokens_are_counted_as_a_prompt_would_be(server: Running) -> None:
+    for conversation in ("Hello, how are you?", MESSAGES):
+        body = {"model": "falcon40b", "conversation": conversation}
+        counted = post(server.port, body, "/v1/count_tokens").json()
+        assert counted["model"] == "falcon40b"
+        wanted = PROMPT if isinstance(conversation, list) else conversation
+        assert counted["count"] == len(wanted)
+    assert ask(server).json()["usage"]["prompt_tokens"] == len(PROMPT)
+
+
+def test_e10_e16_models_are_listed(server: Running) -> None:
+    listed = get(server.port, "/v1/models").json()
+    assert listed["object"] == "list"
+    (model,) = listed["data"]
+    assert model["id"] == "scripted"
+    assert model["object"] == "model"
+    assert model["owned_by"] == "rowcast"
+    assert model["permission"] == []
+    assert model["created"] > 0
+    assert get(server.port, "/v1/models/scripted").json() == model
+    assert error(get(server.port, "/v1/models/gpt-4"), 404)["code"] == "model_not_found"
+
+
+def test_e12_a_stream_is_lines_of_data(server: Running) -> None:
+    answer = ask(server, stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.whole
+    lines = [line for line in answer.text.split("\n") if line]
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    text = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
+    assert text == scripted_reply(PROMPT, 5, 12).text
+
+
+def test_e17_six_parameters_are_taken(server: Running) -> None:
+    asked = {
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "top_k": 50,
+        "repetition_penalty": 1.1,
+        "presence_penalty": 0.1,
+        "frequency_penalty": 0.1,
+    }
+    assert ask(server, **asked).status == 200
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("chat.py", "processing_time"),
+        ("stream.py", " "),
+        ("image.py", "reads text only"),
+        ("count_tokens.py", "tokens"),
+        ("models.py", "scripted owned by rowcast"),
+    ],
+)
+def test_e20_the_clients_programs_run(stack: Stack, program: str, says: str) -> None:
+    token = stack.authorization.removeprefix("Bearer ")
+    shown = subprocess.run(
+        [sys.executable, f"examples/openai/{program}", stack.proxy.url, token],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert says in shown.stdout
