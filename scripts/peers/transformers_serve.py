@@ -13,7 +13,6 @@ from contest.place import Place
 from load.dialects.dialect import Reader
 from load.dialects.openai import CompletionEvents, OpenAI
 
-
 PAGE = 256  # tokens in a block of its cache
 
 
