@@ -7,7 +7,7 @@ BACKEND_SOCKET=/tmp/rowcast.sock gunicorn --config gunicorn.conf.py
 import sys
 
 from rowcast.backend.decode_backend import DecodeBackend
-from rowcast.launch import run_backend
+from rowcast.launch import run_backend_alone
 from rowcast.log import configure
 from rowcast.settings import read_settings
 
@@ -22,7 +22,7 @@ def main() -> int:
     configure(settings.level)
     path = settings.backend_socket or DEFAULT_SOCKET
     sys.stderr.write(f"backend at {path}\n")
-    return run_backend(settings, path)
+    return run_backend_alone(settings, path)
 
 
 if __name__ == "__main__":

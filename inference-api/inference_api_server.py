@@ -9,22 +9,28 @@ the backend started.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from flask import Flask
 from gunicorn.arbiter import Arbiter
 
+from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.sessions import Sessions
 from rowcast.log import configure
-from rowcast.settings import SCRIPTED, Settings, read_settings
+from rowcast.model_files import files_of
+from rowcast.settings import ONE_LAYER, SCRIPTED, Settings, read_settings
+from rowcast.text.byte_tokenizer import ByteTokenizer
 from rowcast.text.chat import ChatTemplate
 from rowcast.text.hub_tokenizer import HubTokenizer
 from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.unix_socket import UnixFrontendPort
 
+LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -61,15 +67,25 @@ def run(app: str, settings: Settings) -> None:
 
 def _text(settings: Settings) -> tuple[Tokenizer, ChatTemplate]:
     """How the model's text is read and written."""
-    scripted = settings.served_model == SCRIPTED
-    model = None if scripted else settings.served_model
+    own: dict[str, Callable[[], Tokenizer]] = {
+        SCRIPTED: ScriptedTokenizer,
+        ONE_LAYER: ByteTokenizer,
+    }
     try:
-        tokenizer = HubTokenizer.of(model) if model else ScriptedTokenizer()
-        return tokenizer, ChatTemplate.of(model, settings.chat_template)
-    except Exception as error:  # noqa: BLE001  # the library raises nothing narrower
-        what = "no tokenizer or chat template for MODEL"
-        sys.stderr.write(f"rowcast: {what} {settings.served_model!r}: {error}\n")
-        sys.exit(Arbiter.APP_LOAD_ERROR)  # so that gunicorn gives up instead of trying for ever
+        if make := own.get(settings.served_model):
+            return make(), ChatTemplate.of(None, settings.chat_template)
+        files = files_of(settings)
+        return HubTokenizer.of(files), ChatTemplate.of(files, settings.chat_template)
+    except (UnknownModel, OSError, ValueError) as error:
+        _refuse(error, settings)
+
+
+def _refuse(error: Exception, settings: Settings) -> NoReturn:
+    """End this worker, and have gunicorn end too instead of trying for ever."""
+    sys.stderr.write(f"rowcast: the server cannot start: {error}\n")
+    if LAUNCHED in os.environ and settings.backend_socket:
+        Path(settings.backend_socket).with_name("gave-up").write_text("2")
+    sys.exit(Arbiter.APP_LOAD_ERROR)
 
 
 if __name__ == "__main__":

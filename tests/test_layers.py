@@ -20,8 +20,17 @@ OURS = ("rowcast", *ENTRIES)
 
 VOCABULARY = tuple(
     f"rowcast.{name}"
-    for name in ("settings", "errors", "sampling_params", "wire", "scripted_vocabulary", "log")
+    for name in (
+        "settings",
+        "errors",
+        "sampling_params",
+        "wire",
+        "scripted_vocabulary",
+        "log",
+        "dying",
+    )
 )
+FILES = ("rowcast.model_files",)
 VALUES = ("pydantic", "pydantic_settings", "msgspec")
 
 
@@ -38,19 +47,20 @@ class Layer:
 LAYERS = (
     Layer("package", ("rowcast.__init__",)),
     Layer("vocabulary", VOCABULARY, others=VALUES),
+    Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
     Layer(
         "text",
         ("rowcast.text",),
-        VOCABULARY,
-        ("tokenizers", "jinja2", "llguidance", "huggingface_hub"),
+        (*VOCABULARY, *FILES),
+        ("tokenizers", "jinja2", "llguidance"),
     ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
     Layer(
         "engine",
         ("rowcast.engine",),
-        (*VOCABULARY, "rowcast.sampling"),
-        ("torch", "transformers", "safetensors"),
+        (*VOCABULARY, *FILES, "rowcast.sampling"),
+        ("torch", "transformers", "safetensors", "msgspec"),
     ),
     Layer(
         "backend",
@@ -60,7 +70,7 @@ LAYERS = (
     Layer(
         "frontend",
         ("rowcast.frontend",),
-        (*VOCABULARY, "rowcast.__version__", "rowcast.transport", "rowcast.text"),
+        (*VOCABULARY, *FILES, "rowcast.__version__", "rowcast.transport", "rowcast.text"),
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),
     ),
 )
@@ -147,6 +157,19 @@ def test_importing_it_loads_no_torch(module: str) -> None:
         check=True,
     )
     assert shown.stdout == "set()\n"
+
+
+def test_preparing_a_packed_model_loads_no_transformers() -> None:
+    code = "import sys, rowcast.engine.preparing; print('transformers' in sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown.stdout == "False\n"
 
 
 def test_importing_the_package_imports_none_of_its_parts() -> None:

@@ -1,7 +1,8 @@
 """Starts a backend, watches it, and starts it again when it ends: the launcher.
 
     gunicorn master ── starts, and starts again ──▶ launcher ── forks, and forks again ──▶ backend
-                                                     │ has its imports done, so a fork serves soon
+                                                     │ has its imports done and, where it can, the
+                                                     │ weights packed, so a fork serves soon
 
 Each dies with its parent, however that ends, and the socket's folder goes with the launcher. A
 backend without a pulse is killed, and one that ended is started again: at once, and after longer
@@ -11,7 +12,7 @@ with 2 too; and with 3 after RESTART_LIMIT failures.
 """
 
 import contextlib
-import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.dying import die_with_parent
 from rowcast.engine.engine import Engine
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.errors import RowcastError, UnknownModel
@@ -42,38 +44,41 @@ STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
-def engine_source(settings: Settings) -> Callable[[Settings], Engine]:
-    """What makes the engine of the model that the settings name, with its imports done."""
-    registered: dict[str, Callable[[Settings], Engine]] = {SCRIPTED: _scripted_engine}
-    return registered.get(settings.served_model) or _torch_source(settings)
+def prepare_engine(settings: Settings) -> Callable[[], Engine]:
+    """What makes the engine of the model that the settings name, with all done that can be shared.
+
+    A registered one, else transformers'.
+    """
+    registered = {SCRIPTED: _scripted}
+    return registered.get(settings.served_model, _torch)(settings)
 
 
-def load_engine(settings: Settings) -> Engine:
-    """The engine of the model that the settings name: a registered one, else transformers'."""
-    return engine_source(settings)(settings)
+def _scripted(settings: Settings) -> Callable[[], Engine]:
+    return lambda: ScriptedEngine(step_seconds=settings.step_seconds)
 
 
-def _scripted_engine(settings: Settings) -> Engine:
-    return ScriptedEngine(step_seconds=settings.step_seconds)
-
-
-def _torch_source(settings: Settings) -> Callable[[Settings], Engine]:
+def _torch(settings: Settings) -> Callable[[], Engine]:
     # Imported here: the scripted engine must not need torch.
     try:
-        from rowcast.engine.torch_engine import load_torch_engine  # noqa: PLC0415
+        from rowcast.engine.preparing import prepare  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         needs = f"MODEL is {settings.served_model!r}, which needs {missing.name}"
         raise UnknownModel(f"{needs}; install it, or set MOCK_MODEL=1") from missing
-    return load_torch_engine
+    return prepare(settings)
 
 
-def run_backend(settings: Settings, path: str, pulse: Pulse | None = None) -> int:
+def run_backend(
+    settings: Settings,
+    path: str,
+    make_engine: Callable[[], Engine],
+    pulse: Pulse | None = None,
+) -> int:
     """One backend, here and now, until it is told to stop. The result is an exit status."""
     beat = (pulse or Pulse()).beat
     try:
         port = UnixBackendPort(path)
         limits = Limits(settings.waiting_line, settings.reply_seconds)
-        backend = DecodeBackend(port, lambda: load_engine(settings), limits)
+        backend = DecodeBackend(port, make_engine, limits)
     except (RowcastError, OSError) as error:
         return _refuse(error)
 
@@ -86,26 +91,27 @@ def run_backend(settings: Settings, path: str, pulse: Pulse | None = None) -> in
     return 0
 
 
+def run_backend_alone(settings: Settings, path: str) -> int:
+    """A backend without a launcher."""
+    try:
+        make_engine = prepare_engine(settings)
+    except RowcastError as error:
+        return _refuse(error)
+    return run_backend(settings, path, make_engine)
+
+
 def _refuse(error: Exception) -> int:
     sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
     return REFUSED
 
 
-def die_with_parent(how: signal.Signals, parent: int) -> None:
-    """Ask the kernel for `how` when the parent ends; leave at once when it already has."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, int(how))
-    if os.getppid() != parent:
-        sys.exit(0)
-
-
 class Launcher:
     """Keeps one backend alive."""
 
-    def __init__(self, settings: Settings, path: str) -> None:
+    def __init__(self, settings: Settings, path: str, make_engine: Callable[[], Engine]) -> None:
         self._settings = settings
         self._path = path
+        self._make_engine = make_engine
         self._stopping = False
         self._backend: ForkProcess | None = None
         self._failures = 0
@@ -113,6 +119,8 @@ class Launcher:
     def run(self) -> int:
         """Until told to stop, or refused. The result is an exit status."""
         parent = os.getppid()
+        gc.collect()
+        gc.freeze()  # a collection would write to, and so copy, what the forks share
         while not self._stopping:
             started = time.monotonic()
             status = self._run_once(parent)
@@ -160,7 +168,7 @@ class Launcher:
     def _become_backend(self, parent: int, pulse: Pulse) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent(signal.SIGKILL, parent)
-        sys.exit(run_backend(self._settings, self._path, pulse))
+        sys.exit(run_backend(self._settings, self._path, self._make_engine, pulse))
 
     def _note_failure(self, status: int | None, lived: float) -> None:
         self._failures = 1 if lived > STABLE_SECONDS else self._failures + 1
@@ -184,13 +192,13 @@ def main() -> int:
     if path is None:
         sys.stderr.write("rowcast: the launcher needs BACKEND_SOCKET\n")
         return REFUSED
-    launcher = Launcher(settings, path)
-    signal.signal(signal.SIGTERM, launcher.stop)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while nothing is served yet
     status = 1
     try:
-        engine_source(settings)  # imported once, here, so that each fork serves soon
+        launcher = Launcher(settings, path, prepare_engine(settings))
+        signal.signal(signal.SIGTERM, launcher.stop)
         status = launcher.run()
-    except UnknownModel as error:
+    except RowcastError as error:
         status = _refuse(error)
     finally:
         if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status

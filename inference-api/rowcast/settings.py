@@ -6,6 +6,7 @@ print. `docs/settings.md` is written from this class by `python -m rowcast.setti
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -13,6 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 SCRIPTED = "scripted"
+ONE_LAYER = "one-layer"  # of random weights, made without any file
+HUB_FOLDER = "hf_cache"
 
 _PAGE = """# Settings
 
@@ -44,7 +47,9 @@ class Settings(BaseSettings):
     port: Port = Field(7000, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Frontend processes.")
     model: str = Field(
-        SCRIPTED, description="What to serve: a folder, a hub id, or `scripted`, without weights."
+        SCRIPTED,
+        description="What to serve: a folder, its name below MODEL_ROOT, a hub id, or `scripted`, "
+        "without weights.",
     )
     model_name: str | None = Field(
         None,
@@ -53,6 +58,16 @@ class Settings(BaseSettings):
     )
     chat_template: str | None = Field(
         None, description="A Jinja file that stands for the model's own chat template."
+    )
+    model_root: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("model_root", "MODEL_WEKA_DIR"),
+        description="Folder of models, and of what is kept between starts.",
+    )
+    hub_cache: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("hub_cache", "HF_CACHE"),
+        description="Where what comes from a hub is kept; `hf_cache` below MODEL_ROOT by default.",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto",
@@ -68,12 +83,30 @@ class Settings(BaseSettings):
     no_weights: bool = Field(
         False,
         validation_alias=AliasChoices("no_weights", "FALCON_40B_PYTORCH_NO_WEIGHTS"),
-        description="One layer of random weights, of the shape that MODEL tells.",
+        description="One layer of random weights, of the shape that MODEL tells; without MODEL, of "
+        "a small Falcon's, and no file or download is needed.",
     )
     two_layers: bool = Field(
         False,
         validation_alias=AliasChoices("two_layers", "FALCON_40B_2LAYER"),
         description="Only the model's first two layers.",
+    )
+    save_image: bool = Field(
+        False,
+        validation_alias=AliasChoices("save_image", "FALCON_40B_SAVE"),
+        description="Keep the packed weights as an image, in `tti_cache` below MODEL_ROOT. For "
+        "models of the Llama form on a CPU.",
+    )
+    load_image: bool = Field(
+        False,
+        validation_alias=AliasChoices("load_image", "FALCON_40B_LOAD"),
+        description="Map that image instead of reading weights; with SAVE_IMAGE, where it fits.",
+    )
+    image_suffix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        validation_alias=AliasChoices("image_suffix", "FALCON_40B_TTI_SUFFIX"),
+        description="The end of the image's name.",
     )
     mock_model: bool = Field(False, description="Serve the scripted model, whatever MODEL says.")
     step_seconds: float = Field(
@@ -127,7 +160,14 @@ class Settings(BaseSettings):
     @property
     def served_model(self) -> str:
         """The engine's name, with the mock's wish heard."""
-        return SCRIPTED if self.mock_model else self.model
+        if self.mock_model:
+            return SCRIPTED
+        return ONE_LAYER if self.no_weights and self.model == SCRIPTED else self.model
+
+    @property
+    def hub_folder(self) -> Path | None:
+        """Where what comes from a hub is kept; None: where its library keeps it."""
+        return self.hub_cache or (self.model_root / HUB_FOLDER if self.model_root else None)
 
     @property
     def served_name(self) -> str:

@@ -11,8 +11,10 @@ from transformers import AutoModelForCausalLM, BloomConfig
 
 from engine.tiny_models import END, LEAN_SHAPES, SHAPES, VOCABULARY, save
 from rowcast.engine.architectures import SUPPORTED
+from rowcast.engine.decoders import engine_over
 from rowcast.engine.engine import Feed, Seating
-from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.loading import load
+from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.errors import UnknownModel
 from rowcast.sampling_params import SamplingParams
@@ -25,7 +27,7 @@ def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
     """A small engine over a checkpoint, probed."""
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=torch.float32, device=cpu, context=128, rows=8)
-    engine = TorchEngine("tiny", load(source), rows=8, widest=64, lean=lean)
+    engine = engine_over("tiny", load(source), rows=8, widest=64, lean=lean)
     engine.compile()
     return engine
 

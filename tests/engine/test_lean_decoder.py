@@ -10,11 +10,13 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from engine.tiny_models import LEAN_SHAPES, SHAPES, VOCABULARY, save
+from rowcast.engine.decoders import engine_over
 from rowcast.engine.kernels.linear import KernelMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
 from rowcast.engine.lean.decoder import LeanDecoder
 from rowcast.engine.lean.form import read_form
-from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.loading import load
+from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 
 ROWS, CONTEXT, WIDEST = 4, 64, 24
@@ -31,7 +33,7 @@ def engine_of(
     source = ModelSource(model=str(path), dtype=dtype, device=cpu, context=CONTEXT, rows=ROWS)
     kind = kind or ("bf16" if dtype == torch.bfloat16 else "fp32")
     multiplier = KernelMultiplier(kernel, kind)
-    return TorchEngine(
+    return engine_over(
         "tiny", load(source), rows=ROWS, widest=WIDEST, multiplier=multiplier, lean=lean
     )
 
@@ -101,7 +103,7 @@ def test_a_step_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_its_weights_are_not_kept_twice(tmp_path: Path) -> None:
     path, cpu = str(save("llama", tmp_path)), torch.device("cpu")
     loaded = load(ModelSource(model=path, dtype=None, device=cpu, context=CONTEXT, rows=ROWS))
-    TorchEngine("tiny", loaded, rows=ROWS, widest=WIDEST)
+    engine_over("tiny", loaded, rows=ROWS, widest=WIDEST)
     left = {name.split(".")[-2] for name, _ in loaded.model.named_parameters()}
     assert left == {"embed_tokens", "input_layernorm", "post_attention_layernorm", "norm"}
 

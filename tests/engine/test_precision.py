@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from engine.tiny_models import SHAPES, save
+from rowcast.engine.decoders import packing_multiplier
 from rowcast.engine.experts import PackedExperts
 from rowcast.engine.kernels.linear import (
     KernelMultiplier,
@@ -17,8 +18,8 @@ from rowcast.engine.kernels.linear import (
 )
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear, weight_bytes
 from rowcast.engine.packing import pack, packed_bytes
-from rowcast.engine.precision import PRECISIONS, PrecisionUnavailable, packing_multiplier
-from rowcast.engine.torch_engine import load_torch_engine
+from rowcast.engine.precision import PRECISIONS, PrecisionUnavailable
+from rowcast.engine.preparing import prepare
 from rowcast.settings import Settings, read_settings
 
 CPU = torch.device("cpu")
@@ -41,14 +42,14 @@ def test_int8_is_refused_without_a_compiler(
     monkeypatch.setenv("PATH", str(tmp_path))
     settings = read_settings(model=str(save("llama", tmp_path)), dtype="int8", device="cpu")
     with pytest.raises(PrecisionUnavailable, match=r"needs a C compiler.*DTYPE=bfloat16"):
-        load_torch_engine(settings)
+        prepare(settings)
 
 
 def test_the_setting_reaches_the_engine(tmp_path: Path) -> None:
     made = []
     for dtype in ("bfloat16", "int8"):
         settings = read_settings(model=str(save("llama", tmp_path)), dtype=dtype, device="cpu")
-        made.append(load_torch_engine(settings))
+        made.append(prepare(settings)())
         made[-1].compile()
     assert [engine.decoder.name[-5:] for engine in made] == ["-bf16", "-int8"]
     assert made[0].fingerprint != made[1].fingerprint

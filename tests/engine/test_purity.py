@@ -20,10 +20,12 @@ import torch
 from engine.tiny_models import LEAN_SHAPES, VOCABULARY, save
 from rowcast.engine import probe
 from rowcast.engine.decoder import Decoder
+from rowcast.engine.decoders import engine_over, packing_multiplier
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier, Product
-from rowcast.engine.loading import ModelSource, load
-from rowcast.engine.precision import PRECISIONS, packing_multiplier
+from rowcast.engine.loading import load
+from rowcast.engine.precision import PRECISIONS
+from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 
@@ -109,7 +111,7 @@ def engine_of(
         rows=ROWS,
     )
     multiplier = multiplier or packing_multiplier(precision, cpu, 1)
-    engine = TorchEngine(
+    engine = engine_over(
         "tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier, lean=lean
     )
     engine.compile()

@@ -11,28 +11,30 @@ import pytest
 
 from processes import ROOT, gone, until
 from rowcast.errors import RowcastError
-from rowcast.launch import PAUSES, load_engine
+from rowcast.launch import PAUSES, prepare_engine
 from rowcast.settings import read_settings
 
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "inference-api")}
 
 
 def test_the_scripted_model_is_an_engine() -> None:
-    engine = load_engine(read_settings(model="scripted"))
+    engine = prepare_engine(read_settings(model="scripted"))()
     assert (engine.model, engine.rows) == ("scripted", 32)
 
 
 def test_the_mock_is_the_scripted_engine_whatever_the_model() -> None:
-    assert load_engine(read_settings(model="/no/such/model", mock_model=True)).model == "scripted"
+    assert (
+        prepare_engine(read_settings(model="/no/such/model", mock_model=True))().model == "scripted"
+    )
 
 
 def test_a_model_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(RowcastError, match="/no/such/model"):
-        load_engine(read_settings(model="/no/such/model"))
+        prepare_engine(read_settings(model="/no/such/model"))
 
 
 def test_the_scripted_engine_keeps_the_pace_of_the_settings() -> None:
-    engine = load_engine(read_settings(step_seconds=0.05))
+    engine = prepare_engine(read_settings(step_seconds=0.05))()
     before = time.monotonic()
     engine.step([])
     assert time.monotonic() - before >= 0.05

@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 from transformers.models.falcon.modeling_falcon import FalconAttention, apply_rotary_pos_emb
 
-from rowcast.engine.row_cache import FlatCache, Scores
+from rowcast.engine.flat_cache import FlatCache
+from rowcast.engine.row_cache import Scores
 from rowcast.errors import UnknownModel
 
 ATTENTION = "rowcast"

@@ -1,50 +1,57 @@
-"""Loads a model: from a folder or a hub id, or one layer of random weights without any download.
+"""Loads a transformers' model: from a folder, or with random weights of a configuration's shape.
 
 Before a weight is read, a pass over tensors without data tells what the KV cache and the weights
-will take, and a model that does not fit is refused with the arithmetic shown. What comes out is a
-transformers model in evaluation mode, bound to nothing yet, and what it keeps of each token.
+will take, and a model that does not fit is refused with the arithmetic shown. Weights are views of
+their mapped files. What comes out is a model in evaluation mode, bound to nothing yet, and its
+`Facts`. Whatever is wrong with files is one sentence.
 """
 
 import copy
 import hashlib
+import json
 import logging
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from rowcast.engine import architectures
+from rowcast.engine.facts import Facts
+from rowcast.engine.flat_cache import ShapeRecorder
 from rowcast.engine.kernels.linear_kernel import Kind
+from rowcast.engine.memory import Cache, check_memory
+from rowcast.engine.one_layer import one_layer_configuration, one_layer_generation
 from rowcast.engine.packing import packed_bytes
-from rowcast.engine.row_cache import LayerShape, ShapeRecorder, cache_bytes
-from rowcast.errors import RowcastError, UnknownModel
+from rowcast.engine.row_cache import LayerShape
+from rowcast.engine.source import ModelSource, fitting_context
+from rowcast.errors import UnknownModel
+from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
 
 EXPERTS = "batched_mm"  # each token on its own: grouping tokens by expert would mix company in
 SAMPLED = 4096  # bytes of each tensor that enter the fingerprint
-MEBIBYTE = 1 << 20
-
-
-class DoesNotFit(RowcastError):
-    """Weights and cache need more memory than there is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSource:
-    """What to load, and how."""
-
-    model: str
-    dtype: torch.dtype | None  # None: the model's own
-    device: torch.device
-    context: int  # 0: as long as the model's own
-    rows: int
-    weights: Kind | None = None  # what linear layers' weights will be packed as; None: `dtype`
-    layers: int = 0  # 0: all; else the first so many
-    random: bool = False  # random weights, no download
+POSITIONS = 2048  # of a model that does not say
+UNHEEDED = (
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "no_repeat_ngram_size",
+    "sequence_bias",
+)
+UNREADABLE = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +59,56 @@ class Loaded:
     """A model, and what the engine must know of it."""
 
     model: PreTrainedModel
-    shapes: Mapping[int, LayerShape]
-    context: int
-    end_tokens: frozenset[int]
-    digest: str  # of configuration and weights
+    facts: Facts
+    source: str  # its folder, or ONE_LAYER
 
 
 def load(source: ModelSource) -> Loaded:
     """The model, in evaluation mode on its device."""
+    _quieten()
     config = _configuration(source)
     architectures.check(config)
-    context = _context(config, source.context)
+    positions = int(getattr(config, "max_position_embeddings", 0) or POSITIONS)
+    context = fitting_context(source.context, positions)
     dtype = source.dtype or config.dtype or torch.float32
     shapes, weights = _measure(config, dtype, source.weights)
-    _check_memory(source, shapes, weights, context, dtype)
+    check_memory(source.model, weights, Cache(shapes, source.rows, context, dtype), source.device)
     model = _weights(source, config, dtype)
     model.eval()
     model.requires_grad_(requires_grad=False)
-    return Loaded(model, shapes, context, _end_tokens(model), _digest(model))
+    generation = model.generation_config
+    facts = Facts(
+        shapes=shapes,
+        context=context,
+        positions=positions,
+        vocabulary=config.vocab_size,
+        dtype=dtype,
+        device=source.device,
+        end_tokens=_end_tokens(model),
+        suppressed=_suppressed(generation, config.vocab_size),
+        digest=_digest(model),
+    )
+    return Loaded(model, facts, source.model)
+
+
+def _quieten() -> None:
+    """No bars and no advice to programmers among the log's lines."""
+    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
 
 
 def _configuration(source: ModelSource) -> PreTrainedConfig:
+    if source.model == ONE_LAYER:
+        return one_layer_configuration()
     try:
         config = AutoConfig.from_pretrained(source.model)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UnknownModel(f"MODEL {source.model!r} cannot be read: {reason}") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise UnknownModel(f"MODEL {source.model!r} cannot be read: {_line(error)}") from error
+    if getattr(config, "quantization_config", None) and not source.random:
+        raise UnknownModel(
+            f"MODEL {source.model!r} has weights that are quantized already, which is not read: "
+            "take the model in its own precision"
+        )
     config = config.get_text_config()
     config._experts_implementation = EXPERTS  # noqa: SLF001  # there is no public way before loading
     if source.layers:
@@ -85,11 +116,6 @@ def _configuration(source: ModelSource) -> PreTrainedConfig:
         if getattr(config, "layer_types", None):
             config.layer_types = config.layer_types[: config.num_hidden_layers]
     return config
-
-
-def _context(config: PreTrainedConfig, wanted: int) -> int:
-    own = int(getattr(config, "max_position_embeddings", 0) or 2048)
-    return min(own, wanted) if wanted else own
 
 
 def _measure(
@@ -107,42 +133,48 @@ def _measure(
     return recorder.shapes, sum(each.numel() * each.itemsize for each in model.parameters())
 
 
-def _check_memory(
-    source: ModelSource,
-    shapes: Mapping[int, LayerShape],
-    weights: int,
-    context: int,
-    dtype: torch.dtype,
-) -> None:
-    cache = cache_bytes(shapes, source.rows, context, dtype)
-    free = _free_memory(source.device)
-    arithmetic = (
-        f"weights {weights / MEBIBYTE:,.0f} MiB + KV cache {cache / MEBIBYTE:,.0f} MiB "
-        f"({source.rows} rows x {context} positions x "
-        f"{sum(shape.values for shape in shapes.values())} values x {dtype.itemsize} bytes)"
-    )
-    if weights + cache > free:
-        raise DoesNotFit(
-            f"{source.model} does not fit: {arithmetic} = {(weights + cache) / MEBIBYTE:,.0f} MiB; "
-            f"free are {free / MEBIBYTE:,.0f} MiB. Set CONTEXT_LENGTH lower or DTYPE smaller."
-        )
-    _log.info("memory %s free=%.0f MiB", arithmetic, free / MEBIBYTE)
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    kibibytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
-    return int(kibibytes) * 1024
-
-
 def _weights(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    if source.random:
-        torch.manual_seed(0)
-        return AutoModelForCausalLM.from_config(config, dtype=dtype).to(source.device)
-    model = AutoModelForCausalLM.from_pretrained(source.model, config=config, dtype=dtype)
+    started = time.monotonic()
+    model = _random(source, config, dtype) if source.random else _read(source, config, dtype)
+    _log.info("weights model=%s seconds=%.1f", source.model, time.monotonic() - started)
     return model.to(source.device)
+
+
+def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """The same weights every time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    if source.model == ONE_LAYER:
+        model.generation_config = one_layer_generation()
+    elif Path(source.model, "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(source.model)
+    return model
+
+
+def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source.model,
+            config=config,
+            dtype="auto" if source.mapped else dtype,
+            output_loading_info=True,
+        )
+    except UNREADABLE as error:
+        raise UnknownModel(
+            f"the weights of MODEL {source.model!r} cannot be read: {_line(error)}"
+        ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise UnknownModel(
+            f"the weights of MODEL {source.model!r} are not whole: {len(missing)} tensors are "
+            f"missing, {missing[0]} among them"
+        )
+    return model
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
@@ -153,9 +185,19 @@ def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
     return frozenset([ends] if isinstance(ends, int) else ends or [])
 
 
+def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[int, ...]:
+    """Tokens that the model's own configuration wants never to be drawn."""
+    listed = getattr(generation, "suppress_tokens", None) or []
+    if unheeded := [name for name in UNHEEDED if getattr(generation, name, None)]:
+        _log.warning("generation_config not_heeded=%s", ",".join(unheeded))
+    return tuple(token for token in listed if 0 <= token < vocabulary)
+
+
 def _digest(model: PreTrainedModel) -> str:
     """Tells one set of weights from another without reading all of it."""
-    digest = hashlib.sha256(model.config.to_json_string(use_diff=False).encode())
+    words = model.config.to_dict()
+    words.pop("_name_or_path", None)  # wherever the files are
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
     for name, weight in model.named_parameters():
         digest.update(f"{name}{tuple(weight.shape)}".encode())
         digest.update(_sample(weight))

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rowcast.engine.kernels.linear import KernelMultiplier
-from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
+from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.errors import RowcastError
 
 
@@ -38,14 +37,13 @@ PRECISIONS: Mapping[str, Precision] = {
 }
 
 
-def packing_multiplier(name: str, device: torch.device, threads: int) -> KernelMultiplier | None:
-    """Who multiplies where weights are packed as a kind of their own; None where they are not.
+def packing_kernel(name: str, device: torch.device, threads: int) -> LinearKernel | None:
+    """The kernel, where weights are packed as a kind of their own; None where they are not.
 
     Only our kernel reads such weights. Where it has no fast code for a processor it is right all
     the same, and slow; without a compiler, or on a GPU, there is none.
     """
-    kind = PRECISIONS[name].weights
-    if kind is None:
+    if PRECISIONS[name].weights is None:
         return None
     if device.type != "cpu":
         raise PrecisionUnavailable(
@@ -56,4 +54,4 @@ def packing_multiplier(name: str, device: torch.device, threads: int) -> KernelM
         raise PrecisionUnavailable(
             f"DTYPE={name} needs a C compiler: install cc, gcc or clang, or set DTYPE=bfloat16"
         )
-    return KernelMultiplier(kernel, kind)
+    return kernel

@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.decoder import Decoder
+from rowcast.engine.decoders import engine_over
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier
 from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
 from rowcast.engine.lean.decoder import LeanDecoder
-from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.loading import load
 from rowcast.engine.precision import PRECISIONS
+from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 
 TOKENS = (1, 8, 32, 128)  # of a step; all but the last are rows that decode
@@ -127,7 +129,7 @@ def _engine(model: str, dtype: str, multiplier: Multiplier | None) -> TorchEngin
         context=CONTEXT,
         rows=ROWS,
     )
-    return TorchEngine(
+    return engine_over(
         model, load(source), widest=WIDEST, multiplier=multiplier, lean=multiplier is None
     )
 

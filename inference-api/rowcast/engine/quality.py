@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from rowcast.engine.loading import ModelSource, load
-from rowcast.engine.precision import PRECISIONS, packing_multiplier
+from rowcast.engine.decoders import engine_over, packing_multiplier
+from rowcast.engine.loading import load
+from rowcast.engine.precision import PRECISIONS
+from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 
 REFERENCE = "float32"
@@ -76,7 +78,7 @@ def _engine(model: str, name: str) -> TorchEngine:
         rows=1,
     )
     multiplier = packing_multiplier(name, cpu, torch.get_num_threads())
-    return TorchEngine(model, load(source), rows=1, widest=WINDOW, multiplier=multiplier)
+    return engine_over(model, load(source), rows=1, widest=WINDOW, multiplier=multiplier)
 
 
 @torch.inference_mode()

@@ -4,18 +4,21 @@
     values[layer]  [rows, kv_heads, context, value size]
 
 A step's tokens, of whatever rows, lie flattened in one sequence; `place` says which (row, position)
-each has. A layer stores its tokens there and lets each attend to its own row. To transformers it
-looks like a Cache whose `update` gives back what it is given: the attention function does the rest.
+each has. A layer stores its tokens there and lets each attend to its own row. Models are not known
+here: `flat_cache` is what transformers' see of it.
 """
 
+import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache
 
 from rowcast.engine.kernels.attention import Attention
+
+_ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +52,7 @@ def cache_bytes(
     return sum(shape.values for shape in shapes.values()) * rows * context * dtype.itemsize
 
 
-class FlatCache(Cache):
-    """What transformers' models see: a cache that holds nothing of its own and knows no past."""
-
-    def __init__(self) -> None:
-        super().__init__(layers=[])
-
-    def update(
-        self,
-        key_states: Tensor,
-        value_states: Tensor,
-        layer_idx: int,  # noqa: ARG002
-        *_args: object,
-        **_kwargs: object,
-    ) -> tuple[Tensor, Tensor]:
-        return key_states, value_states
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002
-        return 0  # positions are given with the tokens
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: Scores) -> Tensor:
-        """Store and attend: [tokens, heads, size] in, the same out."""
-        raise NotImplementedError
-
-
-class ShapeRecorder(FlatCache):
-    """Learns what each layer would keep, from a pass over tensors without data."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shapes: dict[int, LayerShape] = {}
-
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, _how: Scores) -> Tensor:
-        self.shapes[layer] = LayerShape(key.shape[1], key.shape[2], value.shape[2])
-        return query.new_empty(*query.shape[:2], value.shape[2])
-
-
-class RowCache(FlatCache):
+class RowCache:
     """The cache of all rows."""
 
     def __init__(
@@ -98,11 +65,10 @@ class RowCache(FlatCache):
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        super().__init__()
         self._attention = attention
 
         def empty(shape: LayerShape, size: int) -> Tensor:
-            return torch.zeros(rows, shape.kv_heads, context, size, dtype=dtype, device=device)
+            return _zeros((rows, shape.kv_heads, context, size), dtype, device)
 
         self.keys = {at: empty(shape, shape.key_size) for at, shape in shapes.items()}
         self.values = {at: empty(shape, shape.value_size) for at, shape in shapes.items()}
@@ -132,3 +98,11 @@ class RowCache(FlatCache):
             sinks=how.sinks,
             bias=how.bias,
         )
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """On a CPU, memory that is taken only as it is written: most rows never get long."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, flags=_ANONYMOUS)
+    return torch.frombuffer(memory, dtype=dtype).view(shape)

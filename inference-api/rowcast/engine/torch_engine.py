@@ -1,4 +1,4 @@
-"""A transformers model behind the `Engine` Protocol: 32 rows, one flattened sequence a step.
+"""A model behind the `Engine` Protocol: 32 rows, one flattened sequence a step.
 
     feeds ──▶ one sequence of a safe width ──▶ decoder over the row cache ──▶ logits
           of rows that draw ──▶ sampler ──▶ new tokens
@@ -10,41 +10,31 @@ known here.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
+from msgspec import structs
 from torch import Tensor
 
-from rowcast.engine import architectures
-from rowcast.engine.decoder import Decoder, ModuleDecoder
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.facts import DecoderMaker, Facts
 from rowcast.engine.following import follow
-from rowcast.engine.kernels.attention import Attention, choose_attention
-from rowcast.engine.kernels.attention_native import NativeAttention, Threads
+from rowcast.engine.kernels.attention import choose_attention
+from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
-from rowcast.engine.kernels.linear import (
-    KernelMultiplier,
-    Multiplier,
-    choose_multiplier,
-)
-from rowcast.engine.lean.decoder import LeanDecoder
-from rowcast.engine.lean.form import read_form
-from rowcast.engine.loading import Loaded, ModelSource, load
-from rowcast.engine.packing import pack
-from rowcast.engine.precision import PRECISIONS, packing_multiplier
+from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.probe import Widths, candidates, probe
 from rowcast.engine.row_cache import RowCache
-from rowcast.engine.vocabulary import speech_of
-from rowcast.sampling.grammar import Grammars
+from rowcast.sampling.grammar import Grammars, Speech
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
 from rowcast.sampling.sampler import Choice, Sampler
 from rowcast.sampling.scorer import Scorer
-from rowcast.settings import Settings
+from rowcast.sampling_params import SamplingParams
 
 ROWS = 32
+WIDEST = 128
 NOT_FINITE = "the model's numbers are not finite"
 
 
@@ -54,42 +44,39 @@ class TorchEngine:
     def __init__(
         self,
         name: str,
-        loaded: Loaded,
+        facts: Facts,
+        make_decoder: DecoderMaker,
+        speech: Callable[[], Speech],  # what its tokens say, should a grammar ask
         *,
         rows: int = ROWS,
-        widest: int = 128,
-        multiplier: Multiplier | None = None,
-        lean: bool = True,  # where the model has the form for it
+        widest: int = WIDEST,
     ) -> None:
         self.model = name
         self.rows = rows
         self.width = self.shared_width = widest
-        self.context_length = loaded.context
-        self.end_tokens = loaded.end_tokens
-        weight = next(loaded.model.parameters())
-        self._device, self._dtype = weight.device, weight.dtype
+        self.context_length = facts.context
+        self.end_tokens = facts.end_tokens
+        self._device, self._dtype = facts.device, facts.dtype
         attention = choose_attention(self._device, self._dtype)
         self._cache = cache = RowCache(
-            loaded.shapes,
+            facts.shapes,
             attention,
             rows=rows,
-            context=loaded.context,
+            context=facts.context,
             dtype=self._dtype,
             device=self._device,
         )
-        multiplier = multiplier or _multiplier(self._device, self._dtype)
-        decoder = _lean_decoder(loaded, multiplier, attention, cache, widest) if lean else None
-        self.decoder: Decoder = decoder or _module_decoder(loaded, multiplier, attention, cache)
-        self.vocabulary = loaded.model.config.vocab_size
-        chooser = _chooser(rows, self.vocabulary, self._device, multiplier)
-        self._sampler = Sampler(rows, self.vocabulary, loaded.end_tokens, self._device, chooser)
+        self.decoder, kernel = make_decoder(attention, cache, widest)
+        self.vocabulary = facts.vocabulary
+        self._suppressed = facts.suppressed
+        chooser = _chooser(rows, self.vocabulary, self._device, kernel)
+        self._sampler = Sampler(rows, self.vocabulary, facts.end_tokens, self._device, chooser)
         self._scorer = Scorer(self._device)
-        speech = partial(speech_of, loaded.model.name_or_path, self.vocabulary, loaded.end_tokens)
         self._grammars = Grammars(rows, self.vocabulary, speech)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # the likeliest tokens that scores come with
-        self._digest = loaded.digest
+        self._digest = facts.digest
         self._widths = Widths((widest,))
         self.fingerprint = ""
 
@@ -114,8 +101,14 @@ class TorchEngine:
     def seat(self, row: int, seating: Seating) -> None:
         self._prompts[row] = seating.prompt_length
         self._tops[row] = seating.params.top_logprobs
-        self._sampler.seat(row, seating.params, seating.seed, seating.choice)
+        self._sampler.seat(row, self._allowed(seating.params), seating.seed, seating.choice)
         self._grammars.seat(row, seating.params)
+
+    def _allowed(self, params: SamplingParams) -> SamplingParams:
+        """What is asked for, without what the model's own configuration rules out."""
+        if not self._suppressed:
+            return params
+        return structs.replace(params, banned_tokens=(*params.banned_tokens, *self._suppressed))
 
     @torch.inference_mode()
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
@@ -206,73 +199,14 @@ class TorchEngine:
         ).clone()
 
 
-def _lean_decoder(
-    loaded: Loaded,
-    multiplier: Multiplier | None,
-    attention: Attention,
-    cache: RowCache,
-    widest: int,
-) -> LeanDecoder | None:
-    """The lean one, where both kernels run and the model has the form."""
-    if not isinstance(multiplier, KernelMultiplier) or not isinstance(attention, NativeAttention):
-        return None
-    form = read_form(loaded.model)
-    if form is None:
-        return None
-    return LeanDecoder(form, multiplier, attention, cache, context=loaded.context, most=widest)
-
-
-def _module_decoder(
-    loaded: Loaded, multiplier: Multiplier | None, attention: Attention, cache: RowCache
-) -> ModuleDecoder:
-    if multiplier is not None:
-        pack(loaded.model, multiplier)
-    architectures.bind(loaded.model, cache)
-    arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
-    return ModuleDecoder(loaded.model, cache, arithmetic)
-
-
-def load_torch_engine(settings: Settings) -> TorchEngine:
-    """The model that the settings name, loaded."""
-    cuda = torch.cuda.is_available()
-    device = torch.device(
-        ("cuda" if cuda else "cpu") if settings.device == "auto" else settings.device
-    )
-    precision = PRECISIONS[settings.dtype]
-    multiplier = packing_multiplier(settings.dtype, device, torch.get_num_threads())
-    source = ModelSource(
-        model=settings.served_model,
-        dtype=precision.states,
-        weights=precision.weights,
-        device=device,
-        context=settings.context_length,
-        rows=ROWS,
-        layers=1 if settings.no_weights else 2 if settings.two_layers else 0,
-        random=settings.no_weights,
-    )
-    engine = TorchEngine(settings.served_name, load(source), multiplier=multiplier)
-    if isinstance(engine.decoder, LeanDecoder):
-        # The kernels have threads of their own, and torch's would go on spinning beside them.
-        torch.set_num_threads(1)
-    return engine
-
-
-def _multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:
-    """Who multiplies on a CPU; elsewhere torch's own layers do."""
-    if device.type != "cpu" or dtype not in {torch.float32, torch.bfloat16}:
-        return None
-    return choose_multiplier(dtype, torch.get_num_threads())
-
-
 def _chooser(
-    rows: int, vocabulary: int, device: torch.device, multiplier: Multiplier | None
+    rows: int, vocabulary: int, device: torch.device, kernel: LinearKernel | None
 ) -> NativeChooser | None:
     """Who chooses tokens on a CPU, on the threads that multiply; elsewhere torch does."""
     if device.type != "cpu":
         return None
     threads = None
-    if isinstance(multiplier, KernelMultiplier):
-        kernel = multiplier.kernel
+    if kernel is not None:
         threads = Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0)
     return choose_chooser(rows, vocabulary, threads)
 

@@ -1,25 +1,26 @@
 """What a model's tokens say, for grammars: from its `tokenizer.json`, when one is first asked for.
 
-The same file that frontends tokenize by: a folder's, or a hub's through its cache.
+The same file that frontends tokenize by. The model that needs no file has bytes for tokens.
 """
 
 from pathlib import Path
 
-from transformers.utils import cached_file
-
-from rowcast.sampling.grammar import Speech, Unspeakable, speech_of_file
+from rowcast.engine.facts import Facts
+from rowcast.sampling.grammar import Speech, Unspeakable, speech_of_file, speech_of_texts
+from rowcast.settings import ONE_LAYER
 
 FILE = "tokenizer.json"
 
 
-def speech_of(model: str, size: int, ends: frozenset[int]) -> Speech:
-    """The tokens of a model that is named by its folder or its hub id."""
+def speech_of(model: str, facts: Facts) -> Speech:
+    """The tokens of a model that is named by its folder, or of ONE_LAYER."""
+    if model == ONE_LAYER:
+        (end,) = facts.end_tokens
+        return speech_of_texts([*(bytes([byte]) for byte in range(end)), b""], end)
+    file = Path(model, FILE)
+    if not file.is_file():
+        raise Unspeakable(f"this model has no {FILE}")
     try:
-        file = cached_file(model, FILE)
-    except OSError as error:
-        raise Unspeakable(f"this model has no {FILE}") from error
-    text = Path(str(file)).read_text(encoding="utf-8")
-    try:
-        return speech_of_file(text, size, ends)
+        return speech_of_file(file.read_text("utf-8"), facts.vocabulary, facts.end_tokens)
     except ValueError as error:
         raise Unspeakable(f"its {FILE} cannot be used: {error}") from error

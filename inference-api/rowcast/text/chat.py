@@ -17,7 +17,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rowcast.errors import InvalidField
-from rowcast.text.model_files import model_file
+from rowcast.model_files import ModelFiles
 
 PLAIN = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
@@ -56,10 +56,10 @@ class ChatTemplate:
         return cls(PLAIN, name="plain")
 
     @classmethod
-    def of(cls, model: str | None, file: str | None = None) -> "ChatTemplate":
-        """The template of a model, by its folder or hub id, or a file's for it."""
-        config = json.loads((model and model_file(model, CONFIG)) or "{}")
-        sources = _sources(model, config) if model else {}
+    def of(cls, files: ModelFiles | None, file: str | None = None) -> "ChatTemplate":
+        """The template of a model, by its files, or a file's for it."""
+        config = files.words(CONFIG) if files else {}
+        sources = _sources(files, config) if files else {}
         if file is not None:
             sources = {"default": Path(file).read_text(encoding="utf-8")}
         if "default" not in sources:
@@ -121,11 +121,11 @@ def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "function": function}
 
 
-def _sources(model: str, config: Mapping[str, Any]) -> dict[str, str]:
+def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:
     """Templates by name; a file of its own is the newer custom."""
-    file = model_file(model, FILE)
+    file = files.find(FILE)
     if file is not None:
-        return {"default": file}
+        return {"default": file.read_text(encoding="utf-8")}
     found = config.get("chat_template")
     if isinstance(found, str):
         return {"default": found}

@@ -1,15 +1,16 @@
-"""A model's own tokenizer, from its `tokenizer.json`: a folder's, or a hub's through its cache.
+"""A model's own tokenizer, from its `tokenizer.json`.
 
 Only the tokenizers library is used: a frontend loads no torch. `encode` adds what the model's
 tokenizer adds (a beginning of text); special tokens are never shown.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
 
+from rowcast.errors import UnknownModel
+from rowcast.model_files import ModelFiles
 from rowcast.text.token_bytes import TokenBytes
 
 FILE = "tokenizer.json"
@@ -49,12 +50,18 @@ class HubTokenizer:
         self.vocabulary: int = tokenizer.get_vocab_size()
 
     @classmethod
-    def of(cls, model: str) -> "HubTokenizer":
-        """The tokenizer of a model that is named by its folder or its hub id."""
-        file = Path(model) / FILE
-        if file.is_file():
-            return cls(FastTokenizer.from_file(str(file)))
-        return cls(FastTokenizer.from_pretrained(model))
+    def of(cls, files: ModelFiles) -> "HubTokenizer":
+        """A model's, or a sentence that says why not."""
+        path = files.find(FILE)
+        if path is None:
+            raise UnknownModel(
+                f"MODEL {files.model!r} has no {FILE}; make one with "
+                "transformers.AutoTokenizer.from_pretrained(…).save_pretrained(folder)"
+            )
+        try:
+            return cls(FastTokenizer.from_file(str(path)))
+        except Exception as error:
+            raise UnknownModel(f"{path} cannot be read: {error}") from error
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         # encode_batch lets go of the interpreter's lock, encode does not.

@@ -69,7 +69,7 @@ class Packed:
     outputs: int
     inputs: int
     lines: Tensor
-    beside: tuple[Tensor, ...]  # bias, scale, start
+    beside: tuple[Tensor, Tensor, Tensor]  # bias, scale, start
     weight: Weight
     calls: Mapping[tuple[torch.dtype, torch.dtype], object]  # by what is read and written
 
@@ -117,14 +117,12 @@ class LinearKernel:
         weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
         padded = _up(outputs, LANES)
         lines = _room(padded // LANES * self._library.rowcast_lines(ctypes.byref(weight)) * LINE)
-        beside = _beside(kind, padded, bias)
-        weight.lines = lines.data_ptr()
-        weight.bias, weight.scale, weight.start = (each.data_ptr() or None for each in beside)
+        packed = packed_of(kind, outputs, inputs, lines, _beside(kind, padded, bias))
         first = 0
         for rows in weights:
-            self._pack(weight, rows.detach().contiguous(), first)
+            self._pack(packed.weight, rows.detach().contiguous(), first)
             first += len(rows)
-        return Packed(kind, outputs, inputs, lines, beside, weight, _calls(kind, weight))
+        return packed
 
     def _pack(self, weight: Weight, rows: Tensor, first: int) -> None:
         if rows.dtype not in _DTYPES or rows.dim() != 2 or rows.shape[1] != weight.inputs:
@@ -167,6 +165,16 @@ class LinearKernel:
     def run(self, operations: "ctypes.Array[Operation]", tokens: int) -> None:
         """Every operation in turn, each over so many tokens."""
         check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
+
+
+def packed_of(
+    kind: Kind, outputs: int, inputs: int, lines: Tensor, beside: tuple[Tensor, Tensor, Tensor]
+) -> Packed:
+    """A weight out of its memory: as `pack` left it, or to be filled by it."""
+    weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
+    weight.lines = lines.data_ptr()
+    weight.bias, weight.scale, weight.start = (each.data_ptr() or None for each in beside)
+    return Packed(kind, outputs, inputs, lines, beside, weight, _calls(kind, weight))
 
 
 def choose_linear(

@@ -14,8 +14,9 @@ import torch
 from transformers import LlamaConfig
 
 from rowcast.engine.decoder import Decoder
-from rowcast.engine.loading import ModelSource, load
-from rowcast.engine.torch_engine import TorchEngine
+from rowcast.engine.decoders import engine_over
+from rowcast.engine.loading import load
+from rowcast.engine.source import ModelSource
 
 THREADS = 2
 CONTEXT = 640
@@ -79,7 +80,7 @@ def _figures(shape: Shape, *, lean: bool) -> Figures:
             rows=max(ROWS),
             random=True,
         )
-        engine = TorchEngine(shape.name, load(source), rows=max(ROWS), lean=lean)
+        engine = engine_over(shape.name, load(source), rows=max(ROWS), lean=lean)
     torch.set_num_threads(1 if lean else THREADS)
     time.sleep(PAUSE)
     return {(at, rows): _median(engine.decoder, rows, at) for at in POSITIONS for rows in ROWS}

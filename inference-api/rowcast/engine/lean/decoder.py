@@ -13,31 +13,32 @@ import ctypes
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, Threads, refuse
-from rowcast.engine.kernels.linear import KernelMultiplier, bias_of
 from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
 from rowcast.engine.kernels.linear_plan import Plan
-from rowcast.engine.lean.form import Form, LayerForm
+from rowcast.engine.lean.model import LAST, LayerShape, LeanModel
 from rowcast.engine.row_cache import RowCache
 
 
 class _Buffers:
     """What a step's tokens leave between operations, [most tokens, size] each."""
 
-    def __init__(self, form: Form, most: int) -> None:
-        def empty(size: int) -> Tensor:
-            return torch.empty(most, size, dtype=form.embedding.dtype)
+    def __init__(self, model: LeanModel, most: int) -> None:
+        shape, embedding = model.shape, model.tensor("embedding")
 
-        hidden, size = form.embedding.shape[1], form.head_size
-        widest = max(layer.down.in_features for layer in form.layers)
+        def empty(size: int) -> Tensor:
+            return torch.empty(most, size, dtype=embedding.dtype)
+
+        hidden, size = embedding.shape[1], shape.head_size
+        widest = max(model.packed(f"{layer.index}.down").inputs for layer in shape.layers)
         self.states, self.normed, self.drawn = empty(hidden), empty(hidden), empty(hidden)
-        self.qkv = empty((form.heads + 2 * form.kv_heads) * size)
-        self.mixed = empty(form.heads * size)
+        self.qkv = empty((shape.heads + 2 * shape.kv_heads) * size)
+        self.mixed = empty(shape.heads * size)
         self.cos, self.sin = empty(size), empty(size)
         self.merged, self.gated = empty(2 * widest), empty(widest)
-        self.logits = empty(form.head.out_features)
+        self.logits = empty(model.packed("head").outputs)
         self.token, self.row, self.position, self.wanted = (_Numbers(most) for _ in range(4))
 
 
@@ -56,38 +57,41 @@ class _Numbers:
 
 
 class LeanDecoder:
-    """The `Decoder` Protocol for models of the Llama form. It takes the model's weights over."""
+    """The `Decoder` Protocol for models of the Llama form."""
 
     any_width = True
 
     def __init__(
         self,
-        form: Form,
-        multiplier: KernelMultiplier,
+        model: LeanModel,
+        kernel: LinearKernel,
         attention: NativeAttention,
         cache: RowCache,
         *,
         context: int,
         most: int,
     ) -> None:
-        self.name = f"lean {attention.name} {multiplier.name}"
-        self.products: list[Packed] = []  # in the order of a step
-        self._multiplier = multiplier
+        self.name = f"lean {attention.name} {kernel.name}-{model.kind}"
+        self.kernel = kernel
+        self._model = model
         self._attention = attention
         self._cache = cache
-        self._below = (form.embedding.shape[0], len(next(iter(cache.keys.values()))), context)
-        self._buffers = _Buffers(form, most)
+        vocabulary = len(model.tensor("embedding"))
+        self._below = (vocabulary, len(next(iter(cache.keys.values()))), context)
+        self._buffers = _Buffers(model, most)
         self._fault = ctypes.c_int64()
-        self._layers = self._plan_look_up(form, context)
-        for layer in form.layers:
-            self._plan_attention(layer, form)
+        self._layers = self._plan_look_up()
+        for layer in model.shape.layers:
+            self._plan_attention(layer)
             self._plan_mlp(layer)
-        self._head = self._plan_head(form)
+        self._head = self._plan_head()
 
     @property
-    def kernel(self) -> LinearKernel:
-        """What multiplies."""
-        return self._multiplier.kernel
+    def products(self) -> list[Packed]:
+        """Its weights, in the order of a step."""
+        names = ("qkv", "o", "gate_up", "down")
+        layers = [f"{layer.index}.{name}" for layer in self._model.shape.layers for name in names]
+        return [self._model.packed(name) for name in (*layers, "head")]
 
     def logits(
         self,
@@ -112,39 +116,40 @@ class LeanDecoder:
             self._fault.value = 0
             refuse(fault)
 
-    def _plan_look_up(self, form: Form, context: int) -> Plan:
+    def _plan_look_up(self) -> Plan:
         """Begin a step: the tokens' embeddings and angles."""
-        buffers, (cos, sin) = self._buffers, _angles(form, context)
+        buffers, model = self._buffers, self._model
         return (
-            Plan(self._multiplier.kernel)
-            .pick(form.embedding, buffers.token.tensor, buffers.states)
-            .pick(cos, buffers.position.tensor, buffers.cos)
-            .pick(sin, buffers.position.tensor, buffers.sin)
+            Plan(self.kernel)
+            .pick(model.tensor("embedding"), buffers.token.tensor, buffers.states)
+            .pick(model.tensor("cos"), buffers.position.tensor, buffers.cos)
+            .pick(model.tensor("sin"), buffers.position.tensor, buffers.sin)
         )
 
-    def _plan_attention(self, layer: LayerForm, form: Form) -> None:
-        plan, buffers = self._layers, self._buffers
-        norm = layer.before_attention
-        plan.norm(buffers.states, norm.weight, norm.epsilon, buffers.normed)
-        plan.linear(buffers.normed, self._pack(layer.qkv), buffers.qkv)
-        if layer.head_norms is not None:
-            of_query, of_key = layer.head_norms
-            plan.head_norm(buffers.qkv, 0, form.heads, of_query.weight, of_query.epsilon)
-            plan.head_norm(buffers.qkv, form.heads, form.kv_heads, of_key.weight, of_key.epsilon)
+    def _plan_attention(self, layer: LayerShape) -> None:
+        plan, buffers, model = self._layers, self._buffers, self._model
+        heads, kv_heads = model.shape.heads, model.shape.kv_heads
+        self._plan_norm(layer, "before_attention")
+        plan.linear(buffers.normed, model.packed(f"{layer.index}.qkv"), buffers.qkv)
+        if of_query := model.norm(layer, "of_query"):
+            plan.head_norm(buffers.qkv, 0, heads, of_query.weight, of_query.epsilon)
+        if of_key := model.norm(layer, "of_key"):
+            plan.head_norm(buffers.qkv, heads, kv_heads, of_key.weight, of_key.epsilon)
         if layer.rotates:
-            plan.rotate(buffers.qkv, form.heads + form.kv_heads, buffers.cos, buffers.sin)
-        self._plan_scores(layer, form)
-        plan.linear(buffers.mixed, self._pack([layer.o]), buffers.states, buffers.states)
+            plan.rotate(buffers.qkv, heads + kv_heads, buffers.cos, buffers.sin)
+        self._plan_scores(layer)
+        output = model.packed(f"{layer.index}.o")
+        plan.linear(buffers.mixed, output, buffers.states, buffers.states)
 
-    def _plan_scores(self, layer: LayerForm, form: Form) -> None:
+    def _plan_scores(self, layer: LayerShape) -> None:
         """Store and attend, by the attention kernel, on the linear kernel's threads."""
-        kernel, buffers = self._multiplier.kernel, self._buffers
-        parts = buffers.qkv.view(len(buffers.qkv), -1, form.head_size)
-        keys_end = form.heads + form.kv_heads
+        kernel, buffers, shape = self.kernel, self._buffers, self._model.shape
+        parts = buffers.qkv.view(len(buffers.qkv), -1, shape.head_size)
+        keys_end = shape.heads + shape.kv_heads
         planned = self._attention.plan(
             LayerBuffers(
-                query=parts[:, : form.heads],
-                key=parts[:, form.heads : keys_end],
+                query=parts[:, : shape.heads],
+                key=parts[:, shape.heads : keys_end],
                 value=parts[:, keys_end:],
                 out=buffers.mixed,
                 keys=self._cache.keys[layer.index],
@@ -160,41 +165,27 @@ class LeanDecoder:
         kept = (planned, self._cache, buffers, self._fault)
         self._layers.foreign(self._attention.planned, ctypes.addressof(planned), *kept)
 
-    def _plan_mlp(self, layer: LayerForm) -> None:
-        buffers, norm = self._buffers, layer.before_mlp
-        (
+    def _plan_mlp(self, layer: LayerShape) -> None:
+        plan, buffers, model = self._layers, self._buffers, self._model
+        self._plan_norm(layer, "before_mlp")
+        plan.linear(buffers.normed, model.packed(f"{layer.index}.gate_up"), buffers.merged)
+        plan.swiglu(buffers.merged, buffers.gated)
+        down = model.packed(f"{layer.index}.down")
+        plan.linear(buffers.gated, down, buffers.states, buffers.states)
+
+    def _plan_norm(self, layer: LayerShape, name: str) -> None:
+        if norm := self._model.norm(layer, name):
+            buffers = self._buffers
             self._layers.norm(buffers.states, norm.weight, norm.epsilon, buffers.normed)
-            .linear(buffers.normed, self._pack(layer.gate_up), buffers.merged)
-            .swiglu(buffers.merged, buffers.gated)
-            .linear(buffers.gated, self._pack([layer.down]), buffers.states, buffers.states)
-        )
 
-    def _plan_head(self, form: Form) -> Plan:
-        buffers, norm = self._buffers, form.norm
+    def _plan_head(self) -> Plan:
+        buffers, model = self._buffers, self._model
         return (
-            Plan(self._multiplier.kernel)
+            Plan(self.kernel)
             .pick(buffers.states, buffers.wanted.tensor, buffers.drawn)
-            .norm(buffers.drawn, norm.weight, norm.epsilon, buffers.normed)
-            .linear(buffers.normed, self._pack([form.head]), buffers.logits)
+            .norm(buffers.drawn, model.tensor(LAST), model.shape.epsilon, buffers.normed)
+            .linear(buffers.normed, model.packed("head"), buffers.logits)
         )
-
-    def _pack(self, layers: Sequence[nn.Linear]) -> Packed:
-        """Layers that read the same input as one weight; theirs is let go of."""
-        kernel, kind = self._multiplier.kernel, self._multiplier.kind
-        packed = kernel.pack([layer.weight for layer in layers], kind, bias_of(layers))
-        for layer in layers:
-            layer.register_parameter("weight", None)
-        self.products.append(packed)
-        return packed
-
-
-def _angles(form: Form, context: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine at every position, by the model's own module: [context, head size] each."""
-    with torch.no_grad():
-        cos, sin = form.rotary(form.embedding[:1, None], torch.arange(context)[None])
-    if cos.shape != (1, context, form.head_size):
-        raise ValueError(f"angles {[*cos.shape]} are not those of heads of {form.head_size}")
-    return cos[0].contiguous(), sin[0].contiguous()
 
 
 if __name__ == "__main__":

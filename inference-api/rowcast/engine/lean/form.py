@@ -8,14 +8,15 @@ None for everything else. What a rotation's angles are stays with the model's ow
 they follow from a token's position alone. Nothing is computed here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+from rowcast.engine.lean.model import MODEL_TYPES, Norm
+
 ROTATIONS = ("default", "linear", "llama3", "yarn")  # others look at the step's other positions
 LAYER_PARTS = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 ATTENTION_PARTS = {"q_proj", "k_proj", "v_proj", "o_proj"}
@@ -23,27 +24,17 @@ HEAD_NORMS = {"q_norm", "k_norm"}
 MLP_PARTS = {"gate_proj", "up_proj", "down_proj", "act_fn"}
 
 
-@dataclass(frozen=True, slots=True)
-class Norm:
-    """A root-mean-square norm."""
-
-    weight: Tensor
-    epsilon: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerForm:
     """One layer."""
 
     index: int  # in the cache
-    before_attention: Norm
+    norms: Mapping[str, Norm]  # before_attention, before_mlp; of_query and of_key, if any
     qkv: Sequence[nn.Linear]
-    head_norms: tuple[Norm, Norm] | None  # of queries and keys
     rotates: bool
     window: int  # 0: none
     scale: float
     o: nn.Linear
-    before_mlp: Norm
     gate_up: Sequence[nn.Linear]
     down: nn.Linear
 
@@ -101,19 +92,22 @@ def _names(module: nn.Module) -> set[str]:
 
 def _layer(layer: Any, config: Any) -> LayerForm:
     attention, mlp = layer.self_attn, layer.mlp
-    normed = hasattr(attention, "q_norm")
+    norms = {
+        "before_attention": layer.input_layernorm,
+        "before_mlp": layer.post_attention_layernorm,
+    }
+    if hasattr(attention, "q_norm"):
+        norms |= {"of_query": attention.q_norm, "of_key": attention.k_norm}
     # Mistral alone has one window for all layers, kept with the configuration.
     window = config.sliding_window if config.model_type == "mistral" else None
     return LayerForm(
         index=attention.layer_idx,
-        before_attention=_norm(layer.input_layernorm),
+        norms={name: _norm(norm) for name, norm in norms.items()},
         qkv=(attention.q_proj, attention.k_proj, attention.v_proj),
-        head_norms=(_norm(attention.q_norm), _norm(attention.k_norm)) if normed else None,
         rotates=bool(getattr(attention, "use_rope", True)),
         window=window or getattr(attention, "sliding_window", None) or 0,
         scale=attention.scaling,
         o=attention.o_proj,
-        before_mlp=_norm(layer.post_attention_layernorm),
         gate_up=(mlp.gate_proj, mlp.up_proj),
         down=mlp.down_proj,
     )

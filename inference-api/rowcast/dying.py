@@ -1,0 +1,15 @@
+"""Has a process end when the one that started it does."""
+
+import ctypes
+import os
+import signal
+import sys
+
+
+def die_with_parent(how: signal.Signals, parent: int) -> None:
+    """Ask the kernel for `how` when the parent ends; leave at once when it already has."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, int(how))
+    if os.getppid() != parent:
+        sys.exit(0)

@@ -1,0 +1,74 @@
+"""Runs a function in a process of its own, which takes all the memory that it needed with it.
+
+    with apart(function) as other: …; other.result()      what it refuses with is raised here
+
+Forked from a process that computes nothing yet. It ends when the block or this process does.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
+from typing import Any, Generic, TypeVar
+
+from rowcast.dying import die_with_parent
+from rowcast.errors import RowcastError
+
+Result = TypeVar("Result")
+END_SECONDS = 10.0
+
+
+class Died(RowcastError):
+    """The other process ended without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart(Generic[Result]):
+    """A function under way."""
+
+    process: ForkProcess
+    answers: Connection
+
+    def result(self) -> Result:
+        """What it returns, once it does."""
+        try:
+            answer = self.answers.recv()
+        except EOFError:
+            self.process.join(END_SECONDS)
+            how = f"ended with status {self.process.exitcode}"
+            raise Died(f"loading {how}; if it was killed, memory ran out") from None
+        if isinstance(answer, RowcastError):
+            raise answer
+        result: Result = answer
+        return result
+
+
+@contextmanager
+def apart(function: Callable[[], Result], name: str) -> Iterator[Apart[Result]]:
+    """`function`, running under that name."""
+    context = multiprocessing.get_context("fork")
+    answers, says = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(function, says, os.getpid()), name=name)
+    process.start()
+    says.close()
+    try:
+        yield Apart(process, answers)
+        process.join(END_SECONDS)
+    finally:
+        answers.close()
+        process.kill()
+        process.join(END_SECONDS)
+
+
+def _answer(function: Callable[[], Any], says: Connection, parent: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent(signal.SIGKILL, parent)
+    try:
+        answer = function()
+    except RowcastError as refusal:
+        answer = refusal
+    says.send(answer)

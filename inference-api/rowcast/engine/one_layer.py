@@ -1,0 +1,34 @@
+"""The model that needs no file: one layer of a small Falcon, random weights, bytes as tokens.
+
+Its configuration is made here; `text.byte_tokenizer` is its tokenizer. Only bytes that print are
+drawn, so that a terminal survives it.
+"""
+
+from transformers import FalconConfig, GenerationConfig
+
+END = 256
+CONTEXT = 2048
+PRINTED = frozenset({*b"\n", *range(32, 127)})
+
+
+def one_layer_configuration() -> FalconConfig:
+    """As a hub would hold it."""
+    return FalconConfig(
+        vocab_size=END + 1,
+        hidden_size=128,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_kv_heads=2,
+        new_decoder_architecture=True,
+        alibi=False,
+        max_position_embeddings=CONTEXT,
+        bos_token_id=END,
+        eos_token_id=END,
+        dtype="float32",
+    )
+
+
+def one_layer_generation() -> GenerationConfig:
+    """How it wants to be used."""
+    silent = [byte for byte in range(END) if byte not in PRINTED]
+    return GenerationConfig(eos_token_id=END, suppress_tokens=silent)

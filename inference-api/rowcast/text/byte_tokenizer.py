@@ -1,0 +1,34 @@
+"""One token a byte, and one for the end: the tokenizer of the model that needs no file."""
+
+import codecs
+from collections.abc import Sequence
+
+BYTES = 256
+
+
+class ByteDecoder:
+    """Joins bytes; never breaks a character. Tokens past the bytes say nothing."""
+
+    def __init__(self) -> None:
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, tokens: Sequence[int]) -> str:
+        return self._utf8.decode(bytes(token for token in tokens if token < BYTES))
+
+    def finish(self) -> str:
+        return self._utf8.decode(b"", final=True)
+
+
+class ByteTokenizer:
+    """Text as its bytes."""
+
+    vocabulary = BYTES + 1
+
+    def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
+        return tuple(text.encode())
+
+    def decoder(self) -> ByteDecoder:
+        return ByteDecoder()
+
+    def token_bytes(self, token: int) -> bytes:
+        return bytes([token]) if token < BYTES else b""
