@@ -67,7 +67,7 @@ class ModelFiles:
 
     def _fetch_one(self, name: str) -> Path | None:
         # Imported here: a model in a folder needs no hub.
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache  # noqa: PLC0415
         from huggingface_hub.errors import (  # noqa: PLC0415
             EntryNotFoundError,
             LocalEntryNotFoundError,
@@ -76,6 +76,9 @@ class ModelFiles:
         try:
             return Path(hf_hub_download(self.model, name, cache_dir=self.cache))
         except LocalEntryNotFoundError as error:
+            # Without a network, a model that was fetched has what was fetched of it.
+            if try_to_load_from_cache(self.model, CONFIGURATION, cache_dir=self.cache):
+                return None
             raise self._missing(error) from error
         except EntryNotFoundError:
             return None
