@@ -19,6 +19,8 @@ from gunicorn.arbiter import Arbiter
 from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
 from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.defaults import FILE as GENERATION
+from rowcast.frontend.defaults import Defaults, defaults_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.sessions import Sessions
 from rowcast.log import configure
@@ -50,9 +52,9 @@ def build(settings: Settings) -> Flask:
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
-    tokenizer, chat = _text(settings)
+    tokenizer, chat, defaults = _of_model(settings)
     clients = ClientWatch(settings.client_seconds)
-    frontend = Frontend(settings, sessions, tokenizer, clients, chat)
+    frontend = Frontend(settings, sessions, tokenizer, clients, chat, defaults)
     frontend.start()
     return create_app(frontend)
 
@@ -65,17 +67,18 @@ def run(app: str, settings: Settings) -> None:
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
-def _text(settings: Settings) -> tuple[Tokenizer, ChatTemplate]:
-    """How the model's text is read and written."""
+def _of_model(settings: Settings) -> tuple[Tokenizer, ChatTemplate, Defaults]:
+    """How the model's text is read and written, and what it wants of requests."""
     own: dict[str, Callable[[], Tokenizer]] = {
         SCRIPTED: ScriptedTokenizer,
         ONE_LAYER: ByteTokenizer,
     }
     try:
         if make := own.get(settings.served_model):
-            return make(), ChatTemplate.of(None, settings.chat_template)
+            return make(), ChatTemplate.of(None, settings.chat_template), Defaults()
         files = files_of(settings)
-        return HubTokenizer.of(files), ChatTemplate.of(files, settings.chat_template)
+        chat = ChatTemplate.of(files, settings.chat_template)
+        return HubTokenizer.of(files), chat, defaults_of(files.words(GENERATION))
     except (UnknownModel, OSError, ValueError) as error:
         _refuse(error, settings)
 

@@ -140,6 +140,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     ready_path: str = "/readiness",
+    patience: float = PATIENCE,
 ) -> Iterator[Running]:
     """Start a command, wait until it is ready, and end it and all that it started."""
     with log.open("wb") as output:
@@ -154,7 +155,7 @@ def running(
         )
     server = Running(process, port, log)
     try:
-        _await_ready(server, ready_path)
+        _await_ready(server, ready_path, patience)
         yield server
     finally:
         if process.poll() is None:
@@ -168,15 +169,15 @@ def _environment(env: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1"} | dict(env)
 
 
-def _await_ready(server: Running, path: str) -> None:
-    limit = time.monotonic() + PATIENCE
+def _await_ready(server: Running, path: str, patience: float) -> None:
+    limit = time.monotonic() + patience
     while time.monotonic() < limit:
         assert server.process.poll() is None, f"ended at once:\n{server.output()}"
         with contextlib.suppress(requests.RequestException):
             if requests.get(server.url + path, timeout=2).status_code == 200:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"not ready within {PATIENCE} s:\n{server.output()}")
+    raise AssertionError(f"not ready within {patience} s:\n{server.output()}")
 
 
 @contextlib.contextmanager
@@ -201,6 +202,7 @@ def typed(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     ready_path: str = "/readiness",
+    patience: float = PATIENCE,
 ) -> Iterator[Running]:
     """A command as a user types it, with this environment's programs found first."""
     path = {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
@@ -211,6 +213,7 @@ def typed(
         env=path | dict(env or {}),
         cwd=cwd,
         ready_path=ready_path,
+        patience=patience,
     ) as server:
         yield server
 

@@ -19,6 +19,7 @@ from processes import ROOT, Running, free_port, typed
 from rowcast.engine.kernels.linear_kernel import choose_linear
 
 SERVER = "python inference-api/inference_api_server.py"
+IMPORTS = 90.0  # seconds that torch may take to be imported on a busy machine
 
 
 def environment(store: Path, **others: str) -> dict[str, str]:
@@ -28,7 +29,8 @@ def environment(store: Path, **others: str) -> dict[str, str]:
 @contextmanager
 def served(store: Path, **others: str) -> Iterator[Running]:
     env = environment(store, **others)
-    with typed(SERVER, int(env["PORT"]), store / f"log-{env['PORT']}", env=env) as server:
+    log = store / f"log-{env['PORT']}"
+    with typed(SERVER, int(env["PORT"]), log, env=env, patience=IMPORTS) as server:
         yield server
 
 

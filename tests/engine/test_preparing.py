@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def engine_of(settings: Settings) -> TorchEngine:
     return engine
 
 
-def wanted(model: Path, **others: object) -> Settings:
+def wanted(model: Path, **others: Any) -> Settings:
     return read_settings(model=str(model), device="cpu", context_length=64, **others)
 
 
@@ -148,7 +149,7 @@ def test_an_image_of_another_build_is_refused(
     model: Path,
     tmp_path: Path,
     change: Callable[[Path], None] | None,
-    others: dict[str, object],
+    others: dict[str, Any],
     named: str,
 ) -> None:
     prepare(wanted(model, model_root=tmp_path, save_image=True))

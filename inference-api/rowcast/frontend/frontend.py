@@ -19,6 +19,7 @@ from flask import Response, request
 from rowcast.errors import NotReady, RowcastError
 from rowcast.frontend.body import read_object
 from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
@@ -45,6 +46,7 @@ class Frontend:
     tokenizer: Tokenizer
     clients: ClientWatch
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
+    defaults: Defaults = field(default_factory=Defaults)  # the model's own
 
     @property
     def models(self) -> tuple[str, ...]:

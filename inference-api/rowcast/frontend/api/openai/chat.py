@@ -56,6 +56,7 @@ def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
+        frontend.defaults,
         max_tokens=_max_tokens(frontend, body, len(prompt.tokens)),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         grammar="".join(rules),

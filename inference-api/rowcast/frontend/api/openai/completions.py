@@ -49,6 +49,7 @@ def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
+        frontend.defaults,
         max_tokens=MAX_TOKENS if body.max_tokens is None else body.max_tokens,
         logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,

@@ -1,31 +1,39 @@
 """From a body's parameters to the sampler's, with the checks that types cannot hold."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.bodies import Sampling
+from rowcast.frontend.defaults import Defaults
 from rowcast.sampling_params import SamplingParams
+
+Number = TypeVar("Number", int, float)
 
 
 def params_of(
     body: Sampling,
     vocabulary: int,
+    defaults: Defaults,
     *,
     max_tokens: int,
     logprobs: int | None = None,
     prompt_logprobs: bool = False,
     grammar: str = "",
 ) -> SamplingParams:
-    """What the sampler is asked. `logprobs`: how many of the likeliest tokens are named."""
+    """What the sampler is asked. `logprobs`: how many of the likeliest tokens are named.
+
+    What the body leaves out is as the model's own configuration wants it.
+    """
     return SamplingParams(
         max_tokens=max_tokens,
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_k=max(0, body.top_k or 0),
-        top_p=1.0 if body.top_p is None else max(body.top_p, 1e-9),  # 0 leaves the likeliest
-        min_p=body.min_p or 0.0,
+        temperature=_given(body.temperature, defaults.temperature),
+        top_k=max(0, _given(body.top_k, defaults.top_k)),
+        top_p=max(1e-9, _given(body.top_p, defaults.top_p)),  # 0 leaves the likeliest
+        min_p=_given(body.min_p, defaults.min_p),
         min_tokens=min(body.min_tokens or 0, max_tokens),
         ignore_eos=bool(body.ignore_eos),
-        repetition_penalty=body.repetition_penalty or 1.0,
+        repetition_penalty=_given(body.repetition_penalty, defaults.repetition_penalty),
         presence_penalty=body.presence_penalty or 0.0,
         frequency_penalty=body.frequency_penalty or 0.0,
         stop_token_ids=_tokens("stop_token_ids", body.stop_token_ids, vocabulary),
@@ -36,6 +44,10 @@ def params_of(
         prompt_logprobs=prompt_logprobs,
         grammar=grammar,
     )
+
+
+def _given(value: Number | None, default: Number) -> Number:
+    return default if value is None else value
 
 
 def check_stream_options(body: Sampling) -> None:
