@@ -15,8 +15,10 @@ from engine.schemas import follows, random_schema
 from engine.speaking import save_speaking
 from engine.tiny_models import save
 from rowcast.backend.decode_backend import DecodeBackend
+from rowcast.engine.decoders import engine_over
 from rowcast.engine.engine import Feed, Seating
-from rowcast.engine.loading import ModelSource, load
+from rowcast.engine.loading import load
+from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryTransport
@@ -32,7 +34,7 @@ LIST = LLMatcher.grammar_from_json_schema(
 def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=torch.bfloat16, device=cpu, context=256, rows=ROWS)
-    engine = TorchEngine("tiny", load(source), rows=ROWS, widest=64, lean=lean)
+    engine = engine_over("tiny", load(source), rows=ROWS, widest=64, lean=lean)
     engine.compile()
     return engine
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rowcast.errors import InvalidField
+from rowcast.model_files import ModelFiles
 from rowcast.text.chat import ChatTemplate
 
 MESSAGES = [{"role": "system", "content": "Be <kind>."}, {"role": "user", "content": "Hi & bye"}]
@@ -20,9 +21,9 @@ CHATML = """\
 {% endif %}"""
 
 
-def folder(path: Path, **config: object) -> str:
+def folder(path: Path, **config: object) -> ModelFiles:
     (path / "tokenizer_config.json").write_text(json.dumps(config))
-    return str(path)
+    return ModelFiles(str(path), path, None)
 
 
 def test_a_model_without_a_template_gets_a_plain_one() -> None:
