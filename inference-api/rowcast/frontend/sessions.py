@@ -7,6 +7,7 @@ sessions are submitted to the next one with the tokens they have, and go on.
 Knows no text, no HTTP and no dialect.
 """
 
+import itertools
 import logging
 import threading
 import time
@@ -46,6 +47,7 @@ from rowcast.wire import (
 _log = logging.getLogger("rowcast.sessions")
 
 DEATHS = 3  # backends that may end under a seated session without a new token in between
+TURN = 8  # batches that are handed out before the streams get a turn, if they got none
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
 
@@ -292,10 +294,13 @@ class Sessions:
         try:
             self._resubmit(port)
             self._port = port
-            while not self._closing.is_set():
+            for batch in itertools.count(1):
+                if self._closing.is_set():
+                    break
                 self._deliver(port.receive())
-                # A flood of events must not keep the streams from writing: let them run.
-                time.sleep(0)
+                if batch % TURN == 0:
+                    # A flood of events must not keep the streams from writing: let them run.
+                    time.sleep(0)
         except PeerGone as gone:
             if not self._closing.is_set():
                 _log.warning("backend lost: %s", gone)

@@ -17,6 +17,8 @@ from rowcast.text.stop import StopFilter
 from rowcast.text.tokenizer import Decoder
 from rowcast.wire import Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
 
+_json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
+
 NO_BUFFERING = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
@@ -184,7 +186,7 @@ def server_sent(data: object, *, event: str = "", number: int | None = None) -> 
     """One server-sent event."""
     lines = [f"id: {number}"] if number is not None else []
     lines += [f"event: {event}"] if event else []
-    return "\n".join([*lines, f"data: {json.dumps(data, ensure_ascii=False)}", "", ""]).encode()
+    return "\n".join([*lines, f"data: {_json(data)}", "", ""]).encode()
 
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"

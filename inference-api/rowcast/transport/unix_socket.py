@@ -42,6 +42,11 @@ class FrameReader:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The frames that `data` completes. Raises PeerGone at an impossible length."""
+        if not self._buffer and len(data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data)
+            if len(data) == _LENGTH.size + length:  # one whole frame, as a step sends it
+                yield data[_LENGTH.size :]
+                return
         self._buffer += data
         start = 0
         while len(self._buffer) - start >= _LENGTH.size:
