@@ -2,6 +2,7 @@
 
 Prints the microseconds that `Sampler.choose` and its `observe` take, the fastest of the repeats,
 for random logits in bf16 and every way to choose, beside a plain argmax. Prompts: 512 tokens.
+`python -m rowcast.engine.kernels.chooser` does the same with the C chooser.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from rowcast.sampling.chooser import Chooser
 from rowcast.sampling.sampler import Sampler
 from rowcast.sampling_params import SamplingParams
 
@@ -33,7 +35,10 @@ ASKED = {
 }
 
 
-def main() -> None:
+ChooserOf = Callable[[int, int], Chooser | None]  # of so many rows and tokens
+
+
+def main(chooser: ChooserOf = lambda _rows, _size: None) -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m rowcast.sampling")
     parser.add_argument("--device", default="cpu")
@@ -43,7 +48,15 @@ def main() -> None:
     print("| microseconds a step |" + "".join(f" {rows} x {size} |" for rows, size in SHAPES))
     print("|---" * (len(SHAPES) + 1) + "|")
     for name, params in ASKED.items():
-        _show(name, [_step(*shape, params, device) for shape in SHAPES], asked.repeats)
+        samplers = [
+            Sampler(rows, size, frozenset({0}), device, chooser(rows, size))
+            for rows, size in SHAPES
+        ]
+        steps = [
+            _step(sampler, *shape, params, device)
+            for sampler, shape in zip(samplers, SHAPES, strict=True)
+        ]
+        _show(name, steps, asked.repeats)
     _show("(plain argmax)", [_argmax(*shape, device) for shape in SHAPES], asked.repeats)
 
 
@@ -71,9 +84,8 @@ def _logits(rows: int, size: int, device: torch.device) -> torch.Tensor:
 
 
 def _step(
-    rows: int, size: int, params: SamplingParams, device: torch.device
+    sampler: Sampler, rows: int, size: int, params: SamplingParams, device: torch.device
 ) -> Callable[[], object]:
-    sampler = Sampler(rows, size, frozenset({0}), device)
     logits = _logits(rows, size, device)
     for row in range(rows):
         sampler.seat(row, params, seed=row, choice=0)

@@ -152,3 +152,17 @@ def choose_chooser(
     except KernelUnavailable as error:
         _log.warning("sampling=torch reason=%r", str(error))
         return None
+
+
+def _print_table() -> None:
+    """The table of `rowcast.sampling`, with this chooser on two threads where there are any."""
+    from rowcast.engine.kernels.linear_kernel import choose_linear  # noqa: PLC0415
+    from rowcast.sampling.__main__ import main  # noqa: PLC0415
+
+    linear = choose_linear(2)
+    threads = Threads(2, linear.share.value or 0, linear.crew.value or 0) if linear else None
+    main(lambda rows, size: choose_chooser(rows, size, threads))
+
+
+if __name__ == "__main__":
+    _print_table()
