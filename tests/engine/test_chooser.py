@@ -1,13 +1,15 @@
 """The C chooser gives the tokens that the sampler chooses in torch, to the last draw."""
 
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.engine.kernels.attention_native import Threads
-from rowcast.engine.kernels.build import load_kernel
-from rowcast.engine.kernels.chooser import SOURCE, NativeChooser, choose_chooser
+from rowcast.engine.kernels.build import Kernel, load_kernel
+from rowcast.engine.kernels.chooser import SOURCE, NativeChooser
 from rowcast.engine.kernels.linear_kernel import choose_linear
 from rowcast.sampling.sampler import Sampler
 from rowcast.sampling_params import SamplingParams
@@ -15,13 +17,16 @@ from sampling.seats import CPU, END, chosen, logits_of
 from sampling.test_purity import ROWS, Seat, choices, seats
 
 
+@cache
+def built() -> Kernel:
+    return load_kernel(SOURCE)
+
+
 def sampler(size: int, threads: Threads | None = None, rows: int = ROWS) -> Sampler:
-    chooser = choose_chooser(rows, size, threads)
-    assert chooser is not None
-    return Sampler(rows, size, frozenset({END}), CPU, chooser)
+    return Sampler(rows, size, frozenset({END}), CPU, NativeChooser(built(), rows, size, threads))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     company=st.lists(seats(), min_size=1, max_size=8),
     size=st.sampled_from([71, 130, 1000, 4099]),
@@ -97,7 +102,7 @@ def test_a_row_of_the_batch_is_read_where_it_lies() -> None:
 
 
 def test_it_refuses_what_it_would_read_out_of_place() -> None:
-    chooser = NativeChooser(load_kernel(SOURCE), 2, 100, None)
+    chooser = NativeChooser(built(), 2, 100, None)
     for logits, rows in ((torch.zeros(1, 100), [0, 1]), (torch.zeros(2, 99), [0, 1])):
         with pytest.raises(ValueError, match="logits"):
             chooser.choose(logits, rows, [0, 0])
