@@ -24,6 +24,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.sessions import Sessions
 from rowcast.scripted_vocabulary import TEXTS
 from rowcast.settings import read_settings
+from rowcast.text.chat import ChatTemplate
 from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
 
@@ -73,6 +74,7 @@ def serving(
     limits: Limits | None = None,
     settings: Mapping[str, Any] | None = None,
     tokenizer: Tokenizer | None = None,
+    chat: ChatTemplate | None = None,
 ) -> Iterator[Served]:
     """A server that is ready; at its end nothing of it is left."""
     transport = MemoryTransport()
@@ -81,7 +83,8 @@ def serving(
     decoding = threading.Thread(target=backend.run, name="backend")
     sessions = Sessions(transport.connect, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"proxy_secret": SECRET, **(settings or {})})
-    frontend = Frontend(chosen, sessions, tokenizer or ScriptedTokenizer(), ClientWatch(30))
+    reading = (tokenizer or ScriptedTokenizer(), ClientWatch(30), chat or ChatTemplate.plain())
+    frontend = Frontend(chosen, sessions, *reading)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)
