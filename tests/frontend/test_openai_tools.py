@@ -114,6 +114,8 @@ def test_a_call_and_its_answer_can_be_sent_back(caller: Served) -> None:
     [
         ({"tool_choice": {"type": "function", "function": {"name": "no"}}}, "tool_choice.function"),
         ({"tool_choice": "must"}, "tool_choice"),
+        ({"tools": [], "tool_choice": NAMED}, "tool_choice"),
+        ({"tools": None, "tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": "required", "guided_regex": "a"}, "tool_choice"),
         ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "x"}}}],

@@ -49,7 +49,7 @@ def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
     """The tools that the model is shown, if any."""
     choice = body.tool_choice
     if not body.tools:
-        if choice not in {None, "none", "auto"}:
+        if isinstance(choice, NamedTool) or choice == "required":
             raise InvalidField("tool_choice", "is only allowed when tools are sent")
         return None
     if choice == "none":
