@@ -20,10 +20,11 @@ class Masks:
         self._vocabulary = vocabulary
         self._device = device
         self._bits = torch.frombuffer(grammars.masks, dtype=torch.uint8).view(-1, grammars.stride)
-        every_byte = torch.arange(256).unsqueeze(1)
-        self._refused = ((every_byte >> torch.arange(8)) & 1 == 0).to(device)
+        flags = (torch.arange(256).unsqueeze(1) >> torch.arange(8)) & 1 == 0
+        # The eight flags of a byte as one number, so that a look-up moves numbers, not flags.
+        self._refused = flags.view(torch.int64).squeeze(1).to(device)
 
     def refused(self, rows: Sequence[int]) -> Tensor:
         """The flags of `rows`."""
         bits = self._bits[torch.tensor(rows)].to(self._device)
-        return self._refused[bits.int()].flatten(1)[:, : self._vocabulary]
+        return self._refused[bits.int()].view(torch.bool)[:, : self._vocabulary]
