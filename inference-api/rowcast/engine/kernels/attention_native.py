@@ -1,7 +1,8 @@
 """Attention by the C kernel: checks shapes, packs addresses and strides, calls.
 
-The kernel runs on torch's own threads and without the GIL. One packed argument keeps a call's cost
-at a few microseconds; its layout is that of the structs in attention_kernel.c.
+The kernel runs on torch's own threads, or on those that another kernel lends, and without the GIL.
+One packed argument keeps a call's cost at a few microseconds; its layout is that of the structs in
+attention_kernel.c.
 """
 
 import ctypes
@@ -56,8 +57,13 @@ class NativeAttention:
         self._store = library.rowcast_store
         self._attend.argtypes = self._store.argtypes = [ctypes.c_char_p]
         self._region = _parallel_region()
+        self._lent: Threads | None = None
         self.planned = _address(library.rowcast_store_and_attend)  # for other kernels' plans
         self.name = f"c-{library.rowcast_isa().decode()}-{kernel.key[:8]}"
+
+    def borrow(self, threads: Threads) -> None:
+        """Run on another kernel's threads: torch's would contend with them."""
+        self._lent = threads
 
     def attend(
         self,
@@ -94,16 +100,18 @@ class NativeAttention:
             0 if bias is None else bias.data_ptr(),
             0 if bias is None else bias.stride(0),
             window,
-            torch.get_num_threads(),
-            self._region,
-            0,
-            0,
+            *self._threads(),
             scale,
             softcap,
         )
         if fault := self._attend(packed):
             refuse(fault)
         return output
+
+    def _threads(self) -> tuple[int, int, int, int]:
+        if self._lent is None:
+            return torch.get_num_threads(), self._region, 0, 0
+        return self._lent.count, 0, self._lent.share, self._lent.crew
 
     def store(  # noqa: PLR0917  # in the order of `attend`
         self,
