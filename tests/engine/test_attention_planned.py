@@ -92,3 +92,13 @@ def test_a_fault_is_told_and_stops_what_follows(
     layer.buffers.position[1] = 0
     plan.run(2)
     assert layer.buffers.out.eq(0).all()
+
+
+def test_lent_threads_change_no_bit(attention: NativeAttention, kernel: LinearKernel) -> None:
+    layer = Layer(torch.bfloat16, 0)
+    expected = layer.step(attention, MOST)
+    attention.borrow(Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0))
+    try:
+        assert torch.equal(layer.step(attention, MOST), expected)
+    finally:
+        attention.borrow(None)

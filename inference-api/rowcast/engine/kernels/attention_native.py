@@ -61,8 +61,8 @@ class NativeAttention:
         self.planned = _address(library.rowcast_store_and_attend)  # for other kernels' plans
         self.name = f"c-{library.rowcast_isa().decode()}-{kernel.key[:8]}"
 
-    def borrow(self, threads: Threads) -> None:
-        """Run on another kernel's threads: torch's would contend with them."""
+    def borrow(self, threads: Threads | None) -> None:
+        """Run on another kernel's threads, with which torch's would contend; None: on torch's."""
         self._lent = threads
 
     def attend(
