@@ -216,12 +216,16 @@ INLINE vf choose(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask
 
 INLINE vf widen(vh halves) { return (vf)(__builtin_convertvector(halves, vu) << 16); }
 
-/* To bf16, half to even; what is not a number stays none. */
+/* To bf16, half to even; what is not a number stays none. The instruction takes denormals for zero. */
 INLINE vh narrow(vf value) {
+#if PAIRED
+    return (vh)_mm512_cvtneps_pbh((__m512)value);
+#else
     vu bits = (vu)value;
     vu rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
     vu none = (vu)(value != value);
     return __builtin_convertvector((none & (bits >> 16 | 64)) | (~none & rounded), vh);
+#endif
 }
 
 INLINE vf as_kept(vf value, int half) { return half ? widen(narrow(value)) : value; }
