@@ -40,7 +40,7 @@ from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
 
-EXPERTS = "batched_mm"  # each token on its own: grouping tokens by expert would mix company in
+EXPERTS = "batched_mm"  # where torch multiplies: each token on its own, or company would mix in
 SAMPLED = 4096  # bytes of each tensor that enter the fingerprint
 POSITIONS = 2048  # of a model that does not say
 UNHEEDED = (
