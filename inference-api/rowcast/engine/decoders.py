@@ -9,7 +9,7 @@ import torch
 
 from rowcast.engine.decoder import Decoder
 from rowcast.engine.kernels.attention import Attention
-from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.attention_native import NativeAttention, Threads
 from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Multiplier,
@@ -89,6 +89,11 @@ def _modules(
 ) -> ModuleDecoder:
     if multiplier is not None:
         pack(loaded.model, multiplier)
+        if isinstance(multiplier, KernelMultiplier) and isinstance(attention, NativeAttention):
+            kernel = multiplier.kernel
+            attention.borrow(
+                Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0)
+            )
         _let_go_of_files(loaded.model)
     arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
     return ModuleDecoder(loaded.model, cache, arithmetic)

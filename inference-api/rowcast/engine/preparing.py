@@ -150,7 +150,10 @@ def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines
 
     def make() -> TorchEngine:
         multiplier = packing_multiplier(settings.dtype, device, torch.get_num_threads())
-        return engine_over(settings.served_name, load(source), multiplier=multiplier)
+        engine = engine_over(settings.served_name, load(source), multiplier=multiplier)
+        if engine.has_threads:
+            torch.set_num_threads(1)  # torch's would go on spinning beside them
+        return engine
 
     return make
 

@@ -67,6 +67,7 @@ class TorchEngine:
             device=self._device,
         )
         self.decoder, kernel = make_decoder(attention, cache, widest)
+        self.has_threads = kernel is not None  # beside torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
         chooser = _chooser(rows, self.vocabulary, self._device, kernel)
