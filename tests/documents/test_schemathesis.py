@@ -1,6 +1,6 @@
 """The server against its own documents: schemathesis, every operation, wild and tame requests.
 
-Here some thousand requests; `python tests/documents/test_schemathesis.py --examples 1000` sends as
+Here some 3,600 requests; `python tests/documents/test_schemathesis.py --examples 1000` sends as
 many as wanted. Nothing may be answered with 5xx, nothing may differ from its schema, and no row may
 be left behind.
 """
@@ -18,7 +18,7 @@ import pytest
 from processes import Running, running_server, until
 
 HERE = Path(__file__).resolve().parent
-EXAMPLES = 30
+EXAMPLES = 30  # an operation; about 3,600 requests in all
 REPORT = re.compile(r"(\d+) generated")
 
 
@@ -72,10 +72,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--examples", type=int, default=1000, help="an operation and phase")
     examples = options.parse_args().examples
-    with tempfile.TemporaryDirectory() as folder:
-        with running_server(Path(folder), env={"LOG_LEVEL": "warning"}) as server:
-            sys.stdout.write(run(server, examples, 7200))
-            until(lambda: rows_are_free(server), "every row is free")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server(Path(folder), env={"LOG_LEVEL": "warning"}) as server,
+    ):
+        sys.stdout.write(run(server, examples, 7200))
+        until(lambda: rows_are_free(server), "every row is free")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stop sequences at random: wherever a text is cut into pieces, what leaves is the same, and none."""
+"""Stop sequences at random: wherever a text is cut, what leaves is the same, and no stop."""
 
 import random
 

@@ -7,6 +7,7 @@ Knows no HTTP, no tokens, and loads no transformers.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -113,11 +114,10 @@ class ChatTemplate:
 
 
 def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the object that they spell; as they are when a cut reply left them broken."""
     function = dict(call["function"])
-    try:
+    with suppress(ValueError):
         function["arguments"] = json.loads(function["arguments"] or "{}")
-    except ValueError as error:
-        raise InvalidField("messages", "hold tool_calls whose arguments are not JSON") from error
     return {**call, "function": function}
 
 
