@@ -31,7 +31,7 @@ def text_of(tokens: list[int]) -> str:
 
 def reply_by_the_rule(grammar: str, seed: int, most: int) -> tuple[list[int], str]:
     """Slow and whole, one token after another."""
-    matcher = LLMatcher(speech_of_texts(TEXTS, END), grammar)
+    matcher = LLMatcher(speech_of_texts(TEXTS, END, len(TEXTS)), grammar)
     tokens = list(PROMPT)
     while len(tokens) < len(PROMPT) + most:
         mask = matcher.compute_bitmask()

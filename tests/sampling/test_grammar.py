@@ -23,7 +23,7 @@ RULES = [
 
 
 def speech() -> LLTokenizer:
-    return speech_of_texts([*TEXTS, *([b""] * (SIZE - len(TEXTS)))], END)
+    return speech_of_texts(TEXTS, END, SIZE)
 
 
 def seated(rule: str, *, row: int = 0, stops: tuple[int, ...] = ()) -> Grammars:
@@ -139,6 +139,13 @@ def test_a_model_whose_tokens_have_no_text_says_so() -> None:
     seat(grammars, WORDS, row=0)
     assert allowed(grammars) == set()
     assert "this model has no tokenizer.json" in grammars.problem(0)
+
+
+def test_texts_of_another_model_are_refused_before_they_end_a_step() -> None:
+    grammars = Grammars(1, 5000, speech)
+    seat(grammars, WORDS, row=0)
+    assert allowed(grammars) == set()
+    assert "270 of its 5000 tokens have a text" in grammars.problem(0)
 
 
 def test_rows_without_a_grammar_are_left_alone() -> None:

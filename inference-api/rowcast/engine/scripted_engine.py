@@ -189,7 +189,7 @@ class ScriptedEngine:
         self.end_tokens = frozenset({END})
         self._step_seconds = step_seconds
         self._rows: dict[int, _Row] = {}
-        self._grammars = Grammars(rows, _SIZE, partial(speech_of_texts, TEXTS, END))
+        self._grammars = Grammars(rows, _SIZE, partial(speech_of_texts, TEXTS, END, _SIZE))
 
     def compile(self) -> None:
         """Nothing here is slow the first time."""

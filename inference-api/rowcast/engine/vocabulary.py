@@ -16,7 +16,8 @@ def speech_of(model: str, facts: Facts) -> Speech:
     """The tokens of a model that is named by its folder, or of ONE_LAYER."""
     if model == ONE_LAYER:
         (end,) = facts.end_tokens
-        return speech_of_texts([*(bytes([byte]) for byte in range(end)), b""], end)
+        texts = [bytes([byte]) for byte in range(end)]
+        return speech_of_texts([*texts, b""], end, facts.vocabulary)
     file = Path(model, FILE)
     if not file.is_file():
         raise Unspeakable(f"this model has no {FILE}")

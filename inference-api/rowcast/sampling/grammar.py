@@ -65,6 +65,7 @@ class Grammars:
     """The grammars of all rows; rows without one cost nothing."""
 
     def __init__(self, rows: int, size: int, load: Callable[[], Speech]) -> None:
+        self._size = size
         self.stride = -(-size // 32) * 4  # bytes of a row's mask
         self.masks = bytearray(rows * self.stride)
         self._begin = ctypes.addressof((ctypes.c_char * len(self.masks)).from_buffer(self.masks))
@@ -146,8 +147,14 @@ class Grammars:
 
     def _matcher(self, grammar: str) -> LLMatcher:
         if self._speech is None:
-            self._speech = self._load()
+            self._speech = self._fitting(self._load())
         return LLMatcher(self._speech, grammar, log_level=0, limits=self._limits)
+
+    def _fitting(self, speech: Speech) -> Speech:
+        """Masks of another size would end everybody's step."""
+        if -(-speech.vocab_size // 32) * 4 != self.stride:
+            raise Unspeakable(f"{speech.vocab_size} of its {self._size} tokens have a text")
+        return speech
 
     def _mask(self, rows: Sequence[int]) -> Sequence[int]:
         matchers = [(self._rules[row].begin(), row) for row in rows]
@@ -180,9 +187,10 @@ def speech_of_file(text: str, size: int, ends: frozenset[int]) -> Speech:
     return LLTokenizer(text, n_vocab=size, eos_token=sorted(ends) or None)
 
 
-def speech_of_texts(texts: Sequence[bytes], end: int) -> Speech:
-    """Tokens that are these bytes, each byte by itself among them; `end` is the end of text."""
-    return LLTokenizer(TokenizerWrapper(_Texts(list(texts), end)))
+def speech_of_texts(texts: Sequence[bytes], end: int, size: int) -> Speech:
+    """Tokens that are these bytes, each byte by itself first; the rest, to `size`, say nothing."""
+    silent = [b""] * (size - len(texts))
+    return LLTokenizer(TokenizerWrapper(_Texts([*texts, *silent], end)))
 
 
 class _Texts:
