@@ -91,7 +91,7 @@ class TorchEngine:
         self.fingerprint = hashlib.sha256(build.encode()).hexdigest()[:16]
         if self.decoder.any_width and self._widths.safe == candidates(self.width):
             self._widths = Widths(tuple(range(self.width + 1)))
-        self.shared_width = self._widths.fitting(min(self.width, self.rows + self.rows * 3 // 8))
+        self.shared_width = self._widths.fitting(min(self.width, self.rows + self.rows * 7 // 16))
 
     @property
     def widths(self) -> Widths:
