@@ -21,7 +21,7 @@ OPERATIONS: tuple[Operation, ...] = (*native.OPERATIONS, *openai.OPERATIONS, *he
 
 _REF = "#/components/schemas/{name}"
 
-_IMAGES = {_REF.format(name=part.__name__) for part in (ImagePart, ImageUrlPart)}
+_IMAGES = tuple(_REF.format(name=part.__name__) for part in (ImagePart, ImageUrlPart))
 
 SchemaOf = Callable[[Described], Schema]
 
@@ -114,7 +114,7 @@ def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
 def _filled(value: Any, facts: dict[str, dict[str, Any]]) -> Any:
     """The same with this server's facts where their titles stand, and without what it is not."""
     if isinstance(value, dict):
-        found = {name: _filled(each, facts) for name, each in value.items()}
+        found = {name: _filled(each, facts) for name, each in value.items() if each not in _IMAGES}
         title = value.get("title")
         return found | facts[title] if isinstance(title, str) and title in facts else found
     if isinstance(value, list):
