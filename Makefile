@@ -6,7 +6,8 @@ ARGS ?=
 URL ?= http://127.0.0.1:7000
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve run-app run-worker test test-fast run-tests check format \
+.PHONY: help install install-dev serve run-app run-worker test test-fast run-tests test-clients \
+	test-api check format \
 	docs bench clean
 
 help: ## This list
@@ -39,6 +40,12 @@ test-fast: install-dev ## The tests without the slow ones, on all cores
 	@$(PY) -m pytest -m 'not slow' -n auto $(ARGS)
 
 run-tests: test ## The same as test
+
+test-clients: install-dev ## Other people's clients, each in an environment of its own
+	@$(PY) tests/clients/run.py $(ARGS)
+
+test-api: install-dev ## The API against its documents (ARGS='--examples 1000')
+	@$(PY) tests/documents/test_schemathesis.py $(ARGS)
 
 check: install-dev ## ruff, its format, mypy
 	@scripts/check

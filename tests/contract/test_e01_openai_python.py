@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
+from pydantic import BaseModel
 
 from processes import Running, until
 from scripted_replies import long_reply, scripted_reply
@@ -79,6 +80,18 @@ def test_e01_chat_streamed(client: openai.OpenAI) -> None:
     assert text == scripted_reply(HELLO_TEXT, 11, 20).text
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 20
+
+
+class Person(BaseModel):
+    age: int
+    married: bool
+
+
+def test_e01_a_reply_is_parsed_into_a_model(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.parse(
+        model="scripted", messages=HELLO, response_format=Person, seed=3, max_tokens=900
+    )
+    assert isinstance(answer.choices[0].message.parsed, Person)
 
 
 def test_e01_asynchronously(stack: Stack) -> None:

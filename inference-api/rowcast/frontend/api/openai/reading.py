@@ -4,7 +4,6 @@ Types are not coerced, names must be known, and every fault names its field: `me
 """
 
 import difflib
-import json
 import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -74,9 +73,21 @@ def _counts(name: str, value: object, known: Iterable[str]) -> bool:
     raise InvalidField(name[:80], f"is not a known argument{hint}")
 
 
-def _check_text(body: object) -> None:
+def _check_text(value: object) -> None:
+    """Every string is text: JSON can spell half of a surrogate pair, which is none."""
+    if isinstance(value, str):
+        _check_string(value)
+    elif isinstance(value, list):
+        for each in value:
+            if not isinstance(each, int):  # token ids come by the hundred thousand
+                _check_text(each)
+    elif isinstance(value, dict):
+        _check_text([*value, *value.values()])
+
+
+def _check_string(text: str) -> None:
     try:
-        json.dumps(body, ensure_ascii=False).encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise MalformedRequest("a string holds half of a surrogate pair; send both") from error
 
