@@ -15,7 +15,7 @@ from rowcast.errors import ReplyFailed
 from rowcast.frontend.api.openai.asked import Asked
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.frontend import Frontend, streamed
-from rowcast.frontend.replies import Replies
+from rowcast.frontend.replies import Piece, Replies
 from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending
 
 DONE = b"data: [DONE]\n\n"
@@ -61,28 +61,33 @@ def answer(frontend: Frontend, asked: Asked, show: Callable[[Replies], View]) ->
 
 
 def _events(view: View) -> Iterator[bytes]:
+    """What comes at the same time leaves together: a write costs more than an event."""
     yield b"".join(map(_event, view.begin()))
+    unended = len(view.replies)
     try:
-        yield from _pieces(view)
+        for piece in view.replies.pieces(SILENCE_SECONDS):
+            if piece is None:
+                yield SILENT
+                continue
+            unended -= view.replies[piece.reply].ending is not None
+            said = _said(view, piece) + (b"" if unended else _last(view))
+            if said:
+                yield said
     except ReplyFailed as failure:
         yield _event(error_body(failure.status, str(failure), failure))
-        return
-    if view.asked.include_usage:
-        yield _event(view.usage())
-    yield DONE
 
 
-def _pieces(view: View) -> Iterator[bytes]:
-    for piece in view.replies.pieces(SILENCE_SECONDS):
-        if piece is None:
-            yield SILENT
-            continue
-        view.replies.check(piece.reply)
-        said = [*view.piece(piece.reply, piece.text)]
-        if said:
-            yield b"".join(map(_event, said))
-        if view.replies[piece.reply].ending is not None:
-            yield b"".join(map(_event, view.end(piece.reply)))
+def _said(view: View, piece: Piece) -> bytes:
+    """More of one reply, and its end when that has come."""
+    view.replies.check(piece.reply)
+    chunks = [*view.piece(piece.reply, piece.text)]
+    if view.replies[piece.reply].ending is not None:
+        chunks += view.end(piece.reply)
+    return b"".join(map(_event, chunks))
+
+
+def _last(view: View) -> bytes:
+    return (_event(view.usage()) if view.asked.include_usage else b"") + DONE
 
 
 def _event(data: object) -> bytes:
