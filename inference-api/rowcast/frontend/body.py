@@ -6,6 +6,7 @@ change. The Content-Type is not looked at: curl sends JSON under a form's name.
 """
 
 import json
+import re
 from typing import Any, NoReturn
 
 import gevent
@@ -18,6 +19,7 @@ from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedReques
 _MALFORMED = "Malformed JSON request body"
 _READ = "rowcast.body_read"
 _DIGITS = 1000
+_LONG_RUN = re.compile(rf"[0-9]{{{_DIGITS + 1}}}")  # else json's own, ten times faster, will do
 _EXACT = 2**53  # below, a float that is whole is that whole number
 
 
@@ -81,7 +83,7 @@ def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:
         value = json.loads(
             text,
             object_pairs_hook=_without_repetition,
-            parse_int=_whole,
+            parse_int=_whole if _LONG_RUN.search(text) else None,
             parse_float=_number if plain else float,
             parse_constant=_no_constant if plain else float,
         )
