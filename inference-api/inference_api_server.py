@@ -22,7 +22,9 @@ from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.defaults import FILE as GENERATION
 from rowcast.frontend.defaults import Defaults, defaults_of
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.recorder import Place, Recorder
 from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.streams import Streams
 from rowcast.log import configure
 from rowcast.model_files import files_of
 from rowcast.settings import ONE_LAYER, SCRIPTED, Settings, read_settings
@@ -54,7 +56,8 @@ def build(settings: Settings) -> Flask:
     )
     tokenizer, chat, defaults = _of_model(settings)
     clients = ClientWatch(settings.client_seconds)
-    frontend = Frontend(settings, sessions, tokenizer, clients, chat, defaults)
+    streams = Streams(sessions, _recorder(settings), line=settings.waiting_line)
+    frontend = Frontend(settings, sessions, tokenizer, clients, streams, chat, defaults)
     frontend.start()
     return create_app(frontend)
 
@@ -65,6 +68,19 @@ def run(app: str, settings: Settings) -> None:
     config = str(ROOT / "gunicorn.conf.py")
     command = [sys.executable, "-m", "gunicorn", "--config", config, app]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    path = settings.journal_path
+    if path is None:
+        return None
+    place = Place(
+        path=path,
+        keep_seconds=settings.journal_seconds,
+        reply_seconds=settings.reply_seconds,
+        limit=settings.journal_bytes,
+    )
+    return Recorder(place)
 
 
 def _of_model(settings: Settings) -> tuple[Tokenizer, ChatTemplate, Defaults]:

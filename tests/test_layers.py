@@ -49,6 +49,7 @@ LAYERS = (
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
+    Layer("journal", ("rowcast.journal",), VOCABULARY),
     Layer(
         "text",
         ("rowcast.text",),
@@ -70,7 +71,14 @@ LAYERS = (
     Layer(
         "frontend",
         ("rowcast.frontend",),
-        (*VOCABULARY, *FILES, "rowcast.__version__", "rowcast.transport", "rowcast.text"),
+        (
+            *VOCABULARY,
+            *FILES,
+            "rowcast.__version__",
+            "rowcast.transport",
+            "rowcast.text",
+            "rowcast.journal",
+        ),
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),
     ),
 )

@@ -3,11 +3,13 @@
     RowcastError
     ├── RequestError          the caller's fault; the message says what to change    4xx
     │   ├── MalformedRequest, InvalidField, PromptTooLong                            400
-    │   ├── UnknownModel                                                             404
+    │   ├── UnknownModel, UnknownStream                                              404
+    │   ├── BuildChanged 409, StreamCancelled 410, KeyReused 422
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
     ├── Unavailable           nobody's fault; come back in `retry_after` seconds     503
     │   ├── Overloaded        the waiting line is full
     │   ├── NotReady          no backend, or one that is silent
+    │   ├── JournalFailing    what is kept of streams cannot be read or written
     │   └── Stopping          the server finishes its open streams and ends
     ├── ReplyFailed           an accepted reply ended with reason `error`            500
     ├── StreamCut             ends a connection in the middle of a body, on purpose
@@ -53,6 +55,30 @@ class UnknownModel(RequestError):
     status = 404
 
 
+class UnknownStream(RequestError):
+    """There is no such stream, or none of the caller's team, or its time is over."""
+
+    status = 404
+
+
+class BuildChanged(RequestError):
+    """The stream was begun by another build: its other half would not fit the first."""
+
+    status = 409
+
+
+class StreamCancelled(RequestError):
+    """The stream was cancelled; nothing of it is kept."""
+
+    status = 410
+
+
+class KeyReused(RequestError):
+    """The idempotency key belongs to another request."""
+
+    status = 422
+
+
 class BodyTimeout(RequestError):
     """The body did not arrive in time."""
 
@@ -87,6 +113,10 @@ class Overloaded(Unavailable):
 
 class NotReady(Unavailable):
     """No backend is connected, or the one that is has gone silent."""
+
+
+class JournalFailing(Unavailable):
+    """The journal can not be read or written now."""
 
 
 class Stopping(Unavailable):

@@ -4,6 +4,7 @@
 print. `docs/settings.md` is written from this class by `python -m rowcast.settings`.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,6 +146,18 @@ class Settings(BaseSettings):
     graceful_seconds: int = Field(
         30, ge=1, le=3600, description="How long open streams may go on after SIGTERM."
     )
+    journal: str = Field(
+        "auto",
+        description="File in which streams are kept, so that they can be resumed; `off` keeps "
+        "nothing. auto: rowcast/journal-PORT.db in $XDG_STATE_HOME (~/.local/state), and `off` for "
+        "the scripted model.",
+    )
+    journal_seconds: Seconds = Field(
+        3600, description="How long a stream's prompt and tokens are kept after its end."
+    )
+    journal_bytes: int = Field(
+        1 << 30, ge=1 << 20, description="The largest that the journal may become."
+    )
     proxy_secret: SecretStr | None = Field(
         None, description="Shared with the proxy; only with it are its claims believed."
     )
@@ -173,6 +186,19 @@ class Settings(BaseSettings):
     def served_name(self) -> str:
         """What the model is called by those who ask for it."""
         return self.model_name or self.served_model.rstrip("/").rpartition("/")[2]
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Where the journal is; None where none is wanted."""
+        if self.journal not in {"auto", "off"}:
+            return Path(self.journal)
+        if self.journal == "off" or self.served_model == SCRIPTED:
+            return None
+        try:
+            state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+        except RuntimeError:  # nobody's home: /health and the log will say what is wrong here
+            state = Path("/var/lib")
+        return state / "rowcast" / f"journal-{self.port}.db"
 
     @property
     def level(self) -> str:

@@ -1,7 +1,7 @@
 """The allow-list: what may be asked of the server, and what must be shown for it.
 
 `match(method, target)` gives the route and the target to send upstream. That target is built from
-the table and the model name, never from the path received: nothing decodes, joins or normalises a
+the table and the name in it, never from the path received: nothing decodes, joins or normalises a
 path, so `//`, `..`, `;` and percent-escapes simply are not in the table. A dialect adds one line.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from rowcast_proxy.errors import MethodNotAllowed, NotFound
 
-MODEL: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+NAMES: Final = {"model": r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "stream": "[0-9a-f]{1,64}"}
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
@@ -30,7 +30,9 @@ class Route:
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        exact = re.escape(self.path).replace("<model>", f"(?P<model>{MODEL})")
+        exact = re.escape(self.path)
+        for name, form in NAMES.items():
+            exact = exact.replace(f"<{name}>", f"(?P<{name}>{form})")
         object.__setattr__(self, "pattern", re.compile(exact))
 
     def target(self, path: str) -> str | None:
@@ -38,7 +40,10 @@ class Route:
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
-        return self.path.replace("<model>", found.groupdict().get("model", ""))
+        target = self.path
+        for name, value in found.groupdict().items():
+            target = target.replace(f"<{name}>", value)
+        return target
 
 
 ROUTES: Final = (
@@ -48,6 +53,7 @@ ROUTES: Final = (
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("completions", "chat/completions")),
     *(Route(path, ("GET",)) for path in ("/v1/models", "/v1/models/<model>")),
+    Route("/v1/streams/<stream>", ("GET", "DELETE")),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),
     *(Route(path, ("POST",)) for path in ("/tokenize", "/detokenize")),
     *(Route(path, ("GET",), Access.OPEN) for path in ("/openapi.json", "/docs", "/redoc")),

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -21,7 +22,9 @@ from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.recorder import Place, Recorder
 from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.streams import Streams
 from rowcast.scripted_vocabulary import TEXTS
 from rowcast.settings import read_settings
 from rowcast.text.chat import ChatTemplate
@@ -75,15 +78,18 @@ def serving(
     settings: Mapping[str, Any] | None = None,
     tokenizer: Tokenizer | None = None,
     chat: ChatTemplate | None = None,
+    journal: Path | None = None,
 ) -> Iterator[Served]:
-    """A server that is ready; at its end nothing of it is left."""
+    """A server that is ready; at its end nothing of it is left but its journal, if it has one."""
     transport = MemoryTransport()
     made = engine or RecordedEngine()
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
     sessions = Sessions(transport.connect, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"proxy_secret": SECRET, **(settings or {})})
-    reading = (tokenizer or ScriptedTokenizer(), ClientWatch(30), chat or ChatTemplate.plain())
+    recorder = Recorder(kept_at(journal)) if journal else None
+    watch, streams = ClientWatch(30), Streams(sessions, recorder)
+    reading = (tokenizer or ScriptedTokenizer(), watch, streams, chat or ChatTemplate.plain())
     frontend = Frontend(chosen, sessions, *reading)
     decoding.start()
     frontend.start()
@@ -97,6 +103,11 @@ def serving(
         backend.stop()
         decoding.join(PATIENCE)
         assert not decoding.is_alive()
+
+
+def kept_at(path: Path) -> Place:
+    """A journal of which nothing is swept away."""
+    return Place(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
 
 
 def error_of(response: TestResponse, status: int) -> str:

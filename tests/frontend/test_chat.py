@@ -46,9 +46,11 @@ def test_a_reply_is_events_and_one_end(served: Served, model: str) -> None:
     }
 
 
-def test_pieces_are_numbered_from_zero(served: Served) -> None:
+def test_each_piece_says_how_many_tokens_have_been_told(served: Served) -> None:
     *pieces, _ = events(served.post("/chat/scripted", text="Hello", seed=3).text)
-    assert [piece["id"] for piece in pieces] == [str(n) for n in range(len(pieces))]
+    told = [int(piece["id"].rstrip("r")) for piece in pieces]
+    assert told == sorted(set(told))
+    assert told[-1] == 128
     assert all(piece["data"]["text"] for piece in pieces)
 
 
@@ -63,7 +65,7 @@ def test_text_is_sent_as_it_is_not_escaped(served: Served) -> None:
 def test_the_prompt_comes_first_when_it_is_asked_for(served: Served) -> None:
     asked: dict[str, Any] = {"text": "Hello", "seed": 3, "max_tokens": 5, "return_prompt": True}
     first, *rest = events(served.post("/chat/scripted", **asked).text)
-    assert first == {"data": {"text": "Hello"}}
+    assert first == {"id": "0b", "data": {"text": "Hello"}}
     assert rest[0]["id"] == "0"
     assert text_of(rest) == spoken("Hello", 3, 5)
 

@@ -5,6 +5,7 @@ import pytest
 from rowcast.frontend.app import create_app
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.streams import Streams
 from rowcast.settings import read_settings
 from rowcast.text.tokenizer import ScriptedTokenizer
 
@@ -40,7 +41,8 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
     with road() as made:
         settings = read_settings()
         watch = ClientWatch(30)
-        frontend = Frontend(settings, made.sessions, ScriptedTokenizer(), watch)
+        streams = Streams(made.sessions)
+        frontend = Frontend(settings, made.sessions, ScriptedTokenizer(), watch, streams)
         client = create_app(frontend).test_client()
         assert client.get("/liveness").status_code == 200
         for path in HEALTH:

@@ -263,7 +263,8 @@ def test_it_remembers_when_its_first_token_came() -> None:
 
 def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
     assert (
-        server_sent({"text": "a\nb é"}, number=3) == 'id: 3\ndata: {"text": "a\\nb é"}\n\n'.encode()
+        server_sent({"text": "a\nb é"}, place="3")
+        == 'id: 3\ndata: {"text": "a\\nb é"}\n\n'.encode()
     )
     assert server_sent({"n": 1}, event="end") == b'event: end\ndata: {"n": 1}\n\n'
 

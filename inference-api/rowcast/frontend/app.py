@@ -11,9 +11,16 @@ import re
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from rowcast.errors import MalformedRequest, ReplyFailed, RowcastError, Stopping, Unavailable
+from rowcast.errors import (
+    BuildChanged,
+    MalformedRequest,
+    ReplyFailed,
+    RowcastError,
+    Stopping,
+    Unavailable,
+)
 from rowcast.frontend import health
-from rowcast.frontend.api import DIALECTS, dialect_of
+from rowcast.frontend.api import DIALECTS, dialect_of, streams
 from rowcast.frontend.body import leave_unread
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.identity import request_id_of
@@ -29,6 +36,7 @@ def create_app(frontend: Frontend) -> Flask:
     app = Flask("rowcast", static_folder=None)
     app.extensions[EXTENSION] = frontend
     app.register_blueprint(health.blueprint(frontend))
+    app.register_blueprint(streams.blueprint(frontend))
     for dialect in DIALECTS:
         app.register_blueprint(dialect.blueprint(frontend))
     app.before_request(_name_request)
@@ -77,6 +85,8 @@ def _check_stopping(frontend: Frontend) -> None:
 
 def _finish_headers(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
+    if g.get("stream"):
+        response.headers["X-Stream-ID"] = g.stream
     leave_unread(request)
     return response
 
@@ -94,7 +104,7 @@ def _rowcast_error(error: RowcastError) -> Response:
     response = _error(error.status, str(error), error)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, ReplyFailed):
+    if isinstance(error, ReplyFailed | BuildChanged):
         response.headers["X-Should-Retry"] = "false"  # the same request is the same reply
     return response
 

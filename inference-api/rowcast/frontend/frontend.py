@@ -6,7 +6,6 @@ stream ends, however it does, the session is closed and one line is logged.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,22 +13,27 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import gevent
-from flask import Response, request
+from flask import Response, g, request
 
-from rowcast.errors import NotReady, RowcastError
-from rowcast.frontend.body import read_object
+from rowcast.errors import NotReady
+from rowcast.frontend.body import parse_object, read_body
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
+from rowcast.frontend.origin import Origin, key_of
+from rowcast.frontend.positions import Mark, Position
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.sessions import Session, Sessions
+from rowcast.frontend.stream import Stream
 from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
+from rowcast.frontend.streams import Asking, Streams
+from rowcast.frontend.tending import Tending
 from rowcast.log import quoted
 from rowcast.settings import Settings
 from rowcast.text.chat import ChatTemplate
 from rowcast.text.tokenizer import Tokenizer
-from rowcast.wire import Status, Submit
+from rowcast.wire import Finished, Status, Submit
 
 _log = logging.getLogger("rowcast.request")
 
@@ -45,8 +49,14 @@ class Frontend:
     sessions: Sessions
     tokenizer: Tokenizer
     clients: ClientWatch
+    streams: Streams
+    tending: Tending | None = field(init=False)
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
+
+    def __post_init__(self) -> None:
+        recorder = self.streams.recorder
+        object.__setattr__(self, "tending", recorder and Tending(self.streams, recorder))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -56,15 +66,35 @@ class Frontend:
     def start(self) -> None:
         self.sessions.start()
         self.clients.start()
+        if self.tending is not None:
+            self.tending.start()
 
     def close(self) -> None:
+        if self.tending is not None:
+            self.tending.close()
         self.sessions.close()
         self.clients.close()
 
     def body(self, *, plain: bool = False) -> dict[str, object]:
         """The request's JSON object; `plain`: with JSON's own numbers."""
-        settings = self.settings
-        return read_object(request, settings.body_bytes, settings.body_seconds, plain=plain)
+        return parse_object(self._body(), plain=plain)
+
+    def origin(self) -> Origin:
+        """What the reply to this request comes from."""
+        if "origin" not in g:
+            key = key_of(request.headers)
+            g.origin = Origin.fresh(request.path, self._body(), key, self.caller().team)
+        origin: Origin = g.origin
+        return origin
+
+    def _body(self) -> bytes:
+        """The request's bytes, or those of the one that is asked for again."""
+        if "origin" in g:
+            return self.origin().body
+        if "body" not in g:
+            g.body = read_body(request, self.settings.body_bytes, self.settings.body_seconds)
+        body: bytes = g.body
+        return body
 
     def status(self) -> Status:
         """What the backend serves. Raises NotReady when there is none."""
@@ -85,36 +115,42 @@ class Frontend:
         tokens: tuple[int, ...] = pool.apply(partial(self.tokenizer.encode, text, special=special))
         return tokens
 
-    def open(self, prompt: Prompt) -> ReplyText:
+    def open(self, prompt: Prompt, start: Position | None = None) -> ReplyText:
         """Submit a prompt; comes back when it is accepted, raises what it is refused with."""
-        return self.open_all([prompt])[0]
+        return self.open_all([prompt], start)[0]
 
-    def open_all(self, prompts: Sequence[Prompt]) -> Replies:
-        """Submit prompts with all their choices; all are accepted, or none."""
-        watch, arrived = ExitStack(), threading.Event()
-        replies: list[ReplyText] = []
-        try:
-            for prompt in prompts:
-                sessions = self.sessions.open_all(_submits(prompt), arrived)
-                replies += [self._reply(prompt, session, watch) for session in sessions]
-        except RowcastError:
-            for reply in replies:
-                reply.close()
-            raise
+    def open_all(self, prompts: Sequence[Prompt], start: Position | None = None) -> Replies:
+        """Submit prompts with all their choices; all are accepted, or none.
+
+        `start`: what the reader has been told of them; a piece ends there.
+        """
+        asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
+        stream, watch = self.streams.open(self.origin(), asking), ExitStack()
+        choices = [prompt for prompt in prompts for _ in range(prompt.choices)]
+        marks = start.marks if start else [Mark()] * len(choices)
+        replies = [
+            self._reply(prompt, stream, session, watch, mark.tokens)
+            for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
+        ]
         watch.callback(self._watch(lambda: self._leave(replies)))
-        opened = Replies(replies, arrived)
+        opened = Replies(replies, asking.arrived, stream.origin)
         opened.verdict(VERDICT_SECONDS)
+        self.streams.keep(stream, asking)
+        g.stream = stream.name
         return opened
 
-    def _reply(self, prompt: Prompt, session: Session, watch: ExitStack) -> ReplyText:
+    def _reply(
+        self, prompt: Prompt, stream: Stream, session: Session, watch: ExitStack, pause: int
+    ) -> ReplyText:
         opened = time.monotonic()
 
         def close(reply: ReplyText) -> None:
             watch.close()
-            self.sessions.close_session(session)
+            self.streams.left(stream, session, _whole_end(reply))
             _log_reply(prompt, reply, opened)
 
-        return ReplyText(session, self.tokenizer.decoder(), prompt.stop, close)
+        decoder = self.tokenizer.decoder()
+        return ReplyText(session, decoder, prompt.stop, close, pause=pause)
 
     def _leave(self, replies: Sequence[ReplyText]) -> None:
         for reply in replies:
@@ -133,6 +169,13 @@ def streamed(
     response.headers["X-Rowcast-Seed"] = str(seed)
     response.call_on_close(reply.close)
     return response
+
+
+def _whole_end(reply: ReplyText) -> Finished | None:
+    ending = reply.ending
+    if ending is None or not ending.whole:
+        return None
+    return Finished(*reply.session.submit.key, ending.tokens, ending.reason)
 
 
 def _submits(prompt: Prompt) -> list[Submit]:

@@ -7,12 +7,12 @@ from rowcast.frontend.identity import Caller
 from rowcast.sampling_params import SamplingParams
 
 SEEDS = 2**63  # a request may ask for any below this
-_EXACT = 2**53  # in every JSON reader, JavaScript's too
+FRESH_SEEDS = 2**53  # in every JSON reader, JavaScript's too
 
 
 def fresh_seed() -> int:
     """For a request that asks for none; it is told which one it got."""
-    return secrets.randbelow(_EXACT)
+    return secrets.randbelow(FRESH_SEEDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

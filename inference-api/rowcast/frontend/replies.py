@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import ReplyFailed, RowcastError
+from rowcast.frontend.origin import Origin
 from rowcast.frontend.streaming import Ending, ReplyText
 
 
@@ -24,7 +25,11 @@ class Piece:
 class Replies:
     """What one request has asked for."""
 
-    def __init__(self, replies: Sequence[ReplyText], arrived: threading.Event) -> None:
+    def __init__(
+        self, replies: Sequence[ReplyText], arrived: threading.Event, origin: Origin
+    ) -> None:
+        """`origin`: where they come from, which is another's if they join its stream."""
+        self.origin = origin
         self._replies = tuple(replies)
         self._arrived = arrived
         self.opened = time.monotonic()

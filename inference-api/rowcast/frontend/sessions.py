@@ -63,6 +63,7 @@ class Session:
         self.finished = False  # the backend holds nothing of it any more
         self.seated = False  # the backend that ends now may end because of it
         self.deaths = 0
+        self.kept: deque[Event] | None = None  # news for the journal, where there is one
         self._events: deque[Event] = deque()
         self._arrived = arrived or threading.Event()  # shared by those that are read together
 
@@ -121,6 +122,18 @@ class Session:
         if self.deaths >= DEATHS:
             self.end("error", f"{DEATHS} backends ended while they computed this reply")
 
+    def precedes(self, event: Event) -> bool:
+        """Whether this event follows upon what is known, with nothing in between."""
+        match event:
+            case Tokens():
+                scores = len(self.submit.prompt) - 1 if self.submit.params.prompt_logprobs else 0
+                return event.index <= len(self.tokens) and self.scored >= scores
+            case Scored():
+                return event.index <= self.scored + 1
+            case Finished():
+                return event.length <= len(self.tokens)
+        return False
+
     def _offer_accepted(self, event: Accepted) -> None:
         if not self.accepted:
             self.accepted = True
@@ -148,15 +161,24 @@ class Session:
 
     def _put(self, event: Event) -> None:
         self._events.append(event)
+        if self.kept is not None:
+            self.kept.append(event)
         self._arrived.set()
 
 
+def split(event: Tokens, at: int) -> tuple[Tokens, Tokens]:
+    """The first `at` of these tokens, and the rest."""
+    return _part(event, slice(0, at)), _part(event, slice(at, len(event.tokens)))
+
+
+def _part(event: Tokens, part: slice) -> Tokens:
+    logprobs = event.logprobs and event.logprobs[part]
+    top = event.top and event.top[part]
+    return Tokens(*event.key, event.index + part.start, event.tokens[part], logprobs, top)
+
+
 def _without_first(event: Tokens, known: int) -> Tokens:
-    if not known:
-        return event
-    logprobs = event.logprobs and event.logprobs[known:]
-    top = event.top and event.top[known:]
-    return Tokens(*event.key, event.index + known, event.tokens[known:], logprobs, top)
+    return split(event, known)[1] if known else event
 
 
 def _without_scores(event: Scored, known: int) -> Scored:
@@ -164,6 +186,15 @@ def _without_scores(event: Scored, known: int) -> Scored:
         return event
     top = event.top and event.top[known:]
     return Scored(*event.key, event.index + known, event.logprobs[known:], top)
+
+
+def prepare(submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
+    """Sessions for the choices of one prompt, which nobody computes yet."""
+    name = uuid.uuid4().hex
+    return [
+        Session(msgspec.structs.replace(submit, session=name, choices=len(submits)), arrived)
+        for submit in submits
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,28 +272,28 @@ class Sessions:
 
     def open_all(self, submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
         """The choices of one prompt, as one session; `arrived` is set whenever one has news."""
+        opened = prepare(submits, arrived)
+        self.submit(opened)
+        return opened
+
+    def submit(self, sessions: Sequence[Session]) -> None:
+        """Have prepared sessions computed, from what they have on. Raises Unavailable."""
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
-        name = uuid.uuid4().hex
-        opened = [
-            Session(msgspec.structs.replace(submit, session=name, choices=len(submits)), arrived)
-            for submit in submits
-        ]
-        self._sessions.update((session.submit.key, session) for session in opened)
+        self._sessions.update((session.submit.key, session) for session in sessions)
         try:
-            self._send(*(session.submit for session in opened))
+            self._send(*(each.resubmission() if each.tokens else each.submit for each in sessions))
         except PeerGone as gone:
-            for session in opened:
+            for session in sessions:
                 self._sessions.pop(session.submit.key, None)
             raise NotReady(f"the backend is not there: {gone}") from gone
-        return opened
 
     def close_session(self, session: Session, why: str = "") -> None:
         """Forget a session; a reply that goes on is cancelled, so that its row is free."""
+        session.end("cancelled", why)
         if self._sessions.pop(session.submit.key, None) is None:
             return
-        session.end("cancelled", why)
         if session.finished:
             return
         try:

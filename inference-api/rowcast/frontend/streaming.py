@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import NotReady, ReplyFailed, RowcastError
-from rowcast.frontend.sessions import Session, refusal
+from rowcast.frontend.positions import Stage
+from rowcast.frontend.sessions import Session, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokenizer import Decoder
-from rowcast.wire import Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
+from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
 
 _json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
 
@@ -23,6 +24,7 @@ NO_BUFFERING = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
+_DECISIVE = (Accepted, Rejected, Finished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,16 @@ class ReplyText:
         decoder: Decoder,
         stop: Sequence[str],
         close: Callable[["ReplyText"], None],
+        *,
+        pause: int = 0,
     ) -> None:
+        """`pause`: a number of tokens at which a piece ends, so that one may begin there."""
         self.session = session
         self.ending: Ending | None = None
         self._decoder = decoder
         self._filter = StopFilter(stop)
         self._step = 1 if stop else None
+        self._pause = pause
         self._close = close
         self._early: list[Event] = []
         self._tokens = 0
@@ -73,7 +79,12 @@ class ReplyText:
 
     def verdict(self, timeout: float) -> None:
         """Wait until the prompt is accepted; raise what it was refused with."""
-        self._early = self.session.take(timeout)
+        limit = time.monotonic() + timeout
+        while not any(isinstance(event, _DECISIVE) for event in self._early):
+            news = self.session.take(max(0.0, limit - time.monotonic()))
+            if not news:
+                break
+            self._early += news
         refused = _refused(self._early)
         if refused is not None:
             self.close()
@@ -82,7 +93,7 @@ class ReplyText:
     def pieces(self, silence: float | None = None) -> Iterator[str]:
         """Text as it comes, and "" after each `silence` seconds without any."""
         while self.ending is None:
-            events = self.arrived() or self.session.take(silence)
+            events = self.arrived() or self._awaited(silence)
             piece = self.read(events)
             if piece or not events:
                 yield piece
@@ -93,8 +104,7 @@ class ReplyText:
 
     def arrived(self) -> list[Event]:
         """What has arrived and was not read yet."""
-        early, self._early = self._early, []
-        return early + self.session.drain()
+        return self._clipped(self.session.drain())
 
     def read(self, events: Sequence[Event]) -> str:
         """The text that these events release; sets `ending` when they bring it."""
@@ -120,6 +130,23 @@ class ReplyText:
         if not self._closed:
             self._closed = True
             self._close(self)
+
+    def _awaited(self, silence: float | None) -> list[Event]:
+        return self._clipped(self.session.take(silence))
+
+    def _clipped(self, news: list[Event]) -> list[Event]:
+        """What may be read at once; what lies behind the pause stays for the next time."""
+        events, self._early = self._early + news, []
+        left = self._pause - self._tokens
+        if left <= 0:
+            return events
+        for at, event in enumerate(events):
+            if isinstance(event, Tokens) and left <= len(event.tokens):
+                first, rest = split(event, left)
+                self._early = [*([rest] if rest.tokens else []), *events[at + 1 :]]
+                return [*events[:at], first]
+            left -= len(event.tokens) if isinstance(event, Tokens) else 0
+        return events
 
     def _read(self, event: Event) -> str:
         if self.ending is not None:
@@ -172,21 +199,33 @@ def _places(
 
 def _refused(events: Sequence[Event]) -> RowcastError | None:
     """The error that a reply's first events mean, when they are not its beginning."""
-    match events:
-        case []:
+    match next((event for event in events if isinstance(event, _DECISIVE)), None):
+        case None:
             return NotReady("the backend does not answer")
-        case [Rejected() as rejected, *_]:
+        case Rejected() as rejected:
             return refusal(rejected)
-        case [Finished(reason="error") as end, *_]:
-            return ReplyFailed(end.message)
+        case Finished(reason="error" | "cancelled") as end:
+            return ReplyFailed(end.message or f"the reply ended with {end.reason}")
     return None
 
 
-def server_sent(data: object, *, event: str = "", number: int | None = None) -> bytes:
-    """One server-sent event."""
-    lines = [f"id: {number}"] if number is not None else []
+def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
+    """One server-sent event; `place`: its id."""
+    lines = [f"id: {place}"] if place else []
     lines += [f"event: {event}"] if event else []
     return "\n".join([*lines, f"data: {_json(data)}", "", ""]).encode()
+
+
+def stage_of(reply: ReplyText) -> Stage:
+    """Where in its frame the piece is that a reply has just given."""
+    return Stage.TEXT if reply.ending is None else Stage.REST
+
+
+def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """A body without the bytes that its reader has."""
+    for chunk in chunks:
+        yield chunk[count:]
+        count = max(0, count - len(chunk))
 
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"

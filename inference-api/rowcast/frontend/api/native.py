@@ -16,7 +16,8 @@ from flask import Blueprint, Response, g, jsonify
 from rowcast.errors import ReplyFailed, StreamCut, UnknownModel
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
-from rowcast.frontend.prompt import SEEDS, Prompt, fresh_seed
+from rowcast.frontend.positions import Cursor, Position, Stage
+from rowcast.frontend.prompt import SEEDS, Prompt
 from rowcast.frontend.streaming import (
     EVENT_STREAM,
     SILENCE_SECONDS,
@@ -24,6 +25,8 @@ from rowcast.frontend.streaming import (
     Ending,
     ReplyText,
     server_sent,
+    stage_of,
+    without_first,
 )
 from rowcast.sampling_params import SamplingParams
 
@@ -64,17 +67,19 @@ def blueprint(frontend: Frontend) -> Blueprint:
 
     def inference(model: str = "") -> Response:
         wanted = _read(frontend, model)
+        told = frontend.origin().bytes_told() if wanted.stream else 0
         reply = frontend.open(wanted.prompt)
         if wanted.stream:
-            chunks = _raw(reply, wanted.before)
+            chunks = without_first(_raw(reply, wanted.before), told)
             return streamed(reply, chunks, "text/plain; charset=utf-8", wanted.prompt.seed)
         return _whole(reply, wanted)
 
     def chat(model: str) -> Response:
         wanted = _read(frontend, model)
-        reply = frontend.open(wanted.prompt)
+        start = Position.read(frontend.origin().start if wanted.stream else "", 1)
+        reply = frontend.open(wanted.prompt, start)
         if wanted.stream:
-            chunks = _events(reply, wanted)
+            chunks = _events(reply, wanted, Cursor(start))
             return streamed(reply, chunks, EVENT_STREAM, wanted.prompt.seed)
         return _whole(reply, wanted)
 
@@ -109,7 +114,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
             top_p=fields.number("top_p", 0.9, 0.01, 1),
             max_tokens=fields.integer("max_tokens", 128, 1, 2048),
         ),
-        seed=fields.integer("seed", fresh_seed(), 0, SEEDS - 1),
+        seed=fields.integer("seed", frontend.origin().seed, 0, SEEDS - 1),
         stop=(stop,) if stop else (),
         caller=frontend.caller(),
         dialect="native",
@@ -129,12 +134,15 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
         raise StreamCut(ending.message or ending.reason)
 
 
-def _events(reply: ReplyText, wanted: NativeRequest) -> Iterator[bytes]:
-    yield server_sent({"text": wanted.before}) if wanted.before else b""
-    number = 0
+def _events(reply: ReplyText, wanted: NativeRequest, cursor: Cursor) -> Iterator[bytes]:
+    yield b""
+    if wanted.before and cursor.tells(0, 0, Stage.BEGUN):
+        yield server_sent({"text": wanted.before}, place=cursor.id())
     for piece in reply.pieces(SILENCE_SECONDS):
-        yield server_sent({"text": piece}, number=number) if piece else SILENT
-        number += bool(piece)
+        if not piece:
+            yield SILENT
+        elif cursor.tells(0, reply.tokens, stage_of(reply)):
+            yield server_sent({"text": piece}, place=cursor.id())
     ending = _ending_of(reply)
     if ending.whole:
         yield server_sent(_summary(ending, wanted), event="end")

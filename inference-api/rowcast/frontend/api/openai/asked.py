@@ -1,9 +1,9 @@
 """What one request of the OpenAI dialect has asked for, and the marks that its answer bears."""
 
 import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Self
 
 from flask import g
 from msgspec import UNSET, UnsetType
@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 from rowcast.frontend.api.openai.answers import Usage
 from rowcast.frontend.api.openai.bodies import Sampling
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.prompt import Prompt, fresh_seed
+from rowcast.frontend.origin import Origin
+from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.sampling_params import SamplingParams
 
@@ -23,6 +24,8 @@ class Asked:
     """A validated request."""
 
     id: str
+    kind: str
+    created: int
     model: str
     fingerprint: str
     seed: int
@@ -33,7 +36,15 @@ class Asked:
     stream: bool
     include_usage: bool = False
     continuous_usage: bool = False
-    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def replies(self) -> int:
+        """How many are computed."""
+        return self.candidates * len(self.prompts)
+
+    def known_as(self, origin: Origin) -> Self:
+        """The same under the marks of the stream that it has joined, if it has."""
+        return replace(self, id=f"{self.kind}-{origin.id}", created=int(origin.created))
 
     def usage(self, replies: Replies) -> Usage:
         """What the request has cost so far."""
@@ -73,13 +84,16 @@ def ask(
     candidates: int | None = None,
 ) -> Asked:
     """Join a body, its tokenized prompts and who asks."""
-    seed = fresh_seed() if body.seed is None else body.seed
+    origin = frontend.origin()
+    seed = origin.seed if body.seed is None else body.seed
     choices = body.n or 1
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     options = body.stream_options
     caller = frontend.caller()
     return Asked(
-        id=f"{kind}-{uuid.uuid4().hex}",
+        id=f"{kind}-{origin.id}",
+        created=int(origin.created),
+        kind=kind,
         model=body.model,
         fingerprint=frontend.status().fingerprint,
         seed=seed,

@@ -1,6 +1,7 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from flask import Response
 from msgspec import UNSET, UnsetType
@@ -36,7 +37,7 @@ def chat(frontend: Frontend) -> Response:
     body = read(frontend, ChatBody)
     tools = toolbox(frontend, body)
     asked = _asked(frontend, body, tools)
-    return answer(frontend, asked, lambda replies: ChatView(frontend, body, asked, tools, replies))
+    return answer(frontend, asked, partial(ChatView, frontend, body, tools))
 
 
 def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
@@ -77,8 +78,8 @@ class ChatView:
         self,
         frontend: Frontend,
         body: ChatBody,
-        asked: Asked,
         tools: Toolbox | None,
+        asked: Asked,
         replies: Replies,
     ) -> None:
         self.asked = asked

@@ -5,6 +5,7 @@ choice. `best_of` draws more than it tells, and tells those whose tokens were li
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -37,7 +38,7 @@ def completions(frontend: Frontend) -> Response:
     """Answer one request."""
     body = read(frontend, CompletionBody)
     asked = _asked(frontend, body)
-    return answer(frontend, asked, lambda replies: CompletionView(frontend, body, asked, replies))
+    return answer(frontend, asked, partial(CompletionView, frontend, body))
 
 
 def _asked(frontend: Frontend, body: CompletionBody) -> Asked:

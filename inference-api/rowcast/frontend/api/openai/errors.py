@@ -2,19 +2,29 @@
 
 from rowcast.errors import (
     BodyTooLarge,
+    BuildChanged,
     InvalidField,
+    JournalFailing,
+    KeyReused,
     NotReady,
     Overloaded,
     PromptTooLong,
     ReplyFailed,
     RowcastError,
     Stopping,
+    StreamCancelled,
     UnknownModel,
+    UnknownStream,
 )
 
 _CODES: dict[type[RowcastError], str] = {
     PromptTooLong: "context_length_exceeded",
     UnknownModel: "model_not_found",
+    UnknownStream: "stream_not_found",
+    StreamCancelled: "stream_cancelled",
+    BuildChanged: "build_changed",
+    KeyReused: "idempotency_key_reused",
+    JournalFailing: "journal_failing",
     BodyTooLarge: "request_too_large",
     Overloaded: "overloaded",
     NotReady: "not_ready",

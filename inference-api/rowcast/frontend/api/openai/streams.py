@@ -15,8 +15,9 @@ from rowcast.errors import ReplyFailed
 from rowcast.frontend.api.openai.asked import Asked
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.positions import Cursor, Position, Stage
 from rowcast.frontend.replies import Piece, Replies
-from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending
+from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending, stage_of
 
 DONE = b"data: [DONE]\n\n"
 
@@ -48,21 +49,30 @@ class View(Protocol):
         """All of it as one object; waits for the end."""
 
 
-def answer(frontend: Frontend, asked: Asked, show: Callable[[Replies], View]) -> Response:
+def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], View]) -> Response:
     """Open what is asked for, and answer in the form that is asked for."""
-    replies = frontend.open_all(asked.prompts)
-    view = show(replies)
+    start = Position.read(frontend.origin().start if asked.stream else "", asked.replies)
+    replies = frontend.open_all(asked.prompts, start)
+    view = show(asked.known_as(replies.origin), replies)
     if asked.stream:
-        return streamed(replies, _events(view), EVENT_STREAM, asked.seed)
+        return streamed(replies, _events(view, Cursor(start)), EVENT_STREAM, asked.seed)
     with closing(replies):
         response = json_answer(view.whole())
     response.headers["X-Rowcast-Seed"] = str(asked.seed)
     return response
 
 
-def _events(view: View) -> Iterator[bytes]:
-    """What comes at the same time leaves together: a write costs more than an event."""
-    yield b"".join(map(_event, view.begin()))
+def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
+    """From where the reader is; what it was told before is made, so that the rest is the same.
+
+    What comes at the same time leaves together: a write costs more than an event.
+    """
+    begun = [
+        _event(said, cursor.id())
+        for reply, said in enumerate(view.begin())
+        if cursor.tells(reply, 0, Stage.BEGUN)
+    ]
+    yield b"".join(begun)
     unended = len(view.replies)
     try:
         for piece in view.replies.pieces(SILENCE_SECONDS):
@@ -70,28 +80,41 @@ def _events(view: View) -> Iterator[bytes]:
                 yield SILENT
                 continue
             unended -= view.replies[piece.reply].ending is not None
-            said = _said(view, piece) + (b"" if unended else _last(view))
+            said = _said(view, piece, cursor) + (b"" if unended else _last(view, cursor))
             if said:
                 yield said
     except ReplyFailed as failure:
         yield _event(error_body(failure.status, str(failure), failure))
 
 
-def _said(view: View, piece: Piece) -> bytes:
+def _said(view: View, piece: Piece, cursor: Cursor) -> bytes:
     """More of one reply, and its end when that has come."""
-    view.replies.check(piece.reply)
-    chunks = [*view.piece(piece.reply, piece.text)]
-    if view.replies[piece.reply].ending is not None:
-        chunks += view.end(piece.reply)
-    return b"".join(map(_event, chunks))
+    at, reply = piece.reply, view.replies[piece.reply]
+    view.replies.check(at)
+    said = _news(view.piece(at, piece.text), cursor, at, reply.tokens, stage_of(reply))
+    if reply.ending is None:
+        return said
+    return said + _news(view.end(at), cursor, at, reply.tokens, Stage.ENDED)
 
 
-def _last(view: View) -> bytes:
-    return (_event(view.usage()) if view.asked.include_usage else b"") + DONE
+def _last(view: View, cursor: Cursor) -> bytes:
+    if view.asked.include_usage and cursor.tells_frame():
+        return _event(view.usage(), cursor.id()) + DONE
+    return DONE
 
 
-def _event(data: object) -> bytes:
-    return b"data: " + _encode(data) + b"\n\n"
+def _news(
+    said: Iterable[msgspec.Struct], cursor: Cursor, reply: int, tokens: int, stage: Stage
+) -> bytes:
+    """What the reader has not been told of this."""
+    return b"".join(
+        _event(each, cursor.id()) for each in said if cursor.tells(reply, tokens, stage)
+    )
+
+
+def _event(data: object, place: str = "") -> bytes:
+    named = f"id: {place}\n".encode() if place else b""
+    return named + b"data: " + _encode(data) + b"\n\n"
 
 
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:

@@ -1,0 +1,44 @@
+"""Streams that are kept: read again from any place, or cancelled.
+
+    GET    /v1/streams/<id>     what the request asked for, in the form that it asked for
+    DELETE /v1/streams/<id>     204; nothing of it is kept, and nothing more is computed
+
+Where a reader is, it says by `Last-Event-ID`, the id of the last event that it has, or by `?from=`:
+the same, or for a body without events the number of bytes that it has. The recorded request goes
+through the view that it went through at first: no dialect has code for this.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, request
+
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.origin import Origin
+
+
+def blueprint(frontend: Frontend) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("streams", __name__)
+
+    def resume(stream: str) -> Response:
+        record = frontend.streams.find(stream, frontend.caller().team)
+        start = request.args.get("from", request.headers.get("Last-Event-ID", ""))
+        g.origin = Origin.recorded(record, start)
+        return _answer_to(record.path)
+
+    def cancel(stream: str) -> Response:
+        frontend.streams.cancel(stream, frontend.caller().team)
+        return Response(status=204)
+
+    routes.add_url_rule("/v1/streams/<stream>", view_func=resume)
+    routes.add_url_rule("/v1/streams/<stream>", view_func=cancel, methods=["DELETE"])
+    return routes
+
+
+def _answer_to(path: str) -> Response:
+    """What a POST to this path is answered with."""
+    endpoint, arguments = current_app.url_map.bind("localhost").match(path, method="POST")
+    view: Callable[..., Any] = current_app.view_functions[endpoint]
+    answer: Response = view(**arguments)
+    return answer

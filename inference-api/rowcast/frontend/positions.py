@@ -1,0 +1,126 @@
+"""Places in a stream of events, as their ids name them: what a reader has been told up to there.
+
+How much text is in one event depends on timing, so events are not counted. A reply's *mark* is the
+number of its tokens whose text has been told, and how far its frame (beginning, end) has: a
+function of what was told, not of when. The position is the marks of all replies, and of the frame
+around them:
+
+    57            one reply, 57 tokens told        0b    begun, no token told yet
+    57r           and what was held back           57e   and its end
+    58*3.57*2     three replies at 58, two at 57   57e+0 and what ends the stream after it
+
+Where several events have one mark, they are counted: `57e-1`. To clients all of it is opaque.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import groupby
+from typing import NamedTuple, Self
+
+from rowcast.errors import InvalidField
+
+_MARK = re.compile(r"(?P<tokens>[0-9]{1,9})(?P<stage>[bre]?)(?:-(?P<more>[0-9]{1,4}))?")
+_RUN = re.compile(r"(?P<mark>[^*]+)(?:\*(?P<count>[0-9]{1,5}))?")
+
+
+class Stage(IntEnum):
+    """How far the frame of one reply has been told."""
+
+    NOTHING = 0
+    BEGUN = 1
+    TEXT = 2
+    REST = 3  # what had been held back until the reply's end was known
+    ENDED = 4
+
+
+_LETTERS = {Stage.BEGUN: "b", Stage.REST: "r", Stage.ENDED: "e"}
+_STAGES = {letter: stage for stage, letter in _LETTERS.items()}
+
+
+class Mark(NamedTuple):
+    """How much of one reply has been told; in the order in which it is."""
+
+    tokens: int = 0
+    stage: Stage = Stage.NOTHING
+    more: int = 0  # events before this one that are at the same place
+
+    @classmethod
+    def read(cls, text: str) -> "Mark | None":
+        found = _MARK.fullmatch(text)
+        if found is None:
+            return None
+        tokens = int(found["tokens"])
+        plain = Stage.TEXT if tokens else Stage.NOTHING
+        return cls(tokens, _STAGES.get(found["stage"], plain), int(found["more"] or 0))
+
+    def __str__(self) -> str:
+        return f"{self.tokens}{_LETTERS.get(self.stage, '')}" + (f"-{self.more}" * bool(self.more))
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a stream of one or several replies."""
+
+    marks: tuple[Mark, ...]
+    frame: int = -1  # the last event that stands after all replies
+
+    @classmethod
+    def read(cls, text: str, replies: int) -> Self:
+        """Of `replies` replies; raises InvalidField when it is no place in such a stream."""
+        marks_text, _, frame = text.partition("+")
+        marks = _marks(marks_text or "0", replies)
+        if marks is None or len(marks) != replies or not (frame.isdigit() or not frame):
+            raise InvalidField("from", f"is {text[:80]!r}, which is no event's id of this stream")
+        return cls(tuple(marks), int(frame[:4]) if frame else -1)
+
+    def __str__(self) -> str:
+        runs = [(mark, len(list(same))) for mark, same in groupby(self.marks)]
+        told = ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
+        return told if self.frame < 0 else f"{told}+{self.frame}"
+
+
+def _marks(text: str, replies: int) -> list[Mark] | None:
+    if text == "0":
+        return [Mark()] * replies
+    marks: list[Mark] = []
+    for run in text.split("."):
+        found = _RUN.fullmatch(run)
+        mark = Mark.read(found["mark"]) if found else None
+        if found is None or mark is None or len(marks) > replies:
+            return None
+        marks += [mark] * min(replies + 1, int(found["count"] or 1))
+    return marks
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where a reader is: what goes out moves it, and what it was told before does not go out."""
+
+    start: Position
+    _told: list[Mark] = field(init=False)
+    _last: list[Mark] = field(init=False)  # also of what did not go out
+    _frame: int = field(init=False, default=-1)
+
+    def __post_init__(self) -> None:
+        self._told = list(self.start.marks)
+        self._last = [Mark()] * len(self._told)
+
+    def tells(self, reply: int, tokens: int, stage: Stage) -> bool:
+        """Whether the next event, which is at this place, is news."""
+        last = self._last[reply]
+        again = (last.tokens, last.stage) == (tokens, stage)
+        mark = self._last[reply] = Mark(tokens, stage, last.more + 1 if again else 0)
+        if mark <= self.start.marks[reply]:
+            return False
+        self._told[reply] = mark
+        return True
+
+    def tells_frame(self) -> bool:
+        """The same for an event that stands after all replies."""
+        self._frame += 1
+        return self._frame > self.start.frame
+
+    def id(self) -> str:
+        """The id of the event that has just been asked about."""
+        return str(Position(tuple(self._told), max(self._frame, self.start.frame)))

@@ -1,0 +1,183 @@
+"""Takes a frontend's calls to the journal's process, many in one transaction.
+
+While one transaction is written, the calls of others gather for the next. Nobody waits longer
+than `PATIENCE`: a disk that is slow, full or gone fails the call (`JournalFailing`), not the
+stream. From then on calls fail at once, and `problem` says why, until a transaction succeeds
+again; one is tried every second. Knows how to reach the journal, not what is in it.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import rowcast
+from rowcast.errors import JournalFailing
+from rowcast.journal.journal import Journal
+from rowcast.journal.service import Call, receive, send
+
+_log = logging.getLogger("rowcast.journal")
+
+PATIENCE = 5.0
+RETRY_SECONDS = 1.0
+MOST_JOBS = 10_000  # that may wait while a disk stands still
+_SILENT = "it does not answer"
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+_Method = Callable[Concatenate[Journal, _Arguments], _Result]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the journal is, and how long it keeps what."""
+
+    path: Path
+    keep_seconds: float
+    reply_seconds: float
+    limit: int
+
+
+class _Job:
+    def __init__(self, call: Call, *, again: bool) -> None:
+        self.call = call
+        self.again = again  # to be tried until it succeeds
+        self.abandoned = False
+        self.done = threading.Event()
+        self.problem = ""
+        self.result: Any = None
+
+    def end(self, problem: str, result: object = None) -> None:
+        self.problem, self.result = problem, result
+        self.done.set()
+
+
+class Recorder:
+    """One frontend's hold of the journal."""
+
+    def __init__(self, place: Place) -> None:
+        self.problem = ""
+        self._place = place
+        self._owner = f"{os.getpid()}-{os.urandom(4).hex()}"
+        self._link: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    def start(self) -> None:
+        self._wake.set()  # so that the file is opened now
+        self._thread.start()
+
+    def close(self) -> None:
+        """Have written what has been handed over, and end the journal's process."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=PATIENCE)
+
+    def do(
+        self,
+        method: "_Method[_Arguments, _Result]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
+    ) -> _Result:
+        """What a method of the journal gives, when it is durable. Raises JournalFailing."""
+        if self.problem:
+            raise JournalFailing(f"the journal fails: {self.problem}")
+        job = _Job((method.__name__, arguments), again=False)
+        self._hand_over(job)
+        if not job.done.wait(PATIENCE):
+            job.abandoned = True
+            self._note(_SILENT)
+            raise JournalFailing(f"the journal fails: {_SILENT}")
+        if job.problem:
+            raise JournalFailing(f"the journal fails: {job.problem}")
+        result: _Result = job.result
+        return result
+
+    def soon(
+        self,
+        method: "_Method[_Arguments, object]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,  # noqa: ARG002
+    ) -> None:
+        """Have it done when that is possible; nobody waits for it."""
+        self._hand_over(_Job((method.__name__, arguments), again=True))
+
+    def _hand_over(self, job: _Job) -> None:
+        if len(self._jobs) >= MOST_JOBS or self._closing:
+            job.end("too much is waiting for it")
+            return
+        self._jobs.append(job)
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._closing or (self._jobs and not self.problem):
+            self._wake.wait(RETRY_SECONDS if self.problem else None)
+            self._wake.clear()
+            self._write()
+        self._hang_up()
+
+    def _write(self) -> None:
+        taken = [self._jobs.popleft() for _ in range(len(self._jobs))]
+        jobs = [job for job in taken if not job.abandoned]
+        said = self._ask([job.call for job in jobs])
+        problem = said if isinstance(said, str) else ""
+        self._note(problem)
+        if problem:
+            self._jobs.extendleft(job for job in reversed(jobs) if job.again)
+        for job, result in zip(
+            jobs, said if isinstance(said, list) else [None] * len(jobs), strict=True
+        ):
+            job.end(problem, result)
+
+    def _ask(self, calls: Sequence[Call]) -> list[Any] | str:
+        """The calls' results, or why there are none."""
+        try:
+            link = self._link or self._connect()
+            send(link, list(calls))
+            said: list[Any] | str = receive(link)
+        except (OSError, EOFError) as error:
+            self._hang_up()
+            return f"its process has ended: {error}"
+        return said
+
+    def _connect(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        place, source = self._place, Path(rowcast.__file__).parents[1]
+        numbers = (place.keep_seconds, place.reply_seconds, place.limit)
+        command = (*(str(place.path), self._owner), *map(str, numbers))
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  # our own module
+                [sys.executable, "-m", "rowcast.journal.service", *command],
+                env=os.environ | {"PYTHONPATH": str(source)},
+                stdin=theirs.fileno(),
+                start_new_session=True,
+            )
+        self._link = ours
+        return ours
+
+    def _hang_up(self) -> None:
+        """The journal's process ends when its socket does."""
+        link, self._link = self._link, None
+        process, self._process = self._process, None
+        if link is not None:
+            link.close()
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+
+    def _note(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            _log.error("journal=%s %s", self._place.path, problem or "works again")

@@ -1,0 +1,298 @@
+"""Requests and their events in one SQLite file, shared by all frontends of a server.
+
+A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the frontend process that
+computes it: only the owner appends. Who takes a stream away from its owner, or cancels it, leaves
+the owner's name in `ousted`, where the owner looks for it. An owner that shows no sign of life for
+`LEASE_SECONDS` has none. After their time streams are swept away with all they hold.
+Every method may raise sqlite3.Error; each belongs into a `transaction`.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from rowcast.journal.record import Heard, News, Record, State
+from rowcast.journal.schema import PAGE_BYTES, open_file
+
+LEASE_SECONDS = 3.0
+BEAT_SECONDS = 1.0
+SWEEP_AT_ONCE = 200
+_FULL = 0.9  # of the limit: the oldest streams that nobody computes go before their time
+
+_COLUMNS = (
+    "id, team, token_id, request_id, path, body, seed, build, asks, created, key, state, owner"
+)
+
+
+class Clock(Protocol):
+    """Where the time is read; the module `time` is one."""
+
+    def time(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Journal:
+    """One process's hold of the file."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_seconds: float,
+        reply_seconds: float,
+        limit: int,
+        owner: str = "",
+        clock: Clock = time,
+    ) -> None:
+        """`keep_seconds`: after a stream's end. `reply_seconds`: the longest until then."""
+        self.path = path
+        self._clock = clock
+        self.owner = owner or f"{os.getpid()}-{os.urandom(4).hex()}"  # begins with its process's id
+        self._keep_seconds = keep_seconds
+        self._reply_seconds = reply_seconds
+        self._limit = limit
+        self._beaten = -LEASE_SECONDS
+        self._erased = False  # something, whose traces are still in the log
+        self._sweeping = False
+        self._opened: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def close(self) -> None:
+        """Let go of the file; what is used again opens it again."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it, or nothing."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+            self._overwrite()
+        except BaseException:
+            self._beaten = -LEASE_SECONDS
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def begin(self, record: Record) -> None:
+        """Keep a request that this process computes from now on."""
+        self.beat()
+        values = (
+            *(record.id, record.team, record.token_id, record.request_id, record.path),
+            *(record.body, str(record.seed), record.build, record.asks, record.created),
+            *(record.key, "open", self.owner, self._clock.time() + self._longest),
+        )
+        self._database.execute(
+            f"INSERT INTO streams ({_COLUMNS}, expires) VALUES ({', '.join('?' * 14)})",  # noqa: S608
+            values,
+        )
+
+    def claim(self, record: Record) -> tuple[Record, News] | None:
+        """Keep a request under its key; where the key is taken, the request that has it."""
+        found = self._one("team = ? AND key = ?", record.team, record.key)
+        news = self.news(found.id) if found is not None else None
+        if found is None or news is None:
+            self.begin(record)
+            return None
+        return found, news
+
+    def resume(self, stream: str, batch: bytes) -> News | None:
+        """All of a stream, which is this process's from now on if it can be.
+
+        `batch`: what this process has of it that is not written.
+        """
+        if batch:
+            self.append(stream, batch)
+        news = self.news(stream)
+        if news is not None and news.state == "open":
+            self.take(stream, news.owner)
+        return news
+
+    def find(self, stream: str, team: str) -> Record | None:
+        """A team's stream."""
+        return self._one("id = ? AND team = ?", stream, team)
+
+    def take(self, stream: str, owner: str | None) -> bool:
+        """Compute it here from now on, if it is open and still as `owner` has it."""
+        self.beat()
+        return self._changed(
+            "UPDATE streams SET ousted = NULLIF(owner, ?), owner = ?, expires = ? "
+            "WHERE id = ? AND state = 'open' AND owner IS ?",
+            *(self.owner, self.owner, self._clock.time() + self._longest, stream, owner),
+        )
+
+    def append(self, stream: str, batch: bytes) -> bool:
+        """Keep more of a stream; False when it is not this process's any more."""
+        return self._changed(
+            "INSERT INTO events (stream, batch) "
+            "SELECT number, ? FROM streams WHERE id = ? AND owner = ? AND state = 'open'",
+            *(batch, stream, self.owner),
+        )
+
+    def news(self, stream: str, after: int = 0) -> News | None:
+        """What has been appended after batch number `after`; None when it is kept no more."""
+        row = self._database.execute(
+            "SELECT number, state, owner FROM streams WHERE id = ?", (stream,)
+        ).fetchone()
+        if row is None:
+            return None
+        number, state, owner = row
+        batches = self._database.execute(
+            "SELECT number, batch FROM events WHERE stream = ? AND number > ? ORDER BY number",
+            (number, after),
+        ).fetchall()
+        last = batches[-1][0] if batches else after
+        return News(last, [batch for _, batch in batches], state, owner, self._lives(owner))
+
+    def let_go(self, stream: str, batch: bytes, complete: bool) -> None:
+        """It has come to its end, or nobody reads it now and somebody may go on with it."""
+        if batch:
+            self.append(stream, batch)
+        self._database.execute(
+            "UPDATE streams SET state = ?, owner = NULL, ousted = NULL, expires = ? "
+            "WHERE id = ? AND owner = ?",
+            ("ended" if complete else "open", self._ends_at(), stream, self.owner),
+        )
+
+    def tend(
+        self, batches: Sequence[tuple[str, bytes]], following: Sequence[tuple[str, int]]
+    ) -> Heard:
+        """What has come to streams of this process in, what has come to others' out."""
+        self.beat()
+        refused = [stream for stream, batch in batches if not self.append(stream, batch)]
+        ousted = self.ousted()
+        taken = {stream for stream, _ in ousted}
+        gone = [stream for stream in refused if stream not in taken]
+        return Heard(ousted, gone, [self.news(*followed) for followed in following])
+
+    def cancel(self, stream: str, team: str) -> bool:
+        """Keep nothing of it but that it was cancelled, and have its owner told."""
+        found = self.find(stream, team)
+        if found is None:
+            return False
+        self._database.execute(
+            "DELETE FROM events WHERE stream = (SELECT number FROM streams WHERE id = ?)", (stream,)
+        )
+        self._database.execute(
+            "UPDATE streams SET state = 'cancelled', ousted = owner, owner = NULL, body = x'', "
+            "expires = ? WHERE id = ?",
+            (self._ends_at(), stream),
+        )
+        self._erased = True
+        return True
+
+    def forget(self, stream: str) -> None:
+        """As if it had never been."""
+        self._delete("id = ? AND owner = ?", stream, self.owner)
+
+    def ousted(self) -> list[tuple[str, State]]:
+        """Streams that were taken from this process, or cancelled; each is told once."""
+        streams: list[tuple[str, State]] = self._database.execute(
+            "SELECT id, state FROM streams WHERE ousted = ?", (self.owner,)
+        ).fetchall()
+        if streams:
+            self._database.execute(
+                "UPDATE streams SET ousted = NULL WHERE ousted = ?", (self.owner,)
+            )
+        return streams
+
+    def beat(self) -> None:
+        """Show that this process lives."""
+        now = self._clock.monotonic()  # one clock for all processes, and nobody sets it
+        if now - self._beaten >= BEAT_SECONDS:
+            self._check_place()
+            self._database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
+            self._beaten = now
+
+    def sweep(self) -> int:
+        """Delete some of what is past its time; how many streams that were."""
+        swept = self._delete("expires < ?", self._clock.time())
+        if self._used() > _FULL * self._limit:
+            swept += self._delete("owner IS NULL")
+        self._erased = self._erased or swept > 0
+        self._sweeping = True
+        self._database.execute(
+            "DELETE FROM owners WHERE beat NOT BETWEEN ? AND ?",
+            (self._clock.monotonic() - 10 * LEASE_SECONDS, self._clock.monotonic() + LEASE_SECONDS),
+        )
+        return swept
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = open_file(self.path, self._limit)
+            self._inode = self.path.stat().st_ino
+        return self._opened
+
+    def _check_place(self) -> None:
+        """A file that was removed can still be written, and will not be found again."""
+        if self._opened is not None and self.path.stat().st_ino != self._inode:
+            raise FileNotFoundError("another file stands in the journal's place")
+
+    @property
+    def _longest(self) -> float:
+        """Until when an open stream may be kept, whatever happens to its owner."""
+        return self._reply_seconds + self._keep_seconds
+
+    def _ends_at(self) -> float:
+        """When what ends now is swept away."""
+        return self._clock.time() + self._keep_seconds
+
+    def _one(self, condition: str, *values: str | None) -> Record | None:
+        row = self._database.execute(
+            f"SELECT {_COLUMNS} FROM streams WHERE {condition}",  # noqa: S608
+            values,
+        ).fetchone()
+        if row is None:
+            return None
+        named = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        return Record(**named | {"seed": int(named["seed"])})
+
+    def _lives(self, owner: str | None) -> bool:
+        if owner is None or owner == self.owner:
+            return owner is not None
+        row = self._database.execute("SELECT beat FROM owners WHERE name = ?", (owner,)).fetchone()
+        fresh = row is not None and abs(self._clock.monotonic() - row[0]) < LEASE_SECONDS
+        return fresh and _runs(int(owner.partition("-")[0]))
+
+    def _overwrite(self) -> None:
+        """Leave nothing of what was deleted in the write-ahead log either."""
+        if self._erased and self._sweeping:
+            self._erased = self._sweeping = False
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _delete(self, condition: str, *values: str | float) -> int:
+        rows = self._database.execute(
+            f"SELECT number FROM streams WHERE {condition} "  # noqa: S608
+            f"ORDER BY expires LIMIT {SWEEP_AT_ONCE}",
+            values,
+        ).fetchall()
+        self._database.executemany("DELETE FROM events WHERE stream = ?", rows)
+        self._database.executemany("DELETE FROM streams WHERE number = ?", rows)
+        return len(rows)
+
+    def _used(self) -> int:
+        (pages,) = self._database.execute("PRAGMA page_count").fetchone()
+        (free,) = self._database.execute("PRAGMA freelist_count").fetchone()
+        return int(pages - free) * PAGE_BYTES
+
+    def _changed(self, statement: str, *values: str | float | bytes | None) -> bool:
+        return self._database.execute(statement, values).rowcount > 0
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, so it does run
+    return True

@@ -1,0 +1,77 @@
+"""The journal's own process: takes calls from one frontend over a socket, many in one transaction.
+
+    python -m rowcast.journal.service PATH OWNER KEEP_SECONDS REPLY_SECONDS LIMIT
+
+The socket is its standard input. A process, not a thread: a thread gives the interpreter's lock
+away and asks for it again with every statement, and each time all streams wait. Ends with the
+frontend: at EOF.
+"""
+
+import pickle
+import socket
+import sqlite3
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rowcast.journal.journal import Journal
+
+Call = tuple[str, tuple[Any, ...]]  # a method of Journal, and its arguments
+
+_LENGTH = struct.Struct("!I")
+
+
+def send(link: socket.socket, value: object) -> None:
+    """One frame. Its other end is our own process, so that it may be a pickle."""
+    data = pickle.dumps(value)
+    link.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def receive(link: socket.socket) -> Any:
+    """The next frame's value; raises EOFError at the end."""
+    (length,) = _LENGTH.unpack(_exactly(link, _LENGTH.size))
+    return pickle.loads(_exactly(link, length))  # noqa: S301  # see `send`
+
+
+def _exactly(link: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        part = link.recv(count - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+def answer(journal: Journal, calls: Sequence[Call]) -> list[Any] | str:
+    """The calls' results, which are durable then; or why nothing was done."""
+    try:
+        with journal.transaction():
+            return [getattr(journal, method)(*arguments) for method, arguments in calls]
+    except (sqlite3.Error, OSError) as fault:
+        journal.close()  # a file that was mended or replaced is opened anew
+        return str(fault) or type(fault).__name__
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve until the frontend is gone."""
+    path, owner, keep, reply, limit = arguments
+    journal = Journal(
+        Path(path),
+        owner=owner,
+        keep_seconds=float(keep),
+        reply_seconds=float(reply),
+        limit=int(limit),
+    )
+    link = socket.socket(fileno=sys.stdin.fileno())
+    try:
+        while True:
+            send(link, answer(journal, receive(link)))
+    except (EOFError, OSError):
+        journal.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,270 @@
+"""The journal: who has a stream, what is kept of it, and for how long."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rowcast.journal.journal import LEASE_SECONDS, Journal
+from rowcast.journal.record import Record
+
+SECRET = b"the prompt that nobody may find"
+
+
+class Clock:
+    """The two clocks that the journal reads."""
+
+    def __init__(self) -> None:
+        self.monotonic_now = 1000.0
+        self.wall_now = 1_000_000.0
+
+    def monotonic(self) -> float:
+        return self.monotonic_now
+
+    def time(self) -> float:
+        return self.wall_now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.db"
+
+
+class Held:
+    """Two processes' holds of one file, so to speak, and their clock."""
+
+    def __init__(self, path: Path, limit: int = 1 << 24) -> None:
+        self.clock = Clock()
+        self.one, self.two = (
+            Journal(path, keep_seconds=60, reply_seconds=10, limit=limit, clock=self.clock)
+            for _ in range(2)
+        )
+
+    def close(self) -> None:
+        self.one.close()
+        self.two.close()
+
+
+@pytest.fixture
+def held(path: Path) -> Iterator[Held]:
+    both = Held(path)
+    yield both
+    both.close()
+
+
+def record(name: str = "a1", team: str = "blue", key: str | None = None) -> Record:
+    return Record(
+        id=name,
+        team=team,
+        token_id="t",
+        request_id="r",
+        path="/",
+        body=SECRET,
+        seed=2**64 - 1,
+        build="b",
+        asks=b"digest",
+        created=5.5,
+        key=key,
+    )
+
+
+def test_a_record_is_found_as_it_was_kept_by_its_team_alone(held: Held) -> None:
+    held.one.begin(record())
+    found = held.two.find("a1", "blue")
+    assert found is not None
+    assert (found.state, found.owner) == ("open", held.one.owner)
+    kept = {name: getattr(found, name) for name in ("body", "seed", "asks", "created", "key")}
+    assert kept == {name: getattr(record(), name) for name in kept}
+    assert held.two.find("a1", "red") is None
+    assert held.two.find("a2", "blue") is None
+
+
+def test_batches_come_in_their_order_and_only_what_is_new(held: Held) -> None:
+    held.one.begin(record())
+    for batch in (b"1", b"2"):
+        assert held.one.append("a1", batch)
+    first = held.two.news("a1")
+    assert first is not None
+    assert (first.batches, first.owner, first.lives) == ([b"1", b"2"], held.one.owner, True)
+    assert held.one.append("a1", b"3")
+    second = held.two.news("a1", first.number)
+    assert second is not None
+    assert second.batches == [b"3"]
+    third = held.two.news("a1", second.number)
+    assert third is not None
+    assert (third.batches, third.number) == ([], second.number)
+
+
+def test_only_the_owner_appends_and_it_hears_that_it_is_not_the_owner_any_more(held: Held) -> None:
+    held.one.begin(record())
+    assert not held.two.append("a1", b"x")
+    assert held.two.take("a1", held.one.owner)
+    assert not held.one.append("a1", b"x")
+    assert held.two.append("a1", b"y")
+    assert held.one.ousted() == [("a1", "open")]
+    assert held.one.ousted() == []
+    held.one.let_go("a1", b"", False)
+    held.one.forget("a1")
+    assert held.two.append("a1", b"z")
+
+
+def test_of_two_who_would_take_a_stream_one_does(held: Held) -> None:
+    held.one.begin(record())
+    held.one.let_go("a1", b"", False)
+    assert held.one.take("a1", None)
+    assert not held.two.take("a1", None)
+
+
+def test_a_stream_that_is_taken_again_by_its_owner_is_not_lost_to_it(held: Held) -> None:
+    held.one.begin(record())
+    assert held.one.take("a1", held.one.owner)
+    assert held.one.ousted() == []
+    assert held.one.append("a1", b"x")
+
+
+def test_an_ended_stream_cannot_be_taken(held: Held) -> None:
+    held.one.begin(record())
+    held.one.let_go("a1", b"", True)
+    assert not held.two.take("a1", None)
+    news = held.two.news("a1")
+    assert news is not None
+    assert (news.state, news.owner, news.lives) == ("ended", None, False)
+
+
+def test_a_key_has_one_request_in_each_team(held: Held) -> None:
+    assert held.one.claim(record(key="k")) is None
+    taken = held.two.claim(record("a2", key="k"))
+    assert taken is not None
+    assert taken[0].id == "a1"
+    assert held.two.claim(record("a3", team="red", key="k")) is None
+    assert held.two.claim(record("a4", key="other")) is None
+
+
+def test_an_owner_that_shows_no_sign_of_life_has_none(held: Held) -> None:
+    held.one.begin(record())
+    held.clock.monotonic_now += LEASE_SECONDS - 0.1
+    news = held.two.news("a1")
+    assert news is not None
+    assert news.lives
+    held.clock.monotonic_now += 0.2
+    news = held.two.news("a1")
+    assert news is not None
+    assert not news.lives
+    held.one.beat()
+    news = held.two.news("a1")
+    assert news is not None
+    assert news.lives
+
+
+def test_an_owner_whose_process_ended_is_seen_at_once(held: Held) -> None:
+    held.one.owner = f"{2**22 + 1}-00000000"  # no process has such an id
+    held.one.begin(record())
+    news = held.two.news("a1")
+    assert news is not None
+    assert not news.lives
+
+
+def test_a_cancelled_stream_keeps_nothing_and_its_owner_hears_of_it(held: Held) -> None:
+    held.one.begin(record())
+    held.one.append("a1", SECRET)
+    assert not held.two.cancel("a1", "red")
+    assert held.two.cancel("a1", "blue")
+    assert held.one.ousted() == [("a1", "cancelled")]
+    found, news = held.two.find("a1", "blue"), held.two.news("a1")
+    assert found is not None
+    assert news is not None
+    assert (found.body, found.state, news.batches) == (b"", "cancelled", [])
+
+
+def swept(held: Held) -> int:
+    with held.one.transaction():
+        return held.one.sweep()
+
+
+def test_what_is_past_its_time_is_swept_away(held: Held) -> None:
+    held.one.begin(record())
+    held.one.let_go("a1", b"", True)
+    held.one.begin(record("a2"))
+    held.clock.wall_now += 59
+    assert swept(held) == 0
+    held.clock.wall_now += 2
+    assert swept(held) == 1
+    assert held.one.find("a1", "blue") is None
+    assert held.one.find("a2", "blue") is not None
+    held.clock.wall_now += 10
+    assert swept(held) == 1
+
+
+def test_nothing_of_what_was_swept_is_left_on_the_disk(held: Held, path: Path) -> None:
+    held.one.begin(record())
+    held.one.append("a1", SECRET)
+    held.one.let_go("a1", b"", True)
+    assert SECRET in b"".join(file.read_bytes() for file in path.parent.iterdir())
+    held.clock.wall_now += 61
+    swept(held)
+    assert SECRET not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_a_full_journal_gives_the_oldest_away_before_their_time(path: Path) -> None:
+    held = Held(path, limit=1 << 20)
+    for number in range(12):
+        held.one.begin(record(f"a{number}"))
+        held.one.append(f"a{number}", b"x" * 80_000)
+        if number != 3:
+            held.one.let_go(f"a{number}", b"", True)
+        held.clock.wall_now += 1
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        held.one.append("a3", b"x" * 200_000)
+    assert swept(held) > 0
+    assert held.one.find("a0", "blue") is None
+    assert held.one.find("a3", "blue") is not None, "it is computed now"
+    assert held.one.append("a3", b"x" * 200_000)
+    held.close()
+
+
+def test_a_transaction_is_all_or_nothing(held: Held) -> None:
+    def begin_and_fail() -> None:
+        with held.one.transaction():
+            held.one.begin(record())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin_and_fail()
+    assert held.one.find("a1", "blue") is None
+    held.one.begin(record())
+    news = held.two.news("a1")
+    assert news is not None
+    assert news.lives, "the sign of life was rolled back with the rest, and given again"
+
+
+def test_a_file_that_was_removed_is_missed(held: Held, path: Path) -> None:
+    held.one.begin(record())
+    held.two.close()
+    for file in path.parent.iterdir():
+        file.unlink()
+    held.clock.monotonic_now += 2
+    with pytest.raises(OSError):
+        held.one.beat()
+    held.one.close()
+    held.one.begin(record())
+    assert held.two.find("a1", "blue") is not None
+
+
+def test_what_is_no_journal_is_not_written_to(path: Path) -> None:
+    content = b"no database " * 1000
+    path.parent.mkdir()
+    path.write_bytes(content)
+    held = Held(path)
+    with pytest.raises(sqlite3.DatabaseError):
+        held.one.begin(record())
+    assert path.read_bytes() == content
+
+
+def test_another_version_s_journal_is_not_written_to(held: Held, path: Path) -> None:
+    held.one.begin(record())
+    held.close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(sqlite3.DatabaseError, match="version 99"):
+        held.one.find("a1", "blue")
