@@ -16,7 +16,7 @@ import msgspec
 from rowcast import wire
 from rowcast.frontend.origin import Origin
 from rowcast.frontend.sessions import Session
-from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Status, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Seated, Status, Submit, Tokens
 
 
 class Stream:
@@ -83,7 +83,7 @@ class Stream:
         """It could not be written."""
         self._unwritten[:0] = events
 
-    def _know(self, event: Accepted | Rejected | Scored | Tokens | Finished) -> None:
+    def _know(self, event: Accepted | Rejected | Seated | Scored | Tokens | Finished) -> None:
         session = self.sessions[event.choice]
         if not session.precedes(event):
             return
