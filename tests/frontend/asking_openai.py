@@ -1,6 +1,7 @@
 """How tests ask the OpenAI dialect in this process, and what its streams must look like."""
 
 import json
+import re
 from typing import Any
 
 from werkzeug.test import TestResponse
@@ -36,7 +37,8 @@ def events(served: Served, path: str, **fields: Any) -> list[dict[str, Any]]:
 
 def split(stream: str) -> tuple[list[dict[str, Any]], bool]:
     """A stream's objects, and whether [DONE] is its end."""
-    blocks = [block for block in stream.split("\n\n") if block and not block.startswith(":")]
+    events = [block for block in stream.split("\n\n") if block and not block.startswith(":")]
+    blocks = [re.sub(r"^id: [0-9a-z.*+-]+\n", "", event) for event in events]
     assert all(block.startswith("data: ") and "\n" not in block for block in blocks), blocks
     datas = [block.removeprefix("data: ") for block in blocks]
     done = bool(datas) and datas[-1] == "[DONE]"

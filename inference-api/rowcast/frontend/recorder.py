@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import rowcast
 from rowcast.errors import JournalFailing
 from rowcast.journal.journal import Journal
 from rowcast.journal.service import Call, receive, send
@@ -154,7 +153,7 @@ class Recorder:
 
     def _connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        place, source = self._place, Path(rowcast.__file__).parents[1]
+        place, source = self._place, Path(__file__).parents[2]
         numbers = (place.keep_seconds, place.reply_seconds, place.limit)
         command = (*(str(place.path), self._owner), *map(str, numbers))
         with theirs:
