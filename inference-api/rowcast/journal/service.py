@@ -2,9 +2,8 @@
 
     python -m rowcast.journal.service PATH OWNER KEEP_SECONDS REPLY_SECONDS LIMIT
 
-The socket is its standard input. A process, not a thread: a thread gives the interpreter's lock
-away and asks for it again with every statement, and each time all streams wait. Ends with the
-frontend: at EOF.
+The socket is its standard input. A process, not a thread: it shares no interpreter's lock with the
+streams, and what a disk does to it is not done to them. Ends with the frontend: at EOF.
 """
 
 import pickle
