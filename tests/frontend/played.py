@@ -95,11 +95,16 @@ class Road:
         until(lambda: self.sessions.health().ready, "the sessions are ready", PATIENCE)
         return backend
 
-    def lose(self) -> None:
-        """The backend dies, and the sessions have noticed."""
+    def break_off(self) -> None:
+        """The backend dies, whether or not the sessions have noticed."""
         if self._backend is not None:
             backend, self._backend = self._backend, None
             backend.die()
+
+    def lose(self) -> None:
+        """The backend dies, and the sessions have noticed."""
+        if self._backend is not None:
+            self.break_off()
             until(lambda: not self.sessions.health().ready, "the loss is seen", PATIENCE)
 
     def _connect(self) -> MemoryFrontendPort:

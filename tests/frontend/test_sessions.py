@@ -172,8 +172,8 @@ def test_closing_a_session_without_a_backend_disturbs_nobody() -> None:
 
 def test_a_prompt_that_cannot_be_sent_leaves_no_session() -> None:
     with road() as made:
-        backend = made.ready()
-        backend.die()
+        made.ready()
+        made.break_off()
         with pytest.raises(NotReady):
             made.sessions.open(PROMPT)
         assert len(made.sessions) == 0
