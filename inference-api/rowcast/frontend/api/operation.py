@@ -48,6 +48,8 @@ class Operation:
     others: Mapping[int, Described] = field(default_factory=dict)  # by status
     named: tuple[type, ...] = ()  # to which schemas refer by name
     stands_for_model: bool = False  # `{model}` in the path is one that is served
+    parameters: tuple[Schema, ...] = ()  # others, of the path, the query or the headers
+    success: int = 200
 
     @property
     def id(self) -> str:

@@ -11,13 +11,18 @@ from typing import Any
 import msgspec
 
 from rowcast import __version__
-from rowcast.frontend.api.documents import health, native
+from rowcast.frontend.api.documents import health, native, streams
 from rowcast.frontend.api.openai import documented as openai
 from rowcast.frontend.api.openai.bodies import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
 
-OPERATIONS: tuple[Operation, ...] = (*native.OPERATIONS, *openai.OPERATIONS, *health.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *native.OPERATIONS,
+    *openai.OPERATIONS,
+    *streams.OPERATIONS,
+    *health.OPERATIONS,
+)
 
 _REF = "#/components/schemas/{name}"
 
@@ -79,11 +84,12 @@ def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
         "tags": [operation.tag],
         "responses": _responses(operation, schema_of),
     }
+    parameters = [*operation.parameters]
     if operation.stands_for_model:
         schema = {"type": "string", "title": MODEL_NAME}
-        described["parameters"] = [
-            {"name": "model", "in": "path", "required": True, "schema": schema}
-        ]
+        parameters += [{"name": "model", "in": "path", "required": True, "schema": schema}]
+    if parameters:
+        described["parameters"] = parameters
     if operation.body is not None:
         content: dict[str, Any] = {"schema": schema_of(operation.body)}
         if operation.example is not None:
@@ -94,7 +100,8 @@ def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
 
 def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
     content = {kind: {"schema": schema_of(answer)} for kind, answer in operation.answers.items()}
-    responses: dict[str, Any] = {"200": {"description": "The answer", "content": content}}
+    answer = {"content": content} if content else {}
+    responses: dict[str, Any] = {str(operation.success): {"description": "The answer"} | answer}
     refusals = dict.fromkeys(operation.errors, operation.error) | dict(operation.others)
     for status, kind in sorted(refusals.items()):
         responses[str(status)] = {

@@ -1,0 +1,42 @@
+"""The routes of streams that are kept, described. What they tell has the form first asked for."""
+
+from rowcast.frontend.api.openai.documented import ERROR
+from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, READ_ERRORS, Operation, Schema
+
+_ID: Schema = {"name": "stream", "in": "path", "required": True, "schema": {"type": "string"}}
+_FROM: Schema = {
+    "name": "from",
+    "in": "query",
+    "description": "The id of the last event that you have; of a body without events, its bytes",
+    "schema": {"type": "string"},
+}
+_LAST: Schema = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The same",
+    "schema": {"type": "string"},
+}
+
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/v1/streams/{stream}",
+        tag="streams",
+        summary="A stream, read on from any place",
+        answers={EVENTS: {"type": "string"}, PLAIN: {"type": "string"}, JSON: {"type": "object"}},
+        error=ERROR,
+        errors=(400, 404, *READ_ERRORS, 409, 410, 503),
+        parameters=(_ID, _FROM, _LAST),
+    ),
+    Operation(
+        method="delete",
+        path="/v1/streams/{stream}",
+        tag="streams",
+        summary="A stream, cancelled and forgotten",
+        answers={},
+        error=ERROR,
+        errors=(404, *READ_ERRORS, 503),
+        parameters=(_ID,),
+        success=204,
+    ),
+)
