@@ -1,0 +1,66 @@
+"""The shapes of the two models, and how they are written to their folders."""
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+from models.vocabulary import POSITIONS, SIZE
+
+END_OF_TEXT, END = 0, 4
+STORYTELLER = {
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+DRAFT = {
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}
+
+
+def fresh(shape: dict[str, int], seed: int) -> LlamaForCausalLM:
+    """A model with random weights."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        **shape,
+        vocab_size=SIZE,
+        max_position_embeddings=POSITIONS,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=[END_OF_TEXT, END],
+        pad_token_id=END_OF_TEXT,
+        attn_implementation="eager",
+    )
+    return LlamaForCausalLM(config)
+
+
+def save(model: LlamaForCausalLM, folder: Path) -> None:
+    """config.json, generation_config.json and model.safetensors, in bf16."""
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=0.8,
+        top_p=0.95,
+        top_k=50,
+        eos_token_id=[END_OF_TEXT, END],
+        pad_token_id=END_OF_TEXT,
+    )
+    copy = LlamaForCausalLM(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy.generation_config = model.generation_config
+    copy.to(torch.bfloat16).save_pretrained(folder)
+
+
+def cost(folder: Path) -> int:
+    """Multiplications a token costs: all weights once, the tied table as the head."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    kv = hidden // config["num_attention_heads"] * config["num_key_value_heads"]
+    layer = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * inner
+    return int(layer * config["num_hidden_layers"] + hidden * config["vocab_size"])

@@ -1,0 +1,73 @@
+"""`python -m models.train`: makes the tokenizer and trains both models, from nothing to the files.
+
+A run may be ended at any time; the same command takes it up again from its last state.
+"""
+
+import argparse
+import time
+from dataclasses import fields
+from pathlib import Path
+
+from models import shapes, vocabulary
+from models.progress import Progress
+from models.training import Recipe, Trainer
+
+HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE / "storyteller", HERE / "draft")
+
+
+def main() -> None:
+    options = _options()
+    options.state.mkdir(parents=True, exist_ok=True)
+    path = options.state / "run.pt"
+    tokenizer = _tokenizer(options.state)
+    trainer = Trainer(tokenizer, Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)}))
+    if path.exists():
+        trainer.resume(path)
+    _run(trainer, path, options.save_every)
+    for model, folder in zip(trainer.models, options.folders, strict=True):
+        shapes.save(model, folder)
+        vocabulary.save(tokenizer, folder)
+
+
+def _run(trainer: Trainer, path: Path, every: float) -> None:
+    """All steps that are left; the state is written now and then, and when the run is ended."""
+    progress = Progress(trainer.recipe.steps, trainer.step)
+    saved = time.monotonic()
+    try:
+        while trainer.step < trainer.recipe.steps:
+            losses = trainer.advance()
+            progress.show(
+                trainer.step,
+                f"{trainer.tokens / 1e6:.2f}M tokens  loss {losses.storyteller:.3f}  draft "
+                f"{losses.draft:.3f}  agree {losses.agreement:.3f}  answers {losses.answers:.3f}",
+            )
+            if time.monotonic() - saved > every:
+                trainer.save(path)
+                saved = time.monotonic()
+    finally:
+        trainer.save(path)
+        trainer.close()
+
+
+def _tokenizer(state: Path) -> vocabulary.Tokenizer:
+    if not (state / "tokenizer.json").exists():
+        vocabulary.save(vocabulary.trained(), state)
+    return vocabulary.load(state)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+    for field in fields(Recipe):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, type=type(field.default), default=field.default)
+    parser.add_argument("--state", type=Path, default=HERE / ".state", help="where a run is kept")
+    parser.add_argument("--save-every", type=float, default=180.0, help="seconds")
+    parser.add_argument(
+        "--folders", type=Path, nargs=2, default=FOLDERS, help="of the storyteller and the draft"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

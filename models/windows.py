@@ -1,0 +1,98 @@
+"""Documents to batches of tokens: one document a row, rows of like length together, a weight a token.
+
+In: the corpus from a number on, a tokenizer, how many tokens a batch may have. Out: one `Batch`
+after the other, and the place to go on from. Every document stands alone at the beginning of its
+row, as a prompt does; what stays free at its end is padding of weight zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from tokenizers import Tokenizer
+
+from models.corpus.documents import Document, document
+from models.corpus.forms import shuffled
+
+POOL = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One document as tokens."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of equal length; `weights` belong to the token at the same place."""
+
+    tokens: torch.Tensor
+    weights: torch.Tensor
+
+
+def encoded(tokenizer: Tokenizer, docs: Sequence[Document]) -> list[Encoded]:
+    """Each document's tokens, piece by piece, so that every token has its piece's weight."""
+    texts = [piece.text for doc in docs for piece in doc.pieces]
+    cut = iter(tokenizer.encode_batch_fast(texts))
+    found = []
+    for doc in docs:
+        runs = [(next(cut).ids, piece.weight) for piece in doc.pieces]
+        tokens = tuple([token for ids, _ in runs for token in ids])
+        weights = tuple([weight for ids, weight in runs for _ in ids])
+        found.append(Encoded(tokens, weights))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run is: the pool that begins at a document's number, and how much of it is used."""
+
+    document: int = 0
+    used: int = 0
+
+
+class Packer:
+    """The batches of one seed's documents, pool by pool, from a place on."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int, tokens: int) -> None:
+        self._tokenizer = tokenizer
+        self._seed = seed
+        self._tokens = tokens
+        self.place = Place()
+        self._batches: list[list[Encoded]] = []
+
+    def seek(self, place: Place) -> None:
+        self.place = place
+        self._batches = self._pool(place.document)
+
+    def next(self) -> Batch:
+        if self.place.used == len(self._batches):
+            after = self.place.document + (POOL if self._batches else 0)
+            self.seek(Place(after))
+        rows = self._batches[self.place.used]
+        self.place = Place(self.place.document, self.place.used + 1)
+        return _padded(rows)
+
+    def _pool(self, first: int) -> list[list[Encoded]]:
+        """The pool's documents by length, cut into batches, the batches in a random order."""
+        docs = [document(self._seed, number) for number in range(first, first + POOL)]
+        batches: list[list[Encoded]] = [[]]
+        for doc in sorted(encoded(self._tokenizer, docs), key=lambda doc: len(doc.tokens)):
+            if (len(batches[-1]) + 1) * len(doc.tokens) > self._tokens and batches[-1]:
+                batches.append([])
+            batches[-1].append(doc)
+        return shuffled(Random(first), batches)  # noqa: S311 - an order, no secret
+
+
+def _padded(docs: Sequence[Encoded]) -> Batch:
+    length = max(len(doc.tokens) for doc in docs)
+    tokens = torch.zeros(len(docs), length, dtype=torch.long)
+    weights = torch.zeros(len(docs), length)
+    for row, doc in enumerate(docs):
+        tokens[row, : len(doc.tokens)] = torch.tensor(doc.tokens)
+        weights[row, : len(doc.tokens)] = torch.tensor(doc.weights)
+    return Batch(tokens, weights)
