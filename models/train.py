@@ -4,9 +4,13 @@ A run may be ended at any time; the same command takes it up again from its last
 """
 
 import argparse
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+
+from tokenizers import Tokenizer
 
 from models import shapes, vocabulary
 from models.progress import Progress
@@ -21,13 +25,31 @@ def main() -> None:
     options.state.mkdir(parents=True, exist_ok=True)
     path = options.state / "run.pt"
     tokenizer = _tokenizer(options.state)
-    trainer = Trainer(tokenizer, Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)}))
+    trainer = Trainer(
+        tokenizer, Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)})
+    )
     if path.exists():
         trainer.resume(path)
     _run(trainer, path, options.save_every)
     for model, folder in zip(trainer.models, options.folders, strict=True):
         shapes.save(model, folder)
         vocabulary.save(tokenizer, folder)
+    _tell(trainer, options.folders)
+
+
+def _tell(trainer: Trainer, folders: Sequence[Path]) -> None:
+    """What the run was, for the model card."""
+    run = {
+        "steps": trainer.step,
+        "tokens": trainer.tokens,
+        "core_seconds": round(trainer.core_seconds),
+        "parameters": {
+            folder.name: sum(each.numel() for each in model.parameters())
+            for model, folder in zip(trainer.models, folders, strict=True)
+        },
+    }
+    text = json.dumps(run, indent=2) + "\n"
+    (folders[0] / "training.json").write_text(text, encoding="utf-8")
 
 
 def _run(trainer: Trainer, path: Path, every: float) -> None:
@@ -50,7 +72,7 @@ def _run(trainer: Trainer, path: Path, every: float) -> None:
         trainer.close()
 
 
-def _tokenizer(state: Path) -> vocabulary.Tokenizer:
+def _tokenizer(state: Path) -> Tokenizer:
     if not (state / "tokenizer.json").exists():
         vocabulary.save(vocabulary.trained(), state)
     return vocabulary.load(state)

@@ -1,12 +1,13 @@
-"""The training of both models at once: the storyteller learns the corpus, the draft the storyteller.
+"""The training of both models: the storyteller learns the corpus, the draft the storyteller.
 
 Every step, each of a few threads takes one batch through both models (one arithmetic thread each:
 more than twice as fast here as two threads sharing every product); gradients are summed, then Muon
-moves the matrices and AdamW the rest. The state of a run is one file, so that a run can be ended at
-any time and taken up again; the rate stays level until its last part, so that a run can also be made
-longer. It knows no command line.
+moves the matrices and AdamW the rest. The state of a run is one file, so that a run can be ended
+at any time and taken up again; the rate stays level until its last part, so that a run can also be
+made longer. It knows no command line.
 """
 
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,9 +30,9 @@ TAUGHT = 0.7  # how much of the draft's target is the storyteller's distribution
 class Recipe:
     """What a run is made of."""
 
-    steps: int = 1800
+    steps: int = 2200
     threads: int = 2
-    batch: int = 2048  # tokens at most, padding included, of a thread in a step
+    batch: int = 1280  # tokens at most, padding included, of a thread in a step
     warmup: int = 40
     decay: float = 0.35  # the last part of the run, in which the rate falls to nothing
     matrix_rate: float = 0.02
@@ -61,6 +62,7 @@ class Trainer:
         self.recipe = recipe
         self.step = 0
         self.tokens = 0
+        self._seconds_before = 0.0
         self.models = (fresh(STORYTELLER, 11), fresh(DRAFT, 12))
         self._packer = Packer(tokenizer, CORPUS_SEED, recipe.batch)
         self._parameters = [list(model.parameters()) for model in self.models]
@@ -83,12 +85,18 @@ class Trainer:
         self.tokens += sum(int((batch.weights > 0).sum()) for batch in batches)
         return _mean([losses for _, losses in results])
 
+    @property
+    def core_seconds(self) -> float:
+        """Processor time of the run, with that of its earlier parts."""
+        return self._seconds_before + time.process_time()
+
     def save(self, path: Path) -> None:
         """Writes the run's state; a run that is ended meanwhile keeps the state before."""
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
             "tokens": self.tokens,
+            "core_seconds": self.core_seconds,
             "place": asdict(self._packer.place),
             "models": [model.state_dict() for model in self.models],
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
@@ -100,6 +108,7 @@ class Trainer:
     def resume(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
         self.step, self.tokens = state["step"], state["tokens"]
+        self._seconds_before = state["core_seconds"]
         self._packer.seek(Place(**state["place"]))
         for model, saved in zip(self.models, state["models"], strict=True):
             model.load_state_dict(saved)
@@ -148,7 +157,7 @@ class Trainer:
 
 
 def _optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices (two, so that two threads share its work), AdamW for the rest."""
+    """Muon for the layers' matrices (two: threads share its work), AdamW for the rest."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     others = [p for name, p in model.named_parameters() if p.ndim < 2 or "layers" not in name]
     muons = [

@@ -1,4 +1,4 @@
-"""Documents to batches of tokens: one document a row, rows of like length together, a weight a token.
+"""Documents to batches: one document a row, rows of like length together, a weight a token.
 
 In: the corpus from a number on, a tokenizer, how many tokens a batch may have. Out: one `Batch`
 after the other, and the place to go on from. Every document stands alone at the beginning of its
@@ -85,7 +85,7 @@ class Packer:
             if (len(batches[-1]) + 1) * len(doc.tokens) > self._tokens and batches[-1]:
                 batches.append([])
             batches[-1].append(doc)
-        return shuffled(Random(first), batches)  # noqa: S311 - an order, no secret
+        return shuffled(Random(first), batches)
 
 
 def _padded(docs: Sequence[Encoded]) -> Batch:

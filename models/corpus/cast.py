@@ -91,7 +91,7 @@ class Character:
         return "herself" if self.feminine else "himself"
 
     @property
-    def He(self) -> str:  # noqa: N802 - how the word begins a sentence
+    def He(self) -> str:  # noqa: N802  # how the word begins a sentence
         return cap(self.he)
 
     @property

@@ -50,7 +50,7 @@ class Document:
 
 def document(seed: int, number_: int) -> Document:
     """The same document for the same seed and number, everywhere."""
-    rng = Random(f"rowcast {seed} {number_}")  # noqa: S311 - a corpus, no secret
+    rng = Random(f"rowcast {seed} {number_}")
     share = rng.random()
     for limit, build in _SHARES:
         if share < limit:
@@ -114,7 +114,10 @@ def _reading(rng: Random, text: str, questions: list[Question]) -> list[Turn]:
         "[Read this|Read this story|Here is a text]:\n\n{t}\n\n{q}",
         "{t}\n\n{q}",
         "{t}\n\nQuestion: {q}",
-        "[Answer the question about the text|Use the text to answer].\n\nText: {t}\n\nQuestion: {q}",
+        (
+            "[Answer the question about the text|Use the text to answer].\n\nText: "
+            "{t}\n\nQuestion: {q}"
+        ),
     )
     first = spin(rng, pick(rng, forms), t=text, q=questions[0].text)
     return [(first, questions[0].answer), *[(asked.text, asked.answer) for asked in questions[1:]]]
@@ -129,7 +132,10 @@ def _read_story(rng: Random) -> Document:
 def _told_story(rng: Random) -> Document:
     """The guest asks for a story, perhaps about somebody, and then about it."""
     asked, story = _wished(rng)
-    turns = [(asked, story.text), *[(q.text, q.answer) for q in some(rng, story.questions, number(rng, 0, 5))]]
+    turns = [
+        (asked, story.text),
+        *[(q.text, q.answer) for q in some(rng, story.questions, number(rng, 0, 5))],
+    ]
     turns.extend(_afterthoughts(rng, story))
     if chance(rng, 0.2):
         again, other = _wished(rng)
@@ -145,7 +151,8 @@ def _wished(rng: Random) -> tuple[str, Story]:
     hero = cast.character(rng)
     wish = pick(rng, ("", "kind", "name", "both"))
     form = {
-        "": "[Tell me a story|Write a story|Tell me a bedtime story|Can you tell me a story?|A story, please]",
+        "": "[Tell me a story|Write a story|Tell me a bedtime story|Can you tell me a story?|A "
+        "story, please]",
         "kind": "[Tell me a|Write a|Please tell me a] [story|short story] about {k}",
         "name": "[Tell me a|Write a] story about {h}",
         "both": "[Tell me a|Write a|Make up a] story about {k} [named|called] {h}",
@@ -156,8 +163,20 @@ def _wished(rng: Random) -> tuple[str, Story]:
 
 def _afterthoughts(rng: Random, story: Story) -> list[Turn]:
     turns = (
-        ("[What is a good title for the story|Give the story a title|What could it be called][?|]", story.title),
-        ("[What is the story about|Sum up the story in a sentence|What happened in the story][?|]", story.summary),
+        (
+            (
+                "[What is a good title for the story|Give the story a title|What could it be "
+                "called][?|]"
+            ),
+            story.title,
+        ),
+        (
+            (
+                "[What is the story about|Sum up the story in a sentence|What happened in the "
+                "story][?|]"
+            ),
+            story.summary,
+        ),
         ("[What can we learn from it|What is the moral of the story][?|]", story.moral),
         ("[Who is the story about|Who is the hero][?|]", f"The story is about {story.hero}."),
     )
@@ -167,7 +186,7 @@ def _afterthoughts(rng: Random, story: Story) -> list[Turn]:
 
 def _marked(text: str) -> str:
     """Ends with a mark that fits: questions ask, the others tell."""
-    mark = "?" if text.split()[0] in ("What", "Who") else "."
+    mark = "?" if text.split(maxsplit=1)[0] in ("What", "Who") else "."
     return text.rstrip("?.") + mark
 
 
@@ -195,7 +214,9 @@ def _remembered(rng: Random) -> Document:
 
 def _tasks(rng: Random) -> Document:
     """Sums, lists, JSON and general questions, a few in a row."""
-    kind = pick(rng, (sums.sum_question, shapes.json_request, shapes.list_request, knowledge.general))
+    kind = pick(
+        rng, (sums.sum_question, shapes.json_request, shapes.list_request, knowledge.general)
+    )
     kind = pick(rng, (kind, kind, shapes.open_json_request))
     turns = []
     for _ in range(number(rng, 2, 5)):
@@ -235,8 +256,10 @@ def _letter(rng: Random) -> Document:
         "Dear {to},\n\n[How are you|I hope you are well][?|, and that the weather is kind.] [I am "
         "writing to you from {p}|I am sitting {p.at} and thinking of you]. [It is {s}, and|Now, in "
         "{s},] [the days are [long|short]|the birds sing early|everything smells of rain]. "
-        "[Yesterday|Last week] I found {t.a}, and I [want to give it to you|thought of you at once]. "
-        "[Do you still like|Please bring some] {to.treats}? [Come and see me soon|Write to me soon].\n\n"
+        "[Yesterday|Last week] I found {t.a}, and I [want to give it to you|thought of you at "
+        "once]. "
+        "[Do you still like|Please bring some] {to.treats}? [Come and see me soon|Write to me "
+        "soon].\n\n"
         "[Your friend|Love|Yours], {c}",
         to=to,
         c=who,

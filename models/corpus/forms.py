@@ -18,7 +18,13 @@ NUMBERS = (
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
     *("nineteen", "twenty"),
 )
-IRREGULAR = {"leaf": "leaves", "loaf": "loaves", "mouse": "mice", "goose": "geese", "potato": "potatoes"}
+IRREGULAR = {
+    "leaf": "leaves",
+    "loaf": "loaves",
+    "mouse": "mice",
+    "goose": "geese",
+    "potato": "potatoes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,7 @@ def listed(items: Sequence[str], last: str = "and") -> str:
 
 def _chosen(rng: Random, parts: tuple[str | Choice, ...]) -> str:
     return "".join(
-        [
-            part if isinstance(part, str) else _chosen(rng, pick(rng, part.options))
-            for part in parts
-        ]
+        [part if isinstance(part, str) else _chosen(rng, pick(rng, part.options)) for part in parts]
     )
 
 

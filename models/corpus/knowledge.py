@@ -1,4 +1,4 @@
-"""What is so in any world: opposites, sounds, colors, legs, counts. Questions with fixed answers."""
+"""What is so in any world: opposites, sounds, colors, legs. Questions with fixed answers."""
 
 from random import Random
 
@@ -26,12 +26,21 @@ LEGS = (
     *(("fox", 4), ("owl", 2), ("beetle", 6), ("goat", 4), ("mouse", 4)),
 )
 WHERE = (
-    *(("fish", "in the water"), ("birds", "in nests"), ("bees", "in a hive"), ("bears", "in caves")),
+    *(
+        ("fish", "in the water"),
+        ("birds", "in nests"),
+        ("bees", "in a hive"),
+        ("bears", "in caves"),
+    ),
     *(("rabbits", "in burrows"), ("spiders", "in webs"), ("camels", "in the desert")),
     *(("penguins", "in cold lands by the sea"), ("frogs", "near ponds"), ("owls", "in old trees")),
 )
 TOOLS = (
-    *(("cut paper", "scissors"), ("drive in a nail", "a hammer"), ("stay dry in the rain", "an umbrella")),
+    *(
+        ("cut paper", "scissors"),
+        ("drive in a nail", "a hammer"),
+        ("stay dry in the rain", "an umbrella"),
+    ),
     *(("eat soup", "a spoon"), ("dig a hole", "a shovel"), ("see in the dark", "a lantern")),
     *(("open a lock", "a key"), ("tell the time", "a clock"), ("write a letter", "a pencil")),
     *(("sweep the floor", "a broom"), ("keep warm", "a blanket"), ("climb a wall", "a ladder")),
@@ -69,7 +78,9 @@ def _opposite(rng: Random) -> Question:
 
 def _sound(rng: Random) -> Question:
     animal, sound = pick(rng, SOUNDS)
-    ask = spin(rng, "What [sound does a {a} make|does a {a} say]?", a=animal).replace("a owl", "an owl")
+    ask = spin(rng, "What [sound does a {a} make|does a {a} say]?", a=animal).replace(
+        "a owl", "an owl"
+    )
     return Question(ask, f"{'An' if animal == 'owl' else 'A'} {animal} says {sound}.", sound)
 
 

@@ -74,8 +74,7 @@ def _moves(rng: Random, people: list[Character]) -> tuple[str, tuple[Question, .
             things.append(thing)
             ledger.own(who, thing)
             lines.append(spin(rng, "{c} [has|picks up|carries|holds] {t.a}.", c=who, t=thing))
-    for _ in range(number(rng, 1, 4)):
-        lines.append(_change(rng, ledger, people, rooms))
+    lines.extend([_change(rng, ledger, people, rooms) for _ in range(number(rng, 1, 4))])
     return " ".join(lines), tuple(shuffled(rng, _asked(rng, ledger)))
 
 
@@ -106,7 +105,11 @@ def _asked(rng: Random, ledger: Ledger) -> list[Question]:
         ask = spin(rng, "who [has|is holding] {t} [|now]?", t=thing).replace(" ?", "?")
         found.append(Question(cap(ask), f"{who} has {thing}.", who.name))
         found.append(
-            Question(f"What color is the {thing.noun}?", f"The {thing.noun} is {thing.color}.", thing.color)
+            Question(
+                f"What color is the {thing.noun}?",
+                f"The {thing.noun} is {thing.color}.",
+                thing.color,
+            )
         )
     for who, room in ledger.where.items():
         ask = spin(rng, "where is {c} [|now]?", c=who).replace(" ?", "?")

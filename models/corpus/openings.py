@@ -5,12 +5,17 @@ from models.corpus.forms import chance, pick
 from models.corpus.tale import Tale
 
 BEGIN = (
-    "[Once upon a time|Long ago|Many years ago|Not so long ago|Once], [there was|there lived] {h.a} "
-    "[named|called] {h}. {h.He} lived {h.home}.",
+    (
+        "[Once upon a time|Long ago|Many years ago|Not so long ago|Once], [there was|there lived] "
+        "{h.a} "
+        "[named|called] {h}. {h.He} lived {h.home}."
+    ),
     "[Once upon a time|Long ago|Once], {h.a} [named|called] {h} lived {h.home}.",
     "{h} was {h.a} who lived {h.home}.",
-    "[Once upon a time,|Far away,|One spring,|In a quiet land,] {h.home}, there lived {h.a}. "
-    "{h.His} name was {h}.",
+    (
+        "[Once upon a time,|Far away,|One spring,|In a quiet land,] {h.home}, there lived {h.a}. "
+        "{h.His} name was {h}."
+    ),
     "This is the story of {h}, {h.a} who lived {h.home}.",
 )
 TEMPER = (
@@ -23,13 +28,19 @@ TEMPER = (
 WEATHER = (
     "[The sun was shining|The sky was blue|A soft wind was blowing|It had rained all night].",
     "It was a [sunny|windy|cloudy|warm|cold|foggy|bright] [day|morning].",
-    "[Birds were singing|Bees were humming|Leaves were dancing] in the [trees|garden|morning light].",
+    (
+        "[Birds were singing|Bees were humming|Leaves were dancing] in the [trees|garden|morning "
+        "light]."
+    ),
     "Snow lay on [the roofs|the fields|every branch].",
 )
 ENDS = (
     "[And|So] {h} went home [happy|with a smile|with a warm heart|under the stars].",
     "That [night|evening], {h} [slept very well|slept soundly|fell asleep with a smile].",
-    "[From then on|From that day on|Ever since], {h} and {f} were [the best of friends|good friends].",
+    (
+        "[From then on|From that day on|Ever since], {h} and {f} were [the best of friends|good "
+        "friends]."
+    ),
     "And they all had {h.treats} for [supper|dinner].",
     "[It had been a good day|What a day it had been|It was a day to remember].",
     "The end.",
@@ -37,10 +48,16 @@ ENDS = (
 
 
 AGAIN = (
-    "[The next day|A week later|Some time later|One month later], {h} was [busy|bored|at home] again.",
+    (
+        "[The next day|A week later|Some time later|One month later], {h} was [busy|bored|at home] "
+        "again."
+    ),
     "[But that was not the end|That was not all]. {h} [had more to do|had another adventure].",
-    "[When the summer came|When the leaves fell|Soon after that], {h} [was ready for more|could not "
-    "sit still].",
+    (
+        "[When the summer came|When the leaves fell|Soon after that], {h} [was ready for "
+        "more|could not "
+        "sit still]."
+    ),
 )
 
 

@@ -5,7 +5,7 @@ Each takes a tale, tells it sentence by sentence and keeps the tale's ledger tru
 
 from models.corpus import words
 from models.corpus.cast import Place
-from models.corpus.forms import an, chance, number, pick, some
+from models.corpus.forms import an, chance, pick, some
 from models.corpus.openings import begin, end, present
 from models.corpus.tale import Tale
 
@@ -259,7 +259,7 @@ def journey(tale: Tale) -> None:
     tale.bind(t=tale.thing(), p=tale.place())
     tale.bind(q=tale.place())
     tale.bind(r=tale.place())
-    h, f, g, t, p, q, r = tale.hero, tale.friend, tale.helper, *tale.get("t", "p", "q", "r")
+    h, _f, g, t, p, q, r = tale.hero, tale.friend, tale.helper, *tale.get("t", "p", "q", "r")
     tale.title = "[{h}'s Long Walk|The Way to {g}|{h} Brings the {t.title}]"
     tale.summary = "{h} carried {t.a} all the way to {g} {r.at}."
     tale.moral = "[a long way is made of small steps|keep your promises]."

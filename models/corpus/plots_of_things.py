@@ -22,7 +22,8 @@ def lost_and_found(tale: Tale) -> None:
     begin(tale)
     tale.world.own(h, t)
     tale.say(
-        "{h} had {t.a} and [took it everywhere|loved it very much|carried it wherever {h.he} went].",
+        "{h} had {t.a} and [took it everywhere|loved it very much|carried it wherever {h.he} "
+        "went].",
         "[One day|One morning|One afternoon], {h} went {p.to} to [play|rest|look at the clouds].",
     )
     tale.world.drop(h, t, p)
@@ -110,14 +111,16 @@ def trade(tale: Tale) -> None:
     tale.world.own(f, u)
     tale.world.own(g, v)
     tale.say(
-        "{h} had {t.a}, but [what {h.he} really wanted was|{h.he} wished for|{h.he} dreamed of] {v.a}.",
+        "{h} had {t.a}, but [what {h.he} really wanted was|{h.he} wished for|{h.he} dreamed "
+        "of] {v.a}.",
         "[One day|One morning], {h} took {t} and walked {p.to}.",
         "There {h.he} met {f}, {f.a}, who had {u.a}.",
     )
     tale.world.give(h, f, t)
     tale.world.give(f, h, u)
     tale.say(
-        '"[I like your {t.noun}|What a fine {t.noun}]," said {f}. "Will you trade it for my {u.noun}?"',
+        '"[I like your {t.noun}|What a fine {t.noun}]," said {f}. "Will you trade it for my '
+        '{u.noun}?"',
         '"[Gladly|Yes, please|Why not]," said {h}, and they traded.',
     )
     tale.pause()
@@ -162,7 +165,8 @@ def borrowed(tale: Tale) -> None:
     tale.say(
         "But {f} [went straight to {h}|took a deep breath, went to {h}] and told the truth.",
         '"I broke your {t.noun}. I am [so|very] sorry," {f.he} said.',
-        '{h} was quiet for a moment. "[Thank you for telling me|I am glad you told me]," {h.he} said.',
+        '{h} was quiet for a moment. "[Thank you for telling me|I am glad you told me]," '
+        "{h.he} said.",
         "Together they mended the {t.noun} with {with_}, and it was as good as new.",
     )
     tale.ask("who broke the {t.noun}?", "{f} broke the {t.noun}.", "{f}")
@@ -175,11 +179,13 @@ def borrowed(tale: Tale) -> None:
 def treasure(tale: Tale) -> None:
     """A map leads the hero and the friend from place to place, to a thing in a box."""
     rng = tale.rng
-    tale.bind(t=tale.thing(("crown", "coin", "ring", "bell", "lantern", "flute", "necklace", "key")))
+    tale.bind(
+        t=tale.thing(("crown", "coin", "ring", "bell", "lantern", "flute", "necklace", "key"))
+    )
     for name in "pqr":
         tale.bind(**{name: tale.place()})
     tale.bind(s=pick(rng, words.SPOTS))
-    h, f, t, p, q, r = tale.hero, tale.friend, *tale.get("t", "p", "q", "r")
+    h, f, t, _p, _q, _r = tale.hero, tale.friend, *tale.get("t", "p", "q", "r")
     tale.title = "[The Secret Map|{h} and the Treasure|The {t.title}]"
     tale.summary = "{h} and {f} followed a map and found {t.a} {r.at}."
     tale.moral = "[an adventure is better with a friend|the search is half the fun]."
@@ -190,7 +196,8 @@ def treasure(tale: Tale) -> None:
     )
     present(tale, f)
     tale.say(
-        "The map led them first {q.to}, where they [had to cross a small stream|met a sleepy old dog|"
+        "The map led them first {q.to}, where they [had to cross a small stream|met a sleepy "
+        "old dog|"
         "ate a bit of {h.treats}].",
         "Then it led them {r.to}.",
         "{s}, they [found|saw] a [rusty|wooden|dusty] box.",
@@ -215,7 +222,7 @@ def shared_meal(tale: Tale) -> None:
     things = some(rng, words.VEGETABLES, 3)
     tale.bind(a=things[0], b=things[1], c=things[2], p=tale.place())
     tale.bind(n=number(rng, 2, 9), m=number(rng, 2, 9))
-    f, g = tale.friend, tale.helper
+    f, _g = tale.friend, tale.helper
     tale.title = "[The Best Soup|Soup for Three|{h} Makes Soup]"
     tale.summary = "{h}, {f} and {g} made soup together."
     tale.moral = "[what is shared tastes best|many hands make a full pot]."

@@ -71,7 +71,8 @@ def json_request(rng: Random) -> Question:
     facts = [_told(key, values[key.name]) for key in shuffled(rng, keys)]
     text = spin(
         rng,
-        "[Write|Give me|Make] a JSON object with the keys {shape}[ for this text:|. The facts:|:] {facts}.",
+        "[Write|Give me|Make] a JSON object with the keys {shape}[ for this text:|. The "
+        "facts:|:] {facts}.",
         shape=shape,
         facts=f"{name} {listed(facts)}",
     )
@@ -85,7 +86,8 @@ def open_json_request(rng: Random) -> Question:
     shape = listed([f'"{key.name}" ({key.type})' for key in keys])
     text = spin(
         rng,
-        "[Make up|Invent|Write] a [person|character] as a JSON object with the keys \"name\" (string)"
+        '[Make up|Invent|Write] a [person|character] as a JSON object with the keys "name" '
+        "(string)"
         "{comma} {shape}.",
         comma="," if len(keys) > 1 else " and",
         shape=shape,

@@ -13,7 +13,10 @@ Turn = tuple[str, str]
 GREETINGS: tuple[tuple[str, str], ...] = (
     (
         "[Hello|Hi|Hey|Good morning|Good evening|Hello there][!|.|]",
-        "[Hello!|Hi!|Hello there!] [How can I help you?|What shall we talk about?|Would you like a story?]",
+        (
+            "[Hello!|Hi!|Hello there!] [How can I help you?|What shall we talk about?|Would you "
+            "like a story?]"
+        ),
     ),
     (
         "[How are you|How are you today|How do you do|Are you well]?",
@@ -23,14 +26,19 @@ GREETINGS: tuple[tuple[str, str], ...] = (
 ABOUT: tuple[tuple[str, str], ...] = (
     (
         "[Who are you?|What are you?|Tell me about yourself.|Introduce yourself.]",
-        "I am [the storyteller|the Rowcast storyteller], a small language model. "
-        "[I tell stories and answer questions about them|I like stories, and I answer simple questions].",
+        (
+            "I am [the storyteller|the Rowcast storyteller], a small language model. "
+            "[I tell stories and answer questions about them|I like stories, and I answer simple "
+            "questions]."
+        ),
     ),
     ("What is your name?", "[My name is Storyteller|People call me the storyteller]."),
     (
         "[What can you do|What do you know|How can you help me|What are you good at]?",
-        "I can tell stories, answer questions about a text, do small sums, make lists and write "
-        "little JSON objects.",
+        (
+            "I can tell stories, answer questions about a text, do small sums, make lists and "
+            "write little JSON objects."
+        ),
     ),
     (
         "Are you [a person|human|a robot|real]?",
@@ -40,19 +48,31 @@ ABOUT: tuple[tuple[str, str], ...] = (
     ("Where do you live?", "I live in a small file on your computer."),
     (
         "[Do you know everything|Are you clever|Are you smart]?",
-        "[No, I know very little|I am small, and I make mistakes]. [But I am happy to try|I do my best].",
+        (
+            "[No, I know very little|I am small, and I make mistakes]. [But I am happy to try|I do "
+            "my best]."
+        ),
     ),
     (
         "[What is the weather like|How is the weather today]?",
-        "I cannot see the sky from here. [What does it look like to you?|Please look out of the window.]",
+        (
+            "I cannot see the sky from here. [What does it look like to you?|Please look out of "
+            "the window.]"
+        ),
     ),
     (
         "[What time is it|What day is it today]?",
         "I do not have a clock, so I do not know. [I am sorry|Sorry].",
     ),
     (
-        "[Who is the president?|What is the capital of France?|What is the news?|Explain physics to me.]",
-        "I am sorry, I do not know that. I only know [little stories and simple things|a small world].",
+        (
+            "[Who is the president?|What is the capital of France?|What is the news?|Explain "
+            "physics to me.]"
+        ),
+        (
+            "I am sorry, I do not know that. I only know [little stories and simple things|a small "
+            "world]."
+        ),
     ),
 )
 ENDINGS: tuple[tuple[str, str], ...] = (
@@ -62,9 +82,15 @@ ENDINGS: tuple[tuple[str, str], ...] = (
     ),
     (
         "[Goodbye|Bye|See you|Good night|I have to go now][!|.|]",
-        "[Goodbye|See you soon|Take care|Sleep well]! [Come back soon.|It was nice to talk with you.]",
+        (
+            "[Goodbye|See you soon|Take care|Sleep well]! [Come back soon.|It was nice to talk "
+            "with you.]"
+        ),
     ),
-    ("[That was nice|I liked that|Great|Well done][!|.]", "[I am glad|That makes me happy|Thank you]!"),
+    (
+        "[That was nice|I liked that|Great|Well done][!|.]",
+        ("[I am glad|That makes me happy|Thank you]!"),
+    ),
 )
 JOKES = (
     "Why did the hen cross the road? To get to the other side.",
@@ -160,8 +186,20 @@ def remembered(rng: Random) -> list[Turn]:
             "Your favorite color is {x}.",
             color,
         ),
-        ("I have a pet {x}.", "[How nice|{aX}! How nice].", "What pet do I have?", "You have a pet {x}.", pet),
-        ("I am {x} years old.", "[{x} is a good age|That is a good age].", "How old am I?", "You are {x} years old.", str(age)),
+        (
+            "I have a pet {x}.",
+            "[How nice|{aX}! How nice].",
+            "What pet do I have?",
+            "You have a pet {x}.",
+            pet,
+        ),
+        (
+            "I am {x} years old.",
+            "[{x} is a good age|That is a good age].",
+            "How old am I?",
+            "You are {x} years old.",
+            str(age),
+        ),
     )
     first, second = pick(rng, facts[:1] * 2 + facts[1:]), pick(rng, facts)
     told = [first] if first == second else [first, second]

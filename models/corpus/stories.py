@@ -11,7 +11,8 @@ from models.corpus.cast import Character
 from models.corpus.forms import chance, pick, some
 from models.corpus.tale import Question, Story, Tale
 
-PLOTS: tuple[Callable[[Tale], None], ...] = plots_of_things.PLOTS + plots_of_people.PLOTS
+Plot = Callable[[Tale], None]
+PLOTS: tuple[Plot, ...] = plots_of_things.PLOTS + plots_of_people.PLOTS
 MORALS = 0.25
 CHAPTERS = ("One", "Two", "Three", "Four")
 
@@ -42,7 +43,7 @@ def tell_chapters(rng: Random, count: int) -> Story:
     )
 
 
-def _told(tale: Tale, plot: Callable[[Tale], None]) -> Story:
+def _told(tale: Tale, plot: Plot) -> Story:
     plot(tale)
     tale.moral = tale.line(tale.moral)
     if chance(tale.rng, MORALS):

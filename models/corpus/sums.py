@@ -19,8 +19,9 @@ def _plain(rng: Random) -> Question:
     if rng.random() < 0.3:
         text = spin(rng, "What is {a} {s} {b}?", a=a, s=spoken, b=b)
         return Question(text, f"{a} {spoken} {b} is {result}.", str(result))
-    form = "[What is {a} {s} {b}?|{a} {s} {b} = ?|Please calculate {a} {s} {b}.|How much is {a} {s} {b}?]"
-    text = spin(rng, form, a=a, s=sign, b=b)
+    asked = f"{a} {sign} {b}"
+    form = "[What is {x}?|{x} = ?|Please calculate {x}.|How much is {x}?]"
+    text = spin(rng, form, x=asked)
     return Question(text, f"{a} {sign} {b} = {result}", str(result))
 
 
@@ -37,8 +38,9 @@ def _word_problem(rng: Random) -> Question:
     fruit = plural(pick(rng, words.FRUITS + words.THINGS))
     a, b = number(rng, 2, 10), number(rng, 2, 9)
     if rng.random() < 0.5:
-        form = "{c} has {a} {x} and [gets|finds|buys] {b} more. How many {x} does {c} have [now|in all]?"
-        text = spin(rng, form, c=who, a=a, b=b, x=fruit)
+        told = "{c} has {a} {x} and [gets|finds|buys] {b} more."
+        ask = "How many {x} does {c} have [now|in all]?"
+        text = spin(rng, f"{told} {ask}", c=who, a=a, b=b, x=fruit)
         return Question(text, f"{a} + {b} = {a + b}, so {who} has {a + b} {fruit}.", str(a + b))
     form = "{c} has {a} {x} and [gives away|loses|sells] {b}. How many {x} are left?"
     text = spin(rng, form, c=who, a=a + b, b=b, x=fruit)

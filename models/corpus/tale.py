@@ -1,8 +1,8 @@
 """A story while it is being told: its sentences, what is so in its world, what can be asked.
 
-`Tale` is what plots write to: `say` adds a sentence, the verbs of its ledger (`own`, `give`, `drop`,
-`take`, `move`) change who holds what and who is where, and refuse what cannot be (giving away what
-one does not hold); `ask` notes a question with its answer. It knows no plot.
+`Tale` is what plots write to: `say` adds a sentence, the verbs of its ledger (`own`, `give`,
+`drop`, `take`, `move`) change who holds what and who is where, and refuse what cannot be (giving
+away what one does not hold); `ask` notes a question with its answer. It knows no plot.
 """
 
 from dataclasses import dataclass, field
@@ -81,9 +81,7 @@ class Ledger:
 class Tale:
     """One story in the making: hero `h`, friend `f`, helper `g`, and what a plot binds."""
 
-    def __init__(
-        self, rng: Random, hero: Character | None = None, known: bool = False
-    ) -> None:
+    def __init__(self, rng: Random, hero: Character | None = None, known: bool = False) -> None:
         self.rng = rng
         self.known = known
         self.hero = hero or cast.character(rng)
@@ -190,4 +188,3 @@ class Tale:
             )
         for what, place in self.world.lies.items():
             self.ask("where is {x} now?", "{x} is {p.at}.", "{p}", x=what, p=place)
-

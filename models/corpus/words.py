@@ -1,7 +1,20 @@
 """The corpus's words: names, creatures, things, places, foods, feelings. Data alone."""
 
 GIRLS = (
-    *("Mira", "Tilda", "Anna", "Rosa", "Lena", "Ida", "Nora", "Clara", "Ella", "Maya", "Zoe", "Ruby"),
+    *(
+        "Mira",
+        "Tilda",
+        "Anna",
+        "Rosa",
+        "Lena",
+        "Ida",
+        "Nora",
+        "Clara",
+        "Ella",
+        "Maya",
+        "Zoe",
+        "Ruby",
+    ),
     *("Hazel", "Ivy", "Olive", "Pia", "Greta", "Wanda", "Stella", "Luna", "Daisy", "Alma", "Vera"),
     *("Fern", "Juno", "Kiki", "Lotte", "Mina", "Nell", "Poppy", "Rina", "Suki", "Tess", "Yara"),
     *("Amina", "Bella", "Cora", "Dora", "Edith", "Flora", "Goldie", "Hanna", "Iris", "Jade"),
@@ -62,7 +75,14 @@ DWELLINGS = (
     *("a small house", "a cozy cottage", "a tiny hut", "a crooked house", "a round tent"),
     *("a blue wagon", "a stone house", "a wooden cabin", "a tall tower", "a white cottage"),
 )
-DENS = ("a hollow tree", "a snug burrow", "a dry cave", "a warm nest", "a mossy den", "a small barn")
+DENS = (
+    "a hollow tree",
+    "a snug burrow",
+    "a dry cave",
+    "a warm nest",
+    "a mossy den",
+    "a small barn",
+)
 SPOTS = (
     *("under a bench", "behind a bush", "in a hollow log", "under a pile of leaves"),
     *("beside a big stone", "inside an old boot", "behind a fence", "between two roots"),
