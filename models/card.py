@@ -87,6 +87,7 @@ def main() -> None:
         + _figures(found)
         + LIMITS
         + _samples(pair)
+        + _greedy(pair)
         + _hashes(big),
         _page("Draft", DRAFT, small, run) + _draft_figures(found, options.folders) + _hashes(small),
     )
@@ -194,6 +195,12 @@ def _samples(pair: Pair) -> str:
             lines += [f"   - **{_line(said)}**", f"     {_line(reply)}"]
         lines.append("")
     return "\n".join(lines)
+
+
+def _greedy(pair: Pair) -> str:
+    told = json.dumps(samples.greedy(pair), indent=2, ensure_ascii=False)
+    most = samples.FIXED_TOKENS
+    return f"## Greedy replies\n\nThe first {most} tokens, in fp32.\n\n```json\n{told}\n```\n"
 
 
 def _line(text: str) -> str:

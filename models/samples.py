@@ -60,6 +60,22 @@ DIALOGUES: tuple[tuple[str, ...], ...] = (
 )
 
 
+FIXED = (
+    "Once upon a time",
+    "This is the story of Mira,",
+    f"{USER}Who are you?{END}{ASSISTANT}",
+    f"{USER}Tell me a story about an owl named Otto.{END}{ASSISTANT}",
+    f"{USER}What is 2 + 3?{END}{ASSISTANT}",
+    f"{USER}Tom has a red ball. Nina has a green hat.\n\nWho has the red ball?{END}{ASSISTANT}",
+)
+FIXED_TOKENS = 40
+
+
+def greedy(pair: Pair) -> dict[str, str]:
+    """Replies that a test holds the files to."""
+    return dict(zip(FIXED, pair.texts(FIXED, FIXED_TOKENS), strict=True))
+
+
 def stories(pair: Pair) -> list[tuple[str, str]]:
     """(how it was asked for, the reply)."""
     prompts = [*BEGINNINGS, *[f"{USER}{wish}{END}{ASSISTANT}" for wish in WISHES]]

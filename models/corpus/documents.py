@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from models.corpus import cast, knowledge, notes, shapes, small_talk, stories, sums, words
+from models.corpus import cast, knowledge, notes, recall, shapes, small_talk, stories, sums, words
 from models.corpus.forms import an, chance, number, pick, some, spin
 from models.corpus.small_talk import Turn
 from models.corpus.tale import Question, Story
@@ -21,6 +21,7 @@ END_OF_TEXT, SYSTEM, USER, ASSISTANT, END = SPECIAL = (
     "<|end|>",
 )
 READ, PLAIN, ANSWER = 0.3, 1.0, 3.0
+FIRST_RECALL = 5632  # the documents before it teach words and sentences
 SYSTEMS = (
     "You are a friendly storyteller.",
     "You are a helpful assistant.",
@@ -52,7 +53,7 @@ def document(seed: int, number_: int) -> Document:
     """The same document for the same seed and number, everywhere."""
     rng = Random(f"rowcast {seed} {number_}")
     share = rng.random()
-    for limit, build in _SHARES:
+    for limit, build in _SHARES if number_ >= FIRST_RECALL else _FIRST_SHARES:
         if share < limit:
             return build(rng)
     raise AssertionError("the shares end at one")
@@ -281,7 +282,14 @@ def _letter(rng: Random) -> Document:
     return _exam(rng, text, some(rng, asked, 2))
 
 
-_SHARES: tuple[tuple[float, Callable[[Random], Document]], ...] = (
+def _recall(rng: Random) -> Document:
+    if chance(rng, 0.5):
+        return chat(recall.pairs(rng))
+    return chat([recall.echo(rng) for _ in range(number(rng, 2, 5))])
+
+
+_Shares = tuple[tuple[float, Callable[[Random], Document]], ...]
+_FIRST_SHARES: _Shares = (
     (0.16, _story),
     (0.28, _story_with_questions),
     (0.31, _chapters),
@@ -292,5 +300,19 @@ _SHARES: tuple[tuple[float, Callable[[Random], Document]], ...] = (
     (0.85, _remembered),
     (0.94, _tasks),
     (0.97, _plain_tasks),
+    (1.0, _letter),
+)
+_SHARES: _Shares = (
+    (0.18, _recall),
+    (0.28, _story),
+    (0.38, _story_with_questions),
+    (0.41, _chapters),
+    (0.57, _note),
+    (0.67, _read_story),
+    (0.80, _told_story),
+    (0.84, _talk),
+    (0.90, _remembered),
+    (0.96, _tasks),
+    (0.98, _plain_tasks),
     (1.0, _letter),
 )

@@ -1,0 +1,85 @@
+"""The trainer: learns, and a run that is taken up again goes on as if it had not been ended."""
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from models import vocabulary
+from models.corpus.documents import ANSWER, document
+from models.progress import Progress
+from models.training import Recipe, Trainer
+from models.windows import Packer, Place, encoded
+
+RECIPE = Recipe(steps=6, batch=256, warmup=1)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return vocabulary.trained(200)
+
+
+def test_a_run_that_is_taken_up_again_is_the_same_run(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    whole = Trainer(tokenizer, RECIPE)
+    for _ in range(2):
+        first = whole.advance()
+    whole.save(tmp_path / "run.pt")
+    ahead = [whole.advance() for _ in range(2)]
+    again = Trainer(tokenizer, RECIPE)
+    again.resume(tmp_path / "run.pt")
+    assert (again.step, again.core_seconds > 0) == (2, True)
+    assert [again.advance() for _ in range(2)] == ahead
+    assert again.tokens == whole.tokens
+    assert ahead[-1].storyteller < first.storyteller
+    for trainer in (whole, again):
+        trainer.close()
+
+
+def test_the_tokenizer_is_made_again_as_it_is(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    vocabulary.save(tokenizer, tmp_path)
+    again = vocabulary.load(tmp_path)
+    assert again.to_str() == tokenizer.to_str() == vocabulary.trained(200).to_str()
+    assert again.get_vocab_size() <= vocabulary.SIZE
+    assert again.decode(again.encode("Ünïcödé 漢字").ids) == "Ünïcödé 漢字"
+
+
+def test_batches_hold_whole_documents_with_their_weights(tokenizer: Tokenizer) -> None:
+    packer = Packer(tokenizer, 1, 1024)
+    batch = packer.next()
+    assert batch.tokens.numel() <= 1024 or len(batch.tokens) == 1
+    assert batch.weights.max() == ANSWER
+    rows = {
+        tuple(tokens[weights > 0].tolist()) for tokens, weights in zip(*_rows(batch), strict=True)
+    }
+    docs = {doc.tokens for doc in encoded(tokenizer, [document(1, at) for at in range(512)])}
+    assert rows <= docs
+
+
+def _rows(batch: object) -> tuple[torch.Tensor, torch.Tensor]:
+    return batch.tokens, batch.weights  # type: ignore[attr-defined]
+
+
+def test_a_packer_goes_on_where_another_was(tokenizer: Tokenizer) -> None:
+    packer = Packer(tokenizer, 1, 512)
+    for _ in range(3):
+        packer.next()
+    place = packer.place
+    expected = packer.next().tokens
+    again = Packer(tokenizer, 1, 512)
+    again.seek(place)
+    assert place == Place(0, 3)
+    assert torch.equal(again.next().tokens, expected)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.1), (9, 1.0), (50, 1.0), (80, 0.5), (100, 0.0)])
+def test_the_rate_rises_stays_and_falls(step: int, rate: float) -> None:
+    assert Recipe(steps=100, warmup=10, decay=0.4).rate(step) == pytest.approx(rate)
+
+
+def test_progress_is_told_on_one_line() -> None:
+    out = io.StringIO()
+    progress = Progress(4, out=out)
+    progress.show(4, "loss 1.0")
+    assert out.getvalue() == "[########################] 4/4  0:00 left  loss 1.0\n"
