@@ -97,7 +97,6 @@ def main() -> None:
 
 def _page(title: str, about: str, folder: Path, run: dict[str, float]) -> str:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    recipe = Recipe()
     return HEAD.format(
         title=title,
         about=about,
@@ -112,10 +111,16 @@ def _page(title: str, about: str, folder: Path, run: dict[str, float]) -> str:
         steps=int(run["steps"]),
         tokens=run["tokens"] / 1e6,
         minutes=round(run["core_seconds"] / 60),
-        recipe=f"Muon for the layers' matrices (rate {recipe.matrix_rate}), AdamW for the rest "
-        f"({recipe.other_rate}), level and then falling over the last {recipe.decay:.0%}; the "
-        "draft "
-        f"learns from the storyteller's distribution.",
+        recipe=_recipe(Recipe()),
+    )
+
+
+def _recipe(recipe: Recipe) -> str:
+    return (
+        f"Muon for the layers' matrices (rate {recipe.matrix_rate}; {recipe.early_matrix_rate} in the "
+        f"first {recipe.early} steps), AdamW for the rest ({recipe.other_rate}; "
+        f"{recipe.early_other_rate}), level and then falling over the last {recipe.decay:.0%}; the "
+        "draft learns from the storyteller's distribution."
     )
 
 

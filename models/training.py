@@ -30,13 +30,22 @@ TAUGHT = 0.7  # how much of the draft's target is the storyteller's distribution
 class Recipe:
     """What a run is made of."""
 
-    steps: int = 2200
+    steps: int = 3000
     threads: int = 2
     batch: int = 1280  # tokens at most, padding included, of a thread in a step
     warmup: int = 40
     decay: float = 0.35  # the last part of the run, in which the rate falls to nothing
-    matrix_rate: float = 0.02
-    other_rate: float = 4e-3
+    matrix_rate: float = 0.007
+    other_rate: float = 1.5e-3
+    early: int = 907  # steps at higher rates: they teach words fast, and nothing that is far apart
+    early_matrix_rate: float = 0.02
+    early_other_rate: float = 4e-3
+
+    def rates(self, step: int) -> tuple[float, float]:
+        """The full rates of matrices and of the rest."""
+        if step < self.early:
+            return self.early_matrix_rate, self.early_other_rate
+        return self.matrix_rate, self.other_rate
 
     def rate(self, step: int) -> float:
         """The share of the full rate at a step."""
@@ -69,7 +78,6 @@ class Trainer:
         self._optimizers = [
             optimizer for model in self.models for optimizer in _optimizers(model, recipe)
         ]
-        self._rates = [group["lr"] for one in self._optimizers for group in one.param_groups]
         self._threads = ThreadPoolExecutor(recipe.threads, thread_name_prefix="train")
 
     def advance(self) -> Losses:
@@ -150,9 +158,11 @@ class Trainer:
 
     def _move(self) -> None:
         share = self.recipe.rate(self.step)
-        groups = [group for one in self._optimizers for group in one.param_groups]
-        for group, rate in zip(groups, self._rates, strict=True):
-            group["lr"] = rate * share
+        matrix, other = self.recipe.rates(self.step)
+        for optimizer in self._optimizers:
+            level = matrix if isinstance(optimizer, torch.optim.Muon) else other
+            for group in optimizer.param_groups:
+                group["lr"] = level * share
         list(self._threads.map(lambda optimizer: optimizer.step(), self._optimizers))
 
 
