@@ -117,8 +117,8 @@ def _page(title: str, about: str, folder: Path, run: dict[str, float]) -> str:
 
 def _recipe(recipe: Recipe) -> str:
     return (
-        f"Muon for the layers' matrices (rate {recipe.matrix_rate}; {recipe.early_matrix_rate} in the "
-        f"first {recipe.early} steps), AdamW for the rest ({recipe.other_rate}; "
+        f"Muon for the layers' matrices (rate {recipe.matrix_rate}; {recipe.early_matrix_rate} in "
+        f"the first {recipe.early} steps), AdamW for the rest ({recipe.other_rate}; "
         f"{recipe.early_other_rate}), level and then falling over the last {recipe.decay:.0%}; the "
         "draft learns from the storyteller's distribution."
     )
