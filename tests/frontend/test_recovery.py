@@ -10,7 +10,7 @@ from engine.rule import prompt_logprobs
 from engine.rule import reply as expected
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
-from rowcast.engine.engine import Drawn, Feed
+from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.errors import PeerGone
 from rowcast.frontend.sessions import DEATHS, Session, Sessions
 from rowcast.sampling_params import SamplingParams
@@ -132,11 +132,16 @@ def test_a_session_that_the_next_backend_refuses_ends_with_an_error() -> None:
 
 
 class DyingEngine(RecordedEngine):
-    """Ends its backend when it is fed the token that it cannot bear."""
+    """Ends its backend when it is fed, or is to seat, what it cannot bear."""
 
     def __init__(self, deadly: int | None) -> None:
         super().__init__(rows=8, width=24, context_length=4096)
         self._deadly = deadly
+
+    def seat(self, row: int, seating: Seating) -> None:
+        if seating.seed == DEADLY_SEED:
+            raise EngineDied
+        super().seat(row, seating)
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         if any(self._deadly in feed.tokens for feed in feeds):
@@ -234,6 +239,7 @@ def prompt(seed: int) -> Submit:
 
 
 DEADLY = ord("~")  # no reply has it
+DEADLY_SEED = 13
 
 
 def test_a_prompt_that_ends_its_backends_is_given_up_and_hurts_no_other() -> None:
@@ -243,6 +249,7 @@ def test_a_prompt_that_ends_its_backends_is_given_up_and_hurts_no_other() -> Non
     begin(backends, sessions)
     harmless = [sessions.open(prompt(seed)) for seed in range(9)]
     killers = [sessions.open(replace(prompt(seed), prompt=(72, DEADLY))) for seed in (1, 2)]
+    killers.append(sessions.open(prompt(DEADLY_SEED)))
     harmless += [sessions.open(prompt(seed)) for seed in range(9, 12)]
     deaths = 0
     while not all(session.ended for session in (*harmless, *killers)):
@@ -250,7 +257,7 @@ def test_a_prompt_that_ends_its_backends_is_given_up_and_hurts_no_other() -> Non
             backends.step()
         except EngineDied:
             deaths += 1
-            assert deaths <= 2 * DEATHS
+            assert deaths <= 3 * DEATHS
             backends.kill()
             until(lambda: not sessions.health().ready, "the loss", PATIENCE)
             backends.begin()

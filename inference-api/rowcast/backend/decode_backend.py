@@ -129,14 +129,16 @@ class DecodeBackend:
 
     def admit(self) -> None:
         """Seat who waits in the rows that are free."""
-        for reply in admit(self._line, self._rows):
+        seated = admit(self._line, self._rows)
+        for reply in seated:
+            self._send(reply, Seated(*reply.submit.key))
+        self._post()  # a frontend must know it before the engine does
+        for reply in seated:
             submit = reply.submit
             seating = Seating(submit.params, submit.seed, submit.choice, len(submit.prompt))
             self._engine.seat(reply.row, seating)
             self._sharing.seat(reply)
-            self._send(reply, Seated(*submit.key))
         self._sharing.settle()
-        self._post()  # a frontend must know it before the engine does
 
     def feed(self) -> list[Feed]:
         """Decide what each row is fed in this step."""
