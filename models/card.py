@@ -53,8 +53,8 @@ another seed, and in no training.
 ## Recipe
 
 `python -m models.train`: both models at once, {steps:,} steps, {tokens:.1f} million tokens, in
-{minutes} core-minutes of a Zen 4 machine. {recipe} Tokens of answers weigh three times as much as
-those of stories, and what a guest says 0.3.
+{minutes} core-minutes of a machine with AMX. {recipe} Tokens of answers weigh three times as much
+as those of stories, and what a guest says 0.3.
 """
 STORYTELLER = (
     "Tells little stories in simple English, answers questions about them, and keeps up small "
@@ -117,10 +117,10 @@ def _page(title: str, about: str, folder: Path, run: dict[str, float]) -> str:
 
 def _recipe(recipe: Recipe) -> str:
     return (
-        f"Muon for the layers' matrices (rate {recipe.matrix_rate}; {recipe.early_matrix_rate} in "
-        f"the first {recipe.early} steps), AdamW for the rest ({recipe.other_rate}; "
-        f"{recipe.early_other_rate}), level and then falling over the last {recipe.decay:.0%}; the "
-        "draft learns from the storyteller's distribution."
+        f"Muon for the layers' matrices (rate {recipe.matrix_rate}), AdamW for the rest "
+        f"({recipe.other_rate}), level and then falling over the last {recipe.decay:.0%}; the "
+        f"draft joins after {recipe.draft_from:.0%} of the steps and learns from the storyteller's "
+        "distribution."
     )
 
 

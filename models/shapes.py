@@ -11,8 +11,8 @@ from models.vocabulary import POSITIONS, SIZE
 END_OF_TEXT, END = 0, 4
 STORYTELLER: dict[str, int | bool] = {
     "hidden_size": 256,
-    "intermediate_size": 896,
-    "num_hidden_layers": 4,
+    "intermediate_size": 768,
+    "num_hidden_layers": 6,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "tie_word_embeddings": False,

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from models.corpus.documents import Document, document
 from models.corpus.forms import shuffled
 
-POOL = 512
+POOL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,18 @@ class Packer:
         return _padded(rows)
 
     def _pool(self, first: int) -> list[list[Encoded]]:
-        """The pool's documents by length, cut into batches, the batches in a random order."""
+        """The pool's documents by length, cut into batches, the batches in a random order.
+
+        The shortest, which fill no batch, are left out: steps weigh alike, whatever they hold.
+        """
         docs = [document(self._seed, number) for number in range(first, first + POOL)]
         batches: list[list[Encoded]] = [[]]
-        for doc in sorted(encoded(self._tokenizer, docs), key=lambda doc: len(doc.tokens)):
-            if (len(batches[-1]) + 1) * len(doc.tokens) > self._tokens and batches[-1]:
+        for doc in sorted(encoded(self._tokenizer, docs), key=lambda doc: -len(doc.tokens)):
+            longest = len((batches[-1] or [doc])[0].tokens)
+            if (len(batches[-1]) + 1) * longest > self._tokens and batches[-1]:
                 batches.append([])
             batches[-1].append(doc)
-        return shuffled(Random(first), batches)
+        return shuffled(Random(first), batches[:-1] or batches)
 
 
 def _padded(docs: Sequence[Encoded]) -> Batch:

@@ -163,10 +163,13 @@ def running(
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    """This process's variables without those that would change a server, and the given ones."""
+    """This process's variables without those that would change a server, and the given ones.
+
+    The scripted model, unless they name another.
+    """
     ours = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "JWT_SECRET", "PROXY_SECRET", "UPSTREAM_URL"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return kept | {"PYTHONUNBUFFERED": "1"} | dict(env)
+    return kept | {"PYTHONUNBUFFERED": "1", "MODEL": "scripted"} | dict(env)
 
 
 def _await_ready(server: Running, path: str, patience: float) -> None:

@@ -3,8 +3,8 @@
     files_of(settings).find("tokenizer.json") ──▶ its path, or None
     files_of(settings).folder()               ──▶ configuration and weights, all of them here
 
-MODEL may be a folder, the name of one below MODEL_ROOT, or a hub id. What is in the files is not
-known here, but for the configuration's plain values.
+MODEL may be a folder, the name of one below MODEL_ROOT, one of the models in the box, or a hub id.
+What is in the files is not known here, but for the configuration's plain values.
 """
 
 import json
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from rowcast.errors import UnknownModel
-from rowcast.settings import Settings
+from rowcast.settings import DRAFT, STORYTELLER, Settings
 
 _log = logging.getLogger("rowcast.loading")
 
+BOX = Path(__file__).resolve().parents[2] / "models"
 CONFIGURATION = "config.json"
 WORDS = ("*.json", "*.jinja")
 WEIGHTS = "*.safetensors"
@@ -106,7 +107,8 @@ class ModelFiles:
 def files_of(settings: Settings) -> ModelFiles:
     """The files of the model that the settings name."""
     model, root = settings.served_model, settings.model_root
-    for place in (Path(model), *([root / model] if root else [])):
+    box = [BOX / model] if model in (STORYTELLER, DRAFT) else []
+    for place in (Path(model), *([root / model] if root else []), *box):
         if place.is_dir():
             if not (place / CONFIGURATION).is_file():
                 raise UnknownModel(f"MODEL {model!r}: {place} has no {CONFIGURATION}")

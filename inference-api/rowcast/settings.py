@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
+STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
 ONE_LAYER = "one-layer"  # of random weights, made without any file
 HUB_FOLDER = "hf_cache"
@@ -175,7 +176,9 @@ class Settings(BaseSettings):
         """The engine's name, with the mock's wish heard."""
         if self.mock_model:
             return SCRIPTED
-        return ONE_LAYER if self.no_weights and self.model == SCRIPTED else self.model
+        if self.no_weights and (self.model == SCRIPTED or "model" not in self.model_fields_set):
+            return ONE_LAYER
+        return self.model
 
     @property
     def hub_folder(self) -> Path | None:

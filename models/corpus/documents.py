@@ -21,7 +21,6 @@ END_OF_TEXT, SYSTEM, USER, ASSISTANT, END = SPECIAL = (
     "<|end|>",
 )
 READ, PLAIN, ANSWER = 0.3, 1.0, 3.0
-FIRST_RECALL = 5632  # the documents before it teach words and sentences
 SYSTEMS = (
     "You are a friendly storyteller.",
     "You are a helpful assistant.",
@@ -53,7 +52,7 @@ def document(seed: int, number_: int) -> Document:
     """The same document for the same seed and number, everywhere."""
     rng = Random(f"rowcast {seed} {number_}")
     share = rng.random()
-    for limit, build in _SHARES if number_ >= FIRST_RECALL else _FIRST_SHARES:
+    for limit, build in _SHARES:
         if share < limit:
             return build(rng)
     raise AssertionError("the shares end at one")
@@ -84,12 +83,12 @@ def _story(rng: Random) -> Document:
 
 def _story_with_questions(rng: Random) -> Document:
     story = stories.tell(rng)
-    return _exam(rng, story.text, some(rng, story.questions, number(rng, 3, 7)))
+    return _exam(rng, story.text, some(rng, story.questions, number(rng, 4, 10)))
 
 
 def _chapters(rng: Random) -> Document:
     story = stories.tell_chapters(rng, number(rng, 2, 4))
-    asked = some(rng, story.questions, number(rng, 4, 10))
+    asked = some(rng, story.questions, number(rng, 5, 12))
     return _exam(rng, f"{story.title}\n\n{story.text}", asked)
 
 
@@ -126,7 +125,7 @@ def _reading(rng: Random, text: str, questions: list[Question]) -> list[Turn]:
 
 def _read_story(rng: Random) -> Document:
     story = stories.tell(rng)
-    turns = _reading(rng, story.text, some(rng, story.questions, number(rng, 2, 6)))
+    turns = _reading(rng, story.text, some(rng, story.questions, number(rng, 3, 8)))
     return chat(turns + _afterthoughts(rng, story), _system(rng))
 
 
@@ -288,31 +287,17 @@ def _recall(rng: Random) -> Document:
     return chat([recall.echo(rng) for _ in range(number(rng, 2, 5))])
 
 
-_Shares = tuple[tuple[float, Callable[[Random], Document]], ...]
-_FIRST_SHARES: _Shares = (
-    (0.16, _story),
-    (0.28, _story_with_questions),
-    (0.31, _chapters),
-    (0.47, _note),
-    (0.57, _read_story),
-    (0.73, _told_story),
-    (0.78, _talk),
-    (0.85, _remembered),
-    (0.94, _tasks),
-    (0.97, _plain_tasks),
-    (1.0, _letter),
-)
-_SHARES: _Shares = (
-    (0.18, _recall),
-    (0.28, _story),
-    (0.38, _story_with_questions),
-    (0.41, _chapters),
-    (0.57, _note),
-    (0.67, _read_story),
-    (0.80, _told_story),
-    (0.84, _talk),
-    (0.90, _remembered),
-    (0.96, _tasks),
-    (0.98, _plain_tasks),
+_SHARES: tuple[tuple[float, Callable[[Random], Document]], ...] = (
+    (0.14, _recall),
+    (0.20, _story),
+    (0.34, _story_with_questions),
+    (0.38, _chapters),
+    (0.55, _note),
+    (0.70, _read_story),
+    (0.83, _told_story),
+    (0.87, _talk),
+    (0.92, _remembered),
+    (0.97, _tasks),
+    (0.99, _plain_tasks),
     (1.0, _letter),
 )

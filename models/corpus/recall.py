@@ -17,7 +17,7 @@ NAMES = words.GIRLS + words.BOYS
 
 def echo(rng: Random) -> Turn:
     """Words, names or a sentence, to be said again."""
-    ask = spin(rng, "[Repeat after me|Say this again|Repeat|Please repeat|Copy this]: ")
+    ask = spin(rng, "[Repeat after me|Say this again|Repeat|Please repeat|Copy this]:\n")
     said = pick(rng, (_words, _words, _names, _sentence))(rng)
     return ask + said, said
 

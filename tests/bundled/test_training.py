@@ -7,13 +7,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from models import vocabulary
+from models import forward, vocabulary
 from models.corpus.documents import ANSWER, document
 from models.progress import Progress
+from models.shapes import DRAFT, STORYTELLER, fresh
 from models.training import Recipe, Trainer
-from models.windows import Packer, Place, encoded
+from models.windows import POOL, Packer, Place, encoded
 
-RECIPE = Recipe(steps=6, batch=256, warmup=1)
+RECIPE = Recipe(steps=6, batch=512, warmup=1, draft_from=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,42 @@ def tokenizer() -> Tokenizer:
 
 
 def test_a_run_that_is_taken_up_again_is_the_same_run(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    whole = Trainer(tokenizer, RECIPE)
+    whole = Trainer(tokenizer, RECIPE, compiled=False)
     for _ in range(2):
         first = whole.advance()
     whole.save(tmp_path / "run.pt")
     ahead = [whole.advance() for _ in range(2)]
-    again = Trainer(tokenizer, RECIPE)
+    again = Trainer(tokenizer, RECIPE, compiled=False)
     again.resume(tmp_path / "run.pt")
     assert (again.step, again.core_seconds > 0) == (2, True)
     assert [again.advance() for _ in range(2)] == ahead
     assert again.tokens == whole.tokens
     assert ahead[-1].storyteller < first.storyteller
-    for trainer in (whole, again):
-        trainer.close()
+
+
+def test_the_draft_learns_in_the_second_part_of_a_run(tokenizer: Tokenizer) -> None:
+    trainer = Trainer(tokenizer, RECIPE, compiled=False)
+    before = trainer.models[1].lm_head.weight.clone()
+    told = [trainer.advance() for _ in range(3)]
+    assert torch.equal(trainer.models[1].lm_head.weight, before)
+    assert [each.draft for each in told] == [0, 0, 0]
+    joined = trainer.advance()
+    assert not torch.equal(trainer.models[1].lm_head.weight, before)
+    assert joined.draft > 7
+    assert 0 < joined.accepted < 1
+
+
+@pytest.mark.parametrize("shape", [STORYTELLER, DRAFT], ids=["storyteller", "draft"])
+def test_the_plain_function_says_what_transformers_say(shape: dict[str, int | bool]) -> None:
+    model = fresh(shape, 3)
+    tokens = torch.arange(60).reshape(2, 30) * 37 % 3072
+    with torch.no_grad():
+        theirs = model(input_ids=tokens, use_cache=False).logits
+        ours = forward.logits(
+            model.config, dict(model.named_parameters()), forward.turns(model.config), tokens
+        )
+    assert theirs.std() > 0.1
+    assert (ours - theirs).abs().max() < 0.05 * theirs.std()
 
 
 def test_the_tokenizer_is_made_again_as_it_is(tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -53,12 +77,19 @@ def test_batches_hold_whole_documents_with_their_weights(tokenizer: Tokenizer) -
     rows = {
         tuple(tokens[weights > 0].tolist()) for tokens, weights in zip(*_rows(batch), strict=True)
     }
-    docs = {doc.tokens for doc in encoded(tokenizer, [document(1, at) for at in range(512)])}
+    docs = {doc.tokens for doc in encoded(tokenizer, [document(1, at) for at in range(POOL)])}
     assert rows <= docs
 
 
 def _rows(batch: object) -> tuple[torch.Tensor, torch.Tensor]:
     return batch.tokens, batch.weights  # type: ignore[attr-defined]
+
+
+def test_batches_are_full_but_for_what_lengths_leave(tokenizer: Tokenizer) -> None:
+    packer = Packer(tokenizer, 1, 4096)
+    sizes = [packer.next().tokens.numel() for _ in range(20)]
+    assert max(sizes) <= 4096
+    assert min(sizes) > 4096 - 1024
 
 
 def test_a_packer_goes_on_where_another_was(tokenizer: Tokenizer) -> None:
@@ -76,6 +107,12 @@ def test_a_packer_goes_on_where_another_was(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize(("step", "rate"), [(0, 0.1), (9, 1.0), (50, 1.0), (80, 0.5), (100, 0.0)])
 def test_the_rate_rises_stays_and_falls(step: int, rate: float) -> None:
     assert Recipe(steps=100, warmup=10, decay=0.4).rate(step) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(49, 0.0), (50, 0.1), (59, 1.0), (80, 0.5)])
+def test_the_draft_joins_later(step: int, rate: float) -> None:
+    recipe = Recipe(steps=100, warmup=10, decay=0.4, draft_from=0.5)
+    assert recipe.draft_rate(step) == pytest.approx(rate)
 
 
 def test_progress_is_told_on_one_line() -> None:

@@ -86,7 +86,7 @@ def serving(
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
     sessions = Sessions(transport.connect, silence_seconds=60, recovery_seconds=60)
-    chosen = read_settings(**{"proxy_secret": SECRET, **(settings or {})})
+    chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
     recorder = Recorder(kept_at(journal)) if journal else None
     watch, streams = ClientWatch(30), Streams(sessions, recorder)
     reading = (tokenizer or ScriptedTokenizer(), watch, streams, chat or ChatTemplate.plain())

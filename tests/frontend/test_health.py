@@ -39,7 +39,7 @@ def test_health_answers_a_head(served: Served, path: str) -> None:
 
 def test_without_a_backend_it_lives_but_is_not_ready() -> None:
     with road() as made:
-        settings = read_settings()
+        settings = read_settings(model="scripted")
         watch = ClientWatch(30)
         streams = Streams(made.sessions)
         frontend = Frontend(settings, made.sessions, ScriptedTokenizer(), watch, streams)

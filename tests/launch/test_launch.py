@@ -14,7 +14,7 @@ from rowcast.errors import RowcastError
 from rowcast.launch import PAUSES, prepare_engine
 from rowcast.settings import read_settings
 
-ENV = os.environ | {"PYTHONPATH": str(ROOT / "inference-api")}
+ENV = os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "MODEL": "scripted"}
 
 
 def test_the_scripted_model_is_an_engine() -> None:

@@ -57,6 +57,7 @@ def started(path: str, env: Mapping[str, str] | None = None) -> subprocess.Popen
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "inference-api"),
             "BACKEND_SOCKET": path,
+            "MODEL": "scripted",
             **(env or {}),
         },
         stdin=subprocess.DEVNULL,
@@ -195,7 +196,8 @@ def test_without_a_path_it_refuses() -> None:
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     path = str(tmp_path / "backend.sock")
     code = f"import subprocess, time; subprocess.Popen({LAUNCHER!r}); time.sleep(600)"
-    env = os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "BACKEND_SOCKET": path}
+    own = {"PYTHONPATH": str(ROOT / "inference-api"), "BACKEND_SOCKET": path}
+    env = os.environ | own | {"MODEL": "scripted"}
     command = [sys.executable, "-c", code]
     starter = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, text=True)
     with starter:

@@ -79,6 +79,12 @@ def test_the_mock_is_served_whatever_the_model_is_called(monkeypatch: pytest.Mon
     assert read_settings().served_model == "scripted"
 
 
+def test_without_weights_it_is_one_layer_unless_a_model_is_named() -> None:
+    assert read_settings(no_weights=True).served_model == "one-layer"
+    assert read_settings(no_weights=True, model="scripted").served_model == "one-layer"
+    assert read_settings(no_weights=True, model="storyteller").served_model == "storyteller"
+
+
 @pytest.mark.parametrize("name", ["LOG_DEBUG", "FALCON_40B_LOG_LEVEL_DEBUG"])
 def test_debug_logs_have_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
