@@ -62,7 +62,7 @@ class UnknownStream(RequestError):
 
 
 class BuildChanged(RequestError):
-    """The stream was begun by another build: its other half would not fit the first."""
+    """What another build has begun, or told of: this one's replies may be others."""
 
     status = 409
 

@@ -55,6 +55,7 @@ ROUTES: Final = (
     *(Route(path, ("GET",)) for path in ("/v1/models", "/v1/models/<model>")),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),
+    Route("/v1/replay", ("POST",)),
     *(Route(path, ("POST",)) for path in ("/tokenize", "/detokenize")),
     *(Route(path, ("GET",), Access.OPEN) for path in ("/openapi.json", "/docs", "/redoc")),
 )

@@ -21,6 +21,7 @@ USAGE = {"stream_options": {"include_usage": True}}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "native": ("/chat/scripted", {"text": "größer 😀", "max_tokens": 40, "return_prompt": True}),
     "native-stop": ("/chat/scripted", {"text": "größer 😀", "stop_sequence": "ba", "seed": 3}),
+    "native-receipt": ("/chat/scripted", {"text": "größer 😀", "receipt": True}),
     "native-unseeded": ("/chat/scripted", {"text": "größer 😀"}),
     "chat": ("/v1/chat/completions", {**CHAT, "max_tokens": 30, "seed": 3, **USAGE}),
     "chat-n": ("/v1/chat/completions", {**CHAT, "max_tokens": 12, "n": 3, **USAGE}),
@@ -31,6 +32,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "completions": ("/v1/completions", {**TEXT, "echo": True, "n": 2, "stop": ["ba", "ti"]}),
     "completions-scores": ("/v1/completions", {**TEXT, "echo": True, "logprobs": 2}),
     "completions-prompts": ("/v1/completions", {**TEXT, "prompt": ["a", "b"], "n": 2, **USAGE}),
+    "completions-receipt": ("/v1/completions", {**TEXT, "n": 2, "receipt": True, "stop": "ba"}),
 }
 
 

@@ -21,6 +21,7 @@ from rowcast_proxy.routes import ROUTES, Access, match
         ("GET", "/v1/models/scripted", "/v1/models/scripted"),
         ("GET", "/v1/streams/019a2f?from=57", "/v1/streams/019a2f"),
         ("DELETE", "/v1/streams/019a2f", "/v1/streams/019a2f"),
+        ("POST", "/v1/replay", "/v1/replay"),
         ("POST", "/tokenize", "/tokenize"),
         ("GET", "http://elsewhere.example/readiness", "/readiness"),
         ("GET", "HTTPS://elsewhere.example:8443", "/"),

@@ -126,7 +126,7 @@ class Frontend:
         """
         asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
         stream, watch = self.streams.open(self.origin(), asking), ExitStack()
-        choices = [prompt for prompt in prompts for _ in range(prompt.choices)]
+        choices = [prompt for prompt in prompts for _ in prompt.choices]
         marks = start.marks if start else [Mark()] * len(choices)
         replies = [
             self._reply(prompt, stream, session, watch, mark.tokens)
@@ -188,7 +188,7 @@ def _submits(prompt: Prompt) -> list[Submit]:
             seed=prompt.seed,
             team=prompt.caller.team,
         )
-        for choice in range(prompt.choices)
+        for choice in prompt.choices
     ]
 
 

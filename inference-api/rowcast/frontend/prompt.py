@@ -1,6 +1,7 @@
 """What every dialect builds from a body: tokens, parameters, stop sequences, and who asks."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.frontend.identity import Caller
@@ -17,7 +18,7 @@ def fresh_seed() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A validated request for one reply, or several choices of it."""
+    """A validated request for one reply, or several choices of it, by their numbers."""
 
     tokens: tuple[int, ...]
     params: SamplingParams
@@ -26,4 +27,4 @@ class Prompt:
     dialect: str
     request_id: str
     stop: tuple[str, ...] = ()
-    choices: int = 1
+    choices: Sequence[int] = (0,)

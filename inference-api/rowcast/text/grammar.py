@@ -20,12 +20,12 @@ class GrammarFault(RequestError):
 
 def of_json_schema(schema: bool | dict[str, Any]) -> str:
     """Compact or spaced JSON of this schema."""
-    return _checked(LLMatcher.grammar_from_json_schema(json.dumps(schema)))
+    return checked(LLMatcher.grammar_from_json_schema(json.dumps(schema)))
 
 
 def of_regex(regex: str) -> str:
     """Text that the whole of a regular expression matches."""
-    return _checked(LLMatcher.grammar_from_regex(regex))
+    return checked(LLMatcher.grammar_from_regex(regex))
 
 
 def of_choices(choices: Sequence[str]) -> str:
@@ -36,11 +36,12 @@ def of_choices(choices: Sequence[str]) -> str:
 
 def of_lark(grammar: str) -> str:
     """Text of a Lark grammar, in llguidance's form of it."""
-    return _checked(LLMatcher.grammar_from_lark(grammar))
+    return checked(LLMatcher.grammar_from_lark(grammar))
 
 
-def _checked(grammar: str) -> str:
-    fault = LLMatcher.validate_grammar(grammar, None)
+def checked(grammar: str) -> str:
+    """A grammar that can be followed; "" is none."""
+    fault = LLMatcher.validate_grammar(grammar, None) if grammar else ""
     if fault:
         raise GrammarFault(fault.strip())
     return grammar

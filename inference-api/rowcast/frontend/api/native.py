@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+import msgspec
 from flask import Blueprint, Response, g, jsonify
 
-from rowcast.errors import ReplyFailed, StreamCut, UnknownModel
+from rowcast.errors import InvalidField, ReplyFailed, StreamCut, UnknownModel
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.positions import Cursor, Position, Stage
 from rowcast.frontend.prompt import SEEDS, Prompt
+from rowcast.frontend.receipts import receipt_of
 from rowcast.frontend.streaming import (
     EVENT_STREAM,
     SILENCE_SECONDS,
@@ -29,6 +31,7 @@ from rowcast.frontend.streaming import (
     without_first,
 )
 from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Status
 
 FIELDS = (
     "text",
@@ -40,6 +43,7 @@ FIELDS = (
     "seed",
     "stream",
     "return_prompt",
+    "receipt",
     "session_id",
 )
 MEANT = {
@@ -59,6 +63,7 @@ class NativeRequest:
     prompt: Prompt
     before: str  # what stands before the reply: the prompt, when it is asked for
     stream: bool
+    build: Status | None  # what its receipt says of the server; None: no receipt is asked for
 
 
 def blueprint(frontend: Frontend) -> Blueprint:
@@ -67,6 +72,7 @@ def blueprint(frontend: Frontend) -> Blueprint:
 
     def inference(model: str = "") -> Response:
         wanted = _read(frontend, model)
+        _check_has_place(wanted)
         told = frontend.origin().bytes_told() if wanted.stream else 0
         reply = frontend.open(wanted.prompt)
         if wanted.stream:
@@ -121,7 +127,14 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
         request_id=g.request_id,
     )
     before = text if fields.flag("return_prompt", False) else ""
-    return NativeRequest(prompt, before, fields.flag("stream", True))
+    build = frontend.status() if fields.flag("receipt", False) else None
+    return NativeRequest(prompt, before, fields.flag("stream", True), build)
+
+
+def _check_has_place(wanted: NativeRequest) -> None:
+    if wanted.stream and wanted.build is not None:
+        problem = "has no place in raw text; send stream: false, or ask for events at /chat/<model>"
+        raise InvalidField("receipt", problem)
 
 
 def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
@@ -145,7 +158,7 @@ def _events(reply: ReplyText, wanted: NativeRequest, cursor: Cursor) -> Iterator
             yield server_sent({"text": piece}, place=cursor.id())
     ending = _ending_of(reply)
     if ending.whole:
-        yield server_sent(_summary(ending, wanted), event="end")
+        yield server_sent(_summary(reply, ending, wanted), event="end")
     else:
         failure = {"status_code": 500, "message": ending.message or ending.reason}
         yield server_sent(failure, event="error")
@@ -158,18 +171,22 @@ def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
     ending = _ending_of(reply)
     if not ending.whole:
         raise ReplyFailed(ending.message or f"the reply ended with {ending.reason}")
-    response = jsonify(answer=answer, **_summary(ending, wanted))
+    response = jsonify(answer=answer, **_summary(reply, ending, wanted))
     response.headers["X-Rowcast-Seed"] = str(wanted.prompt.seed)
     return response
 
 
-def _summary(ending: Ending, wanted: NativeRequest) -> dict[str, object]:
-    return {
+def _summary(reply: ReplyText, ending: Ending, wanted: NativeRequest) -> dict[str, object]:
+    summary: dict[str, object] = {
         "finish_reason": ending.reason,
         "prompt_tokens": len(wanted.prompt.tokens),
         "completion_tokens": ending.tokens,
         "seed": wanted.prompt.seed,
     }
+    if wanted.build is not None:
+        receipt = receipt_of(wanted.build, wanted.prompt.stop, [reply])
+        summary["receipt"] = msgspec.to_builtins(receipt)
+    return summary
 
 
 def _ending_of(reply: ReplyText) -> Ending:

@@ -44,6 +44,7 @@ BODY: dict[str, Any] = {
         "seed": _number("integer", 0, 2**63 - 1, "[0-9]{1,18}"),
         "stream": {**_FLAG, "default": True},
         "return_prompt": {**_FLAG, "default": False},
+        "receipt": {**_FLAG, "default": False, "description": "Not in a stream of raw text"},
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
     },
 }
@@ -56,6 +57,7 @@ ANSWER = {
         "prompt_tokens": {"type": "integer"},
         "completion_tokens": {"type": "integer"},
         "seed": {"type": "integer"},
+        "receipt": {"$ref": "#/components/schemas/Receipt"},
     },
 }
 EXAMPLE = {"text": "What is your favorite condiment?", "max_tokens": 64, "seed": 7}

@@ -3,6 +3,7 @@
     POST /v1/completions, /v1/chat/completions        one object, or server-sent events
     GET  /v1/models, /v1/models/<id>
     POST /v1/count_tokens, /tokenize, /detokenize     the latter two also below /v1
+    POST /v1/replay                                   what a receipt tells of, computed again
 
 `bodies` is what may be sent, `answers` what is answered, both as types; `reading` joins JSON to
 them; `asked` is a validated request; `completions` and `chat` show its replies, `streams` sends
@@ -19,6 +20,7 @@ from rowcast.frontend.api.openai.chat import chat
 from rowcast.frontend.api.openai.completions import completions
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.models import model, models
+from rowcast.frontend.api.openai.replay import replay
 from rowcast.frontend.api.openai.tokens import count_tokens, detokenize, tokenize
 from rowcast.frontend.frontend import Frontend
 
@@ -30,6 +32,7 @@ POSTS: dict[str, Callable[[Frontend], Response]] = {
     "/v1/completions": completions,
     "/v1/chat/completions": chat,
     "/v1/count_tokens": count_tokens,
+    "/v1/replay": replay,
     "/v1/tokenize": tokenize,
     "/v1/detokenize": detokenize,
     "/tokenize": tokenize,

@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from rowcast.frontend.receipts import Receipt
+
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
@@ -50,6 +52,7 @@ class Completion(Struct, kw_only=True):
     usage: Usage | UnsetType | None = UNSET
     system_fingerprint: str
     seed: int
+    receipt: Receipt | UnsetType = UNSET
 
 
 class TopLogprob(Struct):
@@ -117,6 +120,7 @@ class ChatCompletion(Struct, kw_only=True):
     usage: Usage
     system_fingerprint: str
     seed: int
+    receipt: Receipt | UnsetType = UNSET
 
 
 class FunctionDelta(Struct):
@@ -163,6 +167,7 @@ class ChatChunk(Struct, kw_only=True):
     usage: Usage | UnsetType | None = UNSET
     system_fingerprint: str
     seed: int
+    receipt: Receipt | UnsetType = UNSET
 
 
 class Model(Struct, kw_only=True):

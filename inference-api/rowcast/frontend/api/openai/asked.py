@@ -1,7 +1,7 @@
 """What one request of the OpenAI dialect has asked for, and the marks that its answer bears."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,8 +13,11 @@ from rowcast.frontend.api.openai.bodies import Sampling
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.origin import Origin
 from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.receipts import Receipt, receipt_of
 from rowcast.frontend.replies import Replies
+from rowcast.frontend.streaming import ReplyText
 from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Status
 
 REPLIES = 1024  # that one request may ask for
 
@@ -27,7 +30,7 @@ class Asked:
     kind: str
     created: int
     model: str
-    fingerprint: str
+    status: Status
     seed: int
     prompts: tuple[Prompt, ...]
     texts: tuple[str, ...]  # of the prompts, as they are repeated
@@ -36,6 +39,16 @@ class Asked:
     stream: bool
     include_usage: bool = False
     continuous_usage: bool = False
+    receipt: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        return self.status.fingerprint
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether a stream has a last event that tells of all replies."""
+        return self.include_usage or self.receipt
 
     @property
     def replies(self) -> int:
@@ -58,6 +71,14 @@ class Asked:
             tokens_per_second=round(completion / seconds, 3) if seconds > 0 else 0.0,
             processing_time=round(seconds, 6),
         )
+
+    def last_usage(self, replies: Replies) -> Usage | UnsetType:
+        """What the last event of a stream says of it."""
+        return self.usage(replies) if self.include_usage else UNSET
+
+    def receipt_of(self, told: Iterable[ReplyText]) -> Receipt | UnsetType:
+        """The receipt of the replies that are told, where it is asked for."""
+        return receipt_of(self.status, self.prompts[0].stop, told) if self.receipt else UNSET
 
     def usage_within(self, replies: Replies) -> Usage | UnsetType | None:
         """What an event in the midst of a stream says of it."""
@@ -95,7 +116,7 @@ def ask(
         created=int(origin.created),
         kind=kind,
         model=body.model,
-        fingerprint=frontend.status().fingerprint,
+        status=frontend.status(),
         seed=seed,
         prompts=tuple(
             Prompt(
@@ -106,7 +127,7 @@ def ask(
                 dialect="openai",
                 request_id=g.request_id,
                 stop=stop,
-                choices=candidates or choices,
+                choices=range(candidates or choices),
             )
             for prompt in prompts
         ),
@@ -116,4 +137,5 @@ def ask(
         stream=bool(body.stream),
         include_usage=bool(options and options.include_usage),
         continuous_usage=bool(options and options.continuous_usage_stats),
+        receipt=bool(body.receipt),
     )

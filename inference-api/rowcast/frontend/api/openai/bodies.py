@@ -96,6 +96,7 @@ class Sampling(Body, kw_only=True):
     top_p: Share | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
+    receipt: bool | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: dict[Digits, Bias] | None = None

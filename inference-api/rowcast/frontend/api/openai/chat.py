@@ -105,8 +105,10 @@ class ChatView:
         scores = self._scores(self.replies[reply].places())
         yield self._chunk(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
 
-    def usage(self) -> ChatChunk:
-        return self._chunk_of([], self.asked.usage(self.replies))
+    def last(self) -> ChatChunk:
+        last = self._chunk_of([], self.asked.last_usage(self.replies))
+        last.receipt = self.asked.receipt_of(self.replies)
+        return last
 
     def whole(self) -> ChatCompletion:
         texts = self.replies.texts()
@@ -119,6 +121,7 @@ class ChatView:
             usage=asked.usage(self.replies),
             system_fingerprint=asked.fingerprint,
             seed=asked.seed,
+            receipt=asked.receipt_of(self.replies),
         )
 
     def _choice(self, reply: int, text: str) -> ChatChoice:

@@ -128,19 +128,24 @@ class CompletionView:
         choice.finish_reason = finish_reason(self.replies.ending(reply))
         yield self._chunk(choice)
 
-    def usage(self) -> Completion:
-        return self._completion([], self.asked.usage(self.replies))
+    def last(self) -> Completion:
+        last = self._completion([], self.asked.last_usage(self.replies))
+        last.receipt = self.asked.receipt_of(self.replies)
+        return last
 
     def whole(self) -> Completion:
         texts = self.replies.texts()
         usage = self.asked.usage(self.replies)
         choices: list[CompletionChoice] = []
-        for reply in self._best():
+        best = self._best()
+        for reply in best:
             choice = self._choice(reply, texts[reply])
             choice.index = len(choices)
             choice.finish_reason = finish_reason(self.replies.ending(reply))
             choices.append(choice)
-        return self._completion(choices, usage)
+        whole = self._completion(choices, usage)
+        whole.receipt = self.asked.receipt_of(self.replies[reply] for reply in best)
+        return whole
 
     def _choice(self, reply: int, text: str) -> CompletionChoice:
         """`text` of a reply with the scores of its tokens, after its prompt while that is due."""

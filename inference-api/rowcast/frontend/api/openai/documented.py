@@ -1,9 +1,11 @@
 """The OpenAI dialect's routes, described by the types that they read and answer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rowcast.frontend.api.openai import answers, bodies
+from rowcast.frontend.api.openai.replay import ReplayBody, Replayed
 from rowcast.frontend.api.operation import (
     BODY_ERRORS,
     EVENTS,
@@ -42,6 +44,14 @@ def _events(chunk: type) -> Schema:
 _MESSAGES = [{"role": "user", "content": "What is your favorite condiment?"}]
 _COMPLETION = {"model": "falcon40b", "prompt": "San Francisco is a", "max_tokens": 7}
 _CHAT = {"model": "falcon40b", "messages": _MESSAGES, "max_tokens": 32}
+_REPLAY = {
+    "version": 1,
+    "seed": 7,
+    "parameters": {"max_tokens": 7},
+    "stop": [],
+    "prompts": [[72, 105]],
+    "replies": [{"prompt": 0, "choice": 0}],
+}
 
 
 def _post(
@@ -108,6 +118,16 @@ OPERATIONS = (
         bodies.CountBody,
         {JSON: answers.TokenCount},
         {"model": "falcon40b", "conversation": "Hello, how are you?"},
+    ),
+    replace(
+        _post(
+            "/v1/replay",
+            "What a receipt tells of, computed again",
+            ReplayBody,
+            {JSON: Replayed},
+            _REPLAY,
+        ),
+        errors=(*BODY_ERRORS, 409),
     ),
     *_both("/v1"),
     *_both(""),

@@ -42,8 +42,8 @@ class View(Protocol):
     def end(self, reply: int) -> Iterable[msgspec.Struct]:
         """One reply has ended."""
 
-    def usage(self) -> msgspec.Struct:
-        """The last event, where it is asked for."""
+    def last(self) -> msgspec.Struct:
+        """The last event, which tells of all replies, where that is asked for."""
 
     def whole(self) -> msgspec.Struct:
         """All of it as one object; waits for the end."""
@@ -98,8 +98,8 @@ def _said(view: View, piece: Piece, cursor: Cursor) -> bytes:
 
 
 def _last(view: View, cursor: Cursor) -> bytes:
-    if view.asked.include_usage and cursor.tells_frame():
-        return _event(view.usage(), cursor.id()) + DONE
+    if view.asked.sums_up and cursor.tells_frame():
+        return _event(view.last(), cursor.id()) + DONE
     return DONE
 
 

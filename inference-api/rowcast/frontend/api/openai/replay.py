@@ -1,0 +1,104 @@
+"""POST /v1/replay: what a receipt asks, computed again, and a receipt of that.
+
+The body is a receipt without its answers, so that none can be had without computing. Where it has
+`build` and `context_length`, another build refuses. Prompts are tokens: no tokenizer and no chat
+template stands between a receipt and its replies.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
+from typing import Annotated
+
+from flask import Response, g
+from msgspec import Meta, Struct
+
+from rowcast.errors import BuildChanged, InvalidField
+from rowcast.frontend.api.openai.asked import REPLIES
+from rowcast.frontend.api.openai.reading import read
+from rowcast.frontend.api.openai.sampling import checked_tokens
+from rowcast.frontend.api.openai.streams import json_answer
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.prompt import Prompt
+from rowcast.frontend.receipts import Positive, Question, Receipt, Which, receipt_of
+from rowcast.sampling_params import SamplingParams
+from rowcast.text.grammar import GrammarFault, checked
+from rowcast.wire import Status
+
+
+class ReplayBody(Question, kw_only=True):
+    """POST /v1/replay."""
+
+    replies: Annotated[list[Which], Meta(min_length=1, max_length=REPLIES)]
+    build: str | None = None
+    context_length: Positive | None = None
+
+
+class Replayed(Struct):
+    """What came of it; the texts in the order of the receipt's replies."""
+
+    receipt: Receipt
+    texts: list[str]
+
+
+def replay(frontend: Frontend) -> Response:
+    """Compute again what a receipt tells of."""
+    body = read(frontend, ReplayBody)
+    status = frontend.status()
+    _check_build(body, status)
+    told = [(each.prompt, each.choice) for each in body.replies]
+    places = {each: at for at, each in enumerate(sorted(set(told)))}
+    replies = frontend.open_all(_prompts(frontend, body, list(places)))
+    with closing(replies):
+        texts = replies.texts()
+        receipt = receipt_of(status, body.stop, [replies[places[each]] for each in told])
+    return json_answer(Replayed(receipt, [texts[places[each]] for each in told]))
+
+
+def _check_build(body: ReplayBody, status: Status) -> None:
+    told = (body.build or status.fingerprint, body.context_length or status.context_length)
+    here = (status.fingerprint, status.context_length)
+    if told != here:
+        raise BuildChanged(
+            f"the receipt is of build {told[0][:80]} with a context of {told[1]} tokens, and "
+            f"{here[0]} with {here[1]} serves now: its replies may be others"
+        )
+
+
+def _prompts(
+    frontend: Frontend, body: ReplayBody, wanted: Sequence[tuple[int, int]]
+) -> list[Prompt]:
+    """The prompts and choices that are wanted, in their order."""
+    last = wanted[-1][0]
+    if last >= len(body.prompts):
+        raise InvalidField(
+            "replies", f"name prompt {last}; the last one is {len(body.prompts) - 1}"
+        )
+    vocabulary = frontend.tokenizer.vocabulary
+    params = _checked(body.parameters.asked(), vocabulary)
+    return [
+        Prompt(
+            tokens=checked_tokens("prompts", body.prompts[at], vocabulary),
+            params=params,
+            seed=body.seed % 2**64,
+            caller=frontend.caller(),
+            dialect="replay",
+            request_id=g.request_id,
+            stop=tuple(body.stop),
+            choices=[choice for _, choice in same],
+        )
+        for at, same in groupby(wanted, key=itemgetter(0))
+    ]
+
+
+def _checked(params: SamplingParams, vocabulary: int) -> SamplingParams:
+    """The sampler believes what it is asked."""
+    biased = (token for token, _ in params.logit_bias)
+    for tokens in (params.stop_token_ids, params.allowed_tokens, params.banned_tokens, biased):
+        checked_tokens("parameters", tokens, vocabulary)
+    try:
+        checked(params.grammar)
+    except GrammarFault as fault:
+        raise InvalidField("parameters.grammar", f"can not be followed: {fault}") from fault
+    return params
