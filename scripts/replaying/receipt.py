@@ -1,0 +1,128 @@
+"""Finds a receipt in what a user has, and takes it apart.
+
+In: a receipt, an answer that carries one, or the events of a stream that ends with one. Out: a
+`Receipt`: the question as it stands, and what is told of each reply. Of a damaged one it says what
+is wrong. Knows the form of receipts, and nothing of how replies are made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = 1
+ANSWERS = ("model", "replies")  # what is not of the question
+HEX = re.compile("([0-9a-f]{2})*")
+
+
+class NoReceipt(Exception):
+    """There is none, or it is damaged; the text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is told of one reply."""
+
+    prompt: int
+    choice: int
+    finish_reason: str
+    tokens: int
+    digest: str
+    trail: bytes
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> Reply:
+        reply = cls(
+            prompt=_field(told, "prompt", int),
+            choice=_field(told, "choice", int),
+            finish_reason=_field(told, "finish_reason", str),
+            tokens=_field(told, "tokens", int),
+            digest=_hex(told, "digest").hex(),
+            trail=_hex(told, "trail"),
+        )
+        if len(reply.trail) != reply.tokens:
+            raise NoReceipt(f"its trail has {len(reply.trail)} of {reply.tokens} tokens")
+        if reply.trail and reply.trail[-1:].hex() != reply.digest[:2]:
+            raise NoReceipt("its trail does not lead to its digest")
+        return reply
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was asked, and what is told of the replies."""
+
+    question: dict[str, Any]
+    replies: tuple[Reply, ...]
+
+    @classmethod
+    def read(cls, told: object) -> Receipt:
+        if not isinstance(told, dict):
+            raise NoReceipt("it is no object")
+        if told.get("version") != VERSION:
+            raise NoReceipt(f"its version is {told.get('version')!r}; this program reads {VERSION}")
+        replies = [_of_object(each) for each in _field(told, "replies", list)]
+        if not replies:
+            raise NoReceipt("it tells of no reply")
+        question = {name: value for name, value in told.items() if name not in ANSWERS}
+        _field(question, "build", str)
+        return cls(question, tuple(replies))
+
+    @property
+    def build(self) -> str:
+        """Of what computed the replies."""
+        context = self.question.get("context_length")
+        return f"{self.question['build']} with a context of {context} tokens"
+
+
+def find(text: str) -> Receipt:
+    """The receipt that this text is, or holds."""
+    found = list(_receipts(text))
+    if not found:
+        raise NoReceipt('there is no receipt in it; ask with "receipt": true')
+    if len(found) > 1:
+        raise NoReceipt(f"there are {len(found)} receipts in it; give them one by one")
+    return Receipt.read(found[0])
+
+
+def _receipts(text: str) -> Iterator[dict[str, Any]]:
+    """Of one JSON object, or of the events of a stream."""
+    whole = _parsed(text)
+    datas = [line.partition(":")[2] for line in text.splitlines() if line.startswith("data:")]
+    for each in [whole] if whole is not None else map(_parsed, datas):
+        receipt = each if isinstance(each, dict) and "replies" in each else _inside(each)
+        if isinstance(receipt, dict):
+            yield receipt
+
+
+def _inside(answer: object) -> object:
+    return answer.get("receipt") if isinstance(answer, dict) else None
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _of_object(told: object) -> Reply:
+    if not isinstance(told, dict):
+        raise NoReceipt("one of its replies is no object")
+    return Reply.read(told)
+
+
+def _field(told: dict[str, Any], name: str, kind: type) -> Any:
+    value = told.get(name)
+    if type(value) is not kind:
+        raise NoReceipt(f"its {name} is {json.dumps(value)[:40]}")
+    return value
+
+
+def _hex(told: dict[str, Any], name: str) -> bytes:
+    written = _field(told, name, str)
+    if not HEX.fullmatch(written):
+        raise NoReceipt(f"its {name} is not in hexadecimal digits")
+    return bytes.fromhex(written)
