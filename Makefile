@@ -8,7 +8,7 @@ URL ?= http://127.0.0.1:7000
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev serve run-app run-worker test test-fast run-tests test-clients \
 	test-api check format \
-	docs bench clean
+	docs bench chaos clean
 
 help: ## This list
 	@echo "Rowcast. make TARGET, where TARGET is one of:"
@@ -58,6 +58,9 @@ docs: install-dev ## Write the generated pages of docs/ anew
 
 bench: ## Measure a running server (URL=… ARGS='--streams 32')
 	@scripts/bench --url $(URL) $(ARGS)
+
+chaos: install-dev ## Put the claims of docs/reliability.md to the test (ARGS='--size full')
+	@$(PY) scripts/chaos $(ARGS)
 
 clean: ## Remove caches, logs and builds; .venv stays
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .rowcast build dist

@@ -6,8 +6,8 @@
 
 Each dies with its parent, however that ends, and the socket's folder goes with the launcher. A
 backend without a pulse is killed, and one that ended is started again: at once, and after longer
-pauses while they fail in a row. One that refuses its settings (status 2) is not: the launcher ends
-with 2 too; and with 3 after RESTART_LIMIT failures.
+pauses while they fail in a row, though soon when it had served. One that refuses its settings
+(status 2) is not: the launcher ends with 2 too; and with 3 after RESTART_LIMIT failures.
 `ENGINES` is where an engine is registered. Knows nothing of HTTP.
 """
 
@@ -40,6 +40,7 @@ _log = logging.getLogger("rowcast.launch")
 REFUSED = 2  # exit status: the settings are wrong, trying again is of no use
 BROKEN = 3  # exit status: backends failed in a row, as often as RESTART_LIMIT allows
 PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds before the next start, while they fail in a row
+LEAST_PAUSE = 0.5  # where a longer one is due, however short the backend has served
 STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -91,6 +92,15 @@ def run_backend(
     return 0
 
 
+def pause_after(failures: int, served: float) -> float:
+    """Seconds before the next start; never longer than the backend that ended has served.
+
+    Open streams wait for it, so a backend that does its work is not made to wait for its deaths.
+    """
+    due = PAUSES[min(failures, len(PAUSES)) - 1]
+    return min(due, max(LEAST_PAUSE, served)) if served else due
+
+
 def run_backend_alone(settings: Settings, path: str) -> int:
     """A backend without a launcher."""
     try:
@@ -122,8 +132,9 @@ class Launcher:
         gc.collect()
         gc.freeze()  # a collection would write to, and so copy, what the forks share
         while not self._stopping:
-            started = time.monotonic()
-            status = self._run_once(parent)
+            started, pulse = time.monotonic(), Pulse()
+            status = self._run_once(parent, pulse)
+            served = pulse.since()
             if status == REFUSED:
                 return REFUSED
             if not self._stopping:
@@ -131,7 +142,7 @@ class Launcher:
                 if self._failures == self._settings.restart_limit > 0:
                     _log.error("%d backends failed in a row: giving up", self._failures)
                     return BROKEN
-                self._pause()
+                self._pause(pause_after(self._failures, served))
         return 0
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -141,8 +152,8 @@ class Launcher:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._backend.pid, signal.SIGTERM)
 
-    def _run_once(self, parent: int) -> int | None:
-        context, pulse = multiprocessing.get_context("fork"), Pulse()
+    def _run_once(self, parent: int, pulse: Pulse) -> int | None:
+        context = multiprocessing.get_context("fork")
         backend = context.Process(target=self._become_backend, args=(os.getpid(), pulse))
         backend.name = "backend"
         backend.start()
@@ -174,8 +185,7 @@ class Launcher:
         self._failures = 1 if lived > STABLE_SECONDS else self._failures + 1
         _log.error("backend ended status=%s lived=%.1f s", status, lived)
 
-    def _pause(self) -> None:
-        pause = PAUSES[min(self._failures, len(PAUSES)) - 1]
+    def _pause(self, pause: float) -> None:
         _log.info("starting the backend again in %.1f s", pause)
         until = time.monotonic() + pause
         while not self._stopping and time.monotonic() < until:

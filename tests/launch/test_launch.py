@@ -11,7 +11,7 @@ import pytest
 
 from processes import ROOT, gone, until
 from rowcast.errors import RowcastError
-from rowcast.launch import PAUSES, prepare_engine
+from rowcast.launch import LEAST_PAUSE, PAUSES, pause_after, prepare_engine
 from rowcast.settings import read_settings
 
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "MODEL": "scripted"}
@@ -43,6 +43,17 @@ def test_the_scripted_engine_keeps_the_pace_of_the_settings() -> None:
 def test_the_first_restart_is_at_once_and_later_ones_wait_longer() -> None:
     assert PAUSES[0] == 0
     assert list(PAUSES) == sorted(PAUSES)
+
+
+def test_backends_that_never_serve_are_started_ever_later() -> None:
+    assert [pause_after(failures, 0.0) for failures in range(1, 9)] == [*PAUSES, *[PAUSES[-1]] * 2]
+
+
+def test_after_one_that_served_nobody_waits_longer_than_it_did() -> None:
+    assert pause_after(1, 0.1) == 0
+    assert pause_after(20, 0.1) == LEAST_PAUSE
+    assert pause_after(20, 3.0) == 3.0
+    assert pause_after(20, 300.0) == PAUSES[-1]
 
 
 PARENT = """

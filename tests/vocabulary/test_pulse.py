@@ -25,3 +25,13 @@ def test_who_stopped_beating_is_missed_after_the_seconds_allowed() -> None:
     time.sleep(0.02)
     assert pulse.missed(0.01)
     assert not pulse.missed(3600)
+
+
+def test_it_knows_since_when_there_is_one() -> None:
+    pulse = Pulse()
+    assert pulse.since() == 0
+    pulse.beat()
+    time.sleep(0.01)
+    first = pulse.since()
+    pulse.beat()
+    assert pulse.since() >= first > 0

@@ -1,0 +1,89 @@
+"""The wall clock is moved by an hour, forth and back, while streams are read, cut and read on.
+
+A small library, built with `cc` and preloaded into the server, adds to the wall clock what a
+mapped file says; the monotonic clock runs on, as it does when a machine's clock is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from proof import kinds
+from proof.claim import Claim, Finding, Sizes
+from proof.context import Context
+from proof.crowd import Crowd
+from proof.flow import Flow, Truth, begun, undisturbed
+from proof.resuming import Cut, read_on
+from proof.server import Server, ServerError
+
+SOURCE = Path(__file__).with_name("clock.c")
+HOUR = 3600
+KEPT = 3 * HOUR  # so that what is kept is not past its time by the new clock
+CUT = 8
+
+
+def _run(context: Context, dice: random.Random, size: int) -> Finding:
+    found = Finding()
+    clock = _Clock(context.folder)
+    with context.server(
+        JOURNAL=context.folder / "journal.db", JOURNAL_SECONDS=KEPT, **clock.settings
+    ) as server:
+        truth = undisturbed(server, kinds.mixed(dice, 48, 60, 160))
+        flow = Flow(server.port, truth)
+        for number in range(1, size + 1):
+            for moved in (HOUR, 0):
+                flow.go_on(0.5)
+                cuts = _cut(server, truth, dice)
+                clock.move(moved)
+                flow.go_on(1.0)
+                found.faults += read_on(server.port, cuts, truth)
+            context.say(f"moved {number} of {size} times")
+        flow.finish()
+        found.expect(server.ready(), "it is not ready any more")
+    found.faults += flow.faults
+    found.figures.append(
+        f"an hour forth and back {size} times; {flow.read} answers, {2 * size * CUT} cut and read "
+        f"on; {len(found.faults)} faults"
+    )
+    return found
+
+
+def _cut(server: Server, truth: Truth, dice: random.Random) -> Sequence[Cut]:
+    """Streams whose clients leave in the middle."""
+    streamed = [each for each in truth if each.form != "json"]
+    with contextlib.closing(Crowd(server.port)) as crowd:
+        readings = begun(crowd, dice.sample(streamed, CUT))
+    return [Cut.of(each) for each in readings]
+
+
+class _Clock:
+    """The server's wall clock, which can be moved."""
+
+    def __init__(self, folder: Path) -> None:
+        self._offset, library = folder / "offset", folder / "clock.so"
+        self.move(0)
+        build = ("cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE))
+        done = subprocess.run(build, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServerError(f"the clock's library could not be built: {done.stderr[:300]}")
+        self.settings = {"LD_PRELOAD": library, "CHAOS_CLOCK": self._offset}
+
+    def move(self, seconds: int) -> None:
+        """So far from the true time."""
+        with self._offset.open("r+b" if self._offset.exists() else "wb") as file:
+            file.write(struct.pack("=q", seconds))
+
+
+CLAIM = Claim(
+    "clock",
+    "The wall clock is moved an hour, forth and back: streams go on and are resumable, "
+    "no wrong byte",
+    Sizes(test=1, ci=1, full=20),
+    "times",
+    _run,
+)

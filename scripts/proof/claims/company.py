@@ -1,0 +1,37 @@
+"""The same request alone, and among 31 others."""
+
+from __future__ import annotations
+
+import random
+
+from proof import kinds
+from proof.claim import Claim, Finding, Sizes
+from proof.context import Context
+from proof.crowd import read_all
+from proof.flow import WIDTH, fault_of, undisturbed
+
+AT_ONCE = 50
+
+
+def _run(context: Context, dice: random.Random, size: int) -> Finding:
+    found = Finding()
+    with context.server(step=0) as server:
+        for done in range(0, size, AT_ONCE):
+            asks = kinds.mixed(dice, min(AT_ONCE, size - done), 20, 160)
+            alone = undisturbed(server, asks, width=1)
+            dice.shuffle(asks)
+            others = [*asks, *asks[: WIDTH - 1]]  # so that the last ones have company too
+            faults = [fault_of(each, alone) for each in read_all(server.port, others, WIDTH)]
+            found.faults += filter(None, faults)
+            context.say(f"{done + len(asks)} of {size} prompts")
+    found.figures.append(f"{size} prompts, {len(found.faults)} differed")
+    return found
+
+
+CLAIM = Claim(
+    "company",
+    "The same request alone and among 31 others, all kinds: equal bytes",
+    Sizes(test=16, ci=100, full=2000),
+    "prompts",
+    _run,
+)

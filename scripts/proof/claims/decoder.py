@@ -1,0 +1,89 @@
+"""The decoder is killed at random tokens while 32 streams of all kinds are read."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from statistics import median
+from time import perf_counter
+
+import psutil
+
+from proof import kinds
+from proof.claim import Claim, Finding, Sizes
+from proof.context import Context
+from proof.flow import Flow, undisturbed
+from proof.server import Server, ServerError
+
+NEXT_TOKEN_SECONDS = 2.0
+RECOVERY_SECONDS = 120.0
+
+
+def _run(context: Context, dice: random.Random, size: int) -> Finding:
+    found, gaps = Finding(), list[float]()
+    with context.server() as server:
+        truth = undisturbed(server, kinds.mixed(dice, 64, 60, 240))
+        flow = Flow(server.port, truth)
+        for number in range(1, size + 1):
+            _go_on_for_pieces(flow, dice.randint(1, 600))
+            gaps.append(_kill(server, flow))
+            context.say(f"{number} of {size} kills, {flow.read} answers read")
+        flow.finish()
+    found.faults += flow.faults
+    found.figures += [
+        f"{size} kills, {flow.read} answers, {len(flow.faults)} lost, doubled or altered",
+        f"from kill to the next token p50 {median(gaps):.2f} s, longest {max(gaps):.2f} s",
+    ]
+    found.wish(
+        median(gaps) < NEXT_TOKEN_SECONDS,
+        f"p50 of the next token is {median(gaps):.2f} s; wanted under {NEXT_TOKEN_SECONDS:g} s",
+    )
+    return found
+
+
+def _go_on_for_pieces(flow: Flow, count: int) -> None:
+    """Until so many more pieces have come."""
+    limit = perf_counter() + RECOVERY_SECONDS
+    seen = 0
+    while seen < count and perf_counter() < limit:
+        before = flow.pieces()
+        flow.turn()
+        seen += max(0, flow.pieces() - before)
+
+
+def _kill(server: Server, flow: Flow) -> float:
+    """Kill the decoder; seconds until something comes from the next one."""
+    backend = server.a_backend()
+    killed = perf_counter()
+    backend.kill()
+    while not _is_replaced(server, backend):
+        flow.turn()  # what was on its way still comes, and does not count
+        _check_time(killed, "another decoder")
+    before = flow.pieces()
+    while flow.pieces() <= before:
+        before = min(before, flow.pieces())
+        flow.turn()
+        _check_time(killed, "a token of the next decoder")
+    return perf_counter() - killed
+
+
+def _is_replaced(server: Server, killed: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        backend = server.backend()
+        return backend is not None and backend.pid != killed.pid
+    return False
+
+
+def _check_time(since: float, what: str) -> None:
+    if perf_counter() - since > RECOVERY_SECONDS:
+        raise ServerError(f"waited {RECOVERY_SECONDS:.0f} s in vain for {what}")
+
+
+CLAIM = Claim(
+    "decoder-kills",
+    "The decoder is killed mid-stream at random tokens, 32 streams of all kinds and dialects: "
+    "no token lost, doubled or altered, all streams finish; the next token under 2 s (p50)",
+    Sizes(test=2, ci=20, full=200),
+    "kills",
+    _run,
+)

@@ -1,0 +1,106 @@
+"""Three times as many requests arrive as the server can answer."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from dataclasses import dataclass
+from itertools import cycle
+from time import perf_counter
+
+from proof import kinds
+from proof.claim import Claim, Finding, Sizes
+from proof.context import Context
+from proof.crowd import Crowd, Reading
+from proof.flow import PATIENCE, WIDTH, Truth, fault_of, undisturbed
+from proof.server import Server
+
+TIMES = 3.0
+LINE = 32
+REFUSED_SECONDS = 0.1
+GOODPUT = 0.95
+
+
+def _run(context: Context, dice: random.Random, size: int) -> Finding:
+    found = Finding()
+    with context.server(step=0.02, WAITING_LINE=LINE) as server:
+        truth = undisturbed(server, kinds.raw(dice, 2 * WIDTH, 60, 60))
+        peak = _closed(server, truth, size)
+        context.say(f"the peak is {peak.rate:.1f} answers a second")
+        flood = _open(server, truth, size, TIMES * peak.rate, dice)
+    refused = [each for each in flood.readings if each.status == 503]
+    accepted = [each for each in flood.readings if each.status != 503]
+    found.faults += filter(None, (fault_of(each, truth) for each in accepted))
+    untold = sum("retry-after" not in each.headers for each in refused)
+    found.expect(not untold, f"{untold} refusals without Retry-After")
+    found.expect(refused, "nobody was refused: this was no overload")
+    slowest = max(((each.ended or each.began) - each.began for each in refused), default=0.0)
+    share = flood.goodput / peak.goodput
+    found.wish(slowest < REFUSED_SECONDS, f"a refusal took {slowest * 1000:.0f} ms; wanted 100")
+    found.wish(share > GOODPUT, f"goodput is {share:.0%} of the peak; wanted {GOODPUT:.0%}")
+    found.figures.append(
+        f"{len(flood.readings)} requests at {TIMES * peak.rate:.0f} a second: {len(accepted)} "
+        f"accepted, {len(found.faults)} faults; {len(refused)} refused, the slowest in "
+        f"{slowest * 1000:.0f} ms; goodput {share:.0%} of the peak"
+    )
+    return found
+
+
+@dataclass(slots=True)
+class _Load:
+    """Who asked, and how much good came of it."""
+
+    readings: list[Reading]
+    seconds: float
+    until: float
+
+    @property
+    def _in_time(self) -> list[Reading]:
+        return [each for each in self.readings if each.whole and (each.ended or 0) < self.until]
+
+    @property
+    def rate(self) -> float:
+        """Whole answers a second."""
+        return len(self._in_time) / self.seconds
+
+    @property
+    def goodput(self) -> float:
+        """Bytes of whole answers a second."""
+        return sum(len(each.body) for each in self._in_time) / self.seconds
+
+
+def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
+    """All rows taken, and always somebody waiting: the most that there is."""
+    crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
+    began = perf_counter()
+    with contextlib.closing(crowd):
+        while perf_counter() < began + seconds:
+            while len(crowd) < WIDTH + LINE // 2:
+                readings.append(crowd.begin(next(asks)))
+            crowd.turn(0.01)
+        crowd.drain(PATIENCE)
+    return _Load(readings, seconds, began + seconds)
+
+
+def _open(server: Server, truth: Truth, seconds: int, rate: float, dice: random.Random) -> _Load:
+    """Users who come by chance, `rate` a second, however busy the server is."""
+    crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
+    began = due = perf_counter()
+    with contextlib.closing(crowd):
+        while perf_counter() < began + seconds:
+            while due < perf_counter():
+                readings.append(crowd.begin(next(asks)))
+                due += dice.expovariate(rate)
+            crowd.turn(0.005)
+        crowd.drain(PATIENCE)
+    return _Load(readings, seconds, began + seconds)
+
+
+CLAIM = Claim(
+    "overload",
+    "At three times the capacity accepted requests all finish, the rest are refused in under "
+    "100 ms with Retry-After, goodput stays within 5 % of the peak",
+    Sizes(test=3, ci=10, full=120),
+    "seconds",
+    _run,
+)

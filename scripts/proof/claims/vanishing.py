@@ -1,0 +1,115 @@
+"""Clients vanish in every phase and manner; then the server must hold what it held before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+from proof import kinds
+from proof.asked import Asked
+from proof.claim import Claim, Finding, Sizes
+from proof.context import Context
+from proof.crowd import Crowd, Reading
+from proof.flow import Flow, undisturbed
+from proof.server import Held, Server
+
+AT_ONCE = 40
+PHASE_SECONDS = 30.0
+CALM_SECONDS = 90.0
+
+Phase = Callable[[Reading], bool]  # whether the reading is that far
+
+
+def _at_once(_: Reading) -> bool:
+    return True
+
+
+def _has_headers(reading: Reading) -> bool:
+    return bool(reading.status)
+
+
+def _reads(reading: Reading) -> bool:
+    return bool(reading.arrivals)
+
+
+PHASES: tuple[Phase, ...] = (_at_once, _has_headers, _reads)
+MANNERS = (Crowd.leave, Crowd.abort, Crowd.half_close)
+
+
+def _run(context: Context, dice: random.Random, size: int) -> Finding:
+    found = Finding()
+    with context.server(step=0.005, CLIENT_SECONDS=3, BODY_SECONDS=3, HEADER_SECONDS=3) as server:
+        truth = undisturbed(server, kinds.mixed(dice, 32, 20, 60))
+        _vanish(server, dice, AT_ONCE)  # what is made once, is made now
+        _await_calm(server)
+        before = server.held()
+        for done in range(0, size, AT_ONCE):
+            _vanish(server, dice, min(AT_ONCE, size - done))
+            context.say(f"{min(size, done + AT_ONCE)} of {size} clients")
+        after = _await_calm(server, before)
+        flow = Flow(server.port, truth)
+        flow.go_on(0.5)
+        flow.finish()
+    found.faults += flow.faults
+    _compare(found, before, after)
+    found.figures.append(
+        f"{size} clients; rows 0, descriptors {before.descriptors} before and {after.descriptors} "
+        f"after, threads {before.threads} and {after.threads}, memory "
+        f"{(after.memory - before.memory) / (1 << 20):+.1f} MiB"
+    )
+    return found
+
+
+def _compare(found: Finding, before: Held, after: Held) -> None:
+    found.expect(
+        after.descriptors <= before.descriptors,
+        f"{after.descriptors - before.descriptors} descriptors leaked",
+    )
+    found.expect(
+        after.threads <= before.threads, f"{after.threads - before.threads} threads leaked"
+    )
+
+
+def _vanish(server: Server, dice: random.Random, count: int) -> None:
+    """So many clients begin, come as far as their phase, and go."""
+    crowd = Crowd(server.port)
+    asks = kinds.mixed(dice, count, 100, 2000)
+    ways = [(dice.choice(PHASES), dice.choice(MANNERS)) for _ in asks]
+    readings = [crowd.begin(_half(each) if dice.random() < 0.2 else each) for each in asks]
+    limit = perf_counter() + PHASE_SECONDS
+    open_ways = dict(zip(readings, ways, strict=True))
+    while open_ways and perf_counter() < limit:
+        crowd.turn(0.01)
+        for reading, (phase, manner) in list(open_ways.items()):
+            if reading.ended or phase(reading) or reading.asked.form == "json":
+                manner(crowd, reading)
+                del open_ways[reading]
+    crowd.close()
+
+
+def _half(asked: Asked) -> Asked:
+    """A request whose body never comes whole."""
+    return replace(asked, missing=20)
+
+
+def _await_calm(server: Server, wanted: Held | None = None) -> Held:
+    """Until rows and line are free and, if it comes to that, no more is held than `wanted`."""
+    server.until(server.free, "free rows")
+    held, limit = server.held(), perf_counter() + CALM_SECONDS
+    while wanted and perf_counter() < limit:
+        held = server.held()
+        if held.descriptors <= wanted.descriptors and held.threads <= wanted.threads:
+            break
+    return held
+
+
+CLAIM = Claim(
+    "vanishing",
+    "Clients vanish in every phase and manner: no row, descriptor or thread leaked "
+    "(each greenlet of a request holds a descriptor)",
+    Sizes(test=40, ci=500, full=10_000),
+    "clients",
+    _run,
+)

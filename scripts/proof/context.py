@@ -1,0 +1,70 @@
+"""What every claim is given: servers of the model under test, a folder, and a voice.
+
+A server lives as long as its `with` block; whatever happens in there, it and all that it started
+are ended after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proof.server import LOCAL, Server
+
+SCRIPTED = "scripted"
+
+
+@dataclass(slots=True)
+class Context:
+    """One run's surroundings."""
+
+    model: str
+    folder: Path
+    first_port: int
+    say: Callable[[str], None]
+    _number: Iterator[int] = field(default_factory=itertools.count, init=False)
+
+    @property
+    def scripted(self) -> bool:
+        """Whether the model is the one without weights."""
+        return self.model == SCRIPTED
+
+    @contextlib.contextmanager
+    def server(
+        self,
+        *,
+        step: float = 0.01,
+        files: int | None = None,
+        **settings: object,
+    ) -> Iterator[Server]:
+        """A server that is ready. `step`: the scripted model's pace; `files`: most descriptors."""
+        folder = self.folder / f"server-{next(self._number)}"
+        folder.mkdir(parents=True)
+        chosen = {"JOURNAL": "off"} | {name: str(value) for name, value in settings.items()}
+        model = {"MODEL": self.model}
+        if self.scripted:
+            model = {"MOCK_MODEL": "1", "STEP_SECONDS": str(step)}
+        server = Server(folder, self._free_port(), model | chosen, files)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()
+
+    def _free_port(self) -> int:
+        """The first one from `first_port` on that nobody listens on."""
+        return next(port for port in range(self.first_port, 65536) if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOCAL, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,108 @@
+"""Keeps a crowd in flight and holds each answer against the one that was given undisturbed.
+
+`undisturbed` asks a server that nobody harms. `Flow` goes round those requests, a new one for each
+that has ended, while the claim does its harm; then `finish` drains it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+
+from proof.asked import Asked
+from proof.crowd import Crowd, Reading, read_all
+from proof.server import Server, ServerError
+from proof.told import difference, told
+
+WIDTH = 32
+PATIENCE = 180.0
+
+Truth = Mapping[Asked, object]
+
+
+def undisturbed(server: Server, asks: Sequence[Asked], width: int = WIDTH) -> Truth:
+    """What each is answered when nothing happens. Raises ServerError when one is not."""
+    readings = read_all(server.port, asks, width)
+    for reading in readings:
+        if not reading.whole:
+            raise ServerError(f"undisturbed, {described(reading)}")
+    return {each.asked: told(each.asked.form, bytes(each.body)) for each in readings}
+
+
+def described(reading: Reading) -> str:
+    """A reading that is not as it should be."""
+    detail = bytes(reading.body[-120:]) if reading.status != 200 else b""
+    why = reading.failure or f"status {reading.status}"
+    return f"{reading.asked.kind} {reading.asked.body[:60]!r}: {why} {detail!r}"
+
+
+def fault_of(reading: Reading, truth: Truth) -> str | None:
+    """What is wrong with an answer, if anything."""
+    if not reading.whole:
+        return described(reading)
+    return fault_in(reading.asked, bytes(reading.body), truth)
+
+
+def fault_in(asked: Asked, body: bytes, truth: Truth) -> str | None:
+    """What is wrong with these bytes, if anything."""
+    got, wanted = told(asked.form, body), truth[asked.plain()]
+    return None if got == wanted else f"{asked.kind}: {difference(wanted, got)}"
+
+
+class Flow:
+    """A crowd that is kept full."""
+
+    def __init__(self, port: int, truth: Truth, width: int = WIDTH) -> None:
+        self.crowd = Crowd(port)
+        self.faults: list[str] = []
+        self.read = 0
+        self._asks = itertools.cycle(truth)
+        self._truth = truth
+        self._width = width
+
+    def turn(self, *, begin: bool = True) -> None:
+        """Begin where there is room, read what has come, judge what has ended."""
+        while begin and len(self.crowd) < self._width:
+            self._note(self.crowd.begin(next(self._asks)))
+        for reading in self.crowd.turn():
+            self._judge(reading)
+
+    def go_on(self, seconds: float) -> None:
+        """For so long."""
+        limit = perf_counter() + seconds
+        while perf_counter() < limit:
+            self.turn()
+
+    def pieces(self) -> int:
+        """How often something has come to those that are open."""
+        return sum(len(each.arrivals) for each in self.crowd.open)
+
+    def finish(self, patience: float = PATIENCE) -> None:
+        """Begin none, and judge the rest."""
+        for reading in self.crowd.drain(patience):
+            self._judge(reading)
+        self.crowd.close()
+
+    def _note(self, reading: Reading) -> None:
+        if reading.ended is not None:
+            self._judge(reading)
+
+    def _judge(self, reading: Reading) -> None:
+        self.read += 1
+        fault = fault_of(reading, self._truth)
+        if fault:
+            self.faults.append(fault)
+
+
+def begun(crowd: Crowd, asks: Sequence[Asked], patience: float = PATIENCE) -> list[Reading]:
+    """Begin all of these, and read until each that is streamed has its headers."""
+    readings = [crowd.begin(asked) for asked in asks]
+    limit = perf_counter() + patience
+    while perf_counter() < limit and not all(map(_has_begun, readings)):
+        crowd.turn()
+    return readings
+
+
+def _has_begun(reading: Reading) -> bool:
+    return bool(reading.status or reading.ended or reading.asked.form == "json")

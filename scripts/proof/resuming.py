@@ -1,0 +1,51 @@
+"""Answers that were cut, read to their end: by the stream's name, by their key, or asked anew.
+
+headers came       GET /v1/streams/<id> from where the reader is
+only a key         the request again, which joins what was begun
+neither            the request again: nothing was promised yet
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proof.asked import Asked
+from proof.crowd import Reading, read_all
+from proof.flow import WIDTH, Truth, described, fault_in
+from proof.told import kept, place
+
+STREAM = "x-stream-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one reader has of an answer that was cut, and what it asks next."""
+
+    asked: Asked
+    had: bytes
+    next: Asked
+
+    @classmethod
+    def of(cls, reading: Reading) -> Cut:
+        """Of a reading that has ended too early."""
+        asked = reading.asked
+        stream = reading.headers.get(STREAM)
+        if reading.status != 200 or stream is None:
+            return cls(asked, b"", asked)
+        had = kept(asked.form, bytes(reading.body))
+        return cls(asked, had, asked.rest(stream, place(asked.form, had)))
+
+
+def read_on(port: int, cuts: Sequence[Cut], truth: Truth) -> list[str]:
+    """Read all of them to their end; what was wrong with them."""
+    rests = read_all(port, [cut.next for cut in cuts], WIDTH)
+    faults = [_fault(cut, rest, truth) for cut, rest in zip(cuts, rests, strict=True)]
+    return [fault for fault in faults if fault]
+
+
+def _fault(cut: Cut, rest: Reading, truth: Truth) -> str | None:
+    if not rest.whole:
+        return f"after {len(cut.had)} bytes: {described(rest)}"
+    fault = fault_in(cut.asked, cut.had + bytes(rest.body), truth)
+    return fault and f"read on after {len(cut.had)} bytes: {fault}"

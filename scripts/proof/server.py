@@ -1,0 +1,226 @@
+"""A server of our own: started and awaited, its processes by their part, and ways to end them.
+
+Also what they hold of the machine. Everything is done by process id, never by a name; what a server
+leaves behind is an error of `end`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from serving.part import Part
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOCAL = "127.0.0.1"
+PATIENCE = 180.0
+LOOK_SECONDS = 0.02
+_OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKERS", "TMPDIR"}
+
+
+class ServerError(Exception):
+    """A server that does not do what every run needs; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What all processes of a server hold together."""
+
+    descriptors: int
+    threads: int
+    memory: int  # bytes that nobody else holds
+
+
+class Server:
+    """gunicorn, its launcher, its backend, its workers, their journals."""
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        settings: Mapping[str, str],
+        files: int | None = None,
+    ) -> None:
+        self.port = port
+        self.log = folder / "server.log"
+        self._leftovers = folder / "tmp"
+        self._leftovers.mkdir()
+        self._settings = dict(settings)
+        self._command = _command(files)
+        self._part = self._new_part()
+
+    def start(self) -> None:
+        """Start it, and come back when it is ready."""
+        self._part = self._new_part()
+        self._part.start()
+        self.until(self.ready, "readiness")
+
+    @property
+    def pid(self) -> int:
+        """The master's id."""
+        pid = self._part.pid
+        if pid is None:
+            raise ServerError("it was not started")
+        return pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether the master lives."""
+        return self._part.runs
+
+    def health(self, path: str = "/health") -> dict[str, object]:
+        """What it says of itself; nothing when it does not answer."""
+        connection = http.client.HTTPConnection(LOCAL, self.port, timeout=10)
+        with contextlib.closing(connection), contextlib.suppress(OSError, ValueError):
+            connection.request("GET", path, headers={"Connection": "close"})
+            response = connection.getresponse()
+            answer: dict[str, object] = json.loads(response.read())
+            return answer | {"http": response.status}
+        return {}
+
+    def ready(self) -> bool:
+        """Whether a prompt would be answered now."""
+        return self.health("/readiness").get("http") == 200
+
+    def free(self) -> bool:
+        """Whether no row is taken and nobody waits."""
+        health = self.health()
+        rows = health.get("rows")
+        return isinstance(rows, dict) and rows["seated"] == 0 and health.get("waiting") == 0
+
+    def until(self, true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+        """Wait for a condition. Raises ServerError, naming it, when it does not come."""
+        limit = time.monotonic() + patience
+        while not true():
+            if not self._part.runs:
+                raise ServerError(f"it ended while we waited for {what}: {self._tail()}")
+            if time.monotonic() > limit:
+                raise ServerError(f"waited {patience:.0f} s in vain for {what}: {self._tail()}")
+            time.sleep(LOOK_SECONDS)
+
+    def family(self) -> list[psutil.Process]:
+        """The master and all that descend from it."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            master = psutil.Process(self.pid)
+            return [master, *master.children(recursive=True)]
+        return []
+
+    def workers(self) -> list[psutil.Process]:
+        """The frontend processes."""
+        return [each for each in self._children(self.pid) if "rowcast.launch" not in _line(each)]
+
+    def journals(self) -> list[psutil.Process]:
+        """The processes that write the journal."""
+        return [each for each in self.family() if "rowcast.journal.service" in _line(each)]
+
+    def backend(self) -> psutil.Process | None:
+        """The decoder that lives now, if there is one."""
+        for launcher in self._children(self.pid):
+            if "rowcast.launch" in _line(launcher):
+                return next(iter(self._children(launcher.pid)), None)
+        return None
+
+    def a_backend(self) -> psutil.Process:
+        """The decoder that lives now, or the next one."""
+        self.until(lambda: self.backend() is not None, "a backend")
+        backend = self.backend()
+        if backend is None:
+            raise ServerError("its backend ended at once")
+        return backend
+
+    def holders(self) -> dict[int, int]:
+        """Which worker holds each connection, by the client's port."""
+        held = {}
+        for worker in self.workers():
+            with contextlib.suppress(psutil.Error):
+                links = worker.net_connections(kind="tcp")
+                held |= {link.raddr.port: worker.pid for link in links if link.raddr}
+        return held
+
+    def held(self) -> Held:
+        """What its processes hold now."""
+        descriptors = threads = memory = 0
+        for each in self.family():
+            with contextlib.suppress(psutil.Error):
+                descriptors += each.num_fds()
+                threads += each.num_threads()
+                memory += int(each.memory_full_info().uss)
+        return Held(descriptors, threads, memory)
+
+    def tell(self, how: signal.Signals) -> None:
+        """Send the master a signal."""
+        self._part.tell(how)
+
+    def status(self, patience: float = PATIENCE) -> int | None:
+        """The status it ends with; None when it does not within `patience`."""
+        limit = time.monotonic() + patience
+        while self._part.runs and time.monotonic() < limit:
+            time.sleep(LOOK_SECONDS)
+        return self._part.status
+
+    def kill(self) -> None:
+        """SIGKILL to every one of its processes."""
+        everyone = self.family()
+        for each in everyone:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        self._part.kill()
+        psutil.wait_procs(everyone, timeout=30)
+
+    def end(self) -> None:
+        """End it if it runs. Raises ServerError when it leaves a process behind."""
+        everyone = self.family()
+        if self._part.runs:
+            self._part.tell(signal.SIGQUIT)
+            self.status(30)
+        _, left = psutil.wait_procs(everyone, timeout=20)
+        for each in left:
+            each.kill()
+        if self._part.runs:
+            self._part.kill()
+        if left:
+            raise ServerError(f"{len(left)} of its processes outlived it: {self._tail()}")
+
+    def _new_part(self) -> Part:
+        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+        ours = {"HOST": LOCAL, "PORT": str(self.port), "TMPDIR": str(self._leftovers)}
+        environment = kept | ours | {"PYTHONUNBUFFERED": "1"} | self._settings
+        return Part("server", self._command, environment, ROOT, self.log)
+
+    def _children(self, pid: int) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [each for each in psutil.Process(pid).children() if _lives(each)]
+        return []
+
+    def _tail(self) -> str:
+        return " | ".join(self._part.tail(6))
+
+
+def _command(files: int | None) -> tuple[str, ...]:
+    server = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py")
+    if files is None:
+        return server
+    return ("bash", "-c", f"ulimit -n {files}; exec {shlex.join(server)}")
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _line(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""

@@ -1,0 +1,115 @@
+"""What an answer says, whatever the pieces it came in, and where to go on reading a cut one.
+
+    raw      its bytes
+    events   per choice its text, log-probabilities and end, joined; counts of what comes once
+    json     the object
+Clocks and names of the single answer are left out. Every other byte of every field is compared.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from load.dialects.sse import Event, EventReader
+from proof.asked import Form
+
+_ITS_OWN = {"id", "created", "tokens_per_second", "processing_time"}
+
+
+class _Events(EventReader):
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Event] = []
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def told(form: Form, body: bytes) -> object:
+    """What a whole answer says, for comparing."""
+    if form == "raw":
+        return body
+    if form == "json":
+        return _lasting(json.loads(body))
+    whole: dict[str, Any] = {}
+    for event in _events(body):
+        _grow_by_event(whole, event)
+    return whole
+
+
+def kept(form: Form, body: bytes) -> bytes:
+    """So much of a cut answer as its reader can go on from."""
+    if form == "raw":
+        return body
+    if form == "json":
+        return b""
+    end = body.rfind(b"\n\n") + 2 if b"\n\n" in body else 0
+    blocks = body[:end].split(b"\n\n")[:-1]
+    while blocks and not blocks[-1].startswith(b"id: "):
+        blocks.pop()  # without an id: what follows the last id is told again
+    return b"".join(block + b"\n\n" for block in blocks)
+
+
+def place(form: Form, had: bytes) -> str:
+    """Where that is, in the words of the server."""
+    if form == "raw":
+        return str(len(had))
+    events = _events(had) if form == "events" else []
+    return events[-1].id or "" if events else ""
+
+
+def difference(wanted: object, got: object) -> str:
+    """Where two answers part, in a few words."""
+    left, right = _plain(wanted), _plain(got)
+    pairs = zip(left, right, strict=False)
+    at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
+    return f"at {at}: want {left[at : at + 40]!r}, got {right[at : at + 40]!r}"
+
+
+def _events(body: bytes) -> list[Event]:
+    reader = _Events()
+    reader.feed([body])
+    return reader.events
+
+
+def _grow_by_event(whole: dict[str, Any], event: Event) -> None:
+    if event.data == "[DONE]":
+        whole["done"] = whole.get("done", 0) + 1
+        return
+    data = json.loads(event.data)
+    if event.name != "message":
+        whole.setdefault(event.name, []).append(_lasting(data))
+        return
+    if "text" in data:
+        data = {"choices": [{"text": data["text"]}]}
+    for choice in data.pop("choices", []):
+        _grow(whole.setdefault(f"choice {choice.get('index', 0)}", {}), choice)
+    whole.update({name: value for name, value in _lasting(data).items() if value is not None})
+
+
+def _grow(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Texts and lists go on, the rest stands once."""
+    for name, value in new.items():
+        match value:
+            case None:
+                continue
+            case str() | list():
+                old[name] = old.get(name, type(value)()) + value
+            case dict():
+                _grow(old.setdefault(name, {}), value)
+            case _:
+                old[name] = value
+
+
+def _lasting(value: Any) -> Any:
+    """Without what is this answer's alone."""
+    if isinstance(value, dict):
+        return {name: _lasting(each) for name, each in value.items() if name not in _ITS_OWN}
+    return [_lasting(each) for each in value] if isinstance(value, list) else value
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return json.dumps(value, sort_keys=True)
