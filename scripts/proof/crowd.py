@@ -78,6 +78,8 @@ class Crowd:
     """The readings that are open."""
 
     def __init__(self, port: int) -> None:
+        self.pieces = 0  # how often something has come
+        self.last = 0.0  # when it did
         self._port = port
         self._selector = selectors.DefaultSelector()
 
@@ -101,9 +103,13 @@ class Crowd:
         ended = []
         for key, _ in self._selector.select(seconds):
             reading: Reading = key.data
+            known = len(reading.arrivals)
             if not reading.read():
                 self._drop(reading)
                 ended.append(reading)
+            if len(reading.arrivals) > known:
+                self.pieces += 1
+                self.last = reading.arrivals[-1]
         return ended
 
     def drain(self, patience: float) -> list[Reading]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from time import perf_counter
+from time import perf_counter, sleep
 
 from proof.asked import Asked
 from proof.crowd import Crowd, Reading, read_all
@@ -17,17 +17,39 @@ from proof.told import difference, told
 
 WIDTH = 32
 PATIENCE = 180.0
+REFUSALS_SECONDS = 60.0
+REFUSED_SECONDS = 0.2  # before somebody else comes
 
 Truth = Mapping[Asked, object]
 
 
 def undisturbed(server: Server, asks: Sequence[Asked], width: int = WIDTH) -> Truth:
     """What each is answered when nothing happens. Raises ServerError when one is not."""
-    readings = read_all(server.port, asks, width)
+    readings = answers(server.port, asks, width)
     for reading in readings:
         if not reading.whole:
             raise ServerError(f"undisturbed, {described(reading)}")
     return {each.asked: told(each.asked.form, bytes(each.body)) for each in readings}
+
+
+def answers(port: int, asks: Sequence[Asked], width: int = WIDTH) -> list[Reading]:
+    """The answers to all of these, in their order; who is refused comes again."""
+    readings = read_all(port, asks, width)
+    limit = perf_counter() + REFUSALS_SECONDS
+    while perf_counter() < limit:
+        refused = [at for at, reading in enumerate(readings) if is_refused(reading)]
+        if not refused:
+            break
+        sleep(REFUSED_SECONDS)
+        again = read_all(port, [readings[at].asked for at in refused], width)
+        for at, reading in zip(refused, again, strict=True):
+            readings[at] = reading
+    return readings
+
+
+def is_refused(reading: Reading) -> bool:
+    """Whether the server said that it cannot now, and when to come again: nothing was promised."""
+    return reading.status == 503 and "retry-after" in reading.headers
 
 
 def described(reading: Reading) -> str:
@@ -56,14 +78,15 @@ class Flow:
     def __init__(self, port: int, truth: Truth, width: int = WIDTH) -> None:
         self.crowd = Crowd(port)
         self.faults: list[str] = []
-        self.read = 0
+        self.read = self.refused = 0
         self._asks = itertools.cycle(truth)
         self._truth = truth
         self._width = width
+        self._next = 0.0
 
-    def turn(self, *, begin: bool = True) -> None:
+    def turn(self) -> None:
         """Begin where there is room, read what has come, judge what has ended."""
-        while begin and len(self.crowd) < self._width:
+        while len(self.crowd) < self._width and perf_counter() > self._next:
             self._note(self.crowd.begin(next(self._asks)))
         for reading in self.crowd.turn():
             self._judge(reading)
@@ -73,10 +96,6 @@ class Flow:
         limit = perf_counter() + seconds
         while perf_counter() < limit:
             self.turn()
-
-    def pieces(self) -> int:
-        """How often something has come to those that are open."""
-        return sum(len(each.arrivals) for each in self.crowd.open)
 
     def finish(self, patience: float = PATIENCE) -> None:
         """Begin none, and judge the rest."""
@@ -89,10 +108,20 @@ class Flow:
             self._judge(reading)
 
     def _judge(self, reading: Reading) -> None:
+        if is_refused(reading):
+            self.refused += 1
+            self._next = perf_counter() + REFUSED_SECONDS
+            return
         self.read += 1
         fault = fault_of(reading, self._truth)
         if fault:
             self.faults.append(fault)
+
+    @property
+    def told(self) -> str:
+        """What was seen, in words."""
+        refused = f", {self.refused} told to come again" if self.refused else ""
+        return f"{self.read} answers{refused}, {len(self.faults)} lost, doubled or altered"
 
 
 def begun(crowd: Crowd, asks: Sequence[Asked], patience: float = PATIENCE) -> list[Reading]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proof.asked import Asked
-from proof.crowd import Reading, read_all
-from proof.flow import WIDTH, Truth, described, fault_in
+from proof.crowd import Reading
+from proof.flow import Truth, answers, described, fault_in
 from proof.told import kept, place
 
 STREAM = "x-stream-id"
@@ -39,7 +39,7 @@ class Cut:
 
 def read_on(port: int, cuts: Sequence[Cut], truth: Truth) -> list[str]:
     """Read all of them to their end; what was wrong with them."""
-    rests = read_all(port, [cut.next for cut in cuts], WIDTH)
+    rests = answers(port, [cut.next for cut in cuts])
     faults = [_fault(cut, rest, truth) for cut, rest in zip(cuts, rests, strict=True)]
     return [fault for fault in faults if fault]
 

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = "127.0.0.1"
 PATIENCE = 180.0
 LOOK_SECONDS = 0.02
+RECOVERY = b"resubmitting sessions="
 _OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKERS", "TMPDIR"}
 
 
@@ -59,6 +60,7 @@ class Server:
         self._settings = dict(settings)
         self._command = _command(files)
         self._part = self._new_part()
+        self._read = self._counted = 0
 
     def start(self) -> None:
         """Start it, and come back when it is ready."""
@@ -141,7 +143,7 @@ class Server:
 
     def holders(self) -> dict[int, int]:
         """Which worker holds each connection, by the client's port."""
-        held = {}
+        held: dict[int, int] = {}
         for worker in self.workers():
             with contextlib.suppress(psutil.Error):
                 links = worker.net_connections(kind="tcp")
@@ -157,6 +159,15 @@ class Server:
                 threads += each.num_threads()
                 memory += int(each.memory_full_info().uss)
         return Held(descriptors, threads, memory)
+
+    def recoveries(self) -> int:
+        """How often a frontend has gone on with its sessions at another backend."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            lines = log.read().split(b"\n")
+        self._read += sum(len(line) + 1 for line in lines[:-1])
+        self._counted += sum(RECOVERY in line for line in lines[:-1])
+        return self._counted
 
     def tell(self, how: signal.Signals) -> None:
         """Send the master a signal."""
@@ -185,12 +196,13 @@ class Server:
             self._part.tell(signal.SIGQUIT)
             self.status(30)
         _, left = psutil.wait_procs(everyone, timeout=20)
+        named = [_line(each) or f"{each.pid}" for each in left]
         for each in left:
             each.kill()
         if self._part.runs:
             self._part.kill()
         if left:
-            raise ServerError(f"{len(left)} of its processes outlived it: {self._tail()}")
+            raise ServerError(f"outlived by {', '.join(named)}: {self._tail()}")
 
     def _new_part(self) -> Part:
         kept = {name: value for name, value in os.environ.items() if name not in _OURS}

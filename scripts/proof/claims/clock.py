@@ -31,7 +31,10 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
     clock = _Clock(context.folder)
     with context.server(
-        JOURNAL=context.folder / "journal.db", JOURNAL_SECONDS=KEPT, **clock.settings
+        JOURNAL=context.folder / "journal.db",
+        JOURNAL_SECONDS=KEPT,
+        LD_PRELOAD=clock.library,
+        CHAOS_CLOCK=clock.offset,
     ) as server:
         truth = undisturbed(server, kinds.mixed(dice, 48, 60, 160))
         flow = Flow(server.port, truth)
@@ -47,8 +50,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         found.expect(server.ready(), "it is not ready any more")
     found.faults += flow.faults
     found.figures.append(
-        f"an hour forth and back {size} times; {flow.read} answers, {2 * size * CUT} cut and read "
-        f"on; {len(found.faults)} faults"
+        f"an hour forth and back {size} times; {flow.told}; {2 * size * CUT} cut and read "
+        f"on, {len(found.faults)} faults"
     )
     return found
 
@@ -65,17 +68,16 @@ class _Clock:
     """The server's wall clock, which can be moved."""
 
     def __init__(self, folder: Path) -> None:
-        self._offset, library = folder / "offset", folder / "clock.so"
+        self.offset, self.library = folder / "offset", folder / "clock.so"
         self.move(0)
-        build = ("cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE))
+        build = ("cc", "-shared", "-fPIC", "-O2", "-o", str(self.library), str(SOURCE))
         done = subprocess.run(build, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServerError(f"the clock's library could not be built: {done.stderr[:300]}")
-        self.settings = {"LD_PRELOAD": library, "CHAOS_CLOCK": self._offset}
 
     def move(self, seconds: int) -> None:
         """So far from the true time."""
-        with self._offset.open("r+b" if self._offset.exists() else "wb") as file:
+        with self.offset.open("r+b" if self.offset.exists() else "wb") as file:
             file.write(struct.pack("=q", seconds))
 
 

@@ -7,8 +7,7 @@ import random
 from proof import kinds
 from proof.claim import Claim, Finding, Sizes
 from proof.context import Context
-from proof.crowd import read_all
-from proof.flow import WIDTH, fault_of, undisturbed
+from proof.flow import WIDTH, answers, fault_of, undisturbed
 
 AT_ONCE = 50
 
@@ -21,7 +20,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
             alone = undisturbed(server, asks, width=1)
             dice.shuffle(asks)
             others = [*asks, *asks[: WIDTH - 1]]  # so that the last ones have company too
-            faults = [fault_of(each, alone) for each in read_all(server.port, others, WIDTH)]
+            faults = [fault_of(each, alone) for each in answers(server.port, others)]
             found.faults += filter(None, faults)
             context.say(f"{done + len(asks)} of {size} prompts")
     found.figures.append(f"{size} prompts, {len(found.faults)} differed")

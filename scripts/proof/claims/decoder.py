@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from statistics import median
 from time import perf_counter
-
-import psutil
 
 from proof import kinds
 from proof.claim import Claim, Finding, Sizes
@@ -31,7 +28,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         flow.finish()
     found.faults += flow.faults
     found.figures += [
-        f"{size} kills, {flow.read} answers, {len(flow.faults)} lost, doubled or altered",
+        f"{size} kills, {flow.told}",
         f"from kill to the next token p50 {median(gaps):.2f} s, longest {max(gaps):.2f} s",
     ]
     found.wish(
@@ -42,36 +39,26 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def _go_on_for_pieces(flow: Flow, count: int) -> None:
-    """Until so many more pieces have come."""
-    limit = perf_counter() + RECOVERY_SECONDS
-    seen = 0
-    while seen < count and perf_counter() < limit:
-        before = flow.pieces()
+    """Until so many more have come."""
+    began, wanted = perf_counter(), flow.crowd.pieces + count
+    while flow.crowd.pieces < wanted:
         flow.turn()
-        seen += max(0, flow.pieces() - before)
+        _check_time(began, f"{count} pieces")
 
 
 def _kill(server: Server, flow: Flow) -> float:
     """Kill the decoder; seconds until something comes from the next one."""
-    backend = server.a_backend()
+    before, backend = server.recoveries(), server.a_backend()
     killed = perf_counter()
     backend.kill()
-    while not _is_replaced(server, backend):
+    while server.recoveries() == before:
         flow.turn()  # what was on its way still comes, and does not count
         _check_time(killed, "another decoder")
-    before = flow.pieces()
-    while flow.pieces() <= before:
-        before = min(before, flow.pieces())
+    since = perf_counter()
+    while flow.crowd.last <= since:
         flow.turn()
         _check_time(killed, "a token of the next decoder")
-    return perf_counter() - killed
-
-
-def _is_replaced(server: Server, killed: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        backend = server.backend()
-        return backend is not None and backend.pid != killed.pid
-    return False
+    return flow.crowd.last - killed
 
 
 def _check_time(since: float, what: str) -> None:

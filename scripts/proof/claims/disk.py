@@ -44,7 +44,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         flow.finish()
     found.faults += flow.faults
     found.figures.append(
-        f"{disk.name} full {size} times; {flow.read} answers, {size * CUT} read on after it; "
+        f"{disk.name} full {size} times; {flow.told}; {size * CUT} cut and read on after it, "
         f"{len(found.faults)} faults"
     )
     return found

@@ -34,10 +34,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         flow.finish()
         server.until(server.ready, "readiness")
     found.faults += flow.faults
-    found.figures.append(
-        f"{size} crowds of {IDLE} at {FILES} descriptors; {flow.read} answers, "
-        f"{len(flow.faults)} faults"
-    )
+    found.figures.append(f"{size} crowds of {IDLE} at {FILES} descriptors; {flow.told}")
     return found
 
 

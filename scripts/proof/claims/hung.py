@@ -31,7 +31,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         flow.go_on(1.0)
         flow.finish()
     found.faults += flow.faults
-    found.figures.append(f"{size} replaced; {flow.read} answers, {len(flow.faults)} faults")
+    found.figures.append(f"{size} replaced; {flow.told}")
     return found
 
 

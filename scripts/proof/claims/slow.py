@@ -10,6 +10,7 @@ from statistics import quantiles
 from time import perf_counter
 
 from proof import kinds
+from proof.asked import Asked
 from proof.claim import Claim, Finding, Sizes
 from proof.context import Context
 from proof.crowd import Crowd, Reading, connect
@@ -30,18 +31,16 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         truth = undisturbed(server, kinds.mixed(dice, 32, 10, 30, kinds.STREAMED))
         calm = _firsts(server, truth, size, lambda: None, found)
         context.say("500 slow clients are coming")
-        crawl = _Crawl.of(server, dice)
+        crawl = _Crawl(server, dice)
         beside = _firsts(server, truth, size, crawl.sip, found)
-        still = crawl.still_there
         crawl.leave()
-    found.expect(still > SLOW // 2, f"only {still} of {SLOW} slow clients were still there")
     found.wish(
         beside < TIMES * calm,
         f"p99 of the first token {beside * 1000:.0f} ms; wanted under {TIMES * calm * 1000:.0f} ms",
     )
     found.figures.append(
-        f"first token p99 {calm * 1000:.0f} ms alone, {beside * 1000:.0f} ms beside {still} slow "
-        f"clients; {len(found.faults)} faults"
+        f"first token p99 {calm * 1000:.0f} ms alone, {beside * 1000:.0f} ms beside {SLOW} slow "
+        f"clients, of whom {crawl.ended} were ended and came again; {len(found.faults)} faults"
     )
     return found
 
@@ -66,68 +65,72 @@ def _firsts(
 
 
 @dataclass(slots=True)
+class _Slow:
+    """One who reads a little now and then, or sends so; who is ended comes again."""
+
+    port: int
+    asked: Asked
+    sends: bool
+    times: int = 0
+    reading: Reading = field(init=False)
+    _unsent: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.come()
+
+    def come(self) -> None:
+        """Begin, or begin again."""
+        self.times += 1
+        self._unsent = self.asked.body if self.sends else b""
+        asked = replace(self.asked, missing=len(self._unsent))
+        self.reading = connect(self.port, asked, SMALL_BUFFER)
+
+    def sip(self) -> None:
+        """Take or give a little."""
+        sock = self.reading.sock
+        try:
+            gone = not sock.send(self._unsent[:1]) if self._unsent else not sock.recv(SIP_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        self._unsent = self._unsent[1:]
+        if gone:
+            sock.close()
+            self.come()
+
+
 class _Crawl:
-    """The slow ones: one half reads a little now and then, the other sends so."""
+    """All of the slow ones."""
 
-    readers: list[Reading]
-    senders: list[Reading]
-    _unsent: dict[Reading, bytes] = field(default_factory=dict)
-    _next: float = 0.0
-
-    @classmethod
-    def of(cls, server: Server, dice: random.Random) -> _Crawl:
-        """All of them, when the replies of those who read have been computed."""
-        long = kinds.mixed(dice, SLOW // 2, 120, 160, (kinds.completion_logprobs,))
-        readers = [connect(server.port, each, SMALL_BUFFER) for each in long]
-        heads = [replace(each, missing=len(each.body)) for each in long]
-        senders = [connect(server.port, each) for each in heads]
-        unsent = {each: long[at].body for at, each in enumerate(senders)}
+    def __init__(self, server: Server, dice: random.Random) -> None:
+        """Comes back when the answers of those who read have been computed."""
+        asks = kinds.mixed(dice, SLOW, 150, 200, (_wordy,))
+        self._clients = [_Slow(server.port, each, at % 2 > 0) for at, each in enumerate(asks)]
+        self._next = 0.0
         server.until(server.free, "the slow clients' replies", PATIENCE)
-        return cls(readers, senders, unsent)
 
     def sip(self) -> None:
         """Once in a while each takes or gives a little."""
-        if perf_counter() < self._next:
-            return
-        self._next = perf_counter() + SIP_SECONDS
-        for reading in self.readers:
-            _take(reading)
-        for reading, unsent in self._unsent.items():
-            _give(reading, unsent[:1])
-            self._unsent[reading] = unsent[1:]
+        if perf_counter() > self._next:
+            self._next = perf_counter() + SIP_SECONDS
+            for client in self._clients:
+                client.sip()
 
     @property
-    def still_there(self) -> int:
-        """Whom the server has not ended."""
-        return sum(each.ended is None for each in self.readers + self.senders)
+    def ended(self) -> int:
+        """How often the server had enough of one."""
+        return sum(client.times - 1 for client in self._clients)
 
     def leave(self) -> None:
         """All of them."""
-        for reading in self.readers + self.senders:
-            reading.sock.close()
+        for client in self._clients:
+            client.reading.sock.close()
 
 
-def _take(reading: Reading) -> None:
-    if reading.ended is not None:
-        return
-    try:
-        if not reading.sock.recv(SIP_BYTES):
-            reading.end("ended")
-    except BlockingIOError:
-        return
-    except OSError as error:
-        reading.end(str(error))
-
-
-def _give(reading: Reading, data: bytes) -> None:
-    if reading.ended is not None:
-        return
-    try:
-        reading.sock.send(data)
-    except BlockingIOError:
-        return
-    except OSError as error:
-        reading.end(str(error))
+def _wordy(draw: kinds.Draw) -> Asked:
+    """An answer that no buffer holds: some 200 kB."""
+    return draw.completion("wordy", logprobs=20, ignore_eos=True)
 
 
 CLAIM = Claim(

@@ -12,7 +12,7 @@ from proof import kinds
 from proof.claim import Claim, Finding, Sizes
 from proof.context import Context
 from proof.crowd import Crowd, Reading
-from proof.flow import Truth, fault_of, undisturbed
+from proof.flow import Truth, fault_of, is_refused, undisturbed
 from proof.server import Server
 
 STREAMS = 32
@@ -59,7 +59,7 @@ class _Seen:
             self.faults.append(f"the server ended with status {stop.status}")
         for reading in stop.readings:
             late = reading.began > stop.told
-            if late and reading.status == 503 and "retry-after" in reading.headers:
+            if is_refused(reading):
                 self.sent_away += 1
             elif late and reading.status == 0:
                 self.unheard += 1
