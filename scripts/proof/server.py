@@ -66,6 +66,7 @@ class Server:
         """Start it, and come back when it is ready."""
         self._part = self._new_part()
         self._part.start()
+        self._read = self._counted = 0  # its log begins anew
         self.until(self.ready, "readiness")
 
     @property

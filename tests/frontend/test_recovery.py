@@ -85,6 +85,17 @@ def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
         assert backend.hears_nothing()
 
 
+def test_who_lost_the_most_backends_is_submitted_last() -> None:
+    with road() as made:
+        backend = made.ready()
+        first, second = (made.sessions.open(PROMPT) for _ in range(2))
+        lose_seated(made, backend, first)
+        made.lose()
+        again = made.ready().commands(2)
+        assert again == [second.resubmission(), first.resubmission()]
+        assert [each.deaths for each in again if isinstance(each, Submit)] == [0, 1]
+
+
 def test_who_waits_while_backends_die_is_not_blamed() -> None:
     with road() as made:
         made.ready()

@@ -46,7 +46,9 @@ from rowcast.wire import (
 
 _log = logging.getLogger("rowcast.sessions")
 
-DEATHS = 3  # backends that may end under a seated session without a new token in between
+# Backends that may end under a seated session without a new token in between. A prompt that kills
+# them does so a fifth time; one that kills just happen to find there is cleared by then.
+DEATHS = 5
 TURN = 8  # batches that are handed out before the streams get a turn, if they got none
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
@@ -346,6 +348,7 @@ class Sessions:
 
     def _resubmit(self, port: FrontendPort) -> None:
         sessions = list(self._sessions.values())  # a copy: other threads open and close them
+        sessions.sort(key=lambda each: each.deaths)  # who may be deadly waits for all others
         again = [each.resubmission() for each in sessions if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))

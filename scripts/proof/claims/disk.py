@@ -125,7 +125,7 @@ def _disk(place: Path) -> Iterator[_Disk]:
     try:
         yield _Small(place)
     finally:
-        subprocess.run(("umount", str(place)), check=True)
+        subprocess.run(("umount", "--lazy", str(place)), check=True)
 
 
 CLAIM = Claim(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, sleep
 
 from proof import kinds
 from proof.asked import Asked
@@ -18,6 +18,7 @@ from proof.server import Held, Server
 AT_ONCE = 40
 PHASE_SECONDS = 30.0
 CALM_SECONDS = 90.0
+LIMIT_SECONDS = 3  # then the server has had enough of one who says nothing
 
 Phase = Callable[[Reading], bool]  # whether the reading is that far
 
@@ -40,11 +41,12 @@ MANNERS = (Crowd.leave, Crowd.abort, Crowd.half_close)
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    with context.server(step=0.005, CLIENT_SECONDS=3, BODY_SECONDS=3, HEADER_SECONDS=3) as server:
+    limits = dict.fromkeys(("CLIENT_SECONDS", "BODY_SECONDS", "HEADER_SECONDS"), LIMIT_SECONDS)
+    with context.server(step=0.005, **limits) as server:
         truth = undisturbed(server, kinds.mixed(dice, 32, 20, 60))
         _vanish(server, dice, AT_ONCE)  # what is made once, is made now
-        _await_calm(server)
-        before = server.held()
+        sleep(2 * LIMIT_SECONDS)
+        before = _await_calm(server)
         for done in range(0, size, AT_ONCE):
             _vanish(server, dice, min(AT_ONCE, size - done))
             context.say(f"{min(size, done + AT_ONCE)} of {size} clients")
