@@ -59,7 +59,7 @@ docs: install-dev ## Write the generated pages of docs/ anew
 bench: ## Measure a running server (URL=… ARGS='--streams 32')
 	@scripts/bench --url $(URL) $(ARGS)
 
-chaos: install-dev ## Put the claims of docs/reliability.md to the test (ARGS='--size full')
+chaos: install-dev ## Harm servers, judge bytes: docs/reliability.md (ARGS)
 	@$(PY) scripts/chaos $(ARGS)
 
 clean: ## Remove caches, logs and builds; .venv stays

@@ -42,7 +42,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found.figures.append(
         f"{len(flood.readings)} requests at {TIMES * peak.rate:.0f} a second: {len(accepted)} "
         f"accepted, {len(found.faults)} faults; {len(refused)} refused, p50 in "
-        f"{half * 1000:.0f} ms, the slowest in {slowest * 1000:.0f} ms; goodput {share:.0%} of the peak"
+        f"{half * 1000:.0f} ms, the slowest in {slowest * 1000:.0f} ms; "
+        f"goodput {share:.0%} of the peak"
     )
     return found
 
