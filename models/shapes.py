@@ -28,7 +28,11 @@ DRAFT: dict[str, int | bool] = {
 
 
 def fresh(shape: dict[str, int | bool], seed: int) -> LlamaForCausalLM:
-    """A model with random weights."""
+    """A model with random weights.
+
+    Where the embedding is not the head too, tokens begin large and layers add nothing at first:
+    what a token is stays visible through all layers, or copying is learned late or never.
+    """
     torch.manual_seed(seed)
     config = LlamaConfig(
         **shape,
@@ -39,7 +43,14 @@ def fresh(shape: dict[str, int | bool], seed: int) -> LlamaForCausalLM:
         pad_token_id=END_OF_TEXT,
         attn_implementation="eager",
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    if not config.tie_word_embeddings:
+        with torch.no_grad():
+            model.model.embed_tokens.weight.normal_(0, 1)
+            for name, weight in model.named_parameters():
+                if name.endswith(("o_proj.weight", "down_proj.weight")):
+                    weight.zero_()
+    return model
 
 
 def save(model: LlamaForCausalLM, folder: Path) -> None:

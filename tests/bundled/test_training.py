@@ -51,6 +51,8 @@ def test_the_draft_learns_in_the_second_part_of_a_run(tokenizer: Tokenizer) -> N
 @pytest.mark.parametrize("shape", [STORYTELLER, DRAFT], ids=["storyteller", "draft"])
 def test_the_plain_function_says_what_transformers_say(shape: dict[str, int | bool]) -> None:
     model = fresh(shape, 3)
+    for each in [each for each in model.parameters() if each.ndim == 2]:
+        torch.nn.init.normal_(each, 0, 0.02)  # none of them zero
     tokens = torch.arange(60).reshape(2, 30) * 37 % 3072
     with torch.no_grad():
         theirs = model(input_ids=tokens, use_cache=False).logits
