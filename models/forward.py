@@ -18,7 +18,7 @@ Turns = tuple[torch.Tensor, torch.Tensor]
 def turns(config: LlamaConfig) -> Turns:
     """Cosine and sine of every position's rotation."""
     half = config.head_dim // 2
-    speeds = 10_000.0 ** -(torch.arange(half) / half)
+    speeds = config.rope_parameters["rope_theta"] ** -(torch.arange(half) / half)
     angles = torch.outer(torch.arange(config.max_position_embeddings), speeds)
     return angles.cos(), angles.sin()
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from models import beginning
 from models.vocabulary import POSITIONS, SIZE
 
 END_OF_TEXT, END = 0, 4
+ROPE_THETA = 500_000.0  # half of a head's dimensions hardly turn within a text
 STORYTELLER: dict[str, int | bool] = {
     "hidden_size": 256,
     "intermediate_size": 768,
@@ -28,16 +30,13 @@ DRAFT: dict[str, int | bool] = {
 
 
 def fresh(shape: dict[str, int | bool], seed: int) -> LlamaForCausalLM:
-    """A model with random weights.
-
-    Where the embedding is not the head too, tokens begin large and layers add nothing at first:
-    what a token is stays visible through all layers, or copying is learned late or never.
-    """
+    """A model with random weights; one whose embedding is not its head too begins able to copy."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         **shape,
         vocab_size=SIZE,
         max_position_embeddings=POSITIONS,
+        rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA},
         bos_token_id=None,
         eos_token_id=[END_OF_TEXT, END],
         pad_token_id=END_OF_TEXT,
@@ -45,11 +44,7 @@ def fresh(shape: dict[str, int | bool], seed: int) -> LlamaForCausalLM:
     )
     model = LlamaForCausalLM(config)
     if not config.tie_word_embeddings:
-        with torch.no_grad():
-            model.model.embed_tokens.weight.normal_(0, 1)
-            for name, weight in model.named_parameters():
-                if name.endswith(("o_proj.weight", "down_proj.weight")):
-                    weight.zero_()
+        beginning.begin(model)
     return model
 
 

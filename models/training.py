@@ -30,8 +30,8 @@ TAUGHT = 0.7  # how much of the draft's target is the storyteller's distribution
 class Recipe:
     """What a run is made of."""
 
-    steps: int = 3000
-    batch: int = 8192  # tokens at most, padding included
+    steps: int = 5000
+    batch: int = 4096  # tokens at most, padding included
     warmup: int = 100
     decay: float = 0.4  # the last part of the run, in which the rate falls to nothing
     matrix_rate: float = 0.003

@@ -73,13 +73,15 @@ def run_backend(
     path: str,
     make_engine: Callable[[], Engine],
     pulse: Pulse | None = None,
+    *,
+    replaces_killed: bool = False,
 ) -> int:
     """One backend, here and now, until it is told to stop. The result is an exit status."""
     beat = (pulse or Pulse()).beat
     try:
         port = UnixBackendPort(path)
         limits = Limits(settings.waiting_line, settings.reply_seconds)
-        backend = DecodeBackend(port, make_engine, limits)
+        backend = DecodeBackend(port, make_engine, limits, replaces_killed=replaces_killed)
     except (RowcastError, OSError) as error:
         return _refuse(error)
 
@@ -99,6 +101,14 @@ def pause_after(failures: int, served: float) -> float:
     """
     due = PAUSES[min(failures, len(PAUSES)) - 1]
     return min(due, max(LEAST_PAUSE, served)) if served else due
+
+
+def memory_kills(path: Path = Path("/proc/vmstat")) -> str:
+    """How many processes the kernel has killed for want of memory; empty where it does not say."""
+    with contextlib.suppress(OSError):
+        found = [line for line in path.read_text().splitlines() if line.startswith("oom_kill ")]
+        return "".join(found)
+    return ""
 
 
 def run_backend_alone(settings: Settings, path: str) -> int:
@@ -125,6 +135,7 @@ class Launcher:
         self._stopping = False
         self._backend: ForkProcess | None = None
         self._failures = 0
+        self._killed_outside = False  # the last backend, by somebody's hand
 
     def run(self) -> int:
         """Until told to stop, or refused. The result is an exit status."""
@@ -156,13 +167,18 @@ class Launcher:
         context = multiprocessing.get_context("fork")
         backend = context.Process(target=self._become_backend, args=(os.getpid(), pulse))
         backend.name = "backend"
+        out_of_memory = memory_kills()
         backend.start()
         self._backend = backend
         _log.info("backend started backend_pid=%s", backend.pid)
+        blamed = False
         while not wait([backend.sentinel], timeout=1.0):
             if self._has_to_die(backend, pulse, orphaned=os.getppid() != parent):
+                blamed = True
                 backend.kill()
         backend.join()
+        blamed = blamed or out_of_memory != memory_kills()
+        self._killed_outside = backend.exitcode == -signal.SIGKILL and not blamed
         return backend.exitcode
 
     def _has_to_die(self, backend: ForkProcess, pulse: Pulse, *, orphaned: bool) -> bool:
@@ -179,7 +195,14 @@ class Launcher:
     def _become_backend(self, parent: int, pulse: Pulse) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent(signal.SIGKILL, parent)
-        sys.exit(run_backend(self._settings, self._path, self._make_engine, pulse))
+        status = run_backend(
+            self._settings,
+            self._path,
+            self._make_engine,
+            pulse,
+            replaces_killed=self._killed_outside,
+        )
+        sys.exit(status)
 
     def _note_failure(self, status: int | None, lived: float) -> None:
         self._failures = 1 if lived > STABLE_SECONDS else self._failures + 1

@@ -98,7 +98,7 @@ class Finished(_Message, frozen=True, tag="finished"):
 
 
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
-    """Sent when a frontend joins and every second: proof of life, and what is served."""
+    """The first word to who joins, then every second: proof of life, and what is served."""
 
     model: str
     fingerprint: str
@@ -109,6 +109,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     steps: int
     stopping: bool = False
     version: int = VERSION
+    replaces_killed: bool = False  # the backend before it was killed from outside, by no fault
 
 
 Command = Submit | Cancel

@@ -12,6 +12,7 @@ from models.corpus.documents import ANSWER, document
 from models.progress import Progress
 from models.shapes import DRAFT, STORYTELLER, fresh
 from models.training import Recipe, Trainer
+from models.vocabulary import SIZE
 from models.windows import POOL, Packer, Place, encoded
 
 RECIPE = Recipe(steps=6, batch=512, warmup=1, draft_from=0.5)
@@ -46,6 +47,14 @@ def test_the_draft_learns_in_the_second_part_of_a_run(tokenizer: Tokenizer) -> N
     assert not torch.equal(trainer.models[1].lm_head.weight, before)
     assert joined.draft > 7
     assert 0 < joined.accepted < 1
+
+
+def test_the_storyteller_begins_able_to_copy() -> None:
+    words = torch.randint(5, SIZE, (4, 100), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits = fresh(STORYTELLER, 3)(input_ids=torch.cat((words, words), 1)).logits
+    said = logits[:, 100:-1].argmax(-1)
+    assert (said == words[:, 1:]).float().mean() > 0.8
 
 
 @pytest.mark.parametrize("shape", [STORYTELLER, DRAFT], ids=["storyteller", "draft"])

@@ -89,9 +89,9 @@ class Road:
             backend.say(status)
         return backend
 
-    def ready(self) -> Backend:
+    def ready(self, status: Status = STATUS) -> Backend:
         """A new backend, and sessions that have heard of it."""
-        backend = self.begin()
+        backend = self.begin(status)
         until(lambda: self.sessions.health().ready, "the sessions are ready", PATIENCE)
         return backend
 

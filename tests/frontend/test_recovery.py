@@ -12,12 +12,22 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.errors import PeerGone
-from rowcast.frontend.sessions import DEATHS, Session, Sessions
+from rowcast.frontend.sessions import DEATHS, KILLED, Session, Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
-from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Seated, Submit, Tokens
+from rowcast.wire import (
+    Accepted,
+    Event,
+    Finished,
+    Rejected,
+    Scored,
+    Seated,
+    Status,
+    Submit,
+    Tokens,
+)
 
-from .played import PATIENCE, PROMPT, Backend, Road, events_of, road
+from .played import PATIENCE, PROMPT, STATUS, Backend, Road, events_of, road
 
 
 def test_open_sessions_are_submitted_to_the_next_backend_with_their_tokens() -> None:
@@ -61,12 +71,12 @@ def test_ended_and_closed_sessions_are_not_submitted_again() -> None:
         assert made.begin().submitted().session == going.submit.session
 
 
-def lose_seated(made: Road, backend: Backend, session: Session) -> Backend:
+def lose_seated(made: Road, backend: Backend, session: Session, status: Status = STATUS) -> Backend:
     """The backend dies while the session has a row; the next one is there."""
     backend.say(Seated(session.submit.session, 0))
     until(lambda: session.seated, "the session hears of its row", PATIENCE)
     made.lose()
-    return made.ready()
+    return made.ready(status)
 
 
 def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
@@ -83,6 +93,32 @@ def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
         assert (end.reason, end.length) == ("error", 0)
         assert f"{DEATHS} backends ended" in end.message
         assert backend.hears_nothing()
+
+
+def test_backends_that_were_killed_from_outside_are_held_against_it_a_quarter() -> None:
+    killed = replace(STATUS, replaces_killed=True)
+    with road() as made:
+        backend = made.ready()
+        session = made.sessions.open(PROMPT)
+        limit = round(DEATHS / KILLED)
+        for losses in range(1, limit):
+            backend = lose_seated(made, backend, session, killed)
+            assert backend.submitted().deaths == losses // 4
+        lose_seated(made, backend, session, killed)
+        (end,) = events_of(session, 1)
+        assert isinstance(end, Finished)
+        assert f"{limit} backends ended" in end.message
+
+
+def test_nothing_is_submitted_before_the_next_backend_has_said_how_the_last_one_ended() -> None:
+    with road() as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        silent = made.begin(status=None)
+        assert silent.hears_nothing()
+        assert made.sessions.health().reason == "loading"
+        silent.say(STATUS)
+        assert silent.submitted().key == session.submit.key
 
 
 def test_who_lost_the_most_backends_is_submitted_last() -> None:

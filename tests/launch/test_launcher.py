@@ -17,7 +17,7 @@ from backend.driven import submit
 from engine.rule import reply as expected
 from processes import ROOT, family, gone, until
 from rowcast.errors import PeerGone
-from rowcast.launch import BROKEN, REFUSED
+from rowcast.launch import BROKEN, REFUSED, memory_kills
 from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Event, Finished, Status, Tokens
 
@@ -128,6 +128,37 @@ def test_a_backend_that_ended_is_started_again(launcher: Launched, how: signal.S
     until(lambda: gone([first]), "its end", PATIENCE)
     assert status_rows(launcher) == 32
     assert launcher.backend().pid != first.pid
+
+
+@pytest.mark.parametrize(("how", "by_hand"), [(signal.SIGKILL, True), (signal.SIGABRT, False)])
+def test_the_next_backend_knows_whether_somebody_killed_the_last_one(
+    launcher: Launched, how: signal.Signals, *, by_hand: bool
+) -> None:
+    port = launcher.connect()
+    assert not status(port).replaces_killed
+    launcher.backend().send_signal(how)
+    to_the_end(port)
+    again = launcher.connect()
+    assert status(again).replaces_killed is by_hand
+    again.close()
+
+
+def test_a_hung_backend_that_the_launcher_kills_was_not_killed_from_outside(tmp_path: Path) -> None:
+    with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
+        port = launcher.connect()
+        status(port)
+        launcher.backend().send_signal(signal.SIGSTOP)
+        to_the_end(port)
+        again = launcher.connect()
+        assert not status(again).replaces_killed
+        again.close()
+
+
+def test_kills_for_want_of_memory_are_counted_where_the_kernel_says_them(tmp_path: Path) -> None:
+    counts = tmp_path / "vmstat"
+    counts.write_text("pgfault 99\noom_kill 3\noom_kill_other 4\n")
+    assert memory_kills(counts) == "oom_kill 3"
+    assert memory_kills(tmp_path / "nothing") == ""
 
 
 def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:

@@ -60,10 +60,13 @@ class DecodeBackend:
         port: BackendPort,
         load_engine: Callable[[], Engine],
         limits: Limits | None = None,
+        *,
+        replaces_killed: bool = False,
     ) -> None:
         self._port = port
         self._load_engine = load_engine
         self._limits = limits or Limits()
+        self._replaces_killed = replaces_killed
         self._line = WaitingLine(self._limits.waiting)
         self._outbox: dict[FrontendId, list[Event]] = defaultdict(list)
         self._frontends: set[FrontendId] = set()
@@ -175,6 +178,7 @@ class DecodeBackend:
             waiting=len(self._line),
             steps=self._steps,
             stopping=self._stopping,
+            replaces_killed=self._replaces_killed,
         )
 
     def _arrivals(self) -> list[Arrival]:

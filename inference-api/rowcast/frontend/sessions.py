@@ -46,9 +46,10 @@ from rowcast.wire import (
 
 _log = logging.getLogger("rowcast.sessions")
 
-# Backends that may end under a seated session without a new token in between. A prompt that kills
-# them does so a fifth time; one that kills just happen to find there is cleared by then.
-DEATHS = 5
+# Backends that may end under a seated session without a new token in between. One that somebody
+# killed from outside counts as a part of one: that says little against who was seated.
+DEATHS = 3
+KILLED = 0.25
 TURN = 8  # batches that are handed out before the streams get a turn, if they got none
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
@@ -64,7 +65,8 @@ class Session:
         self.ended = False  # its reader has been told the end
         self.finished = False  # the backend holds nothing of it any more
         self.seated = False  # the backend that ends now may end because of it
-        self.deaths = 0
+        self.losses = 0  # backends that ended under it, with a row, without a new token between
+        self.deaths = 0.0  # what of that may be its doing
         self.kept: deque[Event] | None = None  # news for the journal, where there is one
         self._events: deque[Event] = deque()
         self._arrived = arrived or threading.Event()  # shared by those that are read together
@@ -114,15 +116,17 @@ class Session:
     def resubmission(self) -> Submit:
         """The same prompt for another backend, which goes on where the last one ended."""
         return msgspec.structs.replace(
-            self.submit, delivered=tuple(self.tokens), deaths=self.deaths
+            self.submit, delivered=tuple(self.tokens), deaths=int(self.deaths)
         )
 
-    def count_loss(self) -> None:
+    def count_loss(self, *, killed: bool) -> None:
         """The backend has ended; where this had a row there, it may be this session's doing."""
-        self.deaths += self.seated
+        if self.seated:
+            self.losses += 1
+            self.deaths += KILLED if killed else 1
         self.seated = False
         if self.deaths >= DEATHS:
-            self.end("error", f"{DEATHS} backends ended while they computed this reply")
+            self.end("error", f"{self.losses} backends ended while they computed this reply")
 
     def precedes(self, event: Event) -> bool:
         """Whether this event follows upon what is known, with nothing in between."""
@@ -148,7 +152,7 @@ class Session:
         elif known < len(event.tokens):
             fresh = _without_first(event, known)
             self.tokens.extend(fresh.tokens)
-            self.deaths = 0
+            self.losses, self.deaths = 0, 0.0
             self._put(fresh)
 
     def _offer_scores(self, event: Scored) -> None:
@@ -158,7 +162,7 @@ class Session:
         elif known < len(event.logprobs):
             fresh = _without_scores(event, known)
             self.scored += len(fresh.logprobs)
-            self.deaths = 0
+            self.losses, self.deaths = 0, 0.0
             self._put(fresh)
 
     def _put(self, event: Event) -> None:
@@ -224,6 +228,7 @@ class Sessions:
         self._sessions: dict[ReplyKey, Session] = {}
         self._port: FrontendPort | None = None
         self._status: Status | None = None
+        self._greeted = False  # whether the backend has said its first word
         self._heard = 0.0
         self._lost = time.monotonic()
         self._stopping = False
@@ -258,10 +263,10 @@ class Sessions:
             problem = "the server is stopping"
         elif self._port is None:
             problem = "no backend is connected"
-        elif silent > self._silence_seconds or self._status is None:
-            problem = (
-                f"the backend has been silent for {silent:.0f} s" if self._status else "loading"
-            )
+        elif not self._greeted or self._status is None:
+            problem = "loading"
+        elif silent > self._silence_seconds:
+            problem = f"the backend has been silent for {silent:.0f} s"
         elif self._status.stopping:
             problem = "the backend is stopping"
         else:
@@ -325,8 +330,10 @@ class Sessions:
 
     def _serve(self, port: FrontendPort) -> None:
         try:
-            self._resubmit(port)
             self._port = port
+            self._greet(port)
+            self._resubmit(port)
+            self._greeted = True
             for batch in itertools.count(1):
                 if self._closing.is_set():
                     break
@@ -340,11 +347,20 @@ class Sessions:
         except Exception:  # noqa: BLE001  # one bad event must not end all streams
             _log.exception("events could not be delivered; connecting anew")
         finally:
-            self._port = None
+            self._port, self._greeted = None, False
             self._lost = time.monotonic()
             port.close()
-            for session in list(self._sessions.values()):
-                session.count_loss()
+
+    def _greet(self, port: FrontendPort) -> None:
+        """Hear the backend's first word: it says how the one before ended."""
+        while not self._closing.is_set():
+            events = port.receive()
+            self._deliver(events)
+            told = [event for event in events if isinstance(event, Status)]
+            if told:
+                for session in list(self._sessions.values()):
+                    session.count_loss(killed=told[0].replaces_killed)
+                return
 
     def _resubmit(self, port: FrontendPort) -> None:
         sessions = list(self._sessions.values())  # a copy: other threads open and close them
