@@ -19,7 +19,7 @@ from rowcast.sampling_params import SamplingParams
 
 VERSION = 2
 
-FinishReason = Literal["stop", "length", "cancelled", "error"]
+FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
 Top = tuple[tuple[int, float], ...]  # the likeliest tokens at one place, likeliest first

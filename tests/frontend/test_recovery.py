@@ -162,7 +162,7 @@ def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None
         (end,) = events_of(session, 1)
         assert isinstance(end, Finished)
         assert (end.reason, end.message) == (
-            "error",
+            "unavailable",
             "the backend ended and did not come back in time",
         )
 

@@ -42,6 +42,33 @@ def test_a_stopped_backend_fails_readiness_while_liveness_holds(start: Start) ->
     assert works(server.port)
 
 
+def test_who_waits_for_an_answer_is_told_to_come_back_when_no_backend_comes(start: Start) -> None:
+    server = start(STEP_SECONDS=0.05, RECOVERY_SECONDS=1)
+    stream = begin(server.port, "that ends in between", 100)
+    asked = {"max_tokens": 500, "seed": long_reply("Hello", 500, at_least=100)}
+    bodies = [
+        request_bytes(PATH, {"text": "Hello", "stream": False, **asked}),
+        request_bytes("/v1/completions", {"model": "scripted", "prompt": "Hello", **asked}),
+    ]
+    clients = [Client(server.port).send(body) for body in bodies]
+    until(lambda: server.rows_seated() == 3, "all are seated")
+    launcher, backend = server.launcher(), server.backend()
+    launcher.suspend()  # so that nobody starts the next backend
+    backend.kill()
+    try:
+        for client in clients:
+            with client:
+                answer = client.finish()
+            assert answer.status == 503, answer.text
+            assert _seconds_to_wait(answer) >= 1
+            assert "did not come back" in answer.text
+        assert stream.is_cut()
+    finally:
+        launcher.resume()
+    until(server.ready, "the next backend")
+    assert works(server.port)
+
+
 @pytest.fixture
 def full(start: Start) -> Iterator[tuple[Running, list[Client]]]:
     """A server whose rows and waiting line are full, and the clients that fill it."""

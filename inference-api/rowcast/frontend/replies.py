@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import ReplyFailed, RowcastError
+from rowcast.errors import RowcastError
 from rowcast.frontend.origin import Origin
 from rowcast.frontend.streaming import Ending, ReplyText
 
@@ -70,7 +70,7 @@ class Replies:
                 yield None
 
     def texts(self) -> list[str]:
-        """All of it, at its end. Raises ReplyFailed when one of them failed."""
+        """All of it, at its end. Raises ReplyFailed, or NotReady, when one of them failed."""
         texts: list[list[str]] = [[] for _ in self._replies]
         for piece in self.pieces():
             if piece is not None:
@@ -79,10 +79,10 @@ class Replies:
         return ["".join(each) for each in texts]
 
     def check(self, at: int) -> None:
-        """Raise ReplyFailed when this reply has failed."""
+        """Raise ReplyFailed, or NotReady, when this reply has failed."""
         ending = self._replies[at].ending
         if ending is not None and not ending.whole:
-            raise ReplyFailed(ending.message or f"the reply ended with {ending.reason}")
+            raise ending.failure
 
     def ending(self, at: int) -> Ending:
         """How a reply that has ended did."""

@@ -381,7 +381,7 @@ class Sessions:
     def _give_up_late(self) -> None:
         if time.monotonic() - self._lost > self._recovery_seconds:
             for session in list(self._sessions.values()):
-                session.end("error", "the backend ended and did not come back in time")
+                session.end("unavailable", "the backend ended and did not come back in time")
 
 
 def refusal(rejected: Rejected) -> RowcastError:

@@ -48,6 +48,12 @@ class Ending:
     def whole(self) -> bool:
         return self.reason in {"stop", "length"}
 
+    @property
+    def failure(self) -> RowcastError:
+        """What is said of one that is not whole."""
+        problem = self.message or f"the reply ended with {self.reason}"
+        return NotReady(problem) if self.reason == "unavailable" else ReplyFailed(problem)
+
 
 class ReplyText:
     """The text of one session."""
@@ -204,8 +210,8 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
             return NotReady("the backend does not answer")
         case Rejected() as rejected:
             return refusal(rejected)
-        case Finished(reason="error" | "cancelled") as end:
-            return ReplyFailed(end.message or f"the reply ended with {end.reason}")
+        case Finished(reason="error" | "cancelled" | "unavailable") as end:
+            return Ending(end.reason, end.length, end.message).failure
     return None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 from flask import Blueprint, Response, g, jsonify
 
-from rowcast.errors import InvalidField, ReplyFailed, StreamCut, UnknownModel
+from rowcast.errors import InvalidField, StreamCut, UnknownModel
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.positions import Cursor, Position, Stage
@@ -144,7 +144,7 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
         yield piece.encode()
     ending = _ending_of(reply)
     if not ending.whole:
-        raise StreamCut(ending.message or ending.reason)
+        raise StreamCut(str(ending.failure))
 
 
 def _events(reply: ReplyText, wanted: NativeRequest, cursor: Cursor) -> Iterator[bytes]:
@@ -160,8 +160,9 @@ def _events(reply: ReplyText, wanted: NativeRequest, cursor: Cursor) -> Iterator
     if ending.whole:
         yield server_sent(_summary(reply, ending, wanted), event="end")
     else:
-        failure = {"status_code": 500, "message": ending.message or ending.reason}
-        yield server_sent(failure, event="error")
+        failure = ending.failure
+        said = {"status_code": failure.status, "message": str(failure)}
+        yield server_sent(said, event="error")
 
 
 def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
@@ -170,7 +171,7 @@ def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
         answer = wanted.before + reply.text()
     ending = _ending_of(reply)
     if not ending.whole:
-        raise ReplyFailed(ending.message or f"the reply ended with {ending.reason}")
+        raise ending.failure
     response = jsonify(answer=answer, **_summary(reply, ending, wanted))
     response.headers["X-Rowcast-Seed"] = str(wanted.prompt.seed)
     return response

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import msgspec
 from flask import Response
 
-from rowcast.errors import ReplyFailed
+from rowcast.errors import NotReady, ReplyFailed
 from rowcast.frontend.api.openai.asked import Asked
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.frontend import Frontend, streamed
@@ -83,7 +83,7 @@ def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
             said = _said(view, piece, cursor) + (b"" if unended else _last(view, cursor))
             if said:
                 yield said
-    except ReplyFailed as failure:
+    except (ReplyFailed, NotReady) as failure:
         yield _event(error_body(failure.status, str(failure), failure))
 
 
