@@ -12,8 +12,10 @@ from backend.driven import RecordedEngine
 from processes import until
 from rowcast.frontend.streams import CANCELLED, TAKEN
 from rowcast.journal.journal import Journal
+from rowcast.text.chat import ChatTemplate
 
 from .serving import SECRET, Served, lasting_seed, serving, spoken
+from .test_openai_tools import BARE, TAGGED, TOOLS
 
 CHAT: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": "größer 😀"}]}
 TEXT: dict[str, Any] = {"model": "scripted", "prompt": "größer 😀", "max_tokens": 24}
@@ -119,6 +121,22 @@ def test_what_follows_any_event_is_the_rest_of_the_stream(kept: Served, kind: st
         assert joined(whole[: number + 1] + events_of(rest.text)) == joined(whole)
     assert joined(events_of(again(kept, f"{stream}?from=0").text)) == joined(whole)
     assert len(kept.engine.steps) == steps, "it was computed again"
+
+
+@pytest.mark.parametrize("template", [TAGGED, BARE], ids=["tagged", "bare"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stream_with_tool_calls_goes_on_after_any_event(
+    tmp_path: Path, template: str, seed: int
+) -> None:
+    body = {**CHAT, "tools": TOOLS, "tool_choice": "required", "max_tokens": 600, "seed": seed}
+    with serving(journal=tmp_path / "journal.db", chat=ChatTemplate(template)) as kept:
+        first = kept.post("/v1/chat/completions", stream=True, **body)
+        whole = events_of(first.text)
+        assert any("tool_calls" in str(data) for _, data in whole)
+        for number, (place, _) in enumerate(whole):
+            if place:
+                rest = again(kept, first.headers["X-Stream-ID"], **{"Last-Event-ID": place})
+                assert whole[: number + 1] + events_of(rest.text) == whole
 
 
 def a_stream(kept: Served, seed: int | None = None, **more: Any) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
 from rowcast.frontend.origin import Origin
-from rowcast.frontend.streaming import Ending, ReplyText
+from rowcast.frontend.streaming import Ending, ReplyText, one_by_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,24 @@ class Replies:
             self.close()
             raise
 
-    def pieces(self, silence: float | None = None) -> Iterator[Piece | None]:
-        """Text as it comes, and None after each `silence` seconds without any."""
+    def pieces(
+        self, silence: float | None = None, *, singly: bool = False
+    ) -> Iterator[Piece | None]:
+        """Text as it comes, and None after each `silence` seconds without any.
+
+        `singly`: a piece for every token, however many come together.
+        """
         unended = dict(enumerate(self._replies))
         while unended:
             self._arrived.clear()
             heard = False
             for at, reply in list(unended.items()):
                 events = reply.arrived()
-                if events:
-                    heard = True
-                    yield Piece(at, reply.read(events))
+                heard = heard or bool(events)
+                for part in one_by_one(events) if singly else [events] if events else []:
+                    yield Piece(at, reply.read(part))
+                    if reply.ending is not None:
+                        break
                 if reply.ending is not None:
                     del unended[at]
             if not heard and not self._arrived.wait(silence):

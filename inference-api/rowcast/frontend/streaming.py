@@ -215,6 +215,16 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
     return None
 
 
+def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """The same, with one token in each part."""
+    for event in events:
+        rest: Event | None = event
+        while isinstance(rest, Tokens) and len(rest.tokens) > 1:
+            first, rest = split(rest, 1)
+            yield [first]
+        yield [rest]
+
+
 def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
     """One server-sent event; `place`: its id."""
     lines = [f"id: {place}"] if place else []

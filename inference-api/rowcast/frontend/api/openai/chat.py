@@ -87,6 +87,7 @@ class ChatView:
         self._tokenizer = frontend.tokenizer
         self._body = body
         self._readers = [tools.reader() if tools else None for _ in replies]
+        self.singly = tools is not None  # a piece may be text, a name and arguments
 
     def begin(self) -> Iterator[ChatChunk]:
         for reply in range(len(self.replies)):

@@ -104,6 +104,8 @@ def _are_tokens(value: object) -> bool:
 class CompletionView:
     """The replies to one body."""
 
+    singly = False
+
     def __init__(
         self, frontend: Frontend, body: CompletionBody, asked: Asked, replies: Replies
     ) -> None:

@@ -33,6 +33,10 @@ class View(Protocol):
     @property
     def replies(self) -> Replies: ...
 
+    @property
+    def singly(self) -> bool:
+        """Whether every token is a piece, so that the events are the same however they are cut."""
+
     def begin(self) -> Iterable[msgspec.Struct]:
         """What stands before the first piece."""
 
@@ -75,7 +79,7 @@ def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
     yield b"".join(begun)
     unended = len(view.replies)
     try:
-        for piece in view.replies.pieces(SILENCE_SECONDS):
+        for piece in view.replies.pieces(SILENCE_SECONDS, singly=view.singly):
             if piece is None:
                 yield SILENT
                 continue
