@@ -62,6 +62,8 @@ def save(model: LlamaForCausalLM, folder: Path) -> None:
     copy.load_state_dict(model.state_dict())
     copy.generation_config = model.generation_config
     copy.to(torch.bfloat16).save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def cost(folder: Path) -> int:

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from models.corpus.documents import Document, document
 from models.corpus.forms import shuffled
+from models.vocabulary import POSITIONS
 
 POOL = 1024
 
@@ -80,11 +81,13 @@ class Packer:
     def _pool(self, first: int) -> list[list[Encoded]]:
         """The pool's documents by length, cut into batches, the batches in a random order.
 
-        The shortest, which fill no batch, are left out: steps weigh alike, whatever they hold.
+        The shortest, which fill no batch, are left out: steps weigh alike, whatever they hold. The
+        few that are longer than the models' context are left out too.
         """
         docs = [document(self._seed, number) for number in range(first, first + POOL)]
         batches: list[list[Encoded]] = [[]]
-        for doc in sorted(encoded(self._tokenizer, docs), key=lambda doc: -len(doc.tokens)):
+        fit = [doc for doc in encoded(self._tokenizer, docs) if len(doc.tokens) <= POSITIONS]
+        for doc in sorted(fit, key=lambda doc: -len(doc.tokens)):
             longest = len((batches[-1] or [doc])[0].tokens)
             if (len(batches[-1]) + 1) * longest > self._tokens and batches[-1]:
                 batches.append([])

@@ -49,9 +49,9 @@ class Settings(BaseSettings):
     port: Port = Field(7000, description="Port to listen on.")
     workers: int = Field(1, ge=1, le=64, description="Frontend processes.")
     model: str = Field(
-        SCRIPTED,
-        description="What to serve: a folder, its name below MODEL_ROOT, a hub id, or `scripted`, "
-        "without weights.",
+        STORYTELLER,
+        description="What to serve: a folder, its name below MODEL_ROOT, a hub id, a model in the "
+        "box (`storyteller`, `draft`), or `scripted`, without weights.",
     )
     model_name: str | None = Field(
         None,

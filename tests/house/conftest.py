@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import Running, free_port, running, until
+from processes import PATIENCE, Running, free_port, running, until
 
 JWT_SECRET = "a secret for these tests, longer than thirty-two bytes"
 PROXY_SECRET = "another-secret-for-these-tests"
@@ -51,7 +51,9 @@ Start = Callable[..., contextlib.AbstractContextManager[Stack]]
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *arguments: str, **env: str) -> Iterator[Stack]:
+def serving(
+    folder: Path, *arguments: str, patience: float = PATIENCE, **env: str
+) -> Iterator[Stack]:
     port, proxy_port = free_port(), free_port()
     variables = {
         "PORT": str(port),
@@ -62,7 +64,8 @@ def serving(folder: Path, *arguments: str, **env: str) -> Iterator[Stack]:
         **env,
     }
     command = (sys.executable, "scripts/serve", "--logs", str(folder / "logs"), *arguments)
-    with running(command, proxy_port, folder / "said", env=variables) as process:
+    said = folder / "said"
+    with running(command, proxy_port, said, env=variables, patience=patience) as process:
         stack = Stack(process, folder / "logs", port)
         until(lambda: "Ready after" in stack.said(), "the line that says ready")
         if "--foreground" not in arguments:

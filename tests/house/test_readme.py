@@ -4,12 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from house.conftest import Stack
+from house.conftest import Stack, serving
 from processes import ROOT
 
 PAGE = (ROOT / "README.md").read_text()
@@ -21,6 +22,30 @@ SHOWN = [
     for (kind, text), (after, following) in pairwise(BLOCKS)
     if kind == "bash" and after == "text"
 ]
+
+
+LOADING = 120.0  # seconds; the kernels are compiled when they are met first
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """What `make serve` serves, for one who has set nothing."""
+    folder = tmp_path_factory.mktemp("readme")
+    state = {"MODEL": "", "XDG_STATE_HOME": str(folder)}
+    with serving(folder, patience=LOADING, **state) as one:
+        yield one
+
+
+def test_the_printed_curl_line_tells_a_story(stack: Stack) -> None:
+    assert "serving the model storyteller" in stack.said()
+    done = subprocess.run(("bash", "-c", stack.curl), check=False, capture_output=True, timeout=60)
+    story = done.stdout.decode()
+    assert done.returncode == 0, done.stderr
+    assert len(story) > 300
+    sentences = [each.strip() for each in re.split(r"[.!?]", story) if each.strip()]
+    assert len(sentences) > 5
+    words = set(re.findall(r"[a-z]+", story.lower()))
+    assert len(words & {"the", "a", "was", "and", "said", "to", "in", "they", "he", "she"}) > 5
 
 
 def run(stack: Stack, *command: str) -> str:
