@@ -70,9 +70,10 @@ LIMITS = """## Limits
 
 It knows the world of its corpus and nothing else: no history, no science, no places, no people.
 Asked for more, it says so at best, and makes things up at worst. It reads and writes simple English
-only, gets sums wrong more often than right, and long texts lead it astray: most of its training texts had
-fewer than 300 tokens, few more than 700. Names that are not in its lists are spelled from pieces,
-and sometimes misspelled. It was tuned for nothing: do not use it where an answer matters.
+only, gets sums wrong more often than right, and long texts lead it astray: most of its training
+texts had fewer than 300 tokens, few more than 700. Names that are not in its lists are spelled from
+pieces, and sometimes misspelled. It was tuned for nothing: do not use it where
+an answer matters.
 """
 
 

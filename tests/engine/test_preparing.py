@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rowcast.engine.apart import Died, apart
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.image import BadImage
 from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.lean import keeping
 from rowcast.engine.lean.decoder import LeanDecoder
 from rowcast.engine.memory import DoesNotFit
 from rowcast.engine.preparing import prepare
@@ -86,6 +88,66 @@ def test_both_wishes_take_an_image_that_fits_and_else_make_one(model: Path, tmp_
     assert image.stat().st_ino == made
     engine_of(wanted(model, two_layers=True, **both))
     assert image.stat().st_ino != made
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, with the kernels that are there already."""
+    for name in (name for name in os.environ if name.startswith("XDG_CACHE")):
+        monkeypatch.delenv(name)
+    images = tmp_path / "cache"
+    monkeypatch.setattr(keeping, "cache_folder", lambda: images)
+    return images / "images"
+
+
+@packed_only
+def test_a_small_model_is_packed_once_and_kept(model: Path, cache: Path) -> None:
+    first = engine_of(wanted(model))
+    [image] = cache.iterdir()
+    made = image.stat().st_ino
+    again = engine_of(wanted(model))
+    assert [each.stat().st_ino for each in cache.iterdir()] == [made]
+    assert first.fingerprint == again.fingerprint
+    assert said(first) == said(again)
+    assert cache.stat().st_mode & 0o077 == 0
+
+
+@packed_only
+def test_what_a_kept_image_is_made_of_is_in_its_name(model: Path, cache: Path) -> None:
+    engine_of(wanted(model))
+    engine_of(wanted(model, two_layers=True))
+    engine_of(wanted(model, dtype="bfloat16"))
+    (model / "generation_config.json").write_text('{"suppress_tokens": [9]}')
+    engine_of(wanted(model))
+    assert len([*cache.iterdir()]) == 4
+
+
+@packed_only
+@pytest.mark.parametrize("harm", ["damaged", "shortened", "emptied"])
+def test_a_kept_image_that_is_not_whole_is_made_anew(model: Path, cache: Path, harm: str) -> None:
+    first = engine_of(wanted(model))
+    [image] = cache.iterdir()
+    part = Path(shutil.copy(image, image.with_suffix(".part")))
+    {"damaged": damaged, "shortened": shortened, "emptied": emptied}[harm](part)
+    part.replace(image)  # the first engine goes on with the one that it has mapped
+    assert said(engine_of(wanted(model))) == said(first)
+    engine_of(wanted(model))
+
+
+@packed_only
+def test_where_nothing_can_be_kept_it_starts_all_the_same(model: Path, cache: Path) -> None:
+    cache.parent.write_text("no folder")
+    assert len(said(engine_of(wanted(model)))) == REPLY
+
+
+@packed_only
+def test_only_the_latest_images_stay(tmp_path: Path) -> None:
+    for number in range(keeping.KEPT + 3):
+        image = tmp_path / f"{number}.image"
+        image.write_text("")
+        os.utime(image, (number, number))
+    keeping.forget_older(image)
+    assert {int(each.stem) for each in tmp_path.glob("*.image")} == set(range(3, keeping.KEPT + 3))
 
 
 def damaged(image: Path) -> None:

@@ -21,6 +21,7 @@ from rowcast.engine.kernels.attention import Attention
 from rowcast.engine.kernels.attention_native import NativeAttention
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.engine.lean.decoder import LeanDecoder
+from rowcast.engine.lean.keeping import kept_image
 from rowcast.engine.lean.model import MODEL_TYPES
 from rowcast.engine.lean.obtaining import Order, obtain
 from rowcast.engine.lean.storing import MadeOf, Stored
@@ -103,15 +104,18 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
         source = replace(_source(settings, str(folder), CPU), mapped=True)
         return Packer(source, kernel, kind, made_of).write(file)
 
+    asked = _image_path(settings)
+    unasked = None if asked or settings.no_weights else kept_image(folder, made_of)
     return obtain(
         Order(
             model=settings.served_model,
             folder=folder,
             made_of=made_of,
             write=write,
-            image=_image_path(settings),
+            image=asked or unasked,
             save=settings.save_image,
             load=settings.load_image,
+            unasked=unasked is not None,
         )
     )
 

@@ -63,7 +63,7 @@ def load_kernel(source: Path, folder: Path | None = None, machine: str = "native
     key = _key(command, source)
     name = f"{source.stem}-{key}.so"
     try:
-        kept = _private(folder or cache_folder())
+        kept = private(folder or cache_folder())
     except OSError as error:
         _log.warning("kernel=%s kept=no reason=%r", source.stem, str(error))
         with tempfile.TemporaryDirectory(prefix="rowcast-") as passing:
@@ -129,7 +129,7 @@ def _run(*command: str) -> bytes:
     return done.stdout
 
 
-def _private(folder: Path) -> Path:
+def private(folder: Path) -> Path:
     """The folder, made where missing; refused unless it is this user's alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()

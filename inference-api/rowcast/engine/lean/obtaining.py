@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from rowcast.engine.apart import apart
 from rowcast.engine.image import BadImage, Image, open_image, receive_image
+from rowcast.engine.lean.keeping import forget_older
 from rowcast.engine.lean.storing import MadeOf, Stored, restore
 from rowcast.engine.source_files import weight_bytes
 
@@ -39,6 +40,7 @@ class Order:
     image: Path | None  # where it is kept
     save: bool
     load: bool
+    unasked: bool = False  # kept to start sooner: trouble with it is no reason to refuse
 
 
 def obtain(order: Order) -> Stored | None:
@@ -55,6 +57,8 @@ def obtain(order: Order) -> Stored | None:
 def _obtain(order: Order) -> Image | None:
     if order.image is None:
         return _received(order)
+    if order.unasked:
+        return _kept(order, order.image)
     if order.load:
         try:
             return _fitting(order, order.image)
@@ -63,6 +67,22 @@ def _obtain(order: Order) -> Image | None:
                 raise
             _log.warning("image=%s reason=%r", order.image, str(error))
     return open_image(order.image) if _saved(order, order.image) else None
+
+
+def _kept(order: Order, path: Path) -> Image | None:
+    """By the image that is there, else by one that is made now, else without."""
+    try:
+        return _fitting(order, path)
+    except BadImage as error:
+        _log.debug("image=%s reason=%r", path, str(error))
+    try:
+        if not _saved(order, path):
+            return None
+        forget_older(path)
+        return open_image(path)
+    except (BadImage, OSError) as error:
+        _log.warning("image=%s kept=no reason=%r", path, str(error))
+        return _received(order)
 
 
 def _fitting(order: Order, path: Path) -> Image:
