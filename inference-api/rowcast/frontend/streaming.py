@@ -218,7 +218,7 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
 def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
     """The same, with one token in each part."""
     for event in events:
-        rest: Event | None = event
+        rest = event
         while isinstance(rest, Tokens) and len(rest.tokens) > 1:
             first, rest = split(rest, 1)
             yield [first]

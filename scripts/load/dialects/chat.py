@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from load.asks import Ask
@@ -9,13 +10,15 @@ from load.dialects.dialect import Dialect, Reader
 from load.dialects.native import native_body
 from load.dialects.sse import Event, EventReader, count
 
+_ID = re.compile(r"([0-9]+)(r?)")
+
 
 class ChatEvents(EventReader):
     """Events {"text"} with rising ids, then `end` with the counts, or `error`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._last_id = -1
+        self._last = (-1, "")  # tokens told; "r" where that is all of the reply
 
     def on_event(self, event: Event) -> None:
         """Tell the three kinds of event apart."""
@@ -39,10 +42,11 @@ class ChatEvents(EventReader):
             self._check_id(event.id)
 
     def _check_id(self, text: str) -> None:
-        if not text.isdecimal() or int(text) <= self._last_id:
-            self.fail(f"event id {text[:20]!r} after {self._last_id}")
-        else:
-            self._last_id = int(text)
+        found = _ID.fullmatch(text)
+        place = (int(found[1]), found[2]) if found else self._last
+        if place <= self._last:
+            self.fail(f"event id {text[:20]!r} after {self._last}")
+        self._last = place
 
     def _end(self, data: dict[str, object]) -> None:
         self.ended = True
