@@ -4,6 +4,7 @@ Runs under pytest and as a program: `python tests/test_decode_backend_v1.py`.
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ class BackendProcess:
         self.path = str(folder / "b.sock")
         command = [sys.executable, "inference-api/decode_backend.py"]
         command += ["--backend-socket", self.path, *flags]
-        self.process = subprocess.Popen(command, cwd=ROOT)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"MODEL": "scripted"})
         until(self._listens, "the backend listens")
 
     def _listens(self) -> bool:

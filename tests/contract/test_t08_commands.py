@@ -1,5 +1,6 @@
 """T-08 to T-18: every promised command line starts what it says, typed as promised."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,7 +107,8 @@ def test_t15_test_decode_backend_v1_runs_as_a_program() -> None:
 def test_t15_backend_and_server_run_in_separate_terminals(tmp_path: Path) -> None:
     socket = tmp_path / "b.sock"
     command = [sys.executable, "inference-api/decode_backend.py", "--backend-socket", str(socket)]
-    backend = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    terminal = os.environ | {"MODEL": "scripted"}
+    backend = subprocess.Popen(command, cwd=ROOT, env=terminal, stderr=subprocess.DEVNULL)
     try:
         port = free_port()
         env = {"PORT": str(port), "BACKEND_SOCKET": str(socket)}

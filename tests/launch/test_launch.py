@@ -34,7 +34,7 @@ def test_a_model_that_does_not_exist_is_refused_by_name() -> None:
 
 
 def test_the_scripted_engine_keeps_the_pace_of_the_settings() -> None:
-    engine = prepare_engine(read_settings(step_seconds=0.05))()
+    engine = prepare_engine(read_settings(model="scripted", step_seconds=0.05))()
     before = time.monotonic()
     engine.step([])
     assert time.monotonic() - before >= 0.05

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
-from rowcast.settings import Settings, read_settings, settings_table
+from rowcast.settings import STORYTELLER, Settings, read_settings, settings_table
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,9 @@ def refused(
     return capsys.readouterr().err.splitlines()
 
 
-def test_the_defaults_are_the_promised_address_and_the_scripted_model() -> None:
+def test_the_defaults_are_the_promised_address_and_the_storyteller() -> None:
     settings = read_settings()
-    assert (settings.host, settings.port, settings.served_model) == ("127.0.0.1", 7000, "scripted")
+    assert (settings.host, settings.port, settings.served_model) == ("127.0.0.1", 7000, STORYTELLER)
 
 
 def test_a_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
