@@ -45,7 +45,7 @@ test-clients: install-dev ## Other people's clients, each in an environment of i
 	@$(PY) tests/clients/run.py $(ARGS)
 
 test-api: install-dev ## The API against its documents (ARGS='--examples 1000')
-	@$(PY) tests/documents/test_schemathesis.py $(ARGS)
+	@PYTHONPATH=tests:inference-api $(PY) tests/documents/test_schemathesis.py $(ARGS)
 
 check: install-dev ## ruff, its format, mypy
 	@scripts/check

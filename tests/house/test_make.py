@@ -2,14 +2,18 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from processes import ROOT
 
-TARGETS = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
+PROGRAMS = re.findall(r"^\t@(.*\$\(PY\) \S+) \$\(ARGS\)$", MAKEFILE, re.MULTILINE)
 SCRIPTS = ("scripts/install", "scripts/check", ".ci/run")
 
 
@@ -42,6 +46,16 @@ def test_help_tells_of_every_target() -> None:
 def test_every_target_can_be_made(target: str) -> None:
     done = make("-n", target)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_start_as_the_makefile_starts_them(program: str) -> None:
+    command = program.replace("$(PY)", shlex.quote(sys.executable)) + " --help"
+    done = subprocess.run(
+        ("sh", "-c", command), check=False, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage:")
 
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "scripts/docs", "scripts/serve", "scripts/bench"])

@@ -13,8 +13,8 @@ from rowcast.frontend.api.documents.spec import spec
 from rowcast.frontend.frontend import Frontend
 
 _POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data:"
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:"
 )
 
 
