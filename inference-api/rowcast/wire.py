@@ -98,7 +98,10 @@ class Finished(_Message, frozen=True, tag="finished"):
 
 
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
-    """The first word to who joins, then every second: proof of life, and what is served."""
+    """The first word to who joins, then every second, and when there is little room and it changes.
+
+    Proof of life, and what is served.
+    """
 
     model: str
     fingerprint: str
@@ -110,6 +113,8 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     stopping: bool = False
     version: int = VERSION
     replaces_killed: bool = False  # the backend before it was killed from outside, by no fault
+    room: int = 1 << 30  # prompts that would be taken now
+    retry_after: int = 1  # seconds, for who is not
 
 
 Command = Submit | Cancel

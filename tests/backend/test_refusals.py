@@ -3,7 +3,7 @@
 import pytest
 
 from engine.rule import reply as expected
-from rowcast.wire import Finished
+from rowcast.wire import Cancel, Finished
 
 from .driven import Driven, submit
 
@@ -28,6 +28,33 @@ def test_a_full_line_refuses_the_next_prompt_at_once(waiting: int) -> None:
     driven.step()
     assert reader.rejected["late"].reason == "overloaded"
     assert 1 <= reader.rejected["late"].retry_after <= 60
+
+
+def test_frontends_hear_at_once_how_little_room_is_left() -> None:
+    driven = Driven(rows=2, width=64, waiting=3)
+    reader = driven.reader()
+    driven.step()
+    told = [status.room for status in reader.statuses]
+    for count in range(5):
+        reader.send(submit(f"{count}", max_tokens=50))
+        driven.step()
+    told = [status.room for status in reader.statuses]
+    assert told[-5:] == [4, 3, 2, 1, 0]
+    assert reader.statuses[-1].retry_after >= 1
+    reader.send(Cancel("4", 0))
+    driven.step()
+    assert reader.statuses[-1].room == 1
+
+
+def test_where_there_is_much_room_its_changes_are_not_told() -> None:
+    driven = Driven(rows=2, width=64, waiting=500)
+    reader = driven.reader()
+    driven.step()
+    before = len(reader.statuses)
+    for count in range(5):
+        reader.send(submit(f"{count}", max_tokens=50))
+        driven.step()
+    assert len(reader.statuses) <= before + 1  # one may be due
 
 
 def test_the_line_takes_as_many_at_once_as_rows_and_places_are_free() -> None:

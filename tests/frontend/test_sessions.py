@@ -5,10 +5,11 @@ import threading
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from processes import until
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
-from rowcast.frontend.sessions import Sessions, refusal
+from rowcast.frontend.sessions import Sessions, prepare, refusal
 from rowcast.wire import Accepted, Cancel, Finished, Rejected, RejectReason, Tokens
 
 from .played import PATIENCE, PROMPT, STATUS, Road, events_of, road
@@ -202,6 +203,36 @@ def test_an_event_that_cannot_be_delivered_ends_no_stream(
         backend.say(object())  # type: ignore[arg-type]  # the fault
         backend = made.begin()
         assert backend.submitted().delivered == (7,)
+
+
+def test_what_the_backend_would_refuse_is_refused_before_it_is_sent() -> None:
+    with road() as made:
+        full = replace(STATUS, room=2, waiting=7, retry_after=9)
+        backend = made.ready(full)
+        opened = [made.sessions.open(PROMPT) for _ in range(2)]
+        with pytest.raises(Overloaded, match="7 prompts are waiting") as refused:
+            made.sessions.open(PROMPT)
+        assert refused.value.retry_after == 9
+        assert [submit.key for submit in backend.commands(2)] == [s.submit.key for s in opened]
+        backend.say(replace(full, room=1))
+        until(lambda: opens(made), "room again", PATIENCE)
+
+
+def opens(made: Road) -> bool:
+    try:
+        made.sessions.open(PROMPT)
+    except Overloaded:
+        return False
+    return True
+
+
+def test_a_reply_that_has_begun_needs_no_room() -> None:
+    with road() as made:
+        backend = made.ready(replace(STATUS, room=0))
+        (resumed,) = prepare([PROMPT], threading.Event())
+        resumed.tokens = [5, 6]
+        made.sessions.submit([resumed])
+        assert backend.submitted().delivered == (5, 6)
 
 
 KINDS: list[tuple[RejectReason, type[Exception]]] = [

@@ -40,6 +40,7 @@ STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 IDLE_SECONDS = 0.25
 UNREADY_SECONDS = 0.002
+LITTLE_ROOM = 8  # below it frontends hear of every change, and refuse by themselves
 RETRY_AFTER_LIMIT = 60
 SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
 
@@ -74,6 +75,7 @@ class DecodeBackend:
         self._stopping = False
         self._starved = False  # nobody could be fed in the last step
         self._status_due = 0.0
+        self._room_told = 1 << 30
         self._sweep_due = 0.0
         self._reply_seconds = 1.0  # how long a reply takes, as a moving average
         self.load_model_and_tokenizer()
@@ -128,6 +130,7 @@ class DecodeBackend:
                 case Gone():
                     self._abandon(frontend)
         self._expire(time.monotonic())
+        self._report()
         self._post()  # who was refused, or accepted, need not wait for the engine to hear it
 
     def admit(self) -> None:
@@ -179,6 +182,8 @@ class DecodeBackend:
             steps=self._steps,
             stopping=self._stopping,
             replaces_killed=self._replaces_killed,
+            room=self._line.room(self._rows.free),
+            retry_after=self._retry_after(),
         )
 
     def _arrivals(self) -> list[Arrival]:
@@ -211,7 +216,7 @@ class DecodeBackend:
         return (
             submit.delivered is not None
             or bool(self._line.of(group) or self._rows.of(group))
-            or self._line.has_room(submit.choices, self._rows.free)
+            or submit.choices <= self._line.room(self._rows.free)
         )
 
     def _accept(self, frontend: FrontendId, submit: Submit) -> None:
@@ -330,8 +335,10 @@ class DecodeBackend:
         self._outbox.clear()
 
     def _report(self) -> None:
-        now = time.monotonic()
-        if now >= self._status_due:
-            self._status_due = now + STATUS_SECONDS
+        now, room = time.monotonic(), self._line.room(self._rows.free)
+        scarce = room != self._room_told and min(room, self._room_told) < LITTLE_ROOM
+        if scarce or now >= self._status_due:
+            self._status_due, self._room_told = now + STATUS_SECONDS, room
+            status = self.status()
             for frontend in self._frontends:
-                self._outbox[frontend].append(self.status())
+                self._outbox[frontend].append(status)

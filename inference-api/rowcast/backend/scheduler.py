@@ -30,9 +30,9 @@ class WaitingLine(Roster):
         super().__init__()
         self._limit = limit
 
-    def has_room(self, count: int, free_rows: int) -> bool:
-        """Rows that are free take from the line at once, so they count as room."""
-        return len(self) + count <= self._limit + free_rows
+    def room(self, free_rows: int) -> int:
+        """How many may join; free rows take from the line at once, so they count as room."""
+        return max(0, self._limit + free_rows - len(self))
 
     def next(self, rows: Rows) -> Reply:
         """The first whose group has less than half of the rows, if there is one; else the first."""

@@ -228,6 +228,7 @@ class Sessions:
         self._sessions: dict[ReplyKey, Session] = {}
         self._port: FrontendPort | None = None
         self._status: Status | None = None
+        self._room = 0  # what is left of what the backend told
         self._greeted = False  # whether the backend has said its first word
         self._heard = 0.0
         self._lost = time.monotonic()
@@ -288,6 +289,7 @@ class Sessions:
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
+        self._take_room(len([each for each in sessions if not each.tokens]))
         self._sessions.update((session.submit.key, session) for session in sessions)
         try:
             self._send(*(each.resubmission() if each.tokens else each.submit for each in sessions))
@@ -295,6 +297,16 @@ class Sessions:
             for session in sessions:
                 self._sessions.pop(session.submit.key, None)
             raise NotReady(f"the backend is not there: {gone}") from gone
+
+    def _take_room(self, count: int) -> None:
+        """Refuse at once what the backend would refuse after its step."""
+        status = self._status
+        if status is not None and count > self._room:
+            raise Overloaded(
+                f"{status.waiting} prompts are waiting, which is the limit; try again later",
+                status.retry_after,
+            )
+        self._room -= count
 
     def close_session(self, session: Session, why: str = "") -> None:
         """Forget a session; a reply that goes on is cancelled, so that its row is free."""
@@ -374,7 +386,7 @@ class Sessions:
         for event in events:
             self._heard = time.monotonic()
             if isinstance(event, Status):
-                self._status = event
+                self._status, self._room = event, event.room
             elif (session := self._sessions.get(event.key)) is not None:
                 session.offer(event)
 
