@@ -61,6 +61,8 @@ def place(form: Form, had: bytes) -> str:
 
 def difference(wanted: object, got: object) -> str:
     """Where two answers part, in a few words."""
+    if isinstance(got, dict) and isinstance(wanted, dict) and "error" in {*got} - {*wanted}:
+        return f"it ended with an error: {_plain(got['error'])[:200]}"
     left, right = _plain(wanted), _plain(got)
     pairs = zip(left, right, strict=False)
     at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))

@@ -49,7 +49,7 @@ _log = logging.getLogger("rowcast.sessions")
 # Backends that may end under a seated session without a new token in between. One that somebody
 # killed from outside counts as a part of one: that says little against who was seated.
 DEATHS = 3
-KILLED = 0.25
+KILLED = 1 / 16
 TURN = 8  # batches that are handed out before the streams get a turn, if they got none
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
