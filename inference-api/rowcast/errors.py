@@ -12,6 +12,7 @@
     │   ├── JournalFailing    what is kept of streams cannot be read or written
     │   └── Stopping          the server finishes its open streams and ends
     ├── ReplyFailed           an accepted reply ended with reason `error`            500
+    │   └── DeadlinePassed    it took longer than its request allows                 504
     ├── StreamCut             ends a connection in the middle of a body, on purpose
     └── PeerGone              the other side of a transport has ended
 
@@ -125,6 +126,12 @@ class Stopping(Unavailable):
 
 class ReplyFailed(RowcastError):
     """An accepted reply ended with reason `error`."""
+
+
+class DeadlinePassed(ReplyFailed):
+    """The reply took longer than its request allows."""
+
+    status = 504
 
 
 class StreamCut(RowcastError, OSError):

@@ -17,9 +17,9 @@ import msgspec
 
 from rowcast.sampling_params import SamplingParams
 
-VERSION = 2
+VERSION = 3
 
-FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable"]
+FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
 Top = tuple[tuple[int, float], ...]  # the likeliest tokens at one place, likeliest first
@@ -46,7 +46,6 @@ class Submit(_Message, frozen=True, tag="submit"):
     params: SamplingParams
     seed: int
     team: str = ""
-    deadline: float | None = None  # seconds from now; a clock reading would not travel
     delivered: tuple[int, ...] | None = None
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # backends that ended under it, seated and without a new token, in a row

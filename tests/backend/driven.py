@@ -41,7 +41,6 @@ def submit(
     seed: int = 1,
     choice: int = 0,
     ignore_eos: bool = True,
-    deadline: float | None = None,
     delivered: Sequence[int] | None = None,
     **params: Any,
 ) -> Submit:
@@ -52,7 +51,6 @@ def submit(
         prompt=tuple(prompt),
         params=SamplingParams(max_tokens=max_tokens, ignore_eos=ignore_eos, **params),
         seed=seed,
-        deadline=deadline,
         delivered=None if delivered is None else tuple(delivered),
     )
 

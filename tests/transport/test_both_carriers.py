@@ -30,7 +30,7 @@ def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Carrier]
 
 
 def submit(session: str, length: int = 3) -> Submit:
-    return Submit(session, 0, tuple(range(length)), SamplingParams(max_tokens=5), 7, "team", 1.5)
+    return Submit(session, 0, tuple(range(length)), SamplingParams(max_tokens=5), 7, "team")
 
 
 def test_a_frontend_that_connects_has_joined(carrier: Carrier) -> None:

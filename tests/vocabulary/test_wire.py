@@ -49,7 +49,6 @@ COMMANDS = st.one_of(
         params=PARAMS,
         seed=SEEDS,
         team=st.text(max_size=20),
-        deadline=st.none() | NUMBERS,
         delivered=st.none() | IDS,
     ),
     st.builds(Cancel, **PLACES),

@@ -223,9 +223,8 @@ class DecodeBackend:
         room = self._engine.context_length - len(submit.prompt)
         limit = min(room, submit.params.max_tokens)
         now = time.monotonic()
-        allowed = self._limits.reply_seconds
-        seconds = allowed if submit.deadline is None else min(submit.deadline, allowed)
-        reply = Reply(frontend, submit, limit, expires=now + seconds, accepted=now)
+        expires = now + self._limits.reply_seconds
+        reply = Reply(frontend, submit, limit, expires=expires, accepted=now)
         self._send(reply, Accepted(*submit.key))
         if reply.done:
             self._send(reply, Finished(*submit.key, reply.length, "length"))

@@ -7,12 +7,14 @@ the body of the dialect whose path it is, with the same HTTP status.
 
 import logging
 import re
+import time
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from rowcast.errors import (
     BuildChanged,
+    DeadlinePassed,
     MalformedRequest,
     ReplyFailed,
     RowcastError,
@@ -52,6 +54,7 @@ def create_app(frontend: Frontend) -> Flask:
 
 
 def _name_request() -> None:
+    g.began = time.monotonic()
     g.request_id = request_id_of(request.headers)
 
 
@@ -99,7 +102,7 @@ def _error(status: int, message: str, error: Exception) -> Response:
 
 
 def _rowcast_error(error: RowcastError) -> Response:
-    if error.status >= 500 and not isinstance(error, Unavailable):
+    if error.status >= 500 and not isinstance(error, Unavailable | DeadlinePassed):
         _log.error("request=%s failed: %s", g.request_id, error)
     response = _error(error.status, str(error), error)
     if isinstance(error, Unavailable):

@@ -18,6 +18,7 @@ from flask import Response, g, request
 from rowcast.errors import NotReady
 from rowcast.frontend.body import parse_object, read_body
 from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.deadlines import Deadline
 from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
 from rowcast.frontend.origin import Origin, key_of
@@ -33,7 +34,7 @@ from rowcast.log import quoted
 from rowcast.settings import Settings
 from rowcast.text.chat import ChatTemplate
 from rowcast.text.tokenizer import Tokenizer
-from rowcast.wire import Finished, Status, Submit
+from rowcast.wire import Finished, FinishReason, Status, Submit
 
 _log = logging.getLogger("rowcast.request")
 
@@ -124,6 +125,7 @@ class Frontend:
 
         `start`: what the reader has been told of them; a piece ends there.
         """
+        deadline = Deadline.read(request.headers, prompts[0].timeout, g.began)
         asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
         stream, watch = self.streams.open(self.origin(), asking), ExitStack()
         choices = [prompt for prompt in prompts for _ in prompt.choices]
@@ -132,7 +134,8 @@ class Frontend:
             self._reply(prompt, stream, session, watch, mark.tokens)
             for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
         ]
-        watch.callback(self._watch(lambda: self._leave(replies)))
+        watch.callback(self._watch(lambda: self._leave(replies, "the client went away")))
+        watch.callback(deadline.call(lambda: self._leave(replies, deadline.said, "deadline")))
         opened = Replies(replies, asking.arrived, stream.origin)
         opened.verdict(VERDICT_SECONDS)
         self.streams.keep(stream, asking)
@@ -152,9 +155,11 @@ class Frontend:
         decoder = self.tokenizer.decoder()
         return ReplyText(session, decoder, prompt.stop, close, pause=pause)
 
-    def _leave(self, replies: Sequence[ReplyText]) -> None:
+    def _leave(
+        self, replies: Sequence[ReplyText], why: str, reason: FinishReason = "cancelled"
+    ) -> None:
         for reply in replies:
-            self.sessions.close_session(reply.session, "the client went away")
+            self.sessions.close_session(reply.session, why, reason)
 
     def _watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         client = request.environ.get("gunicorn.socket")

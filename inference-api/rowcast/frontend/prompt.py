@@ -28,3 +28,4 @@ class Prompt:
     request_id: str
     stop: tuple[str, ...] = ()
     choices: Sequence[int] = (0,)
+    timeout: float | None = None  # seconds that the request's body allows

@@ -308,9 +308,11 @@ class Sessions:
             )
         self._room -= count
 
-    def close_session(self, session: Session, why: str = "") -> None:
+    def close_session(
+        self, session: Session, why: str = "", reason: FinishReason = "cancelled"
+    ) -> None:
         """Forget a session; a reply that goes on is cancelled, so that its row is free."""
-        session.end("cancelled", why)
+        session.end(reason, why)
         if self._sessions.pop(session.submit.key, None) is None:
             return
         if session.finished:

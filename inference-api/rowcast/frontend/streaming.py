@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import NotReady, ReplyFailed, RowcastError
+from rowcast.errors import DeadlinePassed, NotReady, ReplyFailed, RowcastError
 from rowcast.frontend.positions import Stage
 from rowcast.frontend.sessions import Session, refusal, split
 from rowcast.text.stop import StopFilter
@@ -25,6 +25,10 @@ NO_BUFFERING = {
     "X-Accel-Buffering": "no",
 }
 _DECISIVE = (Accepted, Rejected, Finished)
+_FAILURES: dict[FinishReason, type[RowcastError]] = {
+    "unavailable": NotReady,
+    "deadline": DeadlinePassed,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Ending:
     def failure(self) -> RowcastError:
         """What is said of one that is not whole."""
         problem = self.message or f"the reply ended with {self.reason}"
-        return NotReady(problem) if self.reason == "unavailable" else ReplyFailed(problem)
+        return _FAILURES.get(self.reason, ReplyFailed)(problem)
 
 
 class ReplyText:
@@ -210,8 +214,9 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
             return NotReady("the backend does not answer")
         case Rejected() as rejected:
             return refusal(rejected)
-        case Finished(reason="error" | "cancelled" | "unavailable") as end:
-            return Ending(end.reason, end.length, end.message).failure
+        case Finished() as end:
+            ending = Ending(end.reason, end.length, end.message)
+            return None if ending.whole else ending.failure
     return None
 
 

@@ -15,6 +15,7 @@ import msgspec
 from flask import Blueprint, Response, g, jsonify
 
 from rowcast.errors import InvalidField, StreamCut, UnknownModel
+from rowcast.frontend.deadlines import LONGEST, SHORTEST
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.positions import Cursor, Position, Stage
@@ -44,6 +45,7 @@ FIELDS = (
     "stream",
     "return_prompt",
     "receipt",
+    "timeout",
     "session_id",
 )
 MEANT = {
@@ -125,6 +127,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
         caller=frontend.caller(),
         dialect="native",
         request_id=g.request_id,
+        timeout=fields.number("timeout", LONGEST, SHORTEST, LONGEST),
     )
     before = text if fields.flag("return_prompt", False) else ""
     build = frontend.status() if fields.flag("receipt", False) else None

@@ -1,7 +1,8 @@
 """How a dialect describes one of its routes for the API documents.
 
 Types are msgspec structures, from which JSON schemas are made, or schemas as they stand. `errors`
-are the statuses with which the route may refuse, in the form of its dialect.
+are the statuses with which the route may refuse, in the form of its dialect. What all routes that
+compute a reply have in common (headers, links to the kept stream) stands in `documents/replies.py`.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ PLAIN = "text/plain"
 
 READ_ERRORS = (405, 431, 500)
 BODY_ERRORS = (400, 404, 405, 408, 413, 414, 415, 417, 431, 500, 503)
+REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 422, 504)))
 
 
 def event(data: Schema, last: str = "") -> Schema:
@@ -50,6 +52,7 @@ class Operation:
     stands_for_model: bool = False  # `{model}` in the path is one that is served
     parameters: tuple[Schema, ...] = ()  # others, of the path, the query or the headers
     success: int = 200
+    replies: bool = False  # computes a reply: kept, repeated by its key, limited in time
 
     @property
     def id(self) -> str:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from rowcast.frontend.api.documents.errors import NATIVE_ERROR
-from rowcast.frontend.api.operation import BODY_ERRORS, EVENTS, JSON, PLAIN, Operation, event
+from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, REPLY_ERRORS, Operation, event
+from rowcast.frontend.deadlines import LONGEST, SHORTEST
 
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]}
 
@@ -45,6 +46,10 @@ BODY: dict[str, Any] = {
         "stream": {**_FLAG, "default": True},
         "return_prompt": {**_FLAG, "default": False},
         "receipt": {**_FLAG, "default": False, "description": "Not in a stream of raw text"},
+        "timeout": {
+            **_number("number", SHORTEST, LONGEST, r"[1-9][0-9]{0,3}(\.[0-9]{1,9})?"),
+            "description": "Seconds that the reply may take",
+        },
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
     },
 }
@@ -73,7 +78,8 @@ def _operation(path: str, summary: str, form: str) -> Operation:
         example=EXAMPLE,
         answers={form: event({}) if form == EVENTS else {"type": "string"}, JSON: ANSWER},
         error=NATIVE_ERROR,
-        errors=BODY_ERRORS,
+        errors=REPLY_ERRORS,
+        replies=True,
         stands_for_model="{model}" in path,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from rowcast import __version__
-from rowcast.frontend.api.documents import health, native, streams
+from rowcast.frontend.api.documents import health, native, replies, streams
 from rowcast.frontend.api.openai import documented as openai
 from rowcast.frontend.api.openai.bodies import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
@@ -84,7 +84,7 @@ def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
         "tags": [operation.tag],
         "responses": _responses(operation, schema_of),
     }
-    parameters = [*operation.parameters]
+    parameters = [*operation.parameters, *(replies.PARAMETERS if operation.replies else ())]
     if operation.stands_for_model:
         schema = {"type": "string", "title": MODEL_NAME}
         parameters += [{"name": "model", "in": "path", "required": True, "schema": schema}]
@@ -100,8 +100,10 @@ def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
 
 def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
     content = {kind: {"schema": schema_of(answer)} for kind, answer in operation.answers.items()}
-    answer = {"content": content} if content else {}
-    responses: dict[str, Any] = {str(operation.success): {"description": "The answer"} | answer}
+    answer: dict[str, Any] = {"description": "The answer"}
+    answer |= {"content": content} if content else {}
+    answer |= replies.ANSWERED if operation.replies else {}
+    responses: dict[str, Any] = {str(operation.success): answer}
     refusals = dict.fromkeys(operation.errors, operation.error) | dict(operation.others)
     for status, kind in sorted(refusals.items()):
         responses[str(status)] = {

@@ -1,5 +1,6 @@
 """The routes of streams that are kept, described. What they tell has the form first asked for."""
 
+from rowcast.frontend.api.documents.replies import TIMEOUT
 from rowcast.frontend.api.openai.documented import ERROR
 from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, READ_ERRORS, Operation, Schema
 
@@ -25,8 +26,8 @@ OPERATIONS = (
         summary="A stream, read on from any place",
         answers={EVENTS: {"type": "string"}, PLAIN: {"type": "string"}, JSON: {"type": "object"}},
         error=ERROR,
-        errors=(400, 404, *READ_ERRORS, 409, 410, 503),
-        parameters=(_ID, _FROM, _LAST),
+        errors=(400, 404, *READ_ERRORS, 409, 410, 503, 504),
+        parameters=(_ID, _FROM, _LAST, TIMEOUT),
     ),
     Operation(
         method="delete",

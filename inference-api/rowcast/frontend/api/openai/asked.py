@@ -128,6 +128,7 @@ def ask(
                 request_id=g.request_id,
                 stop=stop,
                 choices=range(candidates or choices),
+                timeout=body.timeout,
             )
             for prompt in prompts
         ),

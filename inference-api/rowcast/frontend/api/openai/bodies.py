@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from rowcast.frontend.deadlines import LONGEST, SHORTEST
+
 # What stands under these titles differs from server to server; the documents fill it in.
 TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
 
@@ -21,6 +23,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Text = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
 Stop = Text | Annotated[list[Text], Meta(max_length=16)]
 Object = dict[str, Any]
 
@@ -97,6 +100,7 @@ class Sampling(Body, kw_only=True):
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
     receipt: bool | None = None
+    timeout: Seconds | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: dict[Digits, Bias] | None = None

@@ -11,6 +11,7 @@ from rowcast.frontend.api.operation import (
     EVENTS,
     JSON,
     READ_ERRORS,
+    REPLY_ERRORS,
     Described,
     Operation,
     Schema,
@@ -96,21 +97,30 @@ def _both(before: str) -> tuple[Operation, ...]:
     )
 
 
+def _computing(operation: Operation) -> Operation:
+    """The same, told as one that computes a reply."""
+    return replace(operation, errors=REPLY_ERRORS, replies=True)
+
+
 OPERATIONS = (
-    _post(
-        "/v1/completions",
-        "A text continued",
-        bodies.CompletionBody,
-        {JSON: answers.Completion, EVENTS: _events(answers.Completion)},
-        _COMPLETION,
+    _computing(
+        _post(
+            "/v1/completions",
+            "A text continued",
+            bodies.CompletionBody,
+            {JSON: answers.Completion, EVENTS: _events(answers.Completion)},
+            _COMPLETION,
+        )
     ),
-    _post(
-        "/v1/chat/completions",
-        "Messages answered",
-        bodies.ChatBody,
-        {JSON: answers.ChatCompletion, EVENTS: _events(answers.ChatChunk)},
-        _CHAT,
-        answers.ChatChunk,
+    _computing(
+        _post(
+            "/v1/chat/completions",
+            "Messages answered",
+            bodies.ChatBody,
+            {JSON: answers.ChatCompletion, EVENTS: _events(answers.ChatChunk)},
+            _CHAT,
+            answers.ChatChunk,
+        )
     ),
     _post(
         "/v1/count_tokens",
@@ -119,15 +129,14 @@ OPERATIONS = (
         {JSON: answers.TokenCount},
         {"model": "falcon40b", "conversation": "Hello, how are you?"},
     ),
-    replace(
+    _computing(
         _post(
             "/v1/replay",
             "What a receipt tells of, computed again",
             ReplayBody,
             {JSON: Replayed},
             _REPLAY,
-        ),
-        errors=(*BODY_ERRORS, 409),
+        )
     ),
     *_both("/v1"),
     *_both(""),

@@ -3,6 +3,7 @@
 from rowcast.errors import (
     BodyTooLarge,
     BuildChanged,
+    DeadlinePassed,
     InvalidField,
     JournalFailing,
     KeyReused,
@@ -30,6 +31,7 @@ _CODES: dict[type[RowcastError], str] = {
     NotReady: "not_ready",
     Stopping: "stopping",
     ReplyFailed: "reply_failed",
+    DeadlinePassed: "deadline_exceeded",
 }
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 

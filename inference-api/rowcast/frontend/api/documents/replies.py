@@ -1,0 +1,46 @@
+"""What all routes that compute a reply have in common: headers of both directions, and links.
+
+The reply of each of them is a stream that may be kept, whatever its dialect: its name comes in a
+header, and by that name it can be read on and cancelled.
+"""
+
+from typing import Any
+
+from rowcast.frontend.api.operation import Schema
+from rowcast.frontend.deadlines import HEADER as TIMEOUT_HEADER
+from rowcast.frontend.deadlines import LONGEST, SHORTEST
+from rowcast.frontend.origin import KEY_HEADER
+
+TIMEOUT: Schema = {
+    "name": TIMEOUT_HEADER,
+    "in": "header",
+    "description": "Seconds that the reply may take, from the request's coming to its end",
+    "schema": {"type": "number", "minimum": SHORTEST, "maximum": LONGEST},
+}
+KEY: Schema = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "description": "The same request with the same key is computed once",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+PARAMETERS = (KEY, TIMEOUT)
+
+_STREAM_HEADER = "X-Stream-ID"
+_NAMED = {"parameters": {"stream": f"$response.header.{_STREAM_HEADER}"}}
+
+
+def _header(kind: str, description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+ANSWERED: Schema = {
+    "headers": {
+        _STREAM_HEADER: _header("string", "The stream's name, where the server keeps streams"),
+        "X-Rowcast-Seed": _header("integer", "The seed: send it to have the same reply again"),
+        "X-Request-ID": _header("string", "The request's id, yours if you send one"),
+    },
+    "links": {
+        "readOn": {"operationId": "get_v1_streams_stream", **_NAMED},
+        "cancel": {"operationId": "delete_v1_streams_stream", **_NAMED},
+    },
+}
