@@ -44,7 +44,7 @@ run-tests: test ## The same as test
 test-clients: install-dev ## Other people's clients, each in an environment of its own
 	@$(PY) tests/clients/run.py $(ARGS)
 
-test-api: install-dev ## The API against its documents (ARGS='--examples 1000')
+test-api: install-dev ## The API against its documents (ARGS='--cases 5000')
 	@PYTHONPATH=tests:inference-api $(PY) tests/documents/test_schemathesis.py $(ARGS)
 
 check: install-dev ## ruff, its format, mypy

@@ -2,7 +2,15 @@
 
 from rowcast.frontend.api.documents.replies import TIMEOUT
 from rowcast.frontend.api.openai.documented import ERROR
-from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, READ_ERRORS, Operation, Schema
+from rowcast.frontend.api.operation import (
+    EVENTS,
+    JSON,
+    PLAIN,
+    READ_ERRORS,
+    Operation,
+    Schema,
+    event,
+)
 
 _ID: Schema = {"name": "stream", "in": "path", "required": True, "schema": {"type": "string"}}
 _FROM: Schema = {
@@ -24,7 +32,7 @@ OPERATIONS = (
         path="/v1/streams/{stream}",
         tag="streams",
         summary="A stream, read on from any place",
-        answers={EVENTS: {"type": "string"}, PLAIN: {"type": "string"}, JSON: {"type": "object"}},
+        answers={EVENTS: event({}), PLAIN: {"type": "string"}, JSON: {"type": "object"}},
         error=ERROR,
         errors=(400, 404, *READ_ERRORS, 409, 410, 503, 504),
         parameters=(_ID, _FROM, _LAST, TIMEOUT),

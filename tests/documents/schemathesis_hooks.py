@@ -1,0 +1,69 @@
+"""What schemathesis cannot read in the API documents: about HTTP's headers, and about time.
+
+A server that refused headers which it does not know would refuse every proxy's, so requests that
+are bad only by such a header are left out. And where a request allows its reply a thousandth of a
+second, the reply is a 504 or is cut, as the documents say; here the replies are to be seen, so
+such requests are given a minute. `tests/reliability/test_request_timeouts.py` is about theirs.
+
+In the stateful phase a reply's links are followed to its stream. It begins with no operation that has
+a field named as if it came from another's answer (`session_id`, `stop_token_ids`): none may be there.
+"""
+
+import os
+
+from typing import Any
+
+import schemathesis
+
+from rowcast.frontend.deadlines import HEADER, LONGEST, SHORTEST
+
+ENOUGH = 60
+
+
+@schemathesis.hook
+def before_load_schema(
+    context: schemathesis.HookContext,  # noqa: ARG001
+    raw_schema: dict[str, Any],
+) -> None:
+    """Leave out, in the stateful phase, what looks as if another operation had to give it."""
+    if os.environ["PHASES"] != "stateful":
+        return
+    components = raw_schema["components"]["schemas"]
+    for operations in raw_schema["paths"].values():
+        for body in (each["requestBody"] for each in operations.values() if "requestBody" in each):
+            schema = body["content"]["application/json"]["schema"]
+            _drop_ids(components.get(schema.get("$ref", "").rpartition("/")[2], schema))
+
+
+@schemathesis.hook
+def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:  # noqa: ARG001
+    """Whether every header that it sends is described."""
+    described = {each.name.lower() for each in case.operation.headers}
+    return {name.lower() for name in case.headers or {}} <= described
+
+
+@schemathesis.hook
+def before_call(
+    context: schemathesis.HookContext,  # noqa: ARG001
+    case: schemathesis.Case,
+    kwargs: dict[str, Any],  # noqa: ARG001
+) -> None:
+    """Give a reply enough time, where the request allows it any."""
+    if case.headers and _allows(case.headers.get(HEADER)):
+        case.headers[HEADER] = str(ENOUGH)
+    if isinstance(case.body, dict) and _allows(case.body.get("timeout")):
+        case.body["timeout"] = ENOUGH
+
+
+def _allows(timeout: object) -> bool:
+    try:
+        return SHORTEST <= float(str(timeout)) <= LONGEST
+    except ValueError:
+        return False
+
+
+def _drop_ids(body: dict[str, Any]) -> None:
+    """Of its fields, those that are named as ids."""
+    fields = body.get("properties", {})
+    for name in [name for name in fields if name.endswith(("_id", "_ids"))]:
+        del fields[name]
