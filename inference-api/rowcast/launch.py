@@ -187,8 +187,8 @@ class Launcher:
         if self._stopping:
             return not wait([backend.sentinel], timeout=0.0 if orphaned else STOP_SECONDS)
         allowed = self._settings.stall_seconds
-        if pulse.missed(allowed):
-            _log.error("no step ended for %g s (STALL_SECONDS): killing the backend", allowed)
+        if backend.pid is not None and pulse.missed(allowed, backend.pid):
+            _log.error("no sign of life for %g s (STALL_SECONDS): killing the backend", allowed)
             return True
         return False
 

@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         4, description="Not ready when the backend was silent for so long."
     )
     stall_seconds: Seconds = Field(
-        20, description="A backend that ends no step for so long is killed and replaced."
+        20, description="A backend without a sign of life for so long is killed and replaced."
     )
     restart_limit: int = Field(
         0,

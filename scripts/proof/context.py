@@ -39,16 +39,17 @@ class Context:
         *,
         step: float = 0.01,
         files: int | None = None,
+        counted: bool = False,
         **settings: object,
     ) -> Iterator[Server]:
-        """A server that is ready. `step`: the scripted model's pace; `files`: most descriptors."""
+        """A server that is ready. `step`: the scripted model's pace; the rest as in `Server`."""
         folder = self.folder / f"server-{next(self._number)}"
         folder.mkdir(parents=True)
         chosen = {"JOURNAL": "off"} | {name: str(value) for name, value in settings.items()}
         model = {"MODEL": self.model}
         if self.scripted:
             model = {"MOCK_MODEL": "1", "STEP_SECONDS": str(step)}
-        server = Server(folder, self._free_port(), model | chosen, files)
+        server = Server(folder, self._free_port(), model | chosen, files, counted=counted)
         try:
             server.start()
             yield server

@@ -14,7 +14,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = "127.0.0.1"
 PATIENCE = 180.0
 LOOK_SECONDS = 0.02
+COUNTED = ("--pythonpath", str(ROOT / "scripts"), "proof.counted:create_server()")
 RECOVERY = b"resubmitting sessions="
 _OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKERS", "TMPDIR"}
 
@@ -41,6 +42,7 @@ class Held:
     descriptors: int
     threads: int
     memory: int  # bytes that nobody else holds
+    greenlets: int = 0  # as of the last second, where they are counted
 
 
 class Server:
@@ -52,13 +54,18 @@ class Server:
         port: int,
         settings: Mapping[str, str],
         files: int | None = None,
+        *,
+        counted: bool = False,
     ) -> None:
+        """`files`: most descriptors; `counted`: its greenlets are."""
         self.port = port
         self.log = folder / "server.log"
         self._leftovers = folder / "tmp"
         self._leftovers.mkdir()
-        self._settings = dict(settings)
-        self._command = _command(files)
+        self._greenlets = folder / "greenlets"
+        self._greenlets.mkdir()
+        self._settings = {**settings, "GREENLETS_FOLDER": str(self._greenlets)}
+        self._command = _command(files, COUNTED if counted else ())
         self._part = self._new_part()
         self._read = self._counted = 0
 
@@ -159,7 +166,12 @@ class Server:
                 descriptors += each.num_fds()
                 threads += each.num_threads()
                 memory += int(each.memory_full_info().uss)
-        return Held(descriptors, threads, memory)
+        return Held(descriptors, threads, memory, sum(map(self._greenlets_of, self.workers())))
+
+    def _greenlets_of(self, worker: psutil.Process) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return int((self._greenlets / str(worker.pid)).read_text())
+        return 0
 
     def recoveries(self) -> int:
         """How often a frontend has gone on with its sessions at another backend."""
@@ -220,8 +232,8 @@ class Server:
         return " | ".join(self._part.tail(6))
 
 
-def _command(files: int | None) -> tuple[str, ...]:
-    server = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py")
+def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:
+    server = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", *application)
     if files is None:
         return server
     return ("bash", "-c", f"ulimit -n {files}; exec {shlex.join(server)}")

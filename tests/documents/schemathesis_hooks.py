@@ -5,12 +5,13 @@ are bad only by such a header are left out. And where a request allows its reply
 second, the reply is a 504 or is cut, as the documents say; here the replies are to be seen, so
 such requests are given a minute. `tests/reliability/test_request_timeouts.py` is about theirs.
 
-In the stateful phase a reply's links are followed to its stream. It begins with no operation that has
-a field named as if it came from another's answer (`session_id`, `stop_token_ids`): none may be there.
+In the stateful phase a reply's links are followed to its stream. That phase begins with no
+operation that has a field named as if it came from another's answer (`session_id`).
 """
 
-import os
+from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
@@ -22,7 +23,7 @@ ENOUGH = 60
 
 @schemathesis.hook
 def before_load_schema(
-    context: schemathesis.HookContext,  # noqa: ARG001
+    context: schemathesis.HookContext,
     raw_schema: dict[str, Any],
 ) -> None:
     """Leave out, in the stateful phase, what looks as if another operation had to give it."""
@@ -36,7 +37,7 @@ def before_load_schema(
 
 
 @schemathesis.hook
-def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:  # noqa: ARG001
+def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
     """Whether every header that it sends is described."""
     described = {each.name.lower() for each in case.operation.headers}
     return {name.lower() for name in case.headers or {}} <= described
@@ -44,9 +45,9 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
 
 @schemathesis.hook
 def before_call(
-    context: schemathesis.HookContext,  # noqa: ARG001
-    case: schemathesis.Case,
-    kwargs: dict[str, Any],  # noqa: ARG001
+    context: schemathesis.HookContext,
+    case: schemathesis.Case[Any],
+    kwargs: dict[str, Any],
 ) -> None:
     """Give a reply enough time, where the request allows it any."""
     if case.headers and _allows(case.headers.get(HEADER)):

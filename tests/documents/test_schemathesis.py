@@ -1,8 +1,8 @@
 """The server against its own documents: schemathesis, every operation, wild and tame requests.
 
-`python tests/documents/test_schemathesis.py --cases 50000` sends as many as wanted: first all phases
-(examples, coverage, fuzzing, stateful), then rounds of the last two with other seeds. Nothing may be
-answered with 5xx, nothing may differ from its schema, and no row may be left behind.
+`make test-api ARGS='--cases 50000'` sends as many as wanted: first all phases (examples, coverage,
+fuzzing, stateful), then rounds of the last two with other seeds. Nothing may be answered with 5xx,
+nothing may differ from its schema, and no row may be left behind.
 """
 
 import argparse

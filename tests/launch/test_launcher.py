@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,21 @@ from rowcast.wire import Event, Finished, Status, Tokens
 
 PATIENCE = 30.0
 LAUNCHER = (sys.executable, "-m", "rowcast.launch")
+HANGS_ONCE = """
+import sys, time
+from pathlib import Path
+from rowcast.launch import Launcher, prepare_engine
+from rowcast.settings import read_settings
+
+def make_engine():
+    if not hung.exists():
+        hung.touch()
+        time.sleep(3600)
+    return prepare_engine(settings)()
+
+settings, hung = read_settings(), Path(sys.argv[1])
+sys.exit(Launcher(settings, settings.backend_socket, make_engine).run())
+"""
 
 
 @dataclass
@@ -50,9 +65,11 @@ class Launched:
         return psutil.Process(self.process.pid).children()
 
 
-def started(path: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def started(
+    path: str, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        LAUNCHER,
+        command,
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "inference-api"),
@@ -67,11 +84,13 @@ def started(path: str, env: Mapping[str, str] | None = None) -> subprocess.Popen
 
 
 @contextlib.contextmanager
-def launched(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Launched]:
+def launched(
+    folder: Path, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
+) -> Iterator[Launched]:
     """A launcher with a folder of its own, as gunicorn.conf.py gives it one."""
     home = folder / "rowcast-home"
     home.mkdir()
-    process = started(str(home / "backend.sock"), env)
+    process = started(str(home / "backend.sock"), env, command)
     with process:
         try:
             yield Launched(process, str(home / "backend.sock"))
@@ -263,6 +282,14 @@ def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         until(lambda: gone([first]), "the end of who hangs", PATIENCE)
         to_the_end(port)
         assert status_rows(launcher) == 32
+
+
+def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Path) -> None:
+    hung = tmp_path / "hung"
+    command = (sys.executable, "-c", HANGS_ONCE, str(hung))
+    with launched(tmp_path, {"STALL_SECONDS": "1"}, command) as launcher:
+        assert next_status(launcher).rows == 32
+        assert hung.exists()
 
 
 def test_a_backend_without_work_keeps_its_pulse(tmp_path: Path) -> None:

@@ -1,30 +1,63 @@
-"""A pulse is missed only by who had one."""
+"""Signs of life: beats once there are some, and before them that the process runs at all."""
 
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from rowcast.pulse import Pulse
+import pytest
+
+from processes import until
+from rowcast.pulse import Pulse, turns
+
+RUNS = "import time\nwhile True: time.sleep(0.001)"
+STARTS_ONE_THAT_RUNS = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {RUNS!r}])"
+SLEEPS = "import time; print(flush=True); time.sleep(3600)"
 
 
-def test_none_is_missed_before_the_first_beat() -> None:
-    pulse = Pulse()
-    time.sleep(0.01)
-    assert not pulse.missed(0.0)
+@pytest.fixture
+def process(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A Python program of its own."""
+    command = [sys.executable, "-c", request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as started:
+        yield started.pid
+        os.killpg(started.pid, 9)
+
+
+def misses(pulse: Pulse, process: int, seconds: float = 0.5) -> bool:
+    """Whether a sign of life is missed in the next seconds."""
+    until_then = time.monotonic() + 4 * seconds
+    while time.monotonic() < until_then:
+        if pulse.missed(seconds, process):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("process", [RUNS, STARTS_ONE_THAT_RUNS], indirect=True)
+def test_who_loads_and_runs_is_not_missed(process: int) -> None:
+    assert not misses(Pulse(), process)
+
+
+@pytest.mark.parametrize("process", [SLEEPS], indirect=True)
+def test_who_loads_and_does_not_run_is(process: int) -> None:
+    assert misses(Pulse(), process)
 
 
 def test_a_beat_since_the_last_look_is_enough() -> None:
     pulse = Pulse()
     for _ in range(3):
         pulse.beat()
-        assert not pulse.missed(0.0)
+        assert not pulse.missed(0.0, os.getpid())
 
 
-def test_who_stopped_beating_is_missed_after_the_seconds_allowed() -> None:
+def test_who_stopped_beating_is_missed_though_it_runs() -> None:
     pulse = Pulse()
     pulse.beat()
-    assert not pulse.missed(0.01)
-    time.sleep(0.02)
-    assert pulse.missed(0.01)
-    assert not pulse.missed(3600)
+    assert misses(pulse, os.getpid())
+    assert not pulse.missed(3600, os.getpid())
 
 
 def test_it_knows_since_when_there_is_one() -> None:
@@ -35,3 +68,13 @@ def test_it_knows_since_when_there_is_one() -> None:
     first = pulse.since()
     pulse.beat()
     assert pulse.since() >= first > 0
+
+
+def test_where_the_kernel_does_not_count_nobody_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "7" / "task" / "7").mkdir(parents=True)
+    first = turns(7, tmp_path)
+    until(lambda: turns(7, tmp_path) > first, "time going on")
+
+
+def test_who_has_ended_has_no_turns(tmp_path: Path) -> None:
+    assert turns(7, tmp_path) == 0

@@ -20,6 +20,7 @@ from proof.resuming import Cut, read_on
 from proof.server import Server
 
 DISK_BYTES = 8 << 20
+JOURNAL_BYTES = 2 << 20  # so that it is not the journal that fills the disk
 CUT = 6
 
 
@@ -29,7 +30,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     place.mkdir()
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(_disk(place))
-        server = stack.enter_context(context.server(JOURNAL=place / "journal.db"))
+        journal = {"JOURNAL": place / "journal.db", "JOURNAL_BYTES": JOURNAL_BYTES}
+        server = stack.enter_context(context.server(**journal))
         truth = undisturbed(server, kinds.mixed(dice, 48, 60, 160))
         flow = Flow(server.port, truth)
         for number in range(1, size + 1):

@@ -42,7 +42,7 @@ MANNERS = (Crowd.leave, Crowd.abort, Crowd.half_close)
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
     limits = dict.fromkeys(("CLIENT_SECONDS", "BODY_SECONDS", "HEADER_SECONDS"), LIMIT_SECONDS)
-    with context.server(step=0.005, **limits) as server:
+    with context.server(step=0.005, counted=True, **limits) as server:
         truth = undisturbed(server, kinds.mixed(dice, 32, 20, 60))
         _vanish(server, dice, AT_ONCE)  # what is made once, is made now
         sleep(2 * LIMIT_SECONDS)
@@ -58,7 +58,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     _compare(found, before, after)
     found.figures.append(
         f"{size} clients; rows 0, descriptors {before.descriptors} before and {after.descriptors} "
-        f"after, threads {before.threads} and {after.threads}, memory "
+        f"after, threads {before.threads} and {after.threads}, greenlets {before.greenlets} and "
+        f"{after.greenlets}, memory "
         f"{(after.memory - before.memory) / (1 << 20):+.1f} MiB"
     )
     return found
@@ -71,6 +72,10 @@ def _compare(found: Finding, before: Held, after: Held) -> None:
     )
     found.expect(
         after.threads <= before.threads, f"{after.threads - before.threads} threads leaked"
+    )
+    found.expect(
+        after.greenlets <= before.greenlets,
+        f"{after.greenlets - before.greenlets} greenlets leaked",
     )
 
 
@@ -102,15 +107,23 @@ def _await_calm(server: Server, wanted: Held | None = None) -> Held:
     held, limit = server.held(), perf_counter() + CALM_SECONDS
     while wanted and perf_counter() < limit:
         held = server.held()
-        if held.descriptors <= wanted.descriptors and held.threads <= wanted.threads:
+        if _is_within(held, wanted):
             break
     return held
 
 
+def _is_within(held: Held, wanted: Held) -> bool:
+    """Whether no more is held of what is counted."""
+    return (
+        held.descriptors <= wanted.descriptors
+        and held.threads <= wanted.threads
+        and held.greenlets <= wanted.greenlets
+    )
+
+
 CLAIM = Claim(
     "vanishing",
-    "Clients vanish in every phase and manner: no row, descriptor or thread leaked "
-    "(each greenlet of a request holds a descriptor)",
+    "Clients vanish in every phase and manner: no row, descriptor, thread or greenlet leaked",
     Sizes(test=40, ci=500, full=10_000),
     "clients",
     _run,
