@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +32,8 @@ MARKS = st.builds(
 def test_a_position_is_read_as_it_was_written(marks: list[Mark], repeat: int, frame: int) -> None:
     position = Position((*marks, *[marks[-1]] * repeat), frame)
     assert Position.read(str(position), len(position.marks)) == position
+    (sent,) = parse_qs(f"from={position}")["from"]
+    assert sent == str(position)
 
 
 def test_choices_in_step_make_short_ids() -> None:
@@ -40,7 +43,22 @@ def test_choices_in_step_make_short_ids() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["x", "-1", "1x", "1.", ".1", "1.2", "1*2", "1*0", "1*99999", "1" * 10, "0+x", " 1", "٣"],
+    [
+        "x",
+        "-1",
+        "1x",
+        "1.",
+        ".1",
+        "1.2",
+        "1*2",
+        "1*0",
+        "1*99999",
+        "1" * 10,
+        "0~x",
+        "0+0",
+        " 1",
+        "٣",
+    ],
 )
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(InvalidField, match="from"):
@@ -140,6 +158,6 @@ def test_a_cursor_counts_events_at_one_place() -> None:
 
 def test_a_cursor_knows_what_stands_after_all_replies() -> None:
     cursor = Cursor(Position.read("5e.4e", 2))
-    assert [cursor.id() for _ in range(2) if cursor.tells_frame()] == ["5e.4e+0", "5e.4e+1"]
-    again = Cursor(Position.read("5e.4e+0", 2))
+    assert [cursor.id() for _ in range(2) if cursor.tells_frame()] == ["5e.4e~0", "5e.4e~1"]
+    again = Cursor(Position.read("5e.4e~0", 2))
     assert [again.tells_frame() for _ in range(2)] == [False, True]

@@ -8,6 +8,7 @@ import pytest
 
 from rowcast.journal.journal import LEASE_SECONDS, Journal
 from rowcast.journal.record import Record
+from rowcast.journal.service import Call, answer
 
 SECRET = b"the prompt that nobody may find"
 
@@ -220,6 +221,30 @@ def test_a_full_journal_gives_the_oldest_away_before_their_time(path: Path) -> N
     assert held.one.find("a0", "blue") is None
     assert held.one.find("a3", "blue") is not None, "it is computed now"
     assert held.one.append("a3", b"x" * 200_000)
+    held.close()
+
+
+def test_what_does_not_fit_any_more_has_the_oldest_make_room_at_once(path: Path) -> None:
+    held = Held(path, limit=1 << 20)
+    for number in range(60):
+        name = f"a{number}"
+        calls: list[Call] = [("begin", (record(name),)), ("append", (name, b"x" * 80_000))]
+        if number != 3:
+            calls.append(("let_go", (name, b"", True)))
+        assert isinstance(answer(held.one, calls), list), f"stream {number} was not kept"
+        assert held.two.find(name, "blue") is not None
+        held.clock.wall_now += 1
+    assert held.one.find("a0", "blue") is None
+    assert held.one.find("a3", "blue") is not None, "it is computed now"
+    held.close()
+
+
+def test_where_nothing_can_make_room_it_says_that_it_is_full(path: Path) -> None:
+    held = Held(path, limit=1 << 20)
+    held.one.begin(record())
+    said = answer(held.one, [("append", ("a1", b"x" * (1 << 20)))])
+    assert said == "database or disk is full"
+    assert answer(held.one, [("append", ("a1", b"x"))]) == [True]
     held.close()
 
 

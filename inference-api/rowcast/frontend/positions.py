@@ -7,9 +7,10 @@ around them:
 
     57            one reply, 57 tokens told        0b    begun, no token told yet
     57r           and what was held back           57e   and its end
-    58*3.57*2     three replies at 58, two at 57   57e+0 and what ends the stream after it
+    58*3.57*2     three replies at 58, two at 57   57e~0 and what ends the stream after it
 
-Where several events have one mark, they are counted: `57e-1`. To clients all of it is opaque.
+Where several events have one mark, they are counted: `57e-1`. To clients all of it is opaque,
+and made of characters that stand for themselves in a query.
 """
 
 import re
@@ -68,7 +69,7 @@ class Position:
     @classmethod
     def read(cls, text: str, replies: int) -> Self:
         """Of `replies` replies; raises InvalidField when it is no place in such a stream."""
-        marks_text, _, frame = text.partition("+")
+        marks_text, _, frame = text.partition("~")
         marks = _marks(marks_text or "0", replies)
         if marks is None or len(marks) != replies or not (frame.isdigit() or not frame):
             raise InvalidField("from", f"is {text[:80]!r}, which is no event's id of this stream")
@@ -77,7 +78,7 @@ class Position:
     def __str__(self) -> str:
         runs = [(mark, len(list(same))) for mark, same in groupby(self.marks)]
         told = ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
-        return told if self.frame < 0 else f"{told}+{self.frame}"
+        return told if self.frame < 0 else f"{told}~{self.frame}"
 
 
 def _marks(text: str, replies: int) -> list[Mark] | None:

@@ -225,6 +225,13 @@ class Journal:
         )
         return swept
 
+    def make_room(self) -> bool:
+        """Delete, by itself, the oldest streams that nobody computes; whether there were any."""
+        with self.transaction():
+            swept = self._delete("owner IS NULL")
+            self._erased = self._sweeping = swept > 0
+        return swept > 0
+
     @property
     def _database(self) -> sqlite3.Connection:
         if self._opened is None:

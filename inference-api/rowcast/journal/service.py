@@ -47,11 +47,25 @@ def _exactly(link: socket.socket, count: int) -> bytes:
 def answer(journal: Journal, calls: Sequence[Call]) -> list[Any] | str:
     """The calls' results, which are durable then; or why nothing was done."""
     try:
-        with journal.transaction():
-            return [getattr(journal, method)(*arguments) for method, arguments in calls]
+        return _results(journal, calls)
     except (sqlite3.Error, OSError) as fault:
         journal.close()  # a file that was mended or replaced is opened anew
         return str(fault) or type(fault).__name__
+
+
+def _results(journal: Journal, calls: Sequence[Call]) -> list[Any]:
+    """Of all calls together; where they do not fit, the oldest streams make room for them."""
+    try:
+        return _tried(journal, calls)
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode != sqlite3.SQLITE_FULL or not journal.make_room():
+            raise
+        return _tried(journal, calls)
+
+
+def _tried(journal: Journal, calls: Sequence[Call]) -> list[Any]:
+    with journal.transaction():
+        return [getattr(journal, method)(*arguments) for method, arguments in calls]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -30,8 +30,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     place.mkdir()
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(_disk(place))
-        journal = {"JOURNAL": place / "journal.db", "JOURNAL_BYTES": JOURNAL_BYTES}
-        server = stack.enter_context(context.server(**journal))
+        started = context.server(JOURNAL=place / "journal.db", JOURNAL_BYTES=JOURNAL_BYTES)
+        server = stack.enter_context(started)
         truth = undisturbed(server, kinds.mixed(dice, 48, 60, 160))
         flow = Flow(server.port, truth)
         for number in range(1, size + 1):
