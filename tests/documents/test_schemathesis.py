@@ -52,6 +52,7 @@ def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[i
         "--workers=1",  # its threads share what is not safe to share
         f"--seed={seed}",
         "--request-timeout=60",
+        "--max-response-time=60",  # one may ask for a thousand replies
         "--no-color",
     ]
     with tempfile.TemporaryDirectory() as folder:
