@@ -21,6 +21,7 @@ from rowcast.engine.loading import load
 from rowcast.engine.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
+from rowcast.text.grammar import of_json_schema
 from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Finished, Submit, Tokens
 
@@ -75,10 +76,7 @@ def asked(name: str, grammar: str, seed: int) -> Submit:
 
 def test_every_whole_reply_follows_its_schema(engine: TorchEngine, path: Path) -> None:
     schemas = {f"{number}": random_schema(random.Random(number), 2) for number in range(24)}
-    asks = [
-        asked(name, LLMatcher.grammar_from_json_schema(json.dumps(schema)), int(name))
-        for name, schema in schemas.items()
-    ]
+    asks = [asked(name, of_json_schema(schema), int(name)) for name, schema in schemas.items()]
     found = replies(engine, *asks, submit("free", PROMPT, max_tokens=30))
     tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     stopped = [name for name in schemas if found[name][1].reason == "stop"]

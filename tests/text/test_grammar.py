@@ -1,8 +1,10 @@
 """Rules for a reply's text become grammars; what can not be followed says why."""
 
+import json
 from collections.abc import Callable
 
 import pytest
+from llguidance import LLMatcher, LLTokenizer
 
 from rowcast.text import grammar
 from rowcast.text.grammar import GrammarFault
@@ -34,3 +36,37 @@ def test_a_rule_becomes_a_grammar(make: Callable[[], str]) -> None:
 def test_a_fault_is_pointed_at(make: Callable[[], str], why: str) -> None:
     with pytest.raises(GrammarFault, match=why.replace("(", r"\(")):
         make()
+
+
+OBJECT = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "integer"}}},
+    "required": ["a", "b"],
+    "additionalProperties": False,
+}
+
+
+def follows(rule: str, text: str) -> bool:
+    """Whether this may be a whole reply."""
+    speech = LLTokenizer("byte")
+    matcher = LLMatcher(speech, rule)
+    tokens = speech.tokenize_str(text)
+    return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2, 8, "\t"])
+def test_json_may_be_compact_or_indented(indent: int | str | None) -> None:
+    said = json.dumps({"a": 1, "b": [2, 3]}, indent=indent)
+    assert follows(grammar.of_json_schema(OBJECT), said)
+    assert follows(grammar.of_json_schema(OBJECT), said.replace(" ", "").replace("\n", "\r\n"))
+
+
+@pytest.mark.parametrize("space", ["\n\n", " \n", " " * 33, "\t" * 40])
+def test_json_goes_on_after_some_white_space(space: str) -> None:
+    assert not follows(grammar.of_json_schema(OBJECT), f'{{{space}"a": 1, "b": []}}')
+
+
+def test_who_asks_for_other_white_space_has_it() -> None:
+    asked = OBJECT | {"x-guidance": {"whitespace_pattern": "_?"}}
+    assert follows(grammar.of_json_schema(asked), '{_"a":_1,"b":[]}')
+    assert not follows(grammar.of_json_schema(asked), '{ "a":1,"b":[]}')

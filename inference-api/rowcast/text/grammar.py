@@ -13,6 +13,10 @@ from llguidance import LLMatcher
 
 from rowcast.errors import RequestError
 
+# Between two parts of JSON stands at most the end of a line and an indentation: a model that may go
+# on with white space for ever sometimes does.
+_SPACE = {"x-guidance": {"whitespace_pattern": r"(\r?\n)?[ \t]{0,32}"}}
+
 
 class GrammarFault(RequestError):
     """The rule for the reply's text is none."""
@@ -20,7 +24,12 @@ class GrammarFault(RequestError):
 
 def of_json_schema(schema: bool | dict[str, Any]) -> str:
     """Compact or spaced JSON of this schema."""
-    return checked(LLMatcher.grammar_from_json_schema(json.dumps(schema)))
+    return checked(LLMatcher.grammar_from_json_schema(written(schema)))
+
+
+def written(schema: bool | dict[str, Any]) -> str:
+    """A JSON schema in llguidance's form of it."""
+    return json.dumps(_SPACE | schema if isinstance(schema, dict) else schema)
 
 
 def of_regex(regex: str) -> str:

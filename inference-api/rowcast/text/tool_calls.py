@@ -75,7 +75,7 @@ def form_of(template: str) -> Form:
 def rule(form: Form, tools: Sequence[Mapping[str, Any]], *, several: bool) -> str:
     """The grammar of a reply that calls one of these functions, or several."""
     schemas = [_call_schema(form, tool) for tool in tools]
-    call = f"%json {json.dumps({'anyOf': schemas})}"
+    call = f"%json {grammar.written({'anyOf': schemas})}"
     if not form.opening:
         return grammar.of_lark(f"start: call\ncall: {call}")
     block = f"{json.dumps(form.opening)} call {json.dumps(form.closing)}"
