@@ -1,7 +1,7 @@
-"""The server's own application, and beside it one greenlet that counts all of them.
+"""Any application under gunicorn and gevent, and beside it one greenlet that counts all of them.
 
-gunicorn loads `proof.counted:create_server()` in the place of the server's own; nothing in the
-server is changed. Each worker writes its count to a file named by its process id.
+gunicorn loads `proof.counted:create()` in the place of the application that `APPLICATION` names;
+nothing in that is changed. Each worker writes its count to a file named by its process id.
 """
 
 from __future__ import annotations
@@ -9,26 +9,27 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import gevent
-from flask import Flask
 from greenlet import greenlet
+from gunicorn.util import import_app
 
-import inference_api_server
-
-FOLDER = "GREENLETS_FOLDER"
+APPLICATION, FOLDER = "COUNTED_APPLICATION", "COUNTED_FOLDER"
 SECONDS = 1.0
 
 
-def create_server() -> Flask:
-    """The server, counted."""
-    app = inference_api_server.create_server()
+def create() -> Any:
+    """The application, counted."""
+    application = import_app(os.environ[APPLICATION])
     gevent.spawn(_count, Path(os.environ[FOLDER]) / str(os.getpid()))
-    return app
+    return application
 
 
 def _count(file: Path) -> None:
+    fresh = file.with_suffix(".fresh")
     while True:
         alive = sum(1 for each in gc.get_objects() if isinstance(each, greenlet) and each)
-        file.write_text(str(alive))
+        fresh.write_text(str(alive))
+        fresh.replace(file)
         gevent.sleep(SECONDS)

@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = "127.0.0.1"
 PATIENCE = 180.0
 LOOK_SECONDS = 0.02
-COUNTED = ("--pythonpath", str(ROOT / "scripts"), "proof.counted:create_server()")
+APPLICATION = "inference_api_server:create_server()"
+COUNTED = ("--pythonpath", str(ROOT / "scripts"), "proof.counted:create()")
 RECOVERY = b"resubmitting sessions="
 _OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKERS", "TMPDIR"}
 
@@ -64,7 +65,11 @@ class Server:
         self._leftovers.mkdir()
         self._greenlets = folder / "greenlets"
         self._greenlets.mkdir()
-        self._settings = {**settings, "GREENLETS_FOLDER": str(self._greenlets)}
+        self._settings = {
+            **settings,
+            "COUNTED_APPLICATION": APPLICATION,
+            "COUNTED_FOLDER": str(self._greenlets),
+        }
         self._command = _command(files, COUNTED if counted else ())
         self._part = self._new_part()
         self._read = self._counted = 0
@@ -169,7 +174,7 @@ class Server:
         return Held(descriptors, threads, memory, sum(map(self._greenlets_of, self.workers())))
 
     def _greenlets_of(self, worker: psutil.Process) -> int:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(FileNotFoundError):  # they are not counted
             return int((self._greenlets / str(worker.pid)).read_text())
         return 0
 
