@@ -112,6 +112,13 @@ class Overloaded(Unavailable):
     """Every row is taken and the waiting line is full."""
 
 
+def full_line(waiting: int, room: int) -> str:
+    """What is said to who finds no room in the waiting line."""
+    if room:
+        return f"there is room for {room} more replies; ask for fewer, or try again later"
+    return f"{waiting} prompts are waiting, which is the limit; try again later"
+
+
 class NotReady(Unavailable):
     """No backend is connected, or the one that is has gone silent."""
 

@@ -18,6 +18,7 @@ import msgspec
 from rowcast.sampling_params import SamplingParams
 
 VERSION = 3
+LITTLE_ROOM = 8  # below it the backend tells of every change, so that frontends may refuse
 
 FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
@@ -97,7 +98,7 @@ class Finished(_Message, frozen=True, tag="finished"):
 
 
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
-    """The first word to who joins, then every second, and when there is little room and it changes.
+    """The first word to who joins, then every second, and while there is little room, each change.
 
     Proof of life, and what is served.
     """

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from processes import until
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
 from rowcast.frontend.sessions import Sessions, prepare, refusal
-from rowcast.wire import Accepted, Cancel, Finished, Rejected, RejectReason, Tokens
+from rowcast.wire import LITTLE_ROOM, Accepted, Cancel, Finished, Rejected, RejectReason, Tokens
 
 from .played import PATIENCE, PROMPT, STATUS, Road, events_of, road
 
@@ -216,6 +216,22 @@ def test_what_the_backend_would_refuse_is_refused_before_it_is_sent() -> None:
         assert [submit.key for submit in backend.commands(2)] == [s.submit.key for s in opened]
         backend.say(replace(full, room=1))
         until(lambda: opens(made), "room again", PATIENCE)
+
+
+def test_while_changes_are_not_told_the_backend_decides() -> None:
+    """Replies that have ended since may have left more room than was told."""
+    with road() as made:
+        backend = made.ready(replace(STATUS, room=LITTLE_ROOM))
+        opened = [made.sessions.open(PROMPT) for _ in range(LITTLE_ROOM + 1)]
+        sent = backend.commands(len(opened))
+        assert [submit.key for submit in sent] == [each.submit.key for each in opened]
+
+
+def test_more_choices_than_there_is_room_for_are_told_how_many_would_be_taken() -> None:
+    with road() as made:
+        made.ready(replace(STATUS, room=2))
+        with pytest.raises(Overloaded, match="room for 2 more replies; ask for fewer"):
+            made.sessions.open_all([PROMPT] * 3, threading.Event())
 
 
 def opens(made: Road) -> bool:

@@ -18,8 +18,10 @@ from rowcast.backend.rows import Reply, Rows
 from rowcast.backend.scheduler import WaitingLine, admit, grant
 from rowcast.backend.sharing import Sharing
 from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
+from rowcast.errors import full_line
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
+    LITTLE_ROOM,
     Accepted,
     Cancel,
     Event,
@@ -40,7 +42,6 @@ STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 IDLE_SECONDS = 0.25
 UNREADY_SECONDS = 0.002
-LITTLE_ROOM = 8  # below it frontends hear of every change, and refuse by themselves
 RETRY_AFTER_LIMIT = 60
 SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
 
@@ -205,8 +206,8 @@ class DecodeBackend:
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")
         elif not self._has_room(frontend, submit):
-            waiting = f"{len(self._line)} prompts are waiting, which is the limit; try again later"
-            self._reject(frontend, submit, "overloaded", waiting)
+            full = full_line(len(self._line), self._line.room(self._rows.free))
+            self._reject(frontend, submit, "overloaded", full)
         else:
             self._accept(frontend, submit)
 

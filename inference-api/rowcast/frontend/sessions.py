@@ -26,9 +26,11 @@ from rowcast.errors import (
     PromptTooLong,
     RowcastError,
     Stopping,
+    full_line,
 )
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import (
+    LITTLE_ROOM,
     Accepted,
     Cancel,
     Command,
@@ -299,14 +301,14 @@ class Sessions:
             raise NotReady(f"the backend is not there: {gone}") from gone
 
     def _take_room(self, count: int) -> None:
-        """Refuse at once what the backend would refuse after its step."""
+        """Refuse at once what the backend would refuse after its step.
+
+        Only while it tells of every change; at other times there may be more room than it has told.
+        """
         status = self._status
-        if status is not None and count > self._room:
-            raise Overloaded(
-                f"{status.waiting} prompts are waiting, which is the limit; try again later",
-                status.retry_after,
-            )
-        self._room -= count
+        if status is not None and status.room < LITTLE_ROOM and count > self._room:
+            raise Overloaded(full_line(status.waiting, self._room), status.retry_after)
+        self._room = max(0, self._room - count)
 
     def close_session(
         self, session: Session, why: str = "", reason: FinishReason = "cancelled"

@@ -23,6 +23,7 @@ from rowcast.errors import (
     RowcastError,
     StreamCancelled,
     UnknownStream,
+    full_line,
 )
 from rowcast.frontend.identity import Caller
 from rowcast.frontend.origin import Origin
@@ -228,7 +229,7 @@ class Streams:
         """A backend turns nobody away who was accepted once: too many of them would wait."""
         status = self._sessions.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
-            raise Overloaded(f"{status.waiting} prompts are waiting, which is the limit", 1)
+            raise Overloaded(full_line(status.waiting, 0), status.retry_after)
 
     def _follow(self, stream: Stream) -> None:
         """Its tokens will come through the journal."""
