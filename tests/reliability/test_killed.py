@@ -7,9 +7,11 @@ import psutil
 import pytest
 
 from processes import Running, family, gone, until
+from raw_http import Client, request_bytes
 from reliability.conftest import Start
 from reliability.streams import OpenStream, begin, begin_several, finish_all, works
 from rowcast.launch import BROKEN
+from scripted_replies import long_reply
 
 STEP = 0.01
 
@@ -57,6 +59,25 @@ def test_streams_survive_a_killed_backend_byte_for_byte(start: Start) -> None:
         streams[0].client.read_body(len(streams[0].client.so_far().body) + 1)
     finish_all(streams)
     assert works(server.port)
+
+
+LONG = {"seed": long_reply("Hello", 300, at_least=300), "max_tokens": 300}
+CHOICES = {"model": "scripted", "prompt": "Hello", "stream": True, "n": 3, "ignore_eos": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/chat/scripted", LONG | {"text": "Hello"}), ("/v1/completions", LONG | CHOICES)],
+)
+def test_a_comment_tells_of_the_pause(start: Start, path: str, body: dict[str, object]) -> None:
+    server = start(STEP_SECONDS=STEP)
+    with Client(server.port) as client:
+        client.send(request_bytes(path, body)).read_body()
+        server.backend().kill()
+        answer = client.finish()
+    assert answer.whole
+    assert answer.text.count("\n\n: waiting\n\n") == 1
+    assert "error" not in answer.text
 
 
 def test_streams_survive_a_killed_launcher_byte_for_byte(start: Start, leftovers: Path) -> None:

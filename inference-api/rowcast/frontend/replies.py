@@ -56,7 +56,7 @@ class Replies:
     def pieces(
         self, silence: float | None = None, *, singly: bool = False
     ) -> Iterator[Piece | None]:
-        """Text as it comes, and None after each `silence` seconds without any.
+        """Text as it comes, and None after each `silence` seconds without any, and at a pause.
 
         `singly`: a piece for every token, however many come together.
         """
@@ -73,8 +73,12 @@ class Replies:
                         break
                 if reply.ending is not None:
                     del unended[at]
-            if not heard and not self._arrived.wait(silence):
+            if not heard and (self._interrupted() or not self._arrived.wait(silence)):
                 yield None
+
+    def _interrupted(self) -> bool:
+        """Whether the reader is to be told of a pause now; once for all of them."""
+        return sum(reply.session.was_interrupted() for reply in self._replies) > 0
 
     def texts(self) -> list[str]:
         """All of it, at its end. Raises ReplyFailed, or NotReady, when one of them failed."""

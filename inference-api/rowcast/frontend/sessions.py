@@ -70,15 +70,19 @@ class Session:
         self.losses = 0  # backends that ended under it, with a row, without a new token between
         self.deaths = 0.0  # what of that may be its doing
         self.kept: deque[Event] | None = None  # news for the journal, where there is one
+        self._interrupted = False  # by a backend's end, of which its reader was not told yet
         self._events: deque[Event] = deque()
         self._arrived = arrived or threading.Event()  # shared by those that are read together
 
     def take(self, timeout: float | None = None) -> list[Event]:
-        """Everything that has arrived; waits for something, but not longer than `timeout`."""
+        """Everything that has arrived; waits for something, but not longer than `timeout`.
+
+        Comes back with nothing also when an interruption is to be told.
+        """
         limit = None if timeout is None else time.monotonic() + timeout
         while True:
             self._arrived.clear()
-            if self._events:
+            if self._events or self.was_interrupted():
                 break
             left = None if limit is None else limit - time.monotonic()
             if not self._arrived.wait(left):
@@ -88,6 +92,16 @@ class Session:
     def drain(self) -> list[Event]:
         """Everything that has arrived."""
         return [self._events.popleft() for _ in range(len(self._events))]
+
+    def interrupt(self) -> None:
+        """Its backend has ended: it goes on, after a pause."""
+        self._interrupted = not self.ended
+        self._arrived.set()
+
+    def was_interrupted(self) -> bool:
+        """Whether its reader is to be told of a pause now; once each."""
+        was, self._interrupted = self._interrupted, False
+        return was
 
     def offer(self, event: Event) -> None:
         """Hand the session an event of the backend; it keeps what is news."""
@@ -365,6 +379,8 @@ class Sessions:
         finally:
             self._port, self._greeted = None, False
             self._lost = time.monotonic()
+            for session in list(self._sessions.values()):
+                session.interrupt()
             port.close()
 
     def _greet(self, port: FrontendPort) -> None:

@@ -91,17 +91,17 @@ class ReplyText:
         """Wait until the prompt is accepted; raise what it was refused with."""
         limit = time.monotonic() + timeout
         while not any(isinstance(event, _DECISIVE) for event in self._early):
-            news = self.session.take(max(0.0, limit - time.monotonic()))
-            if not news:
+            left = limit - time.monotonic()
+            if left <= 0:
                 break
-            self._early += news
+            self._early += self.session.take(left)
         refused = _refused(self._early)
         if refused is not None:
             self.close()
             raise refused
 
     def pieces(self, silence: float | None = None) -> Iterator[str]:
-        """Text as it comes, and "" after each `silence` seconds without any."""
+        """Text as it comes, and "" after each `silence` seconds without any, and at a pause."""
         while self.ending is None:
             events = self.arrived() or self._awaited(silence)
             piece = self.read(events)
