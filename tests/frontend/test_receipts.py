@@ -191,6 +191,7 @@ def test_another_build_refuses_unless_it_does_not_matter(served: Served) -> None
         ({"prompts": []}, "prompts"),
         ({"prompts": [[]]}, "prompts[0]"),
         ({"prompts": [[99_999]]}, "prompts"),
+        ({"prompts": [[72], [99_999]]}, "prompts"),
         ({"replies": []}, "replies"),
         ({"replies": [{"prompt": 1, "choice": 0}]}, "replies"),
         ({"replies": [{"prompt": 0, "choice": 128}]}, "replies[0].choice"),

@@ -77,9 +77,10 @@ def _prompts(
         )
     vocabulary = frontend.tokenizer.vocabulary
     params = _checked(body.parameters.asked(), vocabulary)
+    prompts = [checked_tokens("prompts", prompt, vocabulary) for prompt in body.prompts]
     return [
         Prompt(
-            tokens=checked_tokens("prompts", body.prompts[at], vocabulary),
+            tokens=prompts[at],
             params=params,
             seed=body.seed % 2**64,
             caller=frontend.caller(),
