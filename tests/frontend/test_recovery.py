@@ -167,6 +167,17 @@ def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None
         )
 
 
+def test_backends_that_never_say_a_word_do_not_come_back_in_time() -> None:
+    with road(recovery_seconds=0.5) as made:
+        made.ready()
+        session = made.sessions.open(PROMPT)
+        ended = False
+        while not ended:
+            made.begin(status=None)
+            ended = bool(session.take(0.2))
+        assert session.ended
+
+
 def test_a_session_that_the_next_backend_refuses_ends_with_an_error() -> None:
     with road() as made:
         backend = made.ready()

@@ -377,8 +377,9 @@ class Sessions:
         except Exception:  # noqa: BLE001  # one bad event must not end all streams
             _log.exception("events could not be delivered; connecting anew")
         finally:
+            if self._greeted:  # one that never said a word was no backend
+                self._lost = time.monotonic()
             self._port, self._greeted = None, False
-            self._lost = time.monotonic()
             for session in list(self._sessions.values()):
                 session.interrupt()
             port.close()
@@ -386,6 +387,7 @@ class Sessions:
     def _greet(self, port: FrontendPort) -> None:
         """Hear the backend's first word: it says how the one before ended."""
         while not self._closing.is_set():
+            self._give_up_late()
             events = port.receive()
             self._deliver(events)
             told = [event for event in events if isinstance(event, Status)]
