@@ -377,12 +377,16 @@ class Sessions:
         except Exception:  # noqa: BLE001  # one bad event must not end all streams
             _log.exception("events could not be delivered; connecting anew")
         finally:
-            if self._greeted:  # one that never said a word was no backend
-                self._lost = time.monotonic()
-            self._port, self._greeted = None, False
-            for session in list(self._sessions.values()):
-                session.interrupt()
+            self._note_loss()
             port.close()
+
+    def _note_loss(self) -> None:
+        """No backend is connected; open sessions wait for the next one."""
+        if self._greeted:  # one that never said a word was none
+            self._lost = time.monotonic()
+        self._port, self._greeted = None, False
+        for session in list(self._sessions.values()):
+            session.interrupt()
 
     def _greet(self, port: FrontendPort) -> None:
         """Hear the backend's first word: it says how the one before ended."""
