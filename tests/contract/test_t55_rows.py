@@ -98,8 +98,10 @@ def test_t59_tokens_come_while_the_reply_is_still_being_made(slow: Running) -> N
 
 
 def test_t60_one_thread_fills_one_queue_a_session() -> None:
+    others = set(threading.enumerate())
     with running_sessions() as sessions:
-        readers = [each for each in threading.enumerate() if each.name == "demultiplexer"]
+        started = set(threading.enumerate()) - others
+        readers = [each for each in started if each.name == "demultiplexer"]
         opened = {text: sessions.open(submit(text)) for text in ("first", "second", "third")}
         assert len({session.submit.session for session in opened.values()}) == 3
         for text, session in opened.items():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.positions import Cursor, Mark, Position, Stage
-from rowcast.frontend.sessions import Session
+from rowcast.frontend.session import Session
 from rowcast.frontend.streaming import ReplyText, stage_of
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.tokenizer import ScriptedTokenizer

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.rule import reply as expected
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, ReplyFailed
-from rowcast.frontend.sessions import Session
+from rowcast.frontend.session import Session
 from rowcast.frontend.streaming import Ending, ReplyText, server_sent
 from rowcast.sampling_params import SamplingParams
 from rowcast.scripted_vocabulary import FIRST_WORD

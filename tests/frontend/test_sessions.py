@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from processes import until
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
-from rowcast.frontend.sessions import Sessions, prepare, refusal
+from rowcast.frontend.session import prepare, refusal
+from rowcast.frontend.sessions import Sessions
 from rowcast.wire import LITTLE_ROOM, Accepted, Cancel, Finished, Rejected, RejectReason, Tokens
 
 from .played import PATIENCE, PROMPT, STATUS, Road, events_of, road

@@ -25,7 +25,8 @@ from rowcast.frontend.origin import Origin, key_of
 from rowcast.frontend.positions import Mark, Position
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
-from rowcast.frontend.sessions import Session, Sessions
+from rowcast.frontend.session import Session
+from rowcast.frontend.sessions import Sessions
 from rowcast.frontend.stream import Stream
 from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
 from rowcast.frontend.streams import Asking, Streams

@@ -1,8 +1,6 @@
 """Sessions and their demultiplexer: from one stream of events to one queue per session.
 
-A session is opened before its prompt is submitted and closed when its stream ends; between the two
-it gets exactly one end. One thread reads the backend's events and hands each to its session; a
-session takes only the next index, so repeated events change nothing. When the backend ends, open
+One thread reads the backend's events and hands each to its session. When the backend ends, open
 sessions are submitted to the next one with the tokens they have, and go on.
 Knows no text, no HTTP and no dialect.
 """
@@ -11,212 +9,33 @@ import itertools
 import logging
 import threading
 import time
-import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from rowcast.errors import (
-    MalformedRequest,
     NotReady,
     Overloaded,
     PeerGone,
-    PromptTooLong,
-    RowcastError,
     Stopping,
     full_line,
 )
+from rowcast.frontend.session import Session, prepare
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import (
     LITTLE_ROOM,
-    Accepted,
     Cancel,
     Command,
     Event,
-    Finished,
     FinishReason,
-    Rejected,
     ReplyKey,
-    Scored,
-    Seated,
     Status,
     Submit,
-    Tokens,
 )
 
 _log = logging.getLogger("rowcast.sessions")
 
-# Backends that may end under a seated session without a new token in between. One that somebody
-# killed from outside counts as a part of one: that says little against who was seated.
-DEATHS = 3
-KILLED = 1 / 16
 TURN = 8  # batches that are handed out before the streams get a turn, if they got none
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
-
-
-class Session:
-    """One reply in flight, from open to close."""
-
-    def __init__(self, submit: Submit, arrived: threading.Event | None = None) -> None:
-        self.submit = submit
-        self.tokens: list[int] = []
-        self.scored = 0  # prompt tokens whose scores have come
-        self.accepted = False
-        self.ended = False  # its reader has been told the end
-        self.finished = False  # the backend holds nothing of it any more
-        self.seated = False  # the backend that ends now may end because of it
-        self.losses = 0  # backends that ended under it, with a row, without a new token between
-        self.deaths = 0.0  # what of that may be its doing
-        self.kept: deque[Event] | None = None  # news for the journal, where there is one
-        self._interrupted = False  # by a backend's end, of which its reader was not told yet
-        self._events: deque[Event] = deque()
-        self._arrived = arrived or threading.Event()  # shared by those that are read together
-
-    def take(self, timeout: float | None = None) -> list[Event]:
-        """Everything that has arrived; waits for something, but not longer than `timeout`.
-
-        Comes back with nothing also when an interruption is to be told.
-        """
-        limit = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._arrived.clear()
-            if self._events or self.was_interrupted():
-                break
-            left = None if limit is None else limit - time.monotonic()
-            if not self._arrived.wait(left):
-                break
-        return self.drain()
-
-    def drain(self) -> list[Event]:
-        """Everything that has arrived."""
-        return [self._events.popleft() for _ in range(len(self._events))]
-
-    def interrupt(self) -> None:
-        """Its backend has ended: it goes on, after a pause."""
-        self._interrupted = not self.ended
-        self._arrived.set()
-
-    def was_interrupted(self) -> bool:
-        """Whether its reader is to be told of a pause now; once each."""
-        was, self._interrupted = self._interrupted, False
-        return was
-
-    def offer(self, event: Event) -> None:
-        """Hand the session an event of the backend; it keeps what is news."""
-        self.finished = self.finished or isinstance(event, Finished | Rejected)
-        if self.ended:
-            return
-        match event:
-            case Tokens():
-                self._offer_tokens(event)
-            case Scored():
-                self._offer_scores(event)
-            case Accepted():
-                self._offer_accepted(event)
-            case Seated():
-                self.seated = True
-            case Rejected() if self.accepted:
-                self.end("error", event.message)
-            case Rejected() | Finished():
-                self.ended = True
-                self._put(event)
-
-    def end(self, reason: FinishReason, message: str = "") -> None:
-        """End it from this side, unless it has ended."""
-        if not self.ended:
-            self.ended = True
-            self._put(Finished(*self.submit.key, len(self.tokens), reason, message))
-
-    def resubmission(self) -> Submit:
-        """The same prompt for another backend, which goes on where the last one ended."""
-        return msgspec.structs.replace(
-            self.submit, delivered=tuple(self.tokens), deaths=int(self.deaths)
-        )
-
-    def count_loss(self, *, killed: bool) -> None:
-        """The backend has ended; where this had a row there, it may be this session's doing."""
-        if self.seated:
-            self.losses += 1
-            self.deaths += KILLED if killed else 1
-        self.seated = False
-        if self.deaths >= DEATHS:
-            self.end("error", f"{self.losses} backends ended while they computed this reply")
-
-    def precedes(self, event: Event) -> bool:
-        """Whether this event follows upon what is known, with nothing in between."""
-        match event:
-            case Tokens():
-                scores = len(self.submit.prompt) - 1 if self.submit.params.prompt_logprobs else 0
-                return event.index <= len(self.tokens) and self.scored >= scores
-            case Scored():
-                return event.index <= self.scored + 1
-            case Finished():
-                return event.length <= len(self.tokens)
-        return False
-
-    def _offer_accepted(self, event: Accepted) -> None:
-        if not self.accepted:
-            self.accepted = True
-            self._put(event)
-
-    def _offer_tokens(self, event: Tokens) -> None:
-        known = len(self.tokens) - event.index
-        if known < 0:
-            self.end("error", f"token {len(self.tokens)} was lost on the way")
-        elif known < len(event.tokens):
-            fresh = _without_first(event, known)
-            self.tokens.extend(fresh.tokens)
-            self.losses, self.deaths = 0, 0.0
-            self._put(fresh)
-
-    def _offer_scores(self, event: Scored) -> None:
-        known = self.scored + 1 - event.index  # the first score has index 1
-        if known < 0:
-            self.end("error", f"the score of prompt token {self.scored + 1} was lost on the way")
-        elif known < len(event.logprobs):
-            fresh = _without_scores(event, known)
-            self.scored += len(fresh.logprobs)
-            self.losses, self.deaths = 0, 0.0
-            self._put(fresh)
-
-    def _put(self, event: Event) -> None:
-        self._events.append(event)
-        if self.kept is not None:
-            self.kept.append(event)
-        self._arrived.set()
-
-
-def split(event: Tokens, at: int) -> tuple[Tokens, Tokens]:
-    """The first `at` of these tokens, and the rest."""
-    return _part(event, slice(0, at)), _part(event, slice(at, len(event.tokens)))
-
-
-def _part(event: Tokens, part: slice) -> Tokens:
-    logprobs = event.logprobs and event.logprobs[part]
-    top = event.top and event.top[part]
-    return Tokens(*event.key, event.index + part.start, event.tokens[part], logprobs, top)
-
-
-def _without_first(event: Tokens, known: int) -> Tokens:
-    return split(event, known)[1] if known else event
-
-
-def _without_scores(event: Scored, known: int) -> Scored:
-    if not known:
-        return event
-    top = event.top and event.top[known:]
-    return Scored(*event.key, event.index + known, event.logprobs[known:], top)
-
-
-def prepare(submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
-    """Sessions for the choices of one prompt, which nobody computes yet."""
-    name = uuid.uuid4().hex
-    return [
-        Session(msgspec.structs.replace(submit, session=name, choices=len(submits)), arrived)
-        for submit in submits
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,14 +239,3 @@ class Sessions:
         if time.monotonic() - self._lost > self._recovery_seconds:
             for session in list(self._sessions.values()):
                 session.end("unavailable", "the backend ended and did not come back in time")
-
-
-def refusal(rejected: Rejected) -> RowcastError:
-    """The error that a rejection means."""
-    if rejected.reason in {"empty", "invalid"}:
-        return MalformedRequest(rejected.message)
-    if rejected.reason == "too_long":
-        return PromptTooLong(rejected.message)
-    if rejected.reason == "overloaded":
-        return Overloaded(rejected.message, rejected.retry_after)
-    return Stopping(rejected.message, rejected.retry_after)

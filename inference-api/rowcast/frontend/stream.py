@@ -15,7 +15,7 @@ import msgspec
 
 from rowcast import wire
 from rowcast.frontend.origin import Origin
-from rowcast.frontend.sessions import Session
+from rowcast.frontend.session import Session
 from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Seated, Status, Submit, Tokens
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rowcast.errors import DeadlinePassed, NotReady, ReplyFailed, RowcastError
 from rowcast.frontend.positions import Stage
-from rowcast.frontend.sessions import Session, refusal, split
+from rowcast.frontend.session import Session, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokenizer import Decoder
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top

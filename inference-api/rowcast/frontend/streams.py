@@ -28,7 +28,8 @@ from rowcast.errors import (
 from rowcast.frontend.identity import Caller
 from rowcast.frontend.origin import Origin
 from rowcast.frontend.recorder import Recorder
-from rowcast.frontend.sessions import Session, Sessions, prepare
+from rowcast.frontend.session import Session, prepare
+from rowcast.frontend.sessions import Sessions
 from rowcast.frontend.stream import Stream, digest, encoded
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, Record
