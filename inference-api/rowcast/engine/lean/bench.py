@@ -96,3 +96,7 @@ def _median(decoder: Decoder, rows: int, position: int) -> float:
         decoder.logits(each, each, [position] * rows, each)
         times.append((time.perf_counter() - start) * 1e3)
     return statistics.median(times)
+
+
+if __name__ == "__main__":
+    print_table()

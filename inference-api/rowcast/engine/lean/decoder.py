@@ -6,7 +6,7 @@
 Linear layers and what is between them are operations of `kernels.linear_plan`, attention is the
 attention kernel's, called from the same plan and on the same threads. All of them treat each token
 by itself, so a step runs as many slots as it has tokens. Which models have the form: `lean.form`.
-`python -m rowcast.engine.lean.decoder` prints what a step takes, beside transformers' modules.
+`python -m rowcast.engine.lean.bench` prints what a step takes, beside transformers' modules.
 """
 
 import ctypes
@@ -186,9 +186,3 @@ class LeanDecoder:
             .norm(buffers.drawn, model.tensor(LAST), model.shape.epsilon, buffers.normed)
             .linear(buffers.normed, model.packed("head"), buffers.logits)
         )
-
-
-if __name__ == "__main__":
-    from rowcast.engine.lean.bench import print_table
-
-    print_table()
