@@ -4,7 +4,7 @@
     ├── RequestError          the caller's fault; the message says what to change    4xx
     │   ├── MalformedRequest, InvalidField, PromptTooLong                            400
     │   ├── UnknownModel, UnknownStream                                              404
-    │   ├── BuildChanged 409, StreamCancelled 410, KeyReused 422
+    │   ├── BuildChanged, KeyReused 409, StreamCancelled 410
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
     ├── Unavailable           nobody's fault; come back in `retry_after` seconds     503
     │   ├── Overloaded        the waiting line is full
@@ -77,7 +77,7 @@ class StreamCancelled(RequestError):
 class KeyReused(RequestError):
     """The idempotency key belongs to another request."""
 
-    status = 422
+    status = 409
 
 
 class BodyTimeout(RequestError):

@@ -110,7 +110,8 @@ def test_a_key_belongs_to_one_request(kept: Served) -> None:
     post(kept, "/", {"text": "Hello"})
     for path, body in (("/", {"text": "Hullo"}), ("/chat/scripted", {"text": "Hello"})):
         refused = post(kept, path, body)
-        assert refused.status_code == 422
+        assert refused.status_code == 409
+        assert refused.headers["X-Should-Retry"] == "false"
         assert "Idempotency-Key" in refused.get_json()["message"]
 
 

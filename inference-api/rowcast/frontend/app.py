@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from rowcast.errors import (
     BuildChanged,
     DeadlinePassed,
+    KeyReused,
     MalformedRequest,
     ReplyFailed,
     RowcastError,
@@ -107,7 +108,7 @@ def _rowcast_error(error: RowcastError) -> Response:
     response = _error(error.status, str(error), error)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, ReplyFailed | BuildChanged):
+    if isinstance(error, ReplyFailed | BuildChanged | KeyReused):
         response.headers["X-Should-Retry"] = "false"  # the same request is the same reply
     return response
 

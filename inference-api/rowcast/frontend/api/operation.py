@@ -18,7 +18,7 @@ PLAIN = "text/plain"
 
 READ_ERRORS = (405, 431, 500)
 BODY_ERRORS = (400, 404, 405, 408, 413, 414, 415, 417, 431, 500, 503)
-REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 422, 504)))
+REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 504)))
 
 
 def event(data: Schema, last: str = "") -> Schema:
