@@ -29,6 +29,7 @@ ALL = ("examples,coverage,fuzzing", STATEFUL)
 MORE = ("fuzzing", STATEFUL)
 EXAMPLES = 60  # an operation; many small rounds are faster than few large ones
 CASES = 5000
+SLOW = 600  # seconds; one request may ask for 128 replies that fill the context
 LINKS = re.compile(r"API Links: +(\d+) covered")
 GENERATED = re.compile(r"(\d+) generated")
 
@@ -51,8 +52,8 @@ def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[i
         f"--max-examples={EXAMPLES}",
         "--workers=1",  # its threads share what is not safe to share
         f"--seed={seed}",
-        "--request-timeout=60",
-        "--max-response-time=60",  # one may ask for a thousand replies
+        f"--request-timeout={SLOW}",
+        f"--max-response-time={SLOW}",
         "--no-color",
     ]
     with tempfile.TemporaryDirectory() as folder:
