@@ -42,7 +42,7 @@ class Held:
 
     descriptors: int
     threads: int
-    memory: int  # bytes that nobody else holds
+    memory: int  # bytes; what several of them share counts once
     greenlets: int = 0  # as of the last second, where they are counted
 
 
@@ -170,7 +170,7 @@ class Server:
             with contextlib.suppress(psutil.Error):
                 descriptors += each.num_fds()
                 threads += each.num_threads()
-                memory += int(each.memory_full_info().uss)
+                memory += _own(each)
         return Held(descriptors, threads, memory, sum(map(self._greenlets_of, self.workers())))
 
     def _greenlets_of(self, worker: psutil.Process) -> int:
@@ -242,6 +242,15 @@ def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:
     if files is None:
         return server
     return ("bash", "-c", f"ulimit -n {files}; exec {shlex.join(server)}")
+
+
+def _own(process: psutil.Process) -> int:
+    """Its part of the memory that no file is behind, and that it shares with its family alone."""
+    with contextlib.suppress(OSError):
+        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
+        return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))
+    return 0
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -4,6 +4,8 @@ A server that refused headers which it does not know would refuse every proxy's,
 are bad only by such a header are left out. And where a request allows its reply a thousandth of a
 second, the reply is a 504 or is cut, as the documents say; here the replies are to be seen, so
 such requests are given a minute. `tests/reliability/test_request_timeouts.py` is about theirs.
+Where it allows 128 replies to fill the context, it gets what it asks for, which takes minutes; here
+replies are short.
 
 In the stateful phase a reply's links are followed to its stream. That phase begins with no
 operation that has a field named as if it came from another's answer (`session_id`).
@@ -19,6 +21,7 @@ import schemathesis
 from rowcast.frontend.deadlines import HEADER, LONGEST, SHORTEST
 
 ENOUGH = 60
+TOKENS = 200
 
 
 @schemathesis.hook
@@ -49,11 +52,25 @@ def before_call(
     case: schemathesis.Case[Any],
     kwargs: dict[str, Any],
 ) -> None:
-    """Give a reply enough time, where the request allows it any."""
+    """Give a reply enough time, where the request allows it any, and have it short."""
     if case.headers and _allows(case.headers.get(HEADER)):
         case.headers[HEADER] = str(ENOUGH)
-    if isinstance(case.body, dict) and _allows(case.body.get("timeout")):
-        case.body["timeout"] = ENOUGH
+    if isinstance(case.body, dict):
+        if _allows(case.body.get("timeout")):
+            case.body["timeout"] = ENOUGH
+        _shorten(case.body)
+        _shorten(case.body.get("parameters"))
+
+
+def _shorten(fields: object) -> None:
+    """No more tokens than a test can wait for, where there may be more."""
+    if not isinstance(fields, dict):
+        return
+    if "messages" in fields and fields.get("max_completion_tokens") is None:
+        fields.setdefault("max_tokens", TOKENS)
+    for name in ("max_tokens", "max_completion_tokens", "min_tokens"):
+        if isinstance(fields.get(name), int | float) and fields[name] > TOKENS:
+            fields[name] = TOKENS
 
 
 def _allows(timeout: object) -> bool:
