@@ -58,6 +58,8 @@ def before_call(
     if isinstance(case.body, dict):
         if _allows(case.body.get("timeout")):
             case.body["timeout"] = ENOUGH
+        if case.path == "/v1/chat/completions" and "max_completion_tokens" not in case.body:
+            case.body.setdefault("max_tokens", TOKENS)  # else as many as the context holds
         _shorten(case.body)
         _shorten(case.body.get("parameters"))
 
@@ -66,8 +68,6 @@ def _shorten(fields: object) -> None:
     """No more tokens than a test can wait for, where there may be more."""
     if not isinstance(fields, dict):
         return
-    if "messages" in fields and fields.get("max_completion_tokens") is None:
-        fields.setdefault("max_tokens", TOKENS)
     for name in ("max_tokens", "max_completion_tokens", "min_tokens"):
         if isinstance(fields.get(name), int | float) and fields[name] > TOKENS:
             fields[name] = TOKENS
