@@ -21,7 +21,7 @@ from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.deadlines import Deadline
 from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
-from rowcast.frontend.origin import Origin, key_of
+from rowcast.frontend.origin import KEY_HEADER, Origin, key_of
 from rowcast.frontend.positions import Mark, Position
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
@@ -80,6 +80,15 @@ class Frontend:
     def body(self, *, plain: bool = False) -> dict[str, object]:
         """The request's JSON object; `plain`: with JSON's own numbers."""
         return parse_object(self._body(), plain=plain)
+
+    def check_room(self) -> None:
+        """Where the line is full, a new request's body is not even looked at.
+
+        Who asks again, or by a key, may only want what is known.
+        """
+        if "origin" not in g and KEY_HEADER not in request.headers:
+            self._body()  # an answer before it was read would end the connection
+            self.sessions.check_room()
 
     def origin(self) -> Origin:
         """What the reply to this request comes from."""

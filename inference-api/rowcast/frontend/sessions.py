@@ -124,7 +124,9 @@ class Sessions:
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
-        self._take_room(len([each for each in sessions if not each.tokens]))
+        fresh = len([each for each in sessions if not each.tokens])
+        self.check_room(fresh)
+        self._room = max(0, self._room - fresh)
         self._sessions.update((session.submit.key, session) for session in sessions)
         try:
             self._send(*(each.resubmission() if each.tokens else each.submit for each in sessions))
@@ -133,15 +135,14 @@ class Sessions:
                 self._sessions.pop(session.submit.key, None)
             raise NotReady(f"the backend is not there: {gone}") from gone
 
-    def _take_room(self, count: int) -> None:
+    def check_room(self, count: int = 1) -> None:
         """Refuse at once what the backend would refuse after its step.
 
         Only while it tells of every change; at other times there may be more room than it has told.
         """
-        status = self._status
+        status = self._status if self._greeted else None
         if status is not None and status.room < LITTLE_ROOM and count > self._room:
             raise Overloaded(full_line(status.waiting, self._room), status.retry_after)
-        self._room = max(0, self._room - count)
 
     def close_session(
         self, session: Session, why: str = "", reason: FinishReason = "cancelled"

@@ -108,6 +108,7 @@ def error_body(
 
 def _read(frontend: Frontend, model: str) -> NativeRequest:
     """The request's body, validated."""
+    frontend.check_room()
     if model and model not in frontend.models:
         raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(frontend.models)}")
     fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)
