@@ -246,7 +246,7 @@ def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:
 
 def _own(process: psutil.Process) -> int:
     """Its part of the memory that no file is behind, and that it shares with its family alone."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
         told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
         return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))

@@ -73,6 +73,7 @@ def _compare(found: Finding, before: Held, after: Held) -> None:
     found.expect(
         after.threads <= before.threads, f"{after.threads - before.threads} threads leaked"
     )
+    found.expect(before.greenlets, "greenlets were not counted")
     found.expect(
         after.greenlets <= before.greenlets,
         f"{after.greenlets - before.greenlets} greenlets leaked",
