@@ -18,7 +18,7 @@ import msgspec
 from rowcast.sampling_params import SamplingParams
 
 VERSION = 3
-LITTLE_ROOM = 8  # below it the backend tells of every change, so that frontends may refuse
+LITTLE_ROOM = 64  # below it the backend tells of every change, so that frontends may refuse
 
 FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]

@@ -5,7 +5,6 @@ import io
 import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from rowcast.frontend.gunicorn_worker import _answer
 from rowcast.text.tokenizer import ScriptedTokenizer
 
 from .serving import Served, error_of, serving
@@ -130,11 +129,3 @@ def test_an_unexpected_error_is_a_500_that_tells_nothing(
         assert message == "Internal server error; the log has it under this request's id"
         assert served.post(text="a sound one", max_tokens=1).status_code == 200
     assert any("unexpected error" in record.message for record in caplog.records)
-
-
-def test_the_worker_s_own_answer_has_the_same_form() -> None:
-    head, body = _answer(431, "Request Header Fields Too Large", 'too "large"').split(b"\r\n\r\n")
-    assert body == b'{"status_code": 431, "message": "too \\"large\\""}'
-    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert b"Connection: close" in head
-    assert f"Content-Length: {len(body)}".encode() in head

@@ -215,8 +215,39 @@ def test_what_the_backend_would_refuse_is_refused_before_it_is_sent() -> None:
             made.sessions.open(PROMPT)
         assert refused.value.retry_after == 9
         assert [submit.key for submit in backend.commands(2)] == [s.submit.key for s in opened]
-        backend.say(replace(full, room=1))
+        accepted = [Accepted(*session.submit.key) for session in opened]
+        backend.say(*accepted, replace(full, room=1))
         until(lambda: opens(made), "room again", PATIENCE)
+
+
+def test_what_the_backend_has_not_heard_of_takes_room_that_it_tells_of() -> None:
+    with road() as made:
+        backend = made.ready(replace(STATUS, room=2))
+        session = made.sessions.open(PROMPT)
+        backend.say(replace(STATUS, room=1, steps=1))  # before it has read what was sent
+        until(lambda: told(made) == 1, "the news", PATIENCE)
+        assert not opens(made)
+        backend.say(Accepted(*session.submit.key), replace(STATUS, room=1, steps=2))
+        until(lambda: opens(made), "room", PATIENCE)
+
+
+def test_what_a_backend_never_spoke_of_takes_no_room_from_the_next_one() -> None:
+    with road() as made:
+        backend = made.ready(replace(STATUS, room=2))
+        session = made.sessions.open(PROMPT)
+        made.sessions.close_session(session)
+        backend.die()
+        backend = made.ready(replace(STATUS, room=1))
+        assert opens(made)
+
+
+def test_the_limit_that_is_told_counts_the_places_that_are_still_free() -> None:
+    with road() as made:
+        made.ready(replace(STATUS, seated=31, room=5))
+        for _ in range(5):
+            made.sessions.open(PROMPT)
+        with pytest.raises(Overloaded, match=r"^4 prompts are waiting, which is the limit"):
+            made.sessions.open(PROMPT)
 
 
 def test_while_changes_are_not_told_the_backend_decides() -> None:
@@ -233,6 +264,11 @@ def test_more_choices_than_there_is_room_for_are_told_how_many_would_be_taken() 
         made.ready(replace(STATUS, room=2))
         with pytest.raises(Overloaded, match="room for 2 more replies; ask for fewer"):
             made.sessions.open_all([PROMPT] * 3, threading.Event())
+
+
+def told(made: Road) -> int:
+    status = made.sessions.health().status
+    return status.steps if status else 0
 
 
 def opens(made: Road) -> bool:

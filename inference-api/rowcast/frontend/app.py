@@ -23,7 +23,7 @@ from rowcast.errors import (
     Unavailable,
 )
 from rowcast.frontend import health
-from rowcast.frontend.api import DIALECTS, dialect_of, streams
+from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of, streams
 from rowcast.frontend.body import leave_unread
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.identity import request_id_of
@@ -47,6 +47,7 @@ def create_app(frontend: Frontend) -> Flask:
     app.before_request(_check_coding)
     app.before_request(_check_path)
     app.before_request(lambda: _check_stopping(frontend))
+    app.before_request(lambda: _check_room(frontend))
     app.after_request(_finish_headers)
     app.register_error_handler(RowcastError, _rowcast_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -85,6 +86,11 @@ def _check_path() -> None:
 def _check_stopping(frontend: Frontend) -> None:
     if frontend.sessions.stopping and request.method == "POST":
         raise Stopping("the server is stopping; send this to its successor")
+
+
+def _check_room(frontend: Frontend) -> None:
+    if asks_for_rows(request.method, request.path):
+        frontend.check_room()
 
 
 def _finish_headers(response: Response) -> Response:

@@ -84,9 +84,9 @@ class Frontend:
     def check_room(self) -> None:
         """Where the line is full, a new request's body is not even looked at.
 
-        Who asks again, or by a key, may only want what is known.
+        Who asks by a key may only want what is known.
         """
-        if "origin" not in g and KEY_HEADER not in request.headers:
+        if KEY_HEADER not in request.headers:
             self._body()  # an answer before it was read would end the connection
             self.sessions.check_room()
 

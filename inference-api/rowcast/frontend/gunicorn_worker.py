@@ -8,7 +8,6 @@ tells the two apart; it is also seen by a worker that was too young to hear the 
 """
 
 import contextlib
-import json
 import os
 import socket
 import time
@@ -24,6 +23,7 @@ from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
 from rowcast.frontend.app import EXTENSION
+from rowcast.frontend.door import Door, plain_answer
 from rowcast.frontend.frontend import Frontend
 
 _STATUS = {
@@ -37,6 +37,20 @@ RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a suc
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
 _LINGER_SECONDS = 1.0
 _SHOWN = 200
+
+
+class _Server(StreamServer):
+    """Accepts connections; who is turned away at the door never comes in."""
+
+    def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._door = door
+
+    def do_handle(self, client: socket.socket, *args: Any) -> None:
+        if self._door.turns_away(client):
+            client.close()
+        else:
+            super().do_handle(client, *args)
 
 
 class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -60,6 +74,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def run(self) -> None:
         self._await_backend()
+        self._door = Door(self._frontend.sessions)
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and self._stopping == RUNNING:
             self.notify()
@@ -76,6 +91,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         self._frontend.close()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        self._door.came_in(client)
         self._unread.add(client)
         try:
             super().handle(listener, client, addr)
@@ -105,7 +121,8 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         self.log.debug("refused a request: %s", type(exc).__name__)
         message = f"Malformed HTTP request: {str(exc)[:_SHOWN]}"
         with contextlib.suppress(OSError):
-            client.sendall(_answer(status, reason, message))
+            body = {"status_code": status, "message": message}
+            client.sendall(plain_answer(f"{status} {reason}", body))
             _linger(client)
 
     @property
@@ -133,7 +150,8 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def _serve(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
         handle = partial(self.handle, listener)
-        server = StreamServer(listener, handle=handle, spawn=Pool(self.worker_connections))
+        spawn = Pool(self.worker_connections)
+        server = _Server(self._door, listener, handle=handle, spawn=spawn)
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
@@ -157,12 +175,3 @@ def _linger(client: socket.socket) -> None:
         client.shutdown(socket.SHUT_WR)
         while client.recv(65536):
             gevent.sleep(0)  # a fast sender must not keep the others waiting
-
-
-def _answer(status: int, reason: str, message: str) -> bytes:
-    body = json.dumps({"status_code": status, "message": message}).encode()
-    head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body

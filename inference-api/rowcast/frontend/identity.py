@@ -36,5 +36,9 @@ def caller_of(headers: Headers, proxy_secret: str | None) -> Caller:
 
 def request_id_of(headers: Headers) -> str:
     """The caller's id for this request, or a fresh one."""
-    sent = headers.get("X-Request-ID", "")
+    return kept_id(headers.get("X-Request-ID", ""))
+
+
+def kept_id(sent: str) -> str:
+    """This id, if it may be one, or a fresh one."""
     return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

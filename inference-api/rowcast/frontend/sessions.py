@@ -63,7 +63,7 @@ class Sessions:
         self._sessions: dict[ReplyKey, Session] = {}
         self._port: FrontendPort | None = None
         self._status: Status | None = None
-        self._room = 0  # what is left of what the backend told
+        self._unheard: set[ReplyKey] = set()  # submitted, and not yet spoken of
         self._greeted = False  # whether the backend has said its first word
         self._heard = 0.0
         self._lost = time.monotonic()
@@ -124,25 +124,35 @@ class Sessions:
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
-        fresh = len([each for each in sessions if not each.tokens])
-        self.check_room(fresh)
-        self._room = max(0, self._room - fresh)
+        self.check_room(len([each for each in sessions if not each.tokens]))
         self._sessions.update((session.submit.key, session) for session in sessions)
+        self._unheard.update(session.submit.key for session in sessions)
         try:
             self._send(*(each.resubmission() if each.tokens else each.submit for each in sessions))
         except PeerGone as gone:
             for session in sessions:
                 self._sessions.pop(session.submit.key, None)
+                self._unheard.discard(session.submit.key)
             raise NotReady(f"the backend is not there: {gone}") from gone
 
-    def check_room(self, count: int = 1) -> None:
+    @property
+    def counts_room(self) -> bool:
+        """Whether there is so little that the backend tells of every change."""
+        return self._greeted and self._status is not None and self._status.room < LITTLE_ROOM
+
+    def check_room(self, count: int = 1, *, coming: int = 0) -> None:
         """Refuse at once what the backend would refuse after its step.
 
-        Only while it tells of every change; at other times there may be more room than it has told.
+        Only where room is counted; elsewhere there may be more than the backend has told.
+        `coming`: those who will ask for a row before this one does.
         """
-        status = self._status if self._greeted else None
-        if status is not None and status.room < LITTLE_ROOM and count > self._room:
-            raise Overloaded(full_line(status.waiting, self._room), status.retry_after)
+        status = self._status
+        if not self.counts_room or status is None:
+            return
+        room = max(0, status.room - len(self._unheard) - coming)
+        if count > room:
+            places = status.waiting + max(0, status.room - (status.rows - status.seated))
+            raise Overloaded(full_line(places, room), status.retry_after)
 
     def close_session(
         self, session: Session, why: str = "", reason: FinishReason = "cancelled"
@@ -205,6 +215,7 @@ class Sessions:
         if self._greeted:  # one that never said a word was none
             self._lost = time.monotonic()
         self._port, self._greeted = None, False
+        self._unheard.clear()
         for session in list(self._sessions.values()):
             session.interrupt()
 
@@ -226,14 +237,17 @@ class Sessions:
         again = [each.resubmission() for each in sessions if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))
+            self._unheard.update(each.key for each in again)
             port.send(again)
 
     def _deliver(self, events: Iterable[Event]) -> None:
         for event in events:
             self._heard = time.monotonic()
             if isinstance(event, Status):
-                self._status, self._room = event, event.room
-            elif (session := self._sessions.get(event.key)) is not None:
+                self._status = event
+                continue
+            self._unheard.discard(event.key)
+            if (session := self._sessions.get(event.key)) is not None:
                 session.offer(event)
 
     def _give_up_late(self) -> None:

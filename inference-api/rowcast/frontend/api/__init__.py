@@ -4,6 +4,7 @@ A dialect has routes, and a form of its own for errors below the paths that it o
 errors are `{"status_code", "message"}`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,12 +23,13 @@ class Dialect:
     blueprint: Callable[[Frontend], Blueprint]
     error_body: ErrorBody
     prefixes: tuple[str, ...] = ()  # of the paths whose errors have its form
+    rows: re.Pattern[str] | None = None  # of the paths where a POST asks for rows
 
 
-NATIVE = Dialect(native.blueprint, native.error_body)
+NATIVE = Dialect(native.blueprint, native.error_body, rows=native.ROWS)
 DIALECTS = (
     NATIVE,
-    Dialect(openai.blueprint, openai.error_body, openai.PREFIXES),
+    Dialect(openai.blueprint, openai.error_body, openai.PREFIXES, openai.ROWS),
     Dialect(documents.blueprint, native.error_body, ("/openapi.json", "/docs", "/redoc")),
 )
 
@@ -36,3 +38,8 @@ def dialect_of(path: str) -> Dialect:
     """Whose form an error at this path has."""
     owned = (dialect for dialect in DIALECTS if path.startswith(dialect.prefixes))
     return next(owned, NATIVE)
+
+
+def asks_for_rows(method: str, path: str) -> bool:
+    """Whether such a request is one for replies, which need rows."""
+    return method == "POST" and any(each.rows and each.rows.fullmatch(path) for each in DIALECTS)

@@ -7,6 +7,7 @@ Every field, its default and its bounds stand in `_read`; `docs/api.md` describe
 has no place for an error, so a reply that fails is cut without its last chunk.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from rowcast.frontend.streaming import (
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Status
 
+ROWS = re.compile(r"/|/(predictions|inference|chat)/[^/]+")
 FIELDS = (
     "text",
     "temperature",
@@ -108,7 +110,6 @@ def error_body(
 
 def _read(frontend: Frontend, model: str) -> NativeRequest:
     """The request's body, validated."""
-    frontend.check_room()
     if model and model not in frontend.models:
         raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(frontend.models)}")
     fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)

@@ -10,6 +10,7 @@ them; `asked` is a validated request; `completions` and `chat` show its replies,
 them. `docs/openai.md` describes all of it.
 """
 
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,9 +25,10 @@ from rowcast.frontend.api.openai.replay import replay
 from rowcast.frontend.api.openai.tokens import count_tokens, detokenize, tokenize
 from rowcast.frontend.frontend import Frontend
 
-__all__ = ["PREFIXES", "blueprint", "error_body"]
+__all__ = ["PREFIXES", "ROWS", "blueprint", "error_body"]
 
 PREFIXES = ("/v1/", "/tokenize", "/detokenize")
+ROWS = re.compile(r"/v1/(completions|chat/completions|replay)")
 
 POSTS: dict[str, Callable[[Frontend], Response]] = {
     "/v1/completions": completions,

@@ -34,7 +34,6 @@ from rowcast.frontend.streaming import Place
 
 def chat(frontend: Frontend) -> Response:
     """Answer one request."""
-    frontend.check_room()
     body = read(frontend, ChatBody)
     tools = toolbox(frontend, body)
     asked = _asked(frontend, body, tools)

@@ -36,7 +36,6 @@ _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
 
 def completions(frontend: Frontend) -> Response:
     """Answer one request."""
-    frontend.check_room()
     body = read(frontend, CompletionBody)
     asked = _asked(frontend, body)
     return answer(frontend, asked, partial(CompletionView, frontend, body))
