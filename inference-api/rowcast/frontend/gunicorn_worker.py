@@ -17,11 +17,10 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from gevent.pool import Pool
-from gevent.server import StreamServer
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
+from rowcast.frontend.accepting import Accepting
 from rowcast.frontend.app import EXTENSION
 from rowcast.frontend.door import Door, plain_answer
 from rowcast.frontend.frontend import Frontend
@@ -37,20 +36,6 @@ RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a suc
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
 _LINGER_SECONDS = 1.0
 _SHOWN = 200
-
-
-class _Server(StreamServer):
-    """Accepts connections; who is turned away at the door never comes in."""
-
-    def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._door = door
-
-    def do_handle(self, client: socket.socket, *args: Any) -> None:
-        if self._door.turns_away(client):
-            client.close()
-        else:
-            super().do_handle(client, *args)
 
 
 class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -147,11 +132,10 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             if self._told_to_end.wait(0.02):
                 return
 
-    def _serve(self, listener: Any) -> StreamServer:
+    def _serve(self, listener: Any) -> Accepting:
         listener.setblocking(1)
         handle = partial(self.handle, listener)
-        spawn = Pool(self.worker_connections)
-        server = _Server(self._door, listener, handle=handle, spawn=spawn)
+        server = Accepting(listener, self._door, handle, self.worker_connections)
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from dataclasses import dataclass
 from itertools import cycle
@@ -19,33 +20,43 @@ TIMES = 3.0
 LINE = 32
 REFUSED_SECONDS = 0.1
 GOODPUT = 0.95
+TURN_SECONDS = 15
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
     with context.server(step=0.02, WAITING_LINE=LINE) as server:
         truth = undisturbed(server, kinds.raw(dice, 2 * WIDTH, 60, 60))
-        peak = _closed(server, truth, size)
-        context.say(f"the peak is {peak.rate:.1f} answers a second")
-        flood = _open(server, truth, size, TIMES * peak.rate, dice)
-    refused = [each for each in flood.readings if each.status == 503]
-    accepted = [each for each in flood.readings if each.status != 503]
+        peaks, floods = list[_Load](), list[_Load]()
+        for seconds in _turns(size):
+            peaks.append(_closed(server, truth, seconds))
+            context.say(f"the peak is {peaks[-1].rate:.1f} answers a second")
+            floods.append(_open(server, truth, seconds, TIMES * peaks[-1].rate, dice))
+    arrived = [each for flood in floods for each in flood.readings]
+    refused = [each for each in arrived if each.status == 503]
+    accepted = [each for each in arrived if each.status != 503]
     found.faults += filter(None, (fault_of(each, truth) for each in accepted))
     untold = sum("retry-after" not in each.headers for each in refused)
     found.expect(not untold, f"{untold} refusals without Retry-After")
     found.expect(refused, "nobody was refused: this was no overload")
     waits = sorted((each.ended or each.began) - each.began for each in refused) or [0.0]
     slowest, half = waits[-1], waits[len(waits) // 2]
-    share = flood.goodput / peak.goodput
+    share = sum(each.good for each in floods) / sum(each.good for each in peaks)
     found.wish(slowest < REFUSED_SECONDS, f"a refusal took {slowest * 1000:.0f} ms; wanted 100")
     found.wish(share > GOODPUT, f"goodput is {share:.0%} of the peak; wanted {GOODPUT:.0%}")
     found.figures.append(
-        f"{len(flood.readings)} requests at {TIMES * peak.rate:.0f} a second: {len(accepted)} "
+        f"{len(arrived)} requests at {len(arrived) / size:.0f} a second: {len(accepted)} "
         f"accepted, {len(found.faults)} faults; {len(refused)} refused, p50 in "
         f"{half * 1000:.0f} ms, the slowest in {slowest * 1000:.0f} ms; "
         f"goodput {share:.0%} of the peak"
     )
     return found
+
+
+def _turns(size: int) -> list[int]:
+    """Seconds of each kind of load, by turns, so that the machine is the same to both."""
+    turns = math.ceil(size / TURN_SECONDS)
+    return [size // turns + (turn < size % turns) for turn in range(turns)]
 
 
 @dataclass(slots=True)
@@ -66,9 +77,9 @@ class _Load:
         return len(self._in_time) / self.seconds
 
     @property
-    def goodput(self) -> float:
-        """Bytes of whole answers a second."""
-        return sum(len(each.body) for each in self._in_time) / self.seconds
+    def good(self) -> int:
+        """Bytes of whole answers."""
+        return sum(len(each.body) for each in self._in_time)
 
 
 def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
