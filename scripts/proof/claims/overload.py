@@ -12,7 +12,7 @@ from time import perf_counter
 from proof import kinds
 from proof.claim import Claim, Finding, Sizes
 from proof.context import Context
-from proof.crowd import Crowd, Reading
+from proof.crowd import Crowd, Reading, unpaused
 from proof.flow import PATIENCE, WIDTH, Truth, fault_of, undisturbed
 from proof.server import Server
 
@@ -25,7 +25,7 @@ TURN_SECONDS = 15
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    with context.server(step=0.02, WAITING_LINE=LINE) as server:
+    with context.server(step=0.02, WAITING_LINE=LINE) as server, unpaused():
         truth = undisturbed(server, kinds.raw(dice, 2 * WIDTH, 60, 60))
         peaks, floods = list[_Load](), list[_Load]()
         for seconds in _turns(size):

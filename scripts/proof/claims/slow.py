@@ -13,7 +13,7 @@ from proof import kinds
 from proof.asked import Asked
 from proof.claim import Claim, Finding, Sizes
 from proof.context import Context
-from proof.crowd import Crowd, Reading, connect
+from proof.crowd import Crowd, Reading, connect, unpaused
 from proof.flow import PATIENCE, Truth, fault_of, undisturbed
 from proof.server import Server
 
@@ -27,7 +27,7 @@ SMALL_BUFFER = 2048
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    with context.server(step=0.005) as server:
+    with context.server(step=0.005) as server, unpaused():
         truth = undisturbed(server, kinds.mixed(dice, 32, 10, 30, kinds.STREAMED))
         calm = _firsts(server, truth, size, lambda: None, found)
         context.say("500 slow clients are coming")
