@@ -103,6 +103,23 @@ def test_a_full_waiting_line_answers_503_with_retry_after_at_once(
         assert next_one.send(prompt("One more", 1, 5)).read_headers().so_far().status == 200
 
 
+@pytest.mark.parametrize("path", [PATH, "/v1/completions", "/v1/chat/completions"])
+def test_at_the_door_is_said_what_is_said_inside(
+    full: tuple[Running, list[Client]], path: str
+) -> None:
+    server, _ = full
+    named = {"X-Request-ID": "mine"}
+    at_door, inside = (
+        ask(server.port, request_bytes(path + query, {}, headers=named)) for query in ("", "?in=1")
+    )
+    assert "server" in inside.headers
+    assert "server" not in at_door.headers, "gunicorn has seen it"
+    assert at_door.status == inside.status == 503
+    assert at_door.json() == inside.json()
+    for name in ("content-type", "retry-after", "x-request-id"):
+        assert at_door.headers[name] == inside.headers[name]
+
+
 def test_a_full_waiting_line_changes_neither_health_answer(
     full: tuple[Running, list[Client]],
 ) -> None:

@@ -11,6 +11,7 @@ from proof import page
 from proof.asked import Asked
 from proof.claim import Claim, Finding, Sizes
 from proof.claims import CLAIMS
+from proof.claims.overload import TURN_SECONDS, seconds_of_turns
 from proof.kinds import KINDS, mixed
 from proof.options import parse
 from proof.page import Line
@@ -119,3 +120,11 @@ def test_the_page_keeps_other_lines_and_what_stands_around_them(tmp_path: Path) 
     assert said.index("`a` It holds.") < said.index("`b` It holds.")
     assert said.count("| `") == 2
     assert "lost; `make chaos` | **not kept** |" in said
+
+
+@pytest.mark.parametrize("size", [1, 3, 15, 16, 100, 120])
+def test_loads_that_take_turns_take_all_of_the_time(size: int) -> None:
+    turns = seconds_of_turns(size)
+    assert sum(turns) == size
+    assert 0 < min(turns) <= max(turns) <= min(turns) + 1
+    assert max(turns) <= TURN_SECONDS

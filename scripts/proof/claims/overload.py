@@ -28,7 +28,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     with context.server(step=0.02, WAITING_LINE=LINE) as server, unpaused():
         truth = undisturbed(server, kinds.raw(dice, 2 * WIDTH, 60, 60))
         peaks, floods = list[_Load](), list[_Load]()
-        for seconds in _turns(size):
+        for seconds in seconds_of_turns(size):
             peaks.append(_closed(server, truth, seconds))
             context.say(f"the peak is {peaks[-1].rate:.1f} answers a second")
             floods.append(_open(server, truth, seconds, TIMES * peaks[-1].rate, dice))
@@ -53,7 +53,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     return found
 
 
-def _turns(size: int) -> list[int]:
+def seconds_of_turns(size: int) -> list[int]:
     """Seconds of each kind of load, by turns, so that the machine is the same to both."""
     turns = math.ceil(size / TURN_SECONDS)
     return [size // turns + (turn < size % turns) for turn in range(turns)]
