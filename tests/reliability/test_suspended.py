@@ -107,13 +107,20 @@ def test_a_full_waiting_line_answers_503_with_retry_after_at_once(
 def test_at_the_door_is_said_what_is_said_inside(
     full: tuple[Running, list[Client]], path: str
 ) -> None:
+    """Who is heard only after it was accepted is let in, so one may have to knock again."""
     server, _ = full
-    named = {"X-Request-ID": "mine"}
-    at_door, inside = (
-        ask(server.port, request_bytes(path + query, {}, headers=named)) for query in ("", "?in=1")
-    )
-    assert "server" in inside.headers
-    assert "server" not in at_door.headers, "gunicorn has seen it"
+
+    def refused(query: str) -> Answer:
+        asked = request_bytes(path + query, {}, headers={"X-Request-ID": "mine"})
+        return ask(server.port, asked)
+
+    inside = refused("?in=1")
+    assert inside.headers["server"] == "gunicorn"
+    answers = [inside]
+    while "server" in answers[-1].headers:
+        assert len(answers) < 1000, "the door never answers"
+        answers.append(refused(""))
+    at_door = answers[-1]
     assert at_door.status == inside.status == 503
     assert at_door.json() == inside.json()
     for name in ("content-type", "retry-after", "x-request-id"):
