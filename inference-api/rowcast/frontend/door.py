@@ -1,6 +1,6 @@
 """The door: while the waiting line is full, who would only be told so is told so at once.
 
-A refusal that goes through all of gunicorn and Flask takes five times the processor time of one
+A refusal that goes through all of gunicorn and Flask takes six times the processor time of one
 here, and that time is taken from the replies that were accepted. Refused here are plain requests
 for rows, all of which has come, by their first bytes; whatever is unusual goes in, where the same
 answer, or a truer one, is given.
