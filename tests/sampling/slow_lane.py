@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from rowcast.grammar_limits import STACK_BYTES
@@ -43,6 +43,6 @@ def slowed(grammars: Grammars, seed: int) -> SlowLane:
     return lane
 
 
-def _after(seconds: float, run: partial[None]) -> None:
+def _after(seconds: float, run: Callable[[], None]) -> None:
     time.sleep(seconds)
     run()
