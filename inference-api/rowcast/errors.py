@@ -2,7 +2,7 @@
 
     RowcastError
     ├── RequestError          the caller's fault; the message says what to change    4xx
-    │   ├── MalformedRequest, InvalidField, PromptTooLong                            400
+    │   ├── MalformedRequest, InvalidField, PromptTooLong, TooCostly                 400
     │   ├── UnknownModel, UnknownStream                                              404
     │   ├── BuildChanged, KeyReused 409, StreamCancelled 410
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
@@ -44,10 +44,15 @@ class InvalidField(RequestError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}")
         self.field = field
+        self.problem = problem
 
 
 class PromptTooLong(RequestError):
     """The prompt leaves no room for a reply in the model's context."""
+
+
+class TooCostly(RequestError):
+    """Something in the request needs more time, memory or stack than one request is allowed."""
 
 
 class UnknownModel(RequestError):

@@ -147,6 +147,19 @@ class Settings(BaseSettings):
     graceful_seconds: int = Field(
         30, ge=1, le=3600, description="How long open streams may go on after SIGTERM."
     )
+    helpers: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Processes beside each frontend process that check grammars, render chat "
+        "templates and tokenize long texts.",
+    )
+    helper_seconds: Seconds = Field(
+        5, description="Processor time that one such task may take before its request is refused."
+    )
+    helper_bytes: int = Field(
+        256 << 20, ge=16 << 20, description="Memory that one such task may take."
+    )
     journal: str = Field(
         "auto",
         description="File in which streams are kept, so that they can be resumed; `off` keeps "

@@ -44,7 +44,11 @@ def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
     check_stream_options(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
-    rules = [text for text in (grammar_of(body), tools.grammar() if tools else "") if text]
+    rules = [
+        text
+        for text in (grammar_of(frontend, body), tools.grammar(frontend) if tools else "")
+        if text
+    ]
     if len(rules) > 1:
         raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
     prompt = prompt_of(

@@ -28,7 +28,6 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
-from rowcast.text.tokenizer import decoded
 
 MAX_TOKENS = 16
 _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
@@ -44,9 +43,7 @@ def completions(frontend: Frontend) -> Response:
 def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
     check_stream_options(body)
     candidates = _candidates(body)
-    prompts = _tokenized(frontend, body)
-    if len(prompts) * candidates > REPLIES:
-        raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
+    prompts = _tokenized(frontend, body, candidates)
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
@@ -54,7 +51,7 @@ def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
         max_tokens=MAX_TOKENS if body.max_tokens is None else body.max_tokens,
         logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
-        grammar=grammar_of(body),
+        grammar=grammar_of(frontend, body),
     )
     return ask(frontend, body, prompts, params, kind="cmpl", candidates=candidates)
 
@@ -69,8 +66,11 @@ def _candidates(body: CompletionBody) -> int:
     return candidates
 
 
-def _tokenized(frontend: Frontend, body: CompletionBody) -> list[PromptText]:
-    return [_prompt(frontend, body, prompt) for prompt in prompts_of(body.prompt)]
+def _tokenized(frontend: Frontend, body: CompletionBody, candidates: int) -> list[PromptText]:
+    prompts = prompts_of(body.prompt)
+    if len(prompts) * candidates > REPLIES:
+        raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
+    return [_prompt(frontend, body, prompt) for prompt in prompts]
 
 
 def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -> PromptText:
@@ -78,7 +78,7 @@ def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -
         special = body.add_special_tokens is not False
         return PromptText(frontend.encode(prompt, special=special), prompt)
     tokens = checked_tokens("prompt", prompt, frontend.tokenizer.vocabulary)
-    return PromptText(tokens, decoded(frontend.tokenizer, tokens) if body.echo else "")
+    return PromptText(tokens, frontend.decode(tokens) if body.echo else "")
 
 
 def prompts_of(prompt: Any) -> list[str | list[int]]:
