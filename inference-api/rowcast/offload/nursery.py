@@ -31,7 +31,7 @@ def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
     gc.freeze()  # a collection would write to, and so copy, what the forks share
     parent = os.getpid()
     while (received := socket.recv_fds(orders, 1, 1))[0]:
-        link = socket.socket(fileno=received[1][0])
+        link = _blocking(received[1][0])
         if os.fork() == 0:
             orders.close()
             _become_helper(link, tools, limits, parent)
@@ -46,6 +46,13 @@ def _become_helper(link: socket.socket, tools: Tools, limits: Limits, parent: in
     os._exit(0)  # nothing of the parent's is this process's to clean up
 
 
+def _blocking(descriptor: int) -> socket.socket:
+    """Return a socket that came from a process whose own sockets do not block, nor its copies."""
+    made = socket.socket(fileno=descriptor)
+    made.setblocking(True)
+    return made
+
+
 def main(arguments: Sequence[str]) -> int:
     """Serve until the frontend is gone."""
     for ignored in (signal.SIGINT, signal.SIGTERM):  # the frontend's end is what counts
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     except (RowcastError, OSError, ValueError) as error:
         sys.stderr.write(f"rowcast: helpers cannot start: {error}\n")
         return 2
-    orders = socket.socket(fileno=sys.stdin.fileno())
+    orders = _blocking(sys.stdin.fileno())
     run(orders, tools, Limits(float(seconds), int(memory)))
     return 0
 
