@@ -32,7 +32,7 @@ def test_teams_take_turns_however_many_one_has_waiting() -> None:
     inside = "a"
     for count in range(1, 7):
         gate.leave(inside)
-        until(lambda: len(entered) == count, "the next")
+        until(lambda: len(entered) == count, "the next")  # noqa: B023  # within this round
         inside = entered[-1]
     assert entered == ["a", "b", "c", "a", "b", "a"]
     for thread in threads:

@@ -17,7 +17,7 @@ from rowcast.offload import tasks
 from rowcast.offload.limits import Limits
 from rowcast.offload.pool import Client, HelperPool
 from rowcast.offload.source import HelperSource
-from rowcast.text.grammar import GrammarFault
+from rowcast.text.grammar import GrammarFault, of_regex
 
 SCRIPTED = {"MODEL": "scripted"}
 ANYBODY = Client()
@@ -138,4 +138,4 @@ def test_nothing_is_left_when_the_pool_is_closed() -> None:
 def test_results_of_grammars_are_remembered(helpers: HelperPool) -> None:
     first = helpers.run(ANYBODY, tasks.regex_grammar, "[0-9]{3}")
     assert helpers.run(ANYBODY, tasks.regex_grammar, "[0-9]{3}") == first
-    assert first == tasks.grammar.of_regex("[0-9]{3}")
+    assert first == of_regex("[0-9]{3}")

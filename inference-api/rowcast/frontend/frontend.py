@@ -21,6 +21,7 @@ from rowcast.frontend.deadlines import Deadline
 from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
 from rowcast.frontend.origin import KEY_HEADER, Origin, key_of
+from rowcast.frontend.pauses import Pauses
 from rowcast.frontend.positions import Mark, Position
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
@@ -61,6 +62,7 @@ class Frontend:
     tending: Tending | None = field(init=False)
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
+    pauses: Pauses = field(default_factory=Pauses)
 
     def __post_init__(self) -> None:
         recorder = self.streams.recorder
@@ -74,6 +76,7 @@ class Frontend:
     def start(self) -> None:
         self.sessions.start()
         self.clients.start()
+        self.pauses.start()
         if self.settings.served_model != SCRIPTED:  # whose users rarely need it, and start it often
             self.offload.start()
         if self.tending is not None:
@@ -85,6 +88,7 @@ class Frontend:
         self.sessions.close()
         self.offload.close()
         self.clients.close()
+        self.pauses.close()
 
     def body(self, *, plain: bool = False) -> dict[str, object]:
         """The request's JSON object; `plain`: with JSON's own numbers."""

@@ -37,6 +37,7 @@ from rowcast.wire import Accepted, Finished, Submit
 
 TAKEN = "another connection reads this stream now"
 CANCELLED = "the stream was cancelled"
+FOLLOWERS = 16  # connections of one process that may follow one stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,8 @@ class Streams:
             return
         found, news = taken
         self._check_joins(stream.origin, found, asking)
+        if news.state == "open":
+            self._check_followers(found.id)
         stream.origin = Origin.recorded(found, stream.origin.start)
         stream.name = stream.id
         self._follow(stream)
@@ -231,6 +234,14 @@ class Streams:
         status = self._sessions.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
             raise Overloaded(full_line(status.waiting, 0), status.retry_after)
+
+    def _check_followers(self, name: str) -> None:
+        """Each follower has the reply encoded once more, in this process."""
+        if sum(each.id == name for each in self.following) >= FOLLOWERS:
+            raise Overloaded(
+                f"{FOLLOWERS} connections follow the stream of this Idempotency-Key already, which "
+                "is the limit; try again when it has ended"
+            )
 
     def _follow(self, stream: Stream) -> None:
         """Its tokens will come through the journal."""

@@ -7,8 +7,7 @@ for every token, whatever came before.
 
 import json
 from collections.abc import Collection, Sequence
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
@@ -101,9 +100,8 @@ class HubTokenizer:
         text: str = self._tokenizer.to_str()
         return text
 
-    @cached_property
-    def _shown_bytes(self) -> Any:
-        return cache(lambda token: b"" if token in self._special else self._bytes.of(token))
+    def _shown_bytes(self, token: int) -> bytes:
+        return b"" if token in self._special else self._bytes.of(token)
 
     @cached_property
     def _longest(self) -> int:

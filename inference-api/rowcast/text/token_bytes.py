@@ -21,6 +21,7 @@ class TokenBytes:
 
     def __init__(self, tokenizer: FastTokenizer) -> None:
         self._tokenizer = tokenizer
+        self._found: dict[int, bytes] = {}
         decoder = _decoder_of(tokenizer)
         self.byte_level = decoder.get("type") == "ByteLevel"  # and nothing else
         self._spells_bytes = '"ByteLevel"' in json.dumps(decoder)
@@ -30,6 +31,12 @@ class TokenBytes:
 
     def of(self, token: int) -> bytes:
         """The bytes of one token; those of an added token are its name."""
+        found = self._found.get(token)
+        if found is None:
+            found = self._found[token] = self._of(token)
+        return found
+
+    def _of(self, token: int) -> bytes:
         if token in self._added:
             return self._added[token].encode()
         word = self._tokenizer.id_to_token(token)

@@ -20,14 +20,15 @@ from rowcast.frontend.api.openai.answers import (
 from rowcast.frontend.api.openai.asked import REPLIES, Asked, PromptText, ask
 from rowcast.frontend.api.openai.bodies import CompletionBody
 from rowcast.frontend.api.openai.grammars import grammar_of
-from rowcast.frontend.api.openai.logprobs import CompletionScores
+from rowcast.frontend.api.openai.logprobs import CompletionScores, check_amount
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, checked_tokens, params_of
-from rowcast.frontend.api.openai.streams import answer, finish_reason
+from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
+from rowcast.frontend.turns import in_turns
 
 MAX_TOKENS = 16
 _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
@@ -44,11 +45,15 @@ def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
     check_stream_options(body)
     candidates = _candidates(body)
     prompts = _tokenized(frontend, body, candidates)
+    max_tokens = MAX_TOKENS if body.max_tokens is None else body.max_tokens
+    if body.logprobs is not None:
+        longest = max(len(prompt.tokens) for prompt in prompts) if body.echo else 0
+        check_amount(len(prompts) * candidates, longest, max_tokens, body.logprobs)
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
         frontend.defaults,
-        max_tokens=MAX_TOKENS if body.max_tokens is None else body.max_tokens,
+        max_tokens=max_tokens,
         logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
         grammar=grammar_of(frontend, body),
@@ -140,11 +145,11 @@ class CompletionView:
         usage = self.asked.usage(self.replies)
         choices: list[CompletionChoice] = []
         best = self._best()
-        for reply in best:
+        for reply in in_turns(best):
             choice = self._choice(reply, texts[reply])
             choice.index = len(choices)
             choice.finish_reason = finish_reason(self.replies.ending(reply))
-            choices.append(choice)
+            choices.append(encoded(choice))
         whole = self._completion(choices, usage)
         whole.receipt = self.asked.receipt_of(self.replies[reply] for reply in best)
         return whole
