@@ -19,7 +19,7 @@ _MIB = 1 << 20
 def rows(results: Sequence[Result]) -> str:
     """The table of known attacks."""
     head = (
-        "| | attack | stall (calm) | short (calm) | ready | memory: peak, left | died | kept | said |",
+        "| | sent | stall (calm) | short (calm) | ready | memory: peak, left | died | kept | got |",
         "|---|---|---|---|---|---|---|---|---|",
     )
     return "\n".join([*head, *map(_row, results)])

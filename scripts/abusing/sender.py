@@ -1,6 +1,6 @@
-"""A program: delivers the attack of a file and writes what was answered to another, as JSON.
+"""A program: delivers the attack that a folder holds and writes there what was answered.
 
-    python -m abusing.sender PLAN ANSWERS
+    python -m abusing.sender FOLDER
 
 One thread, one selector. It is a nice process: what it costs shall not be taken for the server's.
 """
@@ -14,74 +14,20 @@ import re
 import selectors
 import socket
 import sys
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Self
 
+from abusing.delivery import ANSWERS, ATTACK, PLAN, SHOWN, Answers, Plan
 from abusing.shot import Attack, Shot
 from load.http1 import MalformedResponseError, ResponseReader
 from load.machine import allow_files
 
 MOST_FILES = 8192
-SHOWN = 100
 PIECE = 1 << 16
 TURN_SECONDS = 0.02
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
-
-Identity = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """An address, and what a request shows there."""
-
-    host: str
-    port: int
-    identity: Identity = ()
-
-    @classmethod
-    def read(cls, told: dict[str, Any]) -> Self:
-        """From JSON."""
-        identity = tuple((name, value) for name, value in told["identity"])
-        return cls(told["host"], told["port"], identity)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the sender is told: the attack's file, for how long, and where."""
-
-    attack: str
-    seconds: float
-    team: Door
-    stranger: Door
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """From a file."""
-        told = json.loads(path.read_text())
-        doors = (Door.read(told["team"]), Door.read(told["stranger"]))
-        return cls(told["attack"], told["seconds"], *doors)
-
-    def write(self, path: Path) -> None:
-        """To a file that only its owner can read: it holds credentials."""
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)))
-
-
-@dataclass(slots=True)
-class Answers:
-    """How often each status came, and the beginning of its first body."""
-
-    counted: Counter[str] = field(default_factory=Counter)
-    said: dict[str, str] = field(default_factory=dict)
-    stream: str = ""
-
-    def note(self, status: str, body: bytes = b"") -> None:
-        """Count one answer."""
-        self.counted[status] += 1
-        self.said.setdefault(status, body[:SHOWN].decode(errors="replace"))
 
 
 @dataclass(slots=True, eq=False)
@@ -162,7 +108,7 @@ class Sender:
         self._volley(attack.shots, limit)
         return self.answers
 
-    def _volley(self, shots: Any, limit: float) -> None:
+    def _volley(self, shots: Sequence[Shot], limit: float) -> None:
         queues = [_Queue(shot, self._bytes(shot)) for shot in shots]
         while monotonic() < limit:
             for queue in queues:
@@ -268,14 +214,12 @@ def _interest(link: _Link) -> int:
 
 def main(argv: list[str]) -> None:
     """Deliver, and write what was answered."""
-    plan, into = Plan.read(Path(argv[0])), Path(argv[1])
+    folder = Path(argv[0])
     allow_files(MOST_FILES)
     os.nice(10)
-    sender = Sender(plan)
-    began = monotonic()
-    answers = sender.deliver(Attack.load(Path(plan.attack)))
-    told = {"counted": answers.counted, "said": answers.said, "seconds": monotonic() - began}
-    into.write_text(json.dumps(told))
+    answers = Sender(Plan.read(folder / PLAN)).deliver(Attack.load(folder / ATTACK))
+    told = {"counted": answers.counted, "said": answers.said}
+    (folder / ANSWERS).write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 import jwt
 import psutil
 
-from abusing.sender import Door
+from abusing import parts
+from abusing.delivery import Door
 from proof.server import LOCAL, ROOT, Server, ServerError
 from serving.part import Part
 
@@ -103,50 +104,25 @@ class OwnStand:
 
     def facts(self) -> Facts:
         """Of the model that it serves."""
-        return _facts(self.door(WITNESS, front=False))
+        return facts_of(self.door(WITNESS, front=False))
 
     def memory(self) -> int:
         """Of all its processes, in bytes; what they share counts once."""
-        return sum(_proportional(each) for each in self._family())
+        return parts.memory(self._family())
 
     def processes(self) -> dict[int, str]:
         """Those that live, by id, and what each of them is."""
-        found = {}
-        for each in self._family():
-            with contextlib.suppress(psutil.Error):
-                if each.status() != psutil.STATUS_ZOMBIE:
-                    found[each.pid] = self._part_of(each)
-        return found
+        return parts.named(self._server.pid, self._family())
 
     def quiet(self) -> bool:
         """Whether nobody but the witness has a row, and nobody waits for one."""
-        return _quiet(self.door(WITNESS, front=False))
+        return is_quiet(self.door(WITNESS, front=False))
 
     def _family(self) -> list[psutil.Process]:
         everyone = self._server.family() if self._server.runs else []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if self._proxy.runs and self._proxy.pid is not None:
-                proxy = psutil.Process(self._proxy.pid)
-                everyone += [proxy, *proxy.children(recursive=True)]
+        if self._proxy.runs and self._proxy.pid is not None:
+            everyone += parts.family(self._proxy.pid)
         return everyone
-
-    def _part_of(self, process: psutil.Process) -> str:
-        line, parent = " ".join(process.cmdline()), process.ppid()
-        for name, word in PARTS.items():
-            if word in line:
-                return name if parent == self._server.pid or name != "launcher" else "backend"
-        if process.pid == self._server.pid:
-            return "master"
-        return "worker" if parent == self._server.pid and "gunicorn" in line else HELPER
-
-
-HELPER = "helper"  # may be ended and replaced: that is what it is there for
-PARTS = {
-    "proxy": "proxy/proxy.py",
-    "journal": "rowcast.journal.service",
-    HELPER: "rowcast.offload",
-    "launcher": "rowcast.launch",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +145,7 @@ class FarStand:
 
     def facts(self) -> Facts:
         """Of the model that it serves."""
-        return _facts(self.door(WITNESS, front=True))
+        return facts_of(self.door(WITNESS, front=True))
 
     def memory(self) -> int:
         """Unknown."""
@@ -181,17 +157,19 @@ class FarStand:
 
     def quiet(self) -> bool:
         """Whether nobody but the witness has a row, and nobody waits for one."""
-        return _quiet(self.door(WITNESS, front=True))
+        return is_quiet(self.door(WITNESS, front=True))
 
 
-def _quiet(door: Door) -> bool:
+def is_quiet(door: Door) -> bool:
+    """Whether nobody but the witness has a row there, and nobody waits for one."""
     status, health = _asked(door, "/health")
     rows = health.get("rows")
     seated = rows.get("seated", 99) if isinstance(rows, dict) else 99
     return status == 200 and health.get("waiting") == 0 and int(seated) <= 2
 
 
-def _facts(door: Door) -> Facts:
+def facts_of(door: Door) -> Facts:
+    """Of the model that is served there."""
     health = _asked(door, "/health")[1]
     context = int(str(health.get("context_length", 1024)))
     documents = json.dumps(_asked(door, "/openapi.json")[1])
@@ -214,15 +192,6 @@ def _asked(door: Door, path: str) -> tuple[int, dict[str, object]]:
         answer: dict[str, object] = json.loads(response.read())
         return response.status, answer
     return 0, {}
-
-
-def _proportional(process: psutil.Process) -> int:
-    """Its part of the memory that no file is behind."""
-    with contextlib.suppress(OSError):  # it has just ended
-        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
-        return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))
-    return 0
 
 
 def _free_ports(first: int, count: int) -> list[int]:

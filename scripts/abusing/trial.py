@@ -9,20 +9,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from abusing.sender import Door, Plan
+from abusing.delivery import Door, Plan, answers_in, sending
+from abusing.parts import HELPER, ended
 from abusing.shot import COMPLETIONS, Attack
-from abusing.stand import ATTACKER, HELPER, WITNESS, Stand
-from abusing.witness import SCRIPTS, Figures, Witness
+from abusing.stand import ATTACKER, WITNESS, Stand
+from abusing.witness import Figures, Witness
 
 STALL_SECONDS, STALL_TIMES = 0.25, 5.0
 MEMORY_BYTES = 50 << 20
@@ -96,16 +94,15 @@ class Trial:
         stream = self._keep()
         before, processes = self.stand.memory(), self.stand.processes()
         began, peak = monotonic(), before
-        into = self.folder / "answers.json"
-        into.unlink(missing_ok=True)
-        with self._sender(attack, seconds, into) as sender:
+        team = self.stand.door(ATTACKER, front=self.front)
+        with sending(attack, Plan(seconds, team, self.stand.stranger()), self.folder) as sender:
             while sender.poll() is None and monotonic() < began + seconds + 5:
                 time.sleep(LOOK_SECONDS)
                 peak = max(peak, self.stand.memory())
         settled = self._settle(min(began + seconds, monotonic() + SETTLE_SECONDS))
         seen = self.witness.between(began, monotonic())
-        gone = [name for pid, name in processes.items() if pid not in self.stand.processes()]
-        told = json.loads(into.read_text()) if into.exists() else {"counted": {}, "said": {}}
+        gone = ended(processes, self.stand.processes())
+        told = answers_in(self.folder)
         return Result(
             kind=attack.kind,
             described=attack.described,
@@ -118,32 +115,10 @@ class Trial:
             helpers=Counter(gone)[HELPER],
             kept=self._kept(stream),
             settled=settled,
-            answers=told["counted"],
-            said=told["said"],
+            answers=told.counted,
+            said=told.said,
             seconds=monotonic() - began,
         )
-
-    @contextlib.contextmanager
-    def _sender(
-        self, attack: Attack, seconds: float, into: Path
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """A process that sends it; ended with the block."""
-        shots, plan = self.folder / "attack.json", self.folder / "plan.json"
-        attack.save(shots)
-        doors = (self._door(ATTACKER), self.stand.stranger())
-        Plan(str(shots), seconds, *doors).write(plan)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "abusing.sender", plan, into],
-            cwd=SCRIPTS,
-            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait(timeout=10)
-            plan.unlink()
 
     def _settle(self, limit: float) -> bool:
         while not self.stand.quiet():

@@ -23,7 +23,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
-from abusing.sender import Door
+from abusing.delivery import Door
 from abusing.shot import COMPLETIONS
 
 SHORT_EVERY, HEALTH_EVERY, AGAIN_AFTER = 0.25, 1.0, 0.2

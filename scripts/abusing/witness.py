@@ -18,9 +18,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from abusing.delivery import SCRIPTS
 from abusing.watcher import Orders
 
-SCRIPTS = Path(__file__).resolve().parent.parent
 FLUSH_SECONDS = 0.2
 
 
