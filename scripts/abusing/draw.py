@@ -6,6 +6,7 @@ twice as much in a hunt, so that what stands just below a limit is tried too.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from abusing.shot import CHAT, COMPLETIONS, Shot
 from abusing.stand import Facts
 
+Nesting = tuple[str, str, str]  # what opens a level, what stands innermost, what closes a level
+LISTS, OBJECTS, SCHEMAS = ("[", "", "]"), ('{"a":', "1", "}"), ('{"not":', "{}", "}")
 WORDS = ("once upon a time", "the old dog", "a lost key", "and then", "Ada met a stranger")
 LARGEST_BODY = 4_000_000  # what every server takes: its own limit is a little higher
 
@@ -65,6 +68,17 @@ class Draw:
         """A text that is awkward for tokenizers, filters or renderers."""
         make = self.dice.choice([*TEXTS.values()])
         return make(self.dice, max(1, characters))
+
+
+def nested(depth: int, nesting: Nesting = LISTS) -> str:
+    """JSON that is this deep; deeper than Python's own writer dares."""
+    opening, core, closing = nesting
+    return opening * depth + core + closing * depth
+
+
+def with_json(body: dict[str, object], field: str, text: str) -> bytes:
+    """A body with one more field, whose JSON is given."""
+    return f'{json.dumps(body)[:-1]}, "{field}": {text}}}'.encode()
 
 
 def _repeated(unit: str) -> Callable[[random.Random, int], str]:

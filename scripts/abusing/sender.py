@@ -42,6 +42,7 @@ class _Link:
     sent: float = 0.0
     head: bytes = b""
     seen: int = 0
+    interest: int = 0  # the events that are listened for
     http: ResponseReader = field(default_factory=ResponseReader)
 
     def write(self) -> None:
@@ -99,6 +100,7 @@ class Sender:
         self.answers = Answers()
         self._plan = plan
         self._selector = selectors.DefaultSelector()
+        self._links: dict[_Link, _Queue] = {}
 
     def deliver(self, attack: Attack) -> Answers:
         """Send all of it, and read until everything has ended or the time is over."""
@@ -117,8 +119,8 @@ class Sender:
                 break
             self._turn()
             self._close_due()
-        for key in [*self._selector.get_map().values()]:
-            self._end(key.data[0], key.data[1], "unfinished")
+        for link in [*self._links]:
+            self._end(link, "unfinished")
 
     def _bytes(self, shot: Shot) -> memoryview:
         door = self._plan.stranger if shot.stranger else self._plan.team
@@ -132,20 +134,21 @@ class Sender:
             link.sock.connect_ex((door.host, door.port))
             queue.left -= 1
             queue.open += 1
-            self._selector.register(link.sock, _interest(link), (link, queue))
+            self._links[link] = queue
+            self._listen(link)
 
     def _turn(self) -> None:
         for key, events in self._selector.select(TURN_SECONDS):
-            link, queue = key.data
+            link = key.data
             try:
                 goes_on = self._serve(link, events)
             except BlockingIOError:
                 continue
             except OSError as error:
-                self._end(link, queue, error.strerror or "failed")
+                self._end(link, error.strerror or "failed")
                 continue
             if not goes_on:
-                self._end(link, queue)
+                self._end(link)
         self._wake_dripping()
 
     def _serve(self, link: _Link, events: int) -> bool:
@@ -157,30 +160,35 @@ class Sender:
         return True
 
     def _listen(self, link: _Link) -> None:
-        key = self._selector.get_key(link.sock)
-        if key.events != _interest(link):
-            self._selector.modify(link.sock, _interest(link), key.data)
+        """Hear of what the connection waits for; of nothing, where it neither reads nor writes."""
+        wanted, heard = _interest(link), link.interest
+        if heard and wanted and heard != wanted:
+            self._selector.modify(link.sock, wanted, link)
+        elif wanted and not heard:
+            self._selector.register(link.sock, wanted, link)
+        elif heard and not wanted:
+            self._selector.unregister(link.sock)
+        link.interest = wanted
 
     def _wake_dripping(self) -> None:
         """Those that wait for the time of their next byte."""
-        for key in [*self._selector.get_map().values()]:
-            link, _ = key.data
+        for link in self._links:
             if link.shot.drip and link.left and monotonic() >= link.next_byte:
                 with contextlib.suppress(OSError):
                     link.write()
 
     def _close_due(self) -> None:
-        for key in [*self._selector.get_map().values()]:
-            link, queue = key.data
+        for link in [*self._links]:
             if link.due:
-                self._end(link, queue, "left")
+                self._end(link, "left")
 
-    def _end(self, link: _Link, queue: _Queue, why: str = "") -> None:
+    def _end(self, link: _Link, why: str = "") -> None:
         if why:
             self.answers.note(why, link.head)
-        self._selector.unregister(link.sock)
+        if link.interest:
+            self._selector.unregister(link.sock)
         link.sock.close()
-        queue.open -= 1
+        self._links.pop(link).open -= 1
 
 
 @dataclass(slots=True)
@@ -206,10 +214,10 @@ class _Queue:
 
 
 def _interest(link: _Link) -> int:
-    """A connection that takes nothing still hears of its end, through its writing side."""
+    """What a connection waits for."""
     reads = selectors.EVENT_READ if link.shot.reads else 0
     writes = selectors.EVENT_WRITE if link.left and not link.shot.drip else 0
-    return reads | writes or selectors.EVENT_READ
+    return reads | writes
 
 
 def main(argv: list[str]) -> None:

@@ -40,7 +40,7 @@ class Shot:
     @classmethod
     def of(cls, body: Mapping[str, object], path: str = COMPLETIONS, **more: Any) -> Self:
         """With a JSON body."""
-        return cls(path=path, body=json.dumps(body).encode(), **more)
+        return cls(path=path, body=json.dumps(body, ensure_ascii=False).encode(), **more)
 
     def request(self, identity: tuple[tuple[str, str], ...], stream: str = "") -> bytes:
         """What one connection sends."""

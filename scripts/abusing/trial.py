@@ -115,7 +115,7 @@ class Trial:
             helpers=Counter(gone)[HELPER],
             kept=self._kept(stream),
             settled=settled,
-            answers=told.counted,
+            answers=dict(told.counted),
             said=told.said,
             seconds=monotonic() - began,
         )

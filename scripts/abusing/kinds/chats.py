@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from abusing.draw import LARGEST_BODY, Draw
+from abusing.draw import LARGEST_BODY, LISTS, OBJECTS, SCHEMAS, Draw, nested, with_json
 from abusing.kind import Kind, Shots, needing
 from abusing.shot import CHAT, Shot
 
@@ -30,36 +30,27 @@ def _long_message(draw: Draw) -> Shots:
     return draw.say(messages=[{"role": "user", "content": text}], copies=draw.about(4))
 
 
-def _deep(draw: Draw, depth: int) -> object:
-    opening, closing = draw.dice.choice((("[", "]"), ('{"a":', "}")))
-    core = "1" if opening != "[" else ""
-    return json.loads(opening * depth + core + closing * depth)
-
-
 def _nested(field: str) -> Kind:
     def make(draw: Draw) -> Shots:
-        depth = draw.about(600)
-        value = {"x": json.loads("[" * depth + "]" * depth)}
-        return Shot.of(draw.chat() | {field: value}, CHAT)
+        nesting = LISTS if draw.exact else draw.dice.choice((LISTS, OBJECTS))
+        text = nested(draw.about(600), nesting)
+        return Shot(path=CHAT, body=with_json(draw.chat(), field, f'{{"x": {text}}}'))
 
     return Kind(f"m8-nested-{field.replace('_', '-')}", f"{field}, deeply nested", make)
 
 
 def _nested_body(draw: Draw) -> Shots:
-    depth = draw.about(100_000)
-    return Shot(path=CHAT, body=b'{"metadata":' + b"[" * depth + b"]" * depth + b"}")
+    return Shot(path=CHAT, body=f'{{"metadata": {nested(draw.about(100_000))}}}'.encode())
 
 
 def _nested_schema(draw: Draw) -> Shots:
-    depth = draw.about(480)
-    schema = json.loads('{"not":' * depth + "{}" + "}" * depth)
-    kind = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
-    return draw.say(response_format=kind)
+    named = f'{{"name": "a", "schema": {nested(draw.about(480), SCHEMAS)}}}'
+    text = f'{{"type": "json_schema", "json_schema": {named}}}'
+    return Shot(path=CHAT, body=with_json(draw.chat(), "response_format", text))
 
 
 def _nested_arguments(draw: Draw) -> Shots:
-    depth = draw.about(960)
-    function = {"name": "f", "arguments": "[" * depth + "]" * depth}
+    function = {"name": "f", "arguments": nested(draw.about(960))}
     call = {"id": "c", "type": "function", "function": function}
     said = {"role": "assistant", "content": None, "tool_calls": [call]}
     answer = {"role": "tool", "tool_call_id": "c", "content": "1"}
@@ -98,7 +89,7 @@ def _tool_calls(draw: Draw) -> Shots:
 
 def _kwargs(draw: Draw) -> Shots:
     values: dict[str, object] = {f"k{at}": draw.text(50) for at in range(draw.about(20_000))}
-    values |= {"messages_": _deep(draw, 400), "loop": "x", "range": 10**9}
+    values |= {"messages_": [dict(values)], "loop": "x", "range": 10**9, "tools": []}
     return draw.say(chat_template_kwargs=values)
 
 
@@ -140,6 +131,12 @@ def _escapes(draw: Draw) -> Shots:
     return Shot(body=f'{{"model": "{draw.facts.model}", "prompt": "{text}"}}'.encode())
 
 
+def _surrogates(draw: Draw) -> Shots:
+    """Halves of pairs, which are no text."""
+    text = "\\ud800" * draw.about(500_000)
+    return Shot(body=f'{{"model": "{draw.facts.model}", "prompt": "{text}"}}'.encode())
+
+
 KINDS = (
     Kind("l-empty-messages", "100,000 empty messages", _empty),
     Kind("m8-nested-body", "a body nested 100,000 deep", _nested_body),
@@ -163,4 +160,5 @@ KINDS = (
     Kind("numbers", "numbers of a million digits", _numbers),
     Kind("keys-repeated", "one key, 300,000 times", _repeated_keys),
     Kind("escapes", "a text of escapes", _escapes),
+    Kind("surrogates", "halves of surrogate pairs", _surrogates),
 )

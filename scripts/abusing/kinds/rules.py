@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
-from abusing.draw import Draw
+from abusing.draw import SCHEMAS, Draw, nested, with_json
 from abusing.kind import Kind, Shots
+from abusing.shot import Shot
 
 _TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 
@@ -186,15 +185,12 @@ def _many_rules(draw: Draw) -> Shots:
 
 def _string_schema(draw: Draw) -> Shots:
     """A schema that comes as a string, nested in everything that JSON can nest."""
-    depth = draw.about(960)
-    text = '{"not":' * depth + "{}" + "}" * depth
-    return draw.complete(guided_json=text)
+    return draw.complete(guided_json=nested(draw.about(960), SCHEMAS))
 
 
 def _lists_in_schema(draw: Draw) -> Shots:
-    depth = draw.about(900)
-    value = json.loads("[" * depth + "]" * depth)
-    return draw.complete(guided_json={"const": value})
+    schema = f'{{"const": {nested(draw.about(400))}}}'
+    return Shot(body=with_json(draw.completion(), "guided_json", schema))
 
 
 KINDS = (
