@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ _SHOWN = 5
 def main(argv: Sequence[str], kinds: Mapping[str, Kind]) -> int:
     """Attack, and report."""
     options = parse(argv, kinds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are ended
     command = shlex.join(["scripts/abuse", *_shown(argv)])
     results: list[Result] = []
     try:

@@ -53,7 +53,7 @@ def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
     add("--minutes", type=float, metavar="N", help="instead of --size")
     add("--kind", action="append", choices=[*kinds], metavar="KIND", help="may be repeated")
     add("--kinds", action="store_true", help="list the kinds of attack")
-    add("--table", action="store_true", help="the known attacks, once each, as they were found")
+    add("--table", action="store_true", help="known attacks, or each --kind, once and in full")
     add("--seed", type=int, metavar="N", help="what is drawn; a fresh one without it")
     add("--only", type=int, metavar="N", help="only attack number N of each kind")
     add("--again", action="append", type=Path, metavar="FILE", help="send a saved attack again")

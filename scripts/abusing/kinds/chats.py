@@ -137,6 +137,21 @@ def _surrogates(draw: Draw) -> Shots:
     return Shot(body=f'{{"model": "{draw.facts.model}", "prompt": "{text}"}}'.encode())
 
 
+def _values(draw: Draw) -> Shots:
+    """Small values by the million, in a field that is not looked at."""
+    unit = str(
+        draw.one_of("{}", "[]", '{"a":1}', "1.5", '"a"', "1e5", nested(100), "true", '"\\n"')
+    )
+    count = min(draw.about(LARGEST_BODY), LARGEST_BODY) // (len(unit) + 1)
+    text = f"[{','.join([unit] * max(1, count))}]"
+    return Shot(body=with_json(draw.completion(max_tokens=1), "metadata", text))
+
+
+def _names(draw: Draw) -> Shots:
+    names = ",".join(f'"{at}":1' for at in range(draw.about(300_000)))
+    return Shot(body=with_json(draw.completion(max_tokens=1), "metadata", f"{{{names}}}"))
+
+
 KINDS = (
     Kind("l-empty-messages", "100,000 empty messages", _empty),
     Kind("m8-nested-body", "a body nested 100,000 deep", _nested_body),
@@ -155,6 +170,8 @@ KINDS = (
     Kind("tool-schema", "a tool whose schema is costly", _tool_schema),
     Kind("tool-calls", "thousands of earlier calls", _tool_calls),
     Kind("template-kwargs", "arguments for the template", _kwargs),
+    Kind("values-many", "small values by the million", _values),
+    Kind("names-many", "names by the hundred thousand", _names),
     Kind("fields-unknown", "100,000 unknown fields", _many_fields),
     Kind("field-long", "one field with a long name", _long_name),
     Kind("numbers", "numbers of a million digits", _numbers),

@@ -64,6 +64,43 @@ def _allowed(draw: Draw) -> Shots:
     return draw.complete(allowed_token_ids=allowed, n=16, max_tokens=200)
 
 
+_ALL = 8  # prompts, which with 128 choices make as many replies as a request may ask for
+
+
+def _allowed_copies(draw: Draw) -> Shots:
+    """A long list of parameters for each of a thousand replies."""
+    allowed = [draw.token() for _ in range(draw.about(100_000))]
+    return draw.complete(prompt=["a"] * _ALL, n=128, allowed_token_ids=allowed, max_tokens=1)
+
+
+def _bias_copies(draw: Draw) -> Shots:
+    biases = {str(at): 1 for at in range(min(draw.about(20_000), draw.facts.vocabulary))}
+    return draw.complete(prompt=["a"] * _ALL, n=128, logit_bias=biases, max_tokens=1)
+
+
+def _rule_copies(draw: Draw) -> Shots:
+    """A small rule in a long text, for each of a thousand replies."""
+    grammar = 'start: "a"\n' + f"// {'x' * 96}\n" * (draw.about(400_000) // 100)
+    return draw.complete(prompt=["a"] * _ALL, n=128, guided_grammar=grammar, max_tokens=1)
+
+
+def _stop_copies(draw: Draw) -> Shots:
+    stops = [chr(98 + at) * (draw.about(3_000_000) // 16) for at in range(16)]
+    return draw.complete(prompt=["a"] * _ALL, n=128, stop=stops, max_tokens=8)
+
+
+def _choices_streamed(draw: Draw) -> Shots:
+    """A stream of a thousand replies: each event's id tells the place of all of them."""
+    body = draw.completion(prompt=["a"] * _ALL, n=128, max_tokens=draw.about(40), stream=True)
+    return Shot.of(body | {"ignore_eos": True})
+
+
+def _whole_copies(draw: Draw) -> Shots:
+    """A long prompt, echoed for each of a thousand replies."""
+    prompt = "once upon a time, " * (draw.room // 8)
+    return draw.complete(prompt=[prompt] * _ALL, n=128, echo=True, logprobs=20, max_tokens=1)
+
+
 def _stop_ids(draw: Draw) -> Shots:
     ids = [draw.token() for _ in range(1024)]
     return draw.complete(stop_token_ids=ids, n=32, min_tokens=200, max_tokens=draw.room)
@@ -136,6 +173,12 @@ KINDS = (
     Kind("h7-echo-scores", "100 prompts, echoed and scored", _echo_scores),
     Kind("stops-any", "awkward stop strings", _stops_any),
     Kind("logprobs-streamed", "log-probabilities in streams, with receipts", _streamed_logprobs),
+    Kind("allowed-copies", "allowed tokens, for each of 1,024 replies", _allowed_copies),
+    Kind("bias-copies", "a bias for each token, for each of 1,024 replies", _bias_copies),
+    Kind("rule-copies", "a long rule, for each of 1,024 replies", _rule_copies),
+    Kind("stop-copies", "long stop strings, for each of 1,024 replies", _stop_copies),
+    Kind("choices-streamed", "1,024 replies in one stream", _choices_streamed),
+    Kind("echo-copies", "a scored prompt for each of 1,024 replies", _whole_copies),
     Kind("biases", "a bias for each token", _biases),
     Kind("allowed-tokens", "token ids that are allowed, many times", _allowed),
     Kind("stop-tokens", "1,024 stop tokens", _stop_ids),
