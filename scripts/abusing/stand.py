@@ -172,16 +172,19 @@ def facts_of(door: Door) -> Facts:
     """Of the model that is served there."""
     health = _asked(door, "/health")[1]
     context = int(str(health.get("context_length", 1024)))
-    documents = json.dumps(_asked(door, "/openapi.json")[1])
-    return Facts(str(health.get("model", "falcon40b")), context, _vocabulary(documents))
+    documents = _asked(door, "/openapi.json")[1]
+    return Facts(str(health.get("model", "falcon40b")), context, _largest_token(documents) + 1)
 
 
-def _vocabulary(documents: str) -> int:
+def _largest_token(documents: object) -> int:
     """The documents tell the largest token id that the model knows."""
-    _, _, after = documents.partition('"TokenId": ')
-    _, _, bound = after.partition('"maximum": ')
-    digits = bound[: bound.find(",") if "," in bound[:16] else bound.find("}")]
-    return int(digits) + 1 if digits.strip().isdigit() else 256
+    if isinstance(documents, list):
+        return max(map(_largest_token, documents), default=0)
+    if not isinstance(documents, dict):
+        return 0
+    if documents.get("title") == "TokenId":
+        return int(documents["maximum"])
+    return _largest_token([*documents.values()])
 
 
 def _asked(door: Door, path: str) -> tuple[int, dict[str, object]]:
