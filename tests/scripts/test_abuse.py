@@ -10,6 +10,8 @@ from abusing.kinds import KINDS
 from abusing.shot import Attack
 from abusing.stand import Facts
 
+SCRIPTED = Facts("scripted", 16384, 3857)
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
@@ -27,7 +29,7 @@ def test_a_hunt_of_some_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     results = {str(each["kind"]): each for each in told["results"]}
     assert [*results] == ["biases", "resumed-raw", "documents"]
     assert results["biases"]["answers"] == {
-        "200": KINDS["biases"].attack(Facts("scripted", 16384, 256), 5, 0).shots[0].copies
+        "200": KINDS["biases"].attack(SCRIPTED, 5, 0).shots[0].copies
     }
     assert all(each["settled"] for each in told["results"])
     assert all(each["died"] == [] for each in told["results"])
@@ -36,7 +38,7 @@ def test_a_hunt_of_some_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_an_attack_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "attack.json"
-    KINDS["storm"].attack(Facts("scripted", 16384, 256), 1, 0).save(file)
+    KINDS["storm"].attack(SCRIPTED, 1, 0).save(file)
     status, told = run(tmp_path, "--again", str(file), "--report-only")
     assert status == 0
     assert told["results"][0]["kind"] == "storm"
