@@ -18,7 +18,7 @@ from proof.server import Server, ServerError
 
 WIDTH = 12
 KEEPERS = 6
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.2
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
