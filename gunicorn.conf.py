@@ -19,9 +19,9 @@ from pathlib import Path
 import gunicorn
 
 # After SIGUSR2, `python -m gunicorn` runs as a file, so that its folder would be searched first,
-# and gunicorn's `http` be found in the place of Python's.
-_FOLDER = str(Path(gunicorn.__file__).parent)
-sys.path[:] = [folder for folder in sys.path if folder != _FOLDER]
+# and gunicorn's `http` be found in the place of Python's. Links are followed in one of the two.
+_FOLDER = Path(gunicorn.__file__).resolve().parent
+sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != _FOLDER]
 
 _SOURCE = str(Path(__file__).resolve().parent / "inference-api")
 sys.path.insert(0, _SOURCE)

@@ -3,14 +3,17 @@
 What gunicorn cannot parse never reaches Flask; its answer is made here, in the same form and always
 a 4xx. When the whole server stops, the worker goes on accepting until its open streams have
 finished, so that a new request hears 503 rather than a closed door. When only this worker ends (a
-reload, an upgrade), others serve: it stops accepting at once. gunicorn.conf.py's `stopping` byte
-tells the two apart; it is also seen by a worker that was too young to hear the signal.
+reload, an upgrade), others serve: it stops accepting at once, and lives until every connection that
+it accepted has sent a request, had its answer with `Connection: close`, or been idle for too long.
+gunicorn.conf.py's `stopping` byte tells the two apart; it is also seen by a worker that was too
+young to hear the signal.
 """
 
 import contextlib
 import os
 import socket
 import time
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -38,6 +41,21 @@ _LINGER_SECONDS = 1.0
 _SHOWN = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What gunicorn asks of a listener while it handles a connection: its address.
+
+    The socket itself would not do. It is closed when the worker stops accepting, and a connection
+    that was accepted a moment before would fail on it without an answer.
+    """
+
+    address: Any
+
+    def getsockname(self) -> Any:
+        """Return the address, as the socket did while it was open."""
+        return self.address
+
+
 class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Named in gunicorn.conf.py."""
 
@@ -47,6 +65,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         super().__init__(*args, **kwargs)
         self.in_flight = 0
         self._unread: set[Any] = set()  # connections whose first request has not been read yet
+        self._kept: set[Any] = set()  # connections that may send another request
 
     def init_process(self) -> None:
         self._told_to_end = Event()
@@ -82,18 +101,22 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             super().handle(listener, client, addr)
         finally:
             self._unread.discard(client)
+            self._kept.discard(client)
 
     def handle_request(self, listener: Any, req: Any, client: Any, addr: Any) -> None:
         self._unread.discard(client)
+        self._kept.discard(client)
         req.path = req.path or "/"  # http://host without a path
         req.body.end_connection = req.force_close  # see body.leave_unread
         self.in_flight += 1
         try:
             super().handle_request(listener, req, client, addr)
         except StopIteration:
-            if req.must_close:
+            if req.must_close or not self.alive:  # the client may have sent more already
                 _linger(client)
             raise
+        else:
+            self._kept.add(client)
         finally:
             self.in_flight -= 1
 
@@ -134,7 +157,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _serve(self, listener: Any) -> Accepting:
         listener.setblocking(1)
-        handle = partial(self.handle, listener)
+        handle = partial(self.handle, Listener(listener.getsockname()))
         server = Accepting(listener, self._door, handle, self.worker_connections)
         if self.cfg.workers > 1:
             server.max_accept = 1
@@ -144,13 +167,23 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def _drain(self) -> None:
         """Let open streams finish, for as long as gunicorn lets us live."""
         until = time.monotonic() + self.cfg.graceful_timeout - 1.0
-        reading_until = min(until, time.monotonic() + READING_SECONDS)
+        reading_until = time.monotonic() + READING_SECONDS
         gevent.sleep(0.1)
-        while (self.in_flight and time.monotonic() < until) or (
-            self._unread and time.monotonic() < reading_until
-        ):
+        while self._is_needed(reading_until) and time.monotonic() < until:
             self.notify()
             gevent.sleep(0.1)
+
+    def _is_needed(self, reading_until: float) -> bool:
+        """Return whether a connection is open on which an answer is due, or may be.
+
+        Where others serve, that is every connection: a request may be on its way on it. After the
+        answer it is closed, or when it has been idle for `keepalive`, as at any other time.
+        """
+        if self.in_flight:
+            return True
+        if self._stopping == ENDING:
+            return bool(self._unread) and time.monotonic() < reading_until
+        return bool(self._unread or self._kept)
 
 
 def _linger(client: socket.socket) -> None:
