@@ -97,6 +97,15 @@ class Finished(_Message, frozen=True, tag="finished"):
     message: str = ""
 
 
+class TeamRoom(msgspec.Struct, frozen=True, array_like=True):
+    """What a team that has prompts in the waiting line may add to them."""
+
+    team: str
+    room: int  # prompts of it that would be taken now
+    waiting: int  # of its prompts
+    retry_after: int = 1  # seconds
+
+
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     """The first word to who joins, then every second, and while there is little room, each change.
 
@@ -113,8 +122,14 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     stopping: bool = False
     version: int = VERSION
     replaces_killed: bool = False  # the backend before it was killed from outside, by no fault
-    room: int = 1 << 30  # prompts that would be taken now
-    retry_after: int = 1  # seconds, for who is not
+    room: int = 1 << 30  # prompts that would be taken now of a team that has none waiting
+    retry_after: int = 1  # seconds, where there is no room
+    team_rooms: tuple[TeamRoom, ...] = ()  # teams that have little room, or more than a newcomer
+
+    @property
+    def little_room(self) -> bool:
+        """Whether the backend tells of every change of room."""
+        return min(self.room, *(each.room for each in self.team_rooms), LITTLE_ROOM) < LITTLE_ROOM
 
 
 Command = Submit | Cancel
