@@ -117,10 +117,15 @@ class Overloaded(Unavailable):
     """Every row is taken and the waiting line is full."""
 
 
-def full_line(waiting: int, room: int) -> str:
-    """What is said to who finds no room in the waiting line."""
+def full_line(waiting: int, room: int, *, of_team: bool = False) -> str:
+    """The refusal where the waiting line is full; `of_team`: the caller's team has its part."""
     if room:
         return f"there is room for {room} more replies; ask for fewer, or try again later"
+    if of_team:
+        return (
+            f"{waiting} prompts of your team are waiting, which is the limit while others wait; "
+            "try again later"
+        )
     return f"{waiting} prompts are waiting, which is the limit; try again later"
 
 

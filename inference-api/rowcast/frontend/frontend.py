@@ -101,7 +101,7 @@ class Frontend:
         """
         if KEY_HEADER not in request.headers:
             self._body()  # an answer before it was read would end the connection
-            self.sessions.check_room()
+            self.sessions.check_room(team=self.caller().team)
 
     def origin(self) -> Origin:
         """What the reply to this request comes from."""

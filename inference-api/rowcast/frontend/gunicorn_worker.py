@@ -78,7 +78,8 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def run(self) -> None:
         self._await_backend()
-        self._door = Door(self._frontend.sessions)
+        secret = self._frontend.settings.proxy_secret
+        self._door = Door(self._frontend.sessions, secret.get_secret_value() if secret else None)
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and self._stopping == RUNNING:
             self.notify()

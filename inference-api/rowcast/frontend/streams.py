@@ -19,11 +19,9 @@ from rowcast.errors import (
     JournalFailing,
     KeyReused,
     NotReady,
-    Overloaded,
     RowcastError,
     StreamCancelled,
     UnknownStream,
-    full_line,
 )
 from rowcast.frontend.identity import Caller
 from rowcast.frontend.origin import Origin
@@ -157,7 +155,7 @@ class Streams:
     def _open(self, stream: Stream, asking: Asking) -> None:
         if self.recorder is not None and stream.origin.record is not None:
             self._check_same(stream.origin.record, asking)
-            self._check_line()
+            self._check_line(asking.caller.team)
             self._resume(self.recorder, stream)
         elif self.recorder is not None and stream.origin.key is not None:
             self._claim(self.recorder, stream, asking)
@@ -229,11 +227,11 @@ class Streams:
                 "reply would be another; send the request anew"
             )
 
-    def _check_line(self) -> None:
+    def _check_line(self, team: str) -> None:
         """A backend turns nobody away who was accepted once: too many of them would wait."""
         status = self._sessions.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
-            raise Overloaded(full_line(status.waiting, 0), status.retry_after)
+            self._sessions.check_room(team=team)
 
     def _check_followers(self, name: str) -> None:
         """Each follower has the reply encoded once more, in this process."""
