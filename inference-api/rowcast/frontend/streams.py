@@ -89,6 +89,8 @@ class Streams:
         stream.accepted = True
         if self.recorder is None or stream.name or stream.origin.key or stream.origin.record:
             return
+        if not asking.caller.keeps:
+            return
         record = self._record(stream.origin, asking)
         try:
             self.recorder.do(Journal.begin, record)
@@ -158,6 +160,8 @@ class Streams:
             self._check_same(stream.origin.record, asking)
             self._check_line()
             self._resume(self.recorder, stream)
+        elif not asking.caller.keeps:
+            self.compute(stream)
         elif self.recorder is not None and stream.origin.key is not None:
             self._claim(self.recorder, stream, asking)
         else:
