@@ -3,6 +3,7 @@
     RowcastError
     ├── RequestError          the caller's fault; the message says what to change    4xx
     │   ├── MalformedRequest, InvalidField, PromptTooLong, TooCostly                 400
+    │   ├── Forbidden                                                                403
     │   ├── UnknownModel, UnknownStream                                              404
     │   ├── BuildChanged, KeyReused 409, StreamCancelled 410
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
@@ -11,6 +12,7 @@
     │   ├── NotReady          no backend, or one that is silent
     │   ├── JournalFailing    what is kept of streams cannot be read or written
     │   └── Stopping          the server finishes its open streams and ends
+    ├── ProxyUnknown          the proxy does not know this server's secret           502
     ├── ReplyFailed           an accepted reply ended with reason `error`            500
     │   └── DeadlinePassed    it took longer than its request allows                 504
     ├── StreamCut             ends a connection in the middle of a body, on purpose
@@ -53,6 +55,12 @@ class PromptTooLong(RequestError):
 
 class TooCostly(RequestError):
     """Something in the request needs more time, memory or stack than one request is allowed."""
+
+
+class Forbidden(RequestError):
+    """The caller, or the way by which it asks, is not served here."""
+
+    status = 403
 
 
 class UnknownModel(RequestError):
@@ -139,6 +147,12 @@ class JournalFailing(Unavailable):
 
 class Stopping(Unavailable):
     """The server is finishing its open streams before it ends."""
+
+
+class ProxyUnknown(RowcastError):
+    """The request comes through a proxy that does not share this server's secret."""
+
+    status = 502
 
 
 class ReplyFailed(RowcastError):

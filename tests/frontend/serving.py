@@ -48,7 +48,10 @@ class Served:
 
     @property
     def client(self) -> FlaskClient:
-        return self.app.test_client()
+        """One that shows the proxy's secret."""
+        client = self.app.test_client()
+        client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET
+        return client
 
     def post(self, path: str = "/", **fields: Any) -> TestResponse:
         """A request with these fields as its JSON body; the whole answer."""

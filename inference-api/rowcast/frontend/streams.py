@@ -19,6 +19,7 @@ from rowcast.errors import (
     JournalFailing,
     KeyReused,
     NotReady,
+    Overloaded,
     RowcastError,
     StreamCancelled,
     UnknownStream,
@@ -87,6 +88,8 @@ class Streams:
         """It was accepted: come back when it is durable, or cannot be made so."""
         stream.accepted = True
         if self.recorder is None or stream.name or stream.origin.key or stream.origin.record:
+            return
+        if not asking.caller.keeps:
             return
         record = self._record(stream.origin, asking)
         try:
@@ -157,6 +160,8 @@ class Streams:
             self._check_same(stream.origin.record, asking)
             self._check_line(asking.caller.team)
             self._resume(self.recorder, stream)
+        elif not asking.caller.keeps:
+            self.compute(stream)
         elif self.recorder is not None and stream.origin.key is not None:
             self._claim(self.recorder, stream, asking)
         else:
