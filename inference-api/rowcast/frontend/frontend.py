@@ -34,6 +34,7 @@ from rowcast.frontend.tending import Tending
 from rowcast.log import quoted
 from rowcast.settings import Settings
 from rowcast.text.chat import ChatTemplate
+from rowcast.text.shown_tokens import decoder_for
 from rowcast.text.tokenizer import Tokenizer
 from rowcast.wire import Finished, FinishReason, Status, Submit
 
@@ -162,7 +163,7 @@ class Frontend:
             self.streams.left(stream, session, _whole_end(reply))
             _log_reply(prompt, reply, opened)
 
-        decoder = self.tokenizer.decoder()
+        decoder = decoder_for(self.tokenizer, prompt.shown)
         return ReplyText(session, decoder, prompt.stop, close, pause=pause)
 
     def _leave(

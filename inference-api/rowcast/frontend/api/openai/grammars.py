@@ -18,29 +18,31 @@ from rowcast.frontend.api.openai.bodies import (
 )
 from rowcast.text import grammar
 from rowcast.text.grammar import GrammarFault
+from rowcast.text.schema_rule import Rule, rule_of_schema
 
 _OBJECT = {"type": "object"}
 
-Rule = tuple[str, Callable[[], str]]  # the field that asks, and what makes the grammar
+Wanted = tuple[str, Callable[[], str | Rule]]  # the field that asks, and what makes the grammar
 
 
-def grammar_of(body: Sampling) -> str:
-    """The grammar that a body asks for; "" for any text."""
+def grammar_of(body: Sampling) -> Rule:
+    """The grammar that a body asks for."""
     rules = list(_rules(body))
     if len(rules) > 1:
         names = " and ".join(name for name, _ in rules)
         raise InvalidField(rules[1][0], f"can not be sent with another rule: {names}")
-    return _made(*rules[0]) if rules else ""
+    return _made(*rules[0]) if rules else Rule()
 
 
-def _made(name: str, make: Callable[[], str]) -> str:
+def _made(name: str, make: Callable[[], str | Rule]) -> Rule:
     try:
-        return make()
+        made = make()
+        return made if isinstance(made, Rule) else Rule(made)
     except GrammarFault as fault:
         raise InvalidField(name, f"can not be followed: {fault}") from fault
 
 
-def _rules(body: Sampling) -> Iterator[Rule]:
+def _rules(body: Sampling) -> Iterator[Wanted]:
     yield from _format_rules(body)
     outputs = body.structured_outputs
     if outputs is not None:
@@ -54,7 +56,7 @@ def _rules(body: Sampling) -> Iterator[Rule]:
     yield from _output_rules(guided, "guided_")
 
 
-def _format_rules(body: Sampling) -> Iterator[Rule]:
+def _format_rules(body: Sampling) -> Iterator[Wanted]:
     match body.response_format:
         case JsonObjectFormat():
             yield "response_format", partial(grammar.of_json_schema, _OBJECT)
@@ -62,15 +64,15 @@ def _format_rules(body: Sampling) -> Iterator[Rule]:
             field = "response_format.json_schema.schema"
             if named.schema is None:
                 raise InvalidField(field, "is missing")
-            yield field, partial(grammar.of_json_schema, named.schema)
+            yield field, partial(rule_of_schema, named.schema, strict=bool(named.strict))
         case GrammarFormat(grammar=text):
             yield "response_format.grammar", partial(grammar.of_lark, text)
 
 
-def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Rule]:
+def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Wanted]:
     if outputs.json is not None:
         name = f"{before}json"
-        yield name, partial(grammar.of_json_schema, _schema(name, outputs.json))
+        yield name, partial(rule_of_schema, _schema(name, outputs.json))
     if outputs.regex is not None:
         yield f"{before}regex", partial(grammar.of_regex, outputs.regex)
     if outputs.choice is not None:
