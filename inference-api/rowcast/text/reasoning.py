@@ -42,7 +42,8 @@ class Thinking:
 
     marks: Marks
     start: Start
-    special: tuple[tuple[int, str], ...] = ()  # marks that are special tokens, which texts lack
+    tokens: tuple[tuple[int, str], ...] = ()  # marks that are one token, and their names
+    hidden: tuple[tuple[int, str], ...] = ()  # those of them that a text leaves out
 
     @classmethod
     def of(cls, template: str, prompt: str) -> "Thinking | None":
@@ -63,31 +64,41 @@ class Thinking:
         return cls(marks, Start.INSIDE)
 
     def spelt(self, tokenizer: Tokenizer) -> "Thinking":
-        """With the marks that are special tokens of this tokenizer."""
-        found: list[tuple[int, str]] = []
-        for mark in (self.marks.opening, self.marks.closing):
-            tokens = tokenizer.encode(mark, special=False)
-            if len(tokens) == 1 and not decoded(tokenizer, tokens):
-                found.append((tokens[0], mark))
-        return replace(self, special=tuple(found))
+        """With the tokens by which this tokenizer spells the marks."""
+        marks = (self.marks.opening, self.marks.closing)
+        spelt = [(tokenizer.encode(mark, special=False), mark) for mark in marks]
+        tokens = tuple((tokens[0], mark) for tokens, mark in spelt if len(tokens) == 1)
+        hidden = tuple(each for each in tokens if not decoded(tokenizer, each[:1]))
+        return replace(self, tokens=tokens, hidden=hidden)
 
 
 def after(thinking: Thinking, grammar: str) -> str:
     """The grammar of a reply that may think, and then follows `grammar`."""
-    marks, tokens = thinking.marks, {mark: token for token, mark in thinking.special}
-    closing = tokens.get(marks.closing)
-    opening = tokens.get(marks.opening)
-    if closing is None:
-        body = f"body[lazy]: /(?s:.*){_for_regex(marks.closing)}/"
-    else:
-        body = f"body: /(?s:.*)/ <[{closing}]>"
-    opened = json.dumps(marks.opening) if opening is None else f"<[{opening}]>"
-    start = "thought @reply"
-    if thinking.start is Start.MAYBE:
-        start = f"({opened} thought)? @reply"
-    lark = f"start: {start}\nthought: body space\n{body}\nspace: {_SPACE}"
     first, *others = _grammars(grammar)
-    return json.dumps({"grammars": [{"lark_grammar": lark}, first | {"name": "reply"}, *others]})
+    parts = [{"lark_grammar": _lark(thinking)}, first | {"name": "reply"}, *others]
+    return json.dumps({"grammars": parts})
+
+
+def _lark(thinking: Thinking) -> str:
+    """A mark may come as letters or as a token of its own, which to grammars is another thing."""
+    marks = thinking.marks
+    tokens = {mark: f"<[{token}]>" for token, mark in thinking.tokens}
+    closing = _for_regex(marks.closing)
+    opened, ended, more = json.dumps(marks.opening), "text", []
+    if marks.opening in tokens:
+        opened = f"({opened} | {tokens[marks.opening]})"
+    if marks.closing in tokens:
+        ended = "(text | token)"
+        more.append(f"token: TEXT {tokens[marks.closing]}")
+        more.append(f"TEXT: /(?s:.*)/ & ~/(?s:.*){closing}(?s:.*)/")
+    thought = f"({opened} thought)?" if thinking.start is Start.MAYBE else "thought"
+    lines = [
+        f"start: {thought} @reply",
+        f"thought: {ended} {_SPACE}",
+        f"text[lazy]: /(?s:.*){closing}/",
+        *more,
+    ]
+    return "\n".join(lines)
 
 
 def _grammars(grammar: str) -> list[dict[str, Any]]:

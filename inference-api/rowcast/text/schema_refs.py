@@ -43,7 +43,8 @@ class _Names:
 
     def pointer(self, ref: str, at: str) -> str | None:
         """Where a reference that stands at `at` leads; None when it leads out of the schema."""
-        address, _, fragment = urljoin(_base_of(self.bases, at), ref).partition("#")
+        base = _base_of(self.bases, at)
+        address, _, fragment = (urljoin(base, ref) if ref[:1] != "#" else base + ref).partition("#")
         resource = self.resources.get(address)
         if resource is None:
             return None
@@ -92,6 +93,8 @@ class Pointers:
 
 def inside(schema: Schema, at: str) -> Schema:
     """The schema as it may stand at the pointer `at` of another. Raises GrammarFault."""
+    if not any(isinstance(each.get("$ref"), str) for _, each in schemas(schema)):
+        return schema
     pointers = Pointers(schema)
 
     def moved(each: Schema, place: str) -> Schema:

@@ -114,10 +114,10 @@ def _asked(frontend: Frontend, wanted: Wanted, prompt: PromptText, grammar: str)
         grammar=after(thinking, grammar) if thinking and grammar else grammar,
     )
     asked = ask(frontend, body, [prompt], params, kind="chatcmpl")
-    if thinking is None or not thinking.special:
+    if thinking is None or not thinking.hidden:
         return asked
     return replace(
-        asked, prompts=tuple(replace(each, shown=thinking.special) for each in asked.prompts)
+        asked, prompts=tuple(replace(each, shown=thinking.hidden) for each in asked.prompts)
     )
 
 
