@@ -40,6 +40,10 @@ _WITH_OTHERS: Final = {  # say nothing by themselves
     "maxContains": ("contains",),
 }
 _SILENT: Final = frozenset({"then", "else", "$recursiveAnchor", "$dynamicAnchor"})
+# Annotations that the library takes for rules: next to references they make circles of them.
+_NOTES: Final = frozenset(
+    {"discriminator", "deprecated", "nullable", "example", "xml", "externalDocs", "contentSchema"}
+)
 _FORMATS: Final = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
 )
@@ -108,7 +112,11 @@ def _to_go(name: str, value: Any, schema: Schema, without: Collection[str]) -> b
             return _patterns_to_go(value, several=name in without)
         case "minProperties" | "maxProperties":
             return name in without and not _all_required(schema)
-    return name in _UNKNOWN or name in _SILENT
+    return name in _UNKNOWN or name in _SILENT or _is_note(name)
+
+
+def _is_note(name: str) -> bool:
+    return name in _NOTES or name.startswith("x-")
 
 
 def _patterns_to_go(value: Any, *, several: bool) -> bool:
@@ -132,7 +140,7 @@ def _all_required(schema: Schema) -> bool:
 
 def _says_nothing(name: str, value: Any, schema: Schema) -> bool:
     """Whether leaving this keyword out changes nothing about the values."""
-    if name in _SILENT or name in {"format", "$schema"}:
+    if name in _SILENT or name in {"format", "$schema"} or _is_note(name):
         return True
     others = _WITH_OTHERS.get(name)
     if others is not None and not any(other in schema for other in others):

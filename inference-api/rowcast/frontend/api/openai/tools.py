@@ -56,7 +56,8 @@ class Toolbox:
         try:
             rule = rule_of_calls(self.form, callees, several=self.several)
         except GrammarFault as fault:
-            raise InvalidField("tools", f"have parameters that can not be used: {fault}") from fault
+            why = str(fault).partition("\n")[0]  # a grammar that nobody wrote follows
+            raise InvalidField("tools", f"have parameters that can not be used: {why}") from fault
         lost = [f"format of {tool.name}" for tool in self.required if _has_lark(tool)]
         return Rule(rule.grammar, (*rule.unenforced, *lost))
 
