@@ -7,7 +7,6 @@ Knows no HTTP, no tokens, and loads no transformers.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rowcast.errors import InvalidField
 from rowcast.model_files import ModelFiles
+from rowcast.text import bounded_json
 
 PLAIN = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
@@ -116,8 +116,12 @@ class ChatTemplate:
 def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as the object that they spell; as they are when a cut reply left them broken."""
     function = dict(call["function"])
-    with suppress(ValueError):
-        function["arguments"] = json.loads(function["arguments"] or "{}")
+    try:
+        function["arguments"] = bounded_json.loads(function["arguments"] or "{}")
+    except bounded_json.TooDeep as error:
+        raise InvalidField("messages", f"hold a tool call with arguments {error}") from error
+    except ValueError:
+        pass
     return {**call, "function": function}
 
 

@@ -3,7 +3,6 @@
 One rule a request. A rule that cannot be followed is a 400 that names its field and the fault.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from rowcast.frontend.api.openai.bodies import (
     SchemaFormat,
     StructuredOutputs,
 )
-from rowcast.text import grammar
+from rowcast.text import bounded_json, grammar
 from rowcast.text.grammar import GrammarFault
 
 _OBJECT = {"type": "object"}
@@ -86,7 +85,9 @@ def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
     if not isinstance(schema, str):
         return schema
     try:
-        read = json.loads(schema)
+        read = bounded_json.loads(schema)
+    except bounded_json.TooDeep as error:
+        raise InvalidField(field, f"is {error}") from error
     except ValueError as error:
         raise InvalidField(field, f"is not JSON: {error}") from error
     if not isinstance(read, dict):
