@@ -7,7 +7,6 @@ Knows no HTTP, no tokens, and loads no transformers.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rowcast.errors import InvalidField
 from rowcast.model_files import ModelFiles
+from rowcast.text import bounded_json
 from rowcast.text.plain_tools import with_tools
 
 PLAIN = """\
@@ -147,9 +147,14 @@ def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
         function = {"name": custom["name"], "arguments": {"input": custom["input"]}}
         return {"id": call["id"], "type": "function", "function": function}
     function = dict(call["function"])
-    if isinstance(function["arguments"], str):
-        with suppress(ValueError):
-            function["arguments"] = json.loads(function["arguments"] or "{}")
+    if not isinstance(function["arguments"], str):
+        return {**call, "function": function}
+    try:
+        function["arguments"] = bounded_json.loads(function["arguments"] or "{}")
+    except bounded_json.TooDeep as error:
+        raise InvalidField("messages", f"hold a tool call with arguments {error}") from error
+    except ValueError:
+        pass
     return {**call, "function": function}
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from rowcast.frontend.deadlines import LONGEST, SHORTEST
+from rowcast.text.stop import LONGEST as LONGEST_STOP
 
 # What stands under these titles differs from server to server; the documents fill it in.
 TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
@@ -24,7 +25,8 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
-Stop = Text | Annotated[list[Text], Meta(max_length=16)]
+StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
+Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
 Object = dict[str, Any]
 ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 

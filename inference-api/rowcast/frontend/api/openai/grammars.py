@@ -4,7 +4,6 @@ One rule a request. Rules are checked outside of this process; one that cannot b
 that names its field and the fault.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from rowcast.frontend.api.openai.bodies import (
 )
 from rowcast.frontend.frontend import Frontend
 from rowcast.offload import tasks
+from rowcast.text import bounded_json
 from rowcast.text.grammar import GrammarFault
 from rowcast.text.schema_rule import Rule
 
@@ -90,7 +90,9 @@ def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
     if not isinstance(schema, str):
         return schema
     try:
-        read = json.loads(schema)
+        read = bounded_json.loads(schema)
+    except bounded_json.TooDeep as error:
+        raise InvalidField(field, f"is {error}") from error
     except ValueError as error:
         raise InvalidField(field, f"is not JSON: {error}") from error
     if not isinstance(read, dict):
