@@ -14,6 +14,7 @@
     │   └── Stopping          the server finishes its open streams and ends
     ├── ProxyUnknown          the proxy does not know this server's secret           502
     ├── ReplyFailed           an accepted reply ended with reason `error`            500
+    │   ├── ReplyCancelled    nobody waits for it any more
     │   └── DeadlinePassed    it took longer than its request allows                 504
     ├── StreamCut             ends a connection in the middle of a body, on purpose
     └── PeerGone              the other side of a transport has ended
@@ -157,6 +158,10 @@ class ProxyUnknown(RowcastError):
 
 class ReplyFailed(RowcastError):
     """An accepted reply ended with reason `error`."""
+
+
+class ReplyCancelled(ReplyFailed):
+    """The client went away, or the stream was cancelled or is read elsewhere."""
 
 
 class DeadlinePassed(ReplyFailed):

@@ -288,3 +288,18 @@ def test_m5_without_it_only_local_names_and_pages_are_served(tmp_path: Path) -> 
 def test_m5_exposure_without_the_secret_is_warned_about(tmp_path: Path) -> None:
     with running_server(tmp_path, env={"HOST": "0.0.0.0"}) as server:
         assert "PROXY_SECRET is not set: whoever reaches this port" in server.output()
+
+
+def test_l_clients_that_leave_a_json_answer_are_no_errors(tmp_path: Path) -> None:
+    slow = PROMPT | {"max_tokens": 2000, "stop_sequence": "zzz", "stream": False}
+    with stack(tmp_path, server=BOTH | {"STEP_SECONDS": "0.05"}) as both:
+        for leave in (Client.leave, Client.abort, Client.half_close):
+            client = Client(both.proxy.port).send(request_bytes("/", slow, headers=token("red")))
+            until(lambda: both.server.rows_seated() == 1, "it is computed")
+            leave(client)
+            until(lambda: both.server.rows_seated() == 0, "its row is free")
+        until(lambda: both.server.output().count("reason=client_gone") == 3, "three lines")
+        assert both.proxy.output().count("reason=client_gone") == 3
+        for output in (both.server.output(), both.proxy.output()):
+            assert "ERROR" not in output
+            assert "Traceback" not in output

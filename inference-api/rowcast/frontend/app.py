@@ -19,6 +19,7 @@ from rowcast.errors import (
     KeyReused,
     MalformedRequest,
     Overloaded,
+    ReplyCancelled,
     ReplyFailed,
     RowcastError,
     Stopping,
@@ -28,6 +29,7 @@ from rowcast.frontend import health
 from rowcast.frontend.access import OPEN, Access
 from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of, streams
 from rowcast.frontend.body import leave_unread
+from rowcast.frontend.clients import WENT_AWAY
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.identity import request_id_of
 
@@ -126,7 +128,10 @@ def _error(status: int, message: str, error: Exception) -> Response:
 
 
 def _rowcast_error(error: RowcastError) -> Response:
-    if error.status >= 500 and not isinstance(error, Unavailable | DeadlinePassed):
+    if isinstance(error, ReplyCancelled):
+        reason = "client_gone" if str(error) == WENT_AWAY else "cancelled"
+        _log.info("request=%s not answered reason=%s: %s", g.request_id, reason, error)
+    elif error.status >= 500 and not isinstance(error, Unavailable | DeadlinePassed):
         _log.error("request=%s failed: %s", g.request_id, error)
     response = _error(error.status, str(error), error)
     if isinstance(error, Unavailable):

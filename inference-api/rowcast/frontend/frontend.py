@@ -16,7 +16,7 @@ from flask import Response, g, request
 
 from rowcast.errors import NotReady, PromptTooLong
 from rowcast.frontend.body import parse_object, read_body
-from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.clients import WENT_AWAY, ClientWatch
 from rowcast.frontend.deadlines import Deadline
 from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
@@ -186,7 +186,7 @@ class Frontend:
             self._reply(prompt, stream, session, watch, mark.tokens)
             for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
         ]
-        watch.callback(self._watch(lambda: self._leave(replies, "the client went away")))
+        watch.callback(self._watch(lambda: self._leave(replies, WENT_AWAY)))
         watch.callback(deadline.call(lambda: self._leave(replies, deadline.said, "deadline")))
         opened = Replies(replies, asking.arrived, stream.origin)
         opened.verdict(VERDICT_SECONDS)

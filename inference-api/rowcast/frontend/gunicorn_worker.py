@@ -10,6 +10,7 @@ young to hear the signal.
 """
 
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -24,10 +25,11 @@ from gevent.event import Event
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
-from rowcast.errors import Overloaded
+from rowcast.errors import Overloaded, StreamCut
 from rowcast.frontend.accepting import Accepting
 from rowcast.frontend.app import EXTENSION
 from rowcast.frontend.budget import Budget, Share
+from rowcast.frontend.clients import WENT_AWAY
 from rowcast.frontend.connections import Crowd, Limits, bound_trailers
 from rowcast.frontend.door import Door, plain_answer
 from rowcast.frontend.frontend import Frontend
@@ -42,6 +44,8 @@ READING_SECONDS = 2.0  # for requests on connections that were accepted just bef
 RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a successor serves
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
 _LINGER_SECONDS = 1.0
+# The kernel gave the client up (TCP_USER_TIMEOUT), or its connection was shut: no fault of ours.
+_CLIENT_LOST = {errno.ETIMEDOUT, errno.EBADF, errno.EHOSTUNREACH, errno.ENETUNREACH}
 _SHOWN = 200
 
 
@@ -129,6 +133,11 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             if req.must_close or not self.alive:  # the client may have sent more already
                 _linger(client)
             raise
+        except OSError as error:
+            if error.errno not in _CLIENT_LOST:
+                raise
+            self.log.info("a client was given up, reason=client_gone: %s", error.strerror)
+            raise StreamCut(WENT_AWAY) from None
         else:
             self._kept.add(client)
         finally:
