@@ -29,6 +29,7 @@ from rowcast.frontend.session import Session
 from rowcast.frontend.sessions import Sessions
 from rowcast.frontend.stream import Stream
 from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
+from rowcast.frontend.sizes import check_size
 from rowcast.frontend.streams import Asking, Streams
 from rowcast.frontend.tending import Tending
 from rowcast.log import quoted
@@ -179,6 +180,7 @@ class Frontend:
         """
         deadline = Deadline.read(request.headers, prompts[0].timeout, g.began)
         asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
+        check_size(asking.prompts)
         stream, watch = self.streams.open(self.origin(), asking), ExitStack()
         choices = [prompt for prompt in prompts for _ in prompt.choices]
         marks = start.marks if start else [Mark()] * len(choices)

@@ -35,6 +35,7 @@ class StreamDecoder:
         self._special = special
         self._stream = DecodeStream(skip_special_tokens=True)
         self._held: list[int] = []
+        self._last: list[int] = []  # the token that ended the last whole character
 
     def feed(self, tokens: Sequence[int]) -> str:
         return "".join([self._feed_one(token) for token in tokens if token not in self._special])
@@ -48,11 +49,12 @@ class StreamDecoder:
         piece: str | None = self._stream.step(self._tokenizer, token)
         if piece is not None:
             self._held.clear()
+            self._last = [token]
             return piece
         self._held.append(token)
         if len(self._held) < MOST_HELD:
             return ""
-        self._stream = DecodeStream(ids=[token], skip_special_tokens=True)
+        self._stream = DecodeStream(ids=self._last, skip_special_tokens=True)
         return self.finish()
 
 
