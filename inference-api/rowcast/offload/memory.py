@@ -1,4 +1,7 @@
-"""Remembers answers by what was asked: the least recently used are forgotten first."""
+"""Remembers answers by what was asked, for each team alone: speed tells nobody of others.
+
+The least recently used are forgotten first.
+"""
 
 import hashlib
 import threading
@@ -18,17 +21,17 @@ class Memory:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, body: bytes) -> Answer | None:
-        """Return the answer to this request, if it is known."""
-        key = _key(body)
+    def get(self, team: str, body: bytes) -> Answer | None:
+        """Return the answer to this request of a team, if it is known."""
+        key = _key(team, body)
         with self._lock:
             if (answer := self._answers.get(key)) is not None:
                 self._answers.move_to_end(key)
             return answer
 
-    def keep(self, body: bytes, answer: Answer) -> None:
+    def keep(self, team: str, body: bytes, answer: Answer) -> None:
         """Remember an answer, unless it is large."""
-        key, size = _key(body), len(answer.value)
+        key, size = _key(team, body), len(answer.value)
         if size > MOST_BYTES // 16:
             return
         with self._lock:
@@ -40,5 +43,6 @@ class Memory:
                 self._bytes -= len(old.value)
 
 
-def _key(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).digest()
+def _key(team: str, body: bytes) -> bytes:
+    named = hashlib.blake2b(team.encode(), digest_size=16).digest()
+    return hashlib.blake2b(body, key=named, digest_size=16).digest()

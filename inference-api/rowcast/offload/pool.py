@@ -97,14 +97,14 @@ class HelperPool:
         **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
     ) -> _Result:
         body = request(task.__name__, arguments)
-        known = self._memory.get(body) if task in LASTING else None
+        known = self._memory.get(client.team, body) if task in LASTING else None
         answer = known or self._answer(client, body)
         if answer.outcome == "refused":
             raise msgspec.msgpack.decode(answer.value, type=Refusal).error()
         if answer.outcome == "failed":
             raise TaskFailed(msgspec.msgpack.decode(answer.value, type=str))
         if known is None and task in LASTING:
-            self._memory.keep(body, answer)
+            self._memory.keep(client.team, body, answer)
         result: _Result = msgspec.msgpack.decode(answer.value, type=_result_type(task))
         return result
 
