@@ -11,6 +11,8 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +53,20 @@ UNHEEDED = (
     "no_repeat_ngram_size",
     "sequence_bias",
 )
-UNREADABLE = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
+NO_CODE = {"trust_remote_code": False}  # None would ask whoever has the terminal
+# What transformers and torch raise where a file is not as they expect it, whichever it is.
+UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,8 @@ def load(source: ModelSource) -> Loaded:
     positions = int(getattr(config, "max_position_embeddings", 0) or POSITIONS)
     context = fitting_context(source.context, positions)
     dtype = source.dtype or config.dtype or torch.float32
-    shapes, weights = _measure(config, dtype, source.weights)
+    with _refusing(f"config.json of MODEL {source.model!r} makes no model"):
+        shapes, weights = _measure(config, dtype, source.weights)
     check_memory(source.model, weights, Cache(shapes, source.rows, context, dtype), source.device)
     model = _weights(source, config, dtype)
     model.eval()
@@ -100,10 +116,8 @@ def _quieten() -> None:
 def _configuration(source: ModelSource) -> PreTrainedConfig:
     if source.model == ONE_LAYER:
         return one_layer_configuration()
-    try:
-        config = AutoConfig.from_pretrained(source.model)
-    except (OSError, ValueError, KeyError) as error:
-        raise UnknownModel(f"MODEL {source.model!r} cannot be read: {_line(error)}") from error
+    with _refusing(f"MODEL {source.model!r} cannot be read"):
+        config = AutoConfig.from_pretrained(source.model, **NO_CODE)
     if getattr(config, "quantization_config", None) and not source.random:
         raise UnknownModel(
             f"MODEL {source.model!r} has weights that are quantized already, which is not read: "
@@ -123,7 +137,7 @@ def _measure(
 ) -> tuple[dict[int, LayerShape], int]:
     """What each layer keeps of a token, and the bytes of all weights, from tensors without data."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
+        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, **NO_CODE)
     recorder = ShapeRecorder()
     architectures.bind(model, recorder)
     tokens = torch.zeros(1, 2, dtype=torch.long, device="meta")
@@ -144,7 +158,7 @@ def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -
     """The same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, **NO_CODE)
     if source.model == ONE_LAYER:
         model.generation_config = one_layer_generation()
     elif Path(source.model, "generation_config.json").is_file():
@@ -153,23 +167,31 @@ def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -
 
 
 def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    try:
+    with _refusing(f"the weights of MODEL {source.model!r} cannot be read"):
         model, found = AutoModelForCausalLM.from_pretrained(
             source.model,
             config=config,
             dtype="auto" if source.mapped else dtype,
             output_loading_info=True,
+            use_safetensors=True,
+            **NO_CODE,
         )
-    except UNREADABLE as error:
-        raise UnknownModel(
-            f"the weights of MODEL {source.model!r} cannot be read: {_line(error)}"
-        ) from error
     if missing := sorted(found["missing_keys"]):
         raise UnknownModel(
             f"the weights of MODEL {source.model!r} are not whole: {len(missing)} tensors are "
             f"missing, {missing[0]} among them"
         )
     return model
+
+
+@contextmanager
+def _refusing(problem: str) -> Iterator[None]:
+    """Whatever a library says of a model's files, in one sentence; all of it in the debug log."""
+    try:
+        yield
+    except UNREADABLE as error:
+        _log.debug("%s", problem, exc_info=True)
+        raise UnknownModel(f"{problem}: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:

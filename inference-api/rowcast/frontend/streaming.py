@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import DeadlinePassed, NotReady, ReplyFailed, RowcastError
+from rowcast.errors import DeadlinePassed, NotReady, ReplyCancelled, ReplyFailed, RowcastError
 from rowcast.frontend.positions import Stage
 from rowcast.frontend.session import Session, refusal, split
 from rowcast.text.stop import StopFilter
@@ -26,6 +26,7 @@ NO_BUFFERING = {
 }
 _DECISIVE = (Accepted, Rejected, Finished)
 _FAILURES: dict[FinishReason, type[RowcastError]] = {
+    "cancelled": ReplyCancelled,
     "unavailable": NotReady,
     "deadline": DeadlinePassed,
 }

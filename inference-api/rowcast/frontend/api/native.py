@@ -33,6 +33,8 @@ from rowcast.frontend.streaming import (
     without_first,
 )
 from rowcast.sampling_params import SamplingParams
+from rowcast.text.stop import LONGEST as LONGEST_STOP
+from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
 ROWS = re.compile(r"/|/(predictions|inference|chat)/[^/]+")
@@ -115,7 +117,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
     fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")
-    stop = fields.text("stop_sequence")
+    stop = fields.text("stop_sequence", LONGEST_STOP)
     prompt = Prompt(
         tokens=frontend.encode(text),
         params=SamplingParams(
@@ -125,7 +127,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
             max_tokens=fields.integer("max_tokens", 128, 1, 2048),
         ),
         seed=fields.integer("seed", frontend.origin().seed, 0, SEEDS - 1),
-        stop=(stop,) if stop else (),
+        stop=StopSequences([stop] if stop else ()),
         caller=frontend.caller(),
         dialect="native",
         request_id=g.request_id,

@@ -15,7 +15,7 @@ from rowcast.frontend.api.openai.bodies import IGNORED, REFUSED
 from rowcast.frontend.frontend import Frontend
 
 _Read = TypeVar("_Read", bound=msgspec.Struct)
-_FAULT = re.compile(r"(?P<problem>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*)`)?", re.DOTALL)
+_PATH = re.compile(r"(?:`key` in )?`\$\.?(?P<path>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _WORDS = {
@@ -73,33 +73,28 @@ def _counts(name: str, value: object, known: Iterable[str]) -> bool:
     raise InvalidField(name[:80], f"is not a known argument{hint}")
 
 
-def _check_text(value: object) -> None:
+def _check_text(body: dict[str, Any]) -> None:
     """Every string is text: JSON can spell half of a surrogate pair, which is none."""
-    if isinstance(value, str):
-        _check_string(value)
-    elif isinstance(value, list):
-        for each in value:
-            if not isinstance(each, int):  # token ids come by the hundred thousand
-                _check_text(each)
-    elif isinstance(value, dict):
-        _check_text([*value, *value.values()])
-
-
-def _check_string(text: str) -> None:
     try:
-        text.encode()
+        msgspec.json.encode(body)  # ten times faster than a walk through all values
     except UnicodeEncodeError as error:
         raise MalformedRequest("a string holds half of a surrogate pair; send both") from error
 
 
 def _fault(message: str) -> InvalidField:
-    found = _FAULT.fullmatch(message)
-    problem, path = (found["problem"], found["path"] or "") if found else (message, "")
+    problem, path = _parted(message)
     for pattern, text in ((_MISSING, "is missing"), (_UNKNOWN, "is not a known argument")):
         named = pattern.fullmatch(problem)
         if named:
             return InvalidField(f"{path}.{named['name']}".lstrip("."), text)
-    return InvalidField(path or "body", f"is wrong: {_worded(problem)[:_SHOWN]}")
+    return InvalidField(path or "body", f"is wrong: {_worded(problem[: 2 * _SHOWN])[:_SHOWN]}")
+
+
+def _parted(message: str) -> tuple[str, str]:
+    """Return what is wrong, and where; the first may quote the body at any length."""
+    problem, _, where = message.rpartition(" - at ")
+    found = _PATH.fullmatch(where)
+    return (problem, found["path"]) if found else (message, "")
 
 
 def _worded(problem: str) -> str:
