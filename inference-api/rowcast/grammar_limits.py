@@ -6,7 +6,7 @@ seconds: a request ends the same way on every machine. What they were measured a
 docs/decisions/0063-grammars-bounded.md.
 """
 
-from typing import Final
+from typing import Final, TypedDict
 
 CHARACTERS: Final = 262_144  # of a grammar, as it is sent to the backend
 NESTED: Final = 120  # brackets of JSON within each other; llguidance itself takes 128
@@ -16,16 +16,32 @@ DIVISOR: Final = 20_000  # the least common multiple of all `multipleOf`, as an 
 DECIMALS: Final = 9  # of a `multipleOf`
 MERGED: Final = 8  # patterns that one `allOf` joins
 
-SYMBOLS: Final = 10_000  # of a compiled grammar
-ITEMS: Final = 10_000  # that a parser may add for one mask
-ROW_ITEMS: Final = 2_000  # that a parser may hold after a token
-BUILD_FUEL: Final = 300_000  # of the lexer, when a grammar is compiled
-MASK_FUEL: Final = 200_000  # of the lexer, for one mask
-LEXER_STATES: Final = 20_000  # of one reply, 1 to 4 KB each
-
 STACK_BYTES: Final = 64 * 2**20  # of a thread that compiles: 8 KB a level, and room
 COMPILED: Final = 64  # grammars that a backend keeps
 COMPILED_BYTES: Final = 256 * 2**20  # that they may take, by `compiled_bytes`
+
+
+class ParserLimits(TypedDict):
+    """The bounds of llguidance's work, by its own names."""
+
+    max_grammar_size: int  # symbols
+    max_items_in_row: int  # that a parser may hold after a token
+    step_max_items: int  # that a parser may add for one mask
+    initial_lexer_fuel: int  # when a grammar is compiled
+    step_lexer_fuel: int  # for one mask
+    max_lexer_states: int  # of one reply, 1 to 4 KB each
+    verbose_errors: bool
+
+
+PARSER: Final[ParserLimits] = {
+    "max_grammar_size": 10_000,
+    "max_items_in_row": 2_000,
+    "step_max_items": 10_000,
+    "initial_lexer_fuel": 300_000,
+    "step_lexer_fuel": 200_000,
+    "max_lexer_states": 20_000,
+    "verbose_errors": False,
+}
 
 
 def compiled_bytes(grammar: str) -> int:

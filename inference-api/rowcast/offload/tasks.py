@@ -10,6 +10,7 @@ from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits
 
+from rowcast import grammar_limits
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammar import Speech
 from rowcast.text import grammar
@@ -105,9 +106,8 @@ def check_grammar(tools: Tools, text: str) -> str:
     """Do what the backend will do with a grammar, within the same limits, and return it."""
     if not grammar.checked(text):
         return ""
-    matcher = LLMatcher(
-        tools.speech, text, log_level=0, limits=LLParserLimits(verbose_errors=False)
-    )
+    bounds = LLParserLimits(**grammar_limits.PARSER)
+    matcher = LLMatcher(tools.speech, text, log_level=0, limits=bounds)
     if not matcher.is_error():
         matcher.compute_bitmask()
     if matcher.is_error():

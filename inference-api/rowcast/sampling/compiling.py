@@ -30,6 +30,7 @@ class Compiled:
         self.problem = ""
         self._matcher: LLMatcher | None = None
         self.spoken = load  # what the model's tokens say
+        self._limits = LLParserLimits(**limits.PARSER)
         self._claimed = threading.Lock()
         self.jobs = [Job(team, self._compile)]
 
@@ -61,7 +62,7 @@ class Compiled:
         if not self._claimed.acquire(blocking=False):
             return  # another team's turn came first
         try:
-            made = LLMatcher(self.spoken(), self.grammar, log_level=0, limits=parser_limits())
+            made = LLMatcher(self.spoken(), self.grammar, log_level=0, limits=self._limits)
         except (RowcastError, ValueError, OSError) as error:
             self.problem = str(error)
             return
@@ -119,16 +120,3 @@ class Compiler:
     def watch(self) -> None:
         """Let no slow grammar keep a thread of the lane."""
         self._lane.watch()
-
-
-def parser_limits() -> LLParserLimits:
-    """The bounds of llguidance's work."""
-    return LLParserLimits(
-        max_items_in_row=limits.ROW_ITEMS,
-        initial_lexer_fuel=limits.BUILD_FUEL,
-        step_lexer_fuel=limits.MASK_FUEL,
-        step_max_items=limits.ITEMS,
-        max_lexer_states=limits.LEXER_STATES,
-        max_grammar_size=limits.SYMBOLS,
-        verbose_errors=False,
-    )

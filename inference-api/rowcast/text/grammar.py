@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance import LLMatcher, LLParserLimits
 
 from rowcast import grammar_limits
 from rowcast.errors import RequestError
@@ -59,20 +59,6 @@ def checked(grammar: str) -> str:
 
 
 def _fault(grammar: str) -> str:
-    """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask."""
-    bounds = LLParserLimits(
-        max_items_in_row=grammar_limits.ROW_ITEMS,
-        initial_lexer_fuel=grammar_limits.BUILD_FUEL,
-        step_lexer_fuel=grammar_limits.MASK_FUEL,
-        step_max_items=grammar_limits.ITEMS,
-        max_lexer_states=grammar_limits.LEXER_STATES,
-        max_grammar_size=grammar_limits.SYMBOLS,
-        verbose_errors=False,
-    )
-    fault = LLMatcher.validate_grammar(grammar, None, limits=bounds)
-    if fault:
-        return fault
-    matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0, limits=bounds)
-    if not matcher.is_error():
-        matcher.compute_bitmask()
-    return matcher.get_error()
+    """What llguidance finds wrong, under the bounds that the backend has."""
+    bounds = LLParserLimits(**grammar_limits.PARSER)
+    return LLMatcher.validate_grammar(grammar, None, limits=bounds)
