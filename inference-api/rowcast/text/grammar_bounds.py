@@ -64,7 +64,7 @@ def _lark_excess(lark: str, schemas: list[Any]) -> str:
     if "::" in text:
         return "parametric rules (`::`) are not allowed: their number has no bound"
     heads = list(_HEAD.finditer(text))
-    ends = [head.start() for head in heads][1:] + [len(text)]
+    ends = [*[head.start() for head in heads][1:], len(text)]
     rules: dict[str, list[str]] = {}
     for head, end in zip(heads, ends, strict=False):
         rules.setdefault(head[1], []).extend(_NAME.findall(text, head.end(), end))
