@@ -92,7 +92,8 @@ class Grammars:
     def prepare(self, rows: Sequence[int]) -> None:
         """Begin to compute the masks of rows that are about to draw."""
         self._waiting = [row for row in rows if row in self._rules]
-        self._advance([row for row in self._waiting if not self._rules[row].masked])
+        wanted = [row for row in self._waiting if row not in self._jobs]
+        self._advance([row for row in wanted if not self._rules[row].masked])
 
     def finish(self) -> Sequence[int]:
         """Wait for the masks that were begun; whose are there. The others are late."""
