@@ -24,6 +24,7 @@ VOCABULARY = tuple(
         "settings",
         "errors",
         "sampling_params",
+        "grammar_limits",
         "wire",
         "scripted_vocabulary",
         "log",

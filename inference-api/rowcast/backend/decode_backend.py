@@ -146,7 +146,8 @@ class DecodeBackend:
         self._post()  # a frontend must know it before the engine does
         for reply in seated:
             submit = reply.submit
-            seating = Seating(submit.params, submit.seed, submit.choice, len(submit.prompt))
+            length = len(submit.prompt)
+            seating = Seating(submit.params, submit.seed, submit.choice, length, submit.team)
             self._engine.seat(reply.row, seating)
             self._sharing.seat(reply)
         self._sharing.settle()
@@ -165,6 +166,8 @@ class DecodeBackend:
         self._steps += 1
         for feed in feeds:
             self._rows.at(feed.row).fed += len(feed.tokens)
+        for each in drawn:
+            self._rows.at(each.row).fed -= each.late  # it is fed its last token again
         self._sharing.settle()
         return drawn
 
@@ -315,6 +318,7 @@ class DecodeBackend:
         reply.scored += len(scores.logprobs)
 
     def _evict(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        self._engine.leave(reply.row)
         self._rows.evict(reply)
         self._finish(reply, reason, message)
 
