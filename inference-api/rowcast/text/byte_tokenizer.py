@@ -3,6 +3,9 @@
 import codecs
 from collections.abc import Sequence
 
+from rowcast.text.byte_level import spelled
+from rowcast.text.tokenizer import END_NAME
+
 BYTES = 256
 
 
@@ -32,3 +35,6 @@ class ByteTokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         return bytes([token]) if token < BYTES else b""
+
+    def token_name(self, token: int) -> str:
+        return spelled(self.token_bytes(token)) if token < BYTES else END_NAME

@@ -72,3 +72,6 @@ class HubTokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         return self._bytes.of(token)
+
+    def token_name(self, token: int) -> str:
+        return self._tokenizer.id_to_token(token) or ""

@@ -8,7 +8,10 @@ import codecs
 from collections.abc import Sequence
 from typing import Protocol
 
-from rowcast.scripted_vocabulary import TEXTS
+from rowcast.scripted_vocabulary import END, TEXTS
+from rowcast.text.byte_level import spelled
+
+END_NAME = "<end>"  # of tokenizers that have no file
 
 
 class Decoder(Protocol):
@@ -34,6 +37,9 @@ class Tokenizer(Protocol):
 
     def token_bytes(self, token: int) -> bytes:
         """What one token stands for."""
+
+    def token_name(self, token: int) -> str:
+        """How the vocabulary spells one token: `ĠHello`, `▁Hello`, `<|im_end|>`."""
 
 
 class ScriptedDecoder:
@@ -62,6 +68,9 @@ class ScriptedTokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         return TEXTS[token]
+
+    def token_name(self, token: int) -> str:
+        return spelled(TEXTS[token]) if token != END else END_NAME
 
 
 def decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:

@@ -13,6 +13,19 @@ from rowcast.frontend.receipts import Receipt
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
+class PromptDetails(Struct, frozen=True):
+    """Of a prompt's tokens, how many were not computed because a cache held them."""
+
+    cached_tokens: int = 0  # no prompt is kept after its request
+
+
+class CompletionDetails(Struct, frozen=True):
+    """Of a reply's tokens, how many came from a prediction, which is accepted without effect."""
+
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
 class Usage(Struct):
     """What a request has cost."""
 
@@ -21,6 +34,8 @@ class Usage(Struct):
     total_tokens: int
     tokens_per_second: float
     processing_time: float
+    prompt_tokens_details: PromptDetails = PromptDetails()
+    completion_tokens_details: CompletionDetails = CompletionDetails()
 
 
 class CompletionLogprobs(Struct):

@@ -9,7 +9,6 @@ from rowcast.frontend.api.openai.bodies import (
     TokenizeMessages,
     TokenizeText,
 )
-from rowcast.frontend.api.openai.logprobs import token_text
 from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read, read_object
 from rowcast.frontend.api.openai.sampling import checked_tokens
@@ -37,13 +36,13 @@ def tokenize(frontend: Frontend) -> Response:
     else:
         asked = read_object(frontend, body, TokenizeText)
     tokens = _tokens(frontend, asked)
-    named = [token_text(frontend.tokenizer, token) for token in tokens]
+    named = map(frontend.tokenizer.token_name, tokens)
     return json_answer(
         Tokenized(
             count=len(tokens),
             max_model_len=frontend.status().context_length,
             tokens=list(tokens),
-            token_strs=named if asked.return_token_strs else None,
+            token_strs=list(named) if asked.return_token_strs else None,
         )
     )
 
@@ -58,5 +57,11 @@ def detokenize(frontend: Frontend) -> Response:
 def _tokens(frontend: Frontend, asked: TokenizeText | TokenizeMessages) -> tuple[int, ...]:
     if isinstance(asked, TokenizeText):
         return frontend.encode(asked.prompt, special=asked.add_special_tokens is not False)
-    continues = asked.add_generation_prompt is False
-    return prompt_of(frontend, asked.messages, continues=continues).tokens
+    prompt = prompt_of(
+        frontend,
+        asked.messages,
+        tools=asked.tools,
+        continues=asked.continue_final_message is True or asked.add_generation_prompt is False,
+        extra=asked.chat_template_kwargs,
+    )
+    return frontend.encode(prompt.text) if asked.add_special_tokens else prompt.tokens
