@@ -52,13 +52,13 @@ def of_lark(grammar: str) -> str:
 
 def checked(grammar: str) -> str:
     """A grammar that can be followed; "" is none."""
-    fault = excess(grammar) or _fault(grammar) if grammar else ""
+    fault = excess(grammar) or fault_of(grammar, LLTokenizer("byte")) if grammar else ""
     if fault:
         raise GrammarFault(fault.strip())
     return grammar
 
 
-def _fault(grammar: str) -> str:
+def fault_of(grammar: str, tokens: LLTokenizer) -> str:
     """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask."""
     bounds = LLParserLimits(
         max_items_in_row=grammar_limits.ROW_ITEMS,
@@ -72,7 +72,7 @@ def _fault(grammar: str) -> str:
     fault = LLMatcher.validate_grammar(grammar, None, limits=bounds)
     if fault:
         return fault
-    matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0, limits=bounds)
+    matcher = LLMatcher(tokens, grammar, log_level=0, limits=bounds)
     if not matcher.is_error():
         matcher.compute_bitmask()
     return matcher.get_error()
