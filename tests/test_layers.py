@@ -56,6 +56,12 @@ LAYERS = (
         (*VOCABULARY, *FILES),
         ("tokenizers", "jinja2", "llguidance"),
     ),
+    Layer(
+        "offload",
+        ("rowcast.offload",),
+        (*VOCABULARY, "rowcast.text", "rowcast.sampling.grammar"),
+        ("llguidance", "msgspec"),
+    ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
     Layer(
         "engine",
@@ -77,6 +83,7 @@ LAYERS = (
             "rowcast.__version__",
             "rowcast.transport",
             "rowcast.text",
+            "rowcast.offload",
             "rowcast.journal",
         ),
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),

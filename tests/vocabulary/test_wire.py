@@ -19,6 +19,7 @@ from rowcast.wire import (
     RejectReason,
     Status,
     Submit,
+    TeamRoom,
     Tokens,
     decode_commands,
     decode_events,
@@ -53,6 +54,13 @@ COMMANDS = st.one_of(
     ),
     st.builds(Cancel, **PLACES),
 )
+TEAM_ROOMS = st.builds(
+    TeamRoom,
+    team=st.text(max_size=20),
+    room=st.integers(0, 2**31),
+    waiting=st.integers(0, 2**31),
+    retry_after=st.integers(1, 60),
+)
 EVENTS = st.one_of(
     st.builds(Accepted, **PLACES),
     st.builds(
@@ -86,6 +94,8 @@ EVENTS = st.one_of(
         waiting=st.integers(0, 2**31),
         steps=st.integers(0, 2**62),
         stopping=st.booleans(),
+        room=st.integers(0, 2**31),
+        team_rooms=st.lists(TEAM_ROOMS, max_size=3).map(tuple),
     ),
 )
 

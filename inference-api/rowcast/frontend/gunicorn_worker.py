@@ -13,6 +13,7 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -23,8 +24,11 @@ from gevent.event import Event
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
+from rowcast.errors import Overloaded
 from rowcast.frontend.accepting import Accepting
 from rowcast.frontend.app import EXTENSION
+from rowcast.frontend.budget import Budget, Share
+from rowcast.frontend.connections import Crowd, Limits, bound_trailers
 from rowcast.frontend.door import Door, plain_answer
 from rowcast.frontend.frontend import Frontend
 
@@ -78,7 +82,11 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def run(self) -> None:
         self._await_backend()
-        self._door = Door(self._frontend.sessions)
+        settings = self._frontend.settings
+        secret = settings.proxy_secret
+        self._door = Door(self._frontend.sessions, secret.get_secret_value() if secret else None)
+        limits = Limits(connections=settings.connections, heads_bytes=settings.heads_bytes)
+        self._crowd, self._bodies = Crowd(limits), Budget(settings.bodies_bytes)
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and self._stopping == RUNNING:
             self.notify()
@@ -102,12 +110,18 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         finally:
             self._unread.discard(client)
             self._kept.discard(client)
+            self._crowd.leave(client)
 
     def handle_request(self, listener: Any, req: Any, client: Any, addr: Any) -> None:
+        self._crowd.begin(client)
         self._unread.discard(client)
         self._kept.discard(client)
         req.path = req.path or "/"  # http://host without a path
-        req.body.end_connection = req.force_close  # see body.leave_unread
+        bound_trailers(req)
+        share = self._bodies.share("")
+        req.body = _HeldBody(req.body, share, req.force_close)
+        if client.crowded:
+            req.force_close()
         self.in_flight += 1
         try:
             super().handle_request(listener, req, client, addr)
@@ -118,7 +132,9 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         else:
             self._kept.add(client)
         finally:
+            share.release()
             self.in_flight -= 1
+            self._crowd.rest(client)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """A request that HTTP does not allow."""
@@ -158,7 +174,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
     def _serve(self, listener: Any) -> Accepting:
         listener.setblocking(1)
         handle = partial(self.handle, Listener(listener.getsockname()))
-        server = Accepting(listener, self._door, handle, self.worker_connections)
+        server = Accepting(listener, self._door, self._crowd, handle)
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
@@ -184,6 +200,29 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         if self._stopping == ENDING:
             return bool(self._unread) and time.monotonic() < reading_until
         return bool(self._unread or self._kept)
+
+
+class _HeldBody:
+    """A body whose bytes count as held from when they are read until its request has ended."""
+
+    def __init__(self, body: Any, share: Share, end_connection: Callable[[], None]) -> None:
+        self._body = body
+        self.share = share  # `app` says whose it is
+        self.end_connection = end_connection  # see body.leave_unread
+
+    @property
+    def failed(self) -> bool:
+        """See gunicorn's parser."""
+        return bool(self._body.failed)
+
+    def read(self, size: int | None = None) -> bytes:
+        data: bytes = self._body.read(size)
+        if not self.share.take(len(data)):
+            raise Overloaded(
+                "the server holds as many bytes of request bodies as it may (BODIES_BYTES, of "
+                "which one team gets half); send fewer large requests at once, or try again"
+            )
+        return data
 
 
 def _linger(client: socket.socket) -> None:

@@ -72,6 +72,11 @@ class ChatTemplate:
         )
 
     @property
+    def is_plain(self) -> bool:
+        """True for the template that is ours."""
+        return self.source == PLAIN
+
+    @property
     def knows_tools(self) -> bool:
         """Whether the template tells the model of its tools."""
         return "tools" in self._names

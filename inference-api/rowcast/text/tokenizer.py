@@ -4,11 +4,11 @@ A `Decoder` is the state of one reply: fed token ids, it gives printable text an
 bytes of a character that is not complete yet. It knows no stop sequences and no sessions.
 """
 
-import codecs
 from collections.abc import Sequence
 from typing import Protocol
 
 from rowcast.scripted_vocabulary import TEXTS
+from rowcast.text.bytes_decoder import BytesDecoder
 
 
 class Decoder(Protocol):
@@ -29,24 +29,14 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         """The token ids of a prompt; `special`: with what the model's tokenizer adds to a text."""
 
+    def least_tokens(self, text: str) -> int:
+        """Return a number of tokens that the text has at least, without tokenizing it."""
+
     def decoder(self) -> Decoder:
         """A fresh decoder for one reply."""
 
     def token_bytes(self, token: int) -> bytes:
         """What one token stands for."""
-
-
-class ScriptedDecoder:
-    """Joins the bytes of tokens; never breaks a character."""
-
-    def __init__(self) -> None:
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, tokens: Sequence[int]) -> str:
-        return self._utf8.decode(b"".join([TEXTS[token] for token in tokens]))
-
-    def finish(self) -> str:
-        return self._utf8.decode(b"", final=True)
 
 
 class ScriptedTokenizer:
@@ -57,8 +47,11 @@ class ScriptedTokenizer:
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
 
-    def decoder(self) -> ScriptedDecoder:
-        return ScriptedDecoder()
+    def least_tokens(self, text: str) -> int:
+        return len(text.encode())
+
+    def decoder(self) -> BytesDecoder:
+        return BytesDecoder(TEXTS.__getitem__)
 
     def token_bytes(self, token: int) -> bytes:
         return TEXTS[token]

@@ -31,13 +31,15 @@ _HEAD_LIMIT: Final = 500  # characters within which a call must have said its na
 class Form:
     """How calls are written."""
 
+    name: str
     opening: str
     closing: str
     arguments: str  # their name in the object
 
 
-TAGGED = Form("<tool_call>", "</tool_call>", "arguments")
-BARE = Form("", "", "parameters")
+TAGGED = Form("tagged", "<tool_call>", "</tool_call>", "arguments")
+BARE = Form("bare", "", "", "parameters")
+FORMS: Final = {form.name: form for form in (TAGGED, BARE)}
 
 
 @dataclass(frozen=True, slots=True)

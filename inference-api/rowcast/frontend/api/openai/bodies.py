@@ -221,7 +221,7 @@ class ToolMessage(Struct, tag_field="role", tag="tool"):
 
 
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
-Messages = Annotated[list[Message], Meta(min_length=1)]
+Messages = Annotated[list[Message], Meta(min_length=1, max_length=10_000)]
 
 
 class Function(Struct):

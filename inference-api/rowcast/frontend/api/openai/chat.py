@@ -21,15 +21,16 @@ from rowcast.frontend.api.openai.answers import (
 from rowcast.frontend.api.openai.asked import Asked, ask
 from rowcast.frontend.api.openai.bodies import ChatBody
 from rowcast.frontend.api.openai.grammars import grammar_of
-from rowcast.frontend.api.openai.logprobs import chat_scores
+from rowcast.frontend.api.openai.logprobs import chat_scores, check_amount
 from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, params_of
-from rowcast.frontend.api.openai.streams import answer, finish_reason
+from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.tools import Toolbox, collected, deltas, toolbox
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
+from rowcast.frontend.turns import in_turns
 
 
 def chat(frontend: Frontend) -> Response:
@@ -44,7 +45,11 @@ def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
     check_stream_options(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
-    rules = [text for text in (grammar_of(body), tools.grammar() if tools else "") if text]
+    rules = [
+        text
+        for text in (grammar_of(frontend, body), tools.grammar(frontend) if tools else "")
+        if text
+    ]
     if len(rules) > 1:
         raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
     prompt = prompt_of(
@@ -54,11 +59,14 @@ def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
         continues=bool(body.continue_final_message),
         extra=body.chat_template_kwargs,
     )
+    max_tokens = _max_tokens(frontend, body, len(prompt.tokens))
+    if body.logprobs:
+        check_amount(body.n or 1, 0, max_tokens, body.top_logprobs or 0)
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
         frontend.defaults,
-        max_tokens=_max_tokens(frontend, body, len(prompt.tokens)),
+        max_tokens=max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         grammar="".join(rules),
     )
@@ -118,7 +126,9 @@ class ChatView:
             id=asked.id,
             created=asked.created,
             model=asked.model,
-            choices=[self._choice(reply, text) for reply, text in enumerate(texts)],
+            choices=[
+                encoded(self._choice(reply, text)) for reply, text in in_turns(enumerate(texts))
+            ],
             usage=asked.usage(self.replies),
             system_fingerprint=asked.fingerprint,
             seed=asked.seed,

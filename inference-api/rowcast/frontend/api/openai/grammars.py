@@ -1,13 +1,13 @@
 """Which rule a reply must follow: OpenAI's `response_format`, and the keys that vLLM's users know.
 
-One rule a request. A rule that cannot be followed is a 400 that names its field and the fault.
+One rule a request. Rules are checked outside of this process; one that cannot be followed is a 400
+that names its field and the fault.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
-from rowcast.errors import InvalidField
+from rowcast.errors import InvalidField, TooCostly
 from rowcast.frontend.api.openai.bodies import (
     GrammarFormat,
     JsonObjectFormat,
@@ -15,28 +15,31 @@ from rowcast.frontend.api.openai.bodies import (
     SchemaFormat,
     StructuredOutputs,
 )
-from rowcast.text import bounded_json, grammar
+from rowcast.frontend.frontend import Frontend
+from rowcast.offload import tasks
+from rowcast.text import bounded_json
 from rowcast.text.grammar import GrammarFault
 
 _OBJECT = {"type": "object"}
 
-Rule = tuple[str, Callable[[], str]]  # the field that asks, and what makes the grammar
+Rule = tuple[str, Callable[..., str], object]  # the field that asks, the task, its argument
 
 
-def grammar_of(body: Sampling) -> str:
+def grammar_of(frontend: Frontend, body: Sampling) -> str:
     """The grammar that a body asks for; "" for any text."""
     rules = list(_rules(body))
     if len(rules) > 1:
-        names = " and ".join(name for name, _ in rules)
+        names = " and ".join(name for name, *_ in rules)
         raise InvalidField(rules[1][0], f"can not be sent with another rule: {names}")
-    return _made(*rules[0]) if rules else ""
+    return compiled(frontend, *rules[0]) if rules else ""
 
 
-def _made(name: str, make: Callable[[], str]) -> str:
+def compiled(frontend: Frontend, field: str, task: Callable[..., str], *arguments: object) -> str:
+    """Have a grammar made and checked; its faults are the field's."""
     try:
-        return make()
-    except GrammarFault as fault:
-        raise InvalidField(name, f"can not be followed: {fault}") from fault
+        return frontend.elsewhere(task, *arguments)
+    except (GrammarFault, TooCostly) as fault:
+        raise InvalidField(field, f"can not be followed: {fault}") from fault
 
 
 def _rules(body: Sampling) -> Iterator[Rule]:
@@ -56,28 +59,28 @@ def _rules(body: Sampling) -> Iterator[Rule]:
 def _format_rules(body: Sampling) -> Iterator[Rule]:
     match body.response_format:
         case JsonObjectFormat():
-            yield "response_format", partial(grammar.of_json_schema, _OBJECT)
+            yield "response_format", tasks.schema_grammar, _OBJECT
         case SchemaFormat(json_schema=named):
             field = "response_format.json_schema.schema"
             if named.schema is None:
                 raise InvalidField(field, "is missing")
-            yield field, partial(grammar.of_json_schema, named.schema)
+            yield field, tasks.schema_grammar, named.schema
         case GrammarFormat(grammar=text):
-            yield "response_format.grammar", partial(grammar.of_lark, text)
+            yield "response_format.grammar", tasks.lark_grammar, text
 
 
 def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Rule]:
     if outputs.json is not None:
         name = f"{before}json"
-        yield name, partial(grammar.of_json_schema, _schema(name, outputs.json))
+        yield name, tasks.schema_grammar, _schema(name, outputs.json)
     if outputs.regex is not None:
-        yield f"{before}regex", partial(grammar.of_regex, outputs.regex)
+        yield f"{before}regex", tasks.regex_grammar, outputs.regex
     if outputs.choice is not None:
-        yield f"{before}choice", partial(grammar.of_choices, outputs.choice)
+        yield f"{before}choice", tasks.choice_grammar, outputs.choice
     if outputs.grammar is not None:
-        yield f"{before}grammar", partial(grammar.of_lark, outputs.grammar)
+        yield f"{before}grammar", tasks.lark_grammar, outputs.grammar
     if outputs.json_object:
-        yield f"{before}json_object", partial(grammar.of_json_schema, _OBJECT)
+        yield f"{before}json_object", tasks.schema_grammar, _OBJECT
 
 
 def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ event and has no [DONE]: a part is never taken for the whole.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
 from flask import Response
@@ -22,6 +22,7 @@ from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, En
 DONE = b"data: [DONE]\n\n"
 
 _encode = msgspec.json.Encoder().encode
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class View(Protocol):
@@ -124,6 +125,14 @@ def _event(data: object, place: str = "") -> bytes:
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:
     """Of a reply that is whole."""
     return "length" if ending.reason == "length" else "stop"
+
+
+def encoded(part: _Part) -> _Part:
+    """Return a part of an answer in its final form, so that encoding the whole is only copying.
+
+    Encoding all of a large answer at once would stop every other stream.
+    """
+    return cast("_Part", msgspec.Raw(_encode(part)))
 
 
 def json_answer(data: msgspec.Struct) -> Response:

@@ -22,9 +22,9 @@ def count_tokens(frontend: Frontend) -> Response:
     """How many tokens a text, or messages with the model's template, would be as a prompt."""
     body = read(frontend, CountBody)
     if isinstance(body.conversation, str):
-        tokens = frontend.encode(body.conversation)
+        tokens = frontend.encode(body.conversation, for_prompt=False)
     else:
-        tokens = prompt_of(frontend, body.conversation).tokens
+        tokens = prompt_of(frontend, body.conversation, for_prompt=False).tokens
     return json_answer(TokenCount(body.model, len(tokens)))
 
 

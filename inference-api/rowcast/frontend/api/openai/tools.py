@@ -15,9 +15,10 @@ from rowcast.frontend.api.openai.answers import (
     ToolDelta,
 )
 from rowcast.frontend.api.openai.bodies import ChatBody, NamedTool, Tool
+from rowcast.frontend.api.openai.grammars import compiled
 from rowcast.frontend.frontend import Frontend
-from rowcast.text.grammar import GrammarFault
-from rowcast.text.tool_calls import Called, Form, Found, Said, ToolReader, form_of, rule
+from rowcast.offload import tasks
+from rowcast.text.tool_calls import Called, Form, Found, Said, ToolReader, form_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,14 @@ class Toolbox:
         names = {tool.function.name for tool in self.tools}
         return ToolReader(self.form, names, several=self.several)
 
-    def grammar(self) -> str:
+    def grammar(self, frontend: Frontend) -> str:
         """Of a reply that must call; "" where it may."""
         if not self.required:
             return ""
         functions = [msgspec.to_builtins(tool.function) for tool in self.required]
-        try:
-            return rule(self.form, functions, several=self.several)
-        except GrammarFault as fault:
-            raise InvalidField("tools", f"have parameters that can not be used: {fault}") from fault
+        return compiled(
+            frontend, "tools", tasks.tool_grammar, self.form.name, functions, self.several
+        )
 
 
 def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
