@@ -14,8 +14,10 @@ from rowcast.frontend.streams import CANCELLED, TAKEN
 from rowcast.journal.journal import Journal
 from rowcast.text.chat import ChatTemplate
 
+from .saying import SayingEngine
 from .serving import SECRET, Served, lasting_seed, serving, spoken
 from .test_openai_tools import BARE, TAGGED, TOOLS
+from .thinking import ITSELF, OPENED
 
 CHAT: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": "größer 😀"}]}
 TEXT: dict[str, Any] = {"model": "scripted", "prompt": "größer 😀", "max_tokens": 24}
@@ -137,6 +139,38 @@ def test_a_stream_with_tool_calls_goes_on_after_any_event(
             if place:
                 rest = again(kept, first.headers["X-Stream-ID"], **{"Last-Event-ID": place})
                 assert whole[: number + 1] + events_of(rest.text) == whole
+
+
+@pytest.mark.parametrize("template", [ITSELF, OPENED], ids=["itself", "opened"])
+@pytest.mark.parametrize("choices", [1, 2])
+def test_a_stream_with_reasoning_and_calls_goes_on_after_any_event(
+    tmp_path: Path, template: str, choices: int
+) -> None:
+    call = '<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>'
+    begin = "<think>\n" if template == ITSELF else ""
+    engine = SayingEngine(f"{begin}größer </thi 😀 \n\n. \n</think>\n\n So, 1 <2:\n{call}\n")
+    body = {**CHAT, **USAGE, "tools": TOOLS, "n": choices, "seed": 3, "max_tokens": 300}
+    journal = tmp_path / "journal.db"
+    with serving(journal=journal, chat=ChatTemplate(template), engine=engine) as kept:
+        first = kept.post("/v1/chat/completions", stream=True, **body)
+        whole = events_of(first.text)
+        assert "reasoning_content" in first.text
+        assert "tool_calls" in first.text
+        for number, (place, _) in enumerate(whole):
+            if place:
+                rest = events_of(
+                    again(kept, first.headers["X-Stream-ID"], **{"Last-Event-ID": place}).text
+                )
+                assert by_choice(whole[: number + 1] + rest) == by_choice(whole)
+
+
+def by_choice(events: list[tuple[str, Any]]) -> dict[Any, list[Any]]:
+    """Each choice's events in their order, and those of all; how choices mix hangs on timing."""
+    found: dict[Any, list[Any]] = {}
+    for _, data in events:
+        choices = data.get("choices") if isinstance(data, dict) else None
+        found.setdefault(choices[0]["index"] if choices else None, []).append(data)
+    return found
 
 
 def a_stream(kept: Served, seed: int | None = None, **more: Any) -> Any:

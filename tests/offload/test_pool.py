@@ -62,14 +62,14 @@ def test_tasks_return_plain_values(helpers: HelperPool) -> None:
 
 def test_faults_of_the_input_are_those_that_the_task_found(helpers: HelperPool) -> None:
     with pytest.raises(GrammarFault, match="not a rule at all"):
-        helpers.run(ANYBODY, tasks.lark_grammar, "not a rule at all")
+        helpers.run(ANYBODY, tasks.lark_rule, "not a rule at all")
     with pytest.raises(PromptTooLong, match="at least 5 tokens; the model's context holds 4"):
         helpers.run(ANYBODY, tasks.encode, "Hello", True, 4)
 
 
 def test_a_task_that_takes_too_long_is_refused_and_helpers_go_on(helpers: HelperPool) -> None:
     with pytest.raises(TooCostly, match="1 s of processor time"):
-        helpers.run(ANYBODY, tasks.schema_grammar, COSTLY)
+        helpers.run(ANYBODY, tasks.schema_rule, COSTLY, False)
     assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"
 
 
@@ -86,7 +86,7 @@ def test_a_slow_task_of_one_team_delays_nobody_else(helpers: HelperPool) -> None
 
     def slow() -> None:
         try:
-            helpers.run(Client("greedy"), tasks.schema_grammar, COSTLY)
+            helpers.run(Client("greedy"), tasks.schema_rule, COSTLY, False)
         except TooCostly as costly:
             outcomes.append(costly)
 
@@ -111,7 +111,7 @@ def test_a_slow_task_ends_when_its_client_leaves(helpers: HelperPool) -> None:
 
     before = time.process_time()
     with pytest.raises(StreamCut):
-        helpers.run(Client(watch=leaves_soon), tasks.schema_grammar, COSTLY)
+        helpers.run(Client(watch=leaves_soon), tasks.schema_rule, COSTLY, False)
     assert time.process_time() - before < 1
     assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"
 
@@ -136,6 +136,6 @@ def test_nothing_is_left_when_the_pool_is_closed() -> None:
 
 
 def test_results_of_grammars_are_remembered(helpers: HelperPool) -> None:
-    first = helpers.run(ANYBODY, tasks.regex_grammar, "[0-9]{3}")
-    assert helpers.run(ANYBODY, tasks.regex_grammar, "[0-9]{3}") == first
-    assert first == of_regex("[0-9]{3}")
+    first = helpers.run(ANYBODY, tasks.regex_rule, "[0-9]{3}")
+    assert helpers.run(ANYBODY, tasks.regex_rule, "[0-9]{3}") == first
+    assert first.grammar == of_regex("[0-9]{3}")

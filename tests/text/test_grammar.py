@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable
 
 import pytest
-from llguidance import LLMatcher, LLTokenizer
 
 from rowcast.text import grammar
 from rowcast.text.grammar import GrammarFault
+
+from .following import follows
 
 
 @pytest.mark.parametrize(
@@ -44,14 +45,6 @@ OBJECT = {
     "required": ["a", "b"],
     "additionalProperties": False,
 }
-
-
-def follows(rule: str, text: str) -> bool:
-    """Whether this may be a whole reply."""
-    speech = LLTokenizer("byte")
-    matcher = LLMatcher(speech, rule)
-    tokens = speech.tokenize_str(text)
-    return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
 
 
 @pytest.mark.parametrize("indent", [None, 0, 2, 8, "\t"])

@@ -1,7 +1,5 @@
 """Tool calls in a text: the same calls however the text is cut, and text that is no call stays."""
 
-import json
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +13,6 @@ from rowcast.text.tool_calls import (
     Said,
     ToolReader,
     form_of,
-    rule,
 )
 
 Outcome = tuple[str, list[tuple[str, str]]]
@@ -92,11 +89,3 @@ def test_only_the_first_call_where_one_is_wanted() -> None:
 def test_the_template_tells_the_form() -> None:
     assert form_of("... <tool_call> ...") is TAGGED
     assert form_of('{"name": ..., "parameters": ...}') is BARE
-
-
-@pytest.mark.parametrize("form", [TAGGED, BARE])
-def test_a_reply_that_must_call_has_a_grammar(form: Form) -> None:
-    tool = {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
-    grammar = rule(form, [tool, {"name": "g"}], several=True)
-    assert json.dumps("f") in grammar
-    assert form.arguments in grammar

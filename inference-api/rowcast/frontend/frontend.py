@@ -37,6 +37,7 @@ from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
 from rowcast.settings import SCRIPTED, Settings
 from rowcast.text.chat import ChatTemplate
+from rowcast.text.shown_tokens import decoder_for
 from rowcast.text.tokenizer import Tokenizer, decoded
 from rowcast.wire import Finished, FinishReason, Status, Submit
 
@@ -203,7 +204,7 @@ class Frontend:
             self.streams.left(stream, session, _whole_end(reply))
             _log_reply(prompt, reply, opened)
 
-        decoder = self.tokenizer.decoder()
+        decoder = decoder_for(self.tokenizer, prompt.shown)
         return ReplyText(session, decoder, prompt.stop, close, pause=pause)
 
     def _leave(

@@ -29,3 +29,4 @@ class Prompt:
     stop: tuple[str, ...] = ()
     choices: Sequence[int] = (0,)
     timeout: float | None = None  # seconds that the request's body allows
+    shown: tuple[tuple[int, str], ...] = ()  # special tokens that the text shows, and their names

@@ -12,11 +12,16 @@ from llguidance import LLMatcher, LLParserLimits
 
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammar import Speech
-from rowcast.text import grammar, tool_calls
+from rowcast.text import grammar
 from rowcast.text.chat import ChatTemplate
 from rowcast.text.grammar import GrammarFault
 from rowcast.text.messages import flattened
+from rowcast.text.reasoning import Thinking, after
+from rowcast.text.schema_rule import Rule, rule_of_schema
+from rowcast.text.schema_tree import Schema
 from rowcast.text.tokenizer import Tokenizer, decoded
+from rowcast.text.tool_calls import FORMS
+from rowcast.text.tool_rule import Callee, rule_of_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +62,43 @@ def chat_prompt(  # noqa: PLR0917  # tasks take their arguments by place
     return encode(tools, text, False, most), text
 
 
-def schema_grammar(tools: Tools, schema: bool | dict[str, Any]) -> str:
-    """Compile the grammar of JSON that follows a schema."""
-    return check_grammar(tools, grammar.of_json_schema(schema))
+def schema_rule(tools: Tools, schema: Schema, strict: bool) -> Rule:
+    """Compile the rule of JSON that follows a schema."""
+    rule = rule_of_schema(schema, strict=strict)
+    check_grammar(tools, rule.grammar)
+    return rule
 
 
-def regex_grammar(tools: Tools, regex: str) -> str:
-    """Compile the grammar of text that a regular expression matches as a whole."""
-    return check_grammar(tools, grammar.of_regex(regex))
+def regex_rule(tools: Tools, regex: str) -> Rule:
+    """Compile the rule of text that a regular expression matches as a whole."""
+    return Rule(check_grammar(tools, grammar.of_regex(regex)))
 
 
-def choice_grammar(tools: Tools, choices: Sequence[str]) -> str:
-    """Compile the grammar of one of these texts."""
-    return check_grammar(tools, grammar.of_choices(choices))
+def choice_rule(tools: Tools, choices: Sequence[str]) -> Rule:
+    """Compile the rule of one of these texts."""
+    return Rule(check_grammar(tools, grammar.of_choices(choices)))
 
 
-def lark_grammar(tools: Tools, text: str) -> str:
+def lark_rule(tools: Tools, text: str) -> Rule:
     """Compile a Lark grammar."""
-    return check_grammar(tools, grammar.of_lark(text))
+    return Rule(check_grammar(tools, grammar.of_lark(text)))
 
 
-def tool_grammar(
-    tools: Tools, form: str, functions: Sequence[Mapping[str, Any]], several: bool
-) -> str:
-    """Compile the grammar of a reply that calls one of these functions, or several."""
-    return check_grammar(tools, tool_calls.rule(tool_calls.FORMS[form], functions, several=several))
+def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
+    """Compile the rule of a reply that calls one of these functions, or several."""
+    rule = rule_of_calls(FORMS[form], callees, several=several)
+    check_grammar(tools, rule.grammar)
+    return rule
+
+
+def thinking_rule(tools: Tools, thinking: Thinking, text: str) -> Rule:
+    """Compile the rule of a reply that may think, and then follows a grammar."""
+    return Rule(check_grammar(tools, after(thinking, text)))
+
+
+def grammar_rule(tools: Tools, text: str) -> Rule:
+    """Compile a grammar in the backend's own form."""
+    return Rule(check_grammar(tools, text))
 
 
 def check_grammar(tools: Tools, text: str) -> str:
@@ -111,16 +128,17 @@ TASKS: dict[str, Callable[..., Any]] = {
         encode,
         decode,
         chat_prompt,
-        schema_grammar,
-        regex_grammar,
-        choice_grammar,
-        lark_grammar,
-        tool_grammar,
-        check_grammar,
+        schema_rule,
+        regex_rule,
+        choice_rule,
+        lark_rule,
+        tool_rule,
+        thinking_rule,
+        grammar_rule,
     )
 }
 
 # Their results depend on nothing but their arguments, and the same arguments come again and again.
 LASTING = frozenset(
-    {schema_grammar, regex_grammar, choice_grammar, lark_grammar, tool_grammar, check_grammar}
+    {schema_rule, regex_rule, choice_rule, lark_rule, tool_rule, thinking_rule, grammar_rule}
 )

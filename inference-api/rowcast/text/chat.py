@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rowcast.errors import InvalidField
 from rowcast.model_files import ModelFiles
 from rowcast.text import bounded_json
+from rowcast.text.plain_tools import with_tools
 
 PLAIN = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
@@ -90,6 +91,8 @@ class ChatTemplate:
         extra: Mapping[str, Any] | None = None,
     ) -> str:
         """The text up to where the assistant's next words begin; `continues`: its last message."""
+        if tools and not self.knows_tools:
+            return self._render_plainly(messages, tools, continues=continues, extra=extra)
         template = self._tool_template if tools and self._tool_template else self._template
         more = {name: value for name, value in (extra or {}).items() if name not in _RESERVED}
         try:
@@ -105,6 +108,22 @@ class ChatTemplate:
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise InvalidField("messages", f"do not fit the model's template: {error}") from error
 
+    def _render_plainly(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        *,
+        continues: bool,
+        extra: Mapping[str, Any] | None,
+    ) -> str:
+        """The same with the tools in the messages; not every template takes a system message."""
+        adapted = self._adapted(messages)
+        try:
+            return self.render(with_tools(adapted, tools), continues=continues, extra=extra)
+        except InvalidField:
+            told = with_tools(adapted, tools, system=False)
+            return self.render(told, continues=continues, extra=extra)
+
     def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """In the words of most templates: `developer` is young, and arguments are objects."""
         return [self._adapt(message) for message in messages]
@@ -115,19 +134,31 @@ class ChatTemplate:
             adapted["role"] = "system"
         if adapted.get("tool_calls"):
             adapted["tool_calls"] = [_with_object(call) for call in adapted["tool_calls"]]
+        reasoning = adapted.get("reasoning_content") or adapted.get("reasoning")
+        if reasoning:  # templates know it by one of these names
+            adapted |= {"reasoning_content": reasoning, "reasoning": reasoning}
         return adapted
 
 
 def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as the object that they spell; as they are when a cut reply left them broken."""
+    if "custom" in call:  # to templates, a function of one argument
+        custom = call["custom"]
+        function = {"name": custom["name"], "arguments": {"input": custom["input"]}}
+        return {"id": call["id"], "type": "function", "function": function}
     function = dict(call["function"])
+    if isinstance(function["arguments"], str):
+        function["arguments"] = _spelled(function["arguments"] or "{}")
+    return {**call, "function": function}
+
+
+def _spelled(text: str) -> Any:
     try:
-        function["arguments"] = bounded_json.loads(function["arguments"] or "{}")
+        return bounded_json.loads(text)
     except bounded_json.TooDeep as error:
         raise InvalidField("messages", f"hold a tool call with arguments {error}") from error
     except ValueError:
-        pass
-    return {**call, "function": function}
+        return text
 
 
 def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:

@@ -7,16 +7,15 @@ Models write calls in a form that their chat template teaches:
 
 `ToolReader.feed(text)` gives text, names of calls that begin, and their arguments piece by piece;
 joined, the pieces are the same however the text was cut. What looks like a call and is none stays
-text. `rule` is the grammar of a reply that must call.
+text. `tool_rule.py` has the grammar of a reply that must call.
 """
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from rowcast.text import grammar
 from rowcast.text.json_value import JsonValue
 
 _HEAD = re.compile(
@@ -71,28 +70,6 @@ Found = Said | Called | Argued
 def form_of(template: str) -> Form:
     """The form that a chat template teaches."""
     return TAGGED if TAGGED.opening in template else BARE
-
-
-def rule(form: Form, tools: Sequence[Mapping[str, Any]], *, several: bool) -> str:
-    """The grammar of a reply that calls one of these functions, or several."""
-    schemas = [_call_schema(form, tool) for tool in tools]
-    call = f"%json {grammar.written({'anyOf': schemas})}"
-    if not form.opening:
-        return grammar.of_lark(f"start: call\ncall: {call}")
-    block = f"{json.dumps(form.opening)} call {json.dumps(form.closing)}"
-    return grammar.of_lark(f"start: block{'+' if several else ''}\nblock: {block}\ncall: {call}")
-
-
-def _call_schema(form: Form, tool: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"const": tool["name"]},
-            form.arguments: tool.get("parameters") or {"type": "object"},
-        },
-        "required": ["name", form.arguments],
-        "additionalProperties": False,
-    }
 
 
 class ToolReader:

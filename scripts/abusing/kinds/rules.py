@@ -11,9 +11,21 @@ _TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 
 def _ref_chain(draw: Draw) -> Shots:
     links = draw.about(1500)
-    defs: dict[str, object] = {f"d{at}": {"$ref": f"#/$defs/d{at + 1}"} for at in range(links)}
+    form = draw.one_of("items", "plain", "properties", "anyOf", "allOf")
+    defs = {f"d{at}": _link(str(form), f"#/$defs/d{at + 1}") for at in range(links)}
     defs[f"d{links}"] = {"type": "string"}
     return draw.complete(guided_json={"$ref": "#/$defs/d0", "$defs": defs})
+
+
+def _link(form: str, reference: str) -> dict[str, object]:
+    """A schema that is, or holds, what it refers to."""
+    target = {"$ref": reference}
+    forms: dict[str, dict[str, object]] = {
+        "items": {"type": "array", "items": target},
+        "plain": {"$ref": reference},
+        "properties": {"type": "object", "properties": {"a": target}},
+    }
+    return forms.get(form, {form: [target]})
 
 
 def _lark_chain(draw: Draw) -> Shots:

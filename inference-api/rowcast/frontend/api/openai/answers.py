@@ -13,6 +13,12 @@ from rowcast.frontend.receipts import Receipt
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
+class CompletionDetails(Struct):
+    """What the tokens of the replies were spent on."""
+
+    reasoning_tokens: int
+
+
 class Usage(Struct):
     """What a request has cost."""
 
@@ -21,6 +27,7 @@ class Usage(Struct):
     total_tokens: int
     tokens_per_second: float
     processing_time: float
+    completion_tokens_details: CompletionDetails | UnsetType = UNSET  # of models that reason
 
 
 class CompletionLogprobs(Struct):
@@ -83,12 +90,20 @@ class FunctionCalled(Struct):
     arguments: str
 
 
+class CustomCalled(Struct):
+    """A custom tool's name and its input."""
+
+    name: str
+    input: str
+
+
 class ToolCalled(Struct):
-    """A call that the model makes."""
+    """A call that the model makes; `type` says which of the two."""
 
     id: str
-    function: FunctionCalled
-    type: Literal["function"] = "function"
+    function: FunctionCalled | UnsetType = UNSET
+    custom: CustomCalled | UnsetType = UNSET
+    type: Literal["function", "custom"] = "function"
 
 
 class ChatMessage(Struct):
@@ -98,6 +113,8 @@ class ChatMessage(Struct):
     role: Literal["assistant"] = "assistant"
     refusal: None = None
     tool_calls: list[ToolCalled] | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET  # the same, as vLLM and OpenRouter name it
 
 
 class ChatChoice(Struct):
@@ -130,13 +147,21 @@ class FunctionDelta(Struct):
     arguments: str | UnsetType = UNSET
 
 
+class CustomDelta(Struct):
+    """More of a custom tool's name or input."""
+
+    name: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+
+
 class ToolDelta(Struct):
     """More of a call; `id` and `type` come with its first."""
 
     index: int
-    function: FunctionDelta
+    function: FunctionDelta | UnsetType = UNSET
     id: str | UnsetType = UNSET
-    type: Literal["function"] | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
+    custom: CustomDelta | UnsetType = UNSET
 
 
 class Delta(Struct):
@@ -145,6 +170,8 @@ class Delta(Struct):
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
     tool_calls: list[ToolDelta] | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET  # the same, as vLLM and OpenRouter name it
 
 
 class DeltaChoice(Struct):

@@ -28,6 +28,7 @@ Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
 StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
 Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
 Object = dict[str, Any]
+ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 
 _TEXT = {"type": "string", "minLength": 1}
 _TOKENS = {"type": "array", "minItems": 1, "items": {"type": "integer", "title": TOKEN_ID}}
@@ -141,12 +142,29 @@ class FunctionCall(Struct):
     arguments: str
 
 
+class CustomCall(Struct):
+    """A custom tool's name and its input."""
+
+    name: str
+    input: str
+
+
+def check_kind(value: Struct, kind: str) -> None:
+    """Of the fields of which `type` names one, that one must be there."""
+    if getattr(value, kind) is None:
+        raise ValueError(f"Object missing required field `{kind}`")
+
+
 class ToolCall(Struct):
-    """What an assistant's earlier message has called."""
+    """What an assistant's earlier message has called; `type` says which of the two."""
 
     id: str
-    function: FunctionCall
-    type: Literal["function"] = "function"
+    function: FunctionCall | None = None
+    custom: CustomCall | None = None
+    type: Literal["function", "custom"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
@@ -211,6 +229,8 @@ class AssistantMessage(Struct, tag_field="role", tag="assistant"):
     content: TextParts | None = None
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None  # another name of the same
 
 
 class ToolMessage(Struct, tag_field="role", tag="tool"):
@@ -227,30 +247,94 @@ Messages = Annotated[list[Message], Meta(min_length=1, max_length=10_000)]
 class Function(Struct):
     """A function that the model may call."""
 
-    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+    name: ToolName
     description: str | None = None
     parameters: Object | None = None
     strict: bool | None = None
 
 
+class TextInput(Struct, tag_field="type", tag="text"):
+    """Any input."""
+
+
+class GrammarDefinition(Struct):
+    """A grammar, in one of two languages."""
+
+    definition: Text
+    syntax: Literal["lark", "regex"]
+
+
+class GrammarInput(Struct, tag_field="type", tag="grammar"):
+    """Input of a grammar."""
+
+    grammar: GrammarDefinition
+
+
+class Custom(Struct):
+    """A tool whose input is a text."""
+
+    name: ToolName
+    description: str | None = None
+    format: TextInput | GrammarInput | None = None
+
+
 class Tool(Struct):
-    """A tool; all of them are functions."""
+    """A tool; `type` says which of the two."""
 
-    function: Function
-    type: Literal["function"] = "function"
+    function: Function | None = None
+    custom: Custom | None = None
+    type: Literal["function", "custom"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
+
+    @property
+    def name(self) -> str:
+        """The name by which it is called."""
+        named = self.function or self.custom
+        return named.name if named else ""
 
 
-class NamedFunction(Struct):
-    """A function by its name."""
+class Named(Struct):
+    """A tool by its name."""
 
     name: str
 
 
 class NamedTool(Struct):
-    """The tool that must be called."""
+    """A tool by its kind and name."""
 
-    function: NamedFunction
-    type: Literal["function"] = "function"
+    function: Named | None = None
+    custom: Named | None = None
+    type: Literal["function", "custom"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        named = self.function or self.custom
+        return named.name if named else ""
+
+
+class AllowedTools(Struct):
+    """Some of the tools; with `required`, one of them must be called."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Meta(min_length=1, max_length=128)]
+
+
+class ToolChoice(Struct):
+    """The tool that must be called, or those that may be."""
+
+    function: Named | None = None
+    custom: Named | None = None
+    allowed_tools: AllowedTools | None = None
+    type: Literal["function", "custom", "allowed_tools"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
 
 
 class ChatBody(Sampling, kw_only=True):
@@ -262,7 +346,7 @@ class ChatBody(Sampling, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     chat_template_kwargs: Object | None = None
     add_generation_prompt: bool | None = None

@@ -1,6 +1,7 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from flask import Response
@@ -12,53 +13,109 @@ from rowcast.frontend.api.openai.answers import (
     ChatChunk,
     ChatCompletion,
     ChatLogprobs,
-    ChatMessage,
+    CompletionDetails,
     Delta,
     DeltaChoice,
     FinishReason,
     Usage,
 )
-from rowcast.frontend.api.openai.asked import Asked, ask
-from rowcast.frontend.api.openai.bodies import ChatBody
-from rowcast.frontend.api.openai.grammars import grammar_of
+from rowcast.frontend.api.openai.asked import Asked, PromptText, ask
+from rowcast.frontend.api.openai.bodies import AssistantMessage, ChatBody, Message, TextPart
+from rowcast.frontend.api.openai.calls import MessageReader, joined
+from rowcast.frontend.api.openai.grammars import compiled, grammar_of
 from rowcast.frontend.api.openai.logprobs import chat_scores, check_amount
 from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, params_of
 from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
-from rowcast.frontend.api.openai.tools import Toolbox, collected, deltas, toolbox
+from rowcast.frontend.api.openai.tools import Toolbox, toolbox
+from rowcast.frontend.api.openai.unenforced import told
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
 from rowcast.frontend.turns import in_turns
+from rowcast.offload import tasks
+from rowcast.text.reasoning import Thinking
+from rowcast.text.reply_reader import ReplyReader
+from rowcast.text.schema_rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A body, and what follows from it."""
+
+    body: ChatBody
+    tools: Toolbox | None
+    thinking: Thinking | None  # with which the replies may begin
 
 
 def chat(frontend: Frontend) -> Response:
     """Answer one request."""
     body = read(frontend, ChatBody)
+    _check(body)
     tools = toolbox(frontend, body)
-    asked = _asked(frontend, body, tools)
-    return answer(frontend, asked, partial(ChatView, frontend, body, tools))
+    rule = _rule(frontend, body, tools)
+    prompt = _prompt(frontend, body, tools)
+    wanted = Wanted(body, tools, _thinking(frontend, body, prompt))
+    asked = _asked(frontend, wanted, prompt, _grammar(frontend, rule, wanted.thinking))
+    return told(answer(frontend, asked, partial(ChatView, frontend, wanted)), rule)
 
 
-def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
+def _check(body: ChatBody) -> None:
     check_stream_options(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
-    rules = [
-        text
-        for text in (grammar_of(frontend, body), tools.grammar(frontend) if tools else "")
-        if text
-    ]
+
+
+def _rule(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Rule:
+    """What the reply must follow."""
+    asked = (grammar_of(frontend, body), tools.rule(frontend) if tools else Rule())
+    rules = [each for each in asked if each.grammar]
     if len(rules) > 1:
         raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
-    prompt = prompt_of(
+    return rules[0] if rules else Rule()
+
+
+def _grammar(frontend: Frontend, rule: Rule, thinking: Thinking | None) -> str:
+    """A rule's grammar; it holds for what follows the reasoning."""
+    if thinking is None or not rule.grammar:
+        return rule.grammar
+    field = "response_format"  # or another one that asked for the rule, which was checked by itself
+    return compiled(frontend, field, tasks.thinking_rule, thinking, rule.grammar).grammar
+
+
+def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> PromptText:
+    return prompt_of(
         frontend,
         body.messages,
-        tools=tools.tools if tools else None,
+        tools=tools.shown if tools else None,
         continues=bool(body.continue_final_message),
         extra=body.chat_template_kwargs,
     )
+
+
+def _thinking(frontend: Frontend, body: ChatBody, prompt: PromptText) -> Thinking | None:
+    """The reasoning that the replies may begin with."""
+    template = frontend.chat.source
+    if body.continue_final_message:
+        thinking = Thinking.within(template, _said(body.messages[-1]))
+    else:
+        thinking = Thinking.of(template, prompt.text)
+    return thinking.spelt(frontend.tokenizer) if thinking else None
+
+
+def _said(message: Message) -> str:
+    """What the assistant has said already."""
+    if not isinstance(message, AssistantMessage):
+        return ""
+    content = message.content or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.text for part in content if isinstance(part, TextPart))
+
+
+def _asked(frontend: Frontend, wanted: Wanted, prompt: PromptText, grammar: str) -> Asked:
+    body, thinking = wanted.body, wanted.thinking
     max_tokens = _max_tokens(frontend, body, len(prompt.tokens))
     if body.logprobs:
         check_amount(body.n or 1, 0, max_tokens, body.top_logprobs or 0)
@@ -68,9 +125,14 @@ def _asked(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Asked:
         frontend.defaults,
         max_tokens=max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        grammar="".join(rules),
+        grammar=grammar,
     )
-    return ask(frontend, body, [prompt], params, kind="chatcmpl")
+    asked = ask(frontend, body, [prompt], params, kind="chatcmpl")
+    if thinking is None or not thinking.hidden:
+        return asked
+    return replace(
+        asked, prompts=tuple(replace(each, shown=thinking.hidden) for each in asked.prompts)
+    )
 
 
 def _max_tokens(frontend: Frontend, body: ChatBody, prompt: int) -> int:
@@ -79,82 +141,87 @@ def _max_tokens(frontend: Frontend, body: ChatBody, prompt: int) -> int:
     return asked or max(1, frontend.status().context_length - prompt)
 
 
+def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
+    """For one reply's text."""
+    tools = wanted.tools
+    reader = ReplyReader(wanted.thinking, tools.reader() if tools else None)
+    return MessageReader(reader, tools.custom if tools else (), request, reply)
+
+
 class ChatView:
     """The replies to one body."""
 
-    def __init__(
-        self,
-        frontend: Frontend,
-        body: ChatBody,
-        tools: Toolbox | None,
-        asked: Asked,
-        replies: Replies,
-    ) -> None:
+    def __init__(self, frontend: Frontend, wanted: Wanted, asked: Asked, replies: Replies) -> None:
         self.asked = asked
         self.replies = replies
         self._tokenizer = frontend.tokenizer
-        self._body = body
-        self._readers = [tools.reader() if tools else None for _ in replies]
-        self.singly = tools is not None  # a piece may be text, a name and arguments
+        self._body = wanted.body
+        self._thinks = wanted.thinking is not None
+        # A piece may be text, a name and arguments, or reasoning and text.
+        self.singly = wanted.tools is not None or self._thinks
+        self._readers = [_reader(wanted, asked.id, reply) for reply in range(len(replies))]
 
     def begin(self) -> Iterator[ChatChunk]:
         for reply in range(len(self.replies)):
             yield self._chunk(DeltaChoice(reply, Delta(role="assistant", content="")))
 
     def piece(self, reply: int, text: str) -> Iterator[ChatChunk]:
-        for delta in self._deltas(reply, text):
+        for delta in self._readers[reply].feed(text, self.replies[reply].tokens):
             scores = self._scores(self.replies[reply].places())
             yield self._chunk(DeltaChoice(reply, delta, scores))
 
     def end(self, reply: int) -> Iterator[ChatChunk]:
-        reader = self._readers[reply]
-        if reader is not None:
-            for delta in deltas(reader.finish(), self.asked.id, reply):
-                yield self._chunk(DeltaChoice(reply, delta))
+        for delta in self._readers[reply].finish():
+            yield self._chunk(DeltaChoice(reply, delta))
         scores = self._scores(self.replies[reply].places())
         yield self._chunk(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
 
     def last(self) -> ChatChunk:
-        last = self._chunk_of([], self.asked.last_usage(self.replies))
+        last = self._chunk_of([], self._usage() if self.asked.include_usage else UNSET)
         last.receipt = self.asked.receipt_of(self.replies)
         return last
 
     def whole(self) -> ChatCompletion:
-        texts = self.replies.texts()
+        choices = self._choices()
         asked = self.asked
         return ChatCompletion(
             id=asked.id,
             created=asked.created,
             model=asked.model,
-            choices=[
-                encoded(self._choice(reply, text)) for reply, text in in_turns(enumerate(texts))
-            ],
-            usage=asked.usage(self.replies),
+            choices=choices,
+            usage=self._usage(),
             system_fingerprint=asked.fingerprint,
             seed=asked.seed,
             receipt=asked.receipt_of(self.replies),
         )
 
-    def _choice(self, reply: int, text: str) -> ChatChoice:
-        message = ChatMessage(text)
-        reader = self._readers[reply]
-        if reader is not None:
-            found = [*reader.feed(text), *reader.finish()]
-            message.content, calls = collected(found, self.asked.id, reply)
-            message.tool_calls = calls or UNSET
+    def _choices(self) -> list[ChatChoice]:
+        """All choices, at their end."""
+        deltas: list[list[Delta]] = [[] for _ in self.replies]
+        for piece in self.replies.pieces(singly=self.singly):
+            if piece is None:
+                continue
+            at = piece.reply
+            deltas[at] += self._readers[at].feed(piece.text, self.replies[at].tokens)
+            self.replies.check(at)
+        return [encoded(self._choice(at, told)) for at, told in in_turns(enumerate(deltas))]
+
+    def _choice(self, reply: int, deltas: list[Delta]) -> ChatChoice:
+        message = joined([*deltas, *self._readers[reply].finish()])
         scores = self._scores(self.replies[reply].places())
         return ChatChoice(reply, message, self._reason(reply), scores)
 
-    def _deltas(self, reply: int, text: str) -> Iterable[Delta]:
-        reader = self._readers[reply]
-        if reader is None:
-            return [Delta(content=text)] if text else []
-        return deltas(reader.feed(text), self.asked.id, reply)
+    def _usage(self) -> Usage:
+        """What the request has cost so far, and how much of that was reasoning."""
+        usage = self.asked.usage(self.replies)
+        if self._thinks:
+            spent = sum(reader.reasoning_tokens for reader in self._readers)
+            usage.completion_tokens_details = CompletionDetails(spent)
+        return usage
 
     def _reason(self, reply: int) -> FinishReason:
-        reader = self._readers[reply]
         reason = finish_reason(self.replies.ending(reply))
-        return "tool_calls" if reader is not None and reader.calls and reason == "stop" else reason
+        return "tool_calls" if self._readers[reply].calls and reason == "stop" else reason
 
     def _scores(self, places: Sequence[Place]) -> ChatLogprobs | None:
         if not self._body.logprobs or not places:
@@ -162,7 +229,12 @@ class ChatView:
         return chat_scores(self._tokenizer, places, self._body.top_logprobs or 0)
 
     def _chunk(self, choice: DeltaChoice) -> ChatChunk:
-        return self._chunk_of([choice], self.asked.usage_within(self.replies))
+        return self._chunk_of([choice], self._usage_within())
+
+    def _usage_within(self) -> Usage | UnsetType | None:
+        """What an event in the midst of a stream says of the cost."""
+        within = self.asked.usage_within(self.replies)
+        return self._usage() if isinstance(within, Usage) else within
 
     def _chunk_of(
         self, choices: list[DeltaChoice], usage: Usage | UnsetType | None = UNSET

@@ -24,11 +24,13 @@ from rowcast.frontend.api.openai.logprobs import CompletionScores, check_amount
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, checked_tokens, params_of
 from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
+from rowcast.frontend.api.openai.unenforced import told
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
 from rowcast.frontend.turns import in_turns
+from rowcast.text.schema_rule import Rule
 
 MAX_TOKENS = 16
 _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
@@ -37,11 +39,12 @@ _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
 def completions(frontend: Frontend) -> Response:
     """Answer one request."""
     body = read(frontend, CompletionBody)
-    asked = _asked(frontend, body)
-    return answer(frontend, asked, partial(CompletionView, frontend, body))
+    rule = grammar_of(frontend, body)
+    asked = _asked(frontend, body, rule)
+    return told(answer(frontend, asked, partial(CompletionView, frontend, body)), rule)
 
 
-def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
+def _asked(frontend: Frontend, body: CompletionBody, rule: Rule) -> Asked:
     check_stream_options(body)
     candidates = _candidates(body)
     prompts = _tokenized(frontend, body, candidates)
@@ -56,7 +59,7 @@ def _asked(frontend: Frontend, body: CompletionBody) -> Asked:
         max_tokens=max_tokens,
         logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
-        grammar=grammar_of(frontend, body),
+        grammar=rule.grammar,
     )
     return ask(frontend, body, prompts, params, kind="cmpl", candidates=candidates)
 

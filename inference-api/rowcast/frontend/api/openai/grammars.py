@@ -19,30 +19,32 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.offload import tasks
 from rowcast.text import bounded_json
 from rowcast.text.grammar import GrammarFault
+from rowcast.text.schema_rule import Rule
 
 _OBJECT = {"type": "object"}
 
-Rule = tuple[str, Callable[..., str], object]  # the field that asks, the task, its argument
+# The field that asks, the task that makes its rule, and what it makes it of.
+Wanted = tuple[str, Callable[..., Rule], *tuple[object, ...]]
 
 
-def grammar_of(frontend: Frontend, body: Sampling) -> str:
-    """The grammar that a body asks for; "" for any text."""
+def grammar_of(frontend: Frontend, body: Sampling) -> Rule:
+    """The rule that a body asks for."""
     rules = list(_rules(body))
     if len(rules) > 1:
         names = " and ".join(name for name, *_ in rules)
         raise InvalidField(rules[1][0], f"can not be sent with another rule: {names}")
-    return compiled(frontend, *rules[0]) if rules else ""
+    return compiled(frontend, *rules[0]) if rules else Rule()
 
 
-def compiled(frontend: Frontend, field: str, task: Callable[..., str], *arguments: object) -> str:
-    """Have a grammar made and checked; its faults are the field's."""
+def compiled(frontend: Frontend, field: str, task: Callable[..., Rule], *arguments: object) -> Rule:
+    """Have a rule made and checked; its faults are the field's."""
     try:
         return frontend.elsewhere(task, *arguments)
     except (GrammarFault, TooCostly) as fault:
         raise InvalidField(field, f"can not be followed: {fault}") from fault
 
 
-def _rules(body: Sampling) -> Iterator[Rule]:
+def _rules(body: Sampling) -> Iterator[Wanted]:
     yield from _format_rules(body)
     outputs = body.structured_outputs
     if outputs is not None:
@@ -56,31 +58,31 @@ def _rules(body: Sampling) -> Iterator[Rule]:
     yield from _output_rules(guided, "guided_")
 
 
-def _format_rules(body: Sampling) -> Iterator[Rule]:
+def _format_rules(body: Sampling) -> Iterator[Wanted]:
     match body.response_format:
         case JsonObjectFormat():
-            yield "response_format", tasks.schema_grammar, _OBJECT
+            yield "response_format", tasks.schema_rule, _OBJECT, False
         case SchemaFormat(json_schema=named):
             field = "response_format.json_schema.schema"
             if named.schema is None:
                 raise InvalidField(field, "is missing")
-            yield field, tasks.schema_grammar, named.schema
+            yield field, tasks.schema_rule, named.schema, bool(named.strict)
         case GrammarFormat(grammar=text):
-            yield "response_format.grammar", tasks.lark_grammar, text
+            yield "response_format.grammar", tasks.lark_rule, text
 
 
-def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Rule]:
+def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Wanted]:
     if outputs.json is not None:
         name = f"{before}json"
-        yield name, tasks.schema_grammar, _schema(name, outputs.json)
+        yield name, tasks.schema_rule, _schema(name, outputs.json), False
     if outputs.regex is not None:
-        yield f"{before}regex", tasks.regex_grammar, outputs.regex
+        yield f"{before}regex", tasks.regex_rule, outputs.regex
     if outputs.choice is not None:
-        yield f"{before}choice", tasks.choice_grammar, outputs.choice
+        yield f"{before}choice", tasks.choice_rule, outputs.choice
     if outputs.grammar is not None:
-        yield f"{before}grammar", tasks.lark_grammar, outputs.grammar
+        yield f"{before}grammar", tasks.lark_rule, outputs.grammar
     if outputs.json_object:
-        yield f"{before}json_object", tasks.schema_grammar, _OBJECT
+        yield f"{before}json_object", tasks.schema_rule, _OBJECT, False
 
 
 def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:

@@ -101,5 +101,5 @@ def _checked(frontend: Frontend, params: SamplingParams) -> SamplingParams:
     for tokens in (params.stop_token_ids, params.allowed_tokens, params.banned_tokens, biased):
         checked_tokens("parameters", tokens, vocabulary)
     if params.grammar:
-        compiled(frontend, "parameters.grammar", tasks.check_grammar, params.grammar)
+        compiled(frontend, "parameters.grammar", tasks.grammar_rule, params.grammar)
     return params

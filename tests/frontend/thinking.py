@@ -1,0 +1,26 @@
+"""Chat templates of models that think, in the shapes that are met."""
+
+_MESSAGES = """\
+{%- for tool in tools or [] %}{{ tool | tojson }} <tool_call>
+{% endfor %}
+{%- for message in messages %}<|{{ message.role }}|>
+{%- if message.reasoning_content %}<think>
+{{ message.reasoning_content }}
+</think>
+
+{% endif %}{{ message.content or '' }}
+{% endfor %}"""
+_NOTHING = """\
+{%- if enable_thinking is defined and enable_thinking is false %}<think>
+
+</think>
+
+{% endif %}"""
+
+# The model opens the block itself.
+ITSELF = f"{_MESSAGES}{{% if add_generation_prompt %}}<|assistant|>{_NOTHING}{{% endif %}}"
+# The prompt has opened it.
+OPENED = (
+    f"{_MESSAGES}{{% if add_generation_prompt %}}<|assistant|>{_NOTHING}"
+    "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}{% endif %}"
+)

@@ -1,0 +1,12 @@
+"""Whether a text may be a whole reply under a grammar."""
+
+from llguidance import LLMatcher, LLTokenizer
+
+
+def follows(rule: str, text: str) -> bool:
+    """Whether this may be a whole reply."""
+    speech = LLTokenizer("byte")
+    matcher = LLMatcher(speech, rule, log_level=0)
+    assert not matcher.is_error(), matcher.get_error()
+    tokens = speech.tokenize_str(text)
+    return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
