@@ -60,9 +60,10 @@ def _fitting(draw: Draw) -> Shots:
 
 
 def _tokenize(draw: Draw) -> Shots:
-    text = draw.text(min(draw.about(500_000), LARGEST_BODY // 4))
-    body = {"prompt": text, "return_token_strs": True}
-    return Shot.of(body, "/tokenize", copies=draw.about(4))
+    size = min(draw.about(500_000), LARGEST_BODY // 4)
+    text = "a " * (LARGEST_BODY // 2 - 100) if draw.exact else draw.text(size)
+    body = {"prompt": text, "return_token_strs": draw.one_of(False, True)}
+    return Shot.of(body, "/tokenize", copies=1 if draw.exact else draw.about(4))
 
 
 def _tokenize_small(draw: Draw) -> Shots:
