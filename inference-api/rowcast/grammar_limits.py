@@ -3,7 +3,7 @@
 The frontend checks a grammar against these numbers and the backend follows it under the same ones,
 so both refuse the same grammars. They count characters, levels, symbols, items and fuel, never
 seconds: a request ends the same way on every machine. What they were measured against:
-docs/decisions/0063-grammars-bounded.md.
+docs/decisions/0066-grammars-bounded.md.
 """
 
 from typing import Final, TypedDict

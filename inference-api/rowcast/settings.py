@@ -151,6 +151,11 @@ class Settings(BaseSettings):
     client_seconds: Seconds = Field(
         30, description="How long a client may take nothing of a reply."
     )
+    comment_seconds: Seconds = Field(
+        15,
+        description="An event stream that says nothing for this long sends a comment, so that "
+        "clients and proxies do not take it for dead.",
+    )
     silence_seconds: Seconds = Field(
         4, description="Not ready when the backend was silent for so long."
     )

@@ -157,7 +157,7 @@ class Range:
         team = stand.door(WITNESS, front=front)
         orders = Orders(team, stand.stranger(), facts.model, facts.context - 16, needs.characters)
         witness = self._closing.enter_context(Witness(orders, folder).watching())
-        self._trial, self._needs = Trial(stand, witness, folder, front), needs
+        self._trial, self._needs = Trial(stand, witness, folder, front, self.options.calm), needs
         return self._trial
 
     def _own(self, folder: Path, needs: Needs) -> Stand:

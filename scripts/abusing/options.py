@@ -31,6 +31,7 @@ class Options:
     exact: bool
     seconds: float  # of the whole run
     bound: float  # seconds of one attack
+    calm: float  # seconds before it
     seed: int
     only: int | None
     again: tuple[Path, ...]
@@ -78,6 +79,7 @@ def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
         exact=given.table,
         seconds=60 * (given.minutes or MINUTES[given.size]),
         bound=given.bound or (90 if given.table else 30),
+        calm=5.0 if given.table else 2.0,
         seed=secrets.randbelow(2**32) if given.seed is None else given.seed,
         only=given.only,
         again=tuple(given.again or ()),

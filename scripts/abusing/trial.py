@@ -87,10 +87,11 @@ class Trial:
     folder: Path
     front: bool = False
     calm_seconds: float = 5.0
+    _calm: Figures | None = None
 
     def run(self, attack: Attack, seconds: float) -> Result:
         """Send an attack. `seconds`: how long it and its consequences are waited for."""
-        calm = self.witness.calm(self.calm_seconds)
+        calm = self._calm = self.witness.calm(self.calm_seconds).worse(self._calm)
         stream = self._keep()
         before, processes = self.stand.memory(), self.stand.processes()
         began, peak = monotonic(), before

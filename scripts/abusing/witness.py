@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -35,6 +35,13 @@ class Figures:
     shorts: int  # answered with 200
     refused: int  # with another status, or not at all
     cuts: int  # streams that ended without their end
+
+    def worse(self, other: Figures | None) -> Figures:
+        """The longer times of two stretches, and the numbers of this one."""
+        if other is None:
+            return self
+        stall, short = max(self.stall, other.stall), max(self.short, other.short)
+        return replace(self, stall=stall, short=short, health=max(self.health, other.health))
 
     @property
     def told(self) -> str:

@@ -4,10 +4,11 @@ All attacks of this file go to one server, whose processes must outlive them all
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from harm.conftest import STORYTELLER
+from harm.conftest import STORYTELLER, Start
 from harm.witness import Witness, witnessed
 
 CHAT = "/v1/chat/completions"
@@ -70,9 +71,7 @@ HOSTILE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_m9_a_hostile_template_costs_only_its_own_requests(
-    watched,
-    tmp_path,
-    name: str,  # type: ignore[no-untyped-def]
+    watched: Start, tmp_path: Path, name: str
 ) -> None:
     template = tmp_path / "hostile.jinja"
     template.write_text(HOSTILE[name])

@@ -21,8 +21,8 @@ def test_what_stands_twice_is_the_same(name: str) -> None:
 class Lobby:
     """A crowd, and the other ends of its connections."""
 
-    def __init__(self, **limits: int) -> None:
-        self.crowd = Crowd(Limits(**limits))
+    def __init__(self, *, grace_s: float = 0, **limits: int) -> None:
+        self.crowd = Crowd(Limits(grace_s=grace_s, **limits))
         self.peers: dict[Connection, socket.socket] = {}
 
     def come(self, address: str = "192.0.2.1") -> Connection:
@@ -65,6 +65,17 @@ def test_busy_ones_and_those_that_were_served_are_kept_longer() -> None:
     crowded = lobby.come()
     assert "limit of 3 open connections" in crowded.crowded
     assert not any(map(lobby.ended, (busy, newer, newest, crowded)))
+
+
+def test_one_that_came_just_now_is_kept_longer_than_one_that_was_served() -> None:
+    lobby = Lobby(connections=2, grace_s=3600)
+    served, new = lobby.come(), lobby.come()
+    lobby.crowd.begin(served)
+    lobby.crowd.rest(served)
+    newer = lobby.come()
+    assert [lobby.ended(each) for each in (served, new, newer)] == [True, False, False]
+    lobby.come()
+    assert [lobby.ended(each) for each in (new, newer)] == [True, False]
 
 
 def test_one_on_which_a_request_arrives_is_passed_over() -> None:

@@ -127,6 +127,13 @@ def test_what_still_lasts_counts_so_far() -> None:
     assert figures(EVENTS, 1.05, 4.2).refused == 1
 
 
+def test_of_calm_stretches_the_worse_counts() -> None:
+    one = Figures(0.1, 0.2, 0.01, 100, 10, 0, 0)
+    other = Figures(0.3, 0.1, 0.02, 50, 5, 1, 1)
+    assert one.worse(other) == Figures(0.3, 0.2, 0.02, 100, 10, 0, 0)
+    assert one.worse(None) == one
+
+
 def result(**more: object) -> Result:
     calm = Figures(0.05, 0.08, 0.01, 100, 10, 0, 0)
     usual = Result(

@@ -1,12 +1,17 @@
 """Schemas that no grammar follows: what can be kept is kept, and what is left out is named."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rowcast.text.grammar import GrammarFault, of_json_schema
 from rowcast.text.schema_rule import rule_of_schema
+from rowcast.text.tool_calls import TAGGED
+from rowcast.text.tool_rule import Callee, rule_of_calls
 
 from .following import follows
 
@@ -225,6 +230,29 @@ def test_patterns_of_names_that_overlap_leave_the_object_open() -> None:
 def test_what_is_wrong_stays_wrong(schema: dict[str, Any], says: str) -> None:
     with pytest.raises(GrammarFault, match=says):
         rule_of_schema(schema)
+
+
+_WORDS = st.sampled_from(
+    ["type", "properties", "required", "enum", "const", "oneOf", "anyOf", "allOf", "items", "$ref",
+     "$defs", "not", "if", "then", "format", "pattern", "patternProperties", "minProperties",
+     "additionalProperties", "$id", "$anchor", "$schema", "uniqueItems", "a"]
+)  # fmt: skip
+_VALUES = st.recursive(
+    st.sampled_from(
+        [None, True, False, 0, 3, -1.5, "object", "string", "#", "#/$defs/a", "#a", "("]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(schema=st.dictionaries(_WORDS, _VALUES, max_size=5), strict=st.booleans())
+def test_whatever_is_sent_is_a_rule_or_a_fault(schema: dict[str, Any], strict: bool) -> None:
+    with suppress(GrammarFault):
+        rule_of_schema(schema, strict=strict)
+    with suppress(GrammarFault):
+        rule_of_calls(TAGGED, [Callee("f", schema, strict), Callee("g", schema)], several=True)
 
 
 def deep(levels: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rowcast.backend.judging import fault_of
+from rowcast.backend.judging import Judge
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.rows import Reply, Rows
 from rowcast.backend.scheduler import admit, grant
@@ -85,6 +85,7 @@ class DecodeBackend:
         self._reply_seconds = 1.0  # how long a reply takes, as a moving average
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
+        self._judgement = Judge(self._engine)
         self.compile()
 
     def load_model_and_tokenizer(self) -> None:
@@ -209,7 +210,7 @@ class DecodeBackend:
         reply_id = (frontend, submit.key)
         if self._line.find(reply_id) or self._rows.find(reply_id):
             return
-        if (fault := fault_of(submit, self._engine)) is not None:
+        if (fault := self._judgement.fault_of(submit)) is not None:
             self._reject(frontend, submit, fault.reason, fault.message)
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")

@@ -29,19 +29,36 @@ class Fault:
     message: str
 
 
-def fault_of(submit: Submit, engine: Engine) -> Fault | None:
-    """The first thing that is wrong with a prompt; None if it can be computed."""
-    if not submit.prompt:
-        return Fault("empty", "the prompt has no tokens; send some text")
-    problem = next(_places(submit), "") or next(_parameters(submit.params, engine.vocabulary), "")
-    if problem:
-        return Fault("invalid", problem)
-    if too_long := _too_long(submit, engine.context_length):
-        return Fault("too_long", too_long)
-    for name, tokens in (("prompt", submit.prompt), ("delivered reply", submit.delivered or ())):
-        if foreign := _foreign(name, tokens, engine.vocabulary):
-            return Fault("invalid", foreign)
-    return None
+class Judge:
+    """Judges prompts for one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: tuple[int, ...] = ()  # the last prompt whose tokens the model has
+
+    def fault_of(self, submit: Submit) -> Fault | None:
+        """The first thing that is wrong with a prompt; None if it can be computed."""
+        if not submit.prompt:
+            return Fault("empty", "the prompt has no tokens; send some text")
+        vocabulary = self._engine.vocabulary
+        problem = next(_places(submit), "") or next(_parameters(submit.params, vocabulary), "")
+        if problem:
+            return Fault("invalid", problem)
+        if too_long := _too_long(submit, self._engine.context_length):
+            return Fault("too_long", too_long)
+        foreign = self._foreign_prompt(submit.prompt) or _foreign(
+            "delivered reply", submit.delivered or (), vocabulary
+        )
+        return Fault("invalid", foreign) if foreign else None
+
+    def _foreign_prompt(self, prompt: tuple[int, ...]) -> str:
+        """Choices of one prompt share it, and it is looked at once."""
+        if prompt is self._known:
+            return ""
+        foreign = _foreign("prompt", prompt, self._engine.vocabulary)
+        if not foreign:
+            self._known = prompt
+        return foreign
 
 
 def _places(submit: Submit) -> Iterator[str]:

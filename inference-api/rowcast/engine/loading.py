@@ -18,7 +18,6 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -37,7 +36,7 @@ from rowcast.engine.one_layer import one_layer_configuration, one_layer_generati
 from rowcast.engine.packing import packed_bytes
 from rowcast.engine.row_cache import LayerShape
 from rowcast.engine.source import ModelSource, fitting_context
-from rowcast.errors import UnknownModel
+from rowcast.errors import RowcastError, UnknownModel
 from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
@@ -54,19 +53,6 @@ UNHEEDED = (
     "sequence_bias",
 )
 NO_CODE = {"trust_remote_code": False}  # None would ask whoever has the terminal
-# What transformers and torch raise where a file is not as they expect it, whichever it is.
-UNREADABLE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +66,11 @@ class Loaded:
 
 def load(source: ModelSource) -> Loaded:
     """The model, in evaluation mode on its device."""
+    with _refusing(f"MODEL {source.model!r} cannot be loaded"):
+        return _load(source)
+
+
+def _load(source: ModelSource) -> Loaded:
     _quieten()
     config = _configuration(source)
     architectures.check(config)
@@ -189,14 +180,17 @@ def _refusing(problem: str) -> Iterator[None]:
     """Whatever a library says of a model's files, in one sentence; all of it in the debug log."""
     try:
         yield
-    except UNREADABLE as error:
+    except (RowcastError, MemoryError):
+        raise
+    except Exception as error:  # whatever three libraries raise where files are not as they expect
         _log.debug("%s", problem, exc_info=True)
         raise UnknownModel(f"{problem}: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:
-    """The first line of what a library says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What a library says, as one line: the first, and what it announces."""
+    first, *rest = (str(error).strip() or type(error).__name__).splitlines()
+    return f"{first} {rest[0].strip()}" if rest and first.endswith(":") else first
 
 
 def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
@@ -204,7 +198,7 @@ def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
     ends = getattr(model.generation_config, "eos_token_id", None)
     if ends is None:
         ends = model.config.eos_token_id
-    return frozenset([ends] if isinstance(ends, int) else ends or [])
+    return frozenset(_token_ids("eos_token_id", [ends] if isinstance(ends, int) else ends or []))
 
 
 def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[int, ...]:
@@ -212,7 +206,15 @@ def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[i
     listed = getattr(generation, "suppress_tokens", None) or []
     if unheeded := [name for name in UNHEEDED if getattr(generation, name, None)]:
         _log.warning("generation_config not_heeded=%s", ",".join(unheeded))
-    return tuple(token for token in listed if 0 <= token < vocabulary)
+    known = _token_ids("suppress_tokens", listed)
+    return tuple(token for token in known if 0 <= token < vocabulary)
+
+
+def _token_ids(name: str, listed: object) -> list[int]:
+    """What a configuration lists, if it lists token ids."""
+    if not isinstance(listed, list) or not all(type(token) is int for token in listed):
+        raise UnknownModel(f"{name} of the model is {str(listed)[:40]!r}; it must be token ids")
+    return listed
 
 
 def _digest(model: PreTrainedModel) -> str:

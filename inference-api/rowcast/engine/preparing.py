@@ -38,6 +38,7 @@ from rowcast.settings import ONE_LAYER, Settings
 
 Engines = Callable[[], TorchEngine]
 
+GENERATION = "generation_config.json"
 IMAGES = "tti_cache"  # below MODEL_ROOT
 CPU = torch.device("cpu")
 KINDS: dict[str, Kind] = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
@@ -82,10 +83,11 @@ def _folder(settings: Settings, files: ModelFiles) -> Path:
     """Where everything is that will be read, fetched if need be."""
     few = settings.no_weights or (settings.load_image and not settings.save_image)
     configuration = files.find(CONFIGURATION) if few else None
-    if configuration is not None:
-        return configuration.parent
-    folder = files.folder()
-    check_weights(settings.served_model, folder)
+    folder = configuration.parent if configuration else files.folder()
+    if not configuration:
+        check_weights(settings.served_model, folder)
+    # transformers goes on without one that it cannot read, and so with other ends of text
+    ModelFiles(files.model, folder, None).words(GENERATION)
     return folder
 
 

@@ -2,9 +2,9 @@
 
 A connection *waits* until the head of a request is whole, and is *busy* until that request is
 answered. When there are too many, of one address or in all, one that waits is closed, never one
-that is busy: one that has never sent a whole request before one that has, of the address with the
-most of these, the oldest first. When all are busy, a few more are let in as `crowded`, so that
-health is still answered; the application refuses everything else on those.
+that is busy: one that has never sent a whole request before one that has, unless it came just now;
+of the address with the most of these, the oldest first. When all are busy, a few more are let in as
+`crowded`, so that health is still answered; the application refuses everything else on those.
 
 This file stands in the server and in the proxy, which import nothing of each other; a test holds
 the two equal. Knows no HTTP but the error for a head that is too long.
@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import sys
 import termios
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,6 +44,7 @@ class Connection(socket.socket):
     crowded: str = ""  # why only health is answered here
     waiting: bool = False
     served: bool = False  # a whole request has come on it
+    since: float = 0.0  # when it was accepted
     head_bytes: int = 0  # received of a head that is not whole
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -76,9 +78,11 @@ class Limits:
     per_address: int = 0  # 0: none
     head_bytes: int = HEAD_BYTES  # of one request's head
     heads_bytes: int = 1 << 26  # of all heads that are not whole
+    grace_s: float = 1.0  # how long a new connection may take before it counts as idle
 
 
-_Waiting = defaultdict[bytes, dict[Connection, None]]  # by address, the oldest first
+_Group = dict[Connection, None]  # the oldest first
+_Waiting = defaultdict[bytes, _Group]  # by address
 
 
 class Crowd:
@@ -100,7 +104,7 @@ class Crowd:
         client.crowded = self._make_room(client.address)
         if client.crowded and self._spares_are_taken(client.address):
             return False
-        client.crowd = self
+        client.crowd, client.since = self, time.monotonic()
         self._open[client.address] += 1
         self._wait(client)
         return True
@@ -153,18 +157,20 @@ class Crowd:
 
     def _close_one_of(self, address: bytes) -> bool:
         """Close a waiting connection of this address; False if it has none."""
-        for waiting in (self._new, self._kept):
-            if waiting.get(address):
-                self._close(_oldest(waiting[address]))
-                return True
-        return False
+        return self._close_either(self._new.get(address), self._kept.get(address))
 
     def _close_one(self) -> bool:
         """Close a waiting connection of the address that has the most; False if none waits."""
-        for waiting in (self._new, self._kept):
-            if waiting:
-                return self._close_one_of(max(waiting, key=lambda each: len(waiting[each])))
-        return False
+        return self._close_either(_most(self._new), _most(self._kept))
+
+    def _close_either(self, new: _Group | None, kept: _Group | None) -> bool:
+        """Close one that never sent a request, one that has, or one that came just now."""
+        chosen = _oldest(new)
+        if chosen is None or time.monotonic() - chosen.since < self._limits.grace_s:
+            chosen = _oldest(kept) or chosen
+        if chosen is not None:
+            self._close(chosen)
+        return chosen is not None
 
     def _close(self, client: Connection) -> None:
         """Whoever reads from it sees its end."""
@@ -195,10 +201,15 @@ def bound_trailers(request: Any) -> None:
         reader.limit_trailer_section = HEAD_BYTES
 
 
-def _oldest(waiting: dict[Connection, None]) -> Connection:
+def _most(waiting: _Waiting) -> _Group | None:
+    """The connections of the address that has the most."""
+    return max(waiting.values(), key=len, default=None)
+
+
+def _oldest(waiting: _Group | None) -> Connection | None:
     """The oldest one; rather one on which no request is arriving at this moment."""
-    first = [client for client, _ in zip(waiting, range(_LOOKS), strict=False)]
-    return next((client for client in first if client.silent), first[0])
+    first = [client for client, _ in zip(waiting or (), range(_LOOKS), strict=False)]
+    return next((client for client in first if client.silent), first[0] if first else None)
 
 
 def _network(address: object) -> bytes:

@@ -27,9 +27,9 @@ from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.session import Session
 from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.sizes import check_size
 from rowcast.frontend.stream import Stream
 from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
-from rowcast.frontend.sizes import check_size
 from rowcast.frontend.streams import Asking, Streams
 from rowcast.frontend.tending import Tending
 from rowcast.log import quoted

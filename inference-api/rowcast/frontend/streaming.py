@@ -251,5 +251,6 @@ def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
-SILENCE_SECONDS = 15.0
-SILENT = b": waiting\n\n"
+# A comment is a line, not an event: with an empty line after it, many clients dispatch an event
+# without data, and fail. Decision 64 has the table.
+SILENT = b": waiting\n"

@@ -1,11 +1,12 @@
 """Loads what tasks work with: the text side of the model that the settings name."""
 
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLTokenizer
 
-from rowcast.offload.tasks import Tools
+from rowcast.offload.tasks import Tools, check_grammar
 from rowcast.sampling.grammar import Speech, speech_of_texts
 from rowcast.settings import Settings
 from rowcast.text.chat import ChatTemplate
+from rowcast.text.grammar import of_json_schema
 from rowcast.text.hub_tokenizer import HubTokenizer
 from rowcast.text.model_text import text_of
 from rowcast.text.tokenizer import Tokenizer
@@ -16,7 +17,7 @@ def load_tools(settings: Settings) -> Tools:
     text = text_of(settings)
     tools = tools_of(text.tokenizer, text.chat)
     text.tokenizer.least_tokens("")
-    LLMatcher(tools.speech, LLMatcher.grammar_from_json_schema({"type": "object"}), log_level=0)
+    check_grammar(tools, of_json_schema({"type": "object"}))
     return tools
 
 

@@ -8,9 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llguidance import LLMatcher, LLParserLimits
-
-from rowcast import grammar_limits
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammar import Speech
 from rowcast.text import grammar
@@ -103,15 +100,13 @@ def grammar_rule(tools: Tools, text: str) -> Rule:
 
 
 def check_grammar(tools: Tools, text: str) -> str:
-    """Do what the backend will do with a grammar, within the same limits, and return it."""
-    if not grammar.checked(text):
-        return ""
-    bounds = LLParserLimits(**grammar_limits.PARSER)
-    matcher = LLMatcher(tools.speech, text, log_level=0, limits=bounds)
-    if not matcher.is_error():
-        matcher.compute_bitmask()
-    if matcher.is_error():
-        raise GrammarFault(matcher.get_error().partition("\n")[0])
+    """Check a grammar under the backend's bounds, and return it.
+
+    What names tokens is checked with the model's own, too; for the rest bytes are enough.
+    """
+    grammar.checked(text)
+    if "<" in text and (fault := grammar.fault_of(text, tools.speech)):
+        raise GrammarFault(fault.partition("\n")[0])
     return text
 
 

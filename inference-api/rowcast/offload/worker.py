@@ -2,7 +2,8 @@
 
 Limits are the kernel's, so that they hold inside native code: processor time by an interval timer
 whose signal ends the process, memory by RLIMIT_AS, the stack by RLIMIT_STACK. A helper whose memory
-has grown says so and ends, and what it took goes back to the system.
+has grown says so and ends, and what it took goes back to the system. The stack is that of the
+backend's threads that compile: what passes here does not overflow there.
 """
 
 import os
@@ -15,12 +16,12 @@ from typing import Any
 
 import msgspec
 
+from rowcast import grammar_limits
 from rowcast.errors import RequestError
 from rowcast.offload.frames import LENGTH, Answer, Refusal, framed
 from rowcast.offload.limits import Limits
 from rowcast.offload.tasks import TASKS, Tools
 
-STACK_BYTES = 4 << 20  # below a backend's threads: what passes here does not overflow there
 GROWTH_BYTES = 32 << 20  # memory that a helper may keep after a task
 _PAGE = resource.getpagesize()
 
@@ -76,7 +77,7 @@ def _limit_size(limits: Limits) -> None:
     virtual = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
     resource.setrlimit(resource.RLIMIT_AS, (virtual + limits.memory,) * 2)
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, hard))
+    resource.setrlimit(resource.RLIMIT_STACK, (grammar_limits.STACK_BYTES, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

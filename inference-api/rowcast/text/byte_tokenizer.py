@@ -1,6 +1,8 @@
 """One token a byte, and one for the end: the tokenizer of the model that needs no file."""
 
+from rowcast.text.byte_level import spelled
 from rowcast.text.bytes_decoder import BytesDecoder
+from rowcast.text.tokenizer import END_NAME
 
 BYTES = 256
 
@@ -21,3 +23,6 @@ class ByteTokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         return bytes([token]) if token < BYTES else b""
+
+    def token_name(self, token: int) -> str:
+        return spelled(self.token_bytes(token)) if token < BYTES else END_NAME

@@ -147,15 +147,18 @@ def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
         function = {"name": custom["name"], "arguments": {"input": custom["input"]}}
         return {"id": call["id"], "type": "function", "function": function}
     function = dict(call["function"])
-    if not isinstance(function["arguments"], str):
-        return {**call, "function": function}
+    if isinstance(function["arguments"], str):
+        function["arguments"] = _spelled(function["arguments"] or "{}")
+    return {**call, "function": function}
+
+
+def _spelled(text: str) -> Any:
     try:
-        function["arguments"] = bounded_json.loads(function["arguments"] or "{}")
+        return bounded_json.loads(text)
     except bounded_json.TooDeep as error:
         raise InvalidField("messages", f"hold a tool call with arguments {error}") from error
     except ValueError:
-        pass
-    return {**call, "function": function}
+        return text
 
 
 def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from llguidance import LLMatcher, LLParserLimits
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from rowcast import grammar_limits
 from rowcast.errors import RequestError
@@ -52,13 +52,19 @@ def of_lark(grammar: str) -> str:
 
 def checked(grammar: str) -> str:
     """A grammar that can be followed; "" is none."""
-    fault = excess(grammar) or _fault(grammar) if grammar else ""
+    fault = excess(grammar) or fault_of(grammar, LLTokenizer("byte")) if grammar else ""
     if fault:
         raise GrammarFault(fault.strip())
     return grammar
 
 
-def _fault(grammar: str) -> str:
-    """What llguidance finds wrong, under the bounds that the backend has."""
+def fault_of(grammar: str, tokens: LLTokenizer) -> str:
+    """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask."""
     bounds = LLParserLimits(**grammar_limits.PARSER)
-    return LLMatcher.validate_grammar(grammar, None, limits=bounds)
+    fault = LLMatcher.validate_grammar(grammar, None, limits=bounds)
+    if fault:
+        return fault
+    matcher = LLMatcher(tokens, grammar, log_level=0, limits=bounds)
+    if not matcher.is_error():
+        matcher.compute_bitmask()
+    return matcher.get_error()

@@ -97,6 +97,9 @@ class HubTokenizer:
     def token_bytes(self, token: int) -> bytes:
         return self._bytes.of(token)
 
+    def token_name(self, token: int) -> str:
+        return self._tokenizer.id_to_token(token) or ""
+
     def json(self) -> str:
         """Return what `tokenizer.json` says."""
         text: str = self._tokenizer.to_str()

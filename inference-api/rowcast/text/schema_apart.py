@@ -7,49 +7,50 @@ seen": by types, constants, and the properties that objects must have.
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from rowcast.text.schema_refs import Pointers
 from rowcast.text.schema_tree import Schema
 
-_FUEL = 20_000  # comparisons for one whole schema
+_FUEL = 50_000  # constants, names and comparisons, for one whole schema
 _DEPTH = 12
 _KINDS = ("null", "boolean", "number", "string", "array", "object")
 _UNIONS = ("anyOf", "oneOf")
+_LISTS = ("enum", "required", "type")
 
 
 class Apart:
     """Compares parts of one schema."""
 
     def __init__(self, root: Schema) -> None:
-        self._pointers = Pointers(root)
+        self._root = root
+        self._pointers: Pointers | None = None
         self._fuel = _FUEL
 
     def all(self, options: Sequence[Any]) -> bool:
         """Whether no value fits two of these."""
+        self._pointers = self._pointers or Pointers(self._root)
         return all(self.two(first, second) for first, second in combinations(options, 2))
 
     def two(self, first: Any, second: Any, depth: int = _DEPTH) -> bool:
         """Whether no value fits both."""
-        self._fuel -= 1
         if first is False or second is False:
             return True
+        parts = self._parts(first), self._parts(second)
+        self._fuel -= len(parts[0]) * len(parts[1])
         if self._fuel < 0 or depth < 0:
             return False
-        return any(
-            self._parts_apart(one, other, depth)
-            for one in self._parts(first)
-            for other in self._parts(second)
-        )
+        return any(self._parts_apart(*each, depth) for each in product(*parts))
 
     def _parts(self, schema: Any) -> list[Schema]:
         """A schema and what it refers to: all of them must hold."""
         parts: list[Schema] = []
         while isinstance(schema, dict) and len(parts) < _DEPTH:
             parts.append(schema)
+            self._fuel -= sum(len(_listed(schema, name)) for name in _LISTS)
             ref = schema.get("$ref")
-            schema = self._pointers.found(ref) if isinstance(ref, str) else None
+            schema = self._pointers.found(ref) if self._pointers and isinstance(ref, str) else None
         return parts
 
     def _parts_apart(self, first: Schema, second: Schema, depth: int) -> bool:
@@ -87,11 +88,14 @@ def _property(schema: Schema, name: str) -> Any:
     return not closed
 
 
+def _listed(schema: Schema, name: str) -> list[Any]:
+    """The list that a keyword holds; none where it holds something else."""
+    value = schema.get(name)
+    return value if isinstance(value, list) else []
+
+
 def _required(schema: Schema) -> list[str]:
-    required = schema.get("required")
-    return (
-        [each for each in required if isinstance(each, str)] if isinstance(required, list) else []
-    )
+    return [name for name in _listed(schema, "required") if isinstance(name, str)]
 
 
 def _kinds(schema: Schema) -> frozenset[str]:
@@ -100,7 +104,7 @@ def _kinds(schema: Schema) -> frozenset[str]:
     if constants is not None:
         return frozenset(kind for kind, _ in constants)
     named = schema.get("type")
-    names: Iterable[Any] = [named] if isinstance(named, str) else named or _KINDS
+    names: Iterable[Any] = [named] if isinstance(named, str) else _listed(schema, "type") or _KINDS
     return frozenset("number" if name == "integer" else str(name) for name in names)
 
 

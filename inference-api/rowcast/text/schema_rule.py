@@ -12,6 +12,7 @@ from rowcast.text.schema_refs import check_references
 from rowcast.text.schema_subset import COUNTED, PATTERNED, Subset
 from rowcast.text.schema_tree import Schema, check_depth
 
+_NAMED = 20  # that an error tells of
 _REASONS = {"min/maxProperties": COUNTED, "are not disjoint": PATTERNED}
 
 
@@ -80,9 +81,11 @@ def _told(parts: Sequence[Part], subsets: Sequence[Subset]) -> list[str]:
     told: list[str] = []
     for part, subset in zip(parts, subsets, strict=True):
         if part.strict and subset.unenforced:
+            named = "; ".join(subset.unenforced[:_NAMED])
+            more = len(subset.unenforced) - _NAMED
             raise GrammarFault(
-                f"{'; '.join(subset.unenforced)} can not be enforced: leave it out, or do not send "
-                "strict: true"
+                f"{named}{f' and {more} more' if more > 0 else ''} can not be enforced: leave it "
+                "out, or do not send strict: true"
             )
         told += [f"{each} of {part.name}" if part.name else each for each in subset.unenforced]
     return told

@@ -60,6 +60,7 @@ class Subset:
 
     schema: Any = None
     unenforced: list[str] = field(default_factory=list)
+    _renames: bool = False
 
     @classmethod
     def of(cls, schema: Schema, without: Collection[str] = ()) -> "Subset":
@@ -69,8 +70,10 @@ class Subset:
 
         def kept(each: Schema, at: str) -> Schema:
             one_of = each.get("oneOf")
-            if isinstance(one_of, list) and not apart.all(one_of):
-                made._leave_out("oneOf", at)
+            if isinstance(one_of, list):
+                made._renames = True
+                if not apart.all(one_of):
+                    made._leave_out("oneOf", at)
             gone = [name for name, value in each.items() if _to_go(name, value, each, without)]
             if "patternProperties" in gone and "additionalProperties" in each:
                 gone.append(
@@ -81,7 +84,9 @@ class Subset:
                     made._leave_out(name, at)
             return {name: value for name, value in each.items() if name not in gone}
 
-        made.schema = changed(changed(schema, kept), _with_any_of)
+        made.schema = changed(schema, kept)
+        if made._renames:
+            made.schema = changed(made.schema, _with_any_of)
         return made
 
     def _leave_out(self, name: str, at: str) -> None:
@@ -103,7 +108,7 @@ def _to_go(name: str, value: Any, schema: Schema, without: Collection[str]) -> b
     """Whether this keyword can not stay."""
     match name:
         case "format":
-            return value not in _FORMATS
+            return not (isinstance(value, str) and value in _FORMATS)
         case "$schema":
             return not (isinstance(value, str) and _DRAFTS.fullmatch(value))
         case "pattern":

@@ -42,20 +42,28 @@ def escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def schemas(value: object, at: str = "") -> Iterator[tuple[str, Schema]]:
+def schemas(value: object) -> Iterator[tuple[str, Schema]]:
     """Every schema in `value` with its pointer, outer ones first."""
-    if isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from schemas(each, f"{at}/{number}")
-    elif isinstance(value, dict):
-        yield at, value
-        for name, each in value.items():
-            place = f"{at}/{escaped(name)}"
-            if name in _MAPS and isinstance(each, dict):
-                for key, inner in each.items():
-                    yield from schemas(inner, f"{place}/{escaped(key)}")
-            elif name not in _DATA:
-                yield from schemas(each, place)
+    left: list[tuple[str, object]] = [("", value)]
+    while left:
+        at, each = left.pop()
+        if isinstance(each, dict):
+            yield at, each
+            left += reversed(list(_parts(each, at)))
+        elif isinstance(each, list):
+            left += reversed([(f"{at}/{number}", inner) for number, inner in enumerate(each)])
+
+
+def _parts(schema: Schema, at: str) -> Iterator[tuple[str, object]]:
+    """What may be schemas among the values of a schema's keywords."""
+    for name, value in schema.items():
+        if name in _DATA or not isinstance(value, dict | list):
+            continue
+        place = f"{at}/{escaped(name)}"
+        if name in _MAPS and isinstance(value, dict):
+            yield from ((f"{place}/{escaped(key)}", inner) for key, inner in value.items())
+        else:
+            yield place, value
 
 
 def changed(value: Any, visit: Visit, at: str = "") -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
 
+from rowcast.text.byte_level import characters
+
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"
 
@@ -61,9 +63,5 @@ def _marked_bytes(word: str) -> bytes:
 
 @cache
 def _printable() -> dict[str, int]:
-    """The byte behind each character: printable ones are themselves, others follow from 256 on."""
-    kept = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    moved = [byte for byte in range(256) if byte not in kept]
-    return {chr(byte): byte for byte in kept} | {
-        chr(256 + at): byte for at, byte in enumerate(moved)
-    }
+    """The byte behind each character."""
+    return {character: byte for byte, character in characters().items()}

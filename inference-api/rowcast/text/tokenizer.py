@@ -7,8 +7,11 @@ bytes of a character that is not complete yet. It knows no stop sequences and no
 from collections.abc import Sequence
 from typing import Protocol
 
-from rowcast.scripted_vocabulary import TEXTS
+from rowcast.scripted_vocabulary import END, TEXTS
+from rowcast.text.byte_level import spelled
 from rowcast.text.bytes_decoder import BytesDecoder
+
+END_NAME = "<end>"  # of tokenizers that have no file
 
 
 class Decoder(Protocol):
@@ -38,6 +41,9 @@ class Tokenizer(Protocol):
     def token_bytes(self, token: int) -> bytes:
         """What one token stands for."""
 
+    def token_name(self, token: int) -> str:
+        """How the vocabulary spells one token: `ĠHello`, `▁Hello`, `<|im_end|>`."""
+
 
 class ScriptedTokenizer:
     """One token a byte in; bytes, words and characters out."""
@@ -55,6 +61,9 @@ class ScriptedTokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         return TEXTS[token]
+
+    def token_name(self, token: int) -> str:
+        return spelled(TEXTS[token]) if token != END else END_NAME
 
 
 def decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:

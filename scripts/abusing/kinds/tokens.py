@@ -28,11 +28,17 @@ def _echo_many(draw: Draw) -> Shots:
 
 
 def _digits(draw: Draw) -> Shots:
-    return draw.complete(prompt=" ".join(["7" * 400_000] * 10)[: draw.about(LARGEST_BODY // 2)])
+    return draw.complete(prompt=_runs(draw))
 
 
 def _six_digits(draw: Draw) -> Shots:
-    return draw.complete(prompt="7" * min(LARGEST_BODY, draw.about(LARGEST_BODY)), copies=6)
+    return draw.complete(prompt=_runs(draw), copies=6)
+
+
+def _runs(draw: Draw) -> str:
+    """Runs of digits that are just short of what is looked for, in a large body."""
+    run = "7" * int(str(draw.one_of(1000, 999, 100, 5000))) + " "
+    return run * (min(LARGEST_BODY, draw.about(LARGEST_BODY)) // len(run))
 
 
 def _prompts_short(draw: Draw) -> Shots:
@@ -60,9 +66,10 @@ def _fitting(draw: Draw) -> Shots:
 
 
 def _tokenize(draw: Draw) -> Shots:
-    text = draw.text(min(draw.about(500_000), LARGEST_BODY // 4))
-    body = {"prompt": text, "return_token_strs": True}
-    return Shot.of(body, "/tokenize", copies=draw.about(4))
+    size = min(draw.about(500_000), LARGEST_BODY // 4)
+    text = "a " * (LARGEST_BODY // 2 - 100) if draw.exact else draw.text(size)
+    body = {"prompt": text, "return_token_strs": draw.one_of(False, True)}
+    return Shot.of(body, "/tokenize", copies=1 if draw.exact else draw.about(4))
 
 
 def _tokenize_small(draw: Draw) -> Shots:
@@ -93,8 +100,8 @@ KINDS = (
     Kind("c2-detokenize", "token ids without text", _detokenize),
     Kind("c2-echo", "a prompt without text, repeated", _echo),
     Kind("c2-echo-many", "several of them", _echo_many),
-    Kind("h1-digits", "runs of digits, 2 MB", _digits),
-    Kind("h1-six-digits", "six requests of 4 MB of digits", _six_digits),
+    Kind("h1-digits", "runs of 1,000 digits, 4 MB", _digits),
+    Kind("h1-six-digits", "six of them at once", _six_digits),
     Kind("h2-prompts-short", "100,000 prompts of a character", _prompts_short),
     Kind("h2-prompts-long", "2,000 prompts of 1,990 characters", _prompts_long),
     needing(Kind("m3-texts", "12 texts of 1 MB that cannot fit", _texts), characters=2400),

@@ -24,7 +24,6 @@ from rowcast.frontend.prompt import SEEDS, Prompt
 from rowcast.frontend.receipts import receipt_of
 from rowcast.frontend.streaming import (
     EVENT_STREAM,
-    SILENCE_SECONDS,
     SILENT,
     Ending,
     ReplyText,
@@ -91,7 +90,8 @@ def blueprint(frontend: Frontend) -> Blueprint:
         start = Position.read(frontend.origin().start if wanted.stream else "", 1)
         reply = frontend.open(wanted.prompt, start)
         if wanted.stream:
-            chunks = _events(reply, wanted, Cursor(start))
+            silence = frontend.settings.comment_seconds
+            chunks = _events(reply, wanted, Cursor(start), silence)
             return streamed(reply, chunks, EVENT_STREAM, wanted.prompt.seed)
         return _whole(reply, wanted)
 
@@ -154,11 +154,14 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
         raise StreamCut(str(ending.failure))
 
 
-def _events(reply: ReplyText, wanted: NativeRequest, cursor: Cursor) -> Iterator[bytes]:
+def _events(
+    reply: ReplyText, wanted: NativeRequest, cursor: Cursor, silence: float
+) -> Iterator[bytes]:
+    """Pieces as events; a comment after each `silence` seconds without one."""
     yield b""
     if wanted.before and cursor.tells(0, 0, Stage.BEGUN):
         yield server_sent({"text": wanted.before}, place=cursor.id())
-    for piece in reply.pieces(SILENCE_SECONDS):
+    for piece in reply.pieces(silence):
         if not piece:
             yield SILENT
         elif cursor.tells(0, reply.tokens, stage_of(reply)):

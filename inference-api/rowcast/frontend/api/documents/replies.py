@@ -38,6 +38,7 @@ ANSWERED: Schema = {
         _STREAM_HEADER: _header("string", "The stream's name, where the server keeps streams"),
         "X-Rowcast-Seed": _header("integer", "The seed: send it to have the same reply again"),
         "X-Request-ID": _header("string", "The request's id, yours if you send one"),
+        "X-Rowcast-Unenforced": _header("string", "What of a JSON schema need not be followed"),
     },
     "links": {
         "readOn": {"operationId": "get_v1_streams_stream", **_NAMED},

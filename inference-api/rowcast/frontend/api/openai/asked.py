@@ -111,6 +111,7 @@ def ask(
     choices = body.n or 1
     stop = StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ())
     options = body.stream_options
+    include_usage = bool(options and options.include_usage)
     caller = frontend.caller()
     return Asked(
         id=f"{kind}-{origin.id}",
@@ -137,7 +138,7 @@ def ask(
         choices=choices,
         candidates=candidates or choices,
         stream=bool(body.stream),
-        include_usage=bool(options and options.include_usage),
-        continuous_usage=bool(options and options.continuous_usage_stats),
+        include_usage=include_usage,
+        continuous_usage=include_usage and bool(options and options.continuous_usage_stats),
         receipt=bool(body.receipt),
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from rowcast.errors import InvalidField
 from rowcast.frontend.deadlines import LONGEST, SHORTEST
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 
@@ -46,7 +47,7 @@ class StreamOptions(Struct):
     """What a stream tells beside its pieces."""
 
     include_usage: bool | None = None
-    continuous_usage_stats: bool | None = None
+    continuous_usage_stats: bool | None = None  # without include_usage it says nothing
     include_obfuscation: bool | None = None
 
 
@@ -352,6 +353,9 @@ class ChatBody(Sampling, kw_only=True):
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
 
+    def __post_init__(self) -> None:
+        _check_ending(self)
+
 
 class CountBody(Body, kw_only=True):
     """POST /v1/count_tokens."""
@@ -374,7 +378,23 @@ class TokenizeMessages(Struct, forbid_unknown_fields=True, kw_only=True):
     model: ModelName | None = None
     messages: Messages
     add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    add_special_tokens: bool | None = None
     return_token_strs: bool | None = None
+    tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
+    chat_template_kwargs: Object | None = None
+
+    def __post_init__(self) -> None:
+        _check_ending(self)
+
+
+def _check_ending(body: ChatBody | TokenizeMessages) -> None:
+    """A prompt ends with its last message, or with the beginning of a new one."""
+    if body.continue_final_message and body.add_generation_prompt:
+        raise InvalidField(
+            "continue_final_message",
+            "can not be true together with add_generation_prompt; send one of them",
+        )
 
 
 class DetokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):

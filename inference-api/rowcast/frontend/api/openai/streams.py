@@ -17,7 +17,7 @@ from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.positions import Cursor, Position, Stage
 from rowcast.frontend.replies import Piece, Replies
-from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending, stage_of
+from rowcast.frontend.streaming import EVENT_STREAM, SILENT, Ending, stage_of
 
 DONE = b"data: [DONE]\n\n"
 
@@ -60,17 +60,19 @@ def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], Vi
     replies = frontend.open_all(asked.prompts, start)
     view = show(asked.known_as(replies.origin), replies)
     if asked.stream:
-        return streamed(replies, _events(view, Cursor(start)), EVENT_STREAM, asked.seed)
+        events = _events(view, Cursor(start), frontend.settings.comment_seconds)
+        return streamed(replies, events, EVENT_STREAM, asked.seed)
     with closing(replies):
         response = json_answer(view.whole())
     response.headers["X-Rowcast-Seed"] = str(asked.seed)
     return response
 
 
-def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
+def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
     """From where the reader is; what it was told before is made, so that the rest is the same.
 
-    What comes at the same time leaves together: a write costs more than an event.
+    What comes at the same time leaves together: a write costs more than an event. A comment is sent
+    after each `silence` seconds without an event.
     """
     begun = [
         _event(said, cursor.id())
@@ -80,7 +82,7 @@ def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
     yield b"".join(begun)
     unended = len(view.replies)
     try:
-        for piece in view.replies.pieces(SILENCE_SECONDS, singly=view.singly):
+        for piece in view.replies.pieces(silence, singly=view.singly):
             if piece is None:
                 yield SILENT
                 continue
