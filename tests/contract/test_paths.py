@@ -84,10 +84,11 @@ def test_a_stream_begun_there_is_resumed(tmp_path: Path) -> None:
         assert told(get(proxy.port, f"/v1/streams/{name}", **token)) == told(first)
 
 
-def told(stream: Answer) -> list[object]:
-    """The choices of a stream's events, without what is measured."""
+def told(stream: Answer) -> str:
+    """The text of a stream's events, however it was cut."""
     data = [line[6:] for line in stream.text.splitlines() if line.startswith("data: {")]
-    return [json.loads(each)["choices"] for each in data]
+    choices = (choice for each in data for choice in json.loads(each)["choices"])
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 def _token() -> dict[str, str]:
