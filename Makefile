@@ -8,7 +8,7 @@ URL ?= http://127.0.0.1:7000
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev serve run-app run-worker test test-fast run-tests test-clients \
 	test-api check format \
-	docs bench chaos clean
+	docs bench chaos abuse clean
 
 help: ## This list
 	@echo "Rowcast. make TARGET, where TARGET is one of:"
@@ -61,6 +61,9 @@ bench: ## Measure a running server (URL=… ARGS='--streams 32')
 
 chaos: install-dev ## Harm servers, judge bytes: docs/reliability.md (ARGS)
 	@$(PY) scripts/chaos $(ARGS)
+
+abuse: install-dev ## Hunt for requests that harm others: docs/abuse.md (ARGS)
+	@$(PY) scripts/abuse $(ARGS)
 
 clean: ## Remove caches, logs and builds; .venv stays
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .rowcast build dist

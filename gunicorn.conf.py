@@ -19,9 +19,9 @@ from pathlib import Path
 import gunicorn
 
 # After SIGUSR2, `python -m gunicorn` runs as a file, so that its folder would be searched first,
-# and gunicorn's `http` be found in the place of Python's.
-_FOLDER = str(Path(gunicorn.__file__).parent)
-sys.path[:] = [folder for folder in sys.path if folder != _FOLDER]
+# and gunicorn's `http` be found in the place of Python's. Links are followed in one of the two.
+_FOLDER = Path(gunicorn.__file__).resolve().parent
+sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != _FOLDER]
 
 _SOURCE = str(Path(__file__).resolve().parent / "inference-api")
 sys.path.insert(0, _SOURCE)
@@ -35,6 +35,7 @@ workers = _settings.workers
 graceful_timeout = _settings.graceful_seconds
 keepalive = _settings.header_seconds  # also how long headers may take, so never 0
 loglevel = _settings.level.lower()
+_warnings = _settings.warnings
 
 for _name in [name for name in sys.modules if name.partition(".")[0] == "rowcast"]:
     del sys.modules[_name]
@@ -42,7 +43,7 @@ for _name in [name for name in sys.modules if name.partition(".")[0] == "rowcast
 wsgi_app = "inference_api_server:create_server()"
 worker_class = "rowcast.frontend.gunicorn_worker.RowcastWorker"
 pythonpath = _SOURCE
-worker_connections = 8192
+worker_connections = _settings.connections
 backlog = 2048
 timeout = 60
 max_requests = 0
@@ -135,6 +136,8 @@ def _announce_stop(server) -> None:
 
 def on_starting(server) -> None:
     """Have a backend started, unless one was named that runs already."""
+    for warning in _warnings:
+        server.log.warning("%s", warning)
     _announce_stop(server)
     if server.app.app_uri.startswith("_mock"):
         os.environ["MOCK_MODEL"] = "1"

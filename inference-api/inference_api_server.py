@@ -9,7 +9,6 @@ the backend started.
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,12 +25,11 @@ from rowcast.frontend.recorder import Place, Recorder
 from rowcast.frontend.sessions import Sessions
 from rowcast.frontend.streams import Streams
 from rowcast.log import configure
-from rowcast.model_files import files_of
-from rowcast.settings import ONE_LAYER, SCRIPTED, Settings, read_settings
-from rowcast.text.byte_tokenizer import ByteTokenizer
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.hub_tokenizer import HubTokenizer
-from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
+from rowcast.offload.limits import Limits
+from rowcast.offload.pool import HelperPool
+from rowcast.offload.source import HelperSource
+from rowcast.settings import Settings, read_settings
+from rowcast.text.model_text import ModelText, text_of
 from rowcast.transport.unix_socket import UnixFrontendPort
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
@@ -54,10 +52,19 @@ def build(settings: Settings) -> Flask:
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
-    tokenizer, chat, defaults = _of_model(settings)
+    text, defaults = _of_model(settings)
     clients = ClientWatch(settings.client_seconds)
     streams = Streams(sessions, _recorder(settings), line=settings.waiting_line)
-    frontend = Frontend(settings, sessions, tokenizer, clients, streams, chat, defaults)
+    frontend = Frontend(
+        settings,
+        sessions,
+        text.tokenizer,
+        clients,
+        streams,
+        _helpers(settings),
+        text.chat,
+        defaults,
+    )
     frontend.start()
     return create_app(frontend)
 
@@ -83,18 +90,17 @@ def _recorder(settings: Settings) -> Recorder | None:
     return Recorder(place)
 
 
-def _of_model(settings: Settings) -> tuple[Tokenizer, ChatTemplate, Defaults]:
+def _helpers(settings: Settings) -> HelperPool:
+    limits = Limits(settings.helper_seconds, settings.helper_bytes)
+    source = HelperSource(limits, settings.environment())
+    return HelperPool(source, quick=settings.helpers)
+
+
+def _of_model(settings: Settings) -> tuple[ModelText, Defaults]:
     """How the model's text is read and written, and what it wants of requests."""
-    own: dict[str, Callable[[], Tokenizer]] = {
-        SCRIPTED: ScriptedTokenizer,
-        ONE_LAYER: ByteTokenizer,
-    }
     try:
-        if make := own.get(settings.served_model):
-            return make(), ChatTemplate.of(None, settings.chat_template), Defaults()
-        files = files_of(settings)
-        chat = ChatTemplate.of(files, settings.chat_template)
-        return HubTokenizer.of(files), chat, defaults_of(files.words(GENERATION))
+        text = text_of(settings)
+        return text, defaults_of(text.files.words(GENERATION) if text.files else {})
     except (UnknownModel, OSError, ValueError) as error:
         _refuse(error, settings)
 

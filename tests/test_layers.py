@@ -24,6 +24,7 @@ VOCABULARY = tuple(
         "settings",
         "errors",
         "sampling_params",
+        "grammar_limits",
         "wire",
         "scripted_vocabulary",
         "log",
@@ -56,6 +57,12 @@ LAYERS = (
         (*VOCABULARY, *FILES),
         ("tokenizers", "jinja2", "llguidance"),
     ),
+    Layer(
+        "offload",
+        ("rowcast.offload",),
+        (*VOCABULARY, "rowcast.text", "rowcast.sampling.grammar"),
+        ("llguidance", "msgspec"),
+    ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
     Layer(
         "engine",
@@ -77,6 +84,7 @@ LAYERS = (
             "rowcast.__version__",
             "rowcast.transport",
             "rowcast.text",
+            "rowcast.offload",
             "rowcast.journal",
         ),
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),

@@ -2,7 +2,8 @@
 
     RowcastError
     ├── RequestError          the caller's fault; the message says what to change    4xx
-    │   ├── MalformedRequest, InvalidField, PromptTooLong                            400
+    │   ├── MalformedRequest, InvalidField, PromptTooLong, TooCostly                 400
+    │   ├── Forbidden                                                                403
     │   ├── UnknownModel, UnknownStream                                              404
     │   ├── BuildChanged, KeyReused 409, StreamCancelled 410
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
@@ -11,7 +12,9 @@
     │   ├── NotReady          no backend, or one that is silent
     │   ├── JournalFailing    what is kept of streams cannot be read or written
     │   └── Stopping          the server finishes its open streams and ends
+    ├── ProxyUnknown          the proxy does not know this server's secret           502
     ├── ReplyFailed           an accepted reply ended with reason `error`            500
+    │   ├── ReplyCancelled    nobody waits for it any more
     │   └── DeadlinePassed    it took longer than its request allows                 504
     ├── StreamCut             ends a connection in the middle of a body, on purpose
     └── PeerGone              the other side of a transport has ended
@@ -44,10 +47,21 @@ class InvalidField(RequestError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}")
         self.field = field
+        self.problem = problem
 
 
 class PromptTooLong(RequestError):
     """The prompt leaves no room for a reply in the model's context."""
+
+
+class TooCostly(RequestError):
+    """Something in the request needs more time, memory or stack than one request is allowed."""
+
+
+class Forbidden(RequestError):
+    """The caller, or the way by which it asks, is not served here."""
+
+    status = 403
 
 
 class UnknownModel(RequestError):
@@ -112,10 +126,15 @@ class Overloaded(Unavailable):
     """Every row is taken and the waiting line is full."""
 
 
-def full_line(waiting: int, room: int) -> str:
-    """What is said to who finds no room in the waiting line."""
+def full_line(waiting: int, room: int, *, of_team: bool = False) -> str:
+    """The refusal where the waiting line is full; `of_team`: the caller's team has its part."""
     if room:
         return f"there is room for {room} more replies; ask for fewer, or try again later"
+    if of_team:
+        return (
+            f"{waiting} prompts of your team are waiting, which is the limit while others wait; "
+            "try again later"
+        )
     return f"{waiting} prompts are waiting, which is the limit; try again later"
 
 
@@ -131,8 +150,18 @@ class Stopping(Unavailable):
     """The server is finishing its open streams before it ends."""
 
 
+class ProxyUnknown(RowcastError):
+    """The request comes through a proxy that does not share this server's secret."""
+
+    status = 502
+
+
 class ReplyFailed(RowcastError):
     """An accepted reply ended with reason `error`."""
+
+
+class ReplyCancelled(ReplyFailed):
+    """The client went away, or the stream was cancelled or is read elsewhere."""
 
 
 class DeadlinePassed(ReplyFailed):

@@ -23,7 +23,6 @@ BOX = Path(__file__).resolve().parents[2] / "models"
 CONFIGURATION = "config.json"
 WORDS = ("*.json", "*.jinja")
 WEIGHTS = "*.safetensors"
-OLD_WEIGHTS = "*.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,6 @@ class ModelFiles:
         started = time.monotonic()
         _log.info("hub model=%s", self.model)
         folder = self._fetch([*WORDS, WEIGHTS])
-        if not any(folder.glob(WEIGHTS)):
-            folder = self._fetch([*WORDS, OLD_WEIGHTS])
         _log.info("hub model=%s seconds=%.1f", self.model, time.monotonic() - started)
         return folder
 
@@ -60,7 +57,7 @@ class ModelFiles:
             return {}
         try:
             words = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UnknownModel(f"{name} of MODEL {self.model!r} cannot be read: {error}") from error
         if not isinstance(words, dict):
             raise UnknownModel(f"{name} of MODEL {self.model!r} is no JSON object")

@@ -7,6 +7,7 @@ print. `docs/settings.md` is written from this class by `python -m rowcast.setti
 import os
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
 ONE_LAYER = "one-layer"  # of random weights, made without any file
 HUB_FOLDER = "hf_cache"
+SHORTEST_SECRET_BYTES = 32
 
 _PAGE = """# Settings
 
@@ -117,17 +119,42 @@ class Settings(BaseSettings):
     backend_socket: str | None = Field(
         None, description="Use the backend that listens at this path instead of starting one."
     )
+    allowed_hosts: str = Field(
+        "",
+        description="Without PROXY_SECRET: names beside those of the loopback that Host and Origin "
+        "may have, separated by commas; `*` for any.",
+    )
+    connections: int = Field(
+        8192,
+        ge=1,
+        le=1_000_000,
+        description="Connections per frontend process; beyond, idle ones are closed.",
+    )
+    heads_bytes: int = Field(
+        64 << 20, ge=1 << 16, description="Bytes of unfinished request heads per frontend process."
+    )
     waiting_line: int = Field(
         1024, ge=0, le=1_000_000, description="Prompts that may wait for a row before 503."
     )
     reply_seconds: Seconds = Field(3600, description="The longest that one reply may take.")
     body_bytes: int = Field(4 << 20, ge=1024, description="The largest request body.")
+    bodies_bytes: int = Field(
+        256 << 20,
+        ge=1 << 16,
+        description="Bytes of the bodies of all open requests per frontend process, beyond which "
+        "the answer is 503; one team may take half of it.",
+    )
     body_seconds: Seconds = Field(30, description="The longest that a request body may take.")
     header_seconds: int = Field(
         15, ge=1, le=3600, description="The longest that headers, or an idle connection, may take."
     )
     client_seconds: Seconds = Field(
         30, description="How long a client may take nothing of a reply."
+    )
+    comment_seconds: Seconds = Field(
+        15,
+        description="An event stream that says nothing for this long sends a comment, so that "
+        "clients and proxies do not take it for dead.",
     )
     silence_seconds: Seconds = Field(
         4, description="Not ready when the backend was silent for so long."
@@ -146,6 +173,19 @@ class Settings(BaseSettings):
     )
     graceful_seconds: int = Field(
         30, ge=1, le=3600, description="How long open streams may go on after SIGTERM."
+    )
+    helpers: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Processes beside each frontend process that check grammars, render chat "
+        "templates and tokenize long texts.",
+    )
+    helper_seconds: Seconds = Field(
+        5, description="Processor time that one such task may take before its request is refused."
+    )
+    helper_bytes: int = Field(
+        256 << 20, ge=16 << 20, description="Memory that one such task may take."
     )
     journal: str = Field(
         "auto",
@@ -204,6 +244,23 @@ class Settings(BaseSettings):
         return state / "rowcast" / f"journal-{self.port}.db"
 
     @property
+    def host_names(self) -> frozenset[str]:
+        """ALLOWED_HOSTS, one by one."""
+        names = (name.strip().lower() for name in self.allowed_hosts.split(","))
+        return frozenset(name for name in names if name)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an operator should change before others can reach this server."""
+        if self.proxy_secret is None:
+            problem = "whoever reaches this port is served without a token"
+            exposed = f"HOST is {self.host} and PROXY_SECRET is not set: {problem}."
+            return [] if _is_loopback(self.host) else [exposed]
+        short = len(self.proxy_secret.get_secret_value().encode()) < SHORTEST_SECRET_BYTES
+        guessed = f"PROXY_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes: it can be guessed."
+        return [guessed] if short else []
+
+    @property
     def level(self) -> str:
         return "DEBUG" if self.log_debug else self.log_level.upper()
 
@@ -242,6 +299,13 @@ def settings_table() -> str:
 def settings_page() -> str:
     """docs/settings.md, whole."""
     return f"{_PAGE}\n{settings_table()}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _variables(name: str, field: FieldInfo) -> list[str]:

@@ -7,11 +7,11 @@
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
 Token ids only: no text crosses here. Batches are msgpack: `encode`,
-`decode_commands`, `decode_events`.
+`decode_commands`, `decode_events`. Choices of one prompt carry it once.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -50,6 +50,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     delivered: tuple[int, ...] | None = None
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # backends that ended under it, seated and without a new token, in a row
+    repeats: bool = False  # within an encoded batch: the prompt is that of the Submit before it
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
@@ -97,6 +98,15 @@ class Finished(_Message, frozen=True, tag="finished"):
     message: str = ""
 
 
+class TeamRoom(msgspec.Struct, frozen=True, array_like=True):
+    """What a team that has prompts in the waiting line may add to them."""
+
+    team: str
+    room: int  # prompts of it that would be taken now
+    waiting: int  # of its prompts
+    retry_after: int = 1  # seconds
+
+
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     """The first word to who joins, then every second, and while there is little room, each change.
 
@@ -113,12 +123,20 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     stopping: bool = False
     version: int = VERSION
     replaces_killed: bool = False  # the backend before it was killed from outside, by no fault
-    room: int = 1 << 30  # prompts that would be taken now
-    retry_after: int = 1  # seconds, for who is not
+    room: int = 1 << 30  # prompts that would be taken now of a team that has none waiting
+    retry_after: int = 1  # seconds, where there is no room
+    team_rooms: tuple[TeamRoom, ...] = ()  # teams that have little room, or more than a newcomer
+
+    @property
+    def little_room(self) -> bool:
+        """Whether the backend tells of every change of room."""
+        return min(self.room, *(each.room for each in self.team_rooms), LITTLE_ROOM) < LITTLE_ROOM
 
 
 Command = Submit | Cancel
 Event = Accepted | Rejected | Seated | Scored | Tokens | Finished | Status
+
+_Item = TypeVar("_Item")
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
@@ -127,14 +145,50 @@ _events = msgspec.msgpack.Decoder(list[Event])
 
 def encode(batch: Sequence[Command] | Sequence[Event]) -> bytes:
     """One batch as msgpack."""
-    return _encoder.encode(batch)
+    return _encoder.encode(_without_repeats(batch))
 
 
 def decode_commands(frame: bytes | memoryview) -> list[Command]:
     """The commands of one frame; msgspec.DecodeError when it holds anything else."""
-    return _commands.decode(frame)
+    return _with_repeats(_decoded(_commands, frame))
 
 
 def decode_events(frame: bytes | memoryview) -> list[Event]:
     """The events of one frame; msgspec.DecodeError when it holds anything else."""
-    return _events.decode(frame)
+    return _decoded(_events, frame)
+
+
+def _decoded(
+    decoder: msgspec.msgpack.Decoder[list[_Item]], frame: bytes | memoryview
+) -> list[_Item]:
+    """A peer may send anything: one kind of error for all of it."""
+    try:
+        return decoder.decode(frame)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def _without_repeats(batch: Sequence[Command | Event]) -> list[Command | Event]:
+    """Leave out each prompt that is the very one of the Submit before it."""
+    sent: list[Command | Event] = []
+    prompt = None
+    for each in batch:
+        if isinstance(each, Submit):
+            if each.prompt is prompt:
+                sent.append(msgspec.structs.replace(each, prompt=(), repeats=True))
+                continue
+            prompt = each.prompt
+        sent.append(each)
+    return sent
+
+
+def _with_repeats(batch: list[Command]) -> list[Command]:
+    """Put the prompts back in that were left out; the copies share their tokens."""
+    prompt: tuple[int, ...] = ()
+    for at, each in enumerate(batch):
+        if isinstance(each, Submit):
+            if each.repeats:
+                batch[at] = msgspec.structs.replace(each, prompt=prompt, repeats=False)
+            else:
+                prompt = each.prompt
+    return batch

@@ -1,15 +1,18 @@
 """The WSGI application: the steps of one request, in order.
 
 In: a WSGI environ from `worker`. Out: a `Relay` of the server's response, or a refusal as JSON.
-Whatever is refused before its body was read ends its connection, because where the next request
-would begin is then unknown.
+Whatever is answered before its body was read ends its connection, because where the next request
+would begin is then unknown. A body is read only when a token is verified: what needs none is
+answered as if nothing followed its head.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from rowcast_proxy.bodies import read_body
+from rowcast_proxy.bodies import Body, BodyReader
+from rowcast_proxy.budget import Budget
+from rowcast_proxy.cors import Cors
 from rowcast_proxy.errors import Refusal, StreamCut, Unavailable, error_body
 from rowcast_proxy.hangups import HangupWatch
 from rowcast_proxy.headers import (
@@ -22,7 +25,7 @@ from rowcast_proxy.headers import (
 from rowcast_proxy.inbound import InboundRequest, WSGIEnviron
 from rowcast_proxy.lingering import linger
 from rowcast_proxy.relay import Link, Relay
-from rowcast_proxy.routes import Access, path_of
+from rowcast_proxy.routes import Access, match, methods_at, path_of
 from rowcast_proxy.settings import ProxySettings
 from rowcast_proxy.tokens import Identity, TokenVerifier
 from rowcast_proxy.upstream import Upstream
@@ -34,8 +37,12 @@ class ProxyApp:
     def __init__(self, settings: ProxySettings) -> None:
         secret = settings.proxy_secret
         self._proxy_secret = secret.get_secret_value() if secret else None
-        self._body_limit = settings.proxy_body_limit
-        self._body_timeout_s = settings.proxy_body_timeout_s
+        self._cors = Cors(settings.cors_origins)
+        self._bodies = BodyReader(
+            limit=settings.proxy_body_limit,
+            timeout_s=settings.proxy_body_timeout_s,
+            budget=Budget(settings.proxy_bodies_limit),
+        )
         self._tokens = TokenVerifier(
             settings.jwt_secret.get_secret_value(),
             leeway_s=settings.jwt_leeway_s,
@@ -51,33 +58,49 @@ class ProxyApp:
 
     def __call__(self, environ: WSGIEnviron, start_response: StartResponse) -> Iterable[bytes]:
         request = InboundRequest(environ)
+        request.cors = self._cors.headers(environ)
         try:
             return self._answer(request, start_response)
         except Refusal as refusal:
             return _refuse(request, refusal, start_response)
 
     def _answer(self, request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
+        request.check()
+        if request.method == "OPTIONS":
+            return self._preflight(request, start_response)
         route = request.find_route()
+        if route.access is not Access.TOKEN and request.body_pending:
+            request.force_close()
         if route.access is Access.LOCAL:
-            return _alive(request, start_response)
+            return _Answer(request, start_response, 200, b'{"status": "alive"}', ())
         if request.draining:
             raise Unavailable("The proxy is stopping.")
-        identity = self._identify(request)
-        body = read_body(request, limit=self._body_limit, timeout_s=self._body_timeout_s)
-        return self._forward(request, identity, body, start_response)
-
-    def _identify(self, request: InboundRequest) -> Identity | None:
-        if not request.wants_token:
-            return None
+        if route.access is Access.OPEN:
+            return self._forward(request, None, None, start_response)
+        if request.crowded:
+            raise Unavailable(request.crowded)
         identity = self._tokens.identify(request.environ.get("HTTP_AUTHORIZATION"))
         request.team = identity.team
-        return identity
+        body = self._bodies.read(request)
+        try:
+            return self._forward(request, identity, body, start_response)
+        finally:
+            body.release()
+
+    def _preflight(self, request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
+        methods = methods_at(path_of(request.environ["RAW_URI"]))
+        if not methods:
+            match(request.method, request.environ["RAW_URI"])  # raises NotFound
+        headers = self._cors.preflight(request.environ, [*methods, "OPTIONS"])
+        if request.body_pending:
+            request.force_close()
+        return _Answer(request, start_response, 204, b"", headers)
 
     def _forward(
         self,
         request: InboundRequest,
         identity: Identity | None,
-        body: bytes,
+        body: Body | None,
         start_response: StartResponse,
     ) -> Relay:
         headers = [
@@ -87,10 +110,14 @@ class ProxyApp:
         ]
         link = Link(request.client, self._upstream.connect(), self._watch)
         try:
-            head, first = self._upstream.ask(
-                link.upstream, request.method, request.target, headers, body
-            )
-            start_response(f"{head.status} {head.phrase}", server_headers(head.headers, request.id))
+            data = body.data if body else bytearray()
+            self._upstream.send(link.upstream, request.method, request.target, headers, data)
+            if body:
+                data = bytearray()
+                body.release()
+            head, first = self._upstream.answer(link.upstream, request.method)
+            passed = server_headers(head.headers, request.id)
+            start_response(f"{head.status} {head.phrase}", [*passed, *request.cors])
         except BaseException as error:
             link.close()
             if link.client_gone:
@@ -105,12 +132,6 @@ def _gone(request: InboundRequest) -> StreamCut:
     request.status, request.reason = 499, "client_gone"
     request.log_end()
     return StreamCut("client_gone")
-
-
-def _alive(request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
-    if request.body_pending:
-        request.force_close()
-    return _Answer(request, start_response, 200, b'{"status": "alive"}', ())
 
 
 def _refuse(
@@ -145,13 +166,15 @@ class _Answer:
                 ("Content-Length", str(len(body))),
                 ("Cache-Control", "no-store"),
                 ("X-Request-ID", request.id),
+                *request.cors,
                 *headers,
             ],
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        self._request.bytes_sent = len(self._body)
-        yield self._body
+        if self._request.method != "HEAD":
+            self._request.bytes_sent = len(self._body)
+            yield self._body
 
     def close(self) -> None:
         if self._request.ends_connection:

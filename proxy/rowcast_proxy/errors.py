@@ -14,7 +14,14 @@ import errno
 import json
 from typing import ClassVar, Final
 
-_OPENAI_PATHS: Final = ("/v1/", "/tokenize", "/detokenize")
+_OPENAI_PATHS: Final = (
+    "/v1/",
+    "/tokenize",
+    "/detokenize",
+    "/chat/completions",
+    "/completions",
+    "/models",
+)
 _OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}
 
 

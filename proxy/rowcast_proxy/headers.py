@@ -29,6 +29,8 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 _NOT_UPSTREAM: Final = HOP_BY_HOP | {
+    "access-control-request-headers",
+    "access-control-request-method",
     "authorization",
     "content-length",
     "cookie",
@@ -36,6 +38,7 @@ _NOT_UPSTREAM: Final = HOP_BY_HOP | {
     "expect",
     "forwarded",
     "host",
+    "origin",  # who may ask across origins, the proxy decides: see `cors`
     "true-client-ip",
     "x-client-ip",
     "x-real-ip",
@@ -77,10 +80,11 @@ def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:
 
 
 def identity_headers(identity: Identity | None, proxy_secret: str | None) -> Headers:
-    """Verified claims; without the shared secret the server could not trust them."""
+    """That this is the proxy, and verified claims; without the secret nobody could trust them."""
+    said = [("x-rowcast-proxy", "1")]
     if identity is None or proxy_secret is None:
-        return []
-    said = [
+        return said
+    said += [
         ("x-rowcast-proxy-secret", proxy_secret),
         ("x-rowcast-team", quote(identity.team, safe="")),
     ]

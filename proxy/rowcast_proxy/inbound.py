@@ -15,7 +15,7 @@ from typing import Any, Final
 from gevent import socket
 
 from rowcast_proxy.errors import BadRequest
-from rowcast_proxy.routes import Access, Route, match
+from rowcast_proxy.routes import Route, match
 
 WSGIEnviron = dict[str, Any]
 
@@ -36,6 +36,8 @@ class InboundRequest:
         self.client: socket.socket = environ["gunicorn.socket"]
         self.speaks_1_1 = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
         self.draining: bool = environ.get(DRAINING, False)
+        self.crowded: str = getattr(self.client, "crowded", "")  # why only health is answered
+        self.cors: list[tuple[str, str]] = []  # headers of the answer, whatever it is
         self.body_pending = _has_body(environ)
         self.ends_connection = False
         self.route: Route | None = None
@@ -46,10 +48,13 @@ class InboundRequest:
         self.reason = "done"
         self._began = time.monotonic()
 
-    def find_route(self) -> Route:
-        """Check the request line and Host; what goes upstream is the route's path."""
+    def check(self) -> None:
+        """Refuse what HTTP forbids and gunicorn lets pass."""
         self._check_host()
         self._check_coding()
+
+    def find_route(self) -> Route:
+        """What goes upstream is the route's path. Raises NotFound and MethodNotAllowed."""
         matched = match(self.method, self.environ["RAW_URI"])
         self.route, self.path = matched.route, matched.path
         return matched.route
@@ -58,10 +63,6 @@ class InboundRequest:
     def target(self) -> str:
         query = self.environ.get("QUERY_STRING", "")
         return f"{self.path}?{query}" if query else self.path
-
-    @property
-    def wants_token(self) -> bool:
-        return self.route is not None and self.route.access is Access.TOKEN
 
     def force_close(self) -> None:
         """The connection ends with this response, whatever the client may have sent after it."""

@@ -15,6 +15,7 @@ from rowcast_proxy.errors import StreamCut
 from rowcast_proxy.framing import BadFraming, Decoder
 from rowcast_proxy.hangups import HangupWatch
 from rowcast_proxy.inbound import InboundRequest
+from rowcast_proxy.lingering import linger
 from rowcast_proxy.replies import Head
 from rowcast_proxy.upstream import RECEIVE_BYTES
 
@@ -68,6 +69,8 @@ class Relay:
 
     def close(self) -> None:
         self._link.close()
+        if self._request.ends_connection:
+            linger(self._request.client)
         self._request.log_end()
 
     def _next_piece(self) -> bytes:

@@ -30,8 +30,11 @@ class Head:
     decoder: Decoder
 
 
-def parse_head(block: bytes) -> Head | None:
-    """Read the bytes before the empty line; None for an interim (1xx) response."""
+def parse_head(block: bytes, *, bodiless: bool = False) -> Head | None:
+    """Read the bytes before the empty line; None for an interim (1xx) response.
+
+    `bodiless`: it answers HEAD, and no body follows, whatever the head says.
+    """
     first, *lines = block.split(b"\r\n")
     found = _STATUS_LINE.fullmatch(first)
     if found is None:
@@ -43,7 +46,8 @@ def parse_head(block: bytes) -> Head | None:
         return None
     headers = tuple(_field(line) for line in lines)
     phrase = (found[3] or b"").decode("latin-1")
-    return Head(status, phrase, headers, _decoder(status, found[1] == b"1", headers))
+    decoder = LengthDecoder(0) if bodiless else _decoder(status, found[1] == b"1", headers)
+    return Head(status, phrase, headers, decoder)
 
 
 def _field(line: bytes) -> tuple[str, str]:

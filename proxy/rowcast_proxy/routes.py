@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
+from urllib.parse import unquote
 
 from rowcast_proxy.errors import MethodNotAllowed, NotFound
 
@@ -25,7 +26,7 @@ class Access(Enum):
 @dataclass(frozen=True, slots=True)
 class Route:
     path: str
-    methods: tuple[str, ...]
+    methods: tuple[str, ...]  # where GET is, HEAD is
     access: Access = Access.TOKEN
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
@@ -34,6 +35,11 @@ class Route:
         for name, form in NAMES.items():
             exact = exact.replace(f"<{name}>", f"(?P<{name}>{form})")
         object.__setattr__(self, "pattern", re.compile(exact))
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The methods, with those that are there without being listed."""
+        return (*self.methods, "HEAD") if "GET" in self.methods else self.methods
 
     def target(self, path: str) -> str | None:
         """The path to send upstream when `path` is this route's."""
@@ -50,9 +56,17 @@ ROUTES: Final = (
     Route("/liveness", ("GET",), Access.LOCAL),
     *(Route(path, ("GET",), Access.OPEN) for path in ("/readiness", "/health", "/health_check")),
     Route("/", ("GET", "POST")),
+    *(
+        Route(f"{base}/{name}", ("POST",))
+        for base in ("/v1", "")  # a base URL without /v1
+        for name in ("completions", "chat/completions")
+    ),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
-    *(Route(f"/v1/{name}", ("POST",)) for name in ("completions", "chat/completions")),
-    *(Route(path, ("GET",)) for path in ("/v1/models", "/v1/models/<model>")),
+    *(
+        Route(f"{base}/{path}", ("GET",))
+        for base in ("/v1", "")
+        for path in ("models", "models/<model>")
+    ),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),
     Route("/v1/replay", ("POST",)),
@@ -70,19 +84,29 @@ class Matched:
 def match(method: str, target: str) -> Matched:
     """The route of a request line, whatever form its target has."""
     path = path_of(target)
-    allowed: list[str] = []
-    for route in ROUTES:
-        upstream_path = route.target(path)
-        if upstream_path is None:
-            continue
-        if method in route.methods:
-            return Matched(route, upstream_path)
-        allowed += route.methods
-    if allowed:
-        raise MethodNotAllowed(
-            f"This path takes {' or '.join(allowed)}, not {method}.", ("Allow", ", ".join(allowed))
-        )
-    raise NotFound("There is nothing at this path.")
+    found = [(route, upstream) for route in ROUTES if (upstream := route.target(path)) is not None]
+    for route, upstream in found:
+        if method in route.allowed:
+            return Matched(route, upstream)
+    shown = shown_path(path)
+    if not found:
+        raise NotFound(f"Not Found: nothing is served at {shown}")
+    taken = " or ".join(sorted({method for route, _ in found for method in route.methods}))
+    raise MethodNotAllowed(
+        f"Method Not Allowed: this path takes {taken}; {method[:20]} is not answered at {shown}",
+        ("Allow", ", ".join(methods_at(path))),
+    )
+
+
+def methods_at(path: str) -> list[str]:
+    """The methods that a path takes; none if there is no such path."""
+    taken = (route.allowed for route in ROUTES if route.target(path) is not None)
+    return list(dict.fromkeys(method for methods in taken for method in methods))
+
+
+def shown_path(path: str) -> str:
+    """A path for the reader of an error, as the server shows it."""
+    return "/" + unquote(path, errors="replace").lstrip("/")[:199]
 
 
 def path_of(target: str) -> str:

@@ -87,7 +87,6 @@ def gunicorn_options(settings: ProxySettings) -> dict[str, object]:
         "bind": f"{host}:{settings.proxy_port}",
         "worker_class": ProxyWorker,
         "workers": settings.proxy_workers,
-        "worker_connections": settings.proxy_connections,
         "worker_tmp_dir": str(shared_memory) if shared_memory.is_dir() else None,
         "keepalive": settings.proxy_keepalive_s,
         "graceful_timeout": settings.proxy_graceful_s,

@@ -5,6 +5,7 @@ names all bad variables together. Secrets never print. This is the only reader o
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Self
@@ -30,6 +31,10 @@ KNOWN_SECRETS = frozenset(
 )
 
 
+_GUESSED = "it can be guessed."
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
 class SettingsError(Exception):
     """Some variables are missing or out of range; each line of the text is one of them."""
 
@@ -53,12 +58,26 @@ class ProxySettings(BaseSettings):
     proxy_host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     proxy_port: int = Field(1223, ge=0, le=65535, description="port to listen on")
     proxy_workers: int = Field(1, ge=1, le=64, description="processes")
-    proxy_connections: int = Field(4000, ge=1, le=100_000, description="clients per process")
+    proxy_connections: int = Field(
+        4000, ge=1, le=100_000, description="clients per process; beyond, idle ones are closed"
+    )
+    proxy_connections_per_address: int = Field(
+        1024, ge=0, le=100_000, description="the same for one address (IPv6: /64); 0: no limit"
+    )
+    proxy_heads_limit: int = Field(
+        64 * 1024 * 1024, ge=1 << 16, le=1 << 34, description="bytes of unfinished request heads"
+    )
     proxy_keepalive_s: int = Field(
         15, ge=1, le=3600, description="idle connections close; also the limit for reading headers"
     )
     proxy_body_limit: int = Field(
         4 * 1024 * 1024, ge=0, le=1 << 30, description="largest request body, bytes"
+    )
+    proxy_bodies_limit: int = Field(
+        256 * 1024 * 1024,
+        ge=1 << 16,
+        le=1 << 40,
+        description="bytes of all bodies on their way, per process; half of it for one team",
     )
     proxy_body_timeout_s: float = Field(30, gt=0, le=3600, description="to receive a body")
     proxy_client_timeout_s: float = Field(
@@ -66,6 +85,9 @@ class ProxySettings(BaseSettings):
     )
     proxy_graceful_s: int = Field(
         30, ge=2, le=86_400, description="open streams may go on this long after SIGTERM"
+    )
+    proxy_cors_origins: str = Field(
+        "", description="web pages that may ask: origins such as https://a.example, or *"
     )
     upstream_url: str = Field("http://127.0.0.1:7000", description="the server")
     upstream_connect_timeout_s: float = Field(3, gt=0, le=60, description="to connect")
@@ -102,12 +124,26 @@ class ProxySettings(BaseSettings):
             raise ValueError("must be printable ASCII without spaces around it")
         return value
 
+    @field_validator("proxy_cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in _listed(value)):
+            raise ValueError(
+                "must be *, or origins as browsers send them (https://a.example, "
+                "http://localhost:3000), separated by commas"
+            )
+        return value
+
     @field_validator("upstream_url")
     @classmethod
     def _plain_http(cls, value: str) -> str:
         if not _is_http_origin(value):
             raise ValueError("must look like http://host:port, with nothing after the port")
         return value
+
+    @property
+    def cors_origins(self) -> frozenset[str]:
+        return frozenset(_listed(self.proxy_cors_origins))
 
     @property
     def upstream_address(self) -> tuple[str, int]:
@@ -122,12 +158,19 @@ class ProxySettings(BaseSettings):
         if secret.lower() in KNOWN_SECRETS:
             found.append("JWT_SECRET is a well-known example: anybody can sign tokens.")
         elif len(secret.encode()) < SHORTEST_SECRET_BYTES:
-            found.append(
-                f"JWT_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes: it can be guessed."
-            )
+            found.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes: {_GUESSED}")
+        return found + self._proxy_secret_warnings(secret)
+
+    def _proxy_secret_warnings(self, jwt_secret: str) -> list[str]:
         if self.proxy_secret is None:
-            found.append("PROXY_SECRET is not set: the server will not trust team and token id.")
-        return found
+            problem = "the server will not trust team and token id, and keeps no streams."
+            return [f"PROXY_SECRET is not set: {problem} Set it for both."]
+        secret = self.proxy_secret.get_secret_value()
+        if secret == jwt_secret:
+            return ["PROXY_SECRET equals JWT_SECRET: the server could sign tokens."]
+        if len(secret.encode()) < SHORTEST_SECRET_BYTES:
+            return [f"PROXY_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes: {_GUESSED}"]
+        return []
 
     @classmethod
     def load(cls, argv: Sequence[str]) -> Self:
@@ -157,6 +200,10 @@ def _default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     return "not set" if field.default is None else f"`{field.default}`"
+
+
+def _listed(text: str) -> list[str]:
+    return [word for each in text.split(",") if (word := each.strip())]
 
 
 def _is_http_origin(text: str) -> bool:

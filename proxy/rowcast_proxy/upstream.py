@@ -18,6 +18,7 @@ from rowcast_proxy.framing import BadFraming
 from rowcast_proxy.replies import LONGEST_HEAD, BadHead, Head, parse_head
 
 RECEIVE_BYTES: Final = 65536
+_SENT_TOGETHER: Final = 65536  # bytes of a body that are worth a copy behind the head
 
 
 class Upstream:
@@ -55,19 +56,32 @@ class Upstream:
             raise
         return sock
 
-    def ask(
+    def send(
         self,
         sock: socket.socket,
         method: str,
         target: str,
         headers: Iterable[tuple[str, str]],
-        body: bytes,
-    ) -> tuple[Head, bytes]:
-        """Send the request; give the head and the piece of the body that came with it."""
+        body: bytearray,
+    ) -> None:
+        """Send the request; afterwards nobody needs its body any more."""
         sock.settimeout(self._first_byte_timeout_s)
+        head = request_head(method, target, self._host, headers, len(body))
         try:
-            _send(sock, request_head(method, target, self._host, headers, len(body)) + body)
-            head, rest = self._read_head(sock)
+            if len(body) <= _SENT_TOGETHER:
+                _send(sock, head + body)
+            else:
+                _send(sock, head)
+                _send(sock, body)
+        except TimeoutError:
+            raise UpstreamTimeout("The model server did not answer in time.") from None
+        except OSError:
+            raise UpstreamBroken("The model server gave no valid answer.") from None
+
+    def answer(self, sock: socket.socket, method: str) -> tuple[Head, bytes]:
+        """The head of the answer, and the piece of its body that came with it."""
+        try:
+            head, rest = self._read_head(sock, bodiless=method == "HEAD")
             first = head.decoder.feed(rest)
         except TimeoutError:
             raise UpstreamTimeout("The model server did not answer in time.") from None
@@ -76,7 +90,7 @@ class Upstream:
         sock.settimeout(self._idle_timeout_s)
         return head, first
 
-    def _read_head(self, sock: socket.socket) -> tuple[Head, bytes]:
+    def _read_head(self, sock: socket.socket, *, bodiless: bool) -> tuple[Head, bytes]:
         """The deadline is for the whole head, so that no drip can renew it."""
         deadline = time.monotonic() + self._first_byte_timeout_s
         received = b""
@@ -84,7 +98,7 @@ class Upstream:
             block, end, rest = received.partition(b"\r\n\r\n")
             if len(block) > LONGEST_HEAD:
                 raise BadHead("its head is too long")
-            head = parse_head(block) if end else None
+            head = parse_head(block, bodiless=bodiless) if end else None
             if head is not None:
                 return head, rest
             received = rest if end else received + _receive(sock, deadline)
@@ -102,7 +116,7 @@ def request_head(
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def _send(sock: socket.socket, data: bytes) -> None:
+def _send(sock: socket.socket, data: bytes | bytearray) -> None:
     """A server may refuse a body before it has read it: its answer is still worth reading."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         sock.sendall(data)

@@ -1,8 +1,9 @@
 """gunicorn's gevent worker, with manners.
 
 What it adds: protocol errors are answered as JSON and are never a 5xx; a client that stalls or is
-silently gone is cut by the kernel; on a graceful stop open streams finish while new requests get
-a 503 instead of a refused connection. Knows nothing of tokens or routes.
+silently gone is cut by the kernel; connections and what they send are bounded (`connections`); on a
+graceful stop open streams finish while new requests get a 503 instead of a refused connection.
+Knows nothing of tokens or routes.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from gevent.server import StreamServer
 from gunicorn.http import errors as http
 from gunicorn.workers.ggevent import GeventWorker
 
+from rowcast_proxy.connections import RECEIVE, Connection, Crowd, Limits, bound_trailers
 from rowcast_proxy.errors import StreamCut, error_body
 from rowcast_proxy.inbound import DRAINING, FORCE_CLOSE, WSGIEnviron
 from rowcast_proxy.lingering import linger
@@ -82,6 +84,13 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         self._stop_asked = Event()
+        settings = self.app.settings
+        limits = Limits(
+            connections=settings.proxy_connections,
+            per_address=settings.proxy_connections_per_address,
+            heads_bytes=settings.proxy_heads_limit,
+        )
+        self._crowd = Crowd(limits)
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive and not self.app.stopping:
             self.notify()
@@ -100,7 +109,17 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         if self._stop_asked is not None:
             self._stop_asked.set()
 
-    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> None:
+    def handle(self, listener: Any, client: Connection, addr: Any) -> None:
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._crowd.leave(client)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
+        self._crowd.begin(sock)
+        bound_trailers(req)
+        if sock.crowded:
+            req.force_close()
         self._open_requests += 1
         try:
             super().handle_request(listener_name, req, sock, addr)
@@ -110,6 +129,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
             raise
         finally:
             self._open_requests -= 1
+            self._crowd.rest(sock)
 
     def handle_error(
         self,
@@ -130,9 +150,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
     def _serve(self, listener: socket.socket) -> StreamServer:
         listener.setblocking(True)
         bound_silence(listener, self.app.settings.proxy_client_timeout_s)
-        server = StreamServer(
-            listener, handle=partial(self.handle, listener), spawn=Pool(self.worker_connections)
-        )
+        server = _Listener(listener, self._crowd, partial(self.handle, listener))
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
@@ -143,6 +161,33 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         while self._open_requests and time.monotonic() < deadline:
             self.notify()
             gevent.sleep(0.1)
+
+
+class _Listener(StreamServer):
+    """Accepts connections; those for which there is no place are told so at once."""
+
+    def __init__(self, listener: Any, crowd: Crowd, handle: Callable[..., object]) -> None:
+        super().__init__(listener, handle=handle, spawn=Pool())
+        self._crowd = crowd
+
+    def do_read(self) -> Any:
+        listener: Any = self.socket
+        try:
+            descriptor, address = listener._accept()  # noqa: SLF001  # as socket.accept does
+        except BlockingIOError:  # another worker was faster
+            return None
+        return Connection(listener.family, listener.type, listener.proto, descriptor), address
+
+    def do_handle(self, client: Any, address: Any, /) -> None:
+        if self._crowd.enter(client, address):
+            super().do_handle(client, address)
+            return
+        client.setblocking(False)
+        with contextlib.suppress(OSError):
+            client.recv(RECEIVE)  # a close before it was read would destroy the answer
+        with contextlib.suppress(OSError):
+            client.send(_last_response(503, client.crowded, "Retry-After: 2\r\n"))
+        client.close()
 
 
 def bound_silence(listener: socket.socket, seconds: float) -> None:
@@ -165,13 +210,13 @@ def _fault(exc: BaseException) -> tuple[int, str]:
     return 500, "The proxy failed. The request may be sent again."
 
 
-def _last_response(status: int, message: str) -> bytes:
+def _last_response(status: int, message: str, more: str = "") -> bytes:
     body = error_body(status, message)
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n"
         "Cache-Control: no-store\r\n"
-        "Connection: close\r\n\r\n"
+        f"Connection: close\r\n{more}\r\n"
     )
     return head.encode("ascii") + body

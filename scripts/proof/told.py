@@ -9,11 +9,13 @@ Clocks and names of the single answer are left out. Every other byte of every fi
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from load.dialects.sse import Event, EventReader
 from proof.asked import Form
 
+_ID = re.compile(rb"^id: ", re.MULTILINE)  # comments may stand before it
 _ITS_OWN = {"id", "created", "tokens_per_second", "processing_time"}
 
 
@@ -46,7 +48,7 @@ def kept(form: Form, body: bytes) -> bytes:
         return b""
     end = body.rfind(b"\n\n") + 2 if b"\n\n" in body else 0
     blocks = body[:end].split(b"\n\n")[:-1]
-    while blocks and not blocks[-1].startswith(b"id: "):
+    while blocks and not _ID.search(blocks[-1]):
         blocks.pop()  # without an id: what follows the last id is told again
     return b"".join(block + b"\n\n" for block in blocks)
 

@@ -40,7 +40,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(chosen: Options, asked: Asked) -> int:
     if not chosen.foreground:
-        chosen.logs.mkdir(parents=True, exist_ok=True)
+        chosen.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if chosen.logs == options.LOGS:
+            chosen.logs.chmod(0o700)  # another's rights are its owner's business
     parts = chosen.parts()
     stack = Stack(parts, asked)
     failed = True

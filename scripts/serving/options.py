@@ -16,6 +16,7 @@ from pathlib import Path
 from serving.part import Part
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+LOGS = ROOT / ".rowcast"
 LOCAL = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOCAL, "::": "::1"}  # where to find who listens there
 PACE = "0.03"  # seconds a step: slow enough to see the scripted model stream
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", metavar="N", help="the server's port, as PORT")
     add("--proxy-port", metavar="N", help="the proxy's port, as PROXY_PORT")
     add("--patience", type=float, default=600.0, metavar="S", help="to become ready (600 s)")
-    add("--logs", type=Path, default=ROOT / ".rowcast", metavar="DIR", help="of logs (.rowcast)")
+    add("--logs", type=Path, default=LOGS, metavar="DIR", help="of logs (.rowcast)")
     add(
         "--foreground",
         action="store_true",

@@ -1,8 +1,8 @@
 """One process of the stack: started in a process group of its own, ended by its id.
 
 Its own group, so that Ctrl-C reaches it through us and not beside us. What it writes goes to a log
-file, or, without one, to where our own output goes. Should this process die without a word, Linux
-tells the part to end. Knows nothing of what it runs.
+file that only this user may read, or, without one, to where our own output goes. Should this
+process die without a word, Linux tells the part to end. Knows nothing of what it runs.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 PR_SET_PDEATHSIG = 1
 QUICK = signal.SIGQUIT  # gunicorn's word for: end now, do not wait for open streams
@@ -32,7 +33,7 @@ class Part:
 
     def start(self) -> None:
         with contextlib.ExitStack() as files:
-            output = files.enter_context(self.log.open("wb")) if self.log else None
+            output = files.enter_context(_own_file(self.log)) if self.log else None
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
@@ -73,6 +74,13 @@ class Part:
         if self.log is None or not self.log.exists():
             return []
         return self.log.read_text(errors="replace").splitlines()[-lines:]
+
+
+def _own_file(path: Path) -> BinaryIO:
+    """A new, empty file that nobody else may read; one that is there already loses its rights."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb")
 
 
 class _die_with:  # noqa: N801  # reads as the verb that it is

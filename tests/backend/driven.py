@@ -42,6 +42,7 @@ def submit(
     choice: int = 0,
     ignore_eos: bool = True,
     delivered: Sequence[int] | None = None,
+    team: str = "",
     **params: Any,
 ) -> Submit:
     """A prompt; unless told otherwise its reply has exactly `max_tokens` tokens."""
@@ -51,6 +52,7 @@ def submit(
         prompt=tuple(prompt),
         params=SamplingParams(max_tokens=max_tokens, ignore_eos=ignore_eos, **params),
         seed=seed,
+        team=team,
         delivered=None if delivered is None else tuple(delivered),
     )
 

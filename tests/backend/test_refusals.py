@@ -3,7 +3,7 @@
 import pytest
 
 from engine.rule import reply as expected
-from rowcast.wire import Cancel, Finished
+from rowcast.wire import Cancel, Finished, Status
 
 from .driven import Driven, submit
 
@@ -30,20 +30,25 @@ def test_a_full_line_refuses_the_next_prompt_at_once(waiting: int) -> None:
     assert 1 <= reader.rejected["late"].retry_after <= 60
 
 
+def rooms(status: Status) -> dict[str, int]:
+    """What each team that is named may add."""
+    return {each.team: each.room for each in status.team_rooms}
+
+
 def test_frontends_hear_at_once_how_little_room_is_left() -> None:
     driven = Driven(rows=2, width=64, waiting=3)
     reader = driven.reader()
     driven.step()
-    told = [status.room for status in reader.statuses]
     for count in range(5):
-        reader.send(submit(f"{count}", max_tokens=50))
+        reader.send(submit(f"{count}", max_tokens=50, team="a"))
         driven.step()
-    told = [status.room for status in reader.statuses]
-    assert told[-5:] == [4, 3, 2, 1, 0]
+    told = [(status.room, rooms(status)) for status in reader.statuses]
+    assert told[-5:] == [(3, {"a": 3}), (3, {}), (2, {"a": 2}), (2, {"a": 1}), (2, {"a": 0})]
     assert reader.statuses[-1].retry_after >= 1
+    assert reader.statuses[-1].team_rooms[0].retry_after >= 1
     reader.send(Cancel("4", 0))
     driven.step()
-    assert reader.statuses[-1].room == 1
+    assert rooms(reader.statuses[-1]) == {"a": 1}
 
 
 def test_where_there_is_much_room_its_changes_are_not_told() -> None:

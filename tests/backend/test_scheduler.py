@@ -3,14 +3,16 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rowcast.backend.line import WaitingLine
 from rowcast.backend.rows import Reply, Rows
-from rowcast.backend.scheduler import MANY, WaitingLine, admit, grant
+from rowcast.backend.scheduler import MANY, admit, grant
 
 from .driven import submit
 
 
-def reply(name: str, *, length: int = 5, fed: int = 0, row: int = 0) -> Reply:
-    made = Reply(1, submit(name, range(length)), limit=9, expires=0, accepted=0, row=row)
+def reply(name: str, *, length: int = 5, fed: int = 0, row: int = 0, team: str = "") -> Reply:
+    prompt = submit(name, range(length), team=team)
+    made = Reply(1, prompt, limit=9, expires=0, accepted=0, row=row)
     made.fed = fed
     return made
 
@@ -56,6 +58,25 @@ def test_half_of_the_rest_is_the_oldest_prompts_and_the_shortest_come_next() -> 
     assert {feed.row: len(feed.tokens) for feed in feeds} == {0: 8, 3: 3, 4: 4, 9: 1}
 
 
+def test_teams_have_equal_parts_of_a_step_whatever_the_number_of_their_prompts() -> None:
+    prompts = [reply(f"{row}", length=50, row=row, team="many") for row in range(6)]
+    feeds = grant([*prompts, reply("one", length=60, row=6, team="few")], 32, 32)
+    fed = {feed.row: len(feed.tokens) for feed in feeds}
+    assert fed == {0: 16, 6: 16}
+
+
+def test_what_a_team_does_not_need_is_for_the_others() -> None:
+    prompts = [reply("long", length=50, row=0, team="a"), reply("short", length=3, row=1, team="b")]
+    fed = {feed.row: len(feed.tokens) for feed in grant(prompts, 32, 32)}
+    assert fed == {0: 29, 1: 3}
+
+
+def test_the_team_of_the_oldest_prompt_is_fed_in_a_step_with_less_room_than_teams() -> None:
+    prompts = [reply(f"{row}", length=50, row=row, team=f"{row}") for row in (2, 0, 1)]
+    fed = {feed.row: len(feed.tokens) for feed in grant(prompts, 2, 2)}
+    assert fed == {2: 1, 0: 1}
+
+
 def test_while_many_rows_decode_a_prompt_gets_what_the_shared_width_leaves() -> None:
     feeds = grant([*(decoding(row) for row in range(8)), reply("late", length=50, row=8)], 32, 11)
     assert {feed.row: len(feed.tokens) for feed in feeds} == dict.fromkeys(range(8), 1) | {8: 3}
@@ -77,17 +98,19 @@ def test_nobody_seated_nobody_fed() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 40), st.integers(0, 39)), max_size=32),
+    st.lists(
+        st.tuples(st.integers(1, 40), st.integers(0, 39), st.sampled_from("abc")), max_size=32
+    ),
     st.integers(32, 64),
     st.integers(32, 64),
 )
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_every_step_is_within_its_width_and_starves_no_decode(
-    sizes: list[tuple[int, int]], width: int, shared: int
+    sizes: list[tuple[int, int, str]], width: int, shared: int
 ) -> None:
     replies = [
-        reply(f"{row}", length=length, fed=min(fed, length - 1), row=row)
-        for row, (length, fed) in enumerate(sizes)
+        reply(f"{row}", length=length, fed=min(fed, length - 1), row=row, team=team)
+        for row, (length, fed, team) in enumerate(sizes)
     ]
     feeds = {feed.row: feed for feed in grant(replies, width, min(shared, width))}
     used = sum(len(feed.tokens) for feed in feeds.values())
@@ -96,6 +119,13 @@ def test_every_step_is_within_its_width_and_starves_no_decode(
     assert used <= most
     assert all(each.row in feeds for each in replies if each.lacks == 1)
     assert used == min(most, sum(each.lacks for each in replies))
+    prompts = [each for each in replies if each.lacks > 1]
+    teams = {each.team for each in prompts}
+    for team in teams:
+        mine = [each for each in prompts if each.team == team]
+        got = sum(len(feeds[each.row].tokens) for each in mine if each.row in feeds)
+        part = (most - decoding) // len(teams)
+        assert got >= min(part, sum(each.lacks for each in mine)) - 1
     for each in replies:
         if feed := feeds.get(each.row):
             assert list(feed.tokens) == each.tokens[each.fed : each.fed + len(feed.tokens)]
@@ -127,24 +157,3 @@ def test_who_leaves_the_line_is_not_seated() -> None:
     assert line.find(waiting.id) is None
     assert not line.of(waiting.group)
     assert admit(line, Rows(1)) == []
-
-
-def test_the_line_counts_free_rows_as_room() -> None:
-    line = WaitingLine(1)
-    assert line.room(free_rows=0) >= 1
-    line.join(reply("a"))
-    assert line.room(free_rows=0) < 1
-    assert line.room(free_rows=1) >= 1
-
-
-def test_choices_need_as_many_places() -> None:
-    line = WaitingLine(2)
-    line.join(reply("a"))
-    assert line.room(free_rows=2) >= 3
-    assert line.room(free_rows=2) < 4
-
-
-def test_a_line_of_no_places_still_fills_free_rows() -> None:
-    line = WaitingLine(0)
-    assert line.room(free_rows=0) < 1
-    assert line.room(free_rows=1) >= 1

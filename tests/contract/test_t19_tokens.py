@@ -57,14 +57,14 @@ def test_t38_the_claims_are_team_id_and_token_id_and_no_more_is_needed(stack: St
     assert "token_id=a/b" in line
 
 
-def test_t38_nobody_speaks_for_a_team_without_the_proxy(stack: Stack) -> None:
+def test_t38_nobody_speaks_for_a_team_without_the_proxy(stack: Stack, server: Running) -> None:
     claimed = {"X_Rowcast_Team": "somebody", "X_Request_ID": "claimed-in-t38"}
-    assert post(stack.server.port, SHORT, **claimed).status == 200
-    until(lambda: "request=claimed-in-t38" in stack.server.output(), "the request is logged")
-    (line,) = (
-        each for each in stack.server.output().splitlines() if "request=claimed-in-t38" in each
-    )
+    assert is_error(post(stack.server.port, SHORT, **claimed), 403, "serves only its proxy")
+    assert post(server.port, SHORT, **claimed).status == 200  # it has no secret, and no teams
+    until(lambda: "request=claimed-in-t38" in server.output(), "the request is logged")
+    (line,) = (each for each in server.output().splitlines() if "request=claimed-in-t38" in each)
     assert "somebody" not in line
+    assert "somebody" not in stack.server.output()
     assert PROXY_SECRET not in stack.server.output() + stack.proxy.output()
 
 

@@ -37,8 +37,8 @@ def events(served: Served, path: str, **fields: Any) -> list[dict[str, Any]]:
 
 def split(stream: str) -> tuple[list[dict[str, Any]], bool]:
     """A stream's objects, and whether [DONE] is its end."""
-    events = [block for block in stream.split("\n\n") if block and not block.startswith(":")]
-    blocks = [re.sub(r"^id: [0-9a-z.*~-]+\n", "", event) for event in events]
+    events = [block for block in stream.split("\n\n") if block]
+    blocks = [re.sub(r"^(: waiting\n)*(id: [0-9a-z.*~-]+\n)?", "", event) for event in events]
     assert all(block.startswith("data: ") and "\n" not in block for block in blocks), blocks
     datas = [block.removeprefix("data: ") for block in blocks]
     done = bool(datas) and datas[-1] == "[DONE]"

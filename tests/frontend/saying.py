@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.driven import RecordedEngine
-from rowcast.engine.engine import Drawn, Feed
+from rowcast.engine.engine import Drawn
 from rowcast.engine.following import follow
-from rowcast.engine.scripted_engine import _Row
 from rowcast.scripted_vocabulary import END
 
 
@@ -24,16 +23,16 @@ class SayingEngine(RecordedEngine):
         """What it says from now on."""
         self._text: Sequence[int] = [*text.encode(), *([END] if ends else [])]
 
-    def _draw(self, feed: Feed, row: _Row) -> Drawn:
+    def _draw(self, number: int, masked: Sequence[int]) -> Drawn:
+        row = self._rows[number]
         at = row.fed - row.seating.prompt_length
-        if at >= len(self._text):
-            return super()._draw(feed, row)
+        grammar = bool(row.seating.params.grammar)
+        if at >= len(self._text) or (grammar and number not in masked):
+            return super()._draw(number, masked)
         token = self._text[at]
-        drawn = replace(row.draw(feed.row), tokens=(token,))
-        if not row.seating.params.grammar:
+        drawn = replace(row.draw(number), tokens=(token,))
+        if not grammar:
             return drawn
-        self._grammars.prepare([feed.row])
-        self._grammars.finish()
-        mask = self._grammars.allowed(feed.row)
+        mask = self._grammars.allowed(number)
         assert mask[token >> 3] >> (token & 7) & 1, bytes(self._text[: at + 1])
         return follow(self._grammars, drawn)

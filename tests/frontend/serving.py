@@ -25,6 +25,8 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.recorder import Place, Recorder
 from rowcast.frontend.sessions import Sessions
 from rowcast.frontend.streams import Streams
+from rowcast.offload.inline import Inline
+from rowcast.offload.loading import tools_of
 from rowcast.scripted_vocabulary import TEXTS
 from rowcast.settings import read_settings
 from rowcast.text.chat import ChatTemplate
@@ -46,7 +48,10 @@ class Served:
 
     @property
     def client(self) -> FlaskClient:
-        return self.app.test_client()
+        """One that shows the proxy's secret."""
+        client = self.app.test_client()
+        client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET
+        return client
 
     def post(self, path: str = "/", **fields: Any) -> TestResponse:
         """A request with these fields as its JSON body; the whole answer."""
@@ -89,8 +94,9 @@ def serving(
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
     recorder = Recorder(kept_at(journal)) if journal else None
     watch, streams = ClientWatch(30), Streams(sessions, recorder)
-    reading = (tokenizer or ScriptedTokenizer(), watch, streams, chat or ChatTemplate.plain())
-    frontend = Frontend(chosen, sessions, *reading)
+    reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
+    offload = Inline(tools_of(*reading))
+    frontend = Frontend(chosen, sessions, reading[0], watch, streams, offload, reading[1])
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

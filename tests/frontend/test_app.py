@@ -7,7 +7,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from rowcast.text.tokenizer import ScriptedTokenizer
 
-from .serving import Served, error_of, serving
+from .serving import SECRET, Served, error_of, serving
 
 EXPECTED_NAME = "Malformed JSON request body: Expecting property name enclosed in double quotes"
 
@@ -80,6 +80,7 @@ def test_a_body_in_chunks_over_the_limit_is_a_413() -> None:
         stream = io.BytesIO(b'{"text": "' + b"x" * 2000)
         environ = EnvironBuilder("/", method="POST").get_environ()
         environ |= {"wsgi.input": stream, "wsgi.input_terminated": True}
+        environ["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET
         _, status, _ = run_wsgi_app(served.app, environ)
         assert status.startswith("413 ")
 

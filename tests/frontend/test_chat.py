@@ -7,7 +7,6 @@ import pytest
 
 from backend.driven import RecordedEngine
 from rowcast.backend.decode_backend import Limits
-from rowcast.frontend.api import native
 
 from .serving import Served, lasting_seed, serving, spoken
 
@@ -100,11 +99,12 @@ def test_a_reply_that_fails_ends_with_an_error_event() -> None:
         assert spoken("Hello", seed, 500).startswith(text_of(pieces))
 
 
-def test_comments_come_while_it_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "SILENCE_SECONDS", 0.01)
-    with serving(engine=RecordedEngine(step_seconds=0.1)) as served:
+def test_comments_come_while_it_is_silent() -> None:
+    hasty = {"comment_seconds": 0.01}
+    with serving(engine=RecordedEngine(step_seconds=0.1), settings=hasty) as served:
         body = served.post("/chat/scripted", text="Hello", seed=3, max_tokens=3).text
-        assert "\n\n: waiting\n\n" in body
+        assert "\n\n: waiting\n" in body
+        assert ": waiting\n\n" not in body
         *pieces, end = events(body)
         assert text_of(pieces) == spoken("Hello", 3, 3)
         assert end["data"]["completion_tokens"] == 3

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from frontend.played import STATUS, road
 from rowcast.frontend.door import LOOK, Door, plain_answer, plain_knock
-from rowcast.wire import LITTLE_ROOM, Status
+from rowcast.wire import LITTLE_ROOM, Status, TeamRoom
 
 BODY = b'{"text": "Hello"}'
 FULL = replace(STATUS, seated=32, waiting=4, room=0, retry_after=7)
@@ -58,6 +58,24 @@ def test_without_a_sound_id_it_gets_one(sent: bytes) -> None:
     assert len(knock.request_id) == 32
 
 
+PROOF = b"X-Rowcast-Proxy-Secret: between us"
+TEAM = b"X-Rowcast-Team: caf%C3%A9"
+
+
+def test_its_team_is_that_for_which_the_proxy_vouches() -> None:
+    knock = plain_knock(request(b"POST / HTTP/1.1", PROOF, TEAM), "between us")
+    assert knock is not None
+    assert knock.team == "caf\u00e9"
+
+
+@pytest.mark.parametrize("secret", [None, "", "another"])
+def test_without_the_secret_it_has_no_team(secret: str | None) -> None:
+    for fields in ([TEAM], [PROOF, TEAM]):
+        knock = plain_knock(request(b"POST / HTTP/1.1", *fields), secret)
+        assert knock is not None
+        assert knock.team == ""
+
+
 OTHERS = {
     "nothing": b"",
     "less than a head": request()[:30],
@@ -79,6 +97,7 @@ OTHERS = {
     "a line end alone": request(b"POST / HTTP/1.1", b"X: a\nIdempotency-Key: b"),
     "a length that says otherwise": request(length=3),
     "two lengths": request(b"POST / HTTP/1.1", b"Content-Length: 17"),
+    "two teams": request(b"POST / HTTP/1.1", PROOF, TEAM, TEAM),
     "no host": request().replace(b"Host", b"Hast"),
     "bytes": bytes(range(256)),
 }
@@ -105,7 +124,7 @@ def door(status: Status = FULL, *, stopping: bool = False) -> Iterator[Door]:
         made.ready(status)
         if stopping:
             made.sessions.stop()
-        yield Door(made.sessions)
+        yield Door(made.sessions, "between us")
 
 
 def all_of(client: socket.socket) -> bytes:
@@ -152,6 +171,30 @@ def test_where_there_is_room_everybody_goes_in(room: int) -> None:
     with door(replace(FULL, room=room)) as made, knocking(request()) as (_, served):
         assert not made.turns_away(served)
         assert served.recv(LOOK) == request()
+
+
+def test_room_is_that_of_the_team_that_knocks() -> None:
+    crowded = replace(FULL, room=2, team_rooms=(TeamRoom("busy", 0, 4),))
+    busy = request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: busy")
+    other = request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: other")
+    claimed = request(b"POST / HTTP/1.1", b"X-Rowcast-Team: busy")
+    with door(crowded) as made:
+        for sent, refused in ((busy, True), (other, False), (claimed, False)):
+            with knocking(sent) as (_, served):
+                assert made.turns_away(served) == refused
+
+
+def test_those_who_were_let_in_take_room_of_their_own_team_only() -> None:
+    a, b = (request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: " + name) for name in (b"a", b"b"))
+    with (
+        door(replace(FULL, room=1)) as made,
+        knocking(a) as (_, first),
+        knocking(a) as (_, second),
+        knocking(b) as (_, other),
+    ):
+        assert [made.turns_away(each) for each in (first, second, other)] == [False, True, False]
+        made.came_in(first)
+        assert not made.turns_away(second)
 
 
 def test_while_the_server_stops_another_answer_is_true() -> None:

@@ -6,7 +6,10 @@ from rowcast.frontend.app import create_app
 from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.streams import Streams
+from rowcast.offload.inline import Inline
+from rowcast.offload.loading import tools_of
 from rowcast.settings import read_settings
+from rowcast.text.chat import ChatTemplate
 from rowcast.text.tokenizer import ScriptedTokenizer
 
 from .played import road
@@ -41,8 +44,9 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
     with road() as made:
         settings = read_settings(model="scripted")
         watch = ClientWatch(30)
-        streams = Streams(made.sessions)
-        frontend = Frontend(settings, made.sessions, ScriptedTokenizer(), watch, streams)
+        streams, tokenizer = Streams(made.sessions), ScriptedTokenizer()
+        offload = Inline(tools_of(tokenizer, ChatTemplate.plain()))
+        frontend = Frontend(settings, made.sessions, tokenizer, watch, streams, offload)
         client = create_app(frontend).test_client()
         assert client.get("/liveness").status_code == 200
         for path in HEALTH:

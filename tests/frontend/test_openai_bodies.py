@@ -156,3 +156,19 @@ def test_errors_elsewhere_have_not(served: Served) -> None:
 def test_a_body_that_is_too_large_is_a_413(served: Served) -> None:
     body = json.dumps(ASKED | {"prompt": "a" * (5 << 20)}).encode()
     assert refusal(raw(served, body), 413)["code"] == "request_too_large"
+
+
+@pytest.mark.parametrize(
+    ("biases", "key"),
+    [
+        ({"5": 1, "hello": 1}, '"hello"'),
+        ({"5": 1, "7": 101}, '"7"'),
+        ({"5": 1, "8": "much"}, '"8"'),
+        ({"5": 1, "99999": 1}, '"99999"'),
+        ({"5": 1, 'a"b': 1}, '"a\\"b"'),
+    ],
+)
+def test_a_wrong_bias_names_its_token(served: Served, biases: object, key: str) -> None:
+    error = refusal(served.post(COMPLETIONS, **ASKED, logit_bias=biases))
+    assert error["param"] == f"logit_bias[{key}]"
+    assert error["message"].startswith(f"logit_bias[{key}] ")

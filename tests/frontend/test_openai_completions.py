@@ -40,7 +40,16 @@ def test_a_completion_is_openais_object(served: Served) -> None:
     }
     assert usage.pop("tokens_per_second") > 0
     assert usage.pop("processing_time") > 0
-    assert usage == {"prompt_tokens": 5, "completion_tokens": 20, "total_tokens": 25}
+    assert usage == {
+        "prompt_tokens": 5,
+        "completion_tokens": 20,
+        "total_tokens": 25,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
 
 
 def test_what_is_not_said_has_openais_default(served: Served) -> None:
@@ -150,6 +159,12 @@ def test_usage_may_come_with_every_chunk(served: Served) -> None:
     assert all(chunk["usage"]["prompt_tokens"] == 5 for chunk in chunks)
 
 
+def test_usage_comes_with_no_chunk_unless_it_is_included(served: Served) -> None:
+    for options in ({"continuous_usage_stats": True}, {"include_usage": False}, {}):
+        chunks = events(served, COMPLETIONS, max_tokens=5, stream_options=options)
+        assert not any("usage" in chunk for chunk in chunks)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("prompt", ["Hé", [72, 195, 169]])
 def test_echo_puts_the_prompt_first(served: Served, prompt: Any, stream: bool) -> None:
@@ -223,7 +238,7 @@ def test_best_of_tells_the_likeliest(served: Served) -> None:
         ({"suffix": "the end"}, "suffix"),
         ({"prompt": ["a"] * 20, "n": 100}, "prompt"),
         ({"allowed_token_ids": []}, "allowed_token_ids"),
-        ({"logit_bias": {"99999": 1}}, "logit_bias"),
+        ({"logit_bias": {"99999": 1}}, 'logit_bias["99999"]'),
         ({"stop_token_ids": [99999]}, "stop_token_ids"),
     ],
 )

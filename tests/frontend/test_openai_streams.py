@@ -8,7 +8,6 @@ import pytest
 from backend.driven import RecordedEngine
 from processes import until
 from rowcast.backend.decode_backend import Limits
-from rowcast.frontend.api.openai import streams
 
 from .asking_openai import COMPLETIONS, refusal, split, texts
 from .serving import Served, lasting_seed, serving, spoken
@@ -24,9 +23,9 @@ LONG: dict[str, Any] = {
 
 @pytest.fixture
 def hasty() -> Iterator[Served]:
-    """A slow engine, and little patience with replies."""
-    engine = RecordedEngine(step_seconds=0.02)
-    with serving(engine=engine, limits=Limits(reply_seconds=0.1)) as served:
+    """A slow engine, and little patience with replies and silence."""
+    engine, settings = RecordedEngine(step_seconds=0.02), {"comment_seconds": 0.001}
+    with serving(engine=engine, limits=Limits(reply_seconds=0.1), settings=settings) as served:
         yield served
 
 
@@ -54,10 +53,10 @@ def test_a_reply_that_fails_whole_is_a_500_that_is_not_to_be_tried_again(hasty: 
     assert response.headers["X-Should-Retry"] == "false"
 
 
-def test_silence_is_a_comment(hasty: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "SILENCE_SECONDS", 0.001)
+def test_silence_is_a_comment(hasty: Served) -> None:
     response = hasty.post(COMPLETIONS, **LONG | {"max_tokens": 3}, stream=True)
-    assert "\n\n: waiting\n\n" in response.text
+    assert "\n\n: waiting\n" in response.text
+    assert ": waiting\n\n" not in response.text
     chunks, done = split(response.text)
     assert done
     assert texts(chunks) == [spoken("Hi", LONG_SEED, 3)]

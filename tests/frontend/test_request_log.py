@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from .serving import SECRET, Served
+from .serving import SECRET, Served, serving
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
@@ -50,8 +50,6 @@ def test_no_line_of_the_log_holds_text(served: Served, caplog: pytest.LogCapture
     [
         (SECRET, "blue", "team=blue token_id=debug"),
         (SECRET, "two%20words%0A", "team='two words\\n' token_id=debug"),
-        ("wrong", "blue", "team='' token_id=''"),
-        ("", "blue", "team='' token_id=''"),
     ],
 )
 def test_the_log_names_whom_the_proxy_vouches_for(
@@ -67,6 +65,18 @@ def test_the_log_names_whom_the_proxy_vouches_for(
     served.await_idle()
     assert f" {shown} " in logged(caplog)
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("secret", ["wrong", ""])
+def test_the_log_names_nobody_where_nobody_can_be_vouched_for(
+    caplog: pytest.LogCaptureFixture, secret: str
+) -> None:
+    caplog.set_level(logging.INFO, "rowcast")
+    claims = {"X-Rowcast-Team": "blue", "X-Rowcast-Proxy-Secret": secret}
+    with serving(settings={"proxy_secret": None}) as served:
+        ask(served, claims, max_tokens=1)
+        served.await_idle()
+        assert " team='' token_id='' " in logged(caplog)
 
 
 def test_a_stream_that_was_left_is_logged_as_cancelled(

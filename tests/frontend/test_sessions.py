@@ -11,7 +11,17 @@ from processes import until
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
 from rowcast.frontend.session import prepare, refusal
 from rowcast.frontend.sessions import Sessions
-from rowcast.wire import LITTLE_ROOM, Accepted, Cancel, Finished, Rejected, RejectReason, Tokens
+from rowcast.wire import (
+    LITTLE_ROOM,
+    Accepted,
+    Cancel,
+    Finished,
+    Rejected,
+    RejectReason,
+    Submit,
+    TeamRoom,
+    Tokens,
+)
 
 from .played import PATIENCE, PROMPT, STATUS, Road, events_of, road
 
@@ -264,6 +274,22 @@ def test_more_choices_than_there_is_room_for_are_told_how_many_would_be_taken() 
         made.ready(replace(STATUS, room=2))
         with pytest.raises(Overloaded, match="room for 2 more replies; ask for fewer"):
             made.sessions.open_all([PROMPT] * 3, threading.Event())
+
+
+def test_a_team_that_has_filled_its_part_leaves_the_others_their_room() -> None:
+    with road() as made:
+        status = replace(STATUS, room=2, waiting=9, team_rooms=(TeamRoom("busy", 0, 8),))
+        backend = made.ready(status)
+        with pytest.raises(Overloaded, match="8 prompts of your team are waiting"):
+            made.sessions.open(replace(PROMPT, team="busy"))
+        for _ in range(2):
+            made.sessions.open(replace(PROMPT, team="other"))
+        assert {submit.team for submit in backend.commands(2) if isinstance(submit, Submit)} == {
+            "other"
+        }
+        with pytest.raises(Overloaded):
+            made.sessions.open(replace(PROMPT, team="other"))
+        made.sessions.open(replace(PROMPT, team="third"))
 
 
 def told(made: Road) -> int:

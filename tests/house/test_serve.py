@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,12 @@ def test_secrets_and_tokens_stay_out_of_logs_and_only_the_token_is_printed(stack
         assert secret not in logs
         assert secret not in stack.said()
     assert stack.token not in logs
+
+
+def test_l_only_this_user_may_read_the_logs(stack: Stack) -> None:
+    assert stat.S_IMODE(stack.logs.stat().st_mode) == 0o700
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in stack.logs.iterdir()}
+    assert modes == {0o600}
 
 
 def test_the_server_hears_only_this_machine_and_does_not_know_the_jwt_secret(stack: Stack) -> None:

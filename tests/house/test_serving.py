@@ -1,15 +1,18 @@
 """The parts of `scripts/serve` that need no server."""
 
 import shlex
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import jwt
 import pytest
 
-from processes import ROOT
+from processes import ROOT, until
 from serving import cli, options
 from serving.options import Unfit
+from serving.part import Part
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -63,6 +66,19 @@ def test_the_token_carries_team_and_an_end() -> None:
     claims = jwt.decode(cli.token_of(SECRET), SECRET, algorithms=["HS256"])
     assert claims["team_id"] == "local"
     assert claims["exp"] > 0
+
+
+def test_l_a_log_that_all_could_read_is_this_user_s_alone_from_the_next_start(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "part.log"
+    log.write_text("of the last time")
+    log.chmod(0o644)
+    part = Part("part", (sys.executable, "-c", "print('now')"), {}, tmp_path, log)
+    part.start()
+    until(lambda: not part.runs, "its end")
+    assert log.read_text() == "now\n"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
 ORPHANS = """

@@ -1,4 +1,7 @@
-"""A mock server and a proxy before it whose limits are near, and the corpus on its way to both."""
+"""Mock servers and a proxy before one whose limits are near, and the corpus on its way to both.
+
+The server that is spoken to directly has no secret, or it would serve a proxy alone.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ import pytest
 
 from processes import Running, free_port, running, running_server
 
-from .case import BODY_LIMIT
+from .case import BODY_LIMIT, HOST
 from .target import Target
 from .volley import Volley
 
@@ -18,28 +21,33 @@ SECONDS = "2"
 PROXY = (sys.executable, "proxy/proxy.py")
 
 
+LIMITS = {"BODY_BYTES": str(BODY_LIMIT), "BODY_SECONDS": SECONDS, "HEADER_SECONDS": SECONDS}
+
+
 @pytest.fixture(scope="session")
 def hasty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    env = {
-        "BODY_BYTES": str(BODY_LIMIT),
-        "BODY_SECONDS": SECONDS,
-        "HEADER_SECONDS": SECONDS,
-        "PROXY_SECRET": PROXY_SECRET,
-    }
+    env = {**LIMITS, "ALLOWED_HOSTS": HOST.removeprefix(b"Host: ").decode()}
+    with running_server(tmp_path_factory.mktemp("http"), env=env) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    env = {**LIMITS, "PROXY_SECRET": PROXY_SECRET}
     with running_server(tmp_path_factory.mktemp("http"), env=env) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def hasty_proxy(
-    hasty_server: Running, tmp_path_factory: pytest.TempPathFactory
+    server_behind: Running, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     port = free_port()
     env = {
         "JWT_SECRET": JWT_SECRET,
         "PROXY_SECRET": PROXY_SECRET,
         "PROXY_PORT": str(port),
-        "UPSTREAM_URL": hasty_server.url,
+        "UPSTREAM_URL": server_behind.url,
         "PROXY_BODY_LIMIT": str(BODY_LIMIT),
         "PROXY_BODY_TIMEOUT_S": SECONDS,
         "PROXY_KEEPALIVE_S": SECONDS,
@@ -50,11 +58,10 @@ def hasty_proxy(
 
 
 @pytest.fixture(scope="session", params=["server", "proxy"])
-def tested(request: pytest.FixtureRequest, hasty_server: Running) -> list[Running]:
+def tested(request: pytest.FixtureRequest) -> list[Running]:
     """The processes of one target: the last of them is spoken to."""
-    if request.param == "server":
-        return [hasty_server]
-    return [hasty_server, request.getfixturevalue("hasty_proxy")]
+    names = ["hasty_server"] if request.param == "server" else ["server_behind", "hasty_proxy"]
+    return [request.getfixturevalue(name) for name in names]
 
 
 @pytest.fixture(scope="session")

@@ -293,3 +293,83 @@ def test_another_version_s_journal_is_not_written_to(held: Held, path: Path) -> 
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(sqlite3.DatabaseError, match="version 99"):
         held.one.find("a1", "blue")
+
+
+def _keep(journal: Journal, name: str, team: str, size: int, *, ended: bool = True) -> None:
+    said = answer(journal, _calls(name, team, size, ended=ended))
+    assert isinstance(said, list), said
+
+
+def _calls(name: str, team: str, size: int, *, ended: bool) -> list[Call]:
+    calls: list[Call] = [("begin", (record(name, team),)), ("append", (name, b"x" * size))]
+    return [*calls, ("let_go", (name, b"", True))] if ended else calls
+
+
+def test_the_team_that_holds_most_makes_room_for_all(path: Path) -> None:
+    held = Held(path, limit=1 << 20)
+    for number in range(4):
+        _keep(held.one, f"small{number}", "small", 20_000)
+    for number in range(60):
+        _keep(held.one, f"large{number}", "large", 80_000)
+        held.clock.wall_now += 0.1
+        swept(held)
+    assert all(held.one.find(f"small{number}", "small") for number in range(4))
+    assert held.one.find("large0", "large") is None
+    assert held.one.find("large59", "large") is not None
+    held.close()
+
+
+def test_two_large_teams_share_the_journal(path: Path) -> None:
+    held = Held(path, limit=1 << 20)
+    for number in range(40):
+        _keep(held.one, f"one{number}", "one", 60_000)
+    for number in range(40):
+        _keep(held.one, f"two{number}", "two", 60_000)
+    left = [sum(held.one.find(f"{t}{n}", t) is not None for n in range(40)) for t in ("one", "two")]
+    assert min(left) >= 5
+    assert held.one.find("one39", "one") is not None
+    held.close()
+
+
+def test_what_others_compute_now_takes_nothing_from_a_small_team(path: Path) -> None:
+    held = Held(path, limit=1 << 20)
+    _keep(held.one, "small", "small", 20_000)
+    many = [_calls(f"large{number}", "large", 80_000, ended=False) for number in range(20)]
+    said = [answer(held.one, calls) for calls in many]
+    assert "database or disk is full" in said
+    assert held.one.find("small", "small") is not None
+    held.close()
+
+
+def test_what_a_team_holds_is_counted_with_all_that_happens(held: Held, path: Path) -> None:
+    for number in range(4):
+        _keep(held.one, f"a{number}", "blue", 100 + number, ended=number != 3)
+    held.one.cancel("a0", "blue")
+    held.one.forget("a3")
+    assert _counted(path) == [("blue", 2 * len(SECRET) + 101 + 102)]
+    held.clock.wall_now += 100
+    assert swept(held) == 3
+    assert _counted(path) == []
+
+
+def test_a_file_of_an_older_release_is_counted_when_it_is_opened(held: Held, path: Path) -> None:
+    _keep(held.one, "a1", "blue", 100)
+    held.close()
+    with sqlite3.connect(path) as database:
+        names = database.execute(
+            "SELECT type, name FROM sqlite_schema WHERE type = 'trigger' OR name = 'teams' "
+            "OR name IN ('streams_to_give', 'streams_by_team')"
+        ).fetchall()
+        for kind, name in names:
+            database.execute(f"DROP {kind} {name}")
+    database.close()
+    assert held.one.find("a1", "blue") is not None
+    assert _counted(path) == [("blue", len(SECRET) + 100)]
+
+
+def _counted(path: Path) -> list[tuple[str, int]]:
+    database = sqlite3.connect(path)
+    try:
+        return database.execute("SELECT team, bytes FROM teams ORDER BY team").fetchall()
+    finally:
+        database.close()

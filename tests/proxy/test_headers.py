@@ -44,11 +44,15 @@ def test_ordinary_headers_pass() -> None:
         "HTTP2_SETTINGS",
         "EXPECT",
         "HOST",
+        "ORIGIN",
+        "ACCESS_CONTROL_REQUEST_METHOD",
+        "ACCESS_CONTROL_REQUEST_HEADERS",
         "FORWARDED",
         "X_FORWARDED_FOR",
         "X_FORWARDED_HOST",
         "X_FORWARDED_ANYTHING",
         "X_REAL_IP",
+        "X_ROWCAST_PROXY",
         "X_ROWCAST_TEAM",
         "X_ROWCAST_TOKEN_ID",
         "X_ROWCAST_PROXY_SECRET",
@@ -81,6 +85,7 @@ def test_the_origin_is_said_by_the_proxy() -> None:
 
 def test_claims_pass_with_the_shared_secret() -> None:
     assert dict(identity_headers(Identity("a/b é", "t 1"), "shared")) == {
+        "x-rowcast-proxy": "1",
         "x-rowcast-proxy-secret": "shared",
         "x-rowcast-team": "a%2Fb%20%C3%A9",
         "x-rowcast-token-id": "t%201",
@@ -88,8 +93,9 @@ def test_claims_pass_with_the_shared_secret() -> None:
 
 
 def test_claims_do_not_pass_without_secret_or_identity() -> None:
-    assert identity_headers(Identity("blue", None), None) == []
-    assert identity_headers(None, "shared") == []
+    mark = [("x-rowcast-proxy", "1")]
+    assert identity_headers(Identity("blue", None), None) == mark
+    assert identity_headers(None, "shared") == mark
 
 
 def test_no_token_id_is_not_an_empty_one() -> None:

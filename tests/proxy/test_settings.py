@@ -7,6 +7,8 @@ from rowcast_proxy.settings import ProxySettings, SettingsError, settings_table
 
 from .clients import SECRET
 
+SHARED = "a secret of the two, which is long enough"
+
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +129,7 @@ def test_weak_secrets_are_warned_about(
     monkeypatch: pytest.MonkeyPatch, secret: str, word: str
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", secret)
-    monkeypatch.setenv("PROXY_SECRET", "shared")
+    monkeypatch.setenv("PROXY_SECRET", SHARED)
     (warning,) = ProxySettings.load([]).warnings
     assert word in warning
     assert secret not in warning
@@ -139,7 +141,43 @@ def test_claims_that_will_not_be_trusted_are_warned_about() -> None:
 
 
 def test_a_strong_set_up_is_not_warned_about() -> None:
-    assert ProxySettings.load(["--proxy-secret", "shared"]).warnings == []
+    assert ProxySettings.load(["--proxy-secret", SHARED]).warnings == []
+
+
+def test_a_short_proxy_secret_is_warned_about() -> None:
+    (warning,) = ProxySettings.load(["--proxy-secret", "shared"]).warnings
+    assert warning == "PROXY_SECRET is shorter than 32 bytes: it can be guessed."
+
+
+def test_one_secret_for_both_ends_is_warned_about() -> None:
+    (warning,) = ProxySettings.load(["--proxy-secret", SECRET]).warnings
+    assert warning.startswith("PROXY_SECRET equals JWT_SECRET")
+
+
+@pytest.mark.parametrize(
+    ("listed", "origins"),
+    [
+        ("", set()),
+        ("*", {"*"}),
+        (
+            " https://a.example ,http://localhost:3000",
+            {"https://a.example", "http://localhost:3000"},
+        ),
+        (
+            "http://[::1]:8080,chrome-extension://abc",
+            {"http://[::1]:8080", "chrome-extension://abc"},
+        ),
+    ],
+)
+def test_origins_of_pages_are_listed(listed: str, origins: set[str]) -> None:
+    assert ProxySettings.load(["--proxy-cors-origins", listed]).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "listed", ["a.example", "https://a.example/", "https://A.example", "https://*.example", "null"]
+)
+def test_what_no_browser_sends_is_no_origin(listed: str) -> None:
+    assert "PROXY_CORS_ORIGINS: must be *" in complaint("--proxy-cors-origins", listed)
 
 
 def test_the_table_has_a_row_for_every_setting() -> None:

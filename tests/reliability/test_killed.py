@@ -76,7 +76,8 @@ def test_a_comment_tells_of_the_pause(start: Start, path: str, body: dict[str, o
         server.backend().kill()
         answer = client.finish()
     assert answer.whole
-    assert "\n\n: waiting\n\n" in answer.text
+    assert "\n\n: waiting\n" in answer.text
+    assert ": waiting\n\n" not in answer.text
     assert "error" not in answer.text
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from processes import Running, family, gone, until
-from raw_http import Answer, ask, request_bytes
+from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start
 from reliability.streams import begin, begin_several, finish_all, prompt
 from scripted_replies import scripted_reply
@@ -140,6 +140,32 @@ def test_a_reload_replaces_the_workers_and_nobody_notices(start: Start, leftover
     assert server.backend() == backend
     everyone = family(server.process.pid)
     _assert_nothing_is_left(server, everyone, leftovers)
+
+
+def test_a_reload_loses_no_request_that_comes_on_a_connection_of_the_old_worker(
+    start: Start, leftovers: Path
+) -> None:
+    server = start(STEP_SECONDS=STEP)
+    old = server.workers()
+    kept, silent = Client(server.port), Client(server.port)
+    kept.send(_keeping(request_bytes("/liveness", method="GET"))).read_headers()
+    kept.read_body(int(kept.so_far().headers["content-length"]))
+    assert kept.so_far().headers.get("connection") != "close"
+    kept.received = b""
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: _one_more(server).status == 200 and len(server.workers()) == 2, "a new worker")
+    for client in (kept, silent):
+        with client:
+            answer = client.send(_keeping(prompt("Hello", 5, 5))).finish()
+        assert answer.headers["connection"] == "close"
+        assert answer.text == scripted_reply("Hello", 5, 5).text
+    until(lambda: gone(old), "the old worker has ended")
+    _assert_nothing_is_left(server, family(server.process.pid), leftovers)
+
+
+def _keeping(request: bytes) -> bytes:
+    """The same request, after which the connection may be kept."""
+    return request.replace(b"Connection: close\r\n", b"")
 
 
 def _launches(process: psutil.Process) -> bool:

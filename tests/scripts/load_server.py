@@ -173,7 +173,7 @@ def _framed(wanted: Wanted, texts: list[str], *, ended: bool) -> Iterator[bytes]
 
 
 def _chat(wanted: Wanted, texts: list[str], *, ended: bool) -> Iterator[bytes]:
-    yield b": waiting\n\n"
+    yield b": waiting\n"
     for number, text in enumerate(texts):
         yield f"id: {number}\ndata: {json.dumps({'text': text})}\n\n".encode()
     if ended:

@@ -55,7 +55,7 @@ CHAT_END = (
     'event: end\ndata: {"finish_reason": "length", "prompt_tokens": 3, '
     '"completion_tokens": 2, "seed": 9}\n\n'
 )
-CHAT = ': waiting\n\nid: 0\ndata: {"text": " é"}\n\nid: 4r\ndata: {"text": "b"}\n\n' + CHAT_END
+CHAT = ': waiting\nid: 0\ndata: {"text": " é"}\n\nid: 4r\ndata: {"text": "b"}\n\n' + CHAT_END
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])

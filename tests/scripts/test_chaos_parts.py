@@ -63,10 +63,12 @@ def test_clocks_and_names_of_one_answer_are_no_difference() -> None:
 
 
 def test_a_reader_goes_on_after_the_last_event_that_it_can_name() -> None:
-    body = events({"text": "a"}, {"text": "b"}) + b': waiting\n\nid: 3\ndata: {"te'
+    body = events({"text": "a"}, {"text": "b"}) + b': waiting\nid: 3\ndata: {"te'
     had = kept("events", body)
     assert (had, place("events", had)) == (events({"text": "a"}, {"text": "b"}), "2")
-    assert place("events", kept("events", b": waiting\n\n")) == ""
+    assert place("events", kept("events", b": waiting\n")) == ""
+    noted = b": waiting\n: waiting\n" + events({"text": "a"})
+    assert kept("events", noted + b": waiting\n") == noted
 
 
 def test_a_reader_of_bytes_goes_on_after_the_last_byte() -> None:

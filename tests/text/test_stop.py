@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.text.stop import StopFilter
+from rowcast.text.stop import StopFilter, StopSequences
 
 # Few letters, so that sequences overlap, repeat and contain each other.
 TEXTS = st.text("ab\n", max_size=16)
@@ -66,6 +66,66 @@ def test_only_what_may_become_a_sequence_is_held_back(
             return
         held = seen[len(released) :]
         assert not held or any(sequence.startswith(held) for sequence in sequences)
+
+
+class Plain:
+    """The same filter, by its definition: it looks at all that is held, for each sequence."""
+
+    def __init__(self, sequences: list[str]) -> None:
+        self._sequences = sequences
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, piece: str) -> str:
+        text = "" if self.stopped else self._held + piece
+        keep_from, at = self._hold_from(text), self._found_at(text)
+        self.stopped = self.stopped or (at <= keep_from and at < len(text))
+        released = at if self.stopped else keep_from
+        self._held = "" if self.stopped else text[keep_from:]
+        return text[:released]
+
+    def finish(self) -> str:
+        held, at = self._held, self._found_at(self._held)
+        self.stopped = self.stopped or at < len(held)
+        return held[:at]
+
+    def _found_at(self, text: str) -> int:
+        places = (text.find(sequence) for sequence in self._sequences)
+        return min((at for at in places if at >= 0), default=len(text))
+
+    def _hold_from(self, text: str) -> int:
+        return next((at for at in range(len(text)) if self._may_begin(text[at:])), len(text))
+
+    def _may_begin(self, end: str) -> bool:
+        return any(
+            len(end) < len(sequence) and sequence.startswith(end) for sequence in self._sequences
+        )
+
+
+@given(
+    st.lists(st.text("ab\n", max_size=5), max_size=12),
+    st.lists(st.text("ab\n", min_size=1, max_size=6), max_size=5),
+)
+@settings(deadline=None, derandomize=True, max_examples=3000)
+def test_every_piece_releases_what_the_definition_does(
+    pieces: list[str], sequences: list[str]
+) -> None:
+    plain, stop = Plain(sequences), StopFilter(sequences)
+    for piece in pieces:
+        assert (stop.feed(piece), stop.stopped) == (plain.feed(piece), plain.stopped)
+    assert (stop.finish(), stop.stopped) == (plain.finish(), plain.stopped)
+
+
+def test_filters_that_share_their_sequences_know_nothing_of_each_other() -> None:
+    shared = StopSequences(["</s>"])
+    one, two = StopFilter(shared), StopFilter(shared)
+    assert (one.feed("a</"), two.feed("b</s"), one.feed("s>")) == ("a", "b", "")
+    assert (one.stopped, two.stopped, two.finish()) == (True, False, "</s")
+
+
+def test_long_sequences_that_a_text_follows_cost_no_more_than_the_text_is_long() -> None:
+    stop = StopFilter(["ab" * 50_000 + str(number) for number in range(16)])
+    assert "".join(map(stop.feed, ["ab"] * 100_000)) + stop.finish() == "ab" * 100_000
 
 
 def test_without_sequences_a_piece_passes_at_once() -> None:

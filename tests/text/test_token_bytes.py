@@ -6,8 +6,10 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 
+from rowcast.text.byte_tokenizer import ByteTokenizer
 from rowcast.text.hub_tokenizer import HubTokenizer
 from rowcast.text.token_bytes import TokenBytes
+from rowcast.text.tokenizer import ScriptedTokenizer
 
 TEXT = "größer 😀\n\tok"
 
@@ -46,3 +48,13 @@ def test_an_added_token_is_its_name() -> None:
     end = tokenizer.get_vocab()["<end>"]
     assert TokenBytes(tokenizer).of(end) == b"<end>"
     assert TokenBytes(tokenizer).of(end + 1) == b""
+
+
+def test_a_token_has_its_vocabularys_spelling() -> None:
+    spelling = HubTokenizer(byte_level())
+    assert [spelling.token_name(token) for token in spelling.encode("a é")] == ["a", "Ġ", "Ã", "©"]
+    assert spelling.token_name(byte_level().get_vocab()["<end>"]) == "<end>"
+    assert HubTokenizer(marked()).token_name(257) == "\u2581"
+    assert ByteTokenizer().token_name(10) == ScriptedTokenizer().token_name(10) == "Ċ"
+    assert ByteTokenizer().token_name(256) == ScriptedTokenizer().token_name(256) == "<end>"
+    assert ScriptedTokenizer().token_name(257) == "Ġbaba"

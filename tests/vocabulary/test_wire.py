@@ -19,6 +19,7 @@ from rowcast.wire import (
     RejectReason,
     Status,
     Submit,
+    TeamRoom,
     Tokens,
     decode_commands,
     decode_events,
@@ -53,6 +54,13 @@ COMMANDS = st.one_of(
     ),
     st.builds(Cancel, **PLACES),
 )
+TEAM_ROOMS = st.builds(
+    TeamRoom,
+    team=st.text(max_size=20),
+    room=st.integers(0, 2**31),
+    waiting=st.integers(0, 2**31),
+    retry_after=st.integers(1, 60),
+)
 EVENTS = st.one_of(
     st.builds(Accepted, **PLACES),
     st.builds(
@@ -86,6 +94,8 @@ EVENTS = st.one_of(
         waiting=st.integers(0, 2**31),
         steps=st.integers(0, 2**62),
         stopping=st.booleans(),
+        room=st.integers(0, 2**31),
+        team_rooms=st.lists(TEAM_ROOMS, max_size=3).map(tuple),
     ),
 )
 
@@ -154,3 +164,24 @@ def test_a_token_costs_few_bytes() -> None:
     # A step of 32 rows must stay small; names of fields on the wire would triple it.
     batch = [Tokens(f"{row:032x}", 0, 1000, (3000,)) for row in range(32)]
     assert len(encode(batch)) < 32 * 60
+
+
+def test_choices_of_one_prompt_carry_it_once() -> None:
+    prompt, params = tuple(range(4000)), SamplingParams(max_tokens=9)
+    other = Submit("b", 0, (1, 2), params, seed=1)
+    choices = [Submit("a", choice, prompt, params, seed=1, choices=64) for choice in range(64)]
+    batch: list[Command] = [Cancel("c", 0), *choices[:40], other, *choices[40:], other]
+    frame = encode(batch)
+    assert len(frame) < 2 * len(encode(choices[:1])) + 64 * 60
+    arrived = decode_commands(frame)
+    assert arrived == batch
+    first, second = (each for each in arrived[1:3] if isinstance(each, Submit))
+    assert first.prompt is second.prompt
+
+
+def test_a_prompt_that_repeats_nothing_is_empty() -> None:
+    (alone,) = decode_commands(
+        packed("submit", "s", 0, [5], {"max_tokens": 1}, 0, "", None, 1, 0, True)
+    )
+    assert isinstance(alone, Submit)
+    assert (alone.prompt, alone.repeats) == ((), False)

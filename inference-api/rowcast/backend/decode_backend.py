@@ -14,8 +14,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from rowcast.backend.judging import Judge
+from rowcast.backend.line import WaitingLine
 from rowcast.backend.rows import Reply, Rows
-from rowcast.backend.scheduler import WaitingLine, admit, grant
+from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
 from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
 from rowcast.errors import full_line
@@ -33,17 +35,19 @@ from rowcast.wire import (
     Seated,
     Status,
     Submit,
+    TeamRoom,
     Tokens,
 )
 
 _log = logging.getLogger("rowcast.backend")
+
+Rooms = dict[str | None, int]  # by team; None: one that has nothing in the line
 
 STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 IDLE_SECONDS = 0.25
 UNREADY_SECONDS = 0.002
 RETRY_AFTER_LIMIT = 60
-SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,12 @@ class DecodeBackend:
         self._stopping = False
         self._starved = False  # nobody could be fed in the last step
         self._status_due = 0.0
-        self._room_told = 1 << 30
+        self._rooms_told: Rooms = {}
         self._sweep_due = 0.0
         self._reply_seconds = 1.0  # how long a reply takes, as a moving average
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
+        self._judgement = Judge(self._engine)
         self.compile()
 
     def load_model_and_tokenizer(self) -> None:
@@ -142,7 +147,8 @@ class DecodeBackend:
         self._post()  # a frontend must know it before the engine does
         for reply in seated:
             submit = reply.submit
-            seating = Seating(submit.params, submit.seed, submit.choice, len(submit.prompt))
+            length = len(submit.prompt)
+            seating = Seating(submit.params, submit.seed, submit.choice, length, submit.team)
             self._engine.seat(reply.row, seating)
             self._sharing.seat(reply)
         self._sharing.settle()
@@ -161,6 +167,8 @@ class DecodeBackend:
         self._steps += 1
         for feed in feeds:
             self._rows.at(feed.row).fed += len(feed.tokens)
+        for each in drawn:
+            self._rows.at(each.row).fed -= each.late  # it is fed its last token again
         self._sharing.settle()
         return drawn
 
@@ -183,9 +191,14 @@ class DecodeBackend:
             steps=self._steps,
             stopping=self._stopping,
             replaces_killed=self._replaces_killed,
-            room=self._line.room(self._rows.free),
-            retry_after=self._retry_after(),
+            room=self._line.newcomer_room(self._rows.free),
+            retry_after=self._retry_after(len(self._line)),
+            team_rooms=tuple(self._team_rooms()),
         )
+
+    def _team_rooms(self) -> Iterable[TeamRoom]:
+        for each in self._line.team_rooms(self._rows.free):
+            yield TeamRoom(each.team, each.room, each.waiting, self._retry_after_of(each.team))
 
     def _arrivals(self) -> list[Arrival]:
         if self.idle and not self._stopping:
@@ -197,28 +210,31 @@ class DecodeBackend:
         reply_id = (frontend, submit.key)
         if self._line.find(reply_id) or self._rows.find(reply_id):
             return
-        if not submit.prompt:
-            self._reject(frontend, submit, "empty", "the prompt has no tokens; send some text")
-        elif foreign := self._foreign(submit):
-            self._reject(frontend, submit, "invalid", foreign)
-        elif too_long := self._too_long(submit):
-            self._reject(frontend, submit, "too_long", too_long)
+        if (fault := self._judgement.fault_of(submit)) is not None:
+            self._reject(frontend, submit, fault.reason, fault.message)
         elif self._stopping:
             self._reject(frontend, submit, "stopping", "the server is stopping")
         elif not self._has_room(frontend, submit):
-            full = full_line(len(self._line), self._line.room(self._rows.free))
-            self._reject(frontend, submit, "overloaded", full)
+            self._reject(frontend, submit, "overloaded", self._full(submit.team))
         else:
             self._accept(frontend, submit)
 
     def _has_room(self, frontend: FrontendId, submit: Submit) -> bool:
-        """Where one choice of a session was taken, or a reply has begun, there is."""
+        """True if there is room, or if the reply or a choice beside it was accepted before."""
         group = (frontend, submit.session)
+        taken = len(self._line.of(group)) + len(self._rows.of(group))
         return (
             submit.delivered is not None
-            or bool(self._line.of(group) or self._rows.of(group))
-            or submit.choices <= self._line.room(self._rows.free)
+            or 0 < taken < submit.choices
+            or submit.choices <= self._line.room(self._rows.free, submit.team)
         )
+
+    def _full(self, team: str) -> str:
+        """The refusal of a prompt for which there is no room."""
+        waiting = len(self._line.of_team(team))
+        shared = waiting < len(self._line)
+        room = self._line.room(self._rows.free, team)
+        return full_line(waiting or len(self._line), room, of_team=shared and waiting > 0)
 
     def _accept(self, frontend: FrontendId, submit: Submit) -> None:
         room = self._engine.context_length - len(submit.prompt)
@@ -235,35 +251,18 @@ class DecodeBackend:
     def _reject(
         self, frontend: FrontendId, submit: Submit, reason: RejectReason, message: str
     ) -> None:
-        rejected = Rejected(*submit.key, reason, message, self._retry_after())
+        retry_after = self._retry_after_of(submit.team)
+        rejected = Rejected(*submit.key, reason, message, retry_after)
         self._outbox[frontend].append(rejected)
 
-    def _foreign(self, submit: Submit) -> str:
-        """Which of a prompt's tokens the model does not have, if any."""
-        size = self._engine.vocabulary
-        outside = next((token for token in submit.prompt if not 0 <= token < size), None)
-        return "" if outside is None else f"token {outside} of the prompt is not in 0 to {size - 1}"
+    def _retry_after_of(self, team: str) -> int:
+        """For a team: it has as many turns as each of the others that wait."""
+        waiting = len(self._line.of_team(team)) * self._line.teams
+        return self._retry_after(min(waiting or len(self._line), len(self._line)))
 
-    def _too_long(self, submit: Submit) -> str:
-        """What is too much about a prompt, if anything."""
-        length, context = len(submit.prompt), self._engine.context_length
-        if length > context - min(1, submit.params.max_tokens):
-            return (
-                f"the prompt has {length} tokens; the model's context holds {context}, "
-                "and a reply needs at least one of them: shorten it"
-            )
-        numbers = length * (1 + submit.params.top_logprobs)
-        if submit.params.prompt_logprobs and numbers > SCORES_LIMIT:
-            return (
-                f"scores of {length} prompt tokens with {submit.params.top_logprobs} likeliest "
-                f"each are {numbers} numbers; allowed are {SCORES_LIMIT}: shorten the prompt, or "
-                "ask for fewer"
-            )
-        return ""
-
-    def _retry_after(self) -> int:
-        """Seconds until the line has probably moved on by as many as there are rows."""
-        turns = 1 + len(self._line) / self._engine.rows
+    def _retry_after(self, waiting: int) -> int:
+        """Seconds until so many and as many as there are rows have probably been seated."""
+        turns = 1 + waiting / self._engine.rows
         return max(1, min(RETRY_AFTER_LIMIT, math.ceil(turns * self._reply_seconds)))
 
     def _cancel(self, frontend: FrontendId, cancel: Cancel) -> None:
@@ -320,6 +319,7 @@ class DecodeBackend:
         reply.scored += len(scores.logprobs)
 
     def _evict(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        self._engine.leave(reply.row)
         self._rows.evict(reply)
         self._finish(reply, reason, message)
 
@@ -335,10 +335,21 @@ class DecodeBackend:
         self._outbox.clear()
 
     def _report(self) -> None:
-        now, room = time.monotonic(), self._line.room(self._rows.free)
-        scarce = room != self._room_told and min(room, self._room_told) < LITTLE_ROOM
+        now, rooms = time.monotonic(), self._rooms_now()
+        scarce = rooms != self._rooms_told and (_little(rooms) or _little(self._rooms_told))
         if scarce or now >= self._status_due:
-            self._status_due, self._room_told = now + STATUS_SECONDS, room
+            self._status_due, self._rooms_told = now + STATUS_SECONDS, rooms
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)
+
+    def _rooms_now(self) -> Rooms:
+        """What frontends refuse by."""
+        free = self._rows.free
+        rooms: Rooms = {None: self._line.newcomer_room(free)}
+        rooms.update((each.team, each.room) for each in self._line.team_rooms(free))
+        return rooms
+
+
+def _little(rooms: Rooms) -> bool:
+    return any(room < LITTLE_ROOM for room in rooms.values())

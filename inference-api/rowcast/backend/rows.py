@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rowcast.transport.ports import FrontendId
 from rowcast.wire import FinishReason, ReplyKey, Submit
 
 ReplyId = tuple[FrontendId, ReplyKey]
 Group = tuple[FrontendId, str]  # the choices of one session
+_Key = TypeVar("_Key", Group, str)
 
 
 @dataclass(slots=True)
@@ -48,6 +50,11 @@ class Reply:
     def group(self) -> Group:
         """Whom it may share tokens with, and has to share rows with."""
         return (self.frontend, self.submit.session)
+
+    @property
+    def team(self) -> str:
+        """Whose request it belongs to; empty where nobody vouches for it."""
+        return self.submit.team
 
     @property
     def length(self) -> int:
@@ -97,11 +104,12 @@ class Reply:
 
 
 class Roster:
-    """Replies in the order in which they joined, by id and by group."""
+    """Replies in the order in which they joined, by id, by group and by team."""
 
     def __init__(self) -> None:
         self._replies: dict[ReplyId, Reply] = {}
         self._groups: dict[Group, dict[ReplyId, Reply]] = {}
+        self._teams: dict[str, dict[ReplyId, Reply]] = {}
 
     def __len__(self) -> int:
         return len(self._replies)
@@ -112,13 +120,12 @@ class Roster:
     def join(self, reply: Reply) -> None:
         self._replies[reply.id] = reply
         self._groups.setdefault(reply.group, {})[reply.id] = reply
+        self._teams.setdefault(reply.team, {})[reply.id] = reply
 
     def leave(self, reply: Reply) -> None:
         del self._replies[reply.id]
-        group = self._groups[reply.group]
-        del group[reply.id]
-        if not group:
-            del self._groups[reply.group]
+        _remove(self._groups, reply.group, reply.id)
+        _remove(self._teams, reply.team, reply.id)
 
     def find(self, reply_id: ReplyId) -> Reply | None:
         return self._replies.get(reply_id)
@@ -126,6 +133,27 @@ class Roster:
     def of(self, group: Group) -> Collection[Reply]:
         """Those of one group."""
         return self._groups.get(group, {}).values()
+
+    def of_team(self, team: str) -> Collection[Reply]:
+        """Those of one team, in the order in which they joined."""
+        return self._teams.get(team, {}).values()
+
+    @property
+    def teams(self) -> int:
+        """How many teams have replies here."""
+        return len(self._teams)
+
+    def team_counts(self) -> Iterator[tuple[str, int]]:
+        """The teams that have replies here, and how many each has."""
+        return ((team, len(replies)) for team, replies in self._teams.items())
+
+
+def _remove(parts: dict[_Key, dict[ReplyId, Reply]], key: _Key, reply_id: ReplyId) -> None:
+    """Take a reply out of its part; an empty part is not kept."""
+    part = parts[key]
+    del part[reply_id]
+    if not part:
+        del parts[key]
 
 
 class Rows(Roster):

@@ -9,35 +9,21 @@ engine's cache; a step grants each row part of the difference, under the step's 
               row 3 ▪▪▪▪      and the rest to the shortest: neither long nor short ones starve
               row 4           … and goes on in the next step
 
-A wide step is a long one, and everybody waits for its end. So while MANY rows decode for each that
-has a prompt to be fed, steps stay within the engine's `shared_width`; a burst of prompts goes wide.
+Where prompts of several teams are fed, each team first has an equal part of what is left, and
+divides it so among its own. A wide step is a long one, and everybody waits for its end. So while
+MANY rows decode for each that has a prompt to be fed, steps stay within the engine's
+`shared_width`; a burst of prompts goes wide.
 Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 """
 
 from collections.abc import Iterable, Sequence
 
-from rowcast.backend.rows import Reply, Roster, Rows
+from rowcast.backend.line import WaitingLine
+from rowcast.backend.rows import Reply, Rows
 from rowcast.engine.engine import Feed
 
 # Of 32 prompts at once the last began after 14.5 s at 1, 12 s at 7; with no narrow steps, 10 s.
 MANY = 7
-
-
-class WaitingLine(Roster):
-    """Accepted replies without a row: first come, first seated, and never more than `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def room(self, free_rows: int) -> int:
-        """How many may join; free rows take from the line at once, so they count as room."""
-        return max(0, self._limit + free_rows - len(self))
-
-    def next(self, rows: Rows) -> Reply:
-        """The first whose group has less than half of the rows, if there is one; else the first."""
-        fair = (reply for reply in self if len(rows.of(reply.group)) < rows.count // 2)
-        return next(fair, None) or next(iter(self))
 
 
 def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
@@ -51,8 +37,7 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
         unproven = [other for other in rows if not other.proven]
         if any(other.suspect for other in unproven) or (reply.suspect and unproven):
             break
-        line.leave(reply)
-        rows.seat(reply)
+        line.seat(reply, rows)
         seated.append(reply)
     return seated
 
@@ -64,13 +49,42 @@ def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]
     prompts = [reply for reply in seated if reply.lacks > 1]
     most = shared_width if len(decoding) > MANY * len(prompts) else width
     feeds = [_feed(reply, 1) for reply in decoding[:width]]
-    shares = _shares([reply.lacks for reply in prompts], max(0, most - len(feeds)))
+    shares = _shares_of_teams(prompts, max(0, most - len(feeds)))
     granted = zip(prompts, shares, strict=True)
     return feeds + [_feed(reply, share) for reply, share in granted if share]
 
 
+def _shares_of_teams(prompts: Sequence[Reply], left: int) -> list[int]:
+    """How many tokens each prompt gets; they stand in the order of their seating.
+
+    The team of the oldest prompt comes first, so that its part is never rounded to nothing.
+    """
+    teams: dict[str, list[int]] = {}
+    for at, reply in enumerate(prompts):
+        teams.setdefault(reply.team, []).append(at)
+    lacks = [reply.lacks for reply in prompts]
+    parts = _parts([sum(lacks[at] for at in places) for places in teams.values()], left)
+    shares = [0] * len(prompts)
+    for places, part in zip(teams.values(), parts, strict=True):
+        of_team = _shares([lacks[at] for at in places], part)
+        for at, share in zip(places, of_team, strict=True):
+            shares[at] = share
+    return shares
+
+
+def _parts(needs: Sequence[int], left: int) -> list[int]:
+    """An equal part for each team that needs so much; what some do not need, for the others."""
+    parts = [0] * len(needs)
+    for most in (-(-left // max(1, len(needs))), left):
+        for at, need in enumerate(needs):
+            more = min(need - parts[at], most, left)
+            parts[at] += more
+            left -= more
+    return parts
+
+
 def _shares(lacks: Sequence[int], left: int) -> list[int]:
-    """How many tokens each prompt gets; they stand in the order of their seating."""
+    """How many tokens each prompt of a team gets; they stand in the order of their seating."""
     shares = [0] * len(lacks)
     shortest_first = sorted(range(len(lacks)), key=lambda at: (lacks[at], at))
     for at, most in [(0, (left + 1) // 2), *((at, left) for at in shortest_first)]:

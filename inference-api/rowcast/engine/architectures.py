@@ -16,27 +16,10 @@ from transformers.models.falcon.modeling_falcon import FalconAttention, apply_ro
 
 from rowcast.engine.flat_cache import FlatCache
 from rowcast.engine.row_cache import Scores
+from rowcast.engine.sizes import SUPPORTED
 from rowcast.errors import UnknownModel
 
 ATTENTION = "rowcast"
-SUPPORTED = (
-    "falcon",
-    "gemma2",
-    "gemma3_text",
-    "gpt2",
-    "gpt_neox",
-    "gpt_oss",
-    "llama",
-    "mistral",
-    "mixtral",
-    "opt",
-    "phi",
-    "phi3",
-    "qwen2",
-    "qwen3",
-    "smollm3",
-)
-"""transformers' `model_type`s."""
 COMPANY_ROPES = frozenset({"dynamic", "longrope"})
 
 

@@ -23,6 +23,7 @@ class Seating:
     seed: int
     choice: int
     prompt_length: int
+    team: str = ""  # in whose turn its grammar is compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Scores:
 class Drawn:
     """What a step brought a row: scores of its prompt, new tokens; several where drafts were right.
 
-    Log-probabilities are those of the model's own distribution. A `problem` is the row's end.
+    Log-probabilities are those of the model's own distribution. A `problem` is the row's end. A row
+    that is `late` is set aside: nothing is drawn for it, and the engine has given its last token
+    back; once it is `ready` again it is fed that token again, at the same position, and draws.
     """
 
     row: int
@@ -58,6 +61,7 @@ class Drawn:
     top: tuple[Top, ...] | None = None
     scores: Scores | None = None
     ends: bool = False  # nothing can follow: the row's grammar says so
+    late: bool = False
 
 
 class Engine(Protocol):
@@ -77,6 +81,9 @@ class Engine(Protocol):
 
     def seat(self, row: int, seating: Seating) -> None:
         """Begin a row anew."""
+
+    def leave(self, row: int) -> None:
+        """Nobody sits in the row any more; what is made for it elsewhere is not needed."""
 
     def ready(self, row: int) -> bool:
         """Whether a seated row may be fed; what it needs beside its tokens is made elsewhere."""

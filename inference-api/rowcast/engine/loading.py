@@ -11,12 +11,13 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -35,7 +36,7 @@ from rowcast.engine.one_layer import one_layer_configuration, one_layer_generati
 from rowcast.engine.packing import packed_bytes
 from rowcast.engine.row_cache import LayerShape
 from rowcast.engine.source import ModelSource, fitting_context
-from rowcast.errors import UnknownModel
+from rowcast.errors import RowcastError, UnknownModel
 from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
@@ -51,7 +52,7 @@ UNHEEDED = (
     "no_repeat_ngram_size",
     "sequence_bias",
 )
-UNREADABLE = (OSError, ValueError, RuntimeError, ImportError, SafetensorError)
+NO_CODE = {"trust_remote_code": False}  # None would ask whoever has the terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,19 @@ class Loaded:
 
 def load(source: ModelSource) -> Loaded:
     """The model, in evaluation mode on its device."""
+    with _refusing(f"MODEL {source.model!r} cannot be loaded"):
+        return _load(source)
+
+
+def _load(source: ModelSource) -> Loaded:
     _quieten()
     config = _configuration(source)
     architectures.check(config)
     positions = int(getattr(config, "max_position_embeddings", 0) or POSITIONS)
     context = fitting_context(source.context, positions)
     dtype = source.dtype or config.dtype or torch.float32
-    shapes, weights = _measure(config, dtype, source.weights)
+    with _refusing(f"config.json of MODEL {source.model!r} makes no model"):
+        shapes, weights = _measure(config, dtype, source.weights)
     check_memory(source.model, weights, Cache(shapes, source.rows, context, dtype), source.device)
     model = _weights(source, config, dtype)
     model.eval()
@@ -100,10 +107,8 @@ def _quieten() -> None:
 def _configuration(source: ModelSource) -> PreTrainedConfig:
     if source.model == ONE_LAYER:
         return one_layer_configuration()
-    try:
-        config = AutoConfig.from_pretrained(source.model)
-    except (OSError, ValueError, KeyError) as error:
-        raise UnknownModel(f"MODEL {source.model!r} cannot be read: {_line(error)}") from error
+    with _refusing(f"MODEL {source.model!r} cannot be read"):
+        config = AutoConfig.from_pretrained(source.model, **NO_CODE)
     if getattr(config, "quantization_config", None) and not source.random:
         raise UnknownModel(
             f"MODEL {source.model!r} has weights that are quantized already, which is not read: "
@@ -123,7 +128,7 @@ def _measure(
 ) -> tuple[dict[int, LayerShape], int]:
     """What each layer keeps of a token, and the bytes of all weights, from tensors without data."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)
+        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, **NO_CODE)
     recorder = ShapeRecorder()
     architectures.bind(model, recorder)
     tokens = torch.zeros(1, 2, dtype=torch.long, device="meta")
@@ -144,7 +149,7 @@ def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -
     """The same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype, **NO_CODE)
     if source.model == ONE_LAYER:
         model.generation_config = one_layer_generation()
     elif Path(source.model, "generation_config.json").is_file():
@@ -153,17 +158,15 @@ def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -
 
 
 def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    try:
+    with _refusing(f"the weights of MODEL {source.model!r} cannot be read"):
         model, found = AutoModelForCausalLM.from_pretrained(
             source.model,
             config=config,
             dtype="auto" if source.mapped else dtype,
             output_loading_info=True,
+            use_safetensors=True,
+            **NO_CODE,
         )
-    except UNREADABLE as error:
-        raise UnknownModel(
-            f"the weights of MODEL {source.model!r} cannot be read: {_line(error)}"
-        ) from error
     if missing := sorted(found["missing_keys"]):
         raise UnknownModel(
             f"the weights of MODEL {source.model!r} are not whole: {len(missing)} tensors are "
@@ -172,9 +175,22 @@ def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> 
     return model
 
 
+@contextmanager
+def _refusing(problem: str) -> Iterator[None]:
+    """Whatever a library says of a model's files, in one sentence; all of it in the debug log."""
+    try:
+        yield
+    except (RowcastError, MemoryError):
+        raise
+    except Exception as error:  # whatever three libraries raise where files are not as they expect
+        _log.debug("%s", problem, exc_info=True)
+        raise UnknownModel(f"{problem}: {_line(error)}") from error
+
+
 def _line(error: BaseException) -> str:
-    """The first line of what a library says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What a library says, as one line: the first, and what it announces."""
+    first, *rest = (str(error).strip() or type(error).__name__).splitlines()
+    return f"{first} {rest[0].strip()}" if rest and first.endswith(":") else first
 
 
 def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
@@ -182,7 +198,7 @@ def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
     ends = getattr(model.generation_config, "eos_token_id", None)
     if ends is None:
         ends = model.config.eos_token_id
-    return frozenset([ends] if isinstance(ends, int) else ends or [])
+    return frozenset(_token_ids("eos_token_id", [ends] if isinstance(ends, int) else ends or []))
 
 
 def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[int, ...]:
@@ -190,7 +206,15 @@ def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[i
     listed = getattr(generation, "suppress_tokens", None) or []
     if unheeded := [name for name in UNHEEDED if getattr(generation, name, None)]:
         _log.warning("generation_config not_heeded=%s", ",".join(unheeded))
-    return tuple(token for token in listed if 0 <= token < vocabulary)
+    known = _token_ids("suppress_tokens", listed)
+    return tuple(token for token in known if 0 <= token < vocabulary)
+
+
+def _token_ids(name: str, listed: object) -> list[int]:
+    """What a configuration lists, if it lists token ids."""
+    if not isinstance(listed, list) or not all(type(token) is int for token in listed):
+        raise UnknownModel(f"{name} of the model is {str(listed)[:40]!r}; it must be token ids")
+    return listed
 
 
 def _digest(model: PreTrainedModel) -> str:

@@ -28,6 +28,7 @@ from rowcast.engine.lean.storing import MadeOf, Stored
 from rowcast.engine.memory import Cache, check_memory
 from rowcast.engine.precision import PRECISIONS, packing_kernel
 from rowcast.engine.row_cache import RowCache
+from rowcast.engine.sizes import check_configuration, check_weights
 from rowcast.engine.source import ModelSource, fitting_context
 from rowcast.engine.source_files import CONFIGURATION, configuration_digest, weights_digest
 from rowcast.engine.torch_engine import ROWS, TorchEngine
@@ -37,6 +38,7 @@ from rowcast.settings import ONE_LAYER, Settings
 
 Engines = Callable[[], TorchEngine]
 
+GENERATION = "generation_config.json"
 IMAGES = "tti_cache"  # below MODEL_ROOT
 CPU = torch.device("cpu")
 KINDS: dict[str, Kind] = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
@@ -51,6 +53,7 @@ def prepare(settings: Settings) -> Engines:
         return _by_modules(settings, device, ONE_LAYER)
     files = files_of(settings)
     words = files.words(CONFIGURATION)
+    check_configuration(settings.served_model, words)
     if device.type == "cpu" and words.get("model_type") in MODEL_TYPES:
         stored = _packed(settings, files, _precision(settings, words))
         if stored is not None:
@@ -80,7 +83,12 @@ def _folder(settings: Settings, files: ModelFiles) -> Path:
     """Where everything is that will be read, fetched if need be."""
     few = settings.no_weights or (settings.load_image and not settings.save_image)
     configuration = files.find(CONFIGURATION) if few else None
-    return configuration.parent if configuration else files.folder()
+    folder = configuration.parent if configuration else files.folder()
+    if not configuration:
+        check_weights(settings.served_model, folder)
+    # transformers goes on without one that it cannot read, and so with other ends of text
+    ModelFiles(files.model, folder, None).words(GENERATION)
+    return folder
 
 
 def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | None:

@@ -22,7 +22,7 @@ from functools import partial
 from zlib import crc32
 
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
-from rowcast.engine.following import follow
+from rowcast.engine.following import follow, late
 from rowcast.sampling.grammar import Grammars, speech_of_texts
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
 from rowcast.wire import Top
@@ -44,6 +44,7 @@ class _Row:
     crc: int = 0  # of the cache
     missing: int = 0  # bytes that the last character still lacks
     last: tuple[int, int] = (-1, -1)
+    before: tuple[int, int, tuple[int, int]] = (0, 0, (-1, -1))  # the last token
 
     @property
     def fed(self) -> int:
@@ -65,6 +66,11 @@ class _Row:
         top = (_top(self.crc, params.top_logprobs),) if params.top_logprobs else None
         return Drawn(number, (token,), (_logprob(self.crc, token),), top=top)
 
+    def step_back(self) -> None:
+        """Give back the last token that was fed."""
+        self.cache.pop()
+        self.crc, self.missing, self.last = self.before
+
     def adopt(self, other: "_Row", length: int) -> None:
         """Take over the first tokens of another row's cache, whatever they are."""
         if self.cache or length > other.fed:
@@ -72,8 +78,13 @@ class _Row:
         self._feed(other.cache[:length])
 
     def _feed(self, tokens: Sequence[int]) -> None:
-        if not tokens:
-            return
+        if len(tokens) > 1:
+            self._take_in(tokens[:-1])
+        if tokens:
+            self.before = (self.crc, self.missing, self.last)
+            self._take_in(tokens[-1:])
+
+    def _take_in(self, tokens: Sequence[int]) -> None:
         self.crc = crc32(struct.pack(f"<{len(tokens)}I", *tokens), self.crc)
         for token in tokens:
             self.missing = _missing_after(token, self.missing)
@@ -189,6 +200,7 @@ class ScriptedEngine:
         self.end_tokens = frozenset({END})
         self._step_seconds = step_seconds
         self._rows: dict[int, _Row] = {}
+        self._given_back: set[int] = set()  # rows whose next token is known to their grammars
         self._grammars = Grammars(rows, _SIZE, partial(speech_of_texts, TEXTS, END, _SIZE))
 
     def compile(self) -> None:
@@ -196,7 +208,11 @@ class ScriptedEngine:
 
     def seat(self, row: int, seating: Seating) -> None:
         self._rows[row] = _Row(seating)
-        self._grammars.seat(row, seating.params)
+        self._given_back.discard(row)
+        self._grammars.seat(row, seating.params, seating.team)
+
+    def leave(self, row: int) -> None:
+        self._grammars.leave(row)
 
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
         self._rows[target].adopt(self._rows[source], len(tokens))
@@ -208,31 +224,44 @@ class ScriptedEngine:
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         if self._step_seconds:
             time.sleep(self._step_seconds)
+        scores = {feed.row: self._take(feed) for feed in feeds}
+        self._grammars.prepare([feed.row for feed in feeds if feed.draws])
+        masked = self._grammars.finish()
         drawn = []
         for feed in feeds:
-            row = self._rows[feed.row]
-            if feed.position != row.fed:
-                raise ValueError(f"row {feed.row} holds {row.fed} tokens, fed at {feed.position}")
-            scores = row.take(feed)
-            self._observe(feed.row, feed.position, feed.tokens)
+            of_row = scores[feed.row]
             if feed.draws:
-                drawn.append(replace(self._draw(feed, row), scores=scores))
-            elif scores is not None:
-                drawn.append(Drawn(feed.row, (), scores=scores))
+                drawn.append(replace(self._draw(feed.row, masked), scores=of_row))
+            elif of_row is not None:
+                drawn.append(Drawn(feed.row, (), scores=of_row))
         return drawn
 
-    def _draw(self, feed: Feed, row: _Row) -> Drawn:
+    def _take(self, feed: Feed) -> Scores | None:
+        row = self._rows[feed.row]
+        if feed.position != row.fed:
+            raise ValueError(f"row {feed.row} holds {row.fed} tokens, fed at {feed.position}")
+        self._observe(feed.row, feed.position, feed.tokens)
+        return row.take(feed)
+
+    def _draw(self, number: int, masked: Sequence[int]) -> Drawn:
+        row = self._rows[number]
         if not row.seating.params.grammar:
-            return row.draw(feed.row)
-        self._grammars.prepare([feed.row])
-        self._grammars.finish()
-        mask = self._grammars.allowed(feed.row)
-        allowed = [token for token in range(_SIZE) if mask[token >> 3] >> (token & 7) & 1]
-        return follow(self._grammars, row.draw(feed.row, allowed))
+            return row.draw(number)
+        drawn = late(number)
+        if number in masked:
+            mask = self._grammars.allowed(number)
+            allowed = [token for token in range(_SIZE) if mask[token >> 3] >> (token & 7) & 1]
+            drawn = follow(self._grammars, row.draw(number, allowed))
+        if drawn.late:
+            row.step_back()
+            self._given_back.add(number)
+        return drawn
 
     def _observe(self, number: int, position: int, tokens: Sequence[int]) -> None:
         """Tell the row's grammar, if it has one, which reply tokens it is fed."""
         seating = self._rows[number].seating
-        if seating.params.grammar:
+        if number in self._given_back:
+            self._given_back.remove(number)
+        elif seating.params.grammar:
             of_prompt = max(0, seating.prompt_length - position)
             self._grammars.observe(number, tokens[of_prompt:])

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CONFIGURATION = "config.json"
-PATTERNS = ("*.safetensors", "*.bin")
+WEIGHTS = "*.safetensors"
 SAMPLES, SAMPLED = 512, 4096
 
 
 def weight_files(folder: Path) -> Sequence[Path]:
     """Those that a model is read from; none where only its configuration is."""
-    return next((found for each in PATTERNS if (found := sorted(folder.glob(each)))), [])
+    return sorted(folder.glob(WEIGHTS))
 
 
 def weight_bytes(folder: Path) -> int:

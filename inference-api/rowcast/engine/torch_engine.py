@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
 from rowcast.engine.facts import DecoderMaker, Facts
-from rowcast.engine.following import follow
+from rowcast.engine.following import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
@@ -77,6 +77,7 @@ class TorchEngine:
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # the likeliest tokens that scores come with
+        self._given_back: set[int] = set()  # rows whose next token is known to sampler and grammar
         self._digest = facts.digest
         self._widths = Widths((widest,))
         self.fingerprint = ""
@@ -103,7 +104,11 @@ class TorchEngine:
         self._prompts[row] = seating.prompt_length
         self._tops[row] = seating.params.top_logprobs
         self._sampler.seat(row, self._allowed(seating.params), seating.seed, seating.choice)
-        self._grammars.seat(row, seating.params)
+        self._given_back.discard(row)
+        self._grammars.seat(row, seating.params, seating.team)
+
+    def leave(self, row: int) -> None:
+        self._grammars.leave(row)
 
     def _allowed(self, params: SamplingParams) -> SamplingParams:
         """What is asked for, without what the model's own configuration rules out."""
@@ -139,15 +144,28 @@ class TorchEngine:
     def _draw(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
         if not drawing:
             return []
-        at = [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
-        rows = [feed.row for feed in drawing]
         masked = self._grammars.finish()
         if masked:
             for row, refused in zip(masked, self._masks.refused(masked), strict=True):
                 self._sampler.refuse(row, refused)
-        chosen = self._sampler.choose(logits[: len(at)], rows, at)
-        drawn = [_drawn(row, choice) for row, choice in zip(rows, chosen, strict=True)]
-        return [follow(self._grammars, each) for each in drawn] if masked else drawn
+        set_aside = [late(feed.row) for feed in drawing if self._grammars.late(feed.row)]
+        drawn = self._choose(logits[: len(drawing)], drawing)
+        if masked:
+            drawn = [follow(self._grammars, each) for each in drawn]
+        drawn += set_aside
+        self._given_back.update(each.row for each in drawn if each.late)
+        return drawn
+
+    def _choose(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
+        """Draw for the rows that are not set aside."""
+        places = [at for at, feed in enumerate(drawing) if not self._grammars.late(feed.row)]
+        if len(places) < len(drawing):
+            logits = logits[torch.tensor(places, dtype=torch.int64, device=self._device)]
+            drawing = [drawing[place] for place in places]
+        rows = [feed.row for feed in drawing]
+        at = [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
+        chosen = self._sampler.choose(logits, rows, at)
+        return [_drawn(row, choice) for row, choice in zip(rows, chosen, strict=True)]
 
     def _score(
         self, logits: Tensor, scoring: Sequence[Feed], drawn: Sequence[Drawn]
@@ -165,6 +183,9 @@ class TorchEngine:
 
     def _observe(self, feed: Feed) -> None:
         """Tell the sampler what the row is fed: the prompt's tokens apart from the reply's."""
+        if feed.row in self._given_back:
+            self._given_back.remove(feed.row)
+            return
         of_prompt = max(0, self._prompts[feed.row] - feed.position)
         self._sampler.observe(feed.row, feed.tokens[:of_prompt], reply=False)
         self._sampler.observe(feed.row, feed.tokens[of_prompt:], reply=True)

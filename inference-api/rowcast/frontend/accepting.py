@@ -1,39 +1,31 @@
-"""Accepts connections: some are turned away at the door, the others get a green thread.
+"""Accepts connections: some are turned away at the door, the others get a green thread, as long as
+there is a place for them.
 
 Between gevent's server and gunicorn's worker, each of which goes on as if the other were next.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from gevent import socket as green
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
-from rowcast.frontend.door import Door
-
-
-class Client(green.socket):
-    """One connection. A token is a small write, and nearly always fits.
-
-    gevent's own `sendall` first asks the kernel how much it would take, and cuts that up: a tenth
-    of a frontend's time.
-    """
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Write all of it."""
-        sent = self.send(data, flags)
-        if sent < len(data):
-            super().sendall(memoryview(data)[sent:], flags)
+from rowcast.errors import Overloaded
+from rowcast.frontend.connections import RECEIVE, Connection, Crowd
+from rowcast.frontend.door import Door, plain_answer
 
 
 class Accepting(StreamServer):
     """Of one listener."""
 
-    def __init__(self, listener: Any, door: Door, handle: Callable[..., object], most: int) -> None:
-        """`handle`: what becomes of a connection; `most`: how many may be open at once."""
-        super().__init__(listener, handle=handle, spawn=Pool(most))
+    def __init__(
+        self, listener: Any, door: Door, crowd: Crowd, handle: Callable[..., object]
+    ) -> None:
+        """`handle`: what becomes of a connection."""
+        super().__init__(listener, handle=handle, spawn=Pool())
         self._door = door
+        self._crowd = crowd
 
     def do_read(self) -> Any:
         """The next connection that has come, and from where."""
@@ -42,11 +34,27 @@ class Accepting(StreamServer):
             descriptor, address = listener._accept()  # noqa: SLF001  # as socket.accept does
         except BlockingIOError:  # another worker was faster
             return None
-        return Client(listener.family, listener.type, listener.proto, descriptor), address
+        return Connection(listener.family, listener.type, listener.proto, descriptor), address
 
     def do_handle(self, client: Any, address: Any, /) -> None:
         """Let it in, unless it has its answer already."""
         if self._door.turns_away(client):
             client.close()
-        else:
+        elif self._crowd.enter(client, address):
             super().do_handle(client, address)
+        else:
+            self._door.came_in(client)
+            _refuse(client)
+
+
+def _refuse(client: Connection) -> None:
+    full = Overloaded(client.crowded)
+    body = {"status_code": full.status, "message": str(full)}
+    client.setblocking(False)
+    with contextlib.suppress(OSError):
+        client.recv(RECEIVE)  # a close before it was read would destroy the answer
+    with contextlib.suppress(OSError):
+        client.send(
+            plain_answer("503 Service Unavailable", body, {"Retry-After": full.retry_after})
+        )
+    client.close()

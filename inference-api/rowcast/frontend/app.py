@@ -1,7 +1,8 @@
 """The Flask application: dialects, health, and what every request and error goes through.
 
 `create_app(frontend)` composes and starts nothing. Requests get an id; those that HTTP forbids but
-gunicorn lets pass are refused; while the server stops, new ones are sent away. Errors become
+gunicorn lets pass are refused, and those of callers that `access` does not allow, before anything
+of their bodies is read; while the server stops, new ones are sent away. Errors become
 the body of the dialect whose path it is, with the same HTTP status.
 """
 
@@ -10,21 +11,25 @@ import re
 import time
 
 from flask import Flask, Response, g, jsonify, request
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from rowcast.errors import (
     BuildChanged,
     DeadlinePassed,
     KeyReused,
     MalformedRequest,
+    Overloaded,
+    ReplyCancelled,
     ReplyFailed,
     RowcastError,
     Stopping,
     Unavailable,
 )
 from rowcast.frontend import health
+from rowcast.frontend.access import OPEN, Access
 from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of, streams
 from rowcast.frontend.body import leave_unread
+from rowcast.frontend.clients import WENT_AWAY
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.identity import request_id_of
 
@@ -45,6 +50,8 @@ def create_app(frontend: Frontend) -> Flask:
     app.before_request(_name_request)
     app.before_request(_check_host)
     app.before_request(_check_coding)
+    access = Access.of(frontend.settings)
+    app.before_request(lambda: _check_caller(frontend, access))
     app.before_request(_check_path)
     app.before_request(lambda: _check_stopping(frontend))
     app.before_request(lambda: _check_room(frontend))
@@ -75,6 +82,18 @@ def _check_coding() -> None:
     coding = request.environ.get("HTTP_TRANSFER_ENCODING", "chunked")
     if coding.lower() != "chunked":
         raise MalformedRequest(f"Transfer-Encoding is {coding[:40]!r}; only chunked is read")
+
+
+def _check_caller(frontend: Frontend, access: Access) -> None:
+    if request.blueprint in OPEN:
+        return
+    access.check(request.headers)
+    crowded = getattr(request.environ.get("gunicorn.socket"), "crowded", "")
+    if crowded:
+        raise Overloaded(crowded)
+    share = getattr(request.environ["wsgi.input"], "share", None)
+    if share is not None:
+        share.team = frontend.caller().team
 
 
 def _check_path() -> None:
@@ -109,7 +128,10 @@ def _error(status: int, message: str, error: Exception) -> Response:
 
 
 def _rowcast_error(error: RowcastError) -> Response:
-    if error.status >= 500 and not isinstance(error, Unavailable | DeadlinePassed):
+    if isinstance(error, ReplyCancelled):
+        reason = "client_gone" if str(error) == WENT_AWAY else "cancelled"
+        _log.info("request=%s not answered reason=%s: %s", g.request_id, reason, error)
+    elif error.status >= 500 and not isinstance(error, Unavailable | DeadlinePassed):
         _log.error("request=%s failed: %s", g.request_id, error)
     response = _error(error.status, str(error), error)
     if isinstance(error, Unavailable):
@@ -129,10 +151,13 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _hint(error: HTTPException) -> str:
+    """What the proxy says, too, in the same words."""
     if error.code == 404:
         return f"nothing is served at {request.path[:200]}"
-    if error.code == 405:
-        return f"{request.method[:20]} is not answered at {request.path[:200]}"
+    if isinstance(error, MethodNotAllowed):
+        taken = " or ".join(sorted({*(error.valid_methods or ())} - {"HEAD", "OPTIONS"}))
+        wrong = f"{request.method[:20]} is not answered at {request.path[:200]}"
+        return f"this path takes {taken}; {wrong}"
     return error.description or "no details"
 
 

@@ -3,10 +3,14 @@
 In: the request as gunicorn hands it over, which accepts much that it should not: a body cut short,
 a missing chunk end, a body that never comes. Out: a dict, or a RequestError that says what to
 change. The Content-Type is not looked at: curl sends JSON under a form's name.
+
+Parsing holds up every other stream of the process, so its time is bounded: nothing takes more than
+linear time, and how many values a body may hold is limited as well as its bytes.
 """
 
 import json
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 import gevent
@@ -15,11 +19,18 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedRequest
+from rowcast.text import bounded_json
+from rowcast.text.bounded_json import DEPTH
 
 _MALFORMED = "Malformed JSON request body"
 _READ = "rowcast.body_read"
 _DIGITS = 1000
-_LONG_RUN = re.compile(rf"[0-9]{{{_DIGITS + 1}}}")  # else json's own, ten times faster, will do
+_LONG_RUN = b"0" * (_DIGITS + 1)
+_AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
+# What a body may hold, and by which characters outside of its strings it is counted.
+_MOST = ((",", "values", 500_000), (":", "names", 100_000), ("[{", "lists and objects", 50_000))
+_STRING = re.compile(r'"[^"]*+"?')
+_MOST_STRINGS = 600_000  # values and names
 _EXACT = 2**53  # below, a float that is whole is that whole number
 
 
@@ -79,23 +90,62 @@ def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise MalformedRequest(f"{_MALFORMED}: byte {error.start + 1} is not UTF-8") from error
+    _check_size(text)
     try:
-        value = json.loads(
+        value = bounded_json.loads(
             text,
             object_pairs_hook=_without_repetition,
-            parse_int=_whole if _LONG_RUN.search(text) else None,
+            parse_int=_whole if _has_long_run(body) else None,
             parse_float=_number if plain else float,
             parse_constant=_no_constant if plain else float,
         )
     except json.JSONDecodeError as error:
         _refuse(error, text)
-    except RecursionError as error:
-        raise MalformedRequest(f"{_MALFORMED}: nested too deeply") from error
     except ValueError as error:
         raise MalformedRequest(f"{_MALFORMED}: {error}") from error
     if not isinstance(value, dict):
         raise MalformedRequest(f"{_MALFORMED}: expected an object, such as {{...}}")
     return value
+
+
+def _check_size(text: str) -> None:
+    """Refuse what would take long to parse, whatever its bytes."""
+    if not _excess(text):
+        return
+    bare = text.replace("\\\\", "").replace('\\"', "")  # each quote begins or ends a string now
+    bare, strings = _STRING.subn("", bare, count=_MOST_STRINGS)
+    excess = "values or names" if strings == _MOST_STRINGS else _excess(bare)
+    if excess and _begins_deep(bare):
+        raise MalformedRequest(f"{_MALFORMED}: nested too deeply; allowed are {DEPTH} levels")
+    if excess:
+        raise MalformedRequest(f"{_MALFORMED}: it holds too many {excess}; {_allowed()}")
+
+
+def _begins_deep(bare: str) -> bool:
+    """Return whether the nesting is what there is too much of, as far as the beginning shows."""
+    depth = 0
+    for mark in bare[: 8 * DEPTH]:
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > DEPTH:
+            return True
+    return False
+
+
+def _excess(text: str) -> str:
+    """Return what there is too much of; "" if this text is within all limits."""
+    for marks, what, most in _MOST:
+        if sum(map(text.count, marks)) >= most:
+            return what
+    return ""
+
+
+def _allowed() -> str:
+    return "allowed are " + ", ".join(f"{most} {what}" for _, what, most in _MOST)
+
+
+def _has_long_run(body: bytes) -> bool:
+    """Return whether an integer may be too long; else json's own way, ten times faster, will do."""
+    return _LONG_RUN in body.translate(_AS_ZERO)
 
 
 def _refuse(error: json.JSONDecodeError, text: str) -> NoReturn:
@@ -122,9 +172,9 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the name {name[:40]!r} appears twice")
-        found[name] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, _ in pairs if counts[name] > 1)
+        raise ValueError(f"the name {twice[:40]!r} appears twice")
     return found

@@ -17,6 +17,7 @@ from gevent import monkey
 
 _GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR | select.EPOLLONESHOT
 _WAKE_SECONDS = 1.0
+WENT_AWAY = "the client went away"
 
 
 class ClientWatch:

@@ -3,7 +3,7 @@
 A refusal that goes through all of gunicorn and Flask takes six times the processor time of one
 here, and that time is taken from the replies that were accepted. Refused here are plain requests
 for rows, all of which has come, by their first bytes; whatever is unusual goes in, where the same
-answer, or a truer one, is given.
+answer, or a truer one, is given. Room is that of the caller's team, where the proxy vouches for it.
 """
 
 import contextlib
@@ -13,13 +13,16 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from werkzeug.datastructures import Headers
+
 from rowcast.errors import Overloaded
 from rowcast.frontend.api import asks_for_rows, dialect_of
-from rowcast.frontend.identity import kept_id
+from rowcast.frontend.identity import caller_of, kept_id
 from rowcast.frontend.sessions import Sessions
 
 LOOK = 1 << 16  # bytes of a request that are looked at
 _REQUEST_LINE = re.compile(rb"POST (/[\w./-]*) HTTP/1\.[01]")
+_SECRET, _TEAM = "X-Rowcast-Proxy-Secret", "X-Rowcast-Team"
 _FIELD = re.compile(rb"([A-Za-z0-9-]+):([^\r\n]*)")
 # Who asks again may only want what is known; the others say that the body is not as it seems.
 _UNUSUAL = {b"idempotency-key", b"transfer-encoding", b"content-encoding", b"expect"}
@@ -31,36 +34,39 @@ class Knock:
 
     path: str
     request_id: str
+    team: str
 
 
 class Door:
     """Of one frontend process."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, proxy_secret: str | None = None) -> None:
         self._sessions = sessions
-        self._coming: set[socket.socket] = set()
+        self._secret = proxy_secret
+        self._coming: dict[socket.socket, str] = {}  # and their teams
 
     def turns_away(self, client: socket.socket) -> bool:
         """Whether this connection has been answered, and may be closed."""
         if self._sessions.stopping or not self._sessions.counts_room:
             return False
-        knock = plain_knock(_arrived(client))
+        knock = plain_knock(_arrived(client), self._secret)
         if knock is None:
             return False
+        coming = sum(team == knock.team for team in self._coming.values())
         try:
-            self._sessions.check_room(coming=len(self._coming))
+            self._sessions.check_room(team=knock.team, coming=coming)
         except Overloaded as full:
             _refuse(client, _refusal(knock, full))
             return True
-        self._coming.add(client)
+        self._coming[client] = knock.team
         return False
 
     def came_in(self, client: socket.socket) -> None:
         """Its request is being read: from now on its session takes the place."""
-        self._coming.discard(client)
+        self._coming.pop(client, None)
 
 
-def plain_knock(arrived: bytes) -> Knock | None:
+def plain_knock(arrived: bytes, proxy_secret: str | None = None) -> Knock | None:
     """A whole, plain request for rows; None if these bytes are anything else."""
     head, _, body = arrived.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
@@ -73,7 +79,19 @@ def plain_knock(arrived: bytes) -> Knock | None:
         return None
     if headers.get(b"content-length") != b"%d" % len(body):
         return None
-    return Knock(path, kept_id(headers.get(b"x-request-id", b"").decode("latin-1")))
+    request_id = kept_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+    return Knock(path, request_id, _team_of(headers, proxy_secret))
+
+
+def _team_of(headers: Mapping[bytes, bytes], proxy_secret: str | None) -> str:
+    """The caller's team, by the rule that holds inside."""
+    if proxy_secret is None:
+        return ""
+    claims = (_SECRET, _TEAM)
+    told = Headers(
+        [(name, headers.get(name.lower().encode(), b"").decode("latin-1")) for name in claims]
+    )
+    return caller_of(told, proxy_secret).team
 
 
 def plain_answer(

@@ -11,6 +11,7 @@ from typing import Any
 from rowcast.errors import InvalidField
 
 _SHOWN = 40
+_FEW = 8
 _HUGE = 1e300
 
 
@@ -31,8 +32,8 @@ class Fields:
             if name not in known:
                 raise InvalidField(_shown(name), _unknown(name, known, meant or {}))
 
-    def text(self, name: str) -> str | None:
-        """A string of Unicode text."""
+    def text(self, name: str, longest: int | None = None) -> str | None:
+        """A string of Unicode text, of at most `longest` characters."""
         value = self._body.get(name)
         if value is None:
             return None
@@ -42,6 +43,8 @@ class Fields:
             value.encode()
         except UnicodeEncodeError as error:
             raise InvalidField(name, "holds half of a surrogate pair; send both") from error
+        if longest is not None and len(value) > longest:
+            raise InvalidField(name, f"has {len(value)} characters; allowed are {longest}")
         return value
 
     def required_text(self, name: str) -> str:
@@ -117,8 +120,16 @@ def _parsed(text: str) -> float | None:
 
 def _shown(value: object) -> str:
     """The caller's value in an error, short enough to read."""
-    shown = repr(value) if isinstance(value, str) else f"{value}"
+    if isinstance(value, list | dict) and not _is_short(value):
+        return "a list" if isinstance(value, list) else "an object"
+    shown = repr(value[: _SHOWN + 1]) if isinstance(value, str) else f"{value}"
     return shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+
+
+def _is_short(value: list[Any] | dict[str, Any]) -> bool:
+    """Return whether it is quickly written down: a few values, none of which has others inside."""
+    inner = value.values() if isinstance(value, dict) else value
+    return len(value) <= _FEW and not any(isinstance(each, list | dict) for each in inner)
 
 
 def _unknown(name: str, known: Collection[str], meant: Mapping[str, str]) -> str:

@@ -8,40 +8,47 @@ stream ends, however it does, the session is closed and one line is logged.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
-import gevent
 from flask import Response, g, request
 
-from rowcast.errors import NotReady
+from rowcast.errors import NotReady, PromptTooLong
 from rowcast.frontend.body import parse_object, read_body
-from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.clients import WENT_AWAY, ClientWatch
 from rowcast.frontend.deadlines import Deadline
 from rowcast.frontend.defaults import Defaults
 from rowcast.frontend.identity import Caller, caller_of
 from rowcast.frontend.origin import KEY_HEADER, Origin, key_of
+from rowcast.frontend.pauses import Pauses
 from rowcast.frontend.positions import Mark, Position
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.session import Session
 from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.sizes import check_size
 from rowcast.frontend.stream import Stream
 from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
 from rowcast.frontend.streams import Asking, Streams
 from rowcast.frontend.tending import Tending
 from rowcast.log import quoted
-from rowcast.settings import Settings
+from rowcast.offload import tasks
+from rowcast.offload.pool import Client, Offload
+from rowcast.offload.tasks import Tools
+from rowcast.settings import SCRIPTED, Settings
 from rowcast.text.chat import ChatTemplate
 from rowcast.text.shown_tokens import decoder_for
-from rowcast.text.tokenizer import Tokenizer
+from rowcast.text.tokenizer import Tokenizer, decoded
 from rowcast.wire import Finished, FinishReason, Status, Submit
 
 _log = logging.getLogger("rowcast.request")
 
 VERDICT_SECONDS = 10.0
-LONG_TEXT = 2000  # characters; a hop to another thread costs as much as tokenizing some hundred
+LONG_TEXT = 2000  # characters; the way to a helper costs as much as tokenizing some hundred
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,11 @@ class Frontend:
     tokenizer: Tokenizer
     clients: ClientWatch
     streams: Streams
+    offload: Offload
     tending: Tending | None = field(init=False)
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
+    pauses: Pauses = field(default_factory=Pauses)
 
     def __post_init__(self) -> None:
         recorder = self.streams.recorder
@@ -69,6 +78,9 @@ class Frontend:
     def start(self) -> None:
         self.sessions.start()
         self.clients.start()
+        self.pauses.start()
+        if self.settings.served_model != SCRIPTED:  # whose users rarely need it, and start it often
+            self.offload.start()
         if self.tending is not None:
             self.tending.start()
 
@@ -76,7 +88,9 @@ class Frontend:
         if self.tending is not None:
             self.tending.close()
         self.sessions.close()
+        self.offload.close()
         self.clients.close()
+        self.pauses.close()
 
     def body(self, *, plain: bool = False) -> dict[str, object]:
         """The request's JSON object; `plain`: with JSON's own numbers."""
@@ -89,7 +103,7 @@ class Frontend:
         """
         if KEY_HEADER not in request.headers:
             self._body()  # an answer before it was read would end the connection
-            self.sessions.check_room()
+            self.sessions.check_room(team=self.caller().team)
 
     def origin(self) -> Origin:
         """What the reply to this request comes from."""
@@ -119,13 +133,41 @@ class Frontend:
         secret = self.settings.proxy_secret
         return caller_of(request.headers, secret.get_secret_value() if secret else None)
 
-    def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
-        """The token ids of a text; a long one is tokenized beside the streams, not before them."""
+    def encode(
+        self, text: str, *, special: bool = True, for_prompt: bool = True
+    ) -> tuple[int, ...]:
+        """Return the token ids of a text. `for_prompt`: it must fit the model's context."""
         if len(text) < LONG_TEXT:
             return self.tokenizer.encode(text, special=special)
-        pool = gevent.get_hub().threadpool
-        tokens: tuple[int, ...] = pool.apply(partial(self.tokenizer.encode, text, special=special))
-        return tokens
+        most = self.context_length if for_prompt else None
+        return tuple(self.elsewhere(tasks.encode, text, special, most))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids. Raises PromptTooLong for more than a context holds."""
+        most = self.context_length
+        if most is not None and len(tokens) > most:
+            raise PromptTooLong(
+                f"{len(tokens)} tokens are more than the model's context holds, which is {most}"
+            )
+        if len(tokens) < LONG_TEXT:
+            return decoded(self.tokenizer, tokens)
+        return self.elsewhere(tasks.decode, tuple(tokens))
+
+    def elsewhere(
+        self,
+        task: "Callable[Concatenate[Tools, _Arguments], _Result]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Have a task done outside of this process, until it is done or the client leaves."""
+        client = Client(self.caller().team, self._watching)
+        return self.offload.run(client, task, *arguments, **named)
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens that a row holds; None while no backend has said so."""
+        status = self.sessions.health().status
+        return status.context_length if status else None
 
     def open(self, prompt: Prompt, start: Position | None = None) -> ReplyText:
         """Submit a prompt; comes back when it is accepted, raises what it is refused with."""
@@ -138,6 +180,7 @@ class Frontend:
         """
         deadline = Deadline.read(request.headers, prompts[0].timeout, g.began)
         asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
+        check_size(asking.prompts)
         stream, watch = self.streams.open(self.origin(), asking), ExitStack()
         choices = [prompt for prompt in prompts for _ in prompt.choices]
         marks = start.marks if start else [Mark()] * len(choices)
@@ -145,7 +188,7 @@ class Frontend:
             self._reply(prompt, stream, session, watch, mark.tokens)
             for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
         ]
-        watch.callback(self._watch(lambda: self._leave(replies, "the client went away")))
+        watch.callback(self._watch(lambda: self._leave(replies, WENT_AWAY)))
         watch.callback(deadline.call(lambda: self._leave(replies, deadline.said, "deadline")))
         opened = Replies(replies, asking.arrived, stream.origin)
         opened.verdict(VERDICT_SECONDS)
@@ -171,6 +214,14 @@ class Frontend:
     ) -> None:
         for reply in replies:
             self.sessions.close_session(reply.session, why, reason)
+
+    @contextmanager
+    def _watching(self, gone: Callable[[], None]) -> Iterator[None]:
+        unwatch = self._watch(gone)
+        try:
+            yield
+        finally:
+            unwatch()
 
     def _watch(self, gone: Callable[[], None]) -> Callable[[], None]:
         client = request.environ.get("gunicorn.socket")

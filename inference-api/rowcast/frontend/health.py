@@ -47,5 +47,6 @@ def _report(frontend: Frontend) -> dict[str, Any]:
             "context_length": status.context_length,
             "rows": {"seated": status.seated, "of": status.rows},
             "waiting": status.waiting,
+            "longest_pause_ms": round(frontend.pauses.longest() * 1000),
         }
     return report

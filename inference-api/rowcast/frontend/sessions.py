@@ -14,15 +14,13 @@ from dataclasses import dataclass
 
 from rowcast.errors import (
     NotReady,
-    Overloaded,
     PeerGone,
     Stopping,
-    full_line,
 )
+from rowcast.frontend.room import Room
 from rowcast.frontend.session import Session, prepare
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import (
-    LITTLE_ROOM,
     Cancel,
     Command,
     Event,
@@ -63,7 +61,7 @@ class Sessions:
         self._sessions: dict[ReplyKey, Session] = {}
         self._port: FrontendPort | None = None
         self._status: Status | None = None
-        self._unheard: set[ReplyKey] = set()  # submitted, and not yet spoken of
+        self._room = Room()
         self._greeted = False  # whether the backend has said its first word
         self._heard = 0.0
         self._lost = time.monotonic()
@@ -124,35 +122,31 @@ class Sessions:
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
-        self.check_room(len([each for each in sessions if not each.tokens]))
+        team = sessions[0].submit.team if sessions else ""
+        self.check_room(len([each for each in sessions if not each.tokens]), team=team)
         self._sessions.update((session.submit.key, session) for session in sessions)
-        self._unheard.update(session.submit.key for session in sessions)
+        self._room.sent((session.submit.key for session in sessions), team)
         try:
             self._send(*(each.resubmission() if each.tokens else each.submit for each in sessions))
         except PeerGone as gone:
             for session in sessions:
                 self._sessions.pop(session.submit.key, None)
-                self._unheard.discard(session.submit.key)
+                self._room.heard_of(session.submit.key)
             raise NotReady(f"the backend is not there: {gone}") from gone
 
     @property
     def counts_room(self) -> bool:
-        """Whether there is so little that the backend tells of every change."""
-        return self._greeted and self._status is not None and self._status.room < LITTLE_ROOM
+        """True if there is so little that the backend tells of every change."""
+        return self._greeted and self._room.is_little
 
-    def check_room(self, count: int = 1, *, coming: int = 0) -> None:
+    def check_room(self, count: int = 1, *, team: str = "", coming: int = 0) -> None:
         """Refuse at once what the backend would refuse after its step.
 
         Only where room is counted; elsewhere there may be more than the backend has told.
-        `coming`: those who will ask for a row before this one does.
+        `coming`: replies of the team that will ask for a row before this one does.
         """
-        status = self._status
-        if not self.counts_room or status is None:
-            return
-        room = max(0, status.room - len(self._unheard) - coming)
-        if count > room:
-            places = status.waiting + max(0, status.room - (status.rows - status.seated))
-            raise Overloaded(full_line(places, room), status.retry_after)
+        if self.counts_room:
+            self._room.check(count, team, coming)
 
     def close_session(
         self, session: Session, why: str = "", reason: FinishReason = "cancelled"
@@ -215,7 +209,7 @@ class Sessions:
         if self._greeted:  # one that never said a word was none
             self._lost = time.monotonic()
         self._port, self._greeted = None, False
-        self._unheard.clear()
+        self._room.forget()
         for session in list(self._sessions.values()):
             session.interrupt()
 
@@ -237,7 +231,8 @@ class Sessions:
         again = [each.resubmission() for each in sessions if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))
-            self._unheard.update(each.key for each in again)
+            for each in again:
+                self._room.sent([each.key], each.team)
             port.send(again)
 
     def _deliver(self, events: Iterable[Event]) -> None:
@@ -245,8 +240,9 @@ class Sessions:
             self._heard = time.monotonic()
             if isinstance(event, Status):
                 self._status = event
+                self._room.told(event)
                 continue
-            self._unheard.discard(event.key)
+            self._room.heard_of(event.key)
             if (session := self._sessions.get(event.key)) is not None:
                 session.offer(event)
 

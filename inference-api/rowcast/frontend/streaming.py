@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import DeadlinePassed, NotReady, ReplyFailed, RowcastError
+from rowcast.errors import DeadlinePassed, NotReady, ReplyCancelled, ReplyFailed, RowcastError
 from rowcast.frontend.positions import Stage
 from rowcast.frontend.session import Session, refusal, split
 from rowcast.text.stop import StopFilter
@@ -26,6 +26,7 @@ NO_BUFFERING = {
 }
 _DECISIVE = (Accepted, Rejected, Finished)
 _FAILURES: dict[FinishReason, type[RowcastError]] = {
+    "cancelled": ReplyCancelled,
     "unavailable": NotReady,
     "deadline": DeadlinePassed,
 }
@@ -250,5 +251,6 @@ def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
-SILENCE_SECONDS = 15.0
-SILENT = b": waiting\n\n"
+# A comment is a line, not an event: with an empty line after it, many clients dispatch an event
+# without data, and fail. Decision 64 has the table.
+SILENT = b": waiting\n"

@@ -23,7 +23,6 @@ from rowcast.errors import (
     RowcastError,
     StreamCancelled,
     UnknownStream,
-    full_line,
 )
 from rowcast.frontend.identity import Caller
 from rowcast.frontend.origin import Origin
@@ -37,6 +36,7 @@ from rowcast.wire import Accepted, Finished, Submit
 
 TAKEN = "another connection reads this stream now"
 CANCELLED = "the stream was cancelled"
+FOLLOWERS = 16  # connections of one process that may follow one stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ class Streams:
         """It was accepted: come back when it is durable, or cannot be made so."""
         stream.accepted = True
         if self.recorder is None or stream.name or stream.origin.key or stream.origin.record:
+            return
+        if not asking.caller.keeps:
             return
         record = self._record(stream.origin, asking)
         try:
@@ -156,8 +158,10 @@ class Streams:
     def _open(self, stream: Stream, asking: Asking) -> None:
         if self.recorder is not None and stream.origin.record is not None:
             self._check_same(stream.origin.record, asking)
-            self._check_line()
+            self._check_line(asking.caller.team)
             self._resume(self.recorder, stream)
+        elif not asking.caller.keeps:
+            self.compute(stream)
         elif self.recorder is not None and stream.origin.key is not None:
             self._claim(self.recorder, stream, asking)
         else:
@@ -198,6 +202,8 @@ class Streams:
             return
         found, news = taken
         self._check_joins(stream.origin, found, asking)
+        if news.state == "open":
+            self._check_followers(found.id)
         stream.origin = Origin.recorded(found, stream.origin.start)
         stream.name = stream.id
         self._follow(stream)
@@ -226,11 +232,19 @@ class Streams:
                 "reply would be another; send the request anew"
             )
 
-    def _check_line(self) -> None:
+    def _check_line(self, team: str) -> None:
         """A backend turns nobody away who was accepted once: too many of them would wait."""
         status = self._sessions.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
-            raise Overloaded(full_line(status.waiting, 0), status.retry_after)
+            self._sessions.check_room(team=team)
+
+    def _check_followers(self, name: str) -> None:
+        """Each follower has the reply encoded once more, in this process."""
+        if sum(each.id == name for each in self.following) >= FOLLOWERS:
+            raise Overloaded(
+                f"{FOLLOWERS} connections follow the stream of this Idempotency-Key already, which "
+                "is the limit; try again when it has ended"
+            )
 
     def _follow(self, stream: Stream) -> None:
         """Its tokens will come through the journal."""

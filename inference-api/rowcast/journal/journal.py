@@ -4,6 +4,8 @@ A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the f
 computes it: only the owner appends. Who takes a stream away from its owner, or cancels it, leaves
 the owner's name in `ousted`, where the owner looks for it. An owner that shows no sign of life for
 `LEASE_SECONDS` has none. After their time streams are swept away with all they hold.
+
+When the file is full, streams that nobody computes go before their time (`room.py`).
 Every method may raise sqlite3.Error; each belongs into a `transaction`.
 """
 
@@ -16,12 +18,13 @@ from pathlib import Path
 from typing import Protocol
 
 from rowcast.journal.record import Heard, News, Record, State
+from rowcast.journal.room import give_way
 from rowcast.journal.schema import PAGE_BYTES, open_file
 
 LEASE_SECONDS = 3.0
 BEAT_SECONDS = 1.0
 SWEEP_AT_ONCE = 200
-_FULL = 0.9  # of the limit: the oldest streams that nobody computes go before their time
+_FULL, _ROOM = 0.9, 0.25  # of the limit: when streams go before their time, and how much of them
 
 _COLUMNS = (
     "id, team, token_id, request_id, path, body, seed, build, asks, created, key, state, owner"
@@ -216,7 +219,7 @@ class Journal:
         """Delete some of what is past its time; how many streams that were."""
         swept = self._delete("expires < ?", self._clock.time())
         if self._used() > _FULL * self._limit:
-            swept += self._delete("owner IS NULL")
+            swept += self._give_way()
         self._erased = self._erased or swept > 0
         self._sweeping = True
         self._database.execute(
@@ -226,9 +229,9 @@ class Journal:
         return swept
 
     def make_room(self) -> bool:
-        """Delete, by itself, the oldest streams that nobody computes; whether there were any."""
+        """Delete, by itself, streams that nobody computes; whether there were any to give."""
         with self.transaction():
-            swept = self._delete("owner IS NULL")
+            swept = self._give_way()
             self._erased = self._sweeping = swept > 0
         return swept > 0
 
@@ -285,6 +288,9 @@ class Journal:
         self._database.executemany("DELETE FROM events WHERE stream = ?", rows)
         self._database.executemany("DELETE FROM streams WHERE number = ?", rows)
         return len(rows)
+
+    def _give_way(self) -> int:
+        return give_way(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
 
     def _used(self) -> int:
         (pages,) = self._database.execute("PRAGMA page_count").fetchone()

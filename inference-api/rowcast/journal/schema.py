@@ -11,7 +11,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-VERSION = 1
+VERSION = 1  # what only adds to the tables keeps it: older processes may still write the file
 PAGE_BYTES = 4096
 BUSY_SECONDS = 1.0  # how long another process may hold the lock before the journal counts as ill
 
@@ -45,6 +45,37 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_by_stream ON events (stream);
 CREATE TABLE IF NOT EXISTS owners (name TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
 """
+# What each team holds: the bytes of its bodies and events, kept by the file itself. Events of a
+# stream are deleted before the stream is.
+_TEAMS = (
+    "CREATE TABLE teams (team TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX streams_by_team ON streams (team)",
+    "CREATE INDEX streams_to_give ON streams (team, expires) WHERE owner IS NULL",
+    """CREATE TRIGGER stream_in AFTER INSERT ON streams BEGIN
+        INSERT INTO teams VALUES (NEW.team, LENGTH(NEW.body))
+        ON CONFLICT (team) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END""",
+    """CREATE TRIGGER stream_changed AFTER UPDATE OF body ON streams BEGIN
+        UPDATE teams SET bytes = bytes + LENGTH(NEW.body) - LENGTH(OLD.body)
+        WHERE team = NEW.team;
+    END""",
+    """CREATE TRIGGER stream_out AFTER DELETE ON streams BEGIN
+        UPDATE teams SET bytes = bytes - LENGTH(OLD.body) WHERE team = OLD.team;
+        DELETE FROM teams WHERE team = OLD.team
+        AND NOT EXISTS (SELECT 1 FROM streams WHERE team = OLD.team);
+    END""",
+    """CREATE TRIGGER event_in AFTER INSERT ON events BEGIN
+        UPDATE teams SET bytes = bytes + LENGTH(NEW.batch)
+        WHERE team = (SELECT team FROM streams WHERE number = NEW.stream);
+    END""",
+    """CREATE TRIGGER event_out AFTER DELETE ON events BEGIN
+        UPDATE teams SET bytes = bytes - LENGTH(OLD.batch)
+        WHERE team = (SELECT team FROM streams WHERE number = OLD.stream);
+    END""",
+    """INSERT INTO teams SELECT team, SUM(LENGTH(body) + (
+        SELECT COALESCE(SUM(LENGTH(batch)), 0) FROM events WHERE stream = streams.number
+    )) FROM streams GROUP BY team""",
+)
 
 
 def open_file(path: Path, limit: int) -> sqlite3.Connection:
@@ -92,3 +123,24 @@ def _prepare(database: sqlite3.Connection, limit: int) -> None:
         raise sqlite3.DatabaseError(f"it is of version {version}, which is not ours ({VERSION})")
     if version != VERSION:
         database.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+    if not _counts_teams(database):
+        _count_teams(database)
+
+
+def _counts_teams(database: sqlite3.Connection) -> bool:
+    found = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'teams'").fetchone()
+    return found is not None
+
+
+def _count_teams(database: sqlite3.Connection) -> None:
+    """Add the count to a new file, or to one of an older release."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        if not _counts_teams(database):  # another process may have been faster
+            for statement in _TEAMS:
+                database.execute(statement)
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise

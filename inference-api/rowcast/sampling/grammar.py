@@ -2,63 +2,38 @@
 
     grammar ─ compile ─▶ matcher ─ what is drawn or fed of the reply ─▶ mask, one bit a token
 
-Compiling and masks have threads of their own: a row is `ready` when its matcher is there, and
-`prepare` begins masks that are computed while the model computes the logits. A row's mask is a
-function of its grammar and its reply's tokens; nothing of it outlives a backend, it is fed again.
+Compiling and masks have threads of their own. A row is `ready` when its matcher is there; `prepare`
+begins masks that are computed while the model computes the logits, and `finish` waits for them, but
+not for long. A row whose mask is late is set aside: it is not ready until the mask is there, is fed
+its last token again, and draws. A row's mask is a function of its grammar and its reply's tokens;
+nothing of it outlives a backend, it is fed again.
 An end of text, and the caller's stop tokens, may come only where the grammar may end.
 Knows no torch, no logits and no other parameters.
 """
 
-import ctypes
-from collections import OrderedDict
+import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 
-from llguidance import LLExecutor, LLMatcher, LLParserLimits, LLTokenizer, TokenizerWrapper
+from llguidance import LLTokenizer, TokenizerWrapper
 
+from rowcast import grammar_limits as limits
 from rowcast.errors import RowcastError
+from rowcast.sampling.compiling import Compiler
+from rowcast.sampling.lanes import Job, Lane
+from rowcast.sampling.rule import Helpers, Rule
 from rowcast.sampling_params import SamplingParams
 
-MASK_SECONDS = 60.0
-KEPT = 64  # compiled grammars
+STEP_SECONDS = 0.02  # that a step waits for masks when the logits are there
+PATIENCE = 0.005  # that one mask may hold up those behind it
+QUICK = 0.002  # of a processor: a mask that makes a slow grammar quick again
+MASK_SECONDS = 60.0  # after which a mask is given up
 Speech = LLTokenizer  # what each token says
-_REFUSED = "the reply's grammar cannot be followed: "
 
 
 class Unspeakable(RowcastError):
     """This model's tokens have no text that is known here."""
-
-
-@dataclass(slots=True)
-class _Rule:
-    """One row's grammar, and how far its reply has come."""
-
-    compiled: Future[LLMatcher]
-    stops: tuple[int, ...]
-    matcher: LLMatcher | None = None
-    observed: int = 0  # reply tokens that the row was fed
-    consumed: int = 0  # reply tokens that the matcher has had
-    problem: str = ""
-
-    def begin(self) -> LLMatcher | None:
-        """The row's own matcher; None when it has a problem."""
-        if self.matcher is None and not self.problem:
-            try:
-                self.matcher = self.compiled.result(MASK_SECONDS).deep_copy()
-            except (RowcastError, ValueError, OSError) as error:
-                self.problem = f"{_REFUSED}{error}"
-        self.check()
-        return None if self.problem else self.matcher
-
-    def check(self) -> None:
-        if self.matcher is not None and self.matcher.is_error():
-            self.problem = self.problem or _REFUSED + self.matcher.get_error().partition("\n")[0]
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing can follow."""
-        return self.matcher is not None and self.matcher.is_stopped() and not self.problem
 
 
 class Grammars:
@@ -68,58 +43,84 @@ class Grammars:
         self._size = size
         self.stride = -(-size // 32) * 4  # bytes of a row's mask
         self.masks = bytearray(rows * self.stride)
-        self._begin = ctypes.addressof((ctypes.c_char * len(self.masks)).from_buffer(self.masks))
         self._load = load
         self._speech: Speech | None = None
-        self._limits = LLParserLimits(verbose_errors=False)
-        self._compiled: OrderedDict[str, Future[LLMatcher]] = OrderedDict()
-        self._rules: dict[int, _Rule] = {}
-        self._compiler = ThreadPoolExecutor(1, "grammar-compiler")
-        self._masker = ThreadPoolExecutor(1, "grammar-masker")
-        self._executor: LLExecutor | None = None
-        self._masking: Future[Sequence[int]] | None = None
+        self._loading = threading.Lock()
+        self._helpers = Helpers()
+        self._rules: dict[int, Rule] = {}
+        self._jobs: dict[int, Job] = {}  # of rows whose rule is being advanced
+        self._teams: dict[int, str] = {}
+        self._waiting: list[int] = []  # whose masks were begun
+        self.compiler = Compiler(self._spoken)
+        lane = partial(Lane, "grammar-masker", stack_bytes=limits.STACK_BYTES)
+        self._quick = lane(patience=PATIENCE)
+        self._slow = lane(patience=MASK_SECONDS, low=True)
 
-    def seat(self, row: int, params: SamplingParams) -> None:
+    def seat(self, row: int, params: SamplingParams, team: str = "") -> None:
         """Begin a row anew."""
-        self._rules.pop(row, None)
+        self.leave(row)
         if params.grammar:
-            self._rules[row] = _Rule(self._compile(params.grammar), params.stop_token_ids)
+            compiled = self.compiler.want(params.grammar, team)
+            self._rules[row] = Rule(compiled, params.stop_token_ids, self.stride, self._helpers)
+            self._teams[row] = team
+
+    def leave(self, row: int) -> None:
+        """Nobody sits in the row any more."""
+        rule, job = self._rules.pop(row, None), self._jobs.pop(row, None)
+        if rule is not None:
+            self.compiler.drop(rule.compiled)
+        if job is not None and not self._quick.cancel(job):
+            self._slow.cancel(job)
 
     def ready(self, row: int) -> bool:
-        """Whether the row can be masked without waiting for its grammar."""
+        """Whether the row can be fed: its grammar is compiled, and no mask of it is late."""
         rule = self._rules.get(row)
-        return rule is None or rule.compiled.done()
+        if rule is None:
+            return True
+        if not rule.compiled.done:
+            self.compiler.watch()
+            return False
+        job = self._jobs.get(row)
+        return job is None or self._over(row, rule, job)
 
     def observe(self, row: int, tokens: Sequence[int]) -> None:
-        """Note reply tokens that the row is fed; those that were drawn here are known."""
+        """Note reply tokens that the row is fed, each once."""
         rule = self._rules.get(row)
-        if rule is None or not tokens:
-            return
-        fresh = list(tokens[max(0, rule.consumed - rule.observed) :])
-        rule.observed += len(tokens)
-        if fresh and (matcher := rule.begin()) is not None:
-            rule.consumed += len(fresh)
-            matcher.consume_tokens(fresh)
+        if rule is not None:
+            rule.observe(tokens)
 
     def prepare(self, rows: Sequence[int]) -> None:
         """Begin to compute the masks of rows that are about to draw."""
-        if not self._rules:
-            return
-        masked = [row for row in rows if row in self._rules]
-        if masked:
-            self._masking = self._masker.submit(self._mask, masked)
+        self._waiting = [row for row in rows if row in self._rules]
+        self._advance([row for row in self._waiting if not self._rules[row].masked])
 
     def finish(self) -> Sequence[int]:
-        """Wait for the masks that were begun; whose they are."""
-        masking, self._masking = self._masking, None
-        return () if masking is None else masking.result(MASK_SECONDS)
+        """Wait for the masks that were begun; whose are there. The others are late."""
+        waiting, self._waiting = self._waiting, []
+        if self._jobs:
+            self._quick.settle(STEP_SECONDS)
+        there = [row for row in waiting if self._settled(row)]
+        for row in there:
+            begin = row * self.stride
+            self.masks[begin : begin + self.stride] = self._rules[row].mask
+        return there
 
-    def take(self, row: int, token: int) -> None:
-        """Note a token that was drawn for the row."""
+    def late(self, row: int) -> bool:
+        """Whether the row is set aside."""
+        return row in self._jobs
+
+    def take(self, row: int, token: int) -> bool:
+        """Note a token that was drawn for the row; False if the row is set aside until it is."""
         rule = self._rules.get(row)
-        if rule is not None and rule.matcher is not None:
-            rule.matcher.try_consume_tokens([token])  # a stop token of the caller's is not its own
-            rule.consumed += 1
+        if rule is None or rule.take(token):
+            return True
+        self._advance([row])
+        return False
+
+    def whole(self, row: int) -> bool:
+        """Whether nothing can follow what the row was fed."""
+        rule = self._rules.get(row)
+        return rule is not None and rule.whole
 
     def ended(self, row: int) -> bool:
         """Whether the row's reply is whole, and nothing can follow."""
@@ -135,20 +136,48 @@ class Grammars:
         """The row's mask."""
         return bytes(self.masks[row * self.stride : (row + 1) * self.stride])
 
-    def _compile(self, grammar: str) -> Future[LLMatcher]:
-        compiled = self._compiled.get(grammar)
-        if compiled is None:
-            compiled = self._compiler.submit(self._matcher, grammar)
-            self._compiled[grammar] = compiled
-        self._compiled.move_to_end(grammar)
-        if len(self._compiled) > KEPT:
-            self._compiled.popitem(last=False)
-        return compiled
+    def _advance(self, rows: Sequence[int]) -> None:
+        """Have these rows' rules take what is pending, and compute their masks."""
+        quick: list[Job] = []
+        slow: list[Job] = []
+        for row in rows:
+            rule = self._rules[row]
+            job = self._jobs[row] = Job(
+                self._teams[row], partial(_timed, rule), partial(_mark_slow, rule)
+            )
+            (slow if rule.compiled.slow else quick).append(job)
+        if quick:
+            self._quick.add(quick)
+        if slow:
+            self._slow.add(slow)
 
-    def _matcher(self, grammar: str) -> LLMatcher:
-        if self._speech is None:
-            self._speech = self._fitting(self._load())
-        return LLMatcher(self._speech, grammar, log_level=0, limits=self._limits)
+    def _settled(self, row: int) -> bool:
+        """True if the row has no job that still runs; raise what a job raised."""
+        job = self._jobs.get(row)
+        if job is not None and not job.done:
+            return False
+        self._jobs.pop(row, None)
+        if job is not None and job.error is not None:
+            raise job.error
+        return True
+
+    def _over(self, row: int, rule: Rule, job: Job) -> bool:
+        """Whether a row that was set aside may draw now."""
+        if self._settled(row):
+            return True
+        if not job.started or time.monotonic() - job.began < MASK_SECONDS:
+            return False
+        self._slow.watch()
+        rule.compiled.problem = "its masks take too long"
+        self._rules[row] = rule.abandoned()
+        del self._jobs[row]
+        return True
+
+    def _spoken(self) -> Speech:
+        with self._loading:
+            if self._speech is None:
+                self._speech = self._fitting(self._load())
+            return self._speech
 
     def _fitting(self, speech: Speech) -> Speech:
         """Masks of another size would end everybody's step."""
@@ -156,30 +185,17 @@ class Grammars:
             raise Unspeakable(f"{speech.vocab_size} of its {self._size} tokens have a text")
         return speech
 
-    def _mask(self, rows: Sequence[int]) -> Sequence[int]:
-        matchers = [(self._rules[row].begin(), row) for row in rows]
-        sound = [(matcher, row) for matcher, row in matchers if matcher is not None]
-        if self._executor is None:
-            self._executor = LLExecutor()
-        if sound:
-            count = len(self.masks) // self.stride
-            self._executor.unsafe_compute_mask_ptr(sound, self._begin, self.stride, count)
-        for row in rows:
-            self._amend(row)
-        return rows
 
-    def _amend(self, row: int) -> None:
-        """A rule that has failed allows nothing; stop tokens may come where the grammar may end."""
-        rule, begin = self._rules[row], row * self.stride
-        rule.check()
-        if rule.problem or rule.matcher is None:
-            self.masks[begin : begin + self.stride] = bytes(self.stride)
-            return
-        may_end = rule.matcher.is_accepting()
-        for token in rule.stops:
-            place, bit = begin + token // 8, 1 << token % 8
-            if 0 <= token < self.stride * 8:
-                self.masks[place] = self.masks[place] & ~bit | (bit if may_end else 0)
+def _mark_slow(rule: Rule) -> None:
+    rule.compiled.slow = True
+
+
+def _timed(rule: Rule) -> None:
+    """Advance a rule, and note when a slow grammar has become quick."""
+    before = time.thread_time()
+    rule.advance()
+    if time.thread_time() - before < QUICK:
+        rule.compiled.slow = False
 
 
 def speech_of_file(text: str, size: int, ends: frozenset[int]) -> Speech:

@@ -1,22 +1,10 @@
 """One token a byte, and one for the end: the tokenizer of the model that needs no file."""
 
-import codecs
-from collections.abc import Sequence
+from rowcast.text.byte_level import spelled
+from rowcast.text.bytes_decoder import BytesDecoder
+from rowcast.text.tokenizer import END_NAME
 
 BYTES = 256
-
-
-class ByteDecoder:
-    """Joins bytes; never breaks a character. Tokens past the bytes say nothing."""
-
-    def __init__(self) -> None:
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, tokens: Sequence[int]) -> str:
-        return self._utf8.decode(bytes(token for token in tokens if token < BYTES))
-
-    def finish(self) -> str:
-        return self._utf8.decode(b"", final=True)
 
 
 class ByteTokenizer:
@@ -27,8 +15,14 @@ class ByteTokenizer:
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
 
-    def decoder(self) -> ByteDecoder:
-        return ByteDecoder()
+    def least_tokens(self, text: str) -> int:
+        return len(text.encode())
+
+    def decoder(self) -> BytesDecoder:
+        return BytesDecoder(self.token_bytes)
 
     def token_bytes(self, token: int) -> bytes:
         return bytes([token]) if token < BYTES else b""
+
+    def token_name(self, token: int) -> str:
+        return spelled(self.token_bytes(token)) if token < BYTES else END_NAME

@@ -7,7 +7,6 @@ Knows no HTTP, no tokens, and loads no transformers.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rowcast.errors import InvalidField
 from rowcast.model_files import ModelFiles
+from rowcast.text import bounded_json
 from rowcast.text.plain_tools import with_tools
 
 PLAIN = """\
@@ -71,6 +71,11 @@ class ChatTemplate:
         return cls(
             sources["default"], tool_source=sources.get("tool_use"), special=special, name=name
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """True for the template that is ours."""
+        return self.source == PLAIN
 
     @property
     def knows_tools(self) -> bool:
@@ -143,9 +148,17 @@ def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
         return {"id": call["id"], "type": "function", "function": function}
     function = dict(call["function"])
     if isinstance(function["arguments"], str):
-        with suppress(ValueError):
-            function["arguments"] = json.loads(function["arguments"] or "{}")
+        function["arguments"] = _spelled(function["arguments"] or "{}")
     return {**call, "function": function}
+
+
+def _spelled(text: str) -> Any:
+    try:
+        return bounded_json.loads(text)
+    except bounded_json.TooDeep as error:
+        raise InvalidField("messages", f"hold a tool call with arguments {error}") from error
+    except ValueError:
+        return text
 
 
 def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:

@@ -9,9 +9,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
+from rowcast import grammar_limits
 from rowcast.errors import RequestError
+from rowcast.text.grammar_bounds import excess
 
 # Between two parts of JSON stands at most the end of a line and an indentation: a model that may go
 # on with white space for ever sometimes does.
@@ -50,7 +52,27 @@ def of_lark(grammar: str) -> str:
 
 def checked(grammar: str) -> str:
     """A grammar that can be followed; "" is none."""
-    fault = LLMatcher.validate_grammar(grammar, None) if grammar else ""
+    fault = excess(grammar) or fault_of(grammar, LLTokenizer("byte")) if grammar else ""
     if fault:
         raise GrammarFault(fault.strip())
     return grammar
+
+
+def fault_of(grammar: str, tokens: LLTokenizer) -> str:
+    """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask."""
+    bounds = LLParserLimits(
+        max_items_in_row=grammar_limits.ROW_ITEMS,
+        initial_lexer_fuel=grammar_limits.BUILD_FUEL,
+        step_lexer_fuel=grammar_limits.MASK_FUEL,
+        step_max_items=grammar_limits.ITEMS,
+        max_lexer_states=grammar_limits.LEXER_STATES,
+        max_grammar_size=grammar_limits.SYMBOLS,
+        verbose_errors=False,
+    )
+    fault = LLMatcher.validate_grammar(grammar, None, limits=bounds)
+    if fault:
+        return fault
+    matcher = LLMatcher(tokens, grammar, log_level=0, limits=bounds)
+    if not matcher.is_error():
+        matcher.compute_bitmask()
+    return matcher.get_error()

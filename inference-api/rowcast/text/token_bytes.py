@@ -8,8 +8,11 @@ one token at a time: what a decoder does to a whole text (a first space cut off)
 import json
 import re
 from functools import cache
+from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
+
+from rowcast.text.byte_level import characters
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"
@@ -20,23 +23,32 @@ class TokenBytes:
 
     def __init__(self, tokenizer: FastTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._byte_level = '"ByteLevel"' in _decoder_of(tokenizer)
+        self._found: dict[int, bytes] = {}
+        decoder = _decoder_of(tokenizer)
+        self.byte_level = decoder.get("type") == "ByteLevel"  # and nothing else
+        self._spells_bytes = '"ByteLevel"' in json.dumps(decoder)
         self._added = {
             token: added.content for token, added in tokenizer.get_added_tokens_decoder().items()
         }
 
     def of(self, token: int) -> bytes:
         """The bytes of one token; those of an added token are its name."""
+        found = self._found.get(token)
+        if found is None:
+            found = self._found[token] = self._of(token)
+        return found
+
+    def _of(self, token: int) -> bytes:
         if token in self._added:
             return self._added[token].encode()
         word = self._tokenizer.id_to_token(token)
         if word is None:
             return b""
-        return _byte_level_bytes(word) if self._byte_level else _marked_bytes(word)
+        return _byte_level_bytes(word) if self._spells_bytes else _marked_bytes(word)
 
 
-def _decoder_of(tokenizer: FastTokenizer) -> str:
-    return json.dumps(json.loads(tokenizer.to_str()).get("decoder"))
+def _decoder_of(tokenizer: FastTokenizer) -> dict[str, Any]:
+    return json.loads(tokenizer.to_str()).get("decoder") or {}
 
 
 def _byte_level_bytes(word: str) -> bytes:
@@ -51,9 +63,5 @@ def _marked_bytes(word: str) -> bytes:
 
 @cache
 def _printable() -> dict[str, int]:
-    """The byte behind each character: printable ones are themselves, others follow from 256 on."""
-    kept = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    moved = [byte for byte in range(256) if byte not in kept]
-    return {chr(byte): byte for byte in kept} | {
-        chr(256 + at): byte for at, byte in enumerate(moved)
-    }
+    """The byte behind each character."""
+    return {character: byte for byte, character in characters().items()}

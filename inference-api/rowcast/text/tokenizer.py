@@ -4,11 +4,14 @@ A `Decoder` is the state of one reply: fed token ids, it gives printable text an
 bytes of a character that is not complete yet. It knows no stop sequences and no sessions.
 """
 
-import codecs
 from collections.abc import Sequence
 from typing import Protocol
 
-from rowcast.scripted_vocabulary import TEXTS
+from rowcast.scripted_vocabulary import END, TEXTS
+from rowcast.text.byte_level import spelled
+from rowcast.text.bytes_decoder import BytesDecoder
+
+END_NAME = "<end>"  # of tokenizers that have no file
 
 
 class Decoder(Protocol):
@@ -29,24 +32,17 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         """The token ids of a prompt; `special`: with what the model's tokenizer adds to a text."""
 
+    def least_tokens(self, text: str) -> int:
+        """Return a number of tokens that the text has at least, without tokenizing it."""
+
     def decoder(self) -> Decoder:
         """A fresh decoder for one reply."""
 
     def token_bytes(self, token: int) -> bytes:
         """What one token stands for."""
 
-
-class ScriptedDecoder:
-    """Joins the bytes of tokens; never breaks a character."""
-
-    def __init__(self) -> None:
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def feed(self, tokens: Sequence[int]) -> str:
-        return self._utf8.decode(b"".join([TEXTS[token] for token in tokens]))
-
-    def finish(self) -> str:
-        return self._utf8.decode(b"", final=True)
+    def token_name(self, token: int) -> str:
+        """How the vocabulary spells one token: `ĠHello`, `▁Hello`, `<|im_end|>`."""
 
 
 class ScriptedTokenizer:
@@ -57,11 +53,17 @@ class ScriptedTokenizer:
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
 
-    def decoder(self) -> ScriptedDecoder:
-        return ScriptedDecoder()
+    def least_tokens(self, text: str) -> int:
+        return len(text.encode())
+
+    def decoder(self) -> BytesDecoder:
+        return BytesDecoder(TEXTS.__getitem__)
 
     def token_bytes(self, token: int) -> bytes:
         return TEXTS[token]
+
+    def token_name(self, token: int) -> str:
+        return spelled(TEXTS[token]) if token != END else END_NAME
 
 
 def decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from rowcast.text.json_value import JsonValue
-from rowcast.text.stop import StopFilter
 
 _HEAD = re.compile(
     r'\s*\{\s*"name"\s*:\s*"(?P<name>(?:[^"\\]|\\.)*)"\s*,'
@@ -31,13 +30,15 @@ _HEAD_LIMIT: Final = 500  # characters within which a call must have said its na
 class Form:
     """How calls are written."""
 
+    name: str
     opening: str
     closing: str
     arguments: str  # their name in the object
 
 
-TAGGED = Form("<tool_call>", "</tool_call>", "arguments")
-BARE = Form("", "", "parameters")
+TAGGED = Form("tagged", "<tool_call>", "</tool_call>", "arguments")
+BARE = Form("bare", "", "", "parameters")
+FORMS: Final = {form.name: form for form in (TAGGED, BARE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,13 @@ class ToolReader:
         if self._after_call:
             self._held = self._held.lstrip()  # space between calls is nobody's
             self._after_call = not self._held
-        opening = StopFilter([self._form.opening])
-        released = opening.feed(self._held)
-        if opening.stopped:
-            self._held = self._held[len(released) + len(self._form.opening) :]
-            self._state = self._read_head
-            return [Said(released)] if released else []
-        self._held = self._held[len(released) :]
-        return [Said(released)] if released else None
+        text, opening, behind = self._held.partition(self._form.opening)
+        if opening:
+            self._held, self._state = behind, self._read_head
+            return [Said(text)] if text else []
+        held = _begun(text, self._form.opening)
+        self._held, text = text[len(text) - held :], text[: len(text) - held]
+        return [Said(text)] if text else None
 
     def _read_plain(self) -> list[Found] | None:
         """What is no call, to the reply's end."""
@@ -165,6 +165,12 @@ def _may_be_head(held: str) -> bool:
     squeezed = "".join(held.split())
     begins = squeezed.startswith(_BEGINNING) or _BEGINNING.startswith(squeezed)
     return begins and len(held) <= _HEAD_LIMIT
+
+
+def _begun(text: str, word: str) -> int:
+    """Return how many characters at the end of a text a word may begin with."""
+    longest = min(len(text), len(word) - 1)
+    return next((size for size in range(longest, 0, -1) if text.endswith(word[:size])), 0)
 
 
 def _behind(text: str, expected: Sequence[str]) -> int | None:

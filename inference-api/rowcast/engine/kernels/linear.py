@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
@@ -72,11 +73,33 @@ class OneDnnMultiplier:
         return product
 
 
+class TorchMultiplier:
+    """Plain torch: where oneDNN packs no weights of this dtype."""
+
+    name = "torch"
+
+    def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
+        whole = torch.cat(list(weights))
+        return lambda states: functional.linear(states, whole, bias)
+
+
 def choose_multiplier(dtype: torch.dtype, threads: int) -> Multiplier:
-    """The fastest for weights of this dtype on this CPU."""
+    """Return the fastest for weights of this dtype on this CPU."""
     kind: Kind = "bf16" if dtype == torch.bfloat16 else "fp32"
-    kernel = choose_linear(threads)
-    return OneDnnMultiplier() if kernel is None else KernelMultiplier(kernel, kind)
+    packs = onednn_packs(dtype)
+    kernel = choose_linear(threads, slow_too=not packs)
+    if kernel is not None:
+        return KernelMultiplier(kernel, kind)
+    return OneDnnMultiplier() if packs else TorchMultiplier()
+
+
+def onednn_packs(dtype: torch.dtype) -> bool:
+    """Return True if oneDNN packs weights of this dtype here: bf16 needs 512-bit vectors."""
+    try:
+        torch.ops.mkldnn._reorder_linear_weight(torch.zeros(16, 16, dtype=dtype), 1)  # noqa: SLF001
+    except RuntimeError:
+        return False
+    return True
 
 
 class PackedLinear(nn.Module):

@@ -24,7 +24,6 @@ from rowcast.frontend.prompt import SEEDS, Prompt
 from rowcast.frontend.receipts import receipt_of
 from rowcast.frontend.streaming import (
     EVENT_STREAM,
-    SILENCE_SECONDS,
     SILENT,
     Ending,
     ReplyText,
@@ -33,6 +32,8 @@ from rowcast.frontend.streaming import (
     without_first,
 )
 from rowcast.sampling_params import SamplingParams
+from rowcast.text.stop import LONGEST as LONGEST_STOP
+from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
 ROWS = re.compile(r"/|/(predictions|inference|chat)/[^/]+")
@@ -89,7 +90,8 @@ def blueprint(frontend: Frontend) -> Blueprint:
         start = Position.read(frontend.origin().start if wanted.stream else "", 1)
         reply = frontend.open(wanted.prompt, start)
         if wanted.stream:
-            chunks = _events(reply, wanted, Cursor(start))
+            silence = frontend.settings.comment_seconds
+            chunks = _events(reply, wanted, Cursor(start), silence)
             return streamed(reply, chunks, EVENT_STREAM, wanted.prompt.seed)
         return _whole(reply, wanted)
 
@@ -115,7 +117,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
     fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")
-    stop = fields.text("stop_sequence")
+    stop = fields.text("stop_sequence", LONGEST_STOP)
     prompt = Prompt(
         tokens=frontend.encode(text),
         params=SamplingParams(
@@ -125,7 +127,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
             max_tokens=fields.integer("max_tokens", 128, 1, 2048),
         ),
         seed=fields.integer("seed", frontend.origin().seed, 0, SEEDS - 1),
-        stop=(stop,) if stop else (),
+        stop=StopSequences([stop] if stop else ()),
         caller=frontend.caller(),
         dialect="native",
         request_id=g.request_id,
@@ -152,11 +154,14 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
         raise StreamCut(str(ending.failure))
 
 
-def _events(reply: ReplyText, wanted: NativeRequest, cursor: Cursor) -> Iterator[bytes]:
+def _events(
+    reply: ReplyText, wanted: NativeRequest, cursor: Cursor, silence: float
+) -> Iterator[bytes]:
+    """Pieces as events; a comment after each `silence` seconds without one."""
     yield b""
     if wanted.before and cursor.tells(0, 0, Stage.BEGUN):
         yield server_sent({"text": wanted.before}, place=cursor.id())
-    for piece in reply.pieces(SILENCE_SECONDS):
+    for piece in reply.pieces(silence):
         if not piece:
             yield SILENT
         elif cursor.tells(0, reply.tokens, stage_of(reply)):

@@ -16,8 +16,8 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 PLAIN = "text/plain"
 
-READ_ERRORS = (405, 431, 500)
-BODY_ERRORS = (400, 404, 405, 408, 413, 414, 415, 417, 431, 500, 503)
+READ_ERRORS = (403, 405, 431, 500, 502, 503)
+BODY_ERRORS = (400, 403, 404, 405, 408, 413, 414, 415, 417, 431, 500, 502, 503)
 REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 504)))
 
 

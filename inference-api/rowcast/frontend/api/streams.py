@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
 
+from rowcast.errors import Forbidden
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.origin import Origin
 
@@ -22,18 +23,31 @@ def blueprint(frontend: Frontend) -> Blueprint:
     routes = Blueprint("streams", __name__)
 
     def resume(stream: str) -> Response:
-        record = frontend.streams.find(stream, frontend.caller().team)
+        record = frontend.streams.find(stream, _team(frontend))
+        if request.method == "HEAD":
+            return Response()
         start = request.args.get("from", request.headers.get("Last-Event-ID", ""))
         g.origin = Origin.recorded(record, start)
         return _answer_to(record.path)
 
     def cancel(stream: str) -> Response:
-        frontend.streams.cancel(stream, frontend.caller().team)
+        frontend.streams.cancel(stream, _team(frontend))
         return Response(status=204)
 
     routes.add_url_rule("/v1/streams/<stream>", view_func=resume)
     routes.add_url_rule("/v1/streams/<stream>", view_func=cancel, methods=["DELETE"])
     return routes
+
+
+def _team(frontend: Frontend) -> str:
+    """Whose streams may be read and cancelled."""
+    caller = frontend.caller()
+    if not caller.keeps:
+        raise Forbidden(
+            "no streams are kept for requests through a proxy without PROXY_SECRET, because "
+            "nothing tells teams apart; set the same PROXY_SECRET for proxy and server"
+        )
+    return caller.team
 
 
 def _answer_to(path: str) -> Response:

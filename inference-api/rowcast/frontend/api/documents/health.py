@@ -16,6 +16,10 @@ REPORT: dict[str, Any] = {
         "context_length": {"type": "integer"},
         "rows": {"type": "object"},
         "waiting": {"type": "integer"},
+        "longest_pause_ms": {
+            "type": "integer",
+            "description": "The longest that this process's streams stood still in the last minute",
+        },
     },
 }
 ALIVE = {"type": "object", "properties": {"status": {"const": "alive"}}, "required": ["status"]}

@@ -5,6 +5,7 @@ from typing import Any
 from rowcast.frontend.api.documents.errors import NATIVE_ERROR
 from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, REPLY_ERRORS, Operation, event
 from rowcast.frontend.deadlines import LONGEST, SHORTEST
+from rowcast.text.stop import LONGEST as LONGEST_STOP
 
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]}
 
@@ -41,7 +42,11 @@ BODY: dict[str, Any] = {
         ),
         "top_k": _number("integer", 1, 1000, "[1-9][0-9]{0,2}|1000", 10),
         "top_p": _number("number", 0.01, 1, f"1|{_ABOVE_CENT}", 0.9),
-        "stop_sequence": {"type": ["string", "null"], "description": "Ends the reply"},
+        "stop_sequence": {
+            "type": ["string", "null"],
+            "maxLength": LONGEST_STOP,
+            "description": "Ends the reply",
+        },
         "seed": _number("integer", 0, 2**63 - 1, "[0-9]{1,18}"),
         "stream": {**_FLAG, "default": True},
         "return_prompt": {**_FLAG, "default": False},

@@ -2,6 +2,7 @@
 
     POST /v1/completions, /v1/chat/completions        one object, or server-sent events
     GET  /v1/models, /v1/models/<id>
+    all of these without /v1, too: a base URL often lacks it
     POST /v1/count_tokens, /tokenize, /detokenize     the latter two also below /v1
     POST /v1/replay                                   what a receipt tells of, computed again
 
@@ -27,12 +28,21 @@ from rowcast.frontend.frontend import Frontend
 
 __all__ = ["PREFIXES", "ROWS", "blueprint", "error_body"]
 
-PREFIXES = ("/v1/", "/tokenize", "/detokenize")
-ROWS = re.compile(r"/v1/(completions|chat/completions|replay)")
+PREFIXES = (
+    "/v1/",
+    "/tokenize",
+    "/detokenize",
+    "/chat/completions",
+    "/completions",
+    "/models",
+)
+ROWS = re.compile(r"(/v1)?/(completions|chat/completions)|/v1/replay")
 
 POSTS: dict[str, Callable[[Frontend], Response]] = {
     "/v1/completions": completions,
     "/v1/chat/completions": chat,
+    "/completions": completions,
+    "/chat/completions": chat,
     "/v1/count_tokens": count_tokens,
     "/v1/replay": replay,
     "/v1/tokenize": tokenize,
@@ -46,15 +56,18 @@ def blueprint(frontend: Frontend) -> Blueprint:
     """The routes of the OpenAI dialect."""
     routes = Blueprint("openai", __name__)
     created = int(time.time())
+    native = {f"/chat/{name}" for name in frontend.models}  # of a model called "completions"
     for path, view in POSTS.items():
+        if path in native:
+            continue
         routes.add_url_rule(
             path,
             endpoint=path.replace("/", "_"),
             view_func=partial(view, frontend),
             methods=["POST"],
         )
-    routes.add_url_rule("/v1/models", "models", partial(models, frontend, created))
-    routes.add_url_rule(
-        "/v1/models/<path:name>", "model", partial(model, frontend, created=created)
-    )
+    for base in ("/v1", ""):
+        listed, one = partial(models, frontend, created), partial(model, frontend, created=created)
+        routes.add_url_rule(f"{base}/models", f"{base}models", listed)
+        routes.add_url_rule(f"{base}/models/<path:name>", f"{base}model", one)
     return routes

@@ -13,10 +13,18 @@ from rowcast.frontend.receipts import Receipt
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
-class CompletionDetails(Struct):
-    """What the tokens of the replies were spent on."""
+class PromptDetails(Struct, frozen=True):
+    """Of a prompt's tokens, how many were not computed because a cache held them."""
 
-    reasoning_tokens: int
+    cached_tokens: int = 0  # no prompt is kept after its request
+
+
+class CompletionDetails(Struct, frozen=True):
+    """What the tokens of the replies were spent on; predictions are accepted without effect."""
+
+    reasoning_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
 
 
 class Usage(Struct):
@@ -27,7 +35,8 @@ class Usage(Struct):
     total_tokens: int
     tokens_per_second: float
     processing_time: float
-    completion_tokens_details: CompletionDetails | UnsetType = UNSET  # of models that reason
+    prompt_tokens_details: PromptDetails = PromptDetails()
+    completion_tokens_details: CompletionDetails = CompletionDetails()
 
 
 class CompletionLogprobs(Struct):

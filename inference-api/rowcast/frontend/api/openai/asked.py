@@ -17,6 +17,7 @@ from rowcast.frontend.receipts import Receipt, receipt_of
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import ReplyText
 from rowcast.sampling_params import SamplingParams
+from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
 REPLIES = 1024  # that one request may ask for
@@ -108,8 +109,9 @@ def ask(
     origin = frontend.origin()
     seed = origin.seed if body.seed is None else body.seed
     choices = body.n or 1
-    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    stop = StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ())
     options = body.stream_options
+    include_usage = bool(options and options.include_usage)
     caller = frontend.caller()
     return Asked(
         id=f"{kind}-{origin.id}",
@@ -136,7 +138,7 @@ def ask(
         choices=choices,
         candidates=candidates or choices,
         stream=bool(body.stream),
-        include_usage=bool(options and options.include_usage),
-        continuous_usage=bool(options and options.continuous_usage_stats),
+        include_usage=include_usage,
+        continuous_usage=include_usage and bool(options and options.continuous_usage_stats),
         receipt=bool(body.receipt),
     )

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from rowcast.errors import InvalidField
 from rowcast.frontend.deadlines import LONGEST, SHORTEST
+from rowcast.text.stop import LONGEST as LONGEST_STOP
 
 # What stands under these titles differs from server to server; the documents fill it in.
 TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
@@ -24,7 +26,8 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
-Stop = Text | Annotated[list[Text], Meta(max_length=16)]
+StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
+Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
 Object = dict[str, Any]
 ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -44,7 +47,7 @@ class StreamOptions(Struct):
     """What a stream tells beside its pieces."""
 
     include_usage: bool | None = None
-    continuous_usage_stats: bool | None = None
+    continuous_usage_stats: bool | None = None  # without include_usage it says nothing
     include_obfuscation: bool | None = None
 
 
@@ -239,7 +242,7 @@ class ToolMessage(Struct, tag_field="role", tag="tool"):
 
 
 Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
-Messages = Annotated[list[Message], Meta(min_length=1)]
+Messages = Annotated[list[Message], Meta(min_length=1, max_length=10_000)]
 
 
 class Function(Struct):
@@ -350,6 +353,9 @@ class ChatBody(Sampling, kw_only=True):
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
 
+    def __post_init__(self) -> None:
+        _check_ending(self)
+
 
 class CountBody(Body, kw_only=True):
     """POST /v1/count_tokens."""
@@ -372,7 +378,23 @@ class TokenizeMessages(Struct, forbid_unknown_fields=True, kw_only=True):
     model: ModelName | None = None
     messages: Messages
     add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    add_special_tokens: bool | None = None
     return_token_strs: bool | None = None
+    tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
+    chat_template_kwargs: Object | None = None
+
+    def __post_init__(self) -> None:
+        _check_ending(self)
+
+
+def _check_ending(body: ChatBody | TokenizeMessages) -> None:
+    """A prompt ends with its last message, or with the beginning of a new one."""
+    if body.continue_final_message and body.add_generation_prompt:
+        raise InvalidField(
+            "continue_final_message",
+            "can not be true together with add_generation_prompt; send one of them",
+        )
 
 
 class DetokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):

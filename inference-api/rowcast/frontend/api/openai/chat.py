@@ -22,18 +22,20 @@ from rowcast.frontend.api.openai.answers import (
 from rowcast.frontend.api.openai.asked import Asked, PromptText, ask
 from rowcast.frontend.api.openai.bodies import AssistantMessage, ChatBody, Message, TextPart
 from rowcast.frontend.api.openai.calls import MessageReader, joined
-from rowcast.frontend.api.openai.grammars import grammar_of
-from rowcast.frontend.api.openai.logprobs import chat_scores
+from rowcast.frontend.api.openai.grammars import compiled, grammar_of
+from rowcast.frontend.api.openai.logprobs import chat_scores, check_amount
 from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, params_of
-from rowcast.frontend.api.openai.streams import answer, finish_reason
+from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.tools import Toolbox, toolbox
 from rowcast.frontend.api.openai.unenforced import told
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
-from rowcast.text.reasoning import Thinking, after
+from rowcast.frontend.turns import in_turns
+from rowcast.offload import tasks
+from rowcast.text.reasoning import Thinking
 from rowcast.text.reply_reader import ReplyReader
 from rowcast.text.schema_rule import Rule
 
@@ -52,10 +54,10 @@ def chat(frontend: Frontend) -> Response:
     body = read(frontend, ChatBody)
     _check(body)
     tools = toolbox(frontend, body)
-    rule = _rule(body, tools)
+    rule = _rule(frontend, body, tools)
     prompt = _prompt(frontend, body, tools)
     wanted = Wanted(body, tools, _thinking(frontend, body, prompt))
-    asked = _asked(frontend, wanted, prompt, rule.grammar)
+    asked = _asked(frontend, wanted, prompt, _grammar(frontend, rule, wanted.thinking))
     return told(answer(frontend, asked, partial(ChatView, frontend, wanted)), rule)
 
 
@@ -65,12 +67,21 @@ def _check(body: ChatBody) -> None:
         raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
 
 
-def _rule(body: ChatBody, tools: Toolbox | None) -> Rule:
+def _rule(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Rule:
     """What the reply must follow."""
-    rules = [each for each in (grammar_of(body), tools.rule() if tools else Rule()) if each.grammar]
+    asked = (grammar_of(frontend, body), tools.rule(frontend) if tools else Rule())
+    rules = [each for each in asked if each.grammar]
     if len(rules) > 1:
         raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
     return rules[0] if rules else Rule()
+
+
+def _grammar(frontend: Frontend, rule: Rule, thinking: Thinking | None) -> str:
+    """A rule's grammar; it holds for what follows the reasoning."""
+    if thinking is None or not rule.grammar:
+        return rule.grammar
+    field = "response_format"  # or another one that asked for the rule, which was checked by itself
+    return compiled(frontend, field, tasks.thinking_rule, thinking, rule.grammar).grammar
 
 
 def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> PromptText:
@@ -105,13 +116,16 @@ def _said(message: Message) -> str:
 
 def _asked(frontend: Frontend, wanted: Wanted, prompt: PromptText, grammar: str) -> Asked:
     body, thinking = wanted.body, wanted.thinking
+    max_tokens = _max_tokens(frontend, body, len(prompt.tokens))
+    if body.logprobs:
+        check_amount(body.n or 1, 0, max_tokens, body.top_logprobs or 0)
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
         frontend.defaults,
-        max_tokens=_max_tokens(frontend, body, len(prompt.tokens)),
+        max_tokens=max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        grammar=after(thinking, grammar) if thinking and grammar else grammar,
+        grammar=grammar,
     )
     asked = ask(frontend, body, [prompt], params, kind="chatcmpl")
     if thinking is None or not thinking.hidden:
@@ -190,7 +204,7 @@ class ChatView:
             at = piece.reply
             deltas[at] += self._readers[at].feed(piece.text, self.replies[at].tokens)
             self.replies.check(at)
-        return [self._choice(reply, told) for reply, told in enumerate(deltas)]
+        return [encoded(self._choice(at, told)) for at, told in in_turns(enumerate(deltas))]
 
     def _choice(self, reply: int, deltas: list[Delta]) -> ChatChoice:
         message = joined([*deltas, *self._readers[reply].finish()])

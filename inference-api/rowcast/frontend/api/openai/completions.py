@@ -20,17 +20,17 @@ from rowcast.frontend.api.openai.answers import (
 from rowcast.frontend.api.openai.asked import REPLIES, Asked, PromptText, ask
 from rowcast.frontend.api.openai.bodies import CompletionBody
 from rowcast.frontend.api.openai.grammars import grammar_of
-from rowcast.frontend.api.openai.logprobs import CompletionScores
+from rowcast.frontend.api.openai.logprobs import CompletionScores, check_amount
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, checked_tokens, params_of
-from rowcast.frontend.api.openai.streams import answer, finish_reason
+from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.unenforced import told
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.replies import Replies
 from rowcast.frontend.streaming import Place
+from rowcast.frontend.turns import in_turns
 from rowcast.text.schema_rule import Rule
-from rowcast.text.tokenizer import decoded
 
 MAX_TOKENS = 16
 _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
@@ -39,7 +39,7 @@ _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
 def completions(frontend: Frontend) -> Response:
     """Answer one request."""
     body = read(frontend, CompletionBody)
-    rule = grammar_of(body)
+    rule = grammar_of(frontend, body)
     asked = _asked(frontend, body, rule)
     return told(answer(frontend, asked, partial(CompletionView, frontend, body)), rule)
 
@@ -47,14 +47,16 @@ def completions(frontend: Frontend) -> Response:
 def _asked(frontend: Frontend, body: CompletionBody, rule: Rule) -> Asked:
     check_stream_options(body)
     candidates = _candidates(body)
-    prompts = _tokenized(frontend, body)
-    if len(prompts) * candidates > REPLIES:
-        raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
+    prompts = _tokenized(frontend, body, candidates)
+    max_tokens = MAX_TOKENS if body.max_tokens is None else body.max_tokens
+    if body.logprobs is not None:
+        longest = max(len(prompt.tokens) for prompt in prompts) if body.echo else 0
+        check_amount(len(prompts) * candidates, longest, max_tokens, body.logprobs)
     params = params_of(
         body,
         frontend.tokenizer.vocabulary,
         frontend.defaults,
-        max_tokens=MAX_TOKENS if body.max_tokens is None else body.max_tokens,
+        max_tokens=max_tokens,
         logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
         grammar=rule.grammar,
@@ -72,8 +74,11 @@ def _candidates(body: CompletionBody) -> int:
     return candidates
 
 
-def _tokenized(frontend: Frontend, body: CompletionBody) -> list[PromptText]:
-    return [_prompt(frontend, body, prompt) for prompt in prompts_of(body.prompt)]
+def _tokenized(frontend: Frontend, body: CompletionBody, candidates: int) -> list[PromptText]:
+    prompts = prompts_of(body.prompt)
+    if len(prompts) * candidates > REPLIES:
+        raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
+    return [_prompt(frontend, body, prompt) for prompt in prompts]
 
 
 def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -> PromptText:
@@ -81,7 +86,7 @@ def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -
         special = body.add_special_tokens is not False
         return PromptText(frontend.encode(prompt, special=special), prompt)
     tokens = checked_tokens("prompt", prompt, frontend.tokenizer.vocabulary)
-    return PromptText(tokens, decoded(frontend.tokenizer, tokens) if body.echo else "")
+    return PromptText(tokens, frontend.decode(tokens) if body.echo else "")
 
 
 def prompts_of(prompt: Any) -> list[str | list[int]]:
@@ -143,11 +148,11 @@ class CompletionView:
         usage = self.asked.usage(self.replies)
         choices: list[CompletionChoice] = []
         best = self._best()
-        for reply in best:
+        for reply in in_turns(best):
             choice = self._choice(reply, texts[reply])
             choice.index = len(choices)
             choice.finish_reason = finish_reason(self.replies.ending(reply))
-            choices.append(choice)
+            choices.append(encoded(choice))
         whole = self._completion(choices, usage)
         whole.receipt = self.asked.receipt_of(self.replies[reply] for reply in best)
         return whole

@@ -10,6 +10,7 @@ from rowcast.errors import (
     NotReady,
     Overloaded,
     PromptTooLong,
+    ReplyCancelled,
     ReplyFailed,
     RowcastError,
     Stopping,
@@ -31,6 +32,7 @@ _CODES: dict[type[RowcastError], str] = {
     NotReady: "not_ready",
     Stopping: "stopping",
     ReplyFailed: "reply_failed",
+    ReplyCancelled: "reply_failed",
     DeadlinePassed: "deadline_exceeded",
 }
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}

@@ -1,14 +1,13 @@
 """Which rule a reply must follow: OpenAI's `response_format`, and the keys that vLLM's users know.
 
-One rule a request. A rule that cannot be followed is a 400 that names its field and the fault.
+One rule a request. Rules are checked outside of this process; one that cannot be followed is a 400
+that names its field and the fault.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
-from rowcast.errors import InvalidField
+from rowcast.errors import InvalidField, TooCostly
 from rowcast.frontend.api.openai.bodies import (
     GrammarFormat,
     JsonObjectFormat,
@@ -16,30 +15,33 @@ from rowcast.frontend.api.openai.bodies import (
     SchemaFormat,
     StructuredOutputs,
 )
-from rowcast.text import grammar
+from rowcast.frontend.frontend import Frontend
+from rowcast.offload import tasks
+from rowcast.text import bounded_json
 from rowcast.text.grammar import GrammarFault
-from rowcast.text.schema_rule import Rule, rule_of_schema
+from rowcast.text.schema_rule import Rule
 
 _OBJECT = {"type": "object"}
 
-Wanted = tuple[str, Callable[[], str | Rule]]  # the field that asks, and what makes the grammar
+# The field that asks, the task that makes its rule, and what it makes it of.
+Wanted = tuple[str, Callable[..., Rule], *tuple[object, ...]]
 
 
-def grammar_of(body: Sampling) -> Rule:
-    """The grammar that a body asks for."""
+def grammar_of(frontend: Frontend, body: Sampling) -> Rule:
+    """The rule that a body asks for."""
     rules = list(_rules(body))
     if len(rules) > 1:
-        names = " and ".join(name for name, _ in rules)
+        names = " and ".join(name for name, *_ in rules)
         raise InvalidField(rules[1][0], f"can not be sent with another rule: {names}")
-    return _made(*rules[0]) if rules else Rule()
+    return compiled(frontend, *rules[0]) if rules else Rule()
 
 
-def _made(name: str, make: Callable[[], str | Rule]) -> Rule:
+def compiled(frontend: Frontend, field: str, task: Callable[..., Rule], *arguments: object) -> Rule:
+    """Have a rule made and checked; its faults are the field's."""
     try:
-        made = make()
-        return made if isinstance(made, Rule) else Rule(made)
-    except GrammarFault as fault:
-        raise InvalidField(name, f"can not be followed: {fault}") from fault
+        return frontend.elsewhere(task, *arguments)
+    except (GrammarFault, TooCostly) as fault:
+        raise InvalidField(field, f"can not be followed: {fault}") from fault
 
 
 def _rules(body: Sampling) -> Iterator[Wanted]:
@@ -59,28 +61,28 @@ def _rules(body: Sampling) -> Iterator[Wanted]:
 def _format_rules(body: Sampling) -> Iterator[Wanted]:
     match body.response_format:
         case JsonObjectFormat():
-            yield "response_format", partial(grammar.of_json_schema, _OBJECT)
+            yield "response_format", tasks.schema_rule, _OBJECT, False
         case SchemaFormat(json_schema=named):
             field = "response_format.json_schema.schema"
             if named.schema is None:
                 raise InvalidField(field, "is missing")
-            yield field, partial(rule_of_schema, named.schema, strict=bool(named.strict))
+            yield field, tasks.schema_rule, named.schema, bool(named.strict)
         case GrammarFormat(grammar=text):
-            yield "response_format.grammar", partial(grammar.of_lark, text)
+            yield "response_format.grammar", tasks.lark_rule, text
 
 
 def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Wanted]:
     if outputs.json is not None:
         name = f"{before}json"
-        yield name, partial(rule_of_schema, _schema(name, outputs.json))
+        yield name, tasks.schema_rule, _schema(name, outputs.json), False
     if outputs.regex is not None:
-        yield f"{before}regex", partial(grammar.of_regex, outputs.regex)
+        yield f"{before}regex", tasks.regex_rule, outputs.regex
     if outputs.choice is not None:
-        yield f"{before}choice", partial(grammar.of_choices, outputs.choice)
+        yield f"{before}choice", tasks.choice_rule, outputs.choice
     if outputs.grammar is not None:
-        yield f"{before}grammar", partial(grammar.of_lark, outputs.grammar)
+        yield f"{before}grammar", tasks.lark_rule, outputs.grammar
     if outputs.json_object:
-        yield f"{before}json_object", partial(grammar.of_json_schema, _OBJECT)
+        yield f"{before}json_object", tasks.schema_rule, _OBJECT, False
 
 
 def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +90,9 @@ def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
     if not isinstance(schema, str):
         return schema
     try:
-        read = json.loads(schema)
+        read = bounded_json.loads(schema)
+    except bounded_json.TooDeep as error:
+        raise InvalidField(field, f"is {error}") from error
     except ValueError as error:
         raise InvalidField(field, f"is not JSON: {error}") from error
     if not isinstance(read, dict):

@@ -7,6 +7,7 @@ character only is named `bytes:\\xe2`, so that two such tokens have two names.
 import math
 from collections.abc import Sequence
 
+from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.answers import (
     ChatLogprobs,
     CompletionLogprobs,
@@ -14,8 +15,10 @@ from rowcast.frontend.api.openai.answers import (
     TopLogprob,
 )
 from rowcast.frontend.streaming import Place
+from rowcast.frontend.turns import in_turns
 from rowcast.text.tokenizer import Tokenizer
 
+MOST = 1 << 20  # log-probabilities of one answer
 _LEAST = -9999.0  # stands for minus infinity, which JSON does not know
 
 
@@ -31,10 +34,12 @@ class CompletionScores:
     def of(self, places: Sequence[Place]) -> CompletionLogprobs:
         """What these tokens were worth."""
         return CompletionLogprobs(
-            tokens=[token_text(self._tokenizer, place.token) for place in places],
+            tokens=[token_text(self._tokenizer, place.token) for place in in_turns(places)],
             token_logprobs=[_finite(place.logprob) for place in places],
-            top_logprobs=[self._top(place) for place in places] if self._likeliest else None,
-            text_offset=[self._advance(place.token) for place in places],
+            top_logprobs=[self._top(each) for each in in_turns(places)]
+            if self._likeliest
+            else None,
+            text_offset=[self._advance(place.token) for place in in_turns(places)],
         )
 
     def _top(self, place: Place) -> dict[str, float] | None:
@@ -70,9 +75,21 @@ def chat_scores(tokenizer: Tokenizer, places: Sequence[Place], likeliest: int) -
                     for token, logprob in place.top[:likeliest]
                 ],
             )
-            for place in places
+            for place in in_turns(places)
         ]
     )
+
+
+def check_amount(replies: int, prompt: int, tokens: int, likeliest: int) -> None:
+    """Refuse a request for more log-probabilities than one answer may hold."""
+    amount = replies * (prompt + tokens) * (1 + likeliest)
+    if amount > MOST:
+        raise InvalidField(
+            "logprobs",
+            f"asks for up to {amount} numbers: {replies} replies of {prompt + tokens} tokens with "
+            f"{likeliest} alternatives each; allowed are {MOST}: lower max_tokens or the number of "
+            "replies or alternatives",
+        )
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:

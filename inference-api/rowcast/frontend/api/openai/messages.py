@@ -1,17 +1,20 @@
-"""Messages to a prompt: content parts flattened, the model's template rendered, the text tokenized.
+"""Messages to a prompt: the model's template is rendered and the text tokenized.
 
-Templates bring their own beginning of text, so none is added. Images are refused here: the models
-that are served read text.
+Templates are programs of the model's, so they run outside of this process; only the plain one,
+which is ours, is rendered here while messages are short. Templates bring their own beginning of
+text, so none is added.
 """
 
 from typing import Any
 
 import msgspec
 
-from rowcast.errors import InvalidField
+from rowcast.errors import InvalidField, TooCostly
 from rowcast.frontend.api.openai.asked import PromptText
-from rowcast.frontend.api.openai.bodies import Message, RefusalPart, TextPart, Tool
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.api.openai.bodies import Message, Tool
+from rowcast.frontend.frontend import LONG_TEXT, Frontend
+from rowcast.offload import tasks
+from rowcast.text.messages import flattened, without_null
 
 
 def prompt_of(
@@ -21,41 +24,22 @@ def prompt_of(
     tools: list[Tool] | None = None,
     continues: bool = False,
     extra: dict[str, Any] | None = None,
+    for_prompt: bool = True,
 ) -> PromptText:
-    """The prompt that these messages make."""
-    text = frontend.chat.render(
-        [_plain(at, message) for at, message in enumerate(messages)],
-        tools=[_compact(tool) for tool in tools] if tools else None,
-        continues=continues,
-        extra=extra,
-    )
-    return PromptText(frontend.encode(text, special=False), text)
+    """The prompt that these messages make. `for_prompt`: it must fit the model's context."""
+    sent = msgspec.to_builtins(messages)
+    shown = [without_null(msgspec.to_builtins(tool)) for tool in tools] if tools else None
+    if shown is None and frontend.chat.is_plain and _length(sent) < LONG_TEXT:
+        text = frontend.chat.render(flattened(sent), continues=continues)
+        return PromptText(frontend.encode(text, special=False), text)
+    most = frontend.context_length if for_prompt else None
+    try:
+        tokens, text = frontend.elsewhere(tasks.chat_prompt, sent, shown, continues, extra, most)
+    except TooCostly as costly:
+        raise InvalidField("messages", f"with this model's template: {costly}") from costly
+    return PromptText(tuple(tokens), text)
 
 
-def _plain(at: int, message: Message) -> dict[str, Any]:
-    """A message as templates take it: `content` is a string."""
-    plain = _compact(message)
-    if isinstance(message.content, list):
-        plain["content"] = "\n".join(
-            _text(part, f"messages[{at}].content[{number}]")
-            for number, part in enumerate(message.content)
-        )
-    return plain
-
-
-def _text(part: object, field: str) -> str:
-    if isinstance(part, TextPart | RefusalPart):
-        return part.text if isinstance(part, TextPart) else part.refusal
-    raise InvalidField(field, "is an image; this model reads text only")
-
-
-def _compact(value: msgspec.Struct) -> dict[str, Any]:
-    """Without what was not sent, which templates would take for sent."""
-    found: dict[str, Any] = _without_null(msgspec.to_builtins(value))
-    return found
-
-
-def _without_null(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_null(each) for name, each in value.items() if each is not None}
-    return [_without_null(each) for each in value] if isinstance(value, list) else value
+def _length(messages: list[dict[str, Any]]) -> int:
+    """Return about how long the rendered messages are."""
+    return sum(len(each["role"]) + len(str(each["content"])) for each in messages[:LONG_TEXT])

@@ -4,8 +4,10 @@ Types are not coerced, names must be known, and every fault names its field: `me
 """
 
 import difflib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,7 +17,7 @@ from rowcast.frontend.api.openai.bodies import IGNORED, REFUSED
 from rowcast.frontend.frontend import Frontend
 
 _Read = TypeVar("_Read", bound=msgspec.Struct)
-_FAULT = re.compile(r"(?P<problem>.*?)(?: - at (?:`key` in )?`\$\.?(?P<path>.*)`)?", re.DOTALL)
+_PATH = re.compile(r"(?P<key>`key` in )?`\$\.?(?P<path>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _WORDS = {
@@ -27,7 +29,8 @@ _WORDS = {
     "`object`": "an object",
     "`null`": "null",
 }
-_SHOWN = 200
+_SHOWN, _KEY_SHOWN = 200, 40
+_SOME_KEY = "[...]"  # in a path, for the key of an object's entry
 
 
 def read(frontend: Frontend, kind: type[_Read]) -> _Read:
@@ -54,7 +57,7 @@ def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:
     try:
         return msgspec.convert(sent, kind)
     except msgspec.ValidationError as error:
-        raise _fault(str(error)) from error
+        raise _fault(str(error), partial(_key, sent, kind)) from error
 
 
 def _counts(name: str, value: object, known: Iterable[str]) -> bool:
@@ -73,33 +76,42 @@ def _counts(name: str, value: object, known: Iterable[str]) -> bool:
     raise InvalidField(name[:80], f"is not a known argument{hint}")
 
 
-def _check_text(value: object) -> None:
+def _check_text(body: dict[str, Any]) -> None:
     """Every string is text: JSON can spell half of a surrogate pair, which is none."""
-    if isinstance(value, str):
-        _check_string(value)
-    elif isinstance(value, list):
-        for each in value:
-            if not isinstance(each, int):  # token ids come by the hundred thousand
-                _check_text(each)
-    elif isinstance(value, dict):
-        _check_text([*value, *value.values()])
-
-
-def _check_string(text: str) -> None:
     try:
-        text.encode()
+        msgspec.json.encode(body)  # ten times faster than a walk through all values
     except UnicodeEncodeError as error:
         raise MalformedRequest("a string holds half of a surrogate pair; send both") from error
 
 
-def _fault(message: str) -> InvalidField:
-    found = _FAULT.fullmatch(message)
-    problem, path = (found["problem"], found["path"] or "") if found else (message, "")
+def _key(sent: dict[str, Any], kind: type[msgspec.Struct], name: str) -> str:
+    """The first key of an object whose entry is wrong: messages do not tell it."""
+    (wanted,) = (each.type for each in msgspec.structs.fields(kind) if each.encode_name == name)
+    for key, value in sent[name].items():
+        try:
+            msgspec.convert({key: value}, wanted)
+        except msgspec.ValidationError:
+            return f"[{json.dumps(key[:_KEY_SHOWN], ensure_ascii=False)}]"
+    return ""
+
+
+def _fault(message: str, key: Callable[[str], str]) -> InvalidField:
+    problem, path, of_key = _parted(message)
+    if of_key or path.endswith(_SOME_KEY):
+        path = path.removesuffix(_SOME_KEY)
+        path += key(path) if path.isidentifier() else ""
     for pattern, text in ((_MISSING, "is missing"), (_UNKNOWN, "is not a known argument")):
         named = pattern.fullmatch(problem)
         if named:
             return InvalidField(f"{path}.{named['name']}".lstrip("."), text)
-    return InvalidField(path or "body", f"is wrong: {_worded(problem)[:_SHOWN]}")
+    return InvalidField(path or "body", f"is wrong: {_worded(problem[: 2 * _SHOWN])[:_SHOWN]}")
+
+
+def _parted(message: str) -> tuple[str, str, bool]:
+    """Return what is wrong, which may quote the body at any length, where, and if in a key."""
+    problem, _, where = message.rpartition(" - at ")
+    found = _PATH.fullmatch(where)
+    return (problem, found["path"], bool(found["key"])) if found else (message, "", False)
 
 
 def _worded(problem: str) -> str:

@@ -16,14 +16,15 @@ from msgspec import Meta, Struct
 
 from rowcast.errors import BuildChanged, InvalidField
 from rowcast.frontend.api.openai.asked import REPLIES
+from rowcast.frontend.api.openai.grammars import compiled
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import checked_tokens
 from rowcast.frontend.api.openai.streams import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.prompt import Prompt
 from rowcast.frontend.receipts import Positive, Question, Receipt, Which, receipt_of
+from rowcast.offload import tasks
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.grammar import GrammarFault, checked
 from rowcast.wire import Status
 
 
@@ -76,7 +77,7 @@ def _prompts(
             "replies", f"name prompt {last}; the last one is {len(body.prompts) - 1}"
         )
     vocabulary = frontend.tokenizer.vocabulary
-    params = _checked(body.parameters.asked(), vocabulary)
+    params = _checked(frontend, body.parameters.asked())
     prompts = [checked_tokens("prompts", prompt, vocabulary) for prompt in body.prompts]
     return [
         Prompt(
@@ -93,13 +94,12 @@ def _prompts(
     ]
 
 
-def _checked(params: SamplingParams, vocabulary: int) -> SamplingParams:
+def _checked(frontend: Frontend, params: SamplingParams) -> SamplingParams:
     """The sampler believes what it is asked."""
+    vocabulary = frontend.tokenizer.vocabulary
     biased = (token for token, _ in params.logit_bias)
     for tokens in (params.stop_token_ids, params.allowed_tokens, params.banned_tokens, biased):
         checked_tokens("parameters", tokens, vocabulary)
-    try:
-        checked(params.grammar)
-    except GrammarFault as fault:
-        raise InvalidField("parameters.grammar", f"can not be followed: {fault}") from fault
+    if params.grammar:
+        compiled(frontend, "parameters.grammar", tasks.grammar_rule, params.grammar)
     return params

@@ -77,5 +77,6 @@ def _allowed(tokens: list[int] | None, vocabulary: int) -> tuple[int, ...]:
 def _biases(biases: dict[str, float] | None, vocabulary: int) -> tuple[tuple[int, float], ...]:
     if biases is None:
         return ()
-    checked_tokens("logit_bias", map(int, biases), vocabulary)
+    for name in biases:
+        checked_tokens(f'logit_bias["{name}"]', [int(name)], vocabulary)
     return tuple(sorted((int(name), bias) for name, bias in biases.items()))

@@ -6,7 +6,7 @@ event and has no [DONE]: a part is never taken for the whole.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
 from flask import Response
@@ -17,11 +17,12 @@ from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.positions import Cursor, Position, Stage
 from rowcast.frontend.replies import Piece, Replies
-from rowcast.frontend.streaming import EVENT_STREAM, SILENCE_SECONDS, SILENT, Ending, stage_of
+from rowcast.frontend.streaming import EVENT_STREAM, SILENT, Ending, stage_of
 
 DONE = b"data: [DONE]\n\n"
 
 _encode = msgspec.json.Encoder().encode
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class View(Protocol):
@@ -59,17 +60,19 @@ def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], Vi
     replies = frontend.open_all(asked.prompts, start)
     view = show(asked.known_as(replies.origin), replies)
     if asked.stream:
-        return streamed(replies, _events(view, Cursor(start)), EVENT_STREAM, asked.seed)
+        events = _events(view, Cursor(start), frontend.settings.comment_seconds)
+        return streamed(replies, events, EVENT_STREAM, asked.seed)
     with closing(replies):
         response = json_answer(view.whole())
     response.headers["X-Rowcast-Seed"] = str(asked.seed)
     return response
 
 
-def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
+def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
     """From where the reader is; what it was told before is made, so that the rest is the same.
 
-    What comes at the same time leaves together: a write costs more than an event.
+    What comes at the same time leaves together: a write costs more than an event. A comment is sent
+    after each `silence` seconds without an event.
     """
     begun = [
         _event(said, cursor.id())
@@ -79,7 +82,7 @@ def _events(view: View, cursor: Cursor) -> Iterator[bytes]:
     yield b"".join(begun)
     unended = len(view.replies)
     try:
-        for piece in view.replies.pieces(SILENCE_SECONDS, singly=view.singly):
+        for piece in view.replies.pieces(silence, singly=view.singly):
             if piece is None:
                 yield SILENT
                 continue
@@ -124,6 +127,14 @@ def _event(data: object, place: str = "") -> bytes:
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:
     """Of a reply that is whole."""
     return "length" if ending.reason == "length" else "stop"
+
+
+def encoded(part: _Part) -> _Part:
+    """Return a part of an answer in its final form, so that encoding the whole is only copying.
+
+    Encoding all of a large answer at once would stop every other stream.
+    """
+    return cast("_Part", msgspec.Raw(_encode(part)))
 
 
 def json_answer(data: msgspec.Struct) -> Response:

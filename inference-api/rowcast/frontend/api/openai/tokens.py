@@ -9,22 +9,21 @@ from rowcast.frontend.api.openai.bodies import (
     TokenizeMessages,
     TokenizeText,
 )
-from rowcast.frontend.api.openai.logprobs import token_text
 from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read, read_object
 from rowcast.frontend.api.openai.sampling import checked_tokens
 from rowcast.frontend.api.openai.streams import json_answer
 from rowcast.frontend.frontend import Frontend
-from rowcast.text.tokenizer import decoded
+from rowcast.frontend.turns import in_turns
 
 
 def count_tokens(frontend: Frontend) -> Response:
     """How many tokens a text, or messages with the model's template, would be as a prompt."""
     body = read(frontend, CountBody)
     if isinstance(body.conversation, str):
-        tokens = frontend.encode(body.conversation)
+        tokens = frontend.encode(body.conversation, for_prompt=False)
     else:
-        tokens = prompt_of(frontend, body.conversation).tokens
+        tokens = prompt_of(frontend, body.conversation, for_prompt=False).tokens
     return json_answer(TokenCount(body.model, len(tokens)))
 
 
@@ -37,13 +36,13 @@ def tokenize(frontend: Frontend) -> Response:
     else:
         asked = read_object(frontend, body, TokenizeText)
     tokens = _tokens(frontend, asked)
-    named = [token_text(frontend.tokenizer, token) for token in tokens]
+    named = map(frontend.tokenizer.token_name, in_turns(tokens))
     return json_answer(
         Tokenized(
             count=len(tokens),
             max_model_len=frontend.status().context_length,
             tokens=list(tokens),
-            token_strs=named if asked.return_token_strs else None,
+            token_strs=list(named) if asked.return_token_strs else None,
         )
     )
 
@@ -52,11 +51,23 @@ def detokenize(frontend: Frontend) -> Response:
     """The text of token ids."""
     body = read(frontend, DetokenizeBody)
     tokens = checked_tokens("tokens", body.tokens, frontend.tokenizer.vocabulary)
-    return json_answer(Detokenized(decoded(frontend.tokenizer, tokens)))
+    return json_answer(Detokenized(frontend.decode(tokens)))
 
 
 def _tokens(frontend: Frontend, asked: TokenizeText | TokenizeMessages) -> tuple[int, ...]:
     if isinstance(asked, TokenizeText):
-        return frontend.encode(asked.prompt, special=asked.add_special_tokens is not False)
-    continues = asked.add_generation_prompt is False
-    return prompt_of(frontend, asked.messages, continues=continues).tokens
+        special = asked.add_special_tokens is not False
+        return frontend.encode(asked.prompt, special=special, for_prompt=False)
+    prompt = prompt_of(
+        frontend,
+        asked.messages,
+        tools=asked.tools,
+        continues=asked.continue_final_message is True or asked.add_generation_prompt is False,
+        extra=asked.chat_template_kwargs,
+        for_prompt=False,
+    )
+    return (
+        frontend.encode(prompt.text, for_prompt=False)
+        if asked.add_special_tokens
+        else prompt.tokens
+    )

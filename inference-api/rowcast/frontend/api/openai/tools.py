@@ -17,12 +17,13 @@ from rowcast.frontend.api.openai.bodies import (
     Tool,
     ToolChoice,
 )
+from rowcast.frontend.api.openai.grammars import compiled
 from rowcast.frontend.frontend import Frontend
-from rowcast.text.grammar import GrammarFault
+from rowcast.offload import tasks
 from rowcast.text.schema_rule import Rule
 from rowcast.text.schema_tree import Schema
 from rowcast.text.tool_calls import TAGGED, Form, ToolReader, form_of
-from rowcast.text.tool_rule import Callee, rule_of_calls
+from rowcast.text.tool_rule import Callee
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,12 @@ class Toolbox:
         """For one reply's text."""
         return ToolReader(self.form, {tool.name for tool in self.tools}, several=self.several)
 
-    def rule(self) -> Rule:
+    def rule(self, frontend: Frontend) -> Rule:
         """Of a reply that must call; of any text where it may."""
         if not self.required:
             return Rule()
         callees = [_callee(tool) for tool in self.required]
-        try:
-            rule = rule_of_calls(self.form, callees, several=self.several)
-        except GrammarFault as fault:
-            why = str(fault).partition("\n")[0]  # a grammar that nobody wrote follows
-            raise InvalidField("tools", f"have parameters that can not be used: {why}") from fault
+        rule = compiled(frontend, "tools", tasks.tool_rule, self.form.name, callees, self.several)
         lost = [f"format of {tool.name}" for tool in self.required if _has_lark(tool)]
         return Rule(rule.grammar, (*rule.unenforced, *lost))
 

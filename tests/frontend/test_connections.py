@@ -3,14 +3,14 @@
 import gevent
 from gevent import socket as green
 
-from rowcast.frontend.accepting import Client
+from rowcast.frontend.connections import Connection
 
 MUCH = bytes(range(256)) * (1 << 14)
 
 
-def pair() -> tuple[Client, green.socket]:
+def pair() -> tuple[Connection, green.socket]:
     ours, theirs = green.socketpair()
-    return Client(ours.family, ours.type, ours.proto, ours.detach()), theirs
+    return Connection(ours.family, ours.type, ours.proto, ours.detach()), theirs
 
 
 def test_what_fits_is_written_at_once() -> None:

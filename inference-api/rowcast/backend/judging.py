@@ -1,0 +1,137 @@
+"""Whether a prompt can be computed at all: its tokens, its length, and every parameter's range.
+
+Frontends validate what callers send, and say it better. This is the backend's own wall: whatever a
+peer sends, the engine only sees values that it was made for. A fault is a sentence for the caller.
+Knows no waiting line: whether there is room is judged elsewhere.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from rowcast.engine.engine import Engine
+from rowcast.sampling_params import SamplingParams
+from rowcast.wire import RejectReason, Submit
+
+SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
+STOP_TOKENS = 1024
+NAME_LENGTH = 1024  # characters of a session's name, and of a team's
+SEEDS = 2**64
+MOST = 2**31  # of counts, and of token ids in parameters, which the model need not have
+LARGEST = 1e300
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a prompt is not taken."""
+
+    reason: RejectReason
+    message: str
+
+
+class Judge:
+    """Judges prompts for one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: tuple[int, ...] = ()  # the last prompt whose tokens the model has
+
+    def fault_of(self, submit: Submit) -> Fault | None:
+        """The first thing that is wrong with a prompt; None if it can be computed."""
+        if not submit.prompt:
+            return Fault("empty", "the prompt has no tokens; send some text")
+        vocabulary = self._engine.vocabulary
+        problem = next(_places(submit), "") or next(_parameters(submit.params, vocabulary), "")
+        if problem:
+            return Fault("invalid", problem)
+        if too_long := _too_long(submit, self._engine.context_length):
+            return Fault("too_long", too_long)
+        foreign = self._foreign_prompt(submit.prompt) or _foreign(
+            "delivered reply", submit.delivered or (), vocabulary
+        )
+        return Fault("invalid", foreign) if foreign else None
+
+    def _foreign_prompt(self, prompt: tuple[int, ...]) -> str:
+        """Choices of one prompt share it, and it is looked at once."""
+        if prompt is self._known:
+            return ""
+        foreign = _foreign("prompt", prompt, self._engine.vocabulary)
+        if not foreign:
+            self._known = prompt
+        return foreign
+
+
+def _places(submit: Submit) -> Iterator[str]:
+    """What is wrong beside prompt and parameters."""
+    for name, text in (("session", submit.session), ("team", submit.team)):
+        if len(text) > NAME_LENGTH:
+            yield f"the {name}'s name has {len(text)} characters; allowed are {NAME_LENGTH}"
+    yield from _outside("choice", submit.choice, 0, MOST)
+    yield from _outside("choices", submit.choices, 1, MOST)
+    yield from _outside("deaths", submit.deaths, 0, MOST)
+    yield from _outside("seed", submit.seed, 0, SEEDS - 1)
+
+
+def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:
+    """What is wrong with how tokens are to be chosen."""
+    yield from _outside("max_tokens", params.max_tokens, 0, MOST)
+    yield from _outside("min_tokens", params.min_tokens, 0, MOST)
+    yield from _outside("top_k", params.top_k, -1, MOST)
+    yield from _outside("top_logprobs", params.top_logprobs, 0, vocabulary)
+    yield from _outside("temperature", params.temperature, 0, LARGEST)
+    yield from _outside("top_p", params.top_p, 0, LARGEST)
+    yield from _outside("min_p", params.min_p, 0, LARGEST)
+    yield from _outside("repetition_penalty", params.repetition_penalty, 1e-9, LARGEST)
+    yield from _outside("presence_penalty", params.presence_penalty, -LARGEST, LARGEST)
+    yield from _outside("frequency_penalty", params.frequency_penalty, -LARGEST, LARGEST)
+    if not all(isfinite(bias) for _, bias in params.logit_bias):
+        yield "logit_bias holds a number that is not finite"
+    biased = [token for token, _ in params.logit_bias]
+    yield from _listed("stop_token_ids", params.stop_token_ids, STOP_TOKENS)
+    yield from _listed("logit_bias", biased, vocabulary)
+    yield from _listed("allowed_tokens", params.allowed_tokens, vocabulary)
+    yield from _listed("banned_tokens", params.banned_tokens, vocabulary)
+
+
+def _outside(name: str, value: float, least: float, most: float) -> Iterator[str]:
+    """A NaN is outside everything."""
+    if not least <= value <= most:
+        yield f"{name} is {value}; allowed is {least:g} to {most:g}"
+
+
+def _listed(name: str, tokens: Collection[int], most: int) -> Iterator[str]:
+    if len(tokens) > most:
+        yield f"{name} lists {len(tokens)} tokens; allowed are {most}"
+    elif tokens and not 0 <= min(tokens) <= max(tokens) < MOST:
+        yield f"{name} lists a token that is not in 0 to {MOST - 1}"
+
+
+def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
+    """Which of these tokens the model does not have, if any."""
+    if not tokens or 0 <= min(tokens) <= max(tokens) < vocabulary:
+        return ""
+    outside = next(token for token in tokens if not 0 <= token < vocabulary)
+    return f"token {outside} of the {name} is not in 0 to {vocabulary - 1}"
+
+
+def _too_long(submit: Submit, context: int) -> str:
+    """What is too much about a prompt, if anything."""
+    length, params = len(submit.prompt), submit.params
+    if length > context - min(1, params.max_tokens):
+        return (
+            f"the prompt has {length} tokens; the model's context holds {context}, "
+            "and a reply needs at least one of them: shorten it"
+        )
+    if (delivered := len(submit.delivered or ())) > context - length:
+        return (
+            f"prompt and delivered reply have {length + delivered} tokens; the model's context "
+            f"holds {context}"
+        )
+    numbers = length * (1 + params.top_logprobs)
+    if params.prompt_logprobs and numbers > SCORES_LIMIT:
+        return (
+            f"scores of {length} prompt tokens with {params.top_logprobs} likeliest "
+            f"each are {numbers} numbers; allowed are {SCORES_LIMIT}: shorten the prompt, or "
+            "ask for fewer"
+        )
+    return ""

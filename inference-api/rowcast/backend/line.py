@@ -1,0 +1,85 @@
+"""The waiting line: accepted replies without a row, how many more it takes, and who is next.
+
+One team alone may fill it. While others wait, a team may hold half of it, and no more than what is
+left free of twice its length (the dynamic threshold of shared buffers): so a newcomer finds room
+in a line that somebody else has filled, and the line as a whole stays bounded.
+
+    limit 8   a waits alone        a may hold 8
+              then b joins         b may hold 4, a (who has 8) nothing more until it has under 4
+              then c joins         c may hold 2: half of what 16 leaves after a and b
+"""
+
+from heapq import nsmallest
+from operator import attrgetter
+
+from rowcast.backend.rows import Reply, Roster, Rows
+from rowcast.backend.turns import Order, TurnOrder
+from rowcast.wire import LITTLE_ROOM, TeamRoom
+
+TOLD_TEAMS = 16  # whose room is told by name; the backend itself counts everybody's
+
+
+class WaitingLine(Roster):
+    """Of one backend."""
+
+    def __init__(self, limit: int, order: Order | None = None) -> None:
+        super().__init__()
+        self._limit = limit
+        self._order = order or TurnOrder()
+
+    def join(self, reply: Reply) -> None:
+        super().join(reply)
+        self._order.join(reply.team)
+
+    def leave(self, reply: Reply) -> None:
+        super().leave(reply)
+        if not self.of_team(reply.team):
+            self._order.leave(reply.team)
+
+    def room(self, free_rows: int, team: str = "") -> int:
+        """How many more replies of a team are taken. A free row is room, for whoever is first."""
+        return self._room(len(self.of_team(team)), free_rows)
+
+    def newcomer_room(self, free_rows: int) -> int:
+        """How many replies are taken of a team that has none in the line."""
+        return self._room(0, free_rows)
+
+    def team_rooms(self, free_rows: int) -> tuple[TeamRoom, ...]:
+        """The teams that wait and have little room, or more than a newcomer; least room first."""
+        most = self.newcomer_room(free_rows)
+        rooms = (
+            TeamRoom(team, self._room(waiting, free_rows), waiting)
+            for team, waiting in self.team_counts()
+        )
+        told = [each for each in rooms if each.room < LITTLE_ROOM or each.room > most]
+        return tuple(nsmallest(TOLD_TEAMS, told, key=attrgetter("room")))
+
+    def next(self, rows: Rows) -> Reply:
+        """The next to be seated, of the team whose turn it is.
+
+        The first whose group has less than half of the rows, if there is one; else the first.
+        """
+        first = None
+        for team in self._order.ranked(lambda team: len(rows.of_team(team))):
+            waiting = self.of_team(team)
+            fair = (reply for reply in waiting if len(rows.of(reply.group)) < rows.count // 2)
+            if (found := next(fair, None)) is not None:
+                return found
+            first = first or next(iter(waiting))
+        if first is None:
+            raise LookupError("nobody waits")
+        return first
+
+    def seat(self, reply: Reply, rows: Rows) -> None:
+        """Take a reply from the line to a row."""
+        self.leave(reply)
+        rows.seat(reply)
+        self._order.seat(reply.team)
+
+    def _room(self, mine: int, free_rows: int) -> int:
+        others = len(self) - mine
+        ahead, spare = max(0, others - free_rows), max(0, free_rows - others)
+        most = self._limit
+        if ahead:
+            most = min((most + 1) // 2, (2 * most - ahead + 1) // 2)
+        return max(0, most + spare - mine)

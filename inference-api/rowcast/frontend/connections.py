@@ -1,0 +1,221 @@
+"""Which clients' connections a process keeps, and how many bytes of unfinished heads it holds.
+
+A connection *waits* until the head of a request is whole, and is *busy* until that request is
+answered. When there are too many, of one address or in all, one that waits is closed, never one
+that is busy: one that has never sent a whole request before one that has, unless it came just now;
+of the address with the most of these, the oldest first. When all are busy, a few more are let in as
+`crowded`, so that health is still answered; the application refuses everything else on those.
+
+This file stands in the server and in the proxy, which import nothing of each other; a test holds
+the two equal. Knows no HTTP but the error for a head that is too long.
+"""
+
+import contextlib
+import fcntl
+import sys
+import termios
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gevent import socket
+from gunicorn.http.errors import LimitRequestHeaders
+
+SPARE: Final = 128  # connections beyond a limit that are read, so that health is answered
+RECEIVE: Final = 1 << 16  # the most that one read takes: what is read ahead is counted nowhere
+HEAD_BYTES: Final = 1 << 16
+_READ_AHEAD: Final = 1 << 13  # what gunicorn may read beyond a head
+_LOOKS: Final = 16  # connections that are passed over because a request is arriving on them
+
+ADDRESS_FULL: Final = "Your address has {} connections open, which is the limit; close some."
+ALL_FULL: Final = "The limit of {} open connections is reached; try again later."
+
+
+class Connection(socket.socket):
+    """A client's connection. Writes are one call to the kernel where that takes everything.
+
+    gevent's own `sendall` first asks the kernel how much it would take, and cuts that up: a tenth
+    of the time of a process that streams.
+    """
+
+    crowd: "Crowd | None" = None
+    address: bytes = b""
+    crowded: str = ""  # why only health is answered here
+    waiting: bool = False
+    served: bool = False  # a whole request has come on it
+    since: float = 0.0  # when it was accepted
+    head_bytes: int = 0  # received of a head that is not whole
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive; what belongs to a head is counted."""
+        data: bytes = super().recv(min(size, RECEIVE), flags)
+        if self.waiting and self.crowd is not None and not flags:
+            self.crowd.received(self, len(data))
+        return data
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Write all of it."""
+        sent = self.send(data, flags)
+        if sent < len(data):
+            super().sendall(memoryview(data)[sent:], flags)
+
+    @property
+    def silent(self) -> bool:
+        """True if no bytes have arrived that are not yet read."""
+        try:
+            arrived = fcntl.ioctl(self.fileno(), termios.FIONREAD, bytes(4))
+        except OSError:
+            return True
+        return not int.from_bytes(arrived, sys.byteorder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of one process."""
+
+    connections: int
+    per_address: int = 0  # 0: none
+    head_bytes: int = HEAD_BYTES  # of one request's head
+    heads_bytes: int = 1 << 26  # of all heads that are not whole
+    grace_s: float = 1.0  # how long a new connection may take before it counts as idle
+
+
+_Group = dict[Connection, None]  # the oldest first
+_Waiting = defaultdict[bytes, _Group]  # by address
+
+
+class Crowd:
+    """The open connections of one process."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: Counter[bytes] = Counter()
+        self._new: _Waiting = defaultdict(dict)
+        self._kept: _Waiting = defaultdict(dict)  # those that have had an answer
+        self._head_bytes = 0
+
+    def __len__(self) -> int:
+        return self._open.total()
+
+    def enter(self, client: Connection, address: object) -> bool:
+        """Take a new connection in; False if there is no place for it, not even a spare one."""
+        client.address = _network(address)
+        client.crowded = self._make_room(client.address)
+        if client.crowded and self._spares_are_taken(client.address):
+            return False
+        client.crowd, client.since = self, time.monotonic()
+        self._open[client.address] += 1
+        self._wait(client)
+        return True
+
+    def begin(self, client: Connection) -> None:
+        """The head of a request is whole."""
+        self._unwait(client)
+        client.served = True
+
+    def rest(self, client: Connection) -> None:
+        """The request is answered: another may come."""
+        if client.crowd is self:
+            self._wait(client)
+
+    def leave(self, client: Connection) -> None:
+        """The connection is closed."""
+        if client.crowd is not self:
+            return
+        self._unwait(client)
+        client.crowd = None
+        self._open[client.address] -= 1
+        if not self._open[client.address]:
+            del self._open[client.address]
+
+    def received(self, client: Connection, count: int) -> None:
+        """Count bytes of a head; close the longest one when all together are too many."""
+        client.head_bytes += count
+        self._head_bytes += count
+        if client.head_bytes > self._limits.head_bytes + _READ_AHEAD:
+            raise LimitRequestHeaders(f"the head is larger than {self._limits.head_bytes} bytes")
+        while self._head_bytes > self._limits.heads_bytes:
+            everyone = (each for group in self._new.values() for each in group)
+            kept = (each for group in self._kept.values() for each in group)
+            self._close(max((*everyone, *kept), key=lambda each: each.head_bytes))
+
+    def _make_room(self, address: bytes) -> str:
+        """Close a connection if the next would be one too many; why none can be closed."""
+        most = self._limits.per_address
+        if most and self._open[address] >= most and not self._close_one_of(address):
+            return ADDRESS_FULL.format(most)
+        most = self._limits.connections
+        if len(self) >= most and not self._close_one():
+            return ALL_FULL.format(most)
+        return ""
+
+    def _spares_are_taken(self, address: bytes) -> bool:
+        most = self._limits.per_address
+        full = most and self._open[address] >= most + SPARE
+        return bool(full) or len(self) >= self._limits.connections + SPARE
+
+    def _close_one_of(self, address: bytes) -> bool:
+        """Close a waiting connection of this address; False if it has none."""
+        return self._close_either(self._new.get(address), self._kept.get(address))
+
+    def _close_one(self) -> bool:
+        """Close a waiting connection of the address that has the most; False if none waits."""
+        return self._close_either(_most(self._new), _most(self._kept))
+
+    def _close_either(self, new: _Group | None, kept: _Group | None) -> bool:
+        """Close one that never sent a request, one that has, or one that came just now."""
+        chosen = _oldest(new)
+        if chosen is None or time.monotonic() - chosen.since < self._limits.grace_s:
+            chosen = _oldest(kept) or chosen
+        if chosen is not None:
+            self._close(chosen)
+        return chosen is not None
+
+    def _close(self, client: Connection) -> None:
+        """Whoever reads from it sees its end."""
+        self.leave(client)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _wait(self, client: Connection) -> None:
+        client.waiting = True
+        (self._kept if client.served else self._new)[client.address][client] = None
+
+    def _unwait(self, client: Connection) -> None:
+        self._head_bytes -= client.head_bytes
+        client.head_bytes = 0
+        if not client.waiting:
+            return
+        client.waiting = False
+        waiting = self._kept if client.served else self._new
+        del waiting[client.address][client]
+        if not waiting[client.address]:
+            del waiting[client.address]
+
+
+def bound_trailers(request: Any) -> None:
+    """Allow the trailers of a body in chunks no more bytes than a head."""
+    reader: Any = getattr(request.body, "reader", None)
+    if hasattr(reader, "limit_trailer_section"):
+        reader.limit_trailer_section = HEAD_BYTES
+
+
+def _most(waiting: _Waiting) -> _Group | None:
+    """The connections of the address that has the most."""
+    return max(waiting.values(), key=len, default=None)
+
+
+def _oldest(waiting: _Group | None) -> Connection | None:
+    """The oldest one; rather one on which no request is arriving at this moment."""
+    first = [client for client, _ in zip(waiting or (), range(_LOOKS), strict=False)]
+    return next((client for client in first if client.silent), first[0] if first else None)
+
+
+def _network(address: object) -> bytes:
+    """What counts as one address: an IPv4 address, an IPv6 network of 64 bits, a local socket."""
+    host = str(address[0]) if isinstance(address, tuple) else ""
+    if ":" not in host:
+        return host.encode()
+    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    return packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed[:8]

@@ -1,0 +1,45 @@
+"""Makes room in a full journal: who gives way, before the time of what is kept.
+
+Streams that nobody computes go: those of the team that holds most, oldest first. A team that holds
+no more than an equal part of all loses nothing to others. What a team holds is counted in bytes of
+bodies and events, by the file itself (see `schema.py`).
+"""
+
+import sqlite3
+
+Stream = tuple[int, int]  # its number, and its bytes
+
+
+def give_way(database: sqlite3.Connection, wanted: float, most: int) -> int:
+    """Delete streams until `wanted` bytes have gone, or `most` streams; return how many."""
+    freed = count = 0
+    while freed < wanted and count < most:
+        given = next(filter(None, (_oldest(database, team) for team in _too_large(database))), None)
+        if given is None:
+            break
+        number, size = given
+        database.execute("DELETE FROM events WHERE stream = ?", (number,))
+        database.execute("DELETE FROM streams WHERE number = ?", (number,))
+        freed += size
+        count += 1
+    return count
+
+
+def _too_large(database: sqlite3.Connection) -> list[str]:
+    """Return the teams that hold more than an equal part, or just that; the largest first."""
+    held: list[tuple[str, int]] = database.execute(
+        "SELECT team, bytes FROM teams ORDER BY bytes DESC"
+    ).fetchall()
+    part = sum(size for _, size in held) / max(1, len(held))
+    return [team for team, size in held if size >= part]
+
+
+def _oldest(database: sqlite3.Connection, team: str) -> Stream | None:
+    """Return the first of a team's streams that nobody computes."""
+    found: Stream | None = database.execute(
+        "SELECT number, LENGTH(body) + (SELECT COALESCE(SUM(LENGTH(batch)), 0) FROM events "
+        "WHERE stream = streams.number) FROM streams "
+        "WHERE team = ? AND owner IS NULL ORDER BY expires LIMIT 1",
+        (team,),
+    ).fetchone()
+    return found

@@ -1,0 +1,34 @@
+"""Loads what tasks work with: the text side of the model that the settings name."""
+
+from llguidance import LLTokenizer
+
+from rowcast.offload.tasks import Tools, check_grammar
+from rowcast.sampling.grammar import Speech, speech_of_texts
+from rowcast.settings import Settings
+from rowcast.text.chat import ChatTemplate
+from rowcast.text.grammar import of_json_schema
+from rowcast.text.hub_tokenizer import HubTokenizer
+from rowcast.text.model_text import text_of
+from rowcast.text.tokenizer import Tokenizer
+
+
+def load_tools(settings: Settings) -> Tools:
+    """Load the same as the frontend does, and do now what would make the first task slow."""
+    text = text_of(settings)
+    tools = tools_of(text.tokenizer, text.chat)
+    text.tokenizer.least_tokens("")
+    check_grammar(tools, of_json_schema({"type": "object"}))
+    return tools
+
+
+def tools_of(tokenizer: Tokenizer, chat: ChatTemplate) -> Tools:
+    """Return the tools of a tokenizer and a template that are loaded already."""
+    return Tools(tokenizer, chat, _speech_of(tokenizer))
+
+
+def _speech_of(tokenizer: Tokenizer) -> Speech:
+    """Return a tokenizer in the form that llguidance takes."""
+    if isinstance(tokenizer, HubTokenizer):
+        return LLTokenizer(tokenizer.json())
+    texts = [tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary)]
+    return speech_of_texts(texts, tokenizer.vocabulary - 1, tokenizer.vocabulary)

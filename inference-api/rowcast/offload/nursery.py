@@ -1,0 +1,72 @@
+"""The process that helpers are forked from: everything imported, tokenizer and template loaded.
+
+    python -m rowcast.offload.nursery SECONDS MEMORY
+
+Its standard input is a socket. Each message on it carries one descriptor, the helper's end of a
+socket pair, and has a helper forked that serves it: a matter of milliseconds. Settings come from
+the environment. Ends with the frontend: at EOF. Its helpers end with it.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from rowcast.dying import die_with_parent
+from rowcast.errors import RowcastError
+from rowcast.offload.limits import Limits
+from rowcast.offload.loading import load_tools
+from rowcast.offload.tasks import Tools
+from rowcast.offload.worker import serve
+from rowcast.settings import read_settings
+
+
+def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
+    """Fork a helper for every descriptor that arrives."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # helpers are reaped by the kernel
+    gc.collect()
+    gc.freeze()  # a collection would write to, and so copy, what the forks share
+    parent = os.getpid()
+    while (received := socket.recv_fds(orders, 1, 1))[0]:
+        link = _blocking(received[1][0])
+        if os.fork() == 0:
+            orders.close()
+            _become_helper(link, tools, limits, parent)
+        link.close()
+
+
+def _become_helper(link: socket.socket, tools: Tools, limits: Limits, parent: int) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    die_with_parent(signal.SIGKILL, parent)
+    with suppress(OSError):  # the frontend has gone
+        serve(link, tools, limits)
+    os._exit(0)  # nothing of the parent's is this process's to clean up
+
+
+def _blocking(descriptor: int) -> socket.socket:
+    """Return a socket that came from a process whose own sockets do not block, nor its copies."""
+    made = socket.socket(fileno=descriptor)
+    made.setblocking(True)
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until the frontend is gone."""
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # the frontend's end is what counts
+        signal.signal(ignored, signal.SIG_IGN)
+    seconds, memory = arguments
+    try:
+        tools = load_tools(read_settings())
+    except (RowcastError, OSError, ValueError) as error:
+        sys.stderr.write(f"rowcast: helpers cannot start: {error}\n")
+        return 2
+    orders = _blocking(sys.stdin.fileno())
+    run(orders, tools, Limits(float(seconds), int(memory)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

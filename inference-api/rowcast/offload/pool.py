@@ -1,0 +1,209 @@
+"""Lends helper processes to requests, and keeps tasks that take long out of everybody's way.
+
+    quick    a few helpers at the ordinary priority. A task that is not done within QUICK_SECONDS
+             is slow: it must leave
+    slow     a few places for those at a low priority, one for each team. A slow task takes its
+             helper along if there is a place, else it begins anew when its turn comes
+
+So a task never waits longer for a helper than the quick tasks before it take, whatever others have
+asked for. A task whose helper died is tried once more, since the helper may have been killed from
+outside; the second time, the task is to blame. Results of `lasting` tasks are remembered.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
+
+import msgspec
+
+from rowcast.errors import Overloaded, RowcastError, StreamCut, TooCostly
+from rowcast.offload.frames import Answer, Refusal, request
+from rowcast.offload.gate import Gate
+from rowcast.offload.helper import Helper, HelperDied
+from rowcast.offload.limits import QUICK_SECONDS, SLOW_NICE, WALL_SECONDS
+from rowcast.offload.memory import Memory
+from rowcast.offload.source import HelperSource
+from rowcast.offload.tasks import LASTING, Tools
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+_Task = Callable[Concatenate[Tools, _Arguments], _Result]
+Watch = Callable[[Callable[[], None]], AbstractContextManager[object]]
+
+QUICK_WAITING = 1024  # tasks of one team that may wait for a quick helper
+SLOW_WAITING = 16  # and for a place among the slow ones: each may hold a large body
+
+
+class TaskFailed(RowcastError):
+    """A task has a bug; the message is for the log."""
+
+
+def _nobody(gone: Callable[[], None]) -> AbstractContextManager[object]:  # noqa: ARG001
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who waits for a task. `watch(gone)` has `gone` called when the client leaves its block."""
+
+    team: str = ""
+    watch: Watch = _nobody
+
+
+class Offload(Protocol):
+    """Does tasks, in some other place."""
+
+    def run(
+        self,
+        client: Client,
+        task: "_Task[_Arguments, _Result]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Return a task's result. Raises RequestError (its input), TooCostly and Unavailable."""
+
+    def start(self) -> None:
+        """Begin to prepare for the first task."""
+
+    def close(self) -> None:
+        """End everything."""
+
+
+class HelperPool:
+    """The helpers of one frontend process."""
+
+    def __init__(self, source: HelperSource, *, quick: int = 2, slow: int = 2) -> None:
+        self._source = source
+        self._quick = Gate(quick, each=quick, waiting=QUICK_WAITING)
+        self._slow = Gate(slow, each=1, waiting=SLOW_WAITING)
+        self._idle: list[Helper] = []
+        self._memory = Memory()
+
+    def start(self) -> None:
+        self._source.start()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        self._source.close()
+
+    def run(
+        self,
+        client: Client,
+        task: "_Task[_Arguments, _Result]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
+    ) -> _Result:
+        body = request(task.__name__, arguments)
+        known = self._memory.get(client.team, body) if task in LASTING else None
+        answer = known or self._answer(client, body)
+        if answer.outcome == "refused":
+            raise msgspec.msgpack.decode(answer.value, type=Refusal).error()
+        if answer.outcome == "failed":
+            raise TaskFailed(msgspec.msgpack.decode(answer.value, type=str))
+        if known is None and task in LASTING:
+            self._memory.keep(client.team, body, answer)
+        result: _Result = msgspec.msgpack.decode(answer.value, type=_result_type(task))
+        return result
+
+    def _answer(self, client: Client, body: bytes) -> Answer:
+        for _ in range(2):
+            try:
+                return self._attempt(client, body)
+            except HelperDied as died:
+                if died.seconds >= self._source.limits.seconds:
+                    break  # this one was ended by its limit of time
+        raise TooCostly(f"needs more than {self._source.limits}, or nests too deeply")
+
+    def _attempt(self, client: Client, body: bytes) -> Answer:
+        """Run a task on a quick helper, or have it go on among the slow ones."""
+        if not self._quick.enter(client.team, WALL_SECONDS):
+            raise Overloaded("too many requests wait to be checked; try again later")
+        stays = False
+        try:
+            helper = self._idle.pop() if self._idle else self._source.make()
+            helper.ask(body)
+            answer = _answered(helper, QUICK_SECONDS)
+            if answer is None:
+                stays = self._slow.try_enter(client.team)
+        finally:
+            self._quick.leave(client.team)
+        if answer is None:
+            return self._slowly(client, body, helper, stays=stays)
+        self._give_back(helper, answer)
+        return answer
+
+    def _give_back(self, helper: Helper, answer: Answer) -> None:
+        if answer.retires:
+            helper.close()
+        else:
+            self._idle.append(helper)
+
+    def _slowly(self, client: Client, body: bytes, helper: Helper, *, stays: bool) -> Answer:
+        """Finish a task at a low priority. `stays`: it has a place already and keeps its helper."""
+        task = _Slow(helper)
+        with client.watch(task.cancel):
+            if not stays:
+                helper.close()
+                if not self._slow.enter(client.team, WALL_SECONDS):
+                    raise Overloaded("too many costly requests wait to be checked; try again later")
+            try:
+                if not stays:
+                    task.begin(self._source.make, body)
+                return task.finish()
+            finally:
+                self._slow.leave(client.team)
+                task.helper.close()
+
+
+class _Slow:
+    """A slow task, which ends when its client leaves."""
+
+    def __init__(self, helper: Helper) -> None:
+        self.helper = helper
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self.helper.kill()
+
+    def begin(self, make: Callable[[], Helper], body: bytes) -> None:
+        """Begin anew, on a helper of its own."""
+        self._check()
+        self.helper = make()
+        self.helper.ask(body)
+
+    def finish(self) -> Answer:
+        self.helper.lower_priority(SLOW_NICE)
+        try:
+            answer = _answered(self.helper, WALL_SECONDS)
+        except HelperDied:
+            self._check()
+            raise
+        if answer is None:
+            raise HelperDied("a task took too long", WALL_SECONDS)
+        return answer
+
+    def _check(self) -> None:
+        if self._cancelled:
+            raise StreamCut("the client went away")
+
+
+def _answered(helper: Helper, seconds: float) -> Answer | None:
+    """Return a helper's answer; None if it needs more time. A dead helper is closed."""
+    try:
+        return msgspec.msgpack.decode(helper.answer(seconds), type=Answer)
+    except TimeoutError:
+        return None
+    except (HelperDied, msgspec.DecodeError) as error:
+        helper.close()
+        if isinstance(error, HelperDied):
+            raise
+        raise HelperDied("a helper sent no answer") from error
+
+
+@cache
+def _result_type(task: Callable[..., Any]) -> Any:
+    return get_type_hints(task)["return"]

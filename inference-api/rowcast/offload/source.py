@@ -1,0 +1,87 @@
+"""Where helpers come from: the frontend's handle of its nursery process.
+
+The nursery is started when it is first needed, or ahead of time by `start`, and again when it has
+ended. Knows no tasks.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from rowcast.errors import NotReady
+from rowcast.offload.frames import FORK
+from rowcast.offload.helper import Helper, HelperDied
+from rowcast.offload.limits import Limits
+
+START_SECONDS = 60.0  # for a large tokenizer, on a slow and busy machine
+STOP_SECONDS = 5.0
+_ONE_THREAD = {  # a helper's share of the processors is one of them
+    "TOKENIZERS_PARALLELISM": "false",
+    "RAYON_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+class HelperSource:
+    """Makes helper processes."""
+
+    def __init__(self, limits: Limits, settings: Mapping[str, str] | None = None) -> None:
+        """`settings`: variables that name the model, over those of the environment."""
+        self.limits = limits
+        self._settings = dict(settings or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self._orders: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to load what helpers need."""
+        with self._lock:
+            self._open()
+
+    def make(self) -> Helper:
+        """Return a new helper. Raises NotReady when there can be none."""
+        for _ in range(2):  # the nursery may have ended since it was last used
+            with contextlib.suppress(OSError, HelperDied):
+                return self._make()
+            self._hang_up()
+        raise NotReady("no helper process can be started; the log says why")
+
+    def close(self) -> None:
+        """End the nursery, and its helpers with it."""
+        self._hang_up()
+
+    def _make(self) -> Helper:
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            socket.send_fds(self._open(), [FORK], [theirs.fileno()])
+        return Helper(ours, START_SECONDS)
+
+    def _open(self) -> socket.socket:
+        if self._orders is None:
+            ours, theirs = socket.socketpair()
+            source = Path(__file__).parents[2]
+            numbers = (str(self.limits.seconds), str(self.limits.memory))
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603  # our own module
+                    [sys.executable, "-m", "rowcast.offload.nursery", *numbers],
+                    env=os.environ | self._settings | _ONE_THREAD | {"PYTHONPATH": str(source)},
+                    stdin=theirs.fileno(),
+                    start_new_session=True,
+                )
+            self._orders = ours
+        return self._orders
+
+    def _hang_up(self) -> None:
+        with self._lock:
+            orders, self._orders = self._orders, None
+            process, self._process = self._process, None
+        if orders is not None:
+            orders.close()
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)

@@ -1,0 +1,139 @@
+"""What helpers can do: functions of the model's text and plain values, registered in `TASKS`.
+
+Results are plain values. A RequestError is about the caller's input and reaches the caller; any
+other error means that this server has a bug.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rowcast.errors import PromptTooLong
+from rowcast.sampling.grammar import Speech
+from rowcast.text import grammar
+from rowcast.text.chat import ChatTemplate
+from rowcast.text.grammar import GrammarFault
+from rowcast.text.messages import flattened
+from rowcast.text.reasoning import Thinking, after
+from rowcast.text.schema_rule import Rule, rule_of_schema
+from rowcast.text.schema_tree import Schema
+from rowcast.text.tokenizer import Tokenizer, decoded
+from rowcast.text.tool_calls import FORMS
+from rowcast.text.tool_rule import Callee, rule_of_calls
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What tasks work with: one model's text, loaded before helpers are forked."""
+
+    tokenizer: Tokenizer
+    chat: ChatTemplate
+    speech: Speech
+
+
+def encode(tools: Tools, text: str, special: bool, most: int | None) -> list[int]:
+    """Tokenize a text. `most`: refuse, by its length alone, one that must have more tokens."""
+    _check_length(tools.tokenizer, text, most)
+    return list(tools.tokenizer.encode(text, special=special))
+
+
+def decode(tools: Tools, tokens: Sequence[int]) -> str:
+    """Return the text of these tokens."""
+    return decoded(tools.tokenizer, tokens)
+
+
+def chat_prompt(  # noqa: PLR0917  # tasks take their arguments by place
+    tools: Tools,
+    messages: Sequence[Mapping[str, Any]],
+    shown: Sequence[Mapping[str, Any]] | None,
+    continues: bool,
+    extra: Mapping[str, Any] | None,
+    most: int | None,
+) -> tuple[list[int], str]:
+    """Render the chat template and tokenize the result; return tokens and text.
+
+    `shown`: the tools that the model is told of. `continues`: the reply goes on with the last
+    message.
+    """
+    plain = flattened(messages)
+    text = tools.chat.render(plain, tools=shown, continues=continues, extra=extra)
+    return encode(tools, text, False, most), text
+
+
+def schema_rule(tools: Tools, schema: Schema, strict: bool) -> Rule:
+    """Compile the rule of JSON that follows a schema."""
+    rule = rule_of_schema(schema, strict=strict)
+    check_grammar(tools, rule.grammar)
+    return rule
+
+
+def regex_rule(tools: Tools, regex: str) -> Rule:
+    """Compile the rule of text that a regular expression matches as a whole."""
+    return Rule(check_grammar(tools, grammar.of_regex(regex)))
+
+
+def choice_rule(tools: Tools, choices: Sequence[str]) -> Rule:
+    """Compile the rule of one of these texts."""
+    return Rule(check_grammar(tools, grammar.of_choices(choices)))
+
+
+def lark_rule(tools: Tools, text: str) -> Rule:
+    """Compile a Lark grammar."""
+    return Rule(check_grammar(tools, grammar.of_lark(text)))
+
+
+def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
+    """Compile the rule of a reply that calls one of these functions, or several."""
+    rule = rule_of_calls(FORMS[form], callees, several=several)
+    check_grammar(tools, rule.grammar)
+    return rule
+
+
+def thinking_rule(tools: Tools, thinking: Thinking, text: str) -> Rule:
+    """Compile the rule of a reply that may think, and then follows a grammar."""
+    return Rule(check_grammar(tools, after(thinking, text)))
+
+
+def grammar_rule(tools: Tools, text: str) -> Rule:
+    """Compile a grammar in the backend's own form."""
+    return Rule(check_grammar(tools, text))
+
+
+def check_grammar(tools: Tools, text: str) -> str:
+    """Check a grammar under the backend's bounds, and return it.
+
+    What names tokens is checked with the model's own, too; for the rest bytes are enough.
+    """
+    grammar.checked(text)
+    if "<" in text and (fault := grammar.fault_of(text, tools.speech)):
+        raise GrammarFault(fault.partition("\n")[0])
+    return text
+
+
+def _check_length(tokenizer: Tokenizer, text: str, most: int | None) -> None:
+    if most is not None and (least := tokenizer.least_tokens(text)) > most:
+        raise PromptTooLong(
+            f"the prompt has at least {least} tokens; the model's context holds {most}: shorten it"
+        )
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    task.__name__: task
+    for task in (
+        encode,
+        decode,
+        chat_prompt,
+        schema_rule,
+        regex_rule,
+        choice_rule,
+        lark_rule,
+        tool_rule,
+        thinking_rule,
+        grammar_rule,
+    )
+}
+
+# Their results depend on nothing but their arguments, and the same arguments come again and again.
+LASTING = frozenset(
+    {schema_rule, regex_rule, choice_rule, lark_rule, tool_rule, thinking_rule, grammar_rule}
+)

@@ -1,0 +1,42 @@
+"""Reads JSON that somebody else wrote, whole bodies and strings within them, to a bounded depth.
+
+In: text, and what `json.loads` takes. Out: the value, or a ValueError; `TooDeep` is one that names
+the depth. Deeper values would end in a RecursionError somewhere behind the parser.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+DEPTH = 128
+
+
+class TooDeep(ValueError):
+    """The value nests deeper than `DEPTH`."""
+
+
+def loads(text: str, **options: Any) -> Any:
+    """Return the value; `options` are those of `json.loads`."""
+    try:
+        value = json.loads(text, **options)
+    except RecursionError as error:
+        raise TooDeep(f"nested too deeply; allowed are {DEPTH} levels") from error
+    if text.count("[") + text.count("{") > DEPTH:
+        depth = _depth(value)
+        if depth > DEPTH:
+            raise TooDeep(f"nested too deeply: {depth} levels; allowed are {DEPTH}")
+    return value
+
+
+def _depth(value: object) -> int:
+    """Return how many lists and objects the innermost value stands in, itself included."""
+    depth, level = 0, [value] if isinstance(value, list | dict) else []
+    while level:
+        depth += 1
+        level = [each for outer in level for each in _inner(outer)]
+    return depth
+
+
+def _inner(outer: Any) -> Iterable[Any]:
+    values = outer.values() if isinstance(outer, dict) else outer
+    return [each for each in values if isinstance(each, list | dict)]

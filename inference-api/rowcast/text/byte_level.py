@@ -1,0 +1,23 @@
+"""The byte-level alphabet: how vocabularies spell bytes as printable characters.
+
+Printable bytes of Latin-1 are themselves, the others follow from U+0100 on, in their order: a space
+is `Ġ`, a line feed `Ċ`.
+"""
+
+from functools import cache
+
+
+def spelled(raw: bytes) -> str:
+    """Bytes as a byte-level vocabulary writes them."""
+    table = characters()
+    return "".join(table[byte] for byte in raw)
+
+
+@cache
+def characters() -> dict[int, str]:
+    """The character that stands for each byte."""
+    kept = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    moved = [byte for byte in range(256) if byte not in kept]
+    return {byte: chr(byte) for byte in kept} | {
+        byte: chr(256 + at) for at, byte in enumerate(moved)
+    }

@@ -1,0 +1,19 @@
+"""Text from tokens that stand for bytes: joins them, and never breaks a character."""
+
+import codecs
+from collections.abc import Callable, Sequence
+
+
+class BytesDecoder:
+    """The text of one reply."""
+
+    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
+        """`bytes_of`: what a token stands for; nothing for one that is not shown."""
+        self._bytes_of = bytes_of
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, tokens: Sequence[int]) -> str:
+        return self._utf8.decode(b"".join(map(self._bytes_of, tokens)))
+
+    def finish(self) -> str:
+        return self._utf8.decode(b"", final=True)

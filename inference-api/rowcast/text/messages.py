@@ -1,0 +1,38 @@
+"""Messages as requests bring them, made into those that chat templates take.
+
+Content parts become one text; what was not sent is left out, since templates would take a null for
+sent. Images are refused: the models that are served read text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rowcast.errors import InvalidField
+
+
+def flattened(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages whose `content` is a string."""
+    return [_flattened(at, message) for at, message in enumerate(messages)]
+
+
+def _flattened(at: int, message: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = without_null(message)
+    if isinstance(message["content"], list):
+        plain["content"] = "\n".join(
+            _text(part, f"messages[{at}].content[{number}]")
+            for number, part in enumerate(message["content"])
+        )
+    return plain
+
+
+def _text(part: Mapping[str, Any], field: str) -> str:
+    if part["type"] in {"text", "refusal"}:
+        return str(part[part["type"]])
+    raise InvalidField(field, "is an image; this model reads text only")
+
+
+def without_null(value: Any) -> Any:
+    """Return a JSON value without the members of its objects that are null."""
+    if isinstance(value, Mapping):
+        return {name: without_null(each) for name, each in value.items() if each is not None}
+    return [without_null(each) for each in value] if isinstance(value, list) else value

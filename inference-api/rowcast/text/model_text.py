@@ -1,0 +1,34 @@
+"""The text side of a model: its tokenizer and its chat template, as the settings name it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rowcast.model_files import ModelFiles, files_of
+from rowcast.settings import ONE_LAYER, SCRIPTED, Settings
+from rowcast.text.byte_tokenizer import ByteTokenizer
+from rowcast.text.chat import ChatTemplate
+from rowcast.text.hub_tokenizer import HubTokenizer
+from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
+
+_WITHOUT_FILES: dict[str, Callable[[], Tokenizer]] = {
+    SCRIPTED: ScriptedTokenizer,
+    ONE_LAYER: ByteTokenizer,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """How a model's text is read and written. `files` is None for a model that has none."""
+
+    tokenizer: Tokenizer
+    chat: ChatTemplate
+    files: ModelFiles | None = None
+
+
+def text_of(settings: Settings) -> ModelText:
+    """Load it. Raises UnknownModel, OSError and ValueError."""
+    if make := _WITHOUT_FILES.get(settings.served_model):
+        return ModelText(make(), ChatTemplate.of(None, settings.chat_template))
+    files = files_of(settings)
+    chat = ChatTemplate.of(files, settings.chat_template)
+    return ModelText(HubTokenizer.of(files), chat, files)

@@ -1,0 +1,58 @@
+"""Which web pages may ask from a browser: the allow-list of origins (CORS), empty by default.
+
+In: a request's headers. Out: the headers by which a browser lets a page of another origin read the
+answer, and the answer to its preflight, which carries no token. Credentials such as cookies are
+never allowed: what proves a caller is the token that the page itself holds.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rowcast_proxy.errors import Forbidden, MethodNotAllowed
+from rowcast_proxy.headers import Headers
+
+EXPOSED: Final = "X-Request-ID, X-Stream-ID, X-Rowcast-Seed, Retry-After"
+MAX_AGE_S: Final = 600
+_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(?:[ \t]*,[ \t]*[A-Za-z0-9-]{1,64}){0,63}")
+_USUAL: Final = "authorization, content-type, idempotency-key, last-event-id, x-request-id"
+
+
+class Cors:
+    def __init__(self, origins: frozenset[str]) -> None:
+        self._origins = origins
+
+    def headers(self, environ: Mapping[str, Any]) -> Headers:
+        """What every answer carries; nothing while the list is empty."""
+        if not self._origins:
+            return []
+        if "*" in self._origins:
+            allowed = [("Access-Control-Allow-Origin", "*")]
+        elif (origin := environ.get("HTTP_ORIGIN")) in self._origins:
+            allowed = [("Access-Control-Allow-Origin", str(origin)), ("Vary", "Origin")]
+        else:
+            return [("Vary", "Origin")]
+        return [*allowed, ("Access-Control-Expose-Headers", EXPOSED)]
+
+    def preflight(self, environ: Mapping[str, Any], methods: Sequence[str]) -> Headers:
+        """The headers that answer OPTIONS at a path that takes `methods`. Raises Refusal."""
+        allow = ("Allow", ", ".join(methods))
+        if not self._origins:
+            raise MethodNotAllowed(
+                "OPTIONS is answered only when PROXY_CORS_ORIGINS names the web pages that may ask",
+                allow,
+            )
+        if "*" not in self._origins and environ.get("HTTP_ORIGIN") not in self._origins:
+            raise Forbidden("PROXY_CORS_ORIGINS does not name this origin")
+        return [
+            allow,
+            ("Access-Control-Allow-Methods", ", ".join(methods)),
+            ("Access-Control-Allow-Headers", _asked_for(environ)),
+            ("Access-Control-Max-Age", str(MAX_AGE_S)),
+        ]
+
+
+def _asked_for(environ: Mapping[str, Any]) -> str:
+    """The headers that the page wants to send: clients have many, and none of them is harmful."""
+    names = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+    return names if _NAMES.fullmatch(names) else _USUAL

@@ -1,0 +1,18 @@
+"""The kinds of attack: some files of them, and one line for each file here."""
+
+from __future__ import annotations
+
+from abusing.kind import Kind
+from abusing.kinds import chats, links, replies, rules, tokens
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kinds in (
+        rules.KINDS,
+        tokens.KINDS,
+        replies.KINDS,
+        chats.KINDS,
+        links.KINDS,
+    )
+    for kind in kinds
+}

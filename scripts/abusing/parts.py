@@ -1,0 +1,67 @@
+"""The processes of a server: which of them is what, and the memory that they hold together.
+
+Helpers may end and be replaced: that is what they are there for. Every other process that ends was
+killed, or died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+HELPER = "helper"
+_WORDS = {
+    "proxy": "proxy/proxy.py",
+    "journal": "rowcast.journal.service",
+    HELPER: "rowcast.offload",
+    "launcher": "rowcast.launch",
+}
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that descend from it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        head = psutil.Process(pid)
+        return [head, *head.children(recursive=True)]
+    return []
+
+
+def named(master: int, processes: Iterable[psutil.Process]) -> dict[int, str]:
+    """Those that live, by id, and what each of them is. `master`: gunicorn's first process."""
+    found = {}
+    for each in processes:
+        with contextlib.suppress(psutil.Error):
+            if each.status() != psutil.STATUS_ZOMBIE:
+                found[each.pid] = _part(each, master)
+    return found
+
+
+def _part(process: psutil.Process, master: int) -> str:
+    line, parent = " ".join(process.cmdline()), process.ppid()
+    if process.pid == master:
+        return "master"
+    for name, word in _WORDS.items():
+        if word in line:  # a backend is forked from the launcher and shares its command line
+            return "backend" if name == "launcher" and parent != master else name
+    return "worker" if parent == master else HELPER
+
+
+def memory(processes: Iterable[psutil.Process]) -> int:
+    """Bytes that no file is behind, and that these processes alone hold."""
+    return sum(map(_proportional, processes))
+
+
+def _proportional(process: psutil.Process) -> int:
+    with contextlib.suppress(OSError):  # it has just ended
+        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
+        return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))
+    return 0
+
+
+def ended(before: dict[int, str], after: dict[int, str]) -> list[str]:
+    """What the processes were that are no longer there."""
+    return [name for pid, name in before.items() if pid not in after]

@@ -1,0 +1,211 @@
+"""The server under test: a stand. Its teams, its memory, its processes, what it says of itself.
+
+`OwnStand` starts a server of one worker, and a proxy in front of it, each time anew. `FarStand`
+speaks to one that runs already, by a token for each of two teams; of its processes nothing is
+known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import jwt
+import psutil
+
+from abusing import parts
+from abusing.delivery import Door
+from proof.server import LOCAL, ROOT, Server, ServerError
+from serving.part import Part
+
+ATTACKER, WITNESS = "attacker", "witness"
+TEMPLATE = Path(__file__).resolve().parent / "tools.jinja"
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What attacks are made to measure for."""
+
+    model: str
+    context: int
+    vocabulary: int
+
+
+class Stand(Protocol):
+    """What a trial needs of a server."""
+
+    def door(self, team: str, *, front: bool) -> Door: ...
+    def stranger(self) -> Door: ...
+    def facts(self) -> Facts: ...
+    def memory(self) -> int: ...
+    def processes(self) -> dict[int, str]: ...
+    def quiet(self) -> bool: ...
+
+
+class OwnStand:
+    """A server and a proxy of our own."""
+
+    def __init__(self, folder: Path, first_port: int, settings: Mapping[str, str]) -> None:
+        self._secret, self._key = secrets.token_hex(32), secrets.token_hex(32)
+        ours = {"PROXY_SECRET": self._secret, "JOURNAL": str(folder / "journal.db")}
+        ours |= {"WORKERS": "1", "CHAT_TEMPLATE": str(TEMPLATE)}
+        port, front = _free_ports(first_port, 2)
+        self._server = Server(folder, port, ours | dict(settings))
+        environment = os.environ | {
+            "JWT_SECRET": self._key,
+            "PROXY_SECRET": self._secret,
+            "PROXY_HOST": LOCAL,
+            "PROXY_PORT": str(front),
+            "UPSTREAM_URL": f"http://{LOCAL}:{port}",
+        }
+        command = (sys.executable, "proxy/proxy.py")
+        self._proxy = Part("proxy", command, environment, ROOT, folder / "proxy.log")
+        self._front = front
+        self.log = folder / "server.log"
+
+    def start(self) -> None:
+        """Start both, and come back when both are ready."""
+        self._server.start()
+        self._proxy.start()
+        limit = time.monotonic() + PATIENCE
+        while _asked(Door(LOCAL, self._front), "/readiness")[0] != 200:
+            if time.monotonic() > limit or not self._proxy.runs:
+                raise ServerError(f"the proxy is not ready: {' | '.join(self._proxy.tail(4))}")
+            time.sleep(0.1)
+
+    def end(self) -> None:
+        """End both."""
+        self._proxy.kill()
+        self._server.end()
+
+    def door(self, team: str, *, front: bool) -> Door:
+        """Where a team asks: at the server as its proxy does, or at the proxy."""
+        if front:
+            token = jwt.encode({"team_id": team, "token_id": team}, self._key, algorithm="HS256")
+            return Door(LOCAL, self._front, (("Authorization", f"Bearer {token}"),))
+        claims = (("X-Rowcast-Proxy-Secret", self._secret), ("X-Rowcast-Team", team))
+        return Door(LOCAL, self._server.port, claims)
+
+    def stranger(self) -> Door:
+        """Where those ask who have no token."""
+        return Door(LOCAL, self._front)
+
+    def facts(self) -> Facts:
+        """Of the model that it serves."""
+        return facts_of(self.door(WITNESS, front=False))
+
+    def memory(self) -> int:
+        """Of all its processes, in bytes; what they share counts once."""
+        return parts.memory(self._family())
+
+    def processes(self) -> dict[int, str]:
+        """Those that live, by id, and what each of them is."""
+        return parts.named(self._server.pid, self._family())
+
+    def quiet(self) -> bool:
+        """Whether nobody but the witness has a row, and nobody waits for one."""
+        return is_quiet(self.door(WITNESS, front=False))
+
+    def _family(self) -> list[psutil.Process]:
+        everyone = self._server.family() if self._server.runs else []
+        if self._proxy.runs and self._proxy.pid is not None:
+            everyone += parts.family(self._proxy.pid)
+        return everyone
+
+
+@dataclass(frozen=True, slots=True)
+class FarStand:
+    """A server that runs already."""
+
+    url: str
+    tokens: Mapping[str, str] = field(repr=False)
+
+    def door(self, team: str, *, front: bool) -> Door:  # noqa: ARG002  # there is only one
+        """Where a team asks."""
+        where = urlsplit(self.url)
+        identity = (("Authorization", f"Bearer {self.tokens[team]}"),)
+        return Door(where.hostname or LOCAL, where.port or 80, identity)
+
+    def stranger(self) -> Door:
+        """Where those ask who have no token."""
+        door = self.door(WITNESS, front=True)
+        return Door(door.host, door.port)
+
+    def facts(self) -> Facts:
+        """Of the model that it serves."""
+        return facts_of(self.door(WITNESS, front=True))
+
+    def memory(self) -> int:
+        """Unknown."""
+        return 0
+
+    def processes(self) -> dict[int, str]:
+        """Unknown."""
+        return {}
+
+    def quiet(self) -> bool:
+        """Whether nobody but the witness has a row, and nobody waits for one."""
+        return is_quiet(self.door(WITNESS, front=True))
+
+
+def is_quiet(door: Door) -> bool:
+    """Whether nobody but the witness has a row there, and nobody waits for one."""
+    status, health = _asked(door, "/health")
+    rows = health.get("rows")
+    seated = rows.get("seated", 99) if isinstance(rows, dict) else 99
+    return status == 200 and health.get("waiting") == 0 and int(seated) <= 2
+
+
+def facts_of(door: Door) -> Facts:
+    """Of the model that is served there."""
+    health = _asked(door, "/health")[1]
+    context = int(str(health.get("context_length", 1024)))
+    documents = _asked(door, "/openapi.json")[1]
+    return Facts(str(health.get("model", "falcon40b")), context, _largest_token(documents) + 1)
+
+
+def _largest_token(documents: object) -> int:
+    """The documents tell the largest token id that the model knows."""
+    if isinstance(documents, list):
+        return max(map(_largest_token, documents), default=0)
+    if not isinstance(documents, dict):
+        return 0
+    if documents.get("title") == "TokenId":
+        return int(documents["maximum"])
+    return _largest_token([*documents.values()])
+
+
+def _asked(door: Door, path: str) -> tuple[int, dict[str, object]]:
+    connection = http.client.HTTPConnection(door.host, door.port, timeout=30)
+    with contextlib.closing(connection), contextlib.suppress(OSError, ValueError):
+        connection.request("GET", path, headers={"Connection": "close", **dict(door.identity)})
+        response = connection.getresponse()
+        answer: dict[str, object] = json.loads(response.read())
+        return response.status, answer
+    return 0, {}
+
+
+def _free_ports(first: int, count: int) -> list[int]:
+    """The first ones from `first` on that nobody listens on."""
+    found: list[int] = []
+    for port in range(first, 65536):
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((LOCAL, port))
+                found.append(port)
+        if len(found) == count:
+            break
+    return found

@@ -1,0 +1,112 @@
+"""EventSource in Chromium: a kept chat, through silence, killed decoders and a cut connection.
+
+The page comes from a small server of this program, which sends the browser's requests on with the
+token, as an application's own server would. Chromium is the system's.
+"""
+
+import http.client
+import json
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from disturbed import HELLO, TOKEN, URL, hold
+from playwright.sync_api import sync_playwright
+
+SKIPPED = 77
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+READ = """(url) => new Promise((done, fail) => {
+  let text = '';
+  const source = new EventSource(url);
+  source.onmessage = (event) => {
+    if (event.data === '[DONE]') { source.close(); done(text); return; }
+    try {
+      const part = JSON.parse(event.data).choices[0].delta.content ?? '';
+      text += part;
+      if (part) came();
+    } catch (error) { source.close(); fail(error); }
+  };
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) fail(new Error('closed'));
+  };
+})"""
+cuts: list[int] = []  # after how many events the next answer is cut off
+resumed: list[str] = []  # the ids from which the browser went on
+
+
+def upstream(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Any:
+    connection = http.client.HTTPConnection(urlsplit(URL).netloc, timeout=60)
+    connection.request(method, path, body, headers | {"Authorization": f"Bearer {TOKEN}"})
+    return connection.getresponse()
+
+
+class Application(BaseHTTPRequestHandler):
+    """`/`: an empty page; all else is asked of Rowcast."""
+
+    def do_GET(self) -> None:
+        if not self.path.startswith("/v1/"):
+            self._begin("text/html")
+            return
+        place = self.headers.get("Last-Event-ID")
+        if place:
+            resumed.append(place)
+        answer = upstream("GET", self.path, {"Last-Event-ID": place} if place else {})
+        self._begin(answer.headers["Content-Type"])
+        left = cuts.pop() if cuts else None
+        while (line := answer.readline()) and left != 0:
+            self.wfile.write(line)
+            left = left - 1 if left is not None and line == b"\n" else left
+
+    def _begin(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def begun() -> str:
+    """The path of a stream that nobody reads yet."""
+    asked = {"model": "scripted", "stream": True, "messages": HELLO, "seed": 3, "max_tokens": 12}
+    answer = upstream("POST", "/v1/chat/completions", {}, json.dumps(asked).encode())
+    stream = answer.headers["X-Stream-ID"]
+    answer.close()
+    return f"/v1/streams/{stream}"
+
+
+def main() -> int:
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        print(f"skipped: there is no Chromium here (none of {', '.join(NAMES)})")
+        return SKIPPED
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Application)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+
+        def read(came: Callable[[], None]) -> str:
+            page = browser.new_page()
+            page.expose_function("came", came)
+            page.goto(f"http://127.0.0.1:{server.server_port}/")
+            text = str(page.evaluate(READ, begun()))
+            page.close()
+            return text
+
+        calm = read(lambda: None)
+        hold("EventSource", read, silent=True)
+        cuts.append(4)
+        assert read(lambda: None) == calm
+        assert len(resumed) == 1, resumed
+        print(f"  a cut connection: the same, from {resumed[0]}")
+        browser.close()
+    server.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Readings of a client while things happen to the server; each must be as it is on a calm day.
+
+`hold(name, read)` reads undisturbed, then with the decoder killed before the first token and after
+the third part, and, with `silent=True`, through 20 s in which the decoder stands still.
+`read(came)` makes one request, calls `came()` for each part, and returns all that it got.
+"""
+
+import os
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+
+URL = os.environ["ROWCAST_URL"]
+BASE = URL + "/v1"
+TOKEN = os.environ["ROWCAST_TOKEN"]
+CONTROL = os.environ["ROWCAST_CONTROL"]
+PROMPT = "Say something long. " * 175  # some 14 steps of the decoder pass before the first token
+HELLO = [{"role": "user", "content": PROMPT}]
+PERSON_ASKED = [{"role": "user", "content": PROMPT + "Who?"}]
+FIRST = 0.2  # seconds after the request, in which no token has come
+THIRD = 3
+
+Read = Callable[[Callable[[], None]], str]
+
+
+class Watch:
+    """Counts parts, and does something to the server at one of them."""
+
+    def __init__(self, at: int = 0, what: str = "") -> None:
+        self.parts = 0
+        self.first = float("inf")
+        self._at, self._what = at, what
+
+    def came(self) -> None:
+        """Take note of a part."""
+        self.parts += 1
+        if self.parts == 1:
+            self.first = time.monotonic()
+        if self.parts == self._at:
+            control(self._what)
+
+
+def control(what: str) -> float:
+    """Have it done to the server's decoder; the time at which it was done."""
+    with urllib.request.urlopen(f"{CONTROL}/{what}", data=b"", timeout=60):
+        return time.monotonic()
+
+
+def hold(name: str, read: Read, *, silent: bool = False) -> None:
+    """Read it calmly, then disturbed; fail where the two differ."""
+    calm = read(Watch().came)
+    assert calm, f"{name}: nothing was read"
+    print(f"{name}: {calm[:60]!r}", flush=True)
+    _same(name, "a decoder killed before the first token", calm, lambda: _killed_first(read))
+    for what in ("kill", *["stand-still"] * silent):
+        said = "a decoder killed in the middle" if what == "kill" else "20 s of silence"
+        _same(name, said, calm, lambda what=what: _in_the_middle(read, what))
+
+
+def _same(name: str, what: str, calm: str, again: Callable[[], str]) -> None:
+    begun = time.monotonic()
+    got = again()
+    assert got == calm, f"{name}, {what}: {got!r}, not {calm!r}"
+    print(f"  {what}: the same, in {time.monotonic() - begun:.1f} s", flush=True)
+
+
+def _killed_first(read: Read) -> str:
+    watch, done = Watch(), []
+    timer = threading.Timer(FIRST, lambda: done.append(control("kill")))
+    timer.start()
+    got = read(watch.came)
+    timer.join()
+    assert done[0] < watch.first, "a part came before the decoder was killed: the machine is busy"
+    return got
+
+
+def _in_the_middle(read: Read, what: str) -> str:
+    watch = Watch(THIRD, what)
+    got = read(watch.came)
+    assert watch.parts > THIRD, f"only {watch.parts} parts came"
+    return got

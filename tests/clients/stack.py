@@ -1,0 +1,84 @@
+"""The servers that the clients' programs ask, and what may be done to their decoder.
+
+`CALM` is instant. `SLOW` takes 50 ms a step and keeps its streams; programs that are held against
+disturbances ask it, and say over HTTP what is to happen: POST /kill, or /stand-still for 20 s.
+"""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from processes import ROOT, Running, running_proxy, running_server
+
+SECRETS = {
+    "JWT_SECRET": "a-secret-for-the-clients-tests-only-0",
+    "PROXY_SECRET": "shared-by-both-processes-of-the-tests",
+}
+TEMPLATE = Path(__file__).resolve().parent / "template.jinja"
+CALM: Mapping[str, str] = {}
+SLOW: Mapping[str, str] = {"STEP_SECONDS": "0.05", "STALL_SECONDS": "90"}
+STANDS_STILL = 20.0
+
+Variables = dict[str, str]
+
+
+@contextmanager
+def stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Variables]:
+    """A server with its proxy, as the variables by which programs find them."""
+    env = {**SECRETS, "CHAT_TEMPLATE": str(TEMPLATE), **settings}
+    if settings:
+        env["JOURNAL"] = str(folder / "journal.db")
+    with (
+        running_server(folder, env=env) as server,
+        running_proxy(folder, server, env=env) as proxy,
+        _control(server) as control,
+    ):
+        yield {"ROWCAST_URL": proxy.url, "ROWCAST_TOKEN": _token(), "ROWCAST_CONTROL": control}
+
+
+def _token() -> str:
+    jwt = [sys.executable, "scripts/jwt_util.py", "--secret", SECRETS["JWT_SECRET"]]
+    made = subprocess.run(
+        [*jwt, "encode", '{"team_id": "clients", "token_id": "tests"}'],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return made.stdout.strip()
+
+
+@contextmanager
+def _control(server: Running) -> Iterator[str]:
+    """An address of this process where things are done to the server's decoder."""
+    deeds: dict[str, Callable[[], object]] = {
+        "/kill": lambda: server.backend().kill(),
+        "/stand-still": lambda: _stand_still(server),
+    }
+
+    class Control(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            deeds[self.path]()
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Control) as listening:
+        thread = threading.Thread(target=listening.serve_forever, name="control")
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+def _stand_still(server: Running) -> None:
+    backend = server.backend()
+    backend.suspend()
+    threading.Timer(STANDS_STILL, backend.resume).start()

@@ -1,0 +1,65 @@
+"""Long work lets others run, and what the event loop stood still for is noted."""
+
+import threading
+import time
+
+import pytest
+
+from processes import until
+from rowcast.errors import MalformedRequest
+from rowcast.frontend.pauses import Pauses
+from rowcast.frontend.sizes import check_size
+from rowcast.frontend.turns import PART_SECONDS, in_turns
+from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Submit
+
+
+def test_all_items_come_in_their_order_and_others_run_between() -> None:
+    turns: list[float] = []
+
+    def note() -> None:
+        turns.append(time.monotonic())
+
+    worked = []
+    for item in in_turns(range(4)):
+        worked.append(item)
+        time.sleep(PART_SECONDS * 1.5)
+        threading.Thread(target=note).start()
+    until(lambda: len(turns) == 4, "all notes")
+    assert worked == [0, 1, 2, 3]
+
+
+def test_the_longest_pause_of_the_last_minute_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    pauses = Pauses()
+    assert pauses.longest() == 0.0
+    for at, seconds in ((1.0, 0.3), (2.0, 0.7), (30.0, 0.2), (40.0, 0.4)):
+        clock[0] = 1000.0 + at
+        pauses.note(seconds)
+    assert pauses.longest() == 0.7
+    clock[0] = 1063.0
+    assert pauses.longest() == 0.4
+    clock[0] = 1200.0
+    assert pauses.longest() == 0.0
+
+
+def test_a_long_pause_is_logged_and_a_short_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    pauses = Pauses()
+    pauses.note(0.05)
+    assert not caplog.records
+    pauses.note(0.25)
+    (record,) = caplog.records
+    assert record.getMessage() == "event_loop paused_ms=250"
+
+
+def test_replies_that_are_too_large_together_are_refused() -> None:
+    def asked(tokens: int, choices: int) -> list[list[Submit]]:
+        params = SamplingParams(max_tokens=1)
+        return [[Submit("s", at, (70_000,) * tokens, params, seed=1) for at in range(choices)]]
+
+    check_size(asked(10_000, 128))
+    with pytest.raises(
+        MalformedRequest, match=r"128 replies .* are 61 MiB together; allowed are 16"
+    ):
+        check_size(asked(100_000, 128))

@@ -1,0 +1,85 @@
+"""What one request may cost in a frontend, and that others do not pay for it.
+
+All attacks of this file go to one server, whose processes must outlive them all.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harm.conftest import STORYTELLER, Start
+from harm.witness import Witness, witnessed
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    with witnessed(tmp_path_factory.mktemp("costly"), **STORYTELLER) as witness:
+        yield witness
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("c1-ref-chain", "400"),
+        ("c1-lark-chain", "400"),
+        ("c2-detokenize", "400"),
+        ("h2-prompts-short", "400"),
+        ("h2-prompts-long", "400"),
+        ("h4-multiple-of", "400"),
+        ("h8-alternatives", "400"),
+        ("m3-texts", "400"),
+        ("l-empty-messages", "400"),
+    ],
+    ids=lambda value: value.replace("-", "_"),
+)
+def test_a_costly_request_is_refused_and_nobody_notices(
+    served: Witness, kind: str, status: str
+) -> None:
+    with served.attacked() as harm:
+        answers = served.deliver(kind)
+    assert set(answers.counted) <= {status, "503"}, answers
+    assert status in answers.counted, answers
+    harm.expect_none()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind",
+    ["c2-echo", "h7-logprobs", "h7-echo-scores", "m1-followers", "m1-follower-answers"],
+    ids=lambda value: value.replace("-", "_"),
+)
+def test_a_large_answer_is_made_in_parts(served: Witness, kind: str) -> None:
+    with served.attacked() as harm:
+        answers = served.deliver(kind)
+    assert not {"500", "502", "504"} & set(answers.counted), answers
+    harm.expect_none(short_times=6)  # its replies take rows, too
+
+
+HOSTILE = {
+    "powers": "{{ 9**(9**8) }}",
+    "copies": "{{ 'a' * 4000000000 }}",
+    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "doubling": "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}"
+    "{% endfor %}{{ n.x }}",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_m9_a_hostile_template_costs_only_its_own_requests(
+    watched: Start, tmp_path: Path, name: str
+) -> None:
+    template = tmp_path / "hostile.jinja"
+    template.write_text(HOSTILE[name])
+    served: Witness = watched(CHAT_TEMPLATE=template, HELPER_SECONDS=1)
+    body = {"model": "scripted", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4}
+    with served.attacked() as harm:
+        answers = [served.ask(CHAT, body) for _ in range(3)]
+    for answer in answers:
+        assert answer.status == 400, answer
+        assert "template" in answer.text
+    harm.expect_none()

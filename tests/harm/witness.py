@@ -1,0 +1,207 @@
+"""What one team's requests do to another's stream: the harness of the tests in this folder.
+
+A test starts a server with a calm witness of another team, attacks, and looks at what the witness
+saw in the same run:
+
+    def test_c1_a_chain_of_references(storyteller: Witness) -> None:
+        with storyteller.attacked() as harm:
+            answers = storyteller.deliver("c1-ref-chain")
+        assert answers.counted == {"400": 1}
+        harm.expect_none()
+
+`deliver` sends an attack of `scripts/abusing/kinds`, or shots of the test's own, by another
+process; `ask` sends one request as a team and gives its answer. Both go straight to the server, as
+its proxy would send them. Figures are compared with the calm ones of the same run.
+"""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from abusing import parts
+from abusing.delivery import Answers, Door, Plan, answers_in, sending
+from abusing.kinds import KINDS
+from abusing.shot import COMPLETIONS, Attack, Shot
+from abusing.stand import Facts, facts_of, is_quiet
+from abusing.watcher import Orders
+from abusing.witness import Figures
+from abusing.witness import Witness as Watched
+from processes import SERVER, Running, family, free_port, running
+from raw_http import Answer, Client, parse, request_bytes
+
+LOCAL = "127.0.0.1"
+ATTACKER, WITNESS = "attacker", "witness"
+CALM_SECONDS = 4.0
+SETTLE_SECONDS = 20.0
+STALL_SECONDS, STALL_TIMES = 0.25, 5.0
+SHORT_TIMES = 3.0
+MEMORY_BYTES = 50 << 20
+LOADING = 120.0  # seconds; a model's kernels are compiled when they are met first
+
+
+@dataclass(slots=True)
+class Harm:
+    """What an attack did. Its figures are there once the block has ended."""
+
+    calm: Figures
+    before: int  # bytes of memory, of all the server's processes
+    after: int = 0
+    seen: Figures = field(default_factory=lambda: Figures(0, 0, 0, 0, 0, 0, 0))
+    died: Sequence[str] = ()  # what those processes were that ended; helpers are not counted
+    helpers: int = 0  # of the offload pool, that ended
+
+    def expect_none(self, *, short_times: float = SHORT_TIMES, memory: int = MEMORY_BYTES) -> None:
+        """Fail, naming every bound that was exceeded."""
+        found = self.found(short_times, memory)
+        assert not found, "; ".join(found)
+
+    def found(self, short_times: float = SHORT_TIMES, memory: int = MEMORY_BYTES) -> list[str]:
+        """The bounds that were exceeded."""
+        return [*self._stalls(), *self._shorts(short_times), *self._losses(memory)]
+
+    def _stalls(self) -> Iterator[str]:
+        bound = max(STALL_SECONDS, STALL_TIMES * self.calm.stall)
+        if self.seen.stall > bound:
+            yield f"the stream stalled for {self.seen.stall:.2f} s; calm {self.calm.stall:.3f} s"
+        if self.seen.cuts:
+            yield f"{self.seen.cuts} streams were cut"
+
+    def _shorts(self, times: float) -> Iterator[str]:
+        bound = max(STALL_SECONDS, times * self.calm.short)
+        if self.seen.short > bound:
+            yield f"a short request took {self.seen.short:.2f} s; calm {self.calm.short:.3f} s"
+        if self.seen.refused:
+            yield f"{self.seen.refused} short requests were refused"
+
+    def _losses(self, memory: int) -> Iterator[str]:
+        if self.died:
+            yield f"died: {', '.join(self.died)}"
+        if self.after - self.before > memory:
+            yield f"{(self.after - self.before) >> 20} MiB were not given back"
+
+
+class Witness:
+    """A server, and another team's calm use of it."""
+
+    def __init__(self, server: Running, secret: str, watched: Watched, folder: Path) -> None:
+        self.server = server
+        self.facts: Facts = facts_of(self._door(secret, WITNESS))
+        self._secret = secret
+        self._watched = watched
+        self._folder = folder
+
+    def headers(self, team: str = ATTACKER) -> dict[str, str]:
+        """What the proxy sends for a team."""
+        return dict(self._door(self._secret, team).identity)
+
+    @contextlib.contextmanager
+    def attacked(self, calm_seconds: float = CALM_SECONDS) -> Iterator[Harm]:
+        """Calm figures first, then the block, until the server has nothing left to do for it."""
+        calm = self._watched.calm(calm_seconds)
+        before = self.processes()
+        harm = Harm(calm, self.memory())
+        began = time.monotonic()
+        yield harm
+        self._settle()
+        harm.seen = self._watched.between(began, time.monotonic())
+        gone = parts.ended(before, self.processes())
+        harm.died = [name for name in gone if name != parts.HELPER]
+        harm.helpers = gone.count(parts.HELPER)
+        harm.after = self.memory()
+
+    def ask(
+        self,
+        path: str = COMPLETIONS,
+        body: object = None,
+        *,
+        team: str = ATTACKER,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        patience: float = 60.0,
+    ) -> Answer:
+        """One request as a team. Status 0: no answer came."""
+        sent = request_bytes(
+            path, body, method=method, headers={**self.headers(team), **(headers or {})}
+        )
+        with contextlib.suppress(OSError), Client(self.server.port) as client:
+            client.socket.settimeout(patience)
+            client.send(sent)
+            with contextlib.suppress(ConnectionResetError, TimeoutError):
+                while data := client.socket.recv(1 << 16):
+                    client.received += data
+            if b"\r\n\r\n" in client.received:
+                return parse(client.received)
+        return Answer(0, "", {}, b"", whole=False)
+
+    def deliver(self, *what: str | Shot, seconds: float = 30.0) -> Answers:
+        """Shots, or the attack of a kind, sent at once by another process; statuses, counted."""
+        attack = self._attack(what)
+        door = self._door(self._secret, ATTACKER)
+        plan = Plan(seconds, door, Door(LOCAL, self.server.port))
+        with sending(attack, plan, self._folder) as sender:
+            sender.wait(timeout=seconds + 30)
+        return answers_in(self._folder)
+
+    def processes(self) -> dict[int, str]:
+        """Those of the server that live, by id, and what each is."""
+        return parts.named(self.server.process.pid, self._family())
+
+    def memory(self) -> int:
+        """Bytes that they hold together."""
+        return parts.memory(self._family())
+
+    def _attack(self, what: Sequence[str | Shot]) -> Attack:
+        shots: list[Shot] = []
+        for each in what:
+            if isinstance(each, Shot):
+                shots.append(each)
+            else:
+                shots += KINDS[each].attack(self.facts, 0, 0, exact=True).shots
+        return Attack(kind="a test's", shots=tuple(shots))
+
+    def _family(self) -> list[psutil.Process]:
+        return family(self.server.process.pid)
+
+    def _settle(self) -> None:
+        limit = time.monotonic() + SETTLE_SECONDS
+        while not is_quiet(self._door(self._secret, WITNESS)) and time.monotonic() < limit:
+            time.sleep(0.2)
+        time.sleep(1.0)
+
+    def _door(self, secret: str, team: str) -> Door:
+        claims = (("X-Rowcast-Proxy-Secret", secret), ("X-Rowcast-Team", team))
+        return Door(LOCAL, self.server.port, claims)
+
+
+def _running(folder: Path, env: dict[str, str]) -> contextlib.AbstractContextManager[Running]:
+    """The server as users start it; without a MODEL the scripted one."""
+    port = free_port()
+    model = {} if "MODEL" in env else {"MOCK_MODEL": "1"}
+    where = {"PORT": str(port)} | model | env
+    return running(SERVER, port, folder / f"server-{port}.log", env=where, patience=LOADING)
+
+
+@contextlib.contextmanager
+def witnessed(folder: Path, *, characters: int = 0, **settings: object) -> Iterator[Witness]:
+    """A server with a witness. `characters`: of its short requests' prompt; 0: a few words.
+
+    The scripted model at 10 ms a step, unless the settings name another.
+    """
+    secret = secrets.token_hex(32)
+    usual = {"PROXY_SECRET": secret, "JOURNAL": folder / "journal.db", "STEP_SECONDS": 0.01}
+    env = {name: str(value) for name, value in (usual | settings).items()}
+    with _running(folder, env) as server:
+        door = Door(
+            LOCAL,
+            server.port,
+            (("X-Rowcast-Proxy-Secret", secret), ("X-Rowcast-Team", WITNESS)),
+        )
+        facts = facts_of(door)
+        orders = Orders(door, door, facts.model, facts.context - 16, characters)
+        with Watched(orders, folder).watching() as watched:
+            yield Witness(server, secret, watched, folder)
