@@ -46,6 +46,7 @@ def test_a_completion_is_openais_object(served: Served) -> None:
         "total_tokens": 25,
         "prompt_tokens_details": {"cached_tokens": 0},
         "completion_tokens_details": {
+            "reasoning_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
