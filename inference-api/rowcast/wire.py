@@ -7,7 +7,7 @@
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
 Token ids only: no text crosses here. Batches are msgpack: `encode`,
-`decode_commands`, `decode_events`. Choices of one prompt carry it once.
+`decode_commands`, `decode_events`. Choices of one prompt carry it, and their parameters, once.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     delivered: tuple[int, ...] | None = None
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # backends that ended under it, seated and without a new token, in a row
-    repeats: bool = False  # within an encoded batch: the prompt is that of the Submit before it
+    repeats: bool = False  # in an encoded batch: prompt and params are those of the Submit before
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
@@ -138,6 +138,7 @@ Event = Accepted | Rejected | Seated | Scored | Tokens | Finished | Status
 
 _Item = TypeVar("_Item")
 
+_SAME = SamplingParams(max_tokens=0)  # stands where parameters are left out
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
 _events = msgspec.msgpack.Decoder(list[Event])
@@ -169,26 +170,31 @@ def _decoded(
 
 
 def _without_repeats(batch: Sequence[Command | Event]) -> list[Command | Event]:
-    """Leave out each prompt that is the very one of the Submit before it."""
+    """Leave out prompt and parameters that are the very ones of the Submit before."""
     sent: list[Command | Event] = []
-    prompt = None
+    last: Submit | None = None
     for each in batch:
-        if isinstance(each, Submit):
-            if each.prompt is prompt:
-                sent.append(msgspec.structs.replace(each, prompt=(), repeats=True))
-                continue
-            prompt = each.prompt
-        sent.append(each)
+        if not isinstance(each, Submit):
+            sent.append(each)
+        elif last is not None and each.prompt is last.prompt and each.params is last.params:
+            sent.append(msgspec.structs.replace(each, prompt=(), params=_SAME, repeats=True))
+        else:
+            sent.append(each)
+            last = each
     return sent
 
 
 def _with_repeats(batch: list[Command]) -> list[Command]:
-    """Put the prompts back in that were left out; the copies share their tokens."""
-    prompt: tuple[int, ...] = ()
+    """Put back what was left out; the copies share it."""
+    last: Submit | None = None
     for at, each in enumerate(batch):
-        if isinstance(each, Submit):
-            if each.repeats:
-                batch[at] = msgspec.structs.replace(each, prompt=prompt, repeats=False)
-            else:
-                prompt = each.prompt
+        if not isinstance(each, Submit):
+            continue
+        if not each.repeats:
+            last = each
+            continue
+        source = last or each  # a peer may send anything
+        batch[at] = msgspec.structs.replace(
+            each, prompt=source.prompt, params=source.params, repeats=False
+        )
     return batch

@@ -54,12 +54,14 @@ def test_a_long_pause_is_logged_and_a_short_one_is_not(caplog: pytest.LogCapture
 
 
 def test_replies_that_are_too_large_together_are_refused() -> None:
-    def asked(tokens: int, choices: int) -> list[list[Submit]]:
-        params = SamplingParams(max_tokens=1)
-        return [[Submit("s", at, (70_000,) * tokens, params, seed=1) for at in range(choices)]]
+    params = SamplingParams(max_tokens=1)
+
+    def asked(tokens: int, prompts: int) -> list[list[Submit]]:
+        prompt = (70_000,) * tokens
+        return [[Submit("s", at, prompt, params, seed=1) for at in range(8)]] * prompts
 
     check_size(asked(10_000, 128))
     with pytest.raises(
-        MalformedRequest, match=r"128 replies .* are 61 MiB together; allowed are 16"
+        MalformedRequest, match=r"1024 replies .* are 61 MiB together; allowed .* 16"
     ):
         check_size(asked(100_000, 128))

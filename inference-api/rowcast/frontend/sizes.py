@@ -13,8 +13,8 @@ MOST_BYTES = 16 << 20
 
 
 def check_size(prompts: Sequence[Sequence[Submit]]) -> None:
-    """Refuse what is too large. `prompts`: each with its choices, which are of one size."""
-    total = sum(len(wire.encode([choices[0]])) * len(choices) for choices in prompts if choices)
+    """Refuse what is too large. `prompts`: each with its choices, which share what is large."""
+    total = sum(len(wire.encode([choices[0]])) for choices in prompts if choices)
     if total > MOST_BYTES:
         replies = sum(map(len, prompts))
         raise MalformedRequest(

@@ -8,6 +8,7 @@ does not follow upon what is known is left to be computed again.
 import contextlib
 import hashlib
 import itertools
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -32,6 +33,7 @@ class Stream:
         self._unwritten: list[Event] = []
         self._ended: set[int] = set()
         self._held = set(range(len(self.sessions)))
+        self._lock = threading.Lock()  # of what is unwritten: two threads take and add to it
 
     @property
     def id(self) -> str:
@@ -67,21 +69,24 @@ class Stream:
     def left(self, session: Session, whole: Finished | None) -> bool:
         """Nobody reads this session any more, which ended so; whether all are left now."""
         at = self.sessions.index(session)
-        self._note()
-        if whole is not None:  # perhaps its text ended it, and the backend does not know
-            self._write(at, whole)
-        self._held.discard(at)
-        return not self._held
+        with self._lock:
+            self._note()
+            if whole is not None:  # perhaps its text ended it, and the backend does not know
+                self._write(at, whole)
+            self._held.discard(at)
+            return not self._held
 
     def take(self) -> list[Event]:
         """What is to be written next."""
-        self._note()
-        taken, self._unwritten = self._unwritten, []
-        return taken
+        with self._lock:
+            self._note()
+            taken, self._unwritten = self._unwritten, []
+            return taken
 
     def put_back(self, events: Sequence[Event]) -> None:
         """It could not be written."""
-        self._unwritten[:0] = events
+        with self._lock:
+            self._unwritten[:0] = events
 
     def _know(self, event: Accepted | Rejected | Seated | Scored | Tokens | Finished) -> None:
         session = self.sessions[event.choice]
