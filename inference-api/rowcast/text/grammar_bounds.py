@@ -64,6 +64,8 @@ def _lark_excess(lark: str, schemas: list[Any]) -> str:
     if "::" in text:
         return "parametric rules (`::`) are not allowed: their number has no bound"
     heads = list(_HEAD.finditer(text))
+    if not heads:
+        return ""  # llguidance says what is wrong with it
     ends = [*(head.start() for head in heads[1:]), len(text)]
     rules: dict[str, list[str]] = {}
     for head, end in zip(heads, ends, strict=True):
