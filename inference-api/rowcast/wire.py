@@ -193,8 +193,6 @@ def _with_repeats(batch: list[Command]) -> list[Command]:
         if not each.repeats:
             last = each
             continue
-        source = last or each  # a peer may send anything
-        batch[at] = msgspec.structs.replace(
-            each, prompt=source.prompt, params=source.params, repeats=False
-        )
+        prompt, params = (last.prompt, last.params) if last else ((), each.params)
+        batch[at] = msgspec.structs.replace(each, prompt=prompt, params=params, repeats=False)
     return batch

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rowcast_proxy.errors import Forbidden, MethodNotAllowed
 from rowcast_proxy.headers import Headers
 
-EXPOSED: Final = "X-Request-ID, X-Stream-ID, X-Rowcast-Seed, Retry-After"
+EXPOSED: Final = "X-Request-ID, X-Stream-ID, X-Rowcast-Seed, X-Rowcast-Unenforced, Retry-After"
 MAX_AGE_S: Final = 600
 _NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(?:[ \t]*,[ \t]*[A-Za-z0-9-]{1,64}){0,63}")
 _USUAL: Final = "authorization, content-type, idempotency-key, last-event-id, x-request-id"

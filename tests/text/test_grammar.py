@@ -32,6 +32,7 @@ def test_a_rule_becomes_a_grammar(make: Callable[[], str]) -> None:
         (lambda: grammar.of_json_schema({"type": "objekt"}), "objekt"),
         (lambda: grammar.of_regex("a(b"), "a(b"),
         (lambda: grammar.of_lark("start: missing"), "missing"),
+        (lambda: grammar.of_lark("not a rule at all"), "not a rule"),
     ],
 )
 def test_a_fault_is_pointed_at(make: Callable[[], str], why: str) -> None:
