@@ -283,6 +283,28 @@ def test_a_place_that_is_none_is_refused(kept: Served, start: str) -> None:
         assert refused.get_json()["error"]["param"] == "from"
 
 
+def test_a_place_behind_the_end_is_refused_with_the_number_of_bytes(kept: Served) -> None:
+    first = kept.post("/", text="Hello")
+    stream, length = first.headers["X-Stream-ID"], len(first.data)
+    until(lambda: again(kept, f"{stream}?from={length}").data == b"", "it has ended")
+    for start in (length + 1, 999999999999):
+        refused = again(kept, f"{stream}?from={start}")
+        assert refused.status_code == 400
+        assert f"is {start}; the body has ended and has {length} bytes" in refused.text
+    assert again(kept, f"{stream}?from={length - 2}").data == first.data[-2:]
+
+
+def test_a_body_that_ends_before_the_place_that_was_asked_for_is_cut(slow: Served) -> None:
+    response = a_stream(slow)
+    read_some(response, 50)
+    response.close()
+    rest = slow.client.get(f"/v1/streams/{response.headers['X-Stream-ID']}?from=99999999")
+    assert rest.status_code == 200
+    with pytest.raises(OSError, match="before the place that was asked for"):
+        list(rest.iter_encoded())
+    rest.close()
+
+
 def test_a_json_answer_can_be_had_again(kept: Served) -> None:
     first = kept.post("/", text="Hello", stream=False)
     assert again(kept, first.headers["X-Stream-ID"]).get_json() == first.get_json()

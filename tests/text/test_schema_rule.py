@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rowcast.text.grammar import GrammarFault, of_json_schema
@@ -248,6 +248,8 @@ _VALUES = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(schema=st.dictionaries(_WORDS, _VALUES, max_size=5), strict=st.booleans())
+@example(schema={"anyOf": [], "oneOf": [{}], "allOf": 3, "not": {}}, strict=False)
+@example(schema={"oneOf": [{"enum": 3}, {"type": 3}], "format": [], "if": 1}, strict=False)
 def test_whatever_is_sent_is_a_rule_or_a_fault(schema: dict[str, Any], strict: bool) -> None:
     with suppress(GrammarFault):
         rule_of_schema(schema, strict=strict)

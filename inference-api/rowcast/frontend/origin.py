@@ -64,7 +64,9 @@ class Origin:
     def bytes_told(self) -> int:
         """How much of a body without events its reader has."""
         if self.start and not _BYTES.fullmatch(self.start):
-            raise InvalidField("from", f"is {self.start[:80]!r}; send the number of bytes you have")
+            raise InvalidField(
+                "from", f"is {self.start[:80]!r}; send the number of bytes you have, in digits"
+            )
         return int(self.start or 0)
 
     def is_of(self, record: Record) -> bool:

@@ -11,7 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import DeadlinePassed, NotReady, ReplyCancelled, ReplyFailed, RowcastError
+from rowcast.errors import (
+    DeadlinePassed,
+    NotReady,
+    ReplyCancelled,
+    ReplyFailed,
+    RowcastError,
+    StreamCut,
+)
 from rowcast.frontend.positions import Stage
 from rowcast.frontend.session import Session, refusal, split
 from rowcast.text.stop import StopFilter
@@ -244,10 +251,13 @@ def stage_of(reply: ReplyText) -> Stage:
 
 
 def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """A body without the bytes that its reader has."""
+    """A body without the bytes that its reader has; cut where it ends before them."""
+    left = count
     for chunk in chunks:
-        yield chunk[count:]
-        count = max(0, count - len(chunk))
+        yield chunk[left:]
+        left = max(0, left - len(chunk))
+    if left:
+        raise StreamCut(f"the body ended {left} bytes before the place that was asked for")
 
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"

@@ -102,10 +102,10 @@ def grammar_rule(tools: Tools, text: str) -> Rule:
 def check_grammar(tools: Tools, text: str) -> str:
     """Check a grammar under the backend's bounds, and return it.
 
-    What names tokens is checked with the model's own, too; for the rest bytes are enough.
+    What may name tokens is compiled with the model's own; for the rest bytes are enough.
     """
     grammar.checked(text)
-    if "<" in text and (fault := grammar.fault_of(text, tools.speech)):
+    if grammar.names_tokens(text) and (fault := grammar.fault_of(text, tools.speech)):
         raise GrammarFault(fault.partition("\n")[0])
     return text
 

@@ -51,20 +51,30 @@ def of_lark(grammar: str) -> str:
 
 
 def checked(grammar: str) -> str:
-    """A grammar that can be followed; "" is none."""
-    fault = excess(grammar) or fault_of(grammar, LLTokenizer("byte")) if grammar else ""
-    if "unknown special token" in fault:  # bytes have none: the model's own tokens decide
-        fault = ""
+    """A grammar that can be followed; "" is none.
+
+    One that may name tokens is compiled where the model's are known: `fault_of` with those.
+    """
+    tokens = None if names_tokens(grammar) else LLTokenizer("byte")
+    fault = excess(grammar) or fault_of(grammar, tokens) if grammar else ""
     if fault:
         raise GrammarFault(fault.strip())
     return grammar
 
 
-def fault_of(grammar: str, tokens: LLTokenizer) -> str:
-    """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask."""
+def names_tokens(grammar: str) -> bool:
+    """True if a grammar may name tokens: `<|end|>`, `<[7]>`."""
+    return "<" in grammar
+
+
+def fault_of(grammar: str, tokens: LLTokenizer | None) -> str:
+    """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask.
+
+    Without tokens it is read, and not compiled.
+    """
     bounds = LLParserLimits(**grammar_limits.PARSER)
     fault = LLMatcher.validate_grammar(grammar, None, limits=bounds)
-    if fault:
+    if fault or tokens is None:
         return fault
     matcher = LLMatcher(tokens, grammar, log_level=0, limits=bounds)
     if not matcher.is_error():

@@ -95,13 +95,13 @@ class Subset:
 
 def _with_any_of(schema: Schema, _: str) -> Schema:
     """The same with `anyOf` for `oneOf`."""
-    one_of = schema.get("oneOf")
-    if not isinstance(one_of, list):
-        return schema
+    one_of, all_of = schema.get("oneOf"), schema.get("allOf", [])
+    if not isinstance(one_of, list) or not isinstance(all_of, list):
+        return schema  # the library says what is wrong
     if "anyOf" not in schema:
         return {("anyOf" if name == "oneOf" else name): each for name, each in schema.items()}
     others = {name: each for name, each in schema.items() if name != "oneOf"}
-    return {**others, "allOf": [*schema.get("allOf", []), {"anyOf": one_of}]}
+    return {**others, "allOf": [*all_of, {"anyOf": one_of}]}
 
 
 def _to_go(name: str, value: Any, schema: Schema, without: Collection[str]) -> bool:

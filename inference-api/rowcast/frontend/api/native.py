@@ -19,6 +19,7 @@ from rowcast.errors import InvalidField, StreamCut, UnknownModel
 from rowcast.frontend.deadlines import LONGEST, SHORTEST
 from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.origin import Origin
 from rowcast.frontend.positions import Cursor, Position, Stage
 from rowcast.frontend.prompt import SEEDS, Prompt
 from rowcast.frontend.receipts import receipt_of
@@ -81,7 +82,7 @@ def blueprint(frontend: Frontend) -> Blueprint:
         told = frontend.origin().bytes_told() if wanted.stream else 0
         reply = frontend.open(wanted.prompt)
         if wanted.stream:
-            chunks = without_first(_raw(reply, wanted.before), told)
+            chunks = _rest(frontend.origin(), reply, wanted.before, told)
             return streamed(reply, chunks, "text/plain; charset=utf-8", wanted.prompt.seed)
         return _whole(reply, wanted)
 
@@ -152,6 +153,19 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
     ending = _ending_of(reply)
     if not ending.whole:
         raise StreamCut(str(ending.failure))
+
+
+def _rest(origin: Origin, reply: ReplyText, before: str, told: int) -> Iterator[bytes]:
+    """The reply without the bytes that its reader has; of one that has ended, there are enough."""
+    chunks = _raw(reply, before)
+    if not told or origin.record is None or origin.record.state != "ended":
+        return without_first(chunks, told)
+    known = list(chunks)
+    length = sum(map(len, known))
+    if told > length:
+        reply.close()
+        raise InvalidField("from", f"is {told}; the body has ended and has {length} bytes")
+    return without_first(iter(known), told)
 
 
 def _events(

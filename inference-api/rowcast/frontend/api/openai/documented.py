@@ -102,7 +102,7 @@ def _computing(operation: Operation) -> Operation:
     return replace(operation, errors=REPLY_ERRORS, replies=True)
 
 
-OPERATIONS = (
+_OPERATIONS = (
     _computing(
         _post(
             "/v1/completions",
@@ -157,5 +157,16 @@ OPERATIONS = (
         error=ERROR,
         errors=(404, *READ_ERRORS),
         stands_for_model=True,
+    ),
+)
+
+_ALSO_WITHOUT_BASE = ("/v1/completions", "/v1/chat/", "/v1/models")
+
+OPERATIONS = (
+    *_OPERATIONS,
+    *(
+        replace(each, path=each.path.removeprefix("/v1"))
+        for each in _OPERATIONS
+        if each.path.startswith(_ALSO_WITHOUT_BASE)
     ),
 )
