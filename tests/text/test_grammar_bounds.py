@@ -138,6 +138,11 @@ def test_texts_expressions_and_comments_are_not_taken_for_rules(lark: str) -> No
     assert of_lark(lark) == lark
 
 
+def test_special_tokens_are_left_to_the_model_s_own_check() -> None:
+    lark = 'start: "a" <|im_end|>'
+    assert of_lark(lark) == lark
+
+
 def test_a_regular_expression_may_repeat_often() -> None:
     assert of_regex("a{0,100000}(b{1,300}c?){2,900}")
 
