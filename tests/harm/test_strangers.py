@@ -20,7 +20,10 @@ from raw_http import Answer, Client, ask, parse, request_bytes
 
 JWT_SECRET = "a secret of these tests, which signs their tokens"
 PROXY_SECRET = "a secret of these tests, which proxy and server share"
-BOTH = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
+PATIENT = dict.fromkeys(
+    ("BODY_SECONDS", "HEADER_SECONDS", "PROXY_BODY_TIMEOUT_S", "PROXY_KEEPALIVE_S"), "90"
+)
+BOTH = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET, **PATIENT}
 MB = 1 << 20
 PROMPT = {"text": "Hello", "max_tokens": 4, "seed": 1}
 
@@ -174,8 +177,8 @@ def test_h6_one_team_s_bodies_are_bounded_and_others_pass(tmp_path: Path, where:
 @pytest.mark.parametrize("where", ["proxy", "server"])
 def test_m7_idle_connections_keep_nobody_out(tmp_path: Path, where: str) -> None:
     """More than may be open: the idle ones end, a stream that flows does not."""
-    server = {"CONNECTIONS": "60", "HEADER_SECONDS": "90", "STEP_SECONDS": "0.05"}
-    proxy = {"PROXY_CONNECTIONS": "60", "PROXY_KEEPALIVE_S": "90"}
+    server = {"CONNECTIONS": "60", "STEP_SECONDS": "0.05"}
+    proxy = {"PROXY_CONNECTIONS": "60"}
     slow = PROMPT | {"max_tokens": 40, "seed": 3, "stop_sequence": "zzz"}
     seen = {"X-Rowcast-Proxy-Secret": PROXY_SECRET}
     with stack(tmp_path, server=BOTH | server, proxy=BOTH | proxy) as both:
@@ -193,7 +196,7 @@ def test_m7_idle_connections_keep_nobody_out(tmp_path: Path, where: str) -> None
 
 
 def test_m7_one_address_has_its_own_limit(tmp_path: Path) -> None:
-    limits = {"PROXY_CONNECTIONS_PER_ADDRESS": "20", "PROXY_KEEPALIVE_S": "90"}
+    limits = {"PROXY_CONNECTIONS_PER_ADDRESS": "20"}
     with stack(tmp_path, proxy=BOTH | limits) as both, many(both.proxy.port, 50) as idle:
         assert get(both.proxy.port, "/health").status == 200
         until(lambda: sum(map(_has_ended, idle)) >= 30, "the oldest have ended")
