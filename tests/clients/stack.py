@@ -1,7 +1,8 @@
 """The servers that the clients' programs ask, and what may be done to their decoder.
 
 `CALM` is instant. `SLOW` takes 50 ms a step and keeps its streams; programs that are held against
-disturbances ask it, and say over HTTP what is to happen: POST /kill, or /stand-still for 20 s.
+disturbances ask it, and say over HTTP what is to happen: POST /kill, /stand-still for 20 s, or
+/settle, which returns when a decoder serves.
 """
 
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from processes import ROOT, Running, running_proxy, running_server
+from processes import ROOT, Running, running_proxy, running_server, until
 
 SECRETS = {
     "JWT_SECRET": "a-secret-for-the-clients-tests-only-0",
@@ -56,9 +57,11 @@ def _token() -> str:
 @contextmanager
 def _control(server: Running) -> Iterator[str]:
     """An address of this process where things are done to the server's decoder."""
+    standing: list[threading.Timer] = []
     deeds: dict[str, Callable[[], object]] = {
+        "/settle": lambda: _settle(server, standing),
         "/kill": lambda: server.backend().kill(),
-        "/stand-still": lambda: _stand_still(server),
+        "/stand-still": lambda: standing.append(_stand_still(server)),
     }
 
     class Control(BaseHTTPRequestHandler):
@@ -78,7 +81,15 @@ def _control(server: Running) -> Iterator[str]:
         thread.join()
 
 
-def _stand_still(server: Running) -> None:
+def _stand_still(server: Running) -> threading.Timer:
     backend = server.backend()
     backend.suspend()
-    threading.Timer(STANDS_STILL, backend.resume).start()
+    timer = threading.Timer(STANDS_STILL, backend.resume)
+    timer.start()
+    return timer
+
+
+def _settle(server: Running, standing: list[threading.Timer]) -> None:
+    while standing:
+        standing.pop().join()
+    until(server.ready, "a backend serves")

@@ -47,18 +47,23 @@ def control(what: str) -> float:
         return time.monotonic()
 
 
-def hold(name: str, read: Read, *, silent: bool = False) -> None:
-    """Read it calmly, then disturbed; fail where the two differ."""
+def hold(name: str, read: Read, *, silent: bool = False, middle: float = 0) -> None:
+    """Read it calmly, then disturbed; fail where the two differ.
+
+    `middle`: for clients that hold parts back, the seconds after which the middle has come.
+    """
+    control("settle")
     calm = read(Watch().came)
     assert calm, f"{name}: nothing was read"
     print(f"{name}: {calm[:60]!r}", flush=True)
     _same(name, "a decoder killed before the first token", calm, lambda: _killed_first(read))
     for what in ("kill", *["stand-still"] * silent):
         said = "a decoder killed in the middle" if what == "kill" else "20 s of silence"
-        _same(name, said, calm, lambda what=what: _in_the_middle(read, what))
+        _same(name, said, calm, lambda what=what: _in_the_middle(read, what, middle))
 
 
 def _same(name: str, what: str, calm: str, again: Callable[[], str]) -> None:
+    control("settle")
     begun = time.monotonic()
     got = again()
     assert got == calm, f"{name}, {what}: {got!r}, not {calm!r}"
@@ -66,16 +71,25 @@ def _same(name: str, what: str, calm: str, again: Callable[[], str]) -> None:
 
 
 def _killed_first(read: Read) -> str:
-    watch, done = Watch(), []
-    timer = threading.Timer(FIRST, lambda: done.append(control("kill")))
-    timer.start()
-    got = read(watch.came)
-    timer.join()
-    assert done[0] < watch.first, "a part came before the decoder was killed: the machine is busy"
+    watch = Watch()
+    got, killed = _disturbed_at(FIRST, "kill", read, watch)
+    assert killed < watch.first, "a part came before the decoder was killed: the machine is busy"
     return got
 
 
-def _in_the_middle(read: Read, what: str) -> str:
+def _disturbed_at(seconds: float, what: str, read: Read, watch: Watch) -> tuple[str, float]:
+    """What was read, and when the decoder was disturbed; fail if all had been read by then."""
+    done: list[float] = []
+    timer = threading.Timer(seconds, lambda: done.append(control(what)))
+    timer.start()
+    got = read(watch.came)
+    assert done, "all was read before the decoder was disturbed"
+    return got, done[0]
+
+
+def _in_the_middle(read: Read, what: str, middle: float) -> str:
+    if middle:
+        return _disturbed_at(middle, what, read, Watch())[0]
     watch = Watch(THIRD, what)
     got = read(watch.came)
     assert watch.parts > THIRD, f"only {watch.parts} parts came"

@@ -35,5 +35,5 @@ def by(mode: instructor.Mode) -> Callable[[Callable[[], None]], str]:
     return read
 
 
-hold("instructor, tools", by(instructor.Mode.TOOLS), silent=True)
-hold("instructor, JSON schema", by(instructor.Mode.JSON_SCHEMA))
+hold("instructor, tools", by(instructor.Mode.TOOLS), silent=True, middle=1.2)
+hold("instructor, JSON schema", by(instructor.Mode.JSON_SCHEMA), middle=1.2)

@@ -69,8 +69,10 @@ async function read(parts, onThird = async () => {}) {
 }
 
 async function hold(name, parts, silent = false) {
+  await control('settle');
   const calm = (await read(parts)).text;
   console.log(`${name}: ${calm.slice(0, 60)}`);
+  await control('settle');
   let killed;
   const timer = new Promise((ok, no) => setTimeout(() => control('kill').then(() => { killed = performance.now(); ok(); }, no), 200));
   const early = await read(parts);
@@ -78,6 +80,7 @@ async function hold(name, parts, silent = false) {
   assert(killed < early.first, 'a part came before the decoder was killed: the machine is busy');
   assert.strictEqual(early.text, calm, 'a decoder killed before the first token');
   for (const what of silent ? ['kill', 'stand-still'] : ['kill']) {
+    await control('settle');
     assert.strictEqual((await read(parts, () => control(what))).text, calm, what);
     console.log(`  ${what}: the same`);
   }
