@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -44,6 +45,16 @@ def upstream(method: str, path: str, headers: dict[str, str], body: bytes = b"")
     return connection.getresponse()
 
 
+def read_on(path: str, headers: dict[str, str]) -> Any:
+    """A stream's rest, asked for again while there is no decoder."""
+    for _ in range(60):
+        answer = upstream("GET", path, headers)
+        if answer.status != 503:
+            break
+        time.sleep(0.5)
+    return answer
+
+
 class Application(BaseHTTPRequestHandler):
     """`/`: an empty page; all else is asked of Rowcast."""
 
@@ -54,7 +65,7 @@ class Application(BaseHTTPRequestHandler):
         place = self.headers.get("Last-Event-ID")
         if place:
             resumed.append(place)
-        answer = upstream("GET", self.path, {"Last-Event-ID": place} if place else {})
+        answer = read_on(self.path, {"Last-Event-ID": place} if place else {})
         self._begin(answer.headers["Content-Type"])
         left = cuts.pop() if cuts else None
         while (line := answer.readline()) and left != 0:
