@@ -40,18 +40,15 @@ resumed: list[str] = []  # the ids from which the browser went on
 
 
 def upstream(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Any:
-    connection = http.client.HTTPConnection(urlsplit(URL).netloc, timeout=60)
-    connection.request(method, path, body, headers | {"Authorization": f"Bearer {TOKEN}"})
-    return connection.getresponse()
-
-
-def read_on(path: str, headers: dict[str, str]) -> Any:
-    """A stream's rest, asked for again while there is no decoder."""
+    """The answer to a request, which is sent again while there is no decoder."""
     for _ in range(60):
-        answer = upstream("GET", path, headers)
+        connection = http.client.HTTPConnection(urlsplit(URL).netloc, timeout=60)
+        connection.request(method, path, body, headers | {"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
         if answer.status != 503:
             break
         time.sleep(0.5)
+    assert answer.status == 200, answer.read()
     return answer
 
 
@@ -65,7 +62,7 @@ class Application(BaseHTTPRequestHandler):
         place = self.headers.get("Last-Event-ID")
         if place:
             resumed.append(place)
-        answer = read_on(self.path, {"Last-Event-ID": place} if place else {})
+        answer = upstream("GET", self.path, {"Last-Event-ID": place} if place else {})
         self._begin(answer.headers["Content-Type"])
         left = cuts.pop() if cuts else None
         while (line := answer.readline()) and left != 0:
@@ -101,10 +98,11 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
         def read(came: Callable[[], None]) -> str:
+            stream = begun()
             page = browser.new_page()
             page.expose_function("came", came)
             page.goto(f"http://127.0.0.1:{server.server_port}/")
-            text = str(page.evaluate(READ, begun()))
+            text = str(page.evaluate(READ, stream))
             page.close()
             return text
 
