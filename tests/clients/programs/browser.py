@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -39,9 +40,16 @@ resumed: list[str] = []  # the ids from which the browser went on
 
 
 def upstream(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Any:
-    connection = http.client.HTTPConnection(urlsplit(URL).netloc, timeout=60)
-    connection.request(method, path, body, headers | {"Authorization": f"Bearer {TOKEN}"})
-    return connection.getresponse()
+    """The answer to a request, which is sent again while there is no decoder."""
+    for _ in range(60):
+        connection = http.client.HTTPConnection(urlsplit(URL).netloc, timeout=60)
+        connection.request(method, path, body, headers | {"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
+        if answer.status != 503:
+            break
+        time.sleep(0.5)
+    assert answer.status == 200, answer.read()
+    return answer
 
 
 class Application(BaseHTTPRequestHandler):
@@ -90,10 +98,11 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
         def read(came: Callable[[], None]) -> str:
+            stream = begun()
             page = browser.new_page()
             page.expose_function("came", came)
             page.goto(f"http://127.0.0.1:{server.server_port}/")
-            text = str(page.evaluate(READ, begun()))
+            text = str(page.evaluate(READ, stream))
             page.close()
             return text
 

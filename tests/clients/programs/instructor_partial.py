@@ -16,9 +16,7 @@ class Person(BaseModel):
 
 
 def by(mode: instructor.Mode) -> Callable[[Callable[[], None]], str]:
-    client = instructor.from_openai(
-        openai.OpenAI(base_url=BASE, api_key=TOKEN, max_retries=0), mode=mode
-    )
+    client = instructor.from_openai(openai.OpenAI(base_url=BASE, api_key=TOKEN), mode=mode)
     asked = {"model": "scripted", "messages": PERSON_ASKED, "seed": 3, "max_tokens": 900}
 
     def read(came: Callable[[], None]) -> str:

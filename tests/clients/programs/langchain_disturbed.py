@@ -6,7 +6,7 @@ from disturbed import BASE, PROMPT, TOKEN, hold
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-SERVER = {"model": "scripted", "base_url": BASE, "api_key": TOKEN, "seed": 3, "max_retries": 0}
+SERVER = {"model": "scripted", "base_url": BASE, "api_key": TOKEN, "seed": 3}
 
 
 @tool

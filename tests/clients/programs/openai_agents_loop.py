@@ -27,7 +27,7 @@ def weather(days: int, sunny: bool) -> str:
 
 def loop(came: Callable[[], None]) -> str:
     async def read() -> str:
-        client = openai.AsyncOpenAI(base_url=BASE, api_key=TOKEN, max_retries=0)
+        client = openai.AsyncOpenAI(base_url=BASE, api_key=TOKEN)
         agent = Agent(
             name="Forecaster",
             instructions="Be brief.",

@@ -15,7 +15,7 @@ FUNCTION = {
         "additionalProperties": False,
     },
 }
-SERVER = {"base_url": BASE, "api_key": TOKEN, "max_retries": 0}
+SERVER = {"base_url": BASE, "api_key": TOKEN}
 client = openai.OpenAI(**SERVER)
 
 
