@@ -26,6 +26,7 @@ class Stream:
     def __init__(self, origin: Origin, sessions: Sequence[Session]) -> None:
         self.origin = origin
         self.sessions = tuple(sessions)
+        self._places = {id(session): at for at, session in enumerate(self.sessions)}
         self.name = ""  # under which it can be asked for again; "": it cannot
         self.owned = False  # the journal has it in this process's name
         self.accepted = False
@@ -68,7 +69,7 @@ class Stream:
 
     def left(self, session: Session, whole: Finished | None) -> bool:
         """Nobody reads this session any more, which ended so; whether all are left now."""
-        at = self.sessions.index(session)
+        at = self._places[id(session)]
         with self._lock:
             self._note()
             if whole is not None:  # perhaps its text ended it, and the backend does not know

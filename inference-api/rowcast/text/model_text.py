@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jinja2 import TemplateError
+
+from rowcast.errors import UnknownModel
 from rowcast.model_files import ModelFiles, files_of
 from rowcast.settings import ONE_LAYER, SCRIPTED, Settings
 from rowcast.text.byte_tokenizer import ByteTokenizer
@@ -27,6 +30,13 @@ class ModelText:
 
 def text_of(settings: Settings) -> ModelText:
     """Load it. Raises UnknownModel, OSError and ValueError."""
+    try:
+        return _text_of(settings)
+    except TemplateError as error:
+        raise UnknownModel(f"its chat template can not be read: {error}") from error
+
+
+def _text_of(settings: Settings) -> ModelText:
     if make := _WITHOUT_FILES.get(settings.served_model):
         return ModelText(make(), ChatTemplate.of(None, settings.chat_template))
     files = files_of(settings)
