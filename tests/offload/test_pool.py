@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ from rowcast.text.grammar import GrammarFault, of_regex
 ANYBODY = Client()
 # As much work as the caller says.
 TEMPLATE = "{% for a in range(n) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"
-COSTLY = ([], None, False, {"n": 99_999}, None)
+COSTLY: tuple[Any, ...] = ([], None, False, {"n": 99_999}, None)
 
 
 @contextmanager
