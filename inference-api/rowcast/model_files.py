@@ -110,6 +110,11 @@ def files_of(settings: Settings) -> ModelFiles:
             if not (place / CONFIGURATION).is_file():
                 raise UnknownModel(f"MODEL {model!r}: {place} has no {CONFIGURATION}")
             return ModelFiles(model, place, None)
+    if Path(model).suffix == ".gguf":
+        raise UnknownModel(
+            f"MODEL {model!r} is a GGUF file, and those are not read yet: name a folder with "
+            f"{CONFIGURATION}, *.safetensors and tokenizer.json"
+        )
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise UnknownModel(f"MODEL {model!r} is no folder here")
     return ModelFiles(model, None, settings.hub_folder)

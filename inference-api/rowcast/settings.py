@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
@@ -32,6 +32,13 @@ This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16", "int8"],
+    BeforeValidator(lambda name: _DTYPES.get(name, name) if isinstance(name, str) else name),
+]
 
 
 class Settings(BaseSettings):
@@ -73,10 +80,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("hub_cache", "HF_CACHE"),
         description="Where what comes from a hub is kept; `hf_cache` below MODEL_ROOT by default.",
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+    dtype: Dtype = Field(
         "auto",
-        description="Of weights and cache; auto takes the model's own. int8 (CPU only): linear "
-        "layers' weights in 8 bits, all else in bfloat16.",
+        description="Of weights and cache: `auto` (the model's own), `float32`, `bfloat16`, "
+        "`float16` (or `fp32`, `bf16`, `fp16`), or `int8` (CPU only): linear layers' weights in 8 "
+        "bits, all else in bfloat16.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where to compute; auto takes CUDA where there is one."

@@ -228,3 +228,15 @@ def test_a_model_is_called_by_the_last_part_of_where_it_comes_from(model: str, n
 
 def test_a_model_may_be_given_another_name() -> None:
     assert read_settings(model="/models/tiny", model_name="house").served_name == "house"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("bf16", "bfloat16"), ("fp32", "float32"), ("fp16", "float16")]
+)
+def test_short_names_of_dtypes_are_understood(
+    word: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DTYPE", word)
+    assert read_settings().dtype == meant
+    assert read_settings(["--dtype", word]).dtype == meant
+    assert read_settings(dtype=word).environment()["DTYPE"] == meant

@@ -6,6 +6,7 @@ stream ends, however it does, the session is closed and one line is logged.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,8 @@ from rowcast.wire import Finished, FinishReason, Status, Submit
 _log = logging.getLogger("rowcast.request")
 
 VERDICT_SECONDS = 10.0
+LARGE_BODY = 1 << 16
+PARSING_PAUSE = 0.001  # seconds, in which the event loop looks at all connections
 LONG_TEXT = 2000  # characters; the way to a helper costs as much as tokenizing some hundred
 
 _Arguments = ParamSpec("_Arguments")
@@ -65,6 +68,7 @@ class Frontend:
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
     pauses: Pauses = field(default_factory=Pauses)
+    parsing: threading.Lock = field(default_factory=threading.Lock)  # of large bodies
 
     def __post_init__(self) -> None:
         recorder = self.streams.recorder
@@ -94,7 +98,12 @@ class Frontend:
 
     def body(self, *, plain: bool = False) -> dict[str, object]:
         """The request's JSON object; `plain`: with JSON's own numbers."""
-        return parse_object(self._body(), plain=plain)
+        body = self._body()
+        if len(body) < LARGE_BODY:
+            return parse_object(body, plain=plain)
+        with self.parsing:  # one after another, and between two of them everybody else
+            time.sleep(PARSING_PAUSE)
+            return parse_object(body, plain=plain)
 
     def check_room(self) -> None:
         """Where the line is full, a new request's body is not even looked at.
