@@ -110,3 +110,10 @@ def test_broken_arguments_are_shown_as_they_are() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a'}}
     template = ChatTemplate("{{ messages[0].tool_calls[0].function.arguments }}")
     assert template.render([{"role": "assistant", "tool_calls": [call]}]) == '{"a'
+
+
+@pytest.mark.parametrize("constant", ["9**(9**8)", "'a' * 4000000000", "'a'|center(4000000000)"])
+def test_reading_a_template_evaluates_nothing_of_it(constant: str) -> None:
+    template = ChatTemplate("{{ " + constant + " }}{{ tools }}")
+    assert template.knows_tools
+    assert not template.is_plain

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from rowcast.dying import die_with_parent
@@ -20,12 +20,14 @@ from rowcast.errors import RowcastError
 from rowcast.offload.limits import Limits
 from rowcast.offload.loading import load_tools
 from rowcast.offload.tasks import Tools
-from rowcast.offload.worker import serve
+from rowcast.offload.worker import apply, serve
 from rowcast.settings import read_settings
 
 
 def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
     """Fork a helper for every descriptor that arrives."""
+    if _ends_well(tools.chat.compile, limits):
+        tools.chat.compile()  # once, for all helpers
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # helpers are reaped by the kernel
     gc.collect()
     gc.freeze()  # a collection would write to, and so copy, what the forks share
@@ -36,6 +38,19 @@ def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
             orders.close()
             _become_helper(link, tools, limits, parent)
         link.close()
+
+
+def _ends_well(task: Callable[[], None], limits: Limits) -> bool:
+    """Try in a process of its own whether a task keeps within the limits."""
+    trial = os.fork()
+    if trial == 0:
+        with suppress(Exception):
+            apply(limits)
+            signal.setitimer(signal.ITIMER_PROF, limits.seconds)
+            task()
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(trial, 0)[1] == 0
 
 
 def _become_helper(link: socket.socket, tools: Tools, limits: Limits, parent: int) -> None:

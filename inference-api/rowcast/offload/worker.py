@@ -28,7 +28,7 @@ _PAGE = resource.getpagesize()
 
 def serve(link: socket.socket, tools: Tools, limits: Limits) -> None:
     """Do tasks, one after another. The first frame sent is this process's id."""
-    _limit_size(limits)
+    apply(limits)
     began = _resident()
     link.sendall(framed(msgspec.msgpack.encode(os.getpid())))
     while (body := _receive(link)) is not None:
@@ -73,7 +73,8 @@ def _exactly(link: socket.socket, count: int) -> bytes | None:
     return bytes(data)
 
 
-def _limit_size(limits: Limits) -> None:
+def apply(limits: Limits) -> None:
+    """Limit this process's memory and stack."""
     virtual = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
     resource.setrlimit(resource.RLIMIT_AS, (virtual + limits.memory,) * 2)
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)

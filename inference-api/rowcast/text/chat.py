@@ -1,17 +1,20 @@
 """A model's chat template: messages to the text that the model continues.
 
 Templates are Jinja, as models bring them: in `chat_template.jinja` or `tokenizer_config.json`. They
-run in a sandbox that changes nothing. A model without one gets `PLAIN`: a line for each message.
-Knows no HTTP, no tokens, and loads no transformers.
+run in a sandbox that changes nothing. To compile one is to run it, since its constants are
+evaluated then: that waits for the first rendering, and reading one does no more than parse it. A
+model without one gets `PLAIN`: a line for each message. Knows no HTTP, no tokens, and loads no
+transformers.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jinja2 import Environment, TemplateError, meta, nodes
+from jinja2 import Environment, Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -44,13 +47,13 @@ class ChatTemplate:
         special: Mapping[str, str] | None = None,
         name: str = "the model's own",
     ) -> None:
-        environment = _environment()
+        self._environment = _environment()
         self.name = name
         self.source = tool_source or source
-        self._template = environment.from_string(source)
-        self._tool_template = environment.from_string(tool_source) if tool_source else None
+        self._sources = (source, self.source)  # without and with tools
         self._special = dict(special or {})
-        self._names = meta.find_undeclared_variables(environment.parse(self.source))
+        _, parsed = map(self._environment.parse, self._sources)
+        self._names = {name.name for name in parsed.find_all(nodes.Name) if name.ctx == "load"}
 
     @classmethod
     def plain(cls) -> "ChatTemplate":
@@ -82,6 +85,19 @@ class ChatTemplate:
         """Whether the template tells the model of its tools."""
         return "tools" in self._names
 
+    def compile(self) -> None:
+        """Do now what would make the first rendering slow."""
+        _ = self._templates
+
+    @cached_property
+    def _templates(self) -> tuple[Template, Template]:
+        """Without tools, and with them."""
+        plain, tooled = self._sources
+        compiled = self._environment.from_string(plain)
+        if plain == tooled:
+            return compiled, compiled
+        return compiled, self._environment.from_string(tooled)
+
     def render(
         self,
         messages: Sequence[Message],
@@ -93,10 +109,9 @@ class ChatTemplate:
         """The text up to where the assistant's next words begin; `continues`: its last message."""
         if tools and not self.knows_tools:
             return self._render_plainly(messages, tools, continues=continues, extra=extra)
-        template = self._tool_template if tools and self._tool_template else self._template
         more = {name: value for name, value in (extra or {}).items() if name not in _RESERVED}
         try:
-            return template.render(
+            return self._templates[bool(tools)].render(
                 {
                     **self._special,
                     **more,
