@@ -20,14 +20,15 @@ from rowcast.errors import RowcastError
 from rowcast.offload.limits import Limits
 from rowcast.offload.loading import load_tools
 from rowcast.offload.tasks import Tools
-from rowcast.offload.worker import apply, serve
+from rowcast.offload.worker import apply, memory_limited, serve
 from rowcast.settings import read_settings
 
 
 def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
     """Fork a helper for every descriptor that arrives."""
     if _ends_well(tools.chat.compile, limits):
-        tools.chat.compile()  # once, for all helpers
+        with memory_limited(limits):  # a constant that is too large is left to the rendering
+            tools.chat.compile()  # once, for all helpers
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # helpers are reaped by the kernel
     gc.collect()
     gc.freeze()  # a collection would write to, and so copy, what the forks share

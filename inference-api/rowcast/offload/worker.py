@@ -11,6 +11,8 @@ import pickle
 import resource
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +77,25 @@ def _exactly(link: socket.socket, count: int) -> bytes | None:
 
 def apply(limits: Limits) -> None:
     """Limit this process's memory and stack."""
-    virtual = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
-    resource.setrlimit(resource.RLIMIT_AS, (virtual + limits.memory,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (_virtual() + limits.memory,) * 2)
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     resource.setrlimit(resource.RLIMIT_STACK, (grammar_limits.STACK_BYTES, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@contextmanager
+def memory_limited(limits: Limits) -> Iterator[None]:
+    """Limit this process's memory within the block."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_virtual() + limits.memory, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _virtual() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE
 
 
 def _resident() -> int:
