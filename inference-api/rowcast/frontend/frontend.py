@@ -68,7 +68,8 @@ class Frontend:
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
     pauses: Pauses = field(default_factory=Pauses)
-    parsing: threading.Lock = field(default_factory=threading.Lock)  # of large bodies
+    # Of large bodies. Made late: this module is imported before gevent puts its locks in place.
+    parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
 
     def __post_init__(self) -> None:
         recorder = self.streams.recorder
