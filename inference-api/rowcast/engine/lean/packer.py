@@ -39,7 +39,7 @@ class Packer:
             return False
         facts = loaded.facts
         packing = Packing(self.kernel, self.kind, facts.dtype, facts.positions)
-        writer, shape = ImageWriter(file), shape_of(form)
+        writer, shape = ImageWriter(file), shape_of(form, packing)
         for name, part in parts_of(form, packing, progress(len(form.layers))):
             writer.add(name, part)
         writer.finish(about(self.made_of, shape, facts))
