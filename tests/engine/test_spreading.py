@@ -1,6 +1,6 @@
 """The basis of int8: the same function as the model's own, whatever is large or scaled in it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine.outliers import scale_against_each_other
 from engine.tiny_models import LEAN_SHAPES, SHAPES
+from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
 from rowcast.engine.lean.form import Form, LayerForm, read_form
 from rowcast.engine.lean.model import LAST, Norm
 from rowcast.engine.lean.products import Basis, OwnBasis, Product
@@ -16,6 +17,15 @@ from rowcast.engine.lean.spreading import SpreadBasis, large_channels, mixed_vec
 from rowcast.engine.lean.turning import mix
 
 LANES = 16
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[LinearKernel]:
+    kernel = choose_linear(1, slow_too=True)
+    if kernel is None:
+        pytest.skip("no compiler here")
+    with kernel:
+        yield kernel
 
 
 def model_of(name: str, **changes: object) -> PreTrainedModel:
@@ -76,25 +86,25 @@ TOKENS = torch.arange(0, 190, 7)
 
 
 @pytest.mark.parametrize("name", LEAN_SHAPES)
-def test_it_is_the_same_function(name: str) -> None:
+def test_it_is_the_same_function(kernel: LinearKernel, name: str) -> None:
     form = form_of(model_of(name))
     own = Walk(form, OwnBasis(form, torch.float32)).logits(TOKENS)
-    spread = Walk(form, SpreadBasis(form)).logits(TOKENS)
+    spread = Walk(form, SpreadBasis(form, kernel)).logits(TOKENS)
     assert (own - spread).abs().max() < 2e-5 * own.abs().max()
 
 
-def test_with_biases_too() -> None:
+def test_with_biases_too(kernel: LinearKernel) -> None:
     form = form_of(model_of("llama", attention_bias=True, mlp_bias=True, intermediate_size=128))
     own = Walk(form, OwnBasis(form, torch.float32)).logits(TOKENS)
-    spread = Walk(form, SpreadBasis(form)).logits(TOKENS)
-    assert SpreadBasis(form).mixed == 8
+    spread = Walk(form, SpreadBasis(form, kernel)).logits(TOKENS)
+    assert SpreadBasis(form, kernel).mixed == 8
     assert (own - spread).abs().max() < 2e-5 * own.abs().max()
 
 
-def test_channels_scaled_against_each_other_leave_no_trace() -> None:
+def test_channels_scaled_against_each_other_leave_no_trace(kernel: LinearKernel) -> None:
     plain, scaled = model_of("llama"), model_of("llama")
     scale_against_each_other(scaled)
-    of_plain, of_scaled = (SpreadBasis(form_of(model)) for model in (plain, scaled))
+    of_plain, of_scaled = (SpreadBasis(form_of(model), kernel) for model in (plain, scaled))
     for ours, theirs in zip(form_of(plain).layers, form_of(scaled).layers, strict=True):
         made, made_again = of_plain.products(ours), of_scaled.products(theirs)
         for name, make in made.items():
@@ -102,7 +112,7 @@ def test_channels_scaled_against_each_other_leave_no_trace() -> None:
                 assert torch.allclose(one.weight, other.weight, rtol=1e-4, atol=1e-5)
 
 
-def test_large_channels_are_found_and_multiplied_apart() -> None:
+def test_large_channels_are_found_and_multiplied_apart(kernel: LinearKernel) -> None:
     model = model_of("llama")
     assert large_channels(form_of(model)) == []
     with torch.no_grad():
@@ -110,7 +120,7 @@ def test_large_channels_are_found_and_multiplied_apart() -> None:
             layer.get_submodule("mlp.down_proj").get_parameter("weight")[[9, 40]] *= 5
     form = form_of(model)
     assert large_channels(form) == [9, 40]
-    basis = SpreadBasis(form)
+    basis = SpreadBasis(form, kernel)
     assert basis.directions is not None
     for product in basis.products(form.layers[0])["qkv"]():
         assert product.columns is not None

@@ -769,6 +769,34 @@ int rowcast_pack(const Weight *weight, const void *source, int64_t half, int64_t
     return OK;
 }
 
+/* Rows of `odd` times `even` numbers, in place, each times an orthogonal matrix: signs; the Hadamard
+ * matrix of `even`, a power of two, on each part of a row; factors [odd, odd] between the parts. */
+int rowcast_turn(float *rows, int64_t count, const float *signs, const float *factors, int64_t even,
+                 int64_t odd) {
+    const int64_t size = even * odd;
+    float *room = malloc(size * sizeof(float));
+    if (!room) return NO_MEMORY;
+    for (float *row = rows; row < rows + count * size; row += size) {
+        for (int64_t at = 0; at < size; at++) row[at] *= signs[at];
+        for (int64_t apart = 1; apart < even; apart *= 2)
+            for (int64_t pair = 0; pair < size; pair += 2 * apart)
+                for (int64_t at = pair; at < pair + apart; at++) {
+                    float one = row[at], other = row[at + apart];
+                    row[at] = one + other;
+                    row[at + apart] = one - other;
+                }
+        memset(room, 0, size * sizeof(float));
+        for (int64_t part = 0; part < odd * odd; part++) {
+            const float *from = row + part % odd * even, factor = factors[part];
+            float *to = room + part / odd * even;
+            for (int64_t at = 0; at < even; at++) to[at] += factor * from[at];
+        }
+        memcpy(row, room, size * sizeof(float));
+    }
+    free(room);
+    return OK;
+}
+
 void rowcast_leave(Crew *crew) {
     atomic_store(&crew->leaving, 1);
     call(crew);

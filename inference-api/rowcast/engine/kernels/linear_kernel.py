@@ -181,6 +181,22 @@ class LinearKernel:
             check(state)
         return out
 
+    def turn(self, rows: Tensor, signs: Tensor, factors: Tensor) -> None:
+        """Each row, in place, by signs, a Hadamard matrix and factors [odd, odd] between its parts.
+
+        On every machine the same numbers: sums are in one order and never fused.
+        """
+        (count, size), odd = rows.shape, len(factors)
+        even = size // odd
+        if even * odd != size or even & (even - 1) or len(signs) != size:
+            raise ValueError(f"rows of {size} are not {odd} parts of a power of two")
+        if any(each.dtype != torch.float32 for each in (rows, signs, factors)):
+            raise ValueError("only fp32 is turned")
+        if not rows.is_contiguous():
+            raise ValueError("rows must be contiguous")
+        addresses = (rows.data_ptr(), count, signs.data_ptr(), factors.data_ptr())
+        check(self._library.rowcast_turn(*addresses, even, odd))
+
     def run(self, operations: "ctypes.Array[Operation]", tokens: int) -> None:
         """Every operation in turn, each over so many tokens."""
         check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
@@ -244,6 +260,7 @@ def _declare(library: ctypes.CDLL) -> None:
     library.rowcast_arithmetic.restype = ctypes.c_char_p
     library.rowcast_run.argtypes = [address, address, whole, whole]
     library.rowcast_linear.argtypes = [address] * 5 + [whole]
+    library.rowcast_turn.argtypes = [address, whole, address, address, whole, whole]
     library.rowcast_pack.argtypes = [address, address, whole, whole, whole]
 
 

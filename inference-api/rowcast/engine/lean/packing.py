@@ -31,7 +31,7 @@ class Packing:
 
     def basis(self, form: Form) -> Basis:
         """The coordinates in which a model's numbers are packed."""
-        return SpreadBasis(form) if self.kind == "int8" else OwnBasis(form, self.dtype)
+        return SpreadBasis(form, self.kernel) if self.kind == "int8" else OwnBasis(form, self.dtype)
 
     def products(
         self, products: Sequence[Product], layers: Sequence[nn.Linear], directions: Tensor | None

@@ -19,7 +19,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from rowcast.engine.kernels.linear_kernel import LANES, MOST_MIXED
+from rowcast.engine.kernels.linear_kernel import LANES, MOST_MIXED, LinearKernel
 from rowcast.engine.lean.form import Form, LayerForm
 from rowcast.engine.lean.model import LAST, Norm
 from rowcast.engine.lean.products import Make, Product, product_of
@@ -33,9 +33,10 @@ TURNED_NORMS = ("before_attention", "before_mlp", LAST)
 class SpreadBasis:
     """The model's numbers, turned."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, kernel: LinearKernel) -> None:
         self._form = form
-        self._turn, self._head_turn = Turn(form.embedding.shape[1]), Turn(form.head_size)
+        self._turn = Turn(kernel, form.embedding.shape[1])
+        self._head_turn = Turn(kernel, form.head_size)
         self.mixed = mixed_vectors(form.layers[0].down.in_features)
         self._large = large_channels(form)
         alone = torch.eye(form.embedding.shape[1])[self._large]

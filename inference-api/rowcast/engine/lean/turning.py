@@ -1,12 +1,12 @@
 """Fixed orthogonal matrices that spread what is large in one place over all places.
 
-    Turn(size).rows(x)      every row times the matrix
-    Turn(size).columns(x)   the transposed matrix times every column
-    mix(x)                  sums and differences along the middle dimension
+    Turn(kernel, size).rows(x)      every row times the matrix
+    Turn(kernel, size).columns(x)   the transposed matrix times every column
+    mix(x)                          sums and differences along the middle dimension
 
 A size is an odd number times a power of two: signs, then a Hadamard matrix of the power, then a
-Hartley matrix of the odd number. All follow from the size alone. Sums are elementwise and in a
-fixed order, never a library's product, so that every machine gets the same numbers.
+Hartley matrix of the odd number. All follow from the size alone, and sums are in a fixed order,
+never a library's product, so that every machine gets the same numbers.
 """
 
 import math
@@ -16,38 +16,31 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-PIECE = 1 << 18  # numbers that are turned at a time: they stay in the processor's cache
+from rowcast.engine.kernels.linear_kernel import LinearKernel
 
 
 class Turn:
     """The matrix of one size."""
 
-    def __init__(self, size: int) -> None:
-        self._even = size & -size
-        self._odd = _hartley(size // self._even, self._even)
-        self._signs = torch.tensor(list(islice(_signs(), size)))[:, None]
+    def __init__(self, kernel: LinearKernel, size: int) -> None:
+        even = size & -size
+        self._kernel = kernel
+        self._factors = _hartley(size // even) / math.sqrt(even)
+        self._signs = torch.tensor(list(islice(_signs(), size)))
 
     def rows(self, matrix: Tensor) -> Tensor:
         """[rows, size], in fp32."""
-        return self.columns(matrix.T).T.contiguous()
+        turned = matrix.to(torch.float32, copy=True).contiguous()
+        self._kernel.turn(turned, self._signs, self._factors)
+        return turned
 
     def columns(self, matrix: Tensor) -> Tensor:
         """[size, columns], in fp32."""
-        out = torch.empty(matrix.shape)
-        at_once = max(1, PIECE // len(matrix))
-        for first in range(0, matrix.shape[1], at_once):
-            piece = slice(first, first + at_once)
-            out[:, piece] = self._turned(matrix[:, piece].float())
-        return out
+        return self.rows(matrix.T).T.contiguous()
 
     def vector(self, vector: Tensor) -> Tensor:
         """[size], in fp32."""
         return self.rows(vector[None])[0]
-
-    def _turned(self, columns: Tensor) -> Tensor:
-        mixed = (columns * self._signs).view(len(self._odd), self._even, -1)
-        mix(mixed)
-        return torch.stack([_sum(factors, mixed) for factors in self._odd]).flatten(0, 1)
 
 
 def mix(values: Tensor) -> None:
@@ -63,24 +56,14 @@ def mix(values: Tensor) -> None:
         apart *= 2
 
 
-def _sum(factors: list[float], parts: Tensor) -> Tensor:
-    """Of the parts, each times its factor: one product and one sum at a time, never fused."""
-    total = parts[0] * factors[0]
-    for factor, part in zip(factors[1:], parts[1:], strict=True):
-        total.add_(part * factor)
-    return total
-
-
-def _hartley(size: int, beside: int) -> list[list[float]]:
-    """The orthogonal matrix cos + sin, divided by the length that a Hadamard matrix lends."""
-    by = 1 / math.sqrt(size * beside)
+def _hartley(size: int) -> Tensor:
+    """The symmetric orthogonal matrix cos + sin."""
 
     def entry(at: int) -> float:
         angle = 2 * math.pi * (at % size) / size
-        return (math.cos(angle) + math.sin(angle)) * by
+        return (math.cos(angle) + math.sin(angle)) / math.sqrt(size)
 
-    entries = torch.tensor([[entry(row * place) for place in range(size)] for row in range(size)])
-    return [[float(each) for each in row] for row in entries]  # rounded as fp32 keeps them
+    return torch.tensor([[entry(row * place) for place in range(size)] for row in range(size)])
 
 
 def _signs() -> Iterator[float]:
