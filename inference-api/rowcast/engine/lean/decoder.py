@@ -71,7 +71,7 @@ class LeanDecoder:
         context: int,
         most: int,
     ) -> None:
-        self.name = f"lean {attention.name} {kernel.name}-{model.kind}"
+        self.name = f"lean-{model.shape.basis} {attention.name} {kernel.name}-{model.kind}"
         self.kernel = kernel
         self._model = model
         self._attention = attention

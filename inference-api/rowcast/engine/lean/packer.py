@@ -39,8 +39,9 @@ class Packer:
             return False
         facts = loaded.facts
         packing = Packing(self.kernel, self.kind, facts.dtype, facts.positions)
-        writer, shape = ImageWriter(file), shape_of(form, packing)
-        for name, part in parts_of(form, packing, progress(len(form.layers))):
+        basis = packing.basis(form)
+        writer, shape = ImageWriter(file), shape_of(form, basis)
+        for name, part in parts_of(form, packing, basis, progress(len(form.layers))):
             writer.add(name, part)
         writer.finish(about(self.made_of, shape, facts))
         return True

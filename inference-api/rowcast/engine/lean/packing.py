@@ -1,7 +1,7 @@
 """Packs a transformers' model of the Llama form, part by part, letting go of each weight.
 
-    Form ──shape_of──▶ LeanShape
-    Form ──parts_of──▶ (name, Packed or Tensor), one at a time, so that no two copies are kept
+    Form, Basis ──shape_of──▶ LeanShape
+    Form, Basis ──parts_of──▶ (name, Packed or Tensor), one at a time: no two copies are kept
 
 Weights may come in another dtype than they are packed from: each is cast when its turn comes, so
 that a mapped file need not be copied whole. Where parts go is not known here.
@@ -54,26 +54,30 @@ class Packing:
 
 def pack_model(form: Form, packing: Packing) -> LeanModel:
     """The whole model, in this process."""
-    return LeanModel(shape_of(form, packing), dict(parts_of(form, packing)))
+    basis = packing.basis(form)
+    return LeanModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
 
 
-def shape_of(form: Form, packing: Packing) -> LeanShape:
+def shape_of(form: Form, basis: Basis) -> LeanShape:
     """The plain numbers of a model."""
     return LeanShape(
         heads=form.heads,
         kv_heads=form.kv_heads,
         head_size=form.head_size,
         epsilon=form.norm.epsilon,
-        mixed=packing.basis(form).mixed,
+        basis=basis.name,
+        mixed=basis.mixed,
         layers=[_layer_shape(layer) for layer in form.layers],
     )
 
 
 def parts_of(
-    form: Form, packing: Packing, tell: Callable[[int], None] = lambda _layers: None
+    form: Form,
+    packing: Packing,
+    basis: Basis,
+    tell: Callable[[int], None] = lambda _layers: None,
 ) -> Iterator[tuple[str, Part]]:
     """Every part, layer by layer; `tell` hears how many layers are done."""
-    basis = packing.basis(form)
     yield "embedding", packing.tensor(basis.embedding())
     cos, sin = _angles(form, packing)
     yield "cos", cos

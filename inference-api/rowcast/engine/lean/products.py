@@ -34,6 +34,7 @@ Make = Callable[[], Sequence[Product]]
 class Basis(Protocol):
     """A model's numbers, in coordinates of some choice."""
 
+    name: str  # tells weights that give other bits apart: change it with what a basis makes
     mixed: int  # vectors of SwiGLU's results that are mixed with one another; 1: none
     directions: Tensor | None  # [count, hidden]: of states, in which they are always large
 
@@ -53,6 +54,7 @@ class Basis(Protocol):
 class OwnBasis:
     """The model's numbers, in the dtype that its states have."""
 
+    name: str = "own"
     mixed: int = 1
     directions: Tensor | None = None
 

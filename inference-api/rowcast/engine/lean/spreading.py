@@ -33,6 +33,8 @@ TURNED_NORMS = ("before_attention", "before_mlp", LAST)
 class SpreadBasis:
     """The model's numbers, turned."""
 
+    name: str = "spread-1"
+
     def __init__(self, form: Form, kernel: LinearKernel) -> None:
         self._form = form
         self._turn = Turn(kernel, form.embedding.shape[1])
@@ -137,9 +139,11 @@ def large_channels(form: Form) -> list[int]:
 
 
 def _written(layer: LayerForm) -> Tensor:
-    """By channel: the squared weights of down, each times its gated channel's squared length."""
-    up = _weighted(layer.gate_up[1], layer.norms["before_mlp"]).double()
-    return layer.down.weight.detach().double().square() @ up.square().sum(1)
+    """By channel: down's weights, each times its gated channel's length, squared and summed."""
+    up = _weighted(layer.gate_up[1], layer.norms["before_mlp"])
+    lengths = up.square().sum(1, dtype=torch.float64).sqrt().float()
+    weights = layer.down.weight.detach().float() * lengths
+    return weights.square().sum(1, dtype=torch.float64)
 
 
 def _scales_of_gated(layer: LayerForm) -> Tensor:
