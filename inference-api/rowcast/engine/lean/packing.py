@@ -8,6 +8,7 @@ that a mapped file need not be copied whole. Where parts go is not known here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -54,8 +55,20 @@ class Packing:
 
 def pack_model(form: Form, packing: Packing) -> LeanModel:
     """The whole model, in this process."""
-    basis = packing.basis(form)
-    return LeanModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
+    with one_thread():
+        basis = packing.basis(form)
+        return LeanModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Short operations of torch meanwhile wait for no thread that a busy machine has put aside."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shape_of(form: Form, basis: Basis) -> LeanShape:

@@ -117,8 +117,9 @@ class SpreadBasis:
         """One for every output of v; heads that share it read it alike."""
         form = self._form
         value = _weighted(layer.qkv[2], layer.norms["before_attention"])
-        read = _largest(layer.o.weight.detach(), 0).view(form.kv_heads, -1, form.head_size)
-        return _alike(_largest(value, 1), read.amax(1).flatten())
+        shape = (-1, form.kv_heads, form.heads // form.kv_heads, form.head_size)
+        read = layer.o.weight.detach().view(shape)
+        return _alike(_length(value, 1), _length(read, (0, 2)).flatten())
 
 
 def mixed_vectors(size: int) -> int:
@@ -148,7 +149,7 @@ def _written(layer: LayerForm) -> Tensor:
 
 def _scales_of_gated(layer: LayerForm) -> Tensor:
     up = _weighted(layer.gate_up[1], layer.norms["before_mlp"])
-    return _alike(_largest(up, 1), _largest(layer.down.weight.detach(), 0))
+    return _alike(_length(up, 1), _length(layer.down.weight.detach(), 0))
 
 
 def _weighted(layer: nn.Linear, norm: Norm) -> Tensor:
@@ -156,14 +157,16 @@ def _weighted(layer: nn.Linear, norm: Norm) -> Tensor:
     return layer.weight.detach().float() * norm.weight.float()
 
 
-def _largest(weight: Tensor, dim: int) -> Tensor:
-    """Of rows or columns. A largest number, unlike a sum, is the same on every machine."""
-    return weight.abs().amax(dim).float()
+def _length(weight: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    return weight.double().square().sum(dim).sqrt()
 
 
 def _alike(written: Tensor, read: Tensor) -> Tensor:
-    """What a channel's writer is divided by, and its reader multiplied: then both are as large."""
-    scales = (written / read).sqrt()
+    """What a channel's writer is divided by, and its reader multiplied: then both are as long.
+
+    Rounded far more than machines differ in the order of their sums.
+    """
+    scales = (written / read).sqrt().bfloat16().float()
     return torch.where(scales.isfinite() & (scales > 0), scales, torch.ones_like(scales))
 
 
