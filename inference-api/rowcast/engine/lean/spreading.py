@@ -142,9 +142,7 @@ def large_channels(form: Form) -> list[int]:
 def _written(layer: LayerForm) -> Tensor:
     """By channel: down's weights, each times its gated channel's length, squared and summed."""
     up = _weighted(layer.gate_up[1], layer.norms["before_mlp"])
-    lengths = up.square().sum(1, dtype=torch.float64).sqrt().float()
-    weights = layer.down.weight.detach().float() * lengths
-    return weights.square().sum(1, dtype=torch.float64)
+    return _length(layer.down.weight.detach() * _length(up, 1).float(), 1).square()
 
 
 def _scales_of_gated(layer: LayerForm) -> Tensor:
@@ -158,7 +156,7 @@ def _weighted(layer: nn.Linear, norm: Norm) -> Tensor:
 
 
 def _length(weight: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    return weight.double().square().sum(dim).sqrt()
+    return weight.float().square().sum(dim, dtype=torch.float64).sqrt()
 
 
 def _alike(written: Tensor, read: Tensor) -> Tensor:
