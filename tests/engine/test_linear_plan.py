@@ -11,6 +11,7 @@ from torch.nn.functional import silu
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel
 from rowcast.engine.kernels.linear_plan import Plan, add, rms_norm, rotate, swiglu
+from rowcast.engine.lean.turning import mix
 
 DTYPES = (torch.float32, torch.bfloat16)
 UNIT = {torch.float32: 2.0**-23, torch.bfloat16: 2.0**-7}  # between a number and the next, relative
@@ -71,6 +72,26 @@ def test_swiglu_is_torchs(kernel: LinearKernel, dtype: torch.dtype, size: int) -
     gate, up = merged.chunk(2, dim=-1)
     expected = silu(gate) * up
     assert_near(swiglu(kernel, merged), expected, 1 if dtype.itemsize == 2 else 6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mixed", [1, 2, 16, 64])
+def test_swiglu_mixes_vectors(kernel: LinearKernel, dtype: torch.dtype, mixed: int) -> None:
+    merged = drawn(9, 2 * 2048, dtype=dtype)
+    gate, up = merged.chunk(2, dim=-1)
+    expected = (silu(gate).double() * up.double()).view(-1, mixed, 16)
+    mix(expected)
+    result = torch.empty(9, 2048, dtype=dtype)
+    Plan(kernel).swiglu(merged, result, mixed).run(9)
+    scale = expected.abs().amax()
+    apart = (result.double() - expected.view(9, 2048)).abs()
+    assert bool((apart <= UNIT[dtype] * scale).all())
+
+
+@pytest.mark.parametrize(("size", "mixed"), [(96, 4), (96, 3), (2048, 128), (96, 0)])
+def test_what_cannot_be_mixed_is_refused(kernel: LinearKernel, size: int, mixed: int) -> None:
+    with pytest.raises(ValueError, match=r"mixed|groups"):
+        Plan(kernel).swiglu(torch.zeros(1, 2 * size), torch.zeros(1, size), mixed)
 
 
 def test_swiglu_at_the_edges(kernel: LinearKernel) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor
 from rowcast.engine.kernels.linear_kernel import Kind, Packed, packed_of
 from rowcast.errors import RowcastError
 
-MARK = b"rowcast image 1\n"
+MARK = b"rowcast image 2\n"
 ALIGNMENT = 4096
 NUMBER_SIZE = 8
 TAIL = 2 * NUMBER_SIZE + len(MARK)
@@ -49,7 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One part: a tensor, or a packed weight's four."""
+    """One part: a tensor, or a packed weight's: its lines, and what is beside them."""
 
     places: tuple[Place, ...]
     kind: Kind | None = None
@@ -143,8 +143,8 @@ class Image:
         tensors = [self._tensor(place) for place in entry.places]
         if entry.kind is None:
             return tensors[0]
-        lines, bias, scale, start = tensors
-        return packed_of(entry.kind, entry.outputs, entry.inputs, lines, (bias, scale, start))
+        lines, *beside = tensors
+        return packed_of(entry.kind, entry.outputs, entry.inputs, lines, beside)
 
     def _tensor(self, place: Place) -> Tensor:
         dtype: torch.dtype = getattr(torch, place.dtype)

@@ -1,13 +1,16 @@
 """Prints what a precision costs in quality: other kinds of numbers against fp32, on one model.
 
-    python -m rowcast.engine.quality MODEL [--text FILE] [--tokens N] [DTYPE ...]
+    python -m rowcast.engine.quality MODEL [DTYPE ...] [--text FILE] [--tokens N] [--within PERCENT]
 
 Both models read the same tokens, in windows, and each token's distribution of the next is compared:
 how often the likeliest is the same, the divergence from fp32's (nats a token), the perplexity of
-the text. Without a text the tokens are random, and perplexity says little. Knows no server.
+the text and its change, with the standard error that so many tokens leave. `--within` fails when a
+perplexity rises by more. Without a text the tokens are random, and perplexity says little. Knows no
+server.
 """
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,9 @@ REFERENCE = "float32"
 COMPARED = ("bfloat16", "int8")
 WINDOW = 256  # tokens, each read with those before it in its window
 SEED = 0
+HEADER = (
+    "| | same likeliest token | divergence, nats | perplexity | change | ± |\n" + "|---" * 6 + "|"
+)
 
 
 @dataclass(slots=True)
@@ -37,6 +43,7 @@ class Quality:
     divergence: float = 0.0
     surprise: float = 0.0  # of the text's own next tokens, in nats
     reference_surprise: float = 0.0
+    squared: float = 0.0  # differences of the two
 
     def add(self, ours: Tensor, reference: Tensor, following: Tensor) -> None:
         """Logits [tokens, vocabulary] of both, and the tokens that follow."""
@@ -44,17 +51,30 @@ class Quality:
         self.tokens += len(following)
         self.agreeing += int((ours.argmax(-1) == reference.argmax(-1)).sum())
         self.divergence += float((reference.exp() * (reference - ours)).sum())
-        at = following[:, None]
-        self.surprise -= float(ours.gather(1, at).sum())
-        self.reference_surprise -= float(reference.gather(1, at).sum())
+        our_surprise, reference_surprise = (
+            -each.gather(1, following[:, None]) for each in (ours, reference)
+        )
+        self.surprise += float(our_surprise.sum())
+        self.reference_surprise += float(reference_surprise.sum())
+        self.squared += float((our_surprise - reference_surprise).square().sum())
+
+    @property
+    def change(self) -> float:
+        """Of perplexity: 0.01 is one percent more."""
+        return math.expm1((self.surprise - self.reference_surprise) / self.tokens)
+
+    @property
+    def error(self) -> float:
+        """The change's standard error."""
+        mean = (self.surprise - self.reference_surprise) / self.tokens
+        return math.sqrt(max(0.0, self.squared / self.tokens - mean**2) / self.tokens)
 
     def row(self, name: str) -> str:
         """A line of the table."""
-        perplexity = torch.tensor([self.surprise, self.reference_surprise]).div(self.tokens).exp()
-        ours, reference = perplexity.tolist()
         return (
             f"| {name} | {self.agreeing / self.tokens:.2%} | {self.divergence / self.tokens:.2e} "
-            f"| {ours:.4g} | {ours / reference - 1:+.3%} |"
+            f"| {math.exp(self.surprise / self.tokens):.4g} | {self.change:+.3%} "
+            f"| {self.error:.3%} |"
         )
 
 
@@ -111,18 +131,24 @@ def print_table(arguments: Sequence[str] | None = None) -> None:
     reader.add_argument("dtype", nargs="*", help=f"by default {' '.join(COMPARED)}")
     reader.add_argument("--text", type=Path, help="a file to read; without one, random tokens")
     reader.add_argument("--tokens", type=int, default=2048, help="how many at most (2048)")
-    told = reader.parse_args(arguments)
+    reader.add_argument(
+        "--within", type=float, metavar="PERCENT", help="fail when perplexity rises by more"
+    )
+    told = reader.parse_intermixed_args(arguments)
     if unknown := set(told.dtype) - set(PRECISIONS):
         reader.error(f"{', '.join(sorted(unknown))}: known are {', '.join(PRECISIONS)}")
     reference = _engine(told.model, REFERENCE)
     tokens = read_tokens(told.model, told.text, told.tokens, _logits(reference, [0]).shape[-1])
     if len(tokens) < 2:
         reader.error("a text of two tokens or more is needed")
-    print(
-        "| | same likeliest token | divergence, nats | perplexity | change |\n" + "|---" * 5 + "|"
-    )
+    print(HEADER)
+    worst = -math.inf
     for name in told.dtype or COMPARED:
-        print(measure(told.model, name, reference, tokens).row(name), flush=True)
+        quality = measure(told.model, name, reference, tokens)
+        worst = max(worst, quality.change)
+        print(quality.row(name), flush=True)
+    if told.within is not None and worst * 100 > told.within:
+        reader.exit(1, f"perplexity rises by {worst:.3%}, allowed are {told.within:g} %\n")
 
 
 if __name__ == "__main__":

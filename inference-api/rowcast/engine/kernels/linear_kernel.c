@@ -38,7 +38,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, LINE = 64, CHUNK = 8, TALL = 8, THREADS = 64 };
+enum { LANES = 16, LINE = 64, CHUNK = 8, TALL = 8, THREADS = 64, MIXED = 64 };
 #if WIDE
 enum { BROAD = 3, HEIGHT = 8 };  /* of the largest tile whose sums registers hold */
 #elif defined __AVX2__ || defined __aarch64__
@@ -65,7 +65,9 @@ typedef struct {
     const float *bias;    /* by output, or null */
     float *scale;         /* by output; bytes only */
     int32_t *start;       /* by output: what undoes the inputs' offset of 128; bytes only */
-    int64_t outputs, inputs, kind;
+    const float *directions; /* of inputs, each of length 1, that are not rounded; bytes only */
+    const uint16_t *columns; /* by direction and output, bf16: the weight times the direction */
+    int64_t outputs, inputs, kind, apart; /* apart: how many directions */
 } Weight;
 
 typedef struct {
@@ -76,6 +78,7 @@ typedef struct {
     void (*foreign)(void *, int64_t);
     int64_t from_step, to_step;  /* elements from one token to the next */
     int64_t size, heads;         /* elements of a token that are read; heads to rotate or norm */
+    int64_t mixed;               /* vectors of SwiGLU's results that are mixed; 1: none */
     double epsilon;
 } Operation;
 
@@ -363,15 +366,38 @@ typedef struct {
     int64_t tokens, lines, step; /* lines a panel; bytes from one token's input to the next */
     char *inputs;
     float *scales; /* by token; bytes only */
+    float *parts;  /* by token: how much of its input is along each of the weight's directions */
 } Layer;
+
+static float along(const Operation *of, const char *from, const float *direction) {
+    vf sums[4] = {};
+    for (int64_t at = 0; at < of->size; at += LANES) {
+        vf *sum = &sums[at / LANES % 4];
+        *sum = multiply_add(get(from, of->half, at, of->size), get(direction, 0, at, of->size), *sum);
+    }
+    return total(sums[0] + sums[1] + (sums[2] + sums[3]));
+}
+
+/* Elements of a token's input, without what is along the weight's directions. */
+INLINE vf rest_of(const Operation *of, const char *from, int64_t at, const float *parts) {
+    vf value = get(from, of->half, at, of->size);
+    const float *direction = of->weight->directions;
+    for (int64_t each = 0; each < of->weight->apart; each++, direction += of->size)
+        value = multiply_add(splat(-parts[each]), get(direction, 0, at, of->size), value);
+    return value;
+}
 
 /* A token's input in bytes: q = x * 127 / max|x|, half to even, offset by 128. */
 static void quantise(const Layer *layer, int64_t token) {
     const Operation *of = layer->operation;
+    const Weight *weight = of->weight;
     const char *from = row_of(of->from, of->half, of->from_step, token);
+    float *parts = layer->parts + token * weight->apart;
+    for (int64_t each = 0; each < weight->apart; each++)
+        parts[each] = along(of, from, weight->directions + each * of->size);
     vu most = {};
     for (int64_t at = 0; at < of->size; at += LANES) {
-        vu bits = (vu)get(from, of->half, at, of->size) & 0x7FFFFFFF;
+        vu bits = (vu)rest_of(of, from, at, parts) & 0x7FFFFFFF;
         most = (vu)choose(bits > most, (vf)bits, (vf)most);
     }
     uint32_t largest = 0;
@@ -383,7 +409,7 @@ static void quantise(const Layer *layer, int64_t token) {
     vf by = splat(usable ? 127 / peak : 0), magic = splat(0x1.8p23f);
     uint8_t *to = (uint8_t *)layer->inputs + token * layer->step;
     for (int64_t at = 0; at < of->size; at += LANES) {
-        vf scaled = get(from, of->half, at, of->size) * by;
+        vf scaled = rest_of(of, from, at, parts) * by;
         vi whole = usable ? (vi)(scaled + magic) - (vi)magic : (vi){};
         typedef uint8_t vb __attribute__((vector_size(LANES)));
         vb bytes = __builtin_convertvector(whole + 128, vb);
@@ -411,6 +437,17 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
     }
 }
 
+/* Outputs at..at+LANES, and what the weight makes of a token's parts along its directions. */
+INLINE vf with_parts(const Layer *layer, int64_t token, int64_t at, vf value) {
+    const Weight *weight = layer->operation->weight;
+    const int64_t padded = (weight->outputs + LANES - 1) / LANES * LANES;
+    for (int64_t each = 0; each < weight->apart; each++) {
+        vf part = splat(layer->parts[token * weight->apart + each]);
+        value = multiply_add(part, get(weight->columns + each * padded, 1, at, padded), value);
+    }
+    return value;
+}
+
 /* Scale, bias, rounding to what is kept, and what is added to that. */
 static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t token0,
                    int64_t tokens, const vf *sums) {
@@ -421,10 +458,12 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
         for (int64_t each = 0; each < broad; each++) {
             int64_t at = (panel + each) * LANES;
             vf value = sums[token * BROAD + each];
-            if (weight->kind == BYTES)
+            if (weight->kind == BYTES) {
                 value = __builtin_convertvector((vi)value, vf) *
                         get(weight->scale, 0, at, at + LANES) *
                         splat(layer->scales[token0 + token]);
+                value = with_parts(layer, token0 + token, at, value);
+            }
             if (weight->bias) value += get(weight->bias, 0, at, at + LANES);
             if (of->with) {
                 const char *with = row_of(of->with, of->out_half, of->to_step, token0 + token);
@@ -489,14 +528,16 @@ static int enough_room(Crew *crew, int64_t size) {
 static int linear(Crew *crew, const Operation *of, int64_t tokens) {
     const Weight *weight = of->weight;
     Layer layer = {of, tokens, lines_of(weight), of->from_step * (of->half ? 2 : 4),
-                   (char *)of->from, NULL};
+                   (char *)of->from, NULL, NULL};
     int64_t bytes = layer.lines * 4, grain = 1 + 16384 / of->size;
     int whole = of->size * (of->half ? 2 : 4) == bytes;
     if (weight->kind == BYTES || !whole || (tokens > 2 && layer.step % 1024 == 0)) {
         layer.step = bytes + (bytes % 1024 ? 0 : LINE);
-        int64_t scales = (tokens * sizeof(float) + LINE - 1) / LINE * LINE;
+        int64_t each = (1 + weight->apart) * sizeof(float);
+        int64_t scales = (tokens * each + LINE - 1) / LINE * LINE;
         if (!enough_room(crew, scales + tokens * layer.step)) return NO_MEMORY;
         layer.scales = (float *)crew->inputs;
+        layer.parts = layer.scales + tokens;
         layer.inputs = crew->inputs + scales;
         share(crew, lay_out, &layer, tokens, grain);
     }
@@ -554,16 +595,32 @@ INLINE vf exponential(vf x) {
     return choose(over, splat(INFINITY), (vf)((vi)sum + (whole << 23)));
 }
 
+/* Sums and differences of `count` vectors, a power of two: what one of them has, all get a part of. */
+INLINE void mix(vf *values, int64_t count) {
+    for (int64_t apart = 1; apart < count; apart *= 2)
+        for (int64_t low = 0; low < count; low = (low + 1 + apart) & ~apart) {
+            vf one = values[low], other = values[low + apart];
+            values[low] = one + other;
+            values[low + apart] = one - other;
+        }
+}
+
 static void swiglu(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     for (int64_t token = first; token < last; token++) {
         const char *gate = row_of(of->from, of->half, of->from_step, token);
         const char *up = row_of(gate, of->half, of->size, 1);
         char *to = row_of(of->to, of->half, of->to_step, token);
-        for (int64_t at = 0; at < of->size; at += LANES) {
-            vf value = get(gate, of->half, at, of->size);
-            value = as_kept(value / (1 + exponential(-value)), of->half);
-            put(to, of->half, at, of->size, value * get(up, of->half, at, of->size));
+        for (int64_t at = 0; at < of->size; at += of->mixed * LANES) {
+            vf values[MIXED];
+            for (int64_t each = 0; each < of->mixed; each++) {
+                vf value = get(gate, of->half, at + each * LANES, of->size);
+                value = as_kept(value / (1 + exponential(-value)), of->half);
+                values[each] = value * get(up, of->half, at + each * LANES, of->size);
+            }
+            mix(values, of->mixed);
+            for (int64_t each = 0; each < of->mixed; each++)
+                put(to, of->half, at + each * LANES, of->size, values[each]);
         }
     }
 }
@@ -709,6 +766,34 @@ int rowcast_pack(const Weight *weight, const void *source, int64_t half, int64_t
         for (int64_t line = 0; line < lines; line++) memcpy(to + line * LINE, kept + line * 4, 4);
     }
     free(kept);
+    return OK;
+}
+
+/* Rows of `odd` times `even` numbers, in place, each times an orthogonal matrix: signs; the Hadamard
+ * matrix of `even`, a power of two, on each part of a row; factors [odd, odd] between the parts. */
+int rowcast_turn(float *rows, int64_t count, const float *signs, const float *factors, int64_t even,
+                 int64_t odd) {
+    const int64_t size = even * odd;
+    float *room = malloc(size * sizeof(float));
+    if (!room) return NO_MEMORY;
+    for (float *row = rows; row < rows + count * size; row += size) {
+        for (int64_t at = 0; at < size; at++) row[at] *= signs[at];
+        for (int64_t apart = 1; apart < even; apart *= 2)
+            for (int64_t pair = 0; pair < size; pair += 2 * apart)
+                for (int64_t at = pair; at < pair + apart; at++) {
+                    float one = row[at], other = row[at + apart];
+                    row[at] = one + other;
+                    row[at + apart] = one - other;
+                }
+        memset(room, 0, size * sizeof(float));
+        for (int64_t part = 0; part < odd * odd; part++) {
+            const float *from = row + part % odd * even, factor = factors[part];
+            float *to = room + part / odd * even;
+            for (int64_t at = 0; at < even; at++) to[at] += factor * from[at];
+        }
+        memcpy(row, room, size * sizeof(float));
+    }
+    free(room);
     return OK;
 }
 

@@ -29,6 +29,7 @@ LINE = 64  # bytes
 CHUNK = 32  # bytes of a token's input that the kernel takes in one turn
 HUGE_PAGE = 1 << 21
 LINEAR = 0  # the operation's number
+MOST_MIXED = 64  # vectors
 
 _KINDS: dict[Kind, int] = {"fp32": 0, "bf16": 1, "int8": 2}
 _DTYPES = (torch.float32, torch.bfloat16)
@@ -37,15 +38,27 @@ _READS: dict[Kind, tuple[torch.dtype, ...]] = {
     "bf16": (torch.bfloat16,),
     "int8": _DTYPES,
 }
+_BESIDE = ("bias", "scale", "start", "directions", "columns")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Directions of the input that int8 leaves out of its rounding: few, and large in every token.
+
+    What a token has along them is multiplied in fp32, the rest as ever.
+    """
+
+    directions: Tensor  # [count, inputs]: each of length 1, at right angles to the others
+    columns: Tensor  # [count, outputs]: the weights times each
 
 
 class Weight(ctypes.Structure):
     """As the C file declares it."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("lines", "bias", "scale", "start")),
-        *((name, ctypes.c_int64) for name in ("outputs", "inputs", "kind")),
+        *((name, ctypes.c_void_p) for name in ("lines", *_BESIDE)),
+        *((name, ctypes.c_int64) for name in ("outputs", "inputs", "kind", "apart")),
     )
 
 
@@ -56,7 +69,7 @@ class Operation(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("what", "half", "out_half")),
         *((name, ctypes.c_void_p) for name in ("source", "extra", "also", "to")),
         *((name, ctypes.c_void_p) for name in ("weight", "foreign")),
-        *((name, ctypes.c_int64) for name in ("source_step", "to_step", "size", "heads")),
+        *((name, ctypes.c_int64) for name in ("source_step", "to_step", "size", "heads", "mixed")),
         ("epsilon", ctypes.c_double),
     )
 
@@ -69,7 +82,7 @@ class Packed:
     outputs: int
     inputs: int
     lines: Tensor
-    beside: tuple[Tensor, Tensor, Tensor]  # bias, scale, start
+    beside: Sequence[Tensor]  # in the order of _BESIDE
     weight: Weight
     calls: Mapping[tuple[torch.dtype, torch.dtype], object]  # by what is read and written
 
@@ -110,14 +123,20 @@ class LinearKernel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def pack(self, weights: Sequence[Tensor], kind: Kind, bias: Tensor | None = None) -> Packed:
+    def pack(
+        self,
+        weights: Sequence[Tensor],
+        kind: Kind,
+        bias: Tensor | None = None,
+        apart: Apart | None = None,
+    ) -> Packed:
         """Weights [outputs, inputs] that read the same input, laid out as one."""
         inputs = weights[0].shape[1]
         outputs = sum(len(each) for each in weights)
         weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
         padded = _up(outputs, LANES)
         lines = _room(padded // LANES * self._library.rowcast_lines(ctypes.byref(weight)) * LINE)
-        packed = packed_of(kind, outputs, inputs, lines, _beside(kind, padded, bias))
+        packed = packed_of(kind, outputs, inputs, lines, _beside(kind, padded, bias, apart))
         first = 0
         for rows in weights:
             self._pack(packed.weight, rows.detach().contiguous(), first)
@@ -162,18 +181,36 @@ class LinearKernel:
             check(state)
         return out
 
+    def turn(self, rows: Tensor, signs: Tensor, factors: Tensor) -> None:
+        """Each row, in place, by signs, a Hadamard matrix and factors [odd, odd] between its parts.
+
+        On every machine the same numbers: sums are in one order and never fused.
+        """
+        (count, size), odd = rows.shape, len(factors)
+        even = size // odd
+        if even * odd != size or even & (even - 1) or len(signs) != size:
+            raise ValueError(f"rows of {size} are not {odd} parts of a power of two")
+        if any(each.dtype != torch.float32 for each in (rows, signs, factors)):
+            raise ValueError("only fp32 is turned")
+        if not rows.is_contiguous():
+            raise ValueError("rows must be contiguous")
+        addresses = (rows.data_ptr(), count, signs.data_ptr(), factors.data_ptr())
+        check(self._library.rowcast_turn(*addresses, even, odd))
+
     def run(self, operations: "ctypes.Array[Operation]", tokens: int) -> None:
         """Every operation in turn, each over so many tokens."""
         check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
 
 
 def packed_of(
-    kind: Kind, outputs: int, inputs: int, lines: Tensor, beside: tuple[Tensor, Tensor, Tensor]
+    kind: Kind, outputs: int, inputs: int, lines: Tensor, beside: Sequence[Tensor]
 ) -> Packed:
     """A weight out of its memory: as `pack` left it, or to be filled by it."""
     weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
     weight.lines = lines.data_ptr()
-    weight.bias, weight.scale, weight.start = (each.data_ptr() or None for each in beside)
+    for name, each in zip(_BESIDE, beside, strict=True):
+        setattr(weight, name, each.data_ptr() or None)
+    weight.apart = beside[_BESIDE.index("directions")].numel() // inputs
     return Packed(kind, outputs, inputs, lines, beside, weight, _calls(kind, weight))
 
 
@@ -223,6 +260,7 @@ def _declare(library: ctypes.CDLL) -> None:
     library.rowcast_arithmetic.restype = ctypes.c_char_p
     library.rowcast_run.argtypes = [address, address, whole, whole]
     library.rowcast_linear.argtypes = [address] * 5 + [whole]
+    library.rowcast_turn.argtypes = [address, whole, address, address, whole, whole]
     library.rowcast_pack.argtypes = [address, address, whole, whole, whole]
 
 
@@ -236,13 +274,20 @@ def _room(size: int) -> Tensor:
     return whole[start : start + size]
 
 
-def _beside(kind: Kind, outputs: int, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Bias, scale and start of each output, zeros past the last; empty where there are none."""
+def _beside(kind: Kind, outputs: int, bias: Tensor | None, apart: Apart | None) -> Sequence[Tensor]:
+    """What each output has beside its weights, zeros past the last; empty where there are none."""
+    if apart is not None and kind != "int8":
+        raise ValueError(f"{kind} rounds no inputs: nothing to leave out of it")
     scaled = outputs if kind == "int8" else 0
     wide = torch.zeros(0 if bias is None else outputs)
     if bias is not None:
         wide[: len(bias)] = bias.detach()
-    return wide, torch.zeros(scaled), torch.zeros(scaled, dtype=torch.int32)
+    directions = torch.zeros(0) if apart is None else apart.directions.float().contiguous()
+    columns = torch.zeros(len(directions), outputs, dtype=torch.bfloat16)
+    if apart is not None:
+        columns[:, : apart.columns.shape[1]] = apart.columns
+    start = torch.zeros(scaled, dtype=torch.int32)
+    return wide, torch.zeros(scaled), start, directions, columns
 
 
 def _calls(kind: Kind, weight: Weight) -> dict[tuple[torch.dtype, torch.dtype], object]:

@@ -13,7 +13,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.linear_kernel import LinearKernel, Operation, Packed, linear_operation
+from rowcast.engine.kernels.linear_kernel import (
+    LANES,
+    MOST_MIXED,
+    LinearKernel,
+    Operation,
+    Packed,
+    linear_operation,
+)
 
 _NORM, _SWIGLU, _SUM, _ROTATE, _FOREIGN, _PICK, _CLAMPED = range(1, 8)
 
@@ -69,11 +76,20 @@ class Plan:
         operation.epsilon = epsilon
         return self._add(operation, states, weight)
 
-    def swiglu(self, merged: Tensor, to: Tensor) -> Self:
-        """to = silu(first half of merged) * second half."""
+    def swiglu(self, merged: Tensor, to: Tensor, mixed: int = 1) -> Self:
+        """to = silu(first half of merged) * second half.
+
+        `mixed`, a power of two: of every so many vectors of 16 results sums and differences are
+        kept, by the Hadamard matrix of ones. One large result becomes a part of each.
+        """
         size = merged.shape[-1] // 2
         _want(merged, 2 * size, merged.dtype)
+        if not 1 <= mixed <= MOST_MIXED or mixed & (mixed - 1):
+            raise ValueError(f"{mixed} vectors cannot be mixed: a power of two up to {MOST_MIXED}")
+        if mixed > 1 and size % (mixed * LANES):
+            raise ValueError(f"{size} results are not groups of {mixed} vectors of {LANES}")
         operation = _over(_SWIGLU, merged, _want(to, size, merged.dtype), size)
+        operation.mixed = mixed
         return self._add(operation, merged, to)
 
     def clamped(self, merged: Tensor, steep: float, limit: float, to: Tensor) -> Self:

@@ -71,7 +71,7 @@ class LeanDecoder:
         context: int,
         most: int,
     ) -> None:
-        self.name = f"lean {attention.name} {kernel.name}-{model.kind}"
+        self.name = f"lean-{model.shape.basis} {attention.name} {kernel.name}-{model.kind}"
         self.kernel = kernel
         self._model = model
         self._attention = attention
@@ -169,7 +169,7 @@ class LeanDecoder:
         plan, buffers, model = self._layers, self._buffers, self._model
         self._plan_norm(layer, "before_mlp")
         plan.linear(buffers.normed, model.packed(f"{layer.index}.gate_up"), buffers.merged)
-        plan.swiglu(buffers.merged, buffers.gated)
+        plan.swiglu(buffers.merged, buffers.gated, model.shape.mixed)
         down = model.packed(f"{layer.index}.down")
         plan.linear(buffers.gated, down, buffers.states, buffers.states)
 

@@ -39,6 +39,8 @@ class LeanShape:
     kv_heads: int
     head_size: int
     epsilon: float  # of the last norm
+    basis: str  # the name of the coordinates that its numbers are in
+    mixed: int  # vectors of SwiGLU's results that are mixed with one another; 1: none
     layers: Sequence[LayerShape]
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from rowcast.engine.image import ImageWriter
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel
 from rowcast.engine.lean.form import read_form
-from rowcast.engine.lean.packing import Packing, parts_of, shape_of
+from rowcast.engine.lean.packing import Packing, one_thread, parts_of, shape_of
 from rowcast.engine.lean.storing import MadeOf, about
 from rowcast.engine.loading import load
 from rowcast.engine.source import ModelSource
@@ -39,9 +39,12 @@ class Packer:
             return False
         facts = loaded.facts
         packing = Packing(self.kernel, self.kind, facts.dtype, facts.positions)
-        writer, shape = ImageWriter(file), shape_of(form)
-        for name, part in parts_of(form, packing, progress(len(form.layers))):
-            writer.add(name, part)
+        writer = ImageWriter(file)
+        with one_thread():
+            basis = packing.basis(form)
+            shape = shape_of(form, basis)
+            for name, part in parts_of(form, packing, basis, progress(len(form.layers))):
+                writer.add(name, part)
         writer.finish(about(self.made_of, shape, facts))
         return True
 

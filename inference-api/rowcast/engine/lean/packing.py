@@ -1,21 +1,24 @@
 """Packs a transformers' model of the Llama form, part by part, letting go of each weight.
 
-    Form ──shape_of──▶ LeanShape
-    Form ──parts_of──▶ (name, Packed or Tensor), one at a time, so that no two copies are kept
+    Form, Basis ──shape_of──▶ LeanShape
+    Form, Basis ──parts_of──▶ (name, Packed or Tensor), one at a time: no two copies are kept
 
 Weights may come in another dtype than they are packed from: each is cast when its turn comes, so
 that a mapped file need not be copied whole. Where parts go is not known here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, Packed
+from rowcast.engine.kernels.linear_kernel import Apart, Kind, LinearKernel, Packed
 from rowcast.engine.lean.form import Form, LayerForm
 from rowcast.engine.lean.model import LAST, LayerShape, LeanModel, LeanShape, Part
+from rowcast.engine.lean.products import Basis, OwnBasis, Product, linears
+from rowcast.engine.lean.spreading import SpreadBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,20 @@ class Packing:
     dtype: torch.dtype  # of embedding, norms and angles
     context: int  # positions that there are angles for
 
-    def layers(self, layers: Sequence[nn.Linear]) -> Packed:
-        """Layers that read the same input as one weight; theirs is let go of."""
-        weights = [layer.weight.detach().to(self.dtype) for layer in layers]
-        packed = self.kernel.pack(weights, self.kind, _bias(layers))
+    def basis(self, form: Form) -> Basis:
+        """The coordinates in which a model's numbers are packed."""
+        return SpreadBasis(form, self.kernel) if self.kind == "int8" else OwnBasis(form, self.dtype)
+
+    def products(
+        self, products: Sequence[Product], layers: Sequence[nn.Linear], directions: Tensor | None
+    ) -> Packed:
+        """Products that read the same input as one weight; the layers' own is let go of."""
+        columns = [each.columns for each in products if each.columns is not None]
+        apart = None
+        if columns and directions is not None:
+            apart = Apart(directions, torch.cat(columns, dim=1))
+        weights = [each.weight for each in products]
+        packed = self.kernel.pack(weights, self.kind, _bias(products), apart)
         for layer in layers:
             layer.register_parameter("weight", None)
         return packed
@@ -42,43 +55,60 @@ class Packing:
 
 def pack_model(form: Form, packing: Packing) -> LeanModel:
     """The whole model, in this process."""
-    return LeanModel(shape_of(form), dict(parts_of(form, packing)))
+    with one_thread():
+        basis = packing.basis(form)
+        return LeanModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
 
 
-def shape_of(form: Form) -> LeanShape:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Short operations of torch meanwhile wait for no thread that a busy machine has put aside."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def shape_of(form: Form, basis: Basis) -> LeanShape:
     """The plain numbers of a model."""
     return LeanShape(
         heads=form.heads,
         kv_heads=form.kv_heads,
         head_size=form.head_size,
         epsilon=form.norm.epsilon,
+        basis=basis.name,
+        mixed=basis.mixed,
         layers=[_layer_shape(layer) for layer in form.layers],
     )
 
 
 def parts_of(
-    form: Form, packing: Packing, tell: Callable[[int], None] = lambda _layers: None
+    form: Form,
+    packing: Packing,
+    basis: Basis,
+    tell: Callable[[int], None] = lambda _layers: None,
 ) -> Iterator[tuple[str, Part]]:
     """Every part, layer by layer; `tell` hears how many layers are done."""
-    yield "embedding", packing.tensor(form.embedding)
+    yield "embedding", packing.tensor(basis.embedding())
     cos, sin = _angles(form, packing)
     yield "cos", cos
     yield "sin", sin
     for number, layer in enumerate(form.layers, 1):
-        for name, part in _layer_parts(layer, packing):
+        for name, part in _layer_parts(layer, packing, basis):
             yield f"{layer.index}.{name}", part
         tell(number)
-    yield LAST, packing.tensor(form.norm.weight)
-    yield "head", packing.layers([form.head])
+    yield LAST, packing.tensor(basis.norm(LAST, form.norm))
+    yield "head", packing.products([basis.head()], [form.head], basis.directions)
 
 
-def _layer_parts(layer: LayerForm, packing: Packing) -> Iterator[tuple[str, Part]]:
+def _layer_parts(layer: LayerForm, packing: Packing, basis: Basis) -> Iterator[tuple[str, Part]]:
+    make, own = basis.products(layer), linears(layer)
     for name, norm in layer.norms.items():
-        yield name, packing.tensor(norm.weight)
-    yield "qkv", packing.layers(layer.qkv)
-    yield "o", packing.layers([layer.o])
-    yield "gate_up", packing.layers(layer.gate_up)
-    yield "down", packing.layers([layer.down])
+        yield name, packing.tensor(basis.norm(name, norm))
+    for name, products in make.items():
+        yield name, packing.products(products(), own[name], basis.directions)
 
 
 def _layer_shape(layer: LayerForm) -> LayerShape:
@@ -101,13 +131,13 @@ def _angles(form: Form, packing: Packing) -> tuple[Tensor, Tensor]:
     return cos[0].contiguous(), sin[0].contiguous()
 
 
-def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
-    """The layers' biases, one below the other; None when there are none."""
-    biases = [layer._parameters["bias"] for layer in layers]  # noqa: SLF001  # typed as never None
-    if not any(bias is not None for bias in biases):
+def _bias(products: Sequence[Product]) -> Tensor | None:
+    """The products' biases, one below the other; None when there are none."""
+    if all(each.bias is None for each in products):
         return None
-    sizes = [layer.out_features for layer in layers]
-    pairs = zip(biases, sizes, strict=True)
     return torch.cat(
-        [torch.zeros(size) if bias is None else bias.detach().float() for bias, size in pairs]
+        [
+            torch.zeros(len(each.weight)) if each.bias is None else each.bias.float()
+            for each in products
+        ]
     )
