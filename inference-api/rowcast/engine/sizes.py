@@ -43,7 +43,7 @@ BOUNDS: Mapping[str, int] = {
     **dict.fromkeys(("num_hidden_layers", "n_layer", "num_local_experts"), MANY),
     **dict.fromkeys(("num_attention_heads", "n_head", "num_key_value_heads"), MANY),
     **dict.fromkeys(("num_kv_heads", "num_experts_per_tok"), MANY),
-    **dict.fromkeys(("max_position_embeddings", "n_positions"), 2**28),
+    **dict.fromkeys(("max_position_embeddings", "n_positions"), 2**31 - 1),
     "vocab_size": 2**24,
 }
 OPTIONAL = ("n_inner", "ffn_hidden_size", "head_dim", "num_key_value_heads", "num_kv_heads")
