@@ -52,7 +52,7 @@ FAULTS = {
     "another path": (request_bytes("/nothing", {"text": "a"}), 404),
     "another method": (request_bytes(PATH, method="GET"), 405),
     "a body that is too large": (
-        f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n".encode(),
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n".encode(),
         413,
     ),
 }

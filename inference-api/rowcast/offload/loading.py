@@ -29,6 +29,9 @@ def tools_of(tokenizer: Tokenizer, chat: ChatTemplate) -> Tools:
 def _speech_of(tokenizer: Tokenizer) -> Speech:
     """Return a tokenizer in the form that llguidance takes."""
     if isinstance(tokenizer, HubTokenizer):
-        return LLTokenizer(tokenizer.json())
+        try:
+            return LLTokenizer(tokenizer.json())
+        except ValueError:  # not every decoder is known there; then rules can name no tokens
+            return LLTokenizer("byte")
     texts = [tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary)]
     return speech_of_texts(texts, tokenizer.vocabulary - 1, tokenizer.vocabulary)
