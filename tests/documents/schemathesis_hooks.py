@@ -58,7 +58,7 @@ def before_call(
     if isinstance(case.body, dict):
         if _allows(case.body.get("timeout")):
             case.body["timeout"] = ENOUGH
-        if case.path == "/v1/chat/completions" and "max_completion_tokens" not in case.body:
+        if case.path.endswith("/chat/completions") and "max_completion_tokens" not in case.body:
             case.body.setdefault("max_tokens", TOKENS)  # else as many as the context holds
         _shorten(case.body)
         _shorten(case.body.get("parameters"))

@@ -65,9 +65,9 @@ def test_the_teams_are_two(scripted: Witness) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"stall": 0.3}, "stalled for 0.30 s"),
+        ({"stall": 3.0}, "stalled for 3.00 s"),
         ({"cuts": 1}, "1 streams were cut"),
-        ({"short": 0.3}, "a short request took 0.30 s"),
+        ({"short": 3.0}, "a short request took 3.00 s"),
         ({"refused": 2}, "2 short requests were refused"),
     ],
 )
@@ -78,8 +78,8 @@ def test_each_bound_is_named(more: dict[str, float], said: str) -> None:
 
 
 def test_memory_that_is_not_given_back_is_named() -> None:
-    assert Harm(CALM, 0, 60 << 20, figures()).found() == ["60 MiB were not given back"]
-    assert Harm(CALM, 0, 60 << 20, figures()).found(memory=70 << 20) == []
+    assert Harm(CALM, 0, 160 << 20, figures()).found() == ["160 MiB were not given back"]
+    assert Harm(CALM, 0, 160 << 20, figures()).found(memory=170 << 20) == []
 
 
 def _until_gone(process: psutil.Process) -> None:
