@@ -72,8 +72,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-# Helper processes are started when they are first needed, and stay: the socket of their nursery, and
-# a socket and a handle for each of two.
+# Helper processes are started when they are first needed, and stay: the socket of their nursery,
+# and a socket and a handle for each of two.
 HELPERS_DESCRIPTORS = 5
 
 
