@@ -26,12 +26,15 @@ import psutil
 
 from abusing import parts
 from abusing.delivery import Door
+from abusing.shot import COMPLETIONS
 from proof.server import LOCAL, ROOT, Server, ServerError
 from serving.part import Part
 
 ATTACKER, WITNESS = "attacker", "witness"
 TEMPLATE = Path(__file__).resolve().parent / "tools.jinja"
 PATIENCE = 60.0
+ROWS = 32
+FILL_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class OwnStand:
             if time.monotonic() > limit or not self._proxy.runs:
                 raise ServerError(f"the proxy is not ready: {' | '.join(self._proxy.tail(4))}")
             time.sleep(0.1)
+        fill_cache(self.door(ATTACKER, front=False), self.facts())
 
     def end(self) -> None:
         """End both."""
@@ -166,6 +170,22 @@ def is_quiet(door: Door) -> bool:
     rows = health.get("rows")
     seated = rows.get("seated", 99) if isinstance(rows, dict) else 99
     return status == 200 and health.get("waiting") == 0 and int(seated) <= 2
+
+
+def fill_cache(door: Door, facts: Facts) -> None:
+    """Write to every position of every row, so that their memory is not taken for an attack's.
+
+    The system gives the memory of the cache when it is first written to.
+    """
+    prompt = [facts.vocabulary - 1] * (facts.context - 2)
+    body = {"model": facts.model, "prompt": [prompt] * ROWS, "max_tokens": 1}
+    connection = http.client.HTTPConnection(door.host, door.port, timeout=FILL_TIMEOUT)
+    with contextlib.closing(connection):
+        connection.request("POST", COMPLETIONS, json.dumps(body), dict(door.identity))
+        response = connection.getresponse()
+        said = response.read()
+    if response.status != 200:
+        raise ServerError(f"the cache was not filled: {response.status} {said[:200]!r}")
 
 
 def facts_of(door: Door) -> Facts:

@@ -9,7 +9,7 @@ from processes import until
 from rowcast.errors import MalformedRequest
 from rowcast.frontend.pauses import Pauses
 from rowcast.frontend.sizes import check_size
-from rowcast.frontend.turns import PART_SECONDS, in_turns
+from rowcast.frontend.turns import PART_SECONDS, Turnstile, in_turns
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Submit
 
@@ -27,6 +27,66 @@ def test_all_items_come_in_their_order_and_others_run_between() -> None:
         threading.Thread(target=note).start()
     until(lambda: len(turns) == 4, "all notes")
     assert worked == [0, 1, 2, 3]
+
+
+class Held(Turnstile):
+    """One whose rests end when the test says so; a rest may also end with an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed: list[str] = []
+
+    def start(self, name: str) -> threading.Thread:
+        thread = threading.Thread(target=self._pass, args=(name,))
+        thread.start()
+        return thread
+
+    def _pass(self, name: str) -> None:
+        self.rest()
+        self.passed.append(name)
+
+    def queued(self, count: int) -> None:
+        until(lambda: len(self._waiting) == count, f"{count} that wait")
+
+
+def test_requests_with_long_work_pass_one_at_a_time_and_in_order() -> None:
+    turnstile = Held()
+    turnstile._enter()  # somebody rests
+    threads = []
+    for at, name in enumerate("abc", 1):
+        threads.append(turnstile.start(name))
+        turnstile.queued(at)
+    assert turnstile.passed == []
+    turnstile._leave()
+    for thread in threads:
+        thread.join(10)
+    assert turnstile.passed == ["a", "b", "c"]
+    turnstile.rest()  # nobody holds it any more
+
+
+def test_a_request_that_ends_while_it_waits_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turnstile = Held()
+    turnstile._enter()
+
+    def ended(event: threading.Event) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Event, "wait", ended)
+        with pytest.raises(KeyboardInterrupt):
+            turnstile.rest()
+
+    def ended_too_late(event: threading.Event) -> None:
+        turnstile._leave()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Event, "wait", ended_too_late)
+        with pytest.raises(KeyboardInterrupt):
+            turnstile.rest()
+    turnstile.rest()
 
 
 def test_the_longest_pause_of_the_last_minute_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from abusing import parts
 from abusing.delivery import Answers, Door, Plan, answers_in, sending
 from abusing.kinds import KINDS
 from abusing.shot import COMPLETIONS, Attack, Shot
-from abusing.stand import Facts, facts_of, is_quiet
+from abusing.stand import Facts, facts_of, fill_cache, is_quiet
 from abusing.watcher import Orders
 from abusing.witness import Figures
 from abusing.witness import Witness as Watched
@@ -204,6 +204,8 @@ def witnessed(folder: Path, *, characters: int = 0, **settings: object) -> Itera
             (("X-Rowcast-Proxy-Secret", secret), ("X-Rowcast-Team", WITNESS)),
         )
         facts = facts_of(door)
+        if "MODEL" in env:
+            fill_cache(door, facts)
         orders = Orders(door, door, facts.model, facts.context - 16, characters)
         with Watched(orders, folder).watching() as watched:
             yield Witness(server, secret, watched, folder)

@@ -6,7 +6,7 @@ a reply's last one comes with its `ending` set. Nobody waits for a slower choice
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
@@ -80,13 +80,17 @@ class Replies:
         """Whether the reader is to be told of a pause now; once for all of them."""
         return sum(reply.session.was_interrupted() for reply in self._replies) > 0
 
-    def texts(self) -> list[str]:
-        """All of it, at its end. Raises ReplyFailed, or NotReady, when one of them failed."""
+    def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:
+        """All of it, at its end. Raises ReplyFailed, or NotReady, when one of them failed.
+
+        `progress` is called with a reply's number whenever more of it has arrived.
+        """
         texts: list[list[str]] = [[] for _ in self._replies]
         for piece in self.pieces():
             if piece is not None:
                 texts[piece.reply].append(piece.text)
                 self.check(piece.reply)
+                progress(piece.reply)
         return ["".join(each) for each in texts]
 
     def check(self, at: int) -> None:

@@ -12,7 +12,7 @@ lost is computed again. Knows no dialect and no HTTP.
 import itertools
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rowcast.errors import (
     BuildChanged,
@@ -30,6 +30,7 @@ from rowcast.frontend.recorder import Recorder
 from rowcast.frontend.session import Session, prepare
 from rowcast.frontend.sessions import Sessions
 from rowcast.frontend.stream import Stream, digest, encoded
+from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, Record
 from rowcast.wire import Accepted, Finished, Submit
@@ -181,7 +182,7 @@ class Streams:
             raise
         if news is None:
             raise _unknown(stream.id)
-        stream.know(news.batches)
+        stream.know(in_turns(news.batches))
         stream.name = stream.id
         if news.state == "open":
             self._own(stream)
@@ -206,8 +207,9 @@ class Streams:
             self._check_followers(found.id)
         stream.origin = Origin.recorded(found, stream.origin.start)
         stream.name = stream.id
+        stream.know(in_turns(news.batches))
         self._follow(stream)
-        self.go_on(stream, news)
+        self.go_on(stream, replace(news, batches=[]))
 
     def _check_joins(self, origin: Origin, found: Record, asking: Asking) -> None:
         if found.state == "cancelled":

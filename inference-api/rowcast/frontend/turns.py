@@ -1,6 +1,14 @@
-"""Long work cut into parts, between which other requests run."""
+"""Long work cut into parts, between which other requests run.
 
+    request A   part ----- rest ............ part ----- rest
+    request B         rest .... part ----- rest ............ part
+
+Each time the event loop comes round, one part runs, however many requests have long work to do.
+"""
+
+import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -9,11 +17,65 @@ _Item = TypeVar("_Item")
 PART_SECONDS = 0.005
 
 
+class Turnstile:
+    """Lets one request at a time pass, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()  # never held while anybody waits
+        self._taken = False
+        self._waiting: deque[threading.Event] = deque()
+
+    def rest(self) -> None:
+        """Let all other requests run; return when it is this one's turn."""
+        self._enter()
+        try:
+            time.sleep(0)  # under gevent, other green threads run now
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        try:
+            turn.wait()
+        except BaseException:  # the request was ended while it waited
+            self._give_up(turn)
+            raise
+
+    def _leave(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._taken = False
+
+    def _give_up(self, turn: threading.Event) -> None:
+        with self._guard:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return
+        self._leave()  # its turn had come already
+
+
+_turnstile = Turnstile()
+
+
 def in_turns(items: Iterable[_Item]) -> Iterator[_Item]:
     """Yield items; after every few milliseconds of work on them, let other requests run."""
     began = time.monotonic()
     for item in items:
         yield item
-        if time.monotonic() - began > PART_SECONDS:
-            time.sleep(0)  # under gevent, other green threads run now
+        if rested_after(began):
             began = time.monotonic()
+
+
+def rested_after(began: float) -> bool:
+    """Let other requests run if the work since `began` was long; return whether it was."""
+    if time.monotonic() - began <= PART_SECONDS:
+        return False
+    _turnstile.rest()
+    return True

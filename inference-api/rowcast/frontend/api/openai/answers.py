@@ -6,7 +6,7 @@ again. `usage` has two figures more than OpenAI's: `tokens_per_second` and `proc
 
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from rowcast.frontend.receipts import Receipt
 
@@ -40,12 +40,12 @@ class Usage(Struct):
 
 
 class CompletionLogprobs(Struct):
-    """Four lists, one entry a token."""
+    """Four lists with one entry per token; those of a whole answer are encoded already."""
 
-    tokens: list[str]
-    token_logprobs: list[float | None]
-    top_logprobs: list[dict[str, float] | None] | None
-    text_offset: list[int]
+    tokens: list[str] | Raw
+    token_logprobs: list[float | None] | Raw
+    top_logprobs: list[dict[str, float] | None] | Raw | None
+    text_offset: list[int] | Raw
 
 
 class CompletionChoice(Struct):
@@ -86,9 +86,9 @@ class TokenLogprob(TopLogprob):
 
 
 class ChatLogprobs(Struct):
-    """The reply's tokens."""
+    """The reply's tokens; those of a whole answer are encoded already."""
 
-    content: list[TokenLogprob] | None
+    content: list[TokenLogprob] | Raw | None
     refusal: None = None
 
 

@@ -1,6 +1,6 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +12,6 @@ from rowcast.frontend.api.openai.answers import (
     ChatChoice,
     ChatChunk,
     ChatCompletion,
-    ChatLogprobs,
     CompletionDetails,
     Delta,
     DeltaChoice,
@@ -23,7 +22,7 @@ from rowcast.frontend.api.openai.asked import Asked, PromptText, ask
 from rowcast.frontend.api.openai.bodies import AssistantMessage, ChatBody, Message, TextPart
 from rowcast.frontend.api.openai.calls import MessageReader, joined
 from rowcast.frontend.api.openai.grammars import compiled, grammar_of
-from rowcast.frontend.api.openai.logprobs import chat_scores, check_amount
+from rowcast.frontend.api.openai.logprobs import ChatScores, check_amount
 from rowcast.frontend.api.openai.messages import prompt_of
 from rowcast.frontend.api.openai.reading import read
 from rowcast.frontend.api.openai.sampling import check_stream_options, params_of
@@ -154,12 +153,13 @@ class ChatView:
     def __init__(self, frontend: Frontend, wanted: Wanted, asked: Asked, replies: Replies) -> None:
         self.asked = asked
         self.replies = replies
-        self._tokenizer = frontend.tokenizer
         self._body = wanted.body
         self._thinks = wanted.thinking is not None
         # A piece may be text, a name and arguments, or reasoning and text.
         self.singly = wanted.tools is not None or self._thinks
         self._readers = [_reader(wanted, asked.id, reply) for reply in range(len(replies))]
+        likeliest = wanted.body.top_logprobs or 0
+        self._scores = [ChatScores(frontend.tokenizer, likeliest) for _ in replies]
 
     def begin(self) -> Iterator[ChatChunk]:
         for reply in range(len(self.replies)):
@@ -167,13 +167,13 @@ class ChatView:
 
     def piece(self, reply: int, text: str) -> Iterator[ChatChunk]:
         for delta in self._readers[reply].feed(text, self.replies[reply].tokens):
-            scores = self._scores(self.replies[reply].places())
+            scores = self._scores[reply].of(self._places(reply))
             yield self._chunk(DeltaChoice(reply, delta, scores))
 
     def end(self, reply: int) -> Iterator[ChatChunk]:
         for delta in self._readers[reply].finish():
             yield self._chunk(DeltaChoice(reply, delta))
-        scores = self._scores(self.replies[reply].places())
+        scores = self._scores[reply].of(self._places(reply))
         yield self._chunk(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
 
     def last(self) -> ChatChunk:
@@ -204,12 +204,13 @@ class ChatView:
             at = piece.reply
             deltas[at] += self._readers[at].feed(piece.text, self.replies[at].tokens)
             self.replies.check(at)
+            self._scores[at].add(self._places(at))
         return [encoded(self._choice(at, told)) for at, told in in_turns(enumerate(deltas))]
 
     def _choice(self, reply: int, deltas: list[Delta]) -> ChatChoice:
         message = joined([*deltas, *self._readers[reply].finish()])
-        scores = self._scores(self.replies[reply].places())
-        return ChatChoice(reply, message, self._reason(reply), scores)
+        self._scores[reply].add(self._places(reply))
+        return ChatChoice(reply, message, self._reason(reply), self._scores[reply].all())
 
     def _usage(self) -> Usage:
         """What the request has cost so far, and how much of that was reasoning."""
@@ -223,10 +224,9 @@ class ChatView:
         reason = finish_reason(self.replies.ending(reply))
         return "tool_calls" if self._readers[reply].calls and reason == "stop" else reason
 
-    def _scores(self, places: Sequence[Place]) -> ChatLogprobs | None:
-        if not self._body.logprobs or not places:
-            return None
-        return chat_scores(self._tokenizer, places, self._body.top_logprobs or 0)
+    def _places(self, reply: int) -> list[Place]:
+        """Tokens whose scores were not told yet."""
+        return self.replies[reply].places() if self._body.logprobs else []
 
     def _chunk(self, choice: DeltaChoice) -> ChatChunk:
         return self._chunk_of([choice], self._usage_within())

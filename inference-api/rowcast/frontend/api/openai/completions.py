@@ -122,6 +122,7 @@ class CompletionView:
         self._body = body
         self._scores = [CompletionScores(frontend.tokenizer, body.logprobs or 0) for _ in replies]
         self._due = [bool(body.echo)] * len(replies)
+        self._unscored = [bool(body.echo)] * len(replies)  # whose prompts' scores are due
 
     def begin(self) -> Iterator[Completion]:
         """The prompts, where they are to be repeated and their scores need not be waited for."""
@@ -144,14 +145,15 @@ class CompletionView:
         return last
 
     def whole(self) -> Completion:
-        texts = self.replies.texts()
+        texts = self.replies.texts(self._keep_scores)
         usage = self.asked.usage(self.replies)
         choices: list[CompletionChoice] = []
         best = self._best()
         for reply in in_turns(best):
-            choice = self._choice(reply, texts[reply])
-            choice.index = len(choices)
-            choice.finish_reason = finish_reason(self.replies.ending(reply))
+            self._keep_scores(reply)
+            reason = finish_reason(self.replies.ending(reply))
+            text, scores = self._echo(reply) + texts[reply], self._scores[reply].all()
+            choice = CompletionChoice(len(choices), text, scores, reason)
             choices.append(encoded(choice))
         whole = self._completion(choices, usage)
         whole.receipt = self.asked.receipt_of(self.replies[reply] for reply in best)
@@ -159,14 +161,23 @@ class CompletionView:
 
     def _choice(self, reply: int, text: str) -> CompletionChoice:
         """`text` of a reply with the scores of its tokens, after its prompt while that is due."""
-        places = self.replies[reply].places()
-        if self._body.logprobs is None:
-            return CompletionChoice(reply, self._echo(reply) + text)
-        if self._due[reply]:
-            first = Place(self._prompt_of(reply).tokens[0], None)
-            places = [first, *self.replies[reply].scored, *places]
+        places = self._places(reply)
         scores = self._scores[reply].of(places) if places else None
         return CompletionChoice(reply, self._echo(reply) + text, scores)
+
+    def _keep_scores(self, reply: int) -> None:
+        self._scores[reply].add(self._places(reply))
+
+    def _places(self, reply: int) -> list[Place]:
+        """Tokens whose scores were not told yet, the prompt's first where it is repeated."""
+        if self._body.logprobs is None:
+            return []
+        places, ended = self.replies[reply].places(), self.replies[reply].ending is not None
+        if self._unscored[reply] and (places or ended):
+            self._unscored[reply] = False
+            first = Place(self._prompt_of(reply).tokens[0], None)
+            places = [first, *self.replies[reply].scored, *places]
+        return places
 
     def _echo(self, reply: int) -> str:
         """The prompt's text, once, if it is to be repeated."""

@@ -5,7 +5,9 @@ character only is named `bytes:\\xe2`, so that two such tokens have two names.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.answers import (
@@ -20,6 +22,32 @@ from rowcast.text.tokenizer import Tokenizer
 
 MOST = 1 << 20  # log-probabilities of one answer
 _LEAST = -9999.0  # stands for minus infinity, which JSON does not know
+_BATCH = 16  # tokens that are encoded at once
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Encoded:
+    """A JSON array that is encoded as its items arrive.
+
+    As Python objects a large answer's log-probabilities take ten times the memory, and the garbage
+    collector stops all streams to look at a million of them.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def add(self, items: Sequence[object]) -> None:
+        """Append these."""
+        if items:
+            self._parts.append(_encode(items)[1:-1])
+
+    def all(self) -> msgspec.Raw:
+        """Return the array."""
+        return msgspec.Raw(b"[" + b",".join(self._parts) + b"]")
 
 
 class CompletionScores:
@@ -30,9 +58,28 @@ class CompletionScores:
         self._likeliest = likeliest
         self._decoder = tokenizer.decoder()
         self._offset = 0
+        self._tokens, self._logprobs, self._likely, self._offsets = (Encoded() for _ in range(4))
+
+    def add(self, places: Sequence[Place]) -> None:
+        """Keep these tokens' scores for `all`."""
+        for some in _batches(places):
+            scores = self.of(some)
+            self._tokens.add(scores.tokens)
+            self._logprobs.add(scores.token_logprobs)
+            self._likely.add(scores.top_logprobs or ())
+            self._offsets.add(scores.text_offset)
+
+    def all(self) -> CompletionLogprobs | None:
+        """Return the scores of every token that was added; None if none was."""
+        if not self._tokens:
+            return None
+        likely = self._likely.all() if self._likeliest else None
+        return CompletionLogprobs(
+            self._tokens.all(), self._logprobs.all(), likely, self._offsets.all()
+        )
 
     def of(self, places: Sequence[Place]) -> CompletionLogprobs:
-        """What these tokens were worth."""
+        """Return the scores of these tokens."""
         return CompletionLogprobs(
             tokens=[token_text(self._tokenizer, place.token) for place in in_turns(places)],
             token_logprobs=[_finite(place.logprob) for place in places],
@@ -58,26 +105,41 @@ class CompletionScores:
         return at
 
 
-def chat_scores(tokenizer: Tokenizer, places: Sequence[Place], likeliest: int) -> ChatLogprobs:
+class ChatScores:
     """The same for chat."""
-    return ChatLogprobs(
-        [
-            TokenLogprob(
-                token_text(tokenizer, place.token),
-                _shown(place.logprob or 0.0),
-                list(tokenizer.token_bytes(place.token)),
-                [
-                    TopLogprob(
-                        token_text(tokenizer, token),
-                        _shown(logprob),
-                        list(tokenizer.token_bytes(token)),
-                    )
-                    for token, logprob in place.top[:likeliest]
-                ],
-            )
-            for place in in_turns(places)
-        ]
-    )
+
+    def __init__(self, tokenizer: Tokenizer, likeliest: int) -> None:
+        self._tokenizer = tokenizer
+        self._likeliest = likeliest
+        self._added = Encoded()
+
+    def add(self, places: Sequence[Place]) -> None:
+        """Keep these tokens' scores for `all`."""
+        for some in _batches(places):
+            self._added.add([self._scored(place) for place in some])
+
+    def all(self) -> ChatLogprobs | None:
+        """Return the scores of every token that was added; None if none was."""
+        return ChatLogprobs(self._added.all()) if self._added else None
+
+    def of(self, places: Sequence[Place]) -> ChatLogprobs | None:
+        """Return the scores of these tokens; None without any."""
+        return ChatLogprobs([*map(self._scored, in_turns(places))]) if places else None
+
+    def _scored(self, place: Place) -> TokenLogprob:
+        likely = [self._named(*each) for each in place.top[: self._likeliest]]
+        named = self._named(place.token, place.logprob or 0.0)
+        return TokenLogprob(named.token, named.logprob, named.bytes, likely)
+
+    def _named(self, token: int, logprob: float) -> TopLogprob:
+        raw = list(self._tokenizer.token_bytes(token))
+        return TopLogprob(token_text(self._tokenizer, token), _shown(logprob), raw)
+
+
+def _batches(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
+    """Return them a few at a time, between which other requests run."""
+    starts = range(0, len(places), _BATCH)
+    return in_turns(places[at : at + _BATCH] for at in starts)
 
 
 def check_amount(replies: int, prompt: int, tokens: int, likeliest: int) -> None:
