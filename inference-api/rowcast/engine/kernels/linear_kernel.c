@@ -448,14 +448,12 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
     }
 }
 
-/* Outputs at..at+LANES, and what the weight makes of a token's parts along its directions. */
-INLINE vf with_parts(const Layer *layer, int64_t token, int64_t at, vf value) {
-    const Weight *weight = layer->operation->weight;
-    const int64_t padded = (weight->outputs + LANES - 1) / LANES * LANES;
-    for (int64_t each = 0; each < weight->apart; each++) {
-        vf part = splat(layer->parts[token * weight->apart + each]);
-        value = multiply_add(part, get(weight->columns + each * padded, 1, at, padded), value);
-    }
+/* A panel's outputs, and what the weight makes of a token's parts along its directions. */
+INLINE vf with_parts(const Weight *weight, const float *parts, int64_t panel, vf value) {
+    const int64_t panels = (weight->outputs + LANES - 1) / LANES;
+    const vh *column = (const vh *)weight->columns + panel;
+    for (int64_t each = 0; each < weight->apart; each++, column += panels)
+        value = multiply_add(splat(parts[each]), widen(*column), value);
     return value;
 }
 
@@ -473,7 +471,8 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
                 value = __builtin_convertvector((vi)value, vf) *
                         get(weight->scale, 0, at, at + LANES) *
                         splat(layer->scales[token0 + token]);
-                value = with_parts(layer, token0 + token, at, value);
+                value = with_parts(weight, layer->parts + (token0 + token) * weight->apart,
+                                   panel + each, value);
             }
             if (weight->bias) value += get(weight->bias, 0, at, at + LANES);
             if (of->with) {
@@ -616,23 +615,31 @@ INLINE void mix(vf *values, int64_t count) {
         }
 }
 
+INLINE vf gated(const char *gate, const char *up, int half, int64_t at, int64_t size) {
+    vf value = get(gate, half, at, size);
+    return as_kept(value / (1 + exponential(-value)), half) * get(up, half, at, size);
+}
+
 static void swiglu(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
+    const int64_t size = of->size, mixed = of->mixed;
+    const int half = of->half;
     for (int64_t token = first; token < last; token++) {
-        const char *gate = row_of(of->from, of->half, of->from_step, token);
-        const char *up = row_of(gate, of->half, of->size, 1);
-        char *to = row_of(of->to, of->half, of->to_step, token);
-        for (int64_t at = 0; at < of->size; at += of->mixed * LANES) {
-            vf values[MIXED];
-            for (int64_t each = 0; each < of->mixed; each++) {
-                vf value = get(gate, of->half, at + each * LANES, of->size);
-                value = as_kept(value / (1 + exponential(-value)), of->half);
-                values[each] = value * get(up, of->half, at + each * LANES, of->size);
+        const char *gate = row_of(of->from, half, of->from_step, token);
+        const char *up = row_of(gate, half, size, 1);
+        char *to = row_of(of->to, half, of->to_step, token);
+        if (mixed == 1)
+            for (int64_t at = 0; at < size; at += LANES)
+                put(to, half, at, size, gated(gate, up, half, at, size));
+        else
+            for (int64_t at = 0; at < size; at += mixed * LANES) {
+                vf values[MIXED];
+                for (int64_t each = 0; each < mixed; each++)
+                    values[each] = gated(gate, up, half, at + each * LANES, size);
+                mix(values, mixed);
+                for (int64_t each = 0; each < mixed; each++)
+                    put(to, half, at + each * LANES, size, values[each]);
             }
-            mix(values, of->mixed);
-            for (int64_t each = 0; each < of->mixed; each++)
-                put(to, of->half, at + each * LANES, of->size, values[each]);
-        }
     }
 }
 
