@@ -449,10 +449,8 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
 }
 
 /* A panel's outputs, and what the weight makes of a token's parts along its directions. */
-INLINE vf with_parts(const Weight *weight, const float *parts, int64_t panel, vf value) {
-    const int64_t panels = (weight->outputs + LANES - 1) / LANES;
-    const vh *column = (const vh *)weight->columns + panel;
-    for (int64_t each = 0; each < weight->apart; each++, column += panels)
+INLINE vf with_parts(const vh *column, int64_t panels, const float *parts, int64_t count, vf value) {
+    for (int64_t each = 0; each < count; each++, column += panels)
         value = multiply_add(splat(parts[each]), widen(*column), value);
     return value;
 }
@@ -462,7 +460,10 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
                    int64_t tokens, const vf *sums) {
     const Operation *of = layer->operation;
     const Weight *weight = of->weight;
+    const vh *columns = (const vh *)weight->columns;
+    const int64_t panels = (weight->outputs + LANES - 1) / LANES, apart = weight->apart;
     for (int64_t token = 0; token < tokens; token++) {
+        const float *parts = layer->parts + (token0 + token) * apart;
         char *to = row_of(of->to, of->out_half, of->to_step, token0 + token);
         for (int64_t each = 0; each < broad; each++) {
             int64_t at = (panel + each) * LANES;
@@ -471,8 +472,7 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
                 value = __builtin_convertvector((vi)value, vf) *
                         get(weight->scale, 0, at, at + LANES) *
                         splat(layer->scales[token0 + token]);
-                value = with_parts(weight, layer->parts + (token0 + token) * weight->apart,
-                                   panel + each, value);
+                value = with_parts(columns + panel + each, panels, parts, apart, value);
             }
             if (weight->bias) value += get(weight->bias, 0, at, at + LANES);
             if (of->with) {
