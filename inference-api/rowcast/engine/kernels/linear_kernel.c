@@ -369,35 +369,37 @@ typedef struct {
     float *parts;  /* by token: how much of its input is along each of the weight's directions */
 } Layer;
 
-static float along(const Operation *of, const char *from, const float *direction) {
-    vf sums[4] = {};
-    for (int64_t at = 0; at < of->size; at += LANES) {
-        vf *sum = &sums[at / LANES % 4];
-        *sum = multiply_add(get(from, of->half, at, of->size), get(direction, 0, at, of->size), *sum);
-    }
-    return total(sums[0] + sums[1] + (sums[2] + sums[3]));
-}
+/* Vectors that directions are kept in: whole groups of four, zeros past the last input. */
+INLINE int64_t grouped(int64_t size) { return (size + 4 * LANES - 1) / (4 * LANES) * 4; }
 
-/* Elements of a token's input, without what is along the weight's directions. */
-INLINE vf rest_of(const Operation *of, const char *from, int64_t at, const float *parts) {
-    vf value = get(from, of->half, at, of->size);
-    const float *direction = of->weight->directions;
-    for (int64_t each = 0; each < of->weight->apart; each++, direction += of->size)
-        value = multiply_add(splat(-parts[each]), get(direction, 0, at, of->size), value);
-    return value;
+/* A token's input without what it has along the weight's directions, which goes to `parts`. */
+static void leave_out(const Layer *layer, int64_t token, vf *row) {
+    const Operation *of = layer->operation;
+    const int64_t vectors = grouped(of->size), count = of->weight->apart;
+    const char *from = row_of(of->from, of->half, of->from_step, token);
+    memset(row + vectors - 4, 0, 4 * LINE);
+    for (int64_t at = 0; at < of->size; at += LANES)
+        row[at / LANES] = get(from, of->half, at, of->size);
+    for (int64_t part = 0; part < count; part++) {
+        const vf *direction = (const vf *)of->weight->directions + part * vectors;
+        vf sums[4] = {};
+        for (int64_t each = 0; each < vectors; each += 4)
+#pragma GCC unroll 4
+            for (int64_t next = 0; next < 4; next++)
+                sums[next] = multiply_add(row[each + next], direction[each + next], sums[next]);
+        float along = total(sums[0] + sums[1] + (sums[2] + sums[3]));
+        layer->parts[token * count + part] = along;
+        for (int64_t each = 0; each < vectors; each++)
+            row[each] = multiply_add(splat(-along), direction[each], row[each]);
+    }
 }
 
 /* A token's input in bytes: q = x * 127 / max|x|, half to even, offset by 128. */
-static void quantise(const Layer *layer, int64_t token) {
+static void quantise_row(const Layer *layer, int64_t token, const char *from, int half) {
     const Operation *of = layer->operation;
-    const Weight *weight = of->weight;
-    const char *from = row_of(of->from, of->half, of->from_step, token);
-    float *parts = layer->parts + token * weight->apart;
-    for (int64_t each = 0; each < weight->apart; each++)
-        parts[each] = along(of, from, weight->directions + each * of->size);
     vu most = {};
     for (int64_t at = 0; at < of->size; at += LANES) {
-        vu bits = (vu)rest_of(of, from, at, parts) & 0x7FFFFFFF;
+        vu bits = (vu)get(from, half, at, of->size) & 0x7FFFFFFF;
         most = (vu)choose(bits > most, (vf)bits, (vf)most);
     }
     uint32_t largest = 0;
@@ -409,12 +411,21 @@ static void quantise(const Layer *layer, int64_t token) {
     vf by = splat(usable ? 127 / peak : 0), magic = splat(0x1.8p23f);
     uint8_t *to = (uint8_t *)layer->inputs + token * layer->step;
     for (int64_t at = 0; at < of->size; at += LANES) {
-        vf scaled = rest_of(of, from, at, parts) * by;
+        vf scaled = get(from, half, at, of->size) * by;
         vi whole = usable ? (vi)(scaled + magic) - (vi)magic : (vi){};
         typedef uint8_t vb __attribute__((vector_size(LANES)));
         vb bytes = __builtin_convertvector(whole + 128, vb);
         memcpy(to + at, &bytes, of->size - at < LANES ? of->size - at : LANES);
     }
+}
+
+static void quantise(const Layer *layer, int64_t token) {
+    const Operation *of = layer->operation;
+    if (of->weight->apart) {
+        vf row[grouped(of->size)];
+        leave_out(layer, token, row);
+        quantise_row(layer, token, (const char *)row, 0);
+    } else quantise_row(layer, token, row_of(of->from, of->half, of->from_step, token), of->half);
 }
 
 static void lay_out(const void *context, int64_t first, int64_t last) {
@@ -437,14 +448,10 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
     }
 }
 
-/* Outputs at..at+LANES, and what the weight makes of a token's parts along its directions. */
-INLINE vf with_parts(const Layer *layer, int64_t token, int64_t at, vf value) {
-    const Weight *weight = layer->operation->weight;
-    const int64_t padded = (weight->outputs + LANES - 1) / LANES * LANES;
-    for (int64_t each = 0; each < weight->apart; each++) {
-        vf part = splat(layer->parts[token * weight->apart + each]);
-        value = multiply_add(part, get(weight->columns + each * padded, 1, at, padded), value);
-    }
+/* A panel's outputs, and what the weight makes of a token's parts along its directions. */
+INLINE vf with_parts(const vh *column, int64_t panels, const float *parts, int64_t count, vf value) {
+    for (int64_t each = 0; each < count; each++, column += panels)
+        value = multiply_add(splat(parts[each]), widen(*column), value);
     return value;
 }
 
@@ -453,7 +460,10 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
                    int64_t tokens, const vf *sums) {
     const Operation *of = layer->operation;
     const Weight *weight = of->weight;
+    const vh *columns = (const vh *)weight->columns;
+    const int64_t panels = (weight->outputs + LANES - 1) / LANES, apart = weight->apart;
     for (int64_t token = 0; token < tokens; token++) {
+        const float *parts = layer->parts + (token0 + token) * apart;
         char *to = row_of(of->to, of->out_half, of->to_step, token0 + token);
         for (int64_t each = 0; each < broad; each++) {
             int64_t at = (panel + each) * LANES;
@@ -462,7 +472,7 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
                 value = __builtin_convertvector((vi)value, vf) *
                         get(weight->scale, 0, at, at + LANES) *
                         splat(layer->scales[token0 + token]);
-                value = with_parts(layer, token0 + token, at, value);
+                value = with_parts(columns + panel + each, panels, parts, apart, value);
             }
             if (weight->bias) value += get(weight->bias, 0, at, at + LANES);
             if (of->with) {
@@ -605,23 +615,31 @@ INLINE void mix(vf *values, int64_t count) {
         }
 }
 
+INLINE vf gated(const char *gate, const char *up, int half, int64_t at, int64_t size) {
+    vf value = get(gate, half, at, size);
+    return as_kept(value / (1 + exponential(-value)), half) * get(up, half, at, size);
+}
+
 static void swiglu(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
+    const int64_t size = of->size, mixed = of->mixed;
+    const int half = of->half;
     for (int64_t token = first; token < last; token++) {
-        const char *gate = row_of(of->from, of->half, of->from_step, token);
-        const char *up = row_of(gate, of->half, of->size, 1);
-        char *to = row_of(of->to, of->half, of->to_step, token);
-        for (int64_t at = 0; at < of->size; at += of->mixed * LANES) {
-            vf values[MIXED];
-            for (int64_t each = 0; each < of->mixed; each++) {
-                vf value = get(gate, of->half, at + each * LANES, of->size);
-                value = as_kept(value / (1 + exponential(-value)), of->half);
-                values[each] = value * get(up, of->half, at + each * LANES, of->size);
+        const char *gate = row_of(of->from, half, of->from_step, token);
+        const char *up = row_of(gate, half, size, 1);
+        char *to = row_of(of->to, half, of->to_step, token);
+        if (mixed == 1)
+            for (int64_t at = 0; at < size; at += LANES)
+                put(to, half, at, size, gated(gate, up, half, at, size));
+        else
+            for (int64_t at = 0; at < size; at += mixed * LANES) {
+                vf values[MIXED];
+                for (int64_t each = 0; each < mixed; each++)
+                    values[each] = gated(gate, up, half, at + each * LANES, size);
+                mix(values, mixed);
+                for (int64_t each = 0; each < mixed; each++)
+                    put(to, half, at + each * LANES, size, values[each]);
             }
-            mix(values, of->mixed);
-            for (int64_t each = 0; each < of->mixed; each++)
-                put(to, of->half, at + each * LANES, of->size, values[each]);
-        }
     }
 }
 

@@ -136,7 +136,7 @@ class LinearKernel:
         weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
         padded = _up(outputs, LANES)
         lines = _room(padded // LANES * self._library.rowcast_lines(ctypes.byref(weight)) * LINE)
-        packed = packed_of(kind, outputs, inputs, lines, _beside(kind, padded, bias, apart))
+        packed = packed_of(kind, outputs, inputs, lines, _beside(kind, padded, inputs, bias, apart))
         first = 0
         for rows in weights:
             self._pack(packed.weight, rows.detach().contiguous(), first)
@@ -210,7 +210,7 @@ def packed_of(
     weight.lines = lines.data_ptr()
     for name, each in zip(_BESIDE, beside, strict=True):
         setattr(weight, name, each.data_ptr() or None)
-    weight.apart = beside[_BESIDE.index("directions")].numel() // inputs
+    weight.apart = len(beside[_BESIDE.index("directions")])
     return Packed(kind, outputs, inputs, lines, beside, weight, _calls(kind, weight))
 
 
@@ -274,7 +274,9 @@ def _room(size: int) -> Tensor:
     return whole[start : start + size]
 
 
-def _beside(kind: Kind, outputs: int, bias: Tensor | None, apart: Apart | None) -> Sequence[Tensor]:
+def _beside(
+    kind: Kind, outputs: int, inputs: int, bias: Tensor | None, apart: Apart | None
+) -> Sequence[Tensor]:
     """What each output has beside its weights, zeros past the last; empty where there are none."""
     if apart is not None and kind != "int8":
         raise ValueError(f"{kind} rounds no inputs: nothing to leave out of it")
@@ -282,9 +284,10 @@ def _beside(kind: Kind, outputs: int, bias: Tensor | None, apart: Apart | None) 
     wide = torch.zeros(0 if bias is None else outputs)
     if bias is not None:
         wide[: len(bias)] = bias.detach()
-    directions = torch.zeros(0) if apart is None else apart.directions.float().contiguous()
+    directions = torch.zeros(0 if apart is None else len(apart.directions), _up(inputs, 4 * LANES))
     columns = torch.zeros(len(directions), outputs, dtype=torch.bfloat16)
     if apart is not None:
+        directions[:, :inputs] = apart.directions
         columns[:, : apart.columns.shape[1]] = apart.columns
     start = torch.zeros(scaled, dtype=torch.int32)
     return wide, torch.zeros(scaled), start, directions, columns
