@@ -12,7 +12,7 @@ from rowcast.text.chat import ChatTemplate
 from .asking_openai import CHAT, HELLO, chat, events, reasons, refusal
 from .saying import SayingEngine
 from .serving import Served, serving
-from .thinking import ITSELF, OPENED
+from .thinking import CHANNELS, ITSELF, OPENED
 
 THOUGHT = "The user greets.\nAn answer: größer < 3 </thin 😀."
 SPEAKING = f"{THOUGHT}\n</think>\n\nHello to you."
@@ -213,6 +213,24 @@ def test_a_model_that_may_think_need_not() -> None:
         engine.says('{"n": 7}')
         (choice,) = chat(served, guided_json=SCHEMA)["choices"]
         assert choice["message"]["content"] == '{"n": 7}'
+
+
+def test_the_analysis_channel_is_reasoning_and_the_final_one_is_the_text() -> None:
+    final = "<|channel|>final<|message|>"
+    thought = "<|channel|>analysis<|message|>A greeting.<|end|><|start|>assistant"
+    engine = SayingEngine(f"{thought}{final}Hello.")
+    with serving(engine=engine, chat=ChatTemplate(CHANNELS)) as served:
+        (choice,) = chat(served)["choices"]
+        assert choice["message"]["content"] == "Hello."
+        assert choice["message"]["reasoning_content"] == "A greeting."
+        assert joined(events(served, CHAT))["reasoning"] == "A greeting."
+        engine.says(f'{thought}{final}{{"n": 7}}')
+        (choice,) = chat(served, guided_json=SCHEMA)["choices"]
+        assert choice["message"]["content"] == '{"n": 7}'
+        engine.says(f"{final}Hello.")
+        (choice,) = chat(served)["choices"]
+        assert choice["message"]["content"] == "Hello."
+        assert "reasoning" not in choice["message"]
 
 
 def test_a_template_without_thoughts_changes_nothing(served: Served) -> None:

@@ -24,3 +24,9 @@ OPENED = (
     f"{_MESSAGES}{{% if add_generation_prompt %}}<|assistant|>{_NOTHING}"
     "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}{% endif %}"
 )
+# Channels, as gpt-oss has them.
+CHANNELS = (
+    "{% for message in messages %}<|start|>{{ message.role }}<|channel|>final<|message|>"
+    "{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+)

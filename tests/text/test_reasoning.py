@@ -15,6 +15,7 @@ from rowcast.sampling.grammar import speech_of_file
 from rowcast.text import grammar
 from rowcast.text.hub_tokenizer import HubTokenizer
 from rowcast.text.reasoning import KNOWN, Start, Thinking, ThoughtReader, after
+from rowcast.text.shown_tokens import decoder_for
 from rowcast.text.tokenizer import ScriptedTokenizer
 from rowcast.text.tool_calls import TAGGED
 from rowcast.text.tool_rule import Callee, rule_of_calls
@@ -149,6 +150,55 @@ def test_a_rule_begins_after_the_reasoning(kind: str, start: Start, rule: str, t
     assert not fits(f"{begin}I see {text}")
     assert not fits(f"{begin}I see </think>! {text}")
     assert not fits(f"{begin}I see </think>\n\n")
+
+
+CHANNELS = KNOWN[2]
+ANALYSIS, FINAL = "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
+TURN = "<|end|><|start|>assistant"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (f"{ANALYSIS}a < b{TURN}{FINAL}c d\n", ("a < b", "c d\n")),
+        (f"{FINAL}c", ("", "c")),
+        (f"{ANALYSIS}a{TURN}", ("a" + TURN, "")),
+        ("Hello <|channel|>", ("", "Hello <|channel|>")),
+        ("<|chan", ("", "<|chan")),
+    ],
+)
+def test_channels_are_parted(text: str, parts: tuple[str, str]) -> None:
+    for pieces in ([text], list(text)):
+        reader = ThoughtReader(Thinking(CHANNELS, Start.MAYBE))
+        found = [reader.feed(piece) for piece in pieces] + [reader.finish()]
+        assert tuple("".join(each) for each in zip(*found, strict=True)) == parts
+
+
+def test_a_rule_begins_in_the_final_channel() -> None:
+    tokenizer = FastTokenizer.from_file(str(STORYTELLER))
+    names = ("<|start|>", "<|end|>", "<|channel|>", "<|message|>")
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names])
+    ours = HubTokenizer(tokenizer)
+    found = Thinking.of("… <|channel|>final<|message|> …", "<|start|>assistant")
+    assert found is not None
+    thinking = found.spelt(ours)
+    assert {name for _, name in thinking.hidden} == set(names)
+    made = grammar.checked(after(thinking, grammar.of_choices(["yes", "no"])))
+    speech = speech_of_file(tokenizer.to_str(), tokenizer.get_vocab_size(), frozenset({0}))
+
+    def fits(said: str) -> bool:
+        matcher = LLMatcher(speech, made, log_level=0)
+        assert not matcher.is_error(), matcher.get_error()
+        tokens = tokenizer.encode(said, add_special_tokens=False).ids
+        return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
+
+    assert fits(f"{ANALYSIS}Hm. yes?{TURN}{FINAL}yes")
+    assert fits(f"{FINAL}no")
+    assert not fits(f"{ANALYSIS}yes")
+    assert not fits(f"{ANALYSIS}Hm.{TURN}{FINAL}perhaps")
+    shown = decoder_for(ours, thinking.hidden)
+    text = f"{ANALYSIS}Hm.{TURN}{FINAL}yes"
+    assert shown.feed(ours.encode(text, special=False)) + shown.finish() == text
 
 
 def test_a_model_that_spells_bytes_has_no_tokens_for_marks() -> None:

@@ -1,6 +1,7 @@
 """Reasoning before a reply: which part of a text it is, and rules that begin after it.
 
-Models that think write `<think>…</think>` first, in the form that their chat template knows. How a
+Models that think write `<think>…</think>` first, in the form that their chat template knows; those
+of gpt-oss's form write to an "analysis" channel first and to the "final" one then. How a
 reply begins, the prompt tells: it may end with `<think>` (the reply is inside already), or with
 `</think>` (there is no reasoning); else the model may open a block itself. `ThoughtReader` splits a
 text while it is still coming; white space around both parts is nobody's. `after` makes a grammar
@@ -8,7 +9,8 @@ of "reasoning, then what follows this rule".
 """
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -24,9 +26,24 @@ class Marks:
 
     opening: str
     closing: str
+    instead: str = ""  # what a reply without reasoning begins with
+    sign: str = ""  # a template with this uses these marks; the closing one if empty
+
+    def used_by(self, template: str) -> bool:
+        """Return whether a chat template writes reasoning like this."""
+        return (self.sign or self.closing) in template
 
 
-KNOWN: Final = (Marks("<think>", "</think>"), Marks("[THINK]", "[/THINK]"))
+KNOWN: Final = (
+    Marks("<think>", "</think>"),
+    Marks("[THINK]", "[/THINK]"),
+    Marks(
+        opening="<|channel|>analysis<|message|>",
+        closing="<|end|><|start|>assistant<|channel|>final<|message|>",
+        instead="<|channel|>final<|message|>",
+        sign="<|channel|>final<|message|>",
+    ),
+)
 
 
 class Start(Enum):
@@ -42,13 +59,13 @@ class Thinking:
 
     marks: Marks
     start: Start
-    tokens: tuple[tuple[int, str], ...] = ()  # marks that are one token, and their names
+    tokens: tuple[tuple[int, str], ...] = ()  # parts of marks that are one token, and their names
     hidden: tuple[tuple[int, str], ...] = ()  # those of them that a text leaves out
 
     @classmethod
     def of(cls, template: str, prompt: str) -> "Thinking | None":
         """After this prompt, which ends where the reply begins; None where there is none."""
-        marks = next((each for each in KNOWN if each.closing in template), None)
+        marks = _marks_of(template)
         end = prompt.rstrip()
         if marks is None or end.endswith(marks.closing):
             return None
@@ -58,16 +75,17 @@ class Thinking:
     @classmethod
     def within(cls, template: str, said: str) -> "Thinking | None":
         """In a reply that goes on with what was `said`."""
-        marks = next((each for each in KNOWN if each.closing in template), None)
+        marks = _marks_of(template)
         if marks is None or said.rfind(marks.opening) <= said.rfind(marks.closing):
             return None
         return cls(marks, Start.INSIDE)
 
     def spelt(self, tokenizer: Tokenizer) -> "Thinking":
         """With the tokens by which this tokenizer spells the marks."""
-        marks = (self.marks.opening, self.marks.closing)
-        spelt = [(tokenizer.encode(mark, special=False), mark) for mark in marks]
-        tokens = tuple((tokens[0], mark) for tokens, mark in spelt if len(tokens) == 1)
+        marks = (self.marks.opening, self.marks.closing, self.marks.instead)
+        parts = dict.fromkeys(part for mark in marks for part in _parts(mark) if not part.isalpha())
+        spelt = [(tokenizer.encode(part, special=False), part) for part in parts]
+        tokens = tuple((tokens[0], part) for tokens, part in spelt if len(tokens) == 1)
         hidden = tuple(each for each in tokens if not decoded(tokenizer, each[:1]))
         return replace(self, tokens=tokens, hidden=hidden)
 
@@ -80,18 +98,19 @@ def after(thinking: Thinking, grammar: str) -> str:
 
 
 def _lark(thinking: Thinking) -> str:
-    """A mark may come as letters or as a token of its own, which to grammars is another thing."""
+    """A mark may come as letters or as tokens of its own, which to grammars is another thing."""
     marks = thinking.marks
-    tokens = {mark: f"<[{token}]>" for token, mark in thinking.tokens}
+    names = {part: f"<[{token}]>" for token, part in thinking.tokens}
     closing = _for_regex(marks.closing)
-    opened, ended, more = json.dumps(marks.opening), "text", []
-    if marks.opening in tokens:
-        opened = f"({opened} | {tokens[marks.opening]})"
-    if marks.closing in tokens:
+    ended, more = "text", []
+    if by_tokens := _by_tokens(marks.closing, names):
         ended = "(text | token)"
-        more.append(f"token: TEXT {tokens[marks.closing]}")
+        more.append(f"token: TEXT {by_tokens}")
         more.append(f"TEXT: /(?s:.*)/ & ~/(?s:.*){closing}(?s:.*)/")
-    thought = f"({opened} thought)?" if thinking.start is Start.MAYBE else "thought"
+    thought = "thought"
+    if thinking.start is Start.MAYBE:
+        instead = f" | {_mark(marks.instead, names)}" if marks.instead else ""
+        thought = f"({_mark(marks.opening, names)} thought{instead})?"
     lines = [
         f"start: {thought} @reply",
         f"thought: {ended} {_SPACE}",
@@ -99,6 +118,28 @@ def _lark(thinking: Thinking) -> str:
         *more,
     ]
     return "\n".join(lines)
+
+
+def _mark(mark: str, names: Mapping[str, str]) -> str:
+    """A mark in Lark, by letters or by tokens."""
+    by_tokens = _by_tokens(mark, names)
+    return f"({json.dumps(mark)} | {by_tokens})" if by_tokens else json.dumps(mark)
+
+
+def _by_tokens(mark: str, names: Mapping[str, str]) -> str:
+    """A mark in Lark by its tokens, with letters between them; "" if it has none."""
+    parts = _parts(mark)
+    spelt = " ".join(names.get(part, json.dumps(part)) for part in parts)
+    return spelt if any(part in names for part in parts) else ""
+
+
+def _parts(mark: str) -> list[str]:
+    """The pieces of a mark that a tokenizer may have a token for, and the letters between them."""
+    return [part for part in re.split(r"(<\|[a-z]+\|>)", mark) if part]
+
+
+def _marks_of(template: str) -> Marks | None:
+    return next((each for each in KNOWN if each.used_by(template)), None)
 
 
 def _grammars(grammar: str) -> list[dict[str, Any]]:
@@ -147,12 +188,16 @@ class ThoughtReader:
 
     def _read_start(self) -> tuple[str, str] | None:
         """Up to the opening mark, if that is how the reply begins."""
-        begin = self._held.lstrip()
-        if begin.startswith(self._marks.opening):
-            self._held = begin[len(self._marks.opening) :]
+        begin, marks = self._held.lstrip(), self._marks
+        if begin.startswith(marks.opening):
+            self._held = begin[len(marks.opening) :]
             self._state = self._read_thought
             return "", ""
-        if self._marks.opening.startswith(begin):
+        if marks.instead and begin.startswith(marks.instead):
+            self._held = begin[len(marks.instead) :]
+            self._state = self._read_gap
+            return "", ""
+        if marks.opening.startswith(begin) or marks.instead.startswith(begin):
             return None
         self._state = self._read_rest
         return "", ""
