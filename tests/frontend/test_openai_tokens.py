@@ -67,7 +67,7 @@ def test_what_shapes_a_prompt_is_seen_in_it() -> None:
     with serving(chat=ChatTemplate(TEMPLATE)) as served:
         assert prompt_of(served) == HELLO_TEXT
         assert prompt_of(served, add_generation_prompt=False) == "user: Hello\n"
-        assert prompt_of(served, continue_final_message=True) == "user: Hello\n"
+        assert prompt_of(served, continue_final_message=True) == "user: Hello"
         assert prompt_of(served, tools=[TOOL]) == f"<tool_call>now{HELLO_TEXT}"
         assert prompt_of(served, chat_template_kwargs={"mood": "!"}) == f"!{HELLO_TEXT}"
 

@@ -29,8 +29,21 @@ def folder(path: Path, **config: object) -> ModelFiles:
 def test_a_model_without_a_template_gets_a_plain_one() -> None:
     plain = ChatTemplate.of(None)
     assert plain.render(MESSAGES) == "system: Be <kind>.\nuser: Hi & bye\nassistant:"
-    assert plain.render(MESSAGES, continues=True) == "system: Be <kind>.\nuser: Hi & bye\n"
+    assert plain.render(MESSAGES, end="closed") == "system: Be <kind>.\nuser: Hi & bye\n"
     assert not plain.knows_tools
+
+
+@pytest.mark.parametrize("said", ["Well, ", "", "Hi & bye", "user: Hi"])
+def test_an_open_text_ends_within_the_last_message(said: str) -> None:
+    messages = [*MESSAGES, {"role": "assistant", "content": said}]
+    assert ChatTemplate.plain().render(messages, end="open").endswith(f"bye\nassistant: {said}")
+    trimmed = ChatTemplate(CHATML).render(messages, end="open")
+    assert trimmed.endswith(f"<|im_start|>assistant\n{said}")
+
+
+def test_a_template_that_hides_the_last_message_can_not_continue_it() -> None:
+    with pytest.raises(InvalidField, match="last message's content"):
+        ChatTemplate("{{ messages[0].content }}").render(MESSAGES, end="open")
 
 
 def test_the_models_own_template_is_used(tmp_path: Path) -> None:

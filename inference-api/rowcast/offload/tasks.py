@@ -11,7 +11,7 @@ from typing import Any
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammar import Speech
 from rowcast.text import grammar
-from rowcast.text.chat import ChatTemplate
+from rowcast.text.chat import ChatTemplate, End
 from rowcast.text.grammar import GrammarFault
 from rowcast.text.messages import flattened
 from rowcast.text.reasoning import Thinking, after
@@ -46,17 +46,16 @@ def chat_prompt(  # noqa: PLR0917  # tasks take their arguments by place
     tools: Tools,
     messages: Sequence[Mapping[str, Any]],
     shown: Sequence[Mapping[str, Any]] | None,
-    continues: bool,
+    end: End,
     extra: Mapping[str, Any] | None,
     most: int | None,
 ) -> tuple[list[int], str]:
     """Render the chat template and tokenize the result; return tokens and text.
 
-    `shown`: the tools that the model is told of. `continues`: the reply goes on with the last
-    message.
+    `shown`: the tools that the model is told of.
     """
     plain = flattened(messages)
-    text = tools.chat.render(plain, tools=shown, continues=continues, extra=extra)
+    text = tools.chat.render(plain, tools=shown, end=end, extra=extra)
     return encode(tools, text, False, most), text
 
 

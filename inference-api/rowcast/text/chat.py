@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from jinja2 import Environment, Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
@@ -34,6 +34,11 @@ _RESERVED = frozenset({"messages", "tools", "add_generation_prompt"})
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 Message = Mapping[str, Any]
+
+# Where a rendered text ends: where the assistant's turn begins, after the last message, or within
+# it, so that the model goes on with its words.
+End = Literal["turn", "closed", "open"]
+_HERE: Final = "\ue000the text ends here\ue000"
 
 
 class ChatTemplate:
@@ -103,23 +108,27 @@ class ChatTemplate:
         messages: Sequence[Message],
         *,
         tools: Sequence[Mapping[str, Any]] | None = None,
-        continues: bool = False,
+        end: End = "turn",
         extra: Mapping[str, Any] | None = None,
     ) -> str:
-        """The text up to where the assistant's next words begin; `continues`: its last message."""
+        """Return the messages as one text, which the model continues."""
         if tools and not self.knows_tools:
-            return self._render_plainly(messages, tools, continues=continues, extra=extra)
+            return self._render_plainly(messages, tools, end=end, extra=extra)
         more = {name: value for name, value in (extra or {}).items() if name not in _RESERVED}
+        adapted = self._adapted(messages)
+        if end == "open":
+            adapted[-1]["content"] = f"{adapted[-1].get('content') or ''}{_HERE}"
         try:
-            return self._templates[bool(tools)].render(
+            text = self._templates[bool(tools)].render(
                 {
                     **self._special,
                     **more,
-                    "messages": self._adapted(messages),
+                    "messages": adapted,
                     "tools": list(tools) if tools else None,
-                    "add_generation_prompt": not continues,
+                    "add_generation_prompt": end == "turn",
                 }
             )
+            return _before_mark(text) if end == "open" else text
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise InvalidField("messages", f"do not fit the model's template: {error}") from error
 
@@ -128,16 +137,16 @@ class ChatTemplate:
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         *,
-        continues: bool,
+        end: End,
         extra: Mapping[str, Any] | None,
     ) -> str:
         """The same with the tools in the messages; not every template takes a system message."""
         adapted = self._adapted(messages)
         try:
-            return self.render(with_tools(adapted, tools), continues=continues, extra=extra)
+            return self.render(with_tools(adapted, tools), end=end, extra=extra)
         except InvalidField:
             told = with_tools(adapted, tools, system=False)
-            return self.render(told, continues=continues, extra=extra)
+            return self.render(told, end=end, extra=extra)
 
     def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """In the words of most templates: `developer` is young, and arguments are objects."""
@@ -153,6 +162,17 @@ class ChatTemplate:
         if reasoning:  # templates know it by one of these names
             adapted |= {"reasoning_content": reasoning, "reasoning": reasoning}
         return adapted
+
+
+def _before_mark(text: str) -> str:
+    """Return the text up to where the last message's words end."""
+    before, mark, _ = text.rpartition(_HERE)
+    if not mark:
+        raise InvalidField(
+            "continue_final_message",
+            "does not fit the model's template, which does not show the last message's content",
+        )
+    return before
 
 
 def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Prompt
         frontend,
         body.messages,
         tools=tools.shown if tools else None,
-        continues=bool(body.continue_final_message),
+        end="open" if body.continue_final_message else "turn",
         extra=body.chat_template_kwargs,
     )
 

@@ -14,6 +14,7 @@ from rowcast.frontend.api.openai.asked import PromptText
 from rowcast.frontend.api.openai.bodies import Message, Tool
 from rowcast.frontend.frontend import LONG_TEXT, Frontend
 from rowcast.offload import tasks
+from rowcast.text.chat import End
 from rowcast.text.messages import flattened, without_null
 
 
@@ -22,7 +23,7 @@ def prompt_of(
     messages: list[Message],
     *,
     tools: list[Tool] | None = None,
-    continues: bool = False,
+    end: End = "turn",
     extra: dict[str, Any] | None = None,
     for_prompt: bool = True,
 ) -> PromptText:
@@ -30,11 +31,11 @@ def prompt_of(
     sent = msgspec.to_builtins(messages)
     shown = [without_null(msgspec.to_builtins(tool)) for tool in tools] if tools else None
     if shown is None and frontend.chat.is_plain and _length(sent) < LONG_TEXT:
-        text = frontend.chat.render(flattened(sent), continues=continues)
+        text = frontend.chat.render(flattened(sent), end=end)
         return PromptText(frontend.encode(text, special=False), text)
     most = frontend.context_length if for_prompt else None
     try:
-        tokens, text = frontend.elsewhere(tasks.chat_prompt, sent, shown, continues, extra, most)
+        tokens, text = frontend.elsewhere(tasks.chat_prompt, sent, shown, end, extra, most)
     except TooCostly as costly:
         raise InvalidField("messages", f"with this model's template: {costly}") from costly
     return PromptText(tuple(tokens), text)

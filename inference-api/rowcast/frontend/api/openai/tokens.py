@@ -15,6 +15,7 @@ from rowcast.frontend.api.openai.sampling import checked_tokens
 from rowcast.frontend.api.openai.streams import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.turns import in_turns
+from rowcast.text.chat import End
 
 
 def count_tokens(frontend: Frontend) -> Response:
@@ -54,6 +55,12 @@ def detokenize(frontend: Frontend) -> Response:
     return json_answer(Detokenized(frontend.decode(tokens)))
 
 
+def _end(asked: TokenizeMessages) -> End:
+    if asked.continue_final_message:
+        return "open"
+    return "closed" if asked.add_generation_prompt is False else "turn"
+
+
 def _tokens(frontend: Frontend, asked: TokenizeText | TokenizeMessages) -> tuple[int, ...]:
     if isinstance(asked, TokenizeText):
         special = asked.add_special_tokens is not False
@@ -62,7 +69,7 @@ def _tokens(frontend: Frontend, asked: TokenizeText | TokenizeMessages) -> tuple
         frontend,
         asked.messages,
         tools=asked.tools,
-        continues=asked.continue_final_message is True or asked.add_generation_prompt is False,
+        end=_end(asked),
         extra=asked.chat_template_kwargs,
         for_prompt=False,
     )
