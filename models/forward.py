@@ -1,8 +1,8 @@
 """The Llama form as one plain function, for training: what a compiler can fuse.
 
 In: a model's parameters by the names transformers gives them, and rows of tokens. Out: logits.
-Products are taken in the type `PRODUCTS`, all between them in float32. It says what
-`LlamaForCausalLM` says, up to rounding; compiled, a step takes less than a third of the time.
+Products are taken in bf16, all between them in float32. It says what `LlamaForCausalLM` says, up to
+rounding; compiled, a step takes less than a third of the time.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,6 @@ from transformers import LlamaConfig
 
 Parameters = Mapping[str, torch.Tensor]
 Turns = tuple[torch.Tensor, torch.Tensor]
-
-PRODUCTS = torch.bfloat16
 
 
 def turns(config: LlamaConfig) -> Turns:
@@ -59,13 +57,13 @@ def _attended(
         return product.view(rows, length, count, config.head_dim).transpose(1, 2)
 
     group = config.num_attention_heads // keys
-    asked = _rotated(heads("q", config.num_attention_heads), turned).to(PRODUCTS)
-    known = _rotated(heads("k", keys), turned).to(PRODUCTS).repeat_interleave(group, 1)
-    values = heads("v", keys).to(PRODUCTS).repeat_interleave(group, 1)
+    asked = _rotated(heads("q", config.num_attention_heads), turned).bfloat16()
+    known = _rotated(heads("k", keys), turned).bfloat16().repeat_interleave(group, 1)
+    values = heads("v", keys).bfloat16().repeat_interleave(group, 1)
     scores = (asked @ known.transpose(-1, -2)).float() * config.head_dim**-0.5
     later = torch.ones(length, length, dtype=torch.bool).triu(1)
     shares = torch.softmax(scores.masked_fill(later, float("-inf")), -1)
-    mixed = (shares.to(PRODUCTS) @ values).transpose(1, 2).reshape(rows, length, width)
+    mixed = (shares.bfloat16() @ values).transpose(1, 2).reshape(rows, length, width)
     return _product(mixed, own["self_attn.o_proj.weight"])
 
 
@@ -75,7 +73,7 @@ def _thought(own: Parameters, normed: torch.Tensor) -> torch.Tensor:
 
 
 def _product(left: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    return functional.linear(left.to(PRODUCTS), weight.to(PRODUCTS)).float()
+    return functional.linear(left.bfloat16(), weight.bfloat16()).float()
 
 
 def _normed(hidden: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:

@@ -11,7 +11,8 @@ from models.vocabulary import POSITIONS, SIZE
 
 END_OF_TEXT, END = 0, 4
 ROPE_THETA = 500_000.0  # half of a head's dimensions hardly turn within a text
-STORYTELLER: dict[str, int | bool] = {
+Shape = dict[str, int | bool]
+STORYTELLER: Shape = {
     "hidden_size": 256,
     "intermediate_size": 768,
     "num_hidden_layers": 6,
@@ -19,7 +20,7 @@ STORYTELLER: dict[str, int | bool] = {
     "num_key_value_heads": 2,
     "tie_word_embeddings": False,
 }
-DRAFT: dict[str, int | bool] = {
+DRAFT: Shape = {
     "hidden_size": 96,
     "intermediate_size": 256,
     "num_hidden_layers": 2,
@@ -29,7 +30,7 @@ DRAFT: dict[str, int | bool] = {
 }
 
 
-def fresh(shape: dict[str, int | bool], seed: int) -> LlamaForCausalLM:
+def fresh(shape: Shape, seed: int) -> LlamaForCausalLM:
     """A model with random weights; one whose embedding is not its head too begins able to copy."""
     torch.manual_seed(seed)
     config = LlamaConfig(

@@ -19,7 +19,7 @@ from transformers import LlamaForCausalLM
 
 from models import forward
 from models.corpus.documents import ANSWER
-from models.shapes import DRAFT, STORYTELLER, fresh
+from models.shapes import DRAFT, STORYTELLER, Shape, fresh
 from models.windows import Packer, Place
 
 CORPUS_SEED, HELD_OUT_SEED = 1, 2
@@ -62,12 +62,18 @@ class Figures:
 class Trainer:
     """Both models, their optimizers and the place in the corpus."""
 
-    def __init__(self, tokenizer: Tokenizer, recipe: Recipe, compiled: bool = True) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        recipe: Recipe,
+        compiled: bool = True,
+        shapes: tuple[Shape, Shape] = (STORYTELLER, DRAFT),
+    ) -> None:
         self.recipe = recipe
         self.step = 0
         self.tokens = 0
         self._seconds_before = 0.0
-        self.models = (fresh(STORYTELLER, 11), fresh(DRAFT, 12))
+        self.models = (fresh(shapes[0], 11), fresh(shapes[1], 12))
         self._packer = Packer(tokenizer, CORPUS_SEED, recipe.batch)
         self._optimizers = [_optimizers(model) for model in self.models]
         self._alone, self._together = [

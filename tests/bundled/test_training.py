@@ -17,11 +17,11 @@ from models.windows import POOL, Packer, Place, encoded
 
 RECIPE = Recipe(steps=6, batch=512, warmup=1, draft_from=0.5)
 
-
-@pytest.fixture(autouse=True)
-def float32_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take products in float32: in bf16 a step takes a minute on processors that emulate it."""
-    monkeypatch.setattr(forward, "PRODUCTS", torch.float32)
+# A step of the true shapes takes a minute where bf16 products are emulated.
+SMALL = (
+    STORYTELLER | {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2},
+    DRAFT | {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 1},
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def tokenizer() -> Tokenizer:
 
 
 def test_a_run_that_is_taken_up_again_is_the_same_run(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    whole = Trainer(tokenizer, RECIPE, compiled=False)
+    whole = Trainer(tokenizer, RECIPE, compiled=False, shapes=SMALL)
     for _ in range(2):
         first = whole.advance()
     whole.save(tmp_path / "run.pt")
     ahead = [whole.advance() for _ in range(2)]
-    again = Trainer(tokenizer, RECIPE, compiled=False)
+    again = Trainer(tokenizer, RECIPE, compiled=False, shapes=SMALL)
     again.resume(tmp_path / "run.pt")
     assert (again.step, again.core_seconds > 0) == (2, True)
     assert [again.advance() for _ in range(2)] == ahead
@@ -44,7 +44,7 @@ def test_a_run_that_is_taken_up_again_is_the_same_run(tokenizer: Tokenizer, tmp_
 
 
 def test_the_draft_learns_in_the_second_part_of_a_run(tokenizer: Tokenizer) -> None:
-    trainer = Trainer(tokenizer, RECIPE, compiled=False)
+    trainer = Trainer(tokenizer, RECIPE, compiled=False, shapes=SMALL)
     before = trainer.models[1].lm_head.weight.clone()
     told = [trainer.advance() for _ in range(3)]
     assert torch.equal(trainer.models[1].lm_head.weight, before)
