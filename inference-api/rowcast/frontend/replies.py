@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rowcast.errors import RowcastError
 from rowcast.frontend.origin import Origin
 from rowcast.frontend.streaming import Ending, ReplyText, one_by_one
+from rowcast.frontend.turns import in_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Replies:
         while unended:
             self._arrived.clear()
             heard = False
-            for at, reply in list(unended.items()):
+            for at, reply in in_turns(list(unended.items())):
                 events = reply.arrived()
                 heard = heard or bool(events)
                 for part in one_by_one(events) if singly else [events] if events else []:

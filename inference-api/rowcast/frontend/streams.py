@@ -40,6 +40,11 @@ CANCELLED = "the stream was cancelled"
 FOLLOWERS = 16  # connections of one process that may follow one stream
 
 
+def _event() -> threading.Event:
+    """Return an event of gevent's, if gevent has replaced them since this module was imported."""
+    return threading.Event()
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """Who asks for which prompts' replies."""
@@ -47,7 +52,7 @@ class Asking:
     caller: Caller
     request_id: str
     prompts: Sequence[Sequence[Submit]]  # each with its choices
-    arrived: threading.Event = field(default_factory=threading.Event)
+    arrived: threading.Event = field(default_factory=_event)
 
     def digest(self) -> bytes:
         return digest(itertools.chain(*self.prompts))

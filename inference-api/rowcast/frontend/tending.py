@@ -14,6 +14,7 @@ from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.recorder import Recorder
 from rowcast.frontend.stream import Stream, encoded
 from rowcast.frontend.streams import CANCELLED, TAKEN, Streams
+from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import SWEEP_AT_ONCE, Journal
 from rowcast.journal.record import News
 
@@ -70,7 +71,7 @@ class Tending:
             self._streams.oust(name, CANCELLED if state == "cancelled" else TAKEN)
         for name in heard.gone:
             self._streams.live.pop(name, None)
-        for stream, news in zip(following, heard.news, strict=True):
+        for stream, news in in_turns(zip(following, heard.news, strict=True)):
             self._tell(stream, news)
 
     def _tell(self, stream: Stream, news: News | None) -> None:

@@ -69,13 +69,6 @@ def in_turns(items: Iterable[_Item]) -> Iterator[_Item]:
     began = time.monotonic()
     for item in items:
         yield item
-        if rested_after(began):
+        if time.monotonic() - began > PART_SECONDS:
+            _turnstile.rest()
             began = time.monotonic()
-
-
-def rested_after(began: float) -> bool:
-    """Let other requests run if the work since `began` was long; return whether it was."""
-    if time.monotonic() - began <= PART_SECONDS:
-        return False
-    _turnstile.rest()
-    return True

@@ -35,19 +35,20 @@ class Encoded:
     """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._text = bytearray()
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._text)
 
     def add(self, items: Sequence[object]) -> None:
         """Append these."""
         if items:
-            self._parts.append(_encode(items)[1:-1])
+            self._text += b"," if self._text else b"["
+            self._text += _encode(items)[1:-1]
 
     def all(self) -> msgspec.Raw:
         """Return the array."""
-        return msgspec.Raw(b"[" + b",".join(self._parts) + b"]")
+        return msgspec.Raw((self._text or b"[") + b"]")
 
 
 class CompletionScores:

@@ -4,7 +4,6 @@ What differs between completions and chat is a `View`. A stream that fails says 
 event and has no [DONE]: a part is never taken for the whole.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Literal, Protocol, TypeVar, cast
@@ -19,7 +18,6 @@ from rowcast.frontend.frontend import Frontend, streamed
 from rowcast.frontend.positions import Cursor, Position, Stage
 from rowcast.frontend.replies import Piece, Replies
 from rowcast.frontend.streaming import EVENT_STREAM, SILENT, Ending, stage_of
-from rowcast.frontend.turns import rested_after
 
 DONE = b"data: [DONE]\n\n"
 
@@ -88,12 +86,10 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
             if piece is None:
                 yield SILENT
                 continue
-            began = time.monotonic()
             unended -= view.replies[piece.reply].ending is not None
             said = _said(view, piece, cursor) + (b"" if unended else _last(view, cursor))
             if said:
                 yield said
-            rested_after(began)
     except (ReplyFailed, NotReady) as failure:
         yield _event(error_body(failure.status, str(failure), failure))
 
