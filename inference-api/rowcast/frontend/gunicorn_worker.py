@@ -184,8 +184,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         listener.setblocking(1)
         handle = partial(self.handle, Listener(listener.getsockname()))
         server = Accepting(listener, self._door, self._crowd, handle)
-        if self.cfg.workers > 1:
-            server.max_accept = 1
+        server.max_accept = 1  # of a crowd that comes at once; then open streams have their turn
         server.start()
         return server
 

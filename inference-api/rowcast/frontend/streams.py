@@ -195,6 +195,7 @@ class Streams:
 
     def _claim(self, recorder: Recorder, stream: Stream, asking: Asking) -> None:
         """Join the stream that has the same key, if there is one."""
+        self._check_followers(asking.caller.team, stream.origin.key)
         record = self._record(stream.origin, asking)
         try:
             taken = recorder.do(Journal.claim, record)
@@ -208,8 +209,6 @@ class Streams:
             return
         found, news = taken
         self._check_joins(stream.origin, found, asking)
-        if news.state == "open":
-            self._check_followers(found.id)
         stream.origin = Origin.recorded(found, stream.origin.start)
         stream.name = stream.id
         stream.know(in_turns(news.batches))
@@ -245,9 +244,10 @@ class Streams:
         if status and status.seated >= status.rows and status.waiting >= self._line:
             self._sessions.check_room(team=team)
 
-    def _check_followers(self, name: str) -> None:
+    def _check_followers(self, team: str, key: str | None) -> None:
         """Each follower has the reply encoded once more, in this process."""
-        if sum(each.id == name for each in self.following) >= FOLLOWERS:
+        known = [each.origin.record for each in self.following if each.origin.key == key]
+        if sum(record is not None and record.team == team for record in known) >= FOLLOWERS:
             raise Overloaded(
                 f"{FOLLOWERS} connections follow the stream of this Idempotency-Key already, which "
                 "is the limit; try again when it has ended"
