@@ -1,4 +1,4 @@
-"""What the pages for users show is what happens: commands run as they stand, but for the address."""
+"""The pages for users show what happens: commands run as they stand, but for the address."""
 
 import os
 import re
