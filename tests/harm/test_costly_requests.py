@@ -16,7 +16,7 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
-    with witnessed(tmp_path_factory.mktemp("costly"), **STORYTELLER) as witness:
+    with witnessed(tmp_path_factory.mktemp("costly"), filled=True, **STORYTELLER) as witness:
         yield witness
 
 
@@ -49,7 +49,7 @@ def test_a_costly_request_is_refused_and_nobody_notices(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
-    ["c2-echo", "h7-logprobs", "h7-echo-scores", "m1-followers"],
+    ["c2-echo", "h7-logprobs", "h7-echo-scores", "m1-followers", "m1-follower-answers"],
     ids=lambda value: value.replace("-", "_"),
 )
 def test_a_large_answer_is_made_in_parts(served: Witness, kind: str) -> None:

@@ -189,8 +189,12 @@ def _running(folder: Path, env: dict[str, str]) -> contextlib.AbstractContextMan
 
 
 @contextlib.contextmanager
-def witnessed(folder: Path, *, characters: int = 0, **settings: object) -> Iterator[Witness]:
+def witnessed(
+    folder: Path, *, characters: int = 0, filled: bool = False, **settings: object
+) -> Iterator[Witness]:
     """A server with a witness. `characters`: of its short requests' prompt; 0: a few words.
+
+    `filled`: every position of every row was used once, so that memory can be judged.
 
     The scripted model at 10 ms a step, unless the settings name another.
     """
@@ -204,7 +208,7 @@ def witnessed(folder: Path, *, characters: int = 0, **settings: object) -> Itera
             (("X-Rowcast-Proxy-Secret", secret), ("X-Rowcast-Team", WITNESS)),
         )
         facts = facts_of(door)
-        if "MODEL" in env:
+        if filled:
             fill_cache(door, facts)
         orders = Orders(door, door, facts.model, facts.context - 16, characters)
         with Watched(orders, folder).watching() as watched:
