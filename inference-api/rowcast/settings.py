@@ -50,6 +50,7 @@ class Settings(BaseSettings):
         frozen=True,
         populate_by_name=True,
         cli_kebab_case=True,
+        cli_prog_name=os.environ.get("ROWCAST_COMMAND"),  # the console command that started us
         cli_implicit_flags=True,
         cli_hide_none_type=True,
     )

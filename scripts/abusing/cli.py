@@ -26,6 +26,7 @@ from abusing.stand import ATTACKER, WITNESS, Facts, FarStand, OwnStand, Stand
 from abusing.trial import Result, Trial
 from abusing.watcher import Orders
 from abusing.witness import Witness, WitnessError
+from called import called
 from proof.server import ServerError
 
 _HARM_MEMORY = 200 << 20
@@ -36,7 +37,7 @@ def main(argv: Sequence[str], kinds: Mapping[str, Kind]) -> int:
     """Attack, and report."""
     options = parse(argv, kinds)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are ended
-    command = shlex.join(["scripts/abuse", *_shown(argv)])
+    command = shlex.join([*called("scripts/abuse").split(), *_shown(argv)])
     results: list[Result] = []
     try:
         with (

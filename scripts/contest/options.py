@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from called import as_called, called
 from contest.peer import MOST_STREAMS, Peer
 from contest.shapes import SHAPES
 
@@ -48,9 +49,9 @@ class Options:
 def parse(argv: Sequence[str], peers: Mapping[str, Peer]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="scripts/bench_peers",
+        prog=called("scripts/bench_peers"),
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=as_called("scripts/bench_peers", EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

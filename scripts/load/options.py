@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from called import as_called
 from load.asks import NAME_BYTES, SEEDS, Unit
 from load.dialects import DIALECTS
 from load.dialects.dialect import Dialect
@@ -88,9 +89,9 @@ def parse(argv: Sequence[str]) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        usage=USAGE,
+        usage=as_called("scripts/bench", USAGE),
         description=PURPOSE,
-        epilog=EXAMPLES,
+        epilog=as_called("scripts/bench", EXAMPLES),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=23, width=98
         ),

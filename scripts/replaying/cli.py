@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from called import as_called
 from replaying.receipt import NoReceipt, Receipt, Reply, find
 from replaying.server import OtherBuild, Refused, Replayed, Server
 from replaying.verdict import verdict
@@ -94,9 +95,9 @@ def _fail(status: int, problem: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        usage=USAGE,
+        usage=as_called("scripts/replay", USAGE),
         description=PURPOSE,
-        epilog=EPILOG,
+        epilog=as_called("scripts/replay", EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
