@@ -23,9 +23,9 @@ SHORTEST_SECRET_BYTES = 32
 
 _PAGE = """# Settings
 
-Each setting of the server is a variable and a flag: `PORT=7001` is
-`python inference-api/inference_api_server.py --port 7001`. All bad values are reported together, at
-the start. The proxy has settings of its own, in [proxy.md](proxy.md).
+Each setting of the server is a variable and a flag: `PORT=7001` is `rowcast server --port 7001`, or
+`python inference-api/inference_api_server.py --port 7001` in the source tree. All bad values are
+reported together, at the start. The proxy has settings of its own, in [proxy.md](proxy.md).
 
 This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 """
