@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from called import as_called, called
 from contest.peer import MOST_STREAMS, Peer
 from contest.shapes import SHAPES
 
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/bench_peers"
 DESCRIPTION = "Measure servers side by side, on one model of random weights and by one load."
-EPILOG = """examples:
-  scripts/bench_peers list
-  scripts/bench_peers install llama-server openvino
-  scripts/bench_peers run rowcast:bf16 llama-server:bf16 openvino:bf16
-  scripts/bench_peers run rowcast:int8 openvino:int8 --streams 1,32 --rounds 5 --json F
-  scripts/bench_peers run rowcast:bf16 llama-server:bf16 --model 12.5M
+EPILOG = f"""examples:
+  {NAME} list
+  {NAME} install llama-server openvino
+  {NAME} run rowcast:bf16 llama-server:bf16 openvino:bf16
+  {NAME} run rowcast:int8 openvino:int8 --streams 1,32 --rounds 5 --json F
+  {NAME} run rowcast:bf16 llama-server:bf16 --model 12.5M
 
 What each peer is and how it is installed: scripts/peers/README.md"""
 
@@ -49,9 +49,9 @@ class Options:
 def parse(argv: Sequence[str], peers: Mapping[str, Peer]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog=called("scripts/bench_peers"),
+        prog=NAME,
         description=DESCRIPTION,
-        epilog=as_called("scripts/bench_peers", EPILOG),
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

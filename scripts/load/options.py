@@ -13,18 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from called import as_called
 from load.asks import NAME_BYTES, SEEDS, Unit
 from load.dialects import DIALECTS
 from load.dialects.dialect import Dialect
 
-USAGE = "scripts/bench --url URL [options]"
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/bench"
+USAGE = f"{NAME} --url URL [options]"
 PURPOSE = "Measure a server that streams text: first byte, gaps, tokens a second."
-EXAMPLES = """examples:
-  scripts/bench --url http://127.0.0.1:7000 --streams 32 --requests 320 --verify
-  scripts/bench --url http://127.0.0.1:1223 --token "$TOKEN" --streams 1000 --distinct --verify
-  scripts/bench --url http://127.0.0.1:7000 --vs http://127.0.0.1:1223 --vs-token "$TOKEN"
-  scripts/bench --url http://127.0.0.1:8000 --dialect openai --model NAME --rate 5 --json F"""
+EXAMPLES = f"""examples:
+  {NAME} --url http://127.0.0.1:7000 --streams 32 --requests 320 --verify
+  {NAME} --url http://127.0.0.1:1223 --token "$TOKEN" --streams 1000 --distinct --verify
+  {NAME} --url http://127.0.0.1:7000 --vs http://127.0.0.1:1223 --vs-token "$TOKEN"
+  {NAME} --url http://127.0.0.1:8000 --dialect openai --model NAME --rate 5 --json F"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +89,9 @@ def parse(argv: Sequence[str]) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        usage=as_called("scripts/bench", USAGE),
+        usage=USAGE,
         description=PURPOSE,
-        epilog=as_called("scripts/bench", EXAMPLES),
+        epilog=EXAMPLES,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=23, width=98
         ),

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from called import called
 from proof.claim import Claim, SizeName
 from proof.context import SCRIPTED
 from proof.server import ROOT
 
+SCRIPT = "scripts/chaos"
+NAME = os.environ.get("ROWCAST_COMMAND") or SCRIPT
 _DOCS = ROOT / "docs"  # in the source tree only
 PAGE = _DOCS / "reliability.md" if _DOCS.is_dir() else None
 PURPOSE = """Does harm to servers of its own and holds every byte that they say against what they
@@ -45,15 +46,15 @@ class Options:
         """The command that runs one claim of this run again."""
         model = "" if self.model == SCRIPTED else f"MODEL={self.model} "
         flags = f"--only {claim.name} --size {self.size} --seed {self.seed}"
-        if "ROWCAST_COMMAND" in os.environ:
-            return f"{model}{called('chaos')} {flags}"
+        if NAME != SCRIPT:
+            return f"{model}{NAME} {flags}"
         return f"{model}make chaos ARGS='{flags}'"
 
 
 def parse(argv: Sequence[str], claims: Mapping[str, Claim]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog=called("scripts/chaos"),
+        prog=NAME,
         description=PURPOSE,
         epilog=EPILOG + "\n\nclaims: " + ", ".join(claims),
         allow_abbrev=False,

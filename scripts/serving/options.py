@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from called import called
 from serving.part import Part
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/serve"
 LOCAL = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOCAL, "::": "::1"}  # where to find who listens there
 PACE = "0.03"  # seconds a step: slow enough to see the scripted model stream
@@ -157,7 +157,7 @@ def _obstacle(host: str, port: int) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=called("scripts/serve"),
+        prog=NAME,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
