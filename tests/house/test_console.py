@@ -179,6 +179,7 @@ def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     assert {f"rowcast_tree/{each}" for each in {*beside, "gunicorn.conf.py"}} - has == set()
 
 
+@pytest.mark.slow
 def test_q10_serve_streams_a_story_from_an_empty_folder(installed: Installed) -> None:
     """Which is not quite empty: a file there has the name of a module that the server needs."""
     empty = installed.home / "empty"
