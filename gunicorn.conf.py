@@ -17,13 +17,19 @@ import time
 from pathlib import Path
 
 import gunicorn
+from gunicorn.util import getcwd
 
 # After SIGUSR2, `python -m gunicorn` runs as a file, so that its folder would be searched first,
 # and gunicorn's `http` be found in the place of Python's. Links are followed in one of the two.
 _FOLDER = Path(gunicorn.__file__).resolve().parent
 sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != _FOLDER]
 
-_SOURCE = str(Path(__file__).resolve().parent / "inference-api")
+# gunicorn would search the folder that it is started in first, whatever lies there.
+_STARTED_IN = getcwd()
+sys.path[:] = [folder for folder in sys.path if folder not in {"", _STARTED_IN}] + [_STARTED_IN]
+
+_TREE = Path(__file__).resolve().parent
+_SOURCE = str(_TREE / "inference-api" if (_TREE / "inference-api").is_dir() else _TREE.parent)
 sys.path.insert(0, _SOURCE)
 
 from rowcast.settings import read_settings  # noqa: E402
@@ -102,7 +108,7 @@ class _Keeper(threading.Thread):
 
     def _launch(self) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "rowcast.launch"],
+            [sys.executable, "-P", "-m", "rowcast.launch"],
             env=os.environ | {"PYTHONPATH": _SOURCE, "ROWCAST_PARENT": str(os.getpid())},
             stdin=subprocess.DEVNULL,
             start_new_session=True,

@@ -31,9 +31,9 @@ from rowcast.offload.source import HelperSource
 from rowcast.settings import Settings, read_settings
 from rowcast.text.model_text import ModelText, text_of
 from rowcast.transport.unix_socket import UnixFrontendPort
+from rowcast.tree import tree
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def create_server() -> Flask:
@@ -72,8 +72,8 @@ def build(settings: Settings) -> Flask:
 def run(app: str, settings: Settings) -> None:
     """Become gunicorn, serving `app`."""
     os.environ.update(settings.environment())
-    config = str(ROOT / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "--config", config, app]
+    config = str(tree() / "gunicorn.conf.py")
+    command = [sys.executable, "-P", "-m", "gunicorn", "--config", config, app]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 

@@ -24,6 +24,7 @@ try:
 except ImportError:
     sys.exit("jwt_util.py needs PyJWT: pip install pyjwt")
 
+NAME = os.environ.get("ROWCAST_COMMAND") or "jwt_util.py"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -100,13 +101,13 @@ def _claims(text: str) -> dict[str, Any]:
 
 
 def _fail(status: int, error: Exception) -> int:
-    print(f"jwt_util.py: {error}", file=sys.stderr)
+    print(f"{NAME}: {error}", file=sys.stderr)
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="jwt_util.py", description="Makes and reads the tokens that the proxy asks for."
+        prog=NAME, description="Makes and reads the tokens that the proxy asks for."
     )
     parser.add_argument("--secret", help="signs the token; without it, JWT_SECRET does")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -26,6 +26,7 @@ VOCABULARY = tuple(
         "sampling_params",
         "grammar_limits",
         "wire",
+        "tree",
         "scripted_vocabulary",
         "log",
         "dying",
@@ -90,7 +91,13 @@ LAYERS = (
         ("flask", "werkzeug", "gunicorn", "gevent", "msgspec"),
     ),
 )
-COMPOSERS = ("rowcast.launch", "rowcast.pulse", "rowcast.llm", *ENTRIES)  # may import everything
+COMPOSERS = (  # may import everything
+    "rowcast.launch",
+    "rowcast.pulse",
+    "rowcast.llm",
+    "rowcast.console",
+    *ENTRIES,
+)
 
 
 def modules(folder: Path) -> Iterator[tuple[str, str]]:

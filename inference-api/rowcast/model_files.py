@@ -16,10 +16,11 @@ from typing import Any
 
 from rowcast.errors import UnknownModel
 from rowcast.settings import DRAFT, STORYTELLER, Settings
+from rowcast.tree import tree
 
 _log = logging.getLogger("rowcast.loading")
 
-BOX = Path(__file__).resolve().parents[2] / "models"
+BOX = tree() / "models"
 CONFIGURATION = "config.json"
 WORDS = ("*.json", "*.jinja")
 WEIGHTS = "*.safetensors"

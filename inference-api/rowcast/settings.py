@@ -23,9 +23,9 @@ SHORTEST_SECRET_BYTES = 32
 
 _PAGE = """# Settings
 
-Each setting of the server is a variable and a flag: `PORT=7001` is
-`python inference-api/inference_api_server.py --port 7001`. All bad values are reported together, at
-the start. The proxy has settings of its own, in [proxy.md](proxy.md).
+Each setting of the server is a variable and a flag: `PORT=7001` is `rowcast server --port 7001`, or
+`python inference-api/inference_api_server.py --port 7001` in the source tree. All bad values are
+reported together, at the start. The proxy has settings of its own, in [proxy.md](proxy.md).
 
 This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 """
@@ -50,6 +50,7 @@ class Settings(BaseSettings):
         frozen=True,
         populate_by_name=True,
         cli_kebab_case=True,
+        cli_prog_name=os.environ.get("ROWCAST_COMMAND"),  # the console command that started us
         cli_implicit_flags=True,
         cli_hide_none_type=True,
     )

@@ -5,6 +5,7 @@ names all bad variables together. Secrets never print. This is the only reader o
 """
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -224,11 +225,12 @@ _wide_help = partial(argparse.HelpFormatter, max_help_position=46, width=140)
 
 
 def _parser() -> argparse.ArgumentParser:
+    name = os.environ.get("ROWCAST_COMMAND") or "proxy.py"
     parser = argparse.ArgumentParser(
-        prog="proxy.py",
+        prog=name,
         description="The JWT reverse proxy. Every flag is also an environment variable:"
         " --proxy-port is PROXY_PORT.",
-        usage="proxy.py [--FLAG VALUE ...]",
+        usage=f"{name} [--FLAG VALUE ...]",
         formatter_class=_wide_help,
     )
     parser.add_argument(

@@ -20,7 +20,7 @@ from typing import Self
 
 from abusing import report
 from abusing.kind import Kind, Needs
-from abusing.options import Options, parse
+from abusing.options import NAME, Options, parse
 from abusing.shot import Attack
 from abusing.stand import ATTACKER, WITNESS, Facts, FarStand, OwnStand, Stand
 from abusing.trial import Result, Trial
@@ -36,7 +36,7 @@ def main(argv: Sequence[str], kinds: Mapping[str, Kind]) -> int:
     """Attack, and report."""
     options = parse(argv, kinds)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are ended
-    command = shlex.join(["scripts/abuse", *_shown(argv)])
+    command = shlex.join([*NAME.split(), *_shown(argv)])
     results: list[Result] = []
     try:
         with (

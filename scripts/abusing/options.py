@@ -15,6 +15,7 @@ from pathlib import Path
 from abusing.kind import Kind
 from abusing.table import KINDS as TABLE
 
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/abuse"
 MINUTES = {"ci": 2, "full": 240}
 PURPOSE = """Sends requests that are costly but legal, and measures what they do to another team:
 the longest gap of its stream, the time of its short requests, the server's memory and processes."""
@@ -47,7 +48,7 @@ class Options:
 def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="scripts/abuse", description=PURPOSE, epilog=EPILOG, allow_abbrev=False
+        prog=NAME, description=PURPOSE, epilog=EPILOG, allow_abbrev=False
     )
     add = parser.add_argument
     add("--size", choices=[*MINUTES], default="ci", help="ci: 2 minutes (the default); full: hours")

@@ -73,8 +73,8 @@ class OwnStand:
             "PROXY_PORT": str(front),
             "UPSTREAM_URL": f"http://{LOCAL}:{port}",
         }
-        command = (sys.executable, "proxy/proxy.py")
-        self._proxy = Part("proxy", command, environment, ROOT, folder / "proxy.log")
+        command = (sys.executable, str(ROOT / "proxy" / "proxy.py"))
+        self._proxy = Part("proxy", command, environment, Path.cwd(), folder / "proxy.log")
         self._front = front
         self.log = folder / "server.log"
 

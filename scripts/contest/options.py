@@ -14,13 +14,14 @@ from pathlib import Path
 from contest.peer import MOST_STREAMS, Peer
 from contest.shapes import SHAPES
 
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/bench_peers"
 DESCRIPTION = "Measure servers side by side, on one model of random weights and by one load."
-EPILOG = """examples:
-  scripts/bench_peers list
-  scripts/bench_peers install llama-server openvino
-  scripts/bench_peers run rowcast:bf16 llama-server:bf16 openvino:bf16
-  scripts/bench_peers run rowcast:int8 openvino:int8 --streams 1,32 --rounds 5 --json F
-  scripts/bench_peers run rowcast:bf16 llama-server:bf16 --model 12.5M
+EPILOG = f"""examples:
+  {NAME} list
+  {NAME} install llama-server openvino
+  {NAME} run rowcast:bf16 llama-server:bf16 openvino:bf16
+  {NAME} run rowcast:int8 openvino:int8 --streams 1,32 --rounds 5 --json F
+  {NAME} run rowcast:bf16 llama-server:bf16 --model 12.5M
 
 What each peer is and how it is installed: scripts/peers/README.md"""
 
@@ -48,7 +49,7 @@ class Options:
 def parse(argv: Sequence[str], peers: Mapping[str, Peer]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="scripts/bench_peers",
+        prog=NAME,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

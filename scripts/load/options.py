@@ -17,13 +17,14 @@ from load.asks import NAME_BYTES, SEEDS, Unit
 from load.dialects import DIALECTS
 from load.dialects.dialect import Dialect
 
-USAGE = "scripts/bench --url URL [options]"
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/bench"
+USAGE = f"{NAME} --url URL [options]"
 PURPOSE = "Measure a server that streams text: first byte, gaps, tokens a second."
-EXAMPLES = """examples:
-  scripts/bench --url http://127.0.0.1:7000 --streams 32 --requests 320 --verify
-  scripts/bench --url http://127.0.0.1:1223 --token "$TOKEN" --streams 1000 --distinct --verify
-  scripts/bench --url http://127.0.0.1:7000 --vs http://127.0.0.1:1223 --vs-token "$TOKEN"
-  scripts/bench --url http://127.0.0.1:8000 --dialect openai --model NAME --rate 5 --json F"""
+EXAMPLES = f"""examples:
+  {NAME} --url http://127.0.0.1:7000 --streams 32 --requests 320 --verify
+  {NAME} --url http://127.0.0.1:1223 --token "$TOKEN" --streams 1000 --distinct --verify
+  {NAME} --url http://127.0.0.1:7000 --vs http://127.0.0.1:1223 --vs-token "$TOKEN"
+  {NAME} --url http://127.0.0.1:8000 --dialect openai --model NAME --rate 5 --json F"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

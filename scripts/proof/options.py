@@ -17,9 +17,12 @@ from proof.claim import Claim, SizeName
 from proof.context import SCRIPTED
 from proof.server import ROOT
 
-PAGE = ROOT / "docs" / "reliability.md"
+SCRIPT = "scripts/chaos"
+NAME = os.environ.get("ROWCAST_COMMAND") or SCRIPT
+_DOCS = ROOT / "docs"  # in the source tree only
+PAGE = _DOCS / "reliability.md" if _DOCS.is_dir() else None
 PURPOSE = """Does harm to servers of its own and holds every byte that they say against what they
-say undisturbed. The table goes to the terminal and to docs/reliability.md."""
+say undisturbed. The table goes to the terminal and, in the source tree, to docs/reliability.md."""
 EPILOG = """A claim that does not hold is printed with the command that puts it to the same test
 again. MODEL in the environment stands for --model."""
 
@@ -43,13 +46,15 @@ class Options:
         """The command that runs one claim of this run again."""
         model = "" if self.model == SCRIPTED else f"MODEL={self.model} "
         flags = f"--only {claim.name} --size {self.size} --seed {self.seed}"
+        if NAME != SCRIPT:
+            return f"{model}{NAME} {flags}"
         return f"{model}make chaos ARGS='{flags}'"
 
 
 def parse(argv: Sequence[str], claims: Mapping[str, Claim]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="scripts/chaos",
+        prog=NAME,
         description=PURPOSE,
         epilog=EPILOG + "\n\nclaims: " + ", ".join(claims),
         allow_abbrev=False,

@@ -226,7 +226,7 @@ class Server:
         kept = {name: value for name, value in os.environ.items() if name not in _OURS}
         ours = {"HOST": LOCAL, "PORT": str(self.port), "TMPDIR": str(self._leftovers)}
         environment = kept | ours | {"PYTHONUNBUFFERED": "1"} | self._settings
-        return Part("server", self._command, environment, ROOT, self.log)
+        return Part("server", self._command, environment, Path.cwd(), self.log)
 
     def _children(self, pid: int) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -238,7 +238,8 @@ class Server:
 
 
 def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:
-    server = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", *application)
+    config = str(ROOT / "gunicorn.conf.py")
+    server = (sys.executable, "-P", "-m", "gunicorn", "--config", config, *application)
     if files is None:
         return server
     return ("bash", "-c", f"ulimit -n {files}; exec {shlex.join(server)}")

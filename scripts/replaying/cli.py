@@ -20,15 +20,16 @@ from replaying.verdict import verdict
 
 EQUAL, DIFFERS, NONSENSE, OTHER_BUILD, REFUSED = range(5)
 LOCAL = "http://127.0.0.1:7000"
-USAGE = "scripts/replay RECEIPT [options]"
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/replay"
+USAGE = f"{NAME} RECEIPT [options]"
 PURPOSE = "Has a server compute a reply again, and says whether it is the same."
-EPILOG = """exit status: 0 equal, 1 differs, 2 no receipt or a call that makes no sense,
+EPILOG = f"""exit status: 0 equal, 1 differs, 2 no receipt or a call that makes no sense,
              3 another build serves, 4 the server did not compute it
 
 examples:
-  curl -s $ROWCAST/chat/falcon40b -d '{"text": "Hi", "receipt": true}' | scripts/replay -
-  scripts/replay answer.json --url http://127.0.0.1:1223 --token "$TOKEN"
-  scripts/replay answer.json --text | diff - reply.txt"""
+  curl -s $ROWCAST/chat/falcon40b -d '{{"text": "Hi", "receipt": true}}' | {NAME} -
+  {NAME} answer.json --url http://127.0.0.1:1223 --token "$TOKEN"
+  {NAME} answer.json --text | diff - reply.txt"""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from serving import options
@@ -120,12 +121,18 @@ def token_of(secret: str) -> str:
 
 
 def _invitation(chosen: Options, model: str) -> str:
-    logs = ", ".join(os.path.relpath(part.log) for part in chosen.parts() if part.log)
+    logs = ", ".join(_shown(part.log) for part in chosen.parts() if part.log)
     return (
         f"Paste this into another terminal:\n\n"
         f"{curl_line(chosen, model, token_of(chosen.jwt_secret))}\n\n"
         f"The token is good for {TOKEN_HOURS} hours. Logs: {logs}\nCtrl-C stops both."
     )
+
+
+def _shown(path: Path) -> str:
+    """Return the path as seen from here, or whole when it is elsewhere."""
+    relative = os.path.relpath(path)
+    return str(path.absolute()) if relative.startswith("..") else relative
 
 
 def _check_installed() -> None:

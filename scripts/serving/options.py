@@ -6,6 +6,7 @@ secrets are fresh random ones unless they were given; they never print. Nothing 
 
 import argparse
 import errno
+import os
 import secrets
 import socket
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from serving.part import Part
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LOGS = ROOT / ".rowcast"
+NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/serve"
 LOCAL = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0": LOCAL, "::": "::1"}  # where to find who listens there
 PACE = "0.03"  # seconds a step: slow enough to see the scripted model stream
@@ -34,6 +35,17 @@ EPILOG = """variables:
 
 class Unfit(Exception):
     """What was asked for cannot be started; the text says what to change."""
+
+
+def _logs(environ: Mapping[str, str]) -> Path:
+    """Return where logs go: into the source tree, or this user's state once installed."""
+    if (ROOT / "Makefile").is_file():
+        return ROOT / ".rowcast"
+    state = environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "rowcast" / "logs"
+
+
+LOGS = _logs(os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +80,21 @@ class Options:
     def parts(self) -> tuple[Part, Part]:
         """Server and proxy, not started."""
         logs = None if self.foreground else self.logs
+        here = Path.cwd()  # so that MODEL may be a path from where we were started
+        config = str(ROOT / "gunicorn.conf.py")
         return (
             Part(
                 "server",
-                (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"),
+                (sys.executable, "-P", "-m", "gunicorn", "--config", config),
                 _without(self.environment, "JWT_SECRET"),
-                ROOT,
+                here,
                 logs and logs / "server.log",
             ),
             Part(
                 "proxy",
-                (sys.executable, "proxy/proxy.py"),
+                (sys.executable, str(ROOT / "proxy" / "proxy.py")),
                 dict(self.environment) | {"JWT_SECRET": self.jwt_secret},
-                ROOT,
+                here,
                 logs and logs / "proxy.log",
             ),
         )
@@ -143,7 +157,7 @@ def _obstacle(host: str, port: int) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/serve",
+        prog=NAME,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -153,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", metavar="N", help="the server's port, as PORT")
     add("--proxy-port", metavar="N", help="the proxy's port, as PROXY_PORT")
     add("--patience", type=float, default=600.0, metavar="S", help="to become ready (600 s)")
-    add("--logs", type=Path, default=LOGS, metavar="DIR", help="of logs (.rowcast)")
+    add("--logs", type=Path, default=LOGS, metavar="DIR", help=f"of logs ({LOGS})")
     add(
         "--foreground",
         action="store_true",

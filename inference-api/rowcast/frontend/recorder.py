@@ -158,7 +158,7 @@ class Recorder:
         command = (*(str(place.path), self._owner), *map(str, numbers))
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
-                [sys.executable, "-m", "rowcast.journal.service", *command],
+                [sys.executable, "-P", "-m", "rowcast.journal.service", *command],
                 env=os.environ | {"PYTHONPATH": str(source)},
                 stdin=theirs.fileno(),
                 start_new_session=True,

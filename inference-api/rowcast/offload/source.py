@@ -68,7 +68,7 @@ class HelperSource:
             numbers = (str(self.limits.seconds), str(self.limits.memory))
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  # our own module
-                    [sys.executable, "-m", "rowcast.offload.nursery", *numbers],
+                    [sys.executable, "-P", "-m", "rowcast.offload.nursery", *numbers],
                     env=os.environ | self._settings | _ONE_THREAD | {"PYTHONPATH": str(source)},
                     stdin=theirs.fileno(),
                     start_new_session=True,

@@ -1,0 +1,116 @@
+"""The command `rowcast`, which `pip install` puts on the path: `rowcast COMMAND …`.
+
+    rowcast bench --url U ──▶ exec python TREE/scripts/bench --url U
+
+A command is one line of COMMANDS: its name, a sentence, and the program behind it. That program
+takes over this process, so signals, exit statuses and `--help` are its own; it calls itself what
+ROWCAST_COMMAND says. Imports nothing of what it starts.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rowcast import __version__
+from rowcast.tree import tree
+
+NONSENSE = 2  # the exit status of a call that makes no sense
+CALLED = "ROWCAST_COMMAND"  # what a program calls itself in its help
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command."""
+
+    name: str
+    purpose: str
+    program: str  # a file below the tree, when it has a slash, or a module
+    needs: tuple[str, ...] = ()  # packages that a plain `pip install` does not bring
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What Python is given to run it. Modules of the folder we are called in are not found."""
+        if "/" in self.program:
+            return (str(tree() / self.program),)
+        return ("-P", "-m", self.program)
+
+    def missing(self) -> list[str]:
+        """Return the packages that have to be installed first."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+
+COMMANDS = (
+    Command("serve", "start server and proxy, print a curl line that works", "scripts/serve"),
+    Command("server", "run the server alone, without tokens", "inference_api_server"),
+    Command("worker", "run a backend alone; a server finds it by BACKEND_SOCKET", "decode_backend"),
+    Command("proxy", "run the proxy alone, in front of a server", "proxy/proxy.py"),
+    Command("token", "make or read a token for the proxy", "scripts/jwt_util.py"),
+    Command("settings", "list every setting of the server", "rowcast.settings"),
+    Command("bench", "measure a running server", "scripts/bench"),
+    Command("bench-peers", "measure Rowcast beside other servers", "scripts/bench_peers"),
+    Command("replay", "compute a reply again from its receipt, and compare", "scripts/replay"),
+    Command("chaos", "kill and harm servers, check every byte", "scripts/chaos", ("psutil",)),
+    Command("abuse", "look for requests that harm others", "scripts/abuse", ("psutil",)),
+)
+
+_HELP = """usage: rowcast COMMAND [ARGUMENT ...]
+
+{commands}
+
+`rowcast COMMAND --help` shows a command's own help; `rowcast --version` the
+version. Settings come from the environment, for example PORT=7001 or MODEL.
+
+Logs and the journal go to $XDG_STATE_HOME/rowcast (~/.local/state/rowcast),
+compiled kernels and packed models to $XDG_CACHE_HOME/rowcast (~/.cache/rowcast)
+"""
+
+
+def main() -> NoReturn:
+    """Become the command that the command line names."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Return an exit status only when there is no program to become."""
+    name, *rest = arguments or ("--help",)
+    if name in {"-h", "--help", "help"}:
+        return _say(help_page())
+    if name in {"-V", "--version"}:
+        return _say(f"rowcast {__version__}\n")
+    command = {each.name: each for each in COMMANDS}.get(name)
+    if command is None:
+        return _refuse(f"there is no command {name!r}{_nearest(name)}; see `rowcast --help`")
+    if missing := command.missing():
+        names = " ".join(missing)
+        return _refuse(f"{name} needs {names}, which is not installed: pip install {names}")
+    return _become(command, rest)
+
+
+def help_page() -> str:
+    """Return what `rowcast --help` prints."""
+    return _HELP.format(commands="\n".join(f"  {each.name:12} {each.purpose}" for each in COMMANDS))
+
+
+def _become(command: Command, arguments: Sequence[str]) -> NoReturn:
+    os.environ[CALLED] = f"rowcast {command.name}"
+    os.execv(sys.executable, [sys.executable, *command.words, *arguments])  # noqa: S606  # no shell
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a mistake
+
+    near = get_close_matches(name, [each.name for each in COMMANDS], n=1)
+    return f"; did you mean `rowcast {near[0]}`?" if near else ""
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text)
+    return 0
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"rowcast: {sentence}\n")
+    return NONSENSE
