@@ -62,29 +62,29 @@ def chat_prompt(  # noqa: PLR0917  # tasks take their arguments by place
 def schema_rule(tools: Tools, schema: Schema, strict: bool) -> Rule:
     """Compile the rule of JSON that follows a schema."""
     rule = rule_of_schema(schema, strict=strict)
-    check_grammar(tools, rule.grammar)
+    _check_tokens(tools, rule.grammar)
     return rule
 
 
 def regex_rule(tools: Tools, regex: str) -> Rule:
     """Compile the rule of text that a regular expression matches as a whole."""
-    return Rule(check_grammar(tools, grammar.of_regex(regex)))
+    return Rule(_check_tokens(tools, grammar.of_regex(regex)))
 
 
 def choice_rule(tools: Tools, choices: Sequence[str]) -> Rule:
     """Compile the rule of one of these texts."""
-    return Rule(check_grammar(tools, grammar.of_choices(choices)))
+    return Rule(_check_tokens(tools, grammar.of_choices(choices)))
 
 
 def lark_rule(tools: Tools, text: str) -> Rule:
     """Compile a Lark grammar."""
-    return Rule(check_grammar(tools, grammar.of_lark(text)))
+    return Rule(_check_tokens(tools, grammar.of_lark(text)))
 
 
 def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
     """Compile the rule of a reply that calls one of these functions, or several."""
     rule = rule_of_calls(FORMS[form], callees, several=several)
-    check_grammar(tools, rule.grammar)
+    _check_tokens(tools, rule.grammar)
     return rule
 
 
@@ -99,11 +99,15 @@ def grammar_rule(tools: Tools, text: str) -> Rule:
 
 
 def check_grammar(tools: Tools, text: str) -> str:
-    """Check a grammar under the backend's bounds, and return it.
+    """Check a grammar under the backend's bounds, and return it."""
+    return _check_tokens(tools, grammar.checked(text))
 
-    What may name tokens is compiled with the model's own; for the rest bytes are enough.
+
+def _check_tokens(tools: Tools, text: str) -> str:
+    """Compile a checked grammar that may name tokens with the model's own, and return it.
+
+    For all others bytes were enough.
     """
-    grammar.checked(text)
     if grammar.names_tokens(text) and (fault := grammar.fault_of(text, tools.speech)):
         raise GrammarFault(fault.partition("\n")[0])
     return text

@@ -7,6 +7,7 @@ masks that make a reply follow a grammar are the engine's.
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -55,11 +56,17 @@ def checked(grammar: str) -> str:
 
     One that may name tokens is compiled where the model's are known: `fault_of` with those.
     """
-    tokens = None if names_tokens(grammar) else LLTokenizer("byte")
+    tokens = None if names_tokens(grammar) else _bytes()
     fault = excess(grammar) or fault_of(grammar, tokens) if grammar else ""
     if fault:
         raise GrammarFault(fault.strip())
     return grammar
+
+
+@cache
+def _bytes() -> LLTokenizer:
+    """A tokenizer of 256 bytes; making one takes longer than compiling a small schema."""
+    return LLTokenizer("byte")
 
 
 def names_tokens(grammar: str) -> bool:
