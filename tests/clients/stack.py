@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from processes import ROOT, Running, running_proxy, running_server, until
+from processes import ROOT, Running, free_port, running_proxy, running_server, until
 
 SECRETS = {
     "JWT_SECRET": "a-secret-for-the-clients-tests-only-0",
@@ -30,7 +30,9 @@ Variables = dict[str, str]
 @contextmanager
 def stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Variables]:
     """A server with its proxy, as the variables by which programs find them."""
-    env = {**SECRETS, "CHAT_TEMPLATE": str(TEMPLATE), **settings}
+    page = free_port()  # of the web page that may ask the proxy
+    origin = {"PROXY_CORS_ORIGINS": f"http://127.0.0.1:{page}"}
+    env = {**SECRETS, **origin, "CHAT_TEMPLATE": str(TEMPLATE), **settings}
     if settings:
         env["JOURNAL"] = str(folder / "journal.db")
     with (
@@ -38,7 +40,12 @@ def stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Variables]:
         running_proxy(folder, server, env=env) as proxy,
         _control(server) as control,
     ):
-        yield {"ROWCAST_URL": proxy.url, "ROWCAST_TOKEN": _token(), "ROWCAST_CONTROL": control}
+        yield {
+            "ROWCAST_URL": proxy.url,
+            "ROWCAST_TOKEN": _token(),
+            "ROWCAST_CONTROL": control,
+            "ROWCAST_PAGE_PORT": str(page),
+        }
 
 
 def _token() -> str:

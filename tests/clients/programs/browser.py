@@ -1,11 +1,13 @@
-"""EventSource in Chromium: a kept chat, through silence, killed decoders and a cut connection.
+"""Chromium, the system's: EventSource, and a page of another origin that asks the proxy itself.
 
-The page comes from a small server of this program, which sends the browser's requests on with the
-token, as an application's own server would. Chromium is the system's.
+EventSource reads a kept chat through silence, killed decoders and a cut connection. Its page comes
+from a small server of this program, which sends the browser's requests on with the token, as an
+application's own server would.
 """
 
 import http.client
 import json
+import os
 import shutil
 import sys
 import threading
@@ -16,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from disturbed import HELLO, TOKEN, URL, hold
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 SKIPPED = 77
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -35,6 +37,15 @@ READ = """(url) => new Promise((done, fail) => {
     if (source.readyState === EventSource.CLOSED) fail(new Error('closed'));
   };
 })"""
+FETCH = """async ([url, token, body]) => {
+  const answer = await fetch(url + '/v1/chat/completions', {
+    method: 'POST', body,
+    headers: {Authorization: `Bearer ${token}`, 'Content-Type': 'application/json'},
+  });
+  const reader = answer.body.getReader(), decoder = new TextDecoder(), parts = [];
+  for (let part; !(part = await reader.read()).done;) parts.push(decoder.decode(part.value));
+  return [answer.status, answer.headers.get('X-Stream-ID'), parts];
+}"""
 cuts: list[int] = []  # after how many events the next answer is cut off
 resumed: list[str] = []  # the ids from which the browser went on
 
@@ -87,13 +98,45 @@ def begun() -> str:
     return f"/v1/streams/{stream}"
 
 
+def check_other_origins(browser: Browser, listed: int, unlisted: int) -> None:
+    """A page on the proxy's list reads a stream as it comes; one that is not reads nothing."""
+    body = {"model": "scripted", "stream": True, "messages": HELLO, "seed": 3, "max_tokens": 12}
+
+    def fetched(port: int, token: str) -> Any:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        try:
+            return page.evaluate(FETCH, [URL, token, json.dumps(body)])
+        finally:
+            page.close()
+
+    status, stream, parts = fetched(listed, TOKEN)
+    assert status == 200
+    assert stream, "the page may not read the stream's id"
+    assert len(parts) > 5, "it came at once"
+    assert "".join(parts).endswith("data: [DONE]\n\n")
+    assert fetched(listed, "no token")[0] == 401, "the page can not read why it was refused"
+    said = ""
+    try:
+        fetched(unlisted, TOKEN)
+    except Error as refused:
+        said = str(refused)
+    assert "Failed to fetch" in said, said or "a page that is not on the list has read an answer"
+    print("  a page of another origin: reads a stream when it is on the list, else nothing")
+
+
+def listening(port: int) -> ThreadingHTTPServer:
+    server = ThreadingHTTPServer(("127.0.0.1", port), Application)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 def main() -> int:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         print(f"skipped: there is no Chromium here (none of {', '.join(NAMES)})")
         return SKIPPED
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Application)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server, other = listening(0), listening(int(os.environ["ROWCAST_PAGE_PORT"]))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
@@ -112,8 +155,10 @@ def main() -> int:
         assert read(lambda: None) == calm
         assert len(resumed) == 1, resumed
         print(f"  a cut connection: the same, from {resumed[0]}")
+        check_other_origins(browser, other.server_port, server.server_port)
         browser.close()
     server.shutdown()
+    other.shutdown()
     return 0
 
 
