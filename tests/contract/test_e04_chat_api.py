@@ -105,24 +105,52 @@ def test_e17_six_parameters_are_taken(server: Running) -> None:
     assert ask(server, **asked).status == 200
 
 
-@pytest.mark.parametrize(
-    ("program", "says"),
-    [
-        ("chat.py", "processing_time"),
-        ("stream.py", " "),
-        ("image.py", "reads text only"),
-        ("count_tokens.py", "tokens"),
-        ("models.py", "scripted owned by rowcast"),
-    ],
-)
-def test_e20_the_clients_programs_run(stack: Stack, program: str, says: str) -> None:
+def _run(stack: Stack, program: str, *arguments: str) -> str:
+    """What one of the programs prints, when it ends well."""
     token = stack.authorization.removeprefix("Bearer ")
     shown = subprocess.run(
-        [sys.executable, f"examples/openai/{program}", stack.proxy.url, token],
+        [sys.executable, f"examples/openai/{program}", stack.proxy.url, token, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert says in shown.stdout
+    return shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("chat.py", "processing_time"),
+        ("stream.py", "\n"),  # its seed is the server's, so the reply may be empty
+        ("image.py", "reads text only"),
+        ("count_tokens.py", f"{len('Hello, how are you today?')} tokens"),
+        ("models.py", "scripted owned by rowcast"),
+    ],
+)
+def test_e20_the_clients_programs_run(stack: Stack, program: str, says: str) -> None:
+    assert says in _run(stack, program)
+
+
+def _prompt(*said: tuple[str, str]) -> str:
+    """The scripted model's prompt of a conversation."""
+    return "\n".join([*(f"{role}: {text}" for role, text in said), "assistant:"])
+
+
+ASSISTANT = ("system", "You are a helpful assistant.")
+
+
+@pytest.mark.parametrize(
+    ("program", "prompt", "max_tokens"),
+    [
+        ("chat.py", _prompt(ASSISTANT, ("user", "What is the capital of France?")), 500),
+        ("stream.py", _prompt(("user", "Write a short story about a robot.")), 300),
+    ],
+)
+def test_e20_what_they_print_is_the_reply_of_their_seed(
+    stack: Stack, program: str, prompt: str, max_tokens: int
+) -> None:
+    reply = scripted_reply(prompt, 7, max_tokens).text
+    assert len(reply) > 50
+    assert _run(stack, program, "7").startswith(f"{reply}\n")
