@@ -142,7 +142,7 @@ def on_starting(server) -> None:
     if server.app.app_uri.startswith("_mock"):
         os.environ["MOCK_MODEL"] = "1"
     ours = os.environ.get(_LAUNCHED)
-    if "BACKEND_SOCKET" in os.environ and not ours:
+    if os.environ.get("BACKEND_SOCKET") and not ours:
         return
     server.launcher_keeper = _Keeper(server)
     server.launcher_keeper.start()
