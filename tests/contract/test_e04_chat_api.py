@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from processes import ROOT, Running
-from raw_http import Answer
+from raw_http import Answer, gather, request_bytes
 from scripted_replies import scripted_reply
 
 from .asking import get, post
@@ -103,6 +103,44 @@ def test_e17_six_parameters_are_taken(server: Running) -> None:
         "frequency_penalty": 0.1,
     }
     assert ask(server, **asked).status == 200
+
+
+STORY = [{"role": "user", "content": "Tell me a story."}]
+
+
+def _told(draft: Running, *asked: dict[str, Any]) -> list[str]:
+    """What the model answers to one question, asked in these ways at once."""
+    fixed = {"model": "draft", "messages": STORY, "max_tokens": 60, "temperature": 0}
+    answers = gather(draft.port, [request_bytes(CHAT, fixed | each) for each in asked])
+    assert {answer.status for answer in answers} == {200}
+    return [answer.json()["choices"][0]["message"]["content"] for answer in answers]
+
+
+def _of_seeds(draft: Running, **fields: Any) -> set[str]:
+    """The beginnings that 6 seeds bring."""
+    return {*_told(draft, *({"max_tokens": 12, "seed": seed} | fields for seed in range(6)))}
+
+
+def test_e17_temperature_top_p_and_top_k_choose_how_freely_it_is_drawn(draft: Running) -> None:
+    greedy = _told(draft, {"max_tokens": 12})
+    for narrow in ({"temperature": 0}, {"top_k": 1}, {"top_p": 0.0001}):
+        assert _of_seeds(draft, **{"temperature": 2} | narrow) == {*greedy}
+    for wide in ({}, {"top_p": 0.95, "top_k": 50}):
+        assert len(_of_seeds(draft, temperature=1, **wide)) > 3
+
+
+def test_e17_each_penalty_has_an_effect_of_its_own(draft: Running) -> None:
+    """What was said is said again less often, in three different ways."""
+    penalties = {"repetition_penalty": 1.5, "presence_penalty": 2, "frequency_penalty": 2}
+    plain, *others = _told(draft, {}, *({name: high} for name, high in penalties.items()))
+    assert len({plain, *others}) == 4
+    assert max(map(_repeated, others)) < _repeated(plain)
+
+
+def _repeated(text: str) -> int:
+    """How many of its words were there before."""
+    words = text.lower().split()
+    return len(words) - len(set(words))
 
 
 def _run(stack: Stack, program: str, *arguments: str) -> str:

@@ -72,7 +72,7 @@ def _check_api(*arguments: str) -> tuple[int, str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
     )
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -85,6 +85,11 @@ def test_t13_test_inference_api_runs_against_a_running_server(
         status, output = _check_api(*arguments)
         assert status == 0, output
         assert output.count("ok  ") > 5
+
+
+def test_t13_test_inference_api_passes_on_a_real_model(draft: Running) -> None:
+    status, output = _check_api("--url", draft.url)
+    assert status == 0, output
 
 
 def test_t13_test_inference_api_says_when_a_check_fails(stack: Stack) -> None:

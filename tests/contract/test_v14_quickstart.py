@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from processes import ROOT, Running
-from raw_http import ask, request_bytes
+from raw_http import ask, gather, request_bytes
 from scripted_replies import scripted_reply
 
 from .asking import get, post
 from .conftest import Stack
+from .drawing import TEXT
 
 ASKED = {"model": "scripted", "prompt": "San Francisco is a", "max_tokens": 7, "temperature": 0}
 
@@ -23,6 +25,24 @@ def test_v17_a_completion(server: Running) -> None:
     answer = post(server.port, ASKED | {"seed": 3}, "/v1/completions").json()
     assert answer["object"] == "text_completion"
     assert answer["choices"][0]["text"] == scripted_reply("San Francisco is a", 3, 7).text
+
+
+def test_v17_temperature_0_is_greedy(draft: Running) -> None:
+    """Every seed, and none, brings the likeliest token at each place."""
+    asked = ASKED | {"model": "draft", "prompt": TEXT, "logprobs": 1}
+    seeds: list[dict[str, int]] = [{}, *({"seed": seed} for seed in range(8))]
+
+    def choices(**fields: object) -> list[Any]:
+        raws = [request_bytes("/v1/completions", asked | seed | fields) for seed in seeds]
+        return [answer.json()["choices"][0] for answer in gather(draft.port, raws)]
+
+    answers = choices()
+    (text,) = {answer["text"] for answer in answers}
+    told = answers[0]["logprobs"]
+    assert len(told["tokens"]) == 7
+    assert "".join(told["tokens"]) == text
+    assert told["tokens"] == [max(top, key=top.__getitem__) for top in told["top_logprobs"]]
+    assert len({answer["text"] for answer in choices(temperature=2)}) > 1
 
 
 def test_v17_curl(server: Running) -> None:
