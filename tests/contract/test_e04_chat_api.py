@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
-from processes import ROOT, Running
+from processes import ROOT, Running, running_proxy, running_server
 from raw_http import Answer, gather, request_bytes
 from scripted_replies import scripted_reply
 
 from .asking import get, post
-from .conftest import Stack
+from .conftest import JWT_SECRET, PROXY_SECRET, Stack, encoded
 
 CHAT = "/v1/chat/completions"
 MESSAGES = [
@@ -79,6 +81,29 @@ def test_e10_e16_models_are_listed(server: Running) -> None:
     assert model["created"] > 0
     assert get(server.port, "/v1/models/scripted").json() == model
     assert error(get(server.port, "/v1/models/gpt-4"), 404)["code"] == "model_not_found"
+
+
+def test_e16_a_models_name_may_have_a_slash(tmp_path: Path) -> None:
+    """In bodies of every dialect, in the list, and to OpenAI's client; paths take its last part."""
+    secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
+    token = encoded('{"team_id": "one"}')
+    with (
+        running_server(tmp_path, env=secrets | {"MODEL_NAME": "our/model-1"}) as server,
+        running_proxy(tmp_path, server, env=secrets) as proxy,
+        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=token) as client,
+    ):
+        (model,) = client.models.list().data
+        assert model.id == "our/model-1"
+        assert client.models.retrieve("our/model-1") == model
+        for name in ("our/model-1", "model-1"):
+            body = {"model": name, "messages": MESSAGES, "max_tokens": 12, "seed": 5}
+            told = post(proxy.port, body, CHAT, Authorization=f"Bearer {token}").json()
+            assert told["choices"][0]["message"]["content"] == scripted_reply(PROMPT, 5, 12).text
+        native = {"text": "Hello", "seed": 5, "max_tokens": 12}
+        for path in ("/inference/model-1", "/predictions/model-1", "/inference/falcon40b"):
+            answer = post(proxy.port, native, path, Authorization=f"Bearer {token}")
+            assert answer.text == scripted_reply("Hello", 5, 12).text
+        assert post(proxy.port, native, "/inference/our/model-1").status == 404
 
 
 def test_e12_a_stream_is_lines_of_data(server: Running) -> None:
