@@ -5,16 +5,19 @@ that somebody else runs. Nothing of rowcast stays imported here: workers after a
 fresh code.
 """
 
+import errno
 import mmap
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import gunicorn
 from gunicorn.util import getcwd
@@ -65,6 +68,9 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 
 _ENDING, _SUCCEEDED = 1, 2  # what `stopping` says once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
+_REFUSED = 2  # exit status: the settings are wrong
+_IN_USE = "is in use"
+_PORT_SECONDS = 5  # a predecessor's workers may hold its port for a moment after it was killed
 
 
 class _Keeper(threading.Thread):
@@ -140,15 +146,52 @@ def _announce_stop(server) -> None:
     server.stop = stop_announced
 
 
+def _await_ports(server) -> None:
+    """End the server with one sentence if a port cannot be had, before a model is loaded."""
+    if server.master_pid or "LISTEN_FDS" in os.environ:
+        return  # the sockets come from a predecessor, or from systemd
+    for host, port in (each for each in server.cfg.address if isinstance(each, tuple)):
+        problem = _obstacle(host, port)
+        if problem == _IN_USE:
+            server.log.warning("Port %s on %s %s; waiting %s s", port, host, problem, _PORT_SECONDS)
+            until = time.monotonic() + _PORT_SECONDS
+            while problem == _IN_USE and time.monotonic() < until:
+                time.sleep(0.1)
+                problem = _obstacle(host, port)
+        if problem:
+            _refuse(f"port {port} on {host} {problem}", port)
+
+
+def _refuse(reason, port) -> NoReturn:
+    another = port + 1 if port < 65535 else 7000
+    advice = f"stop who listens there, or choose another: PORT={another}"
+    sys.stderr.write(f"rowcast: the server cannot start: {reason}; {advice}\n")
+    sys.exit(_REFUSED)
+
+
+def _obstacle(host, port) -> str:
+    """Why nobody can listen there; empty if one can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            in_use = error.errno == errno.EADDRINUSE
+            return _IN_USE if in_use else f"cannot be had ({error.strerror or error})"
+    return ""
+
+
 def on_starting(server) -> None:
     """Have a backend started, unless one was named that runs already."""
+    _await_ports(server)
     for warning in _warnings:
         server.log.warning("%s", warning)
     _announce_stop(server)
     if server.app.app_uri.startswith("_mock"):
         os.environ["MOCK_MODEL"] = "1"
     ours = os.environ.get(_LAUNCHED)
-    if "BACKEND_SOCKET" in os.environ and not ours:
+    if os.environ.get("BACKEND_SOCKET") and not ours:
         return
     server.launcher_keeper = _Keeper(server)
     server.launcher_keeper.start()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "inference-api"
 ENTRIES = ("inference_api_server", "_mock_inference_api_server", "decode_backend")
 OURS = ("rowcast", *ENTRIES)
+TEST_ENTRIES = ("test_decoding", "test_inference_api", "test_decode_backend_v1")  # run tests/
 
 VOCABULARY = tuple(
     f"rowcast.{name}"
@@ -48,6 +49,7 @@ class Layer:
 
 LAYERS = (
     Layer("package", ("rowcast.__init__",)),
+    Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),

@@ -1,6 +1,6 @@
 """Chat, at once.
 
-python examples/openai/chat.py [URL] [TOKEN]
+python examples/openai/chat.py [URL] [TOKEN] [SEED]
 """
 
 import sys
@@ -9,6 +9,7 @@ import requests
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7000"
 HEADERS = {"Authorization": f"Bearer {sys.argv[2]}"} if len(sys.argv) > 2 else {}
+SEED = {"seed": int(sys.argv[3])} if len(sys.argv) > 3 else {}  # the same again
 
 answer = requests.post(
     f"{URL}/v1/chat/completions",
@@ -22,6 +23,7 @@ answer = requests.post(
         "temperature": 0.7,
         "max_tokens": 500,
         "stream": False,
+        **SEED,
     },
     timeout=600,
 )

@@ -1,6 +1,6 @@
 """Chat, as it is generated.
 
-python examples/openai/stream.py [URL] [TOKEN]
+python examples/openai/stream.py [URL] [TOKEN] [SEED]
 """
 
 import json
@@ -10,6 +10,7 @@ import requests
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7000"
 HEADERS = {"Authorization": f"Bearer {sys.argv[2]}"} if len(sys.argv) > 2 else {}
+SEED = {"seed": int(sys.argv[3])} if len(sys.argv) > 3 else {}  # the same again
 
 with requests.post(
     f"{URL}/v1/chat/completions",
@@ -20,6 +21,7 @@ with requests.post(
         "temperature": 0.8,
         "max_tokens": 300,
         "stream": True,
+        **SEED,
     },
     stream=True,
     timeout=600,

@@ -65,8 +65,9 @@ class Settings(BaseSettings):
     )
     model_name: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9._-]+$",
-        description="What it is called in routes and answers; the last part of MODEL by default.",
+        pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
+        description="What the model is called in answers; the last part of MODEL by default. "
+        "Requests may also send the last part of this name, or MODEL as it stands.",
     )
     chat_template: str | None = Field(
         None, description="A Jinja file that stands for the model's own chat template."
@@ -237,7 +238,25 @@ class Settings(BaseSettings):
     @property
     def served_name(self) -> str:
         """What the model is called by those who ask for it."""
-        return self.model_name or self.served_model.rstrip("/").rpartition("/")[2]
+        return self.model_name or _last_part(self.served_model)
+
+    @property
+    def short_name(self) -> str:
+        """The same without a slash, for paths and files."""
+        return _last_part(self.served_name)
+
+    @property
+    def listed_names(self) -> tuple[str, ...]:
+        """What it is listed as: its name, and its id at a hub; never a path on this machine."""
+        model = self.served_model
+        return tuple(dict.fromkeys((self.served_name, *([model] if _is_hub_id(model) else []))))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it answers to."""
+        model = self.served_model
+        known = (*self.listed_names, self.short_name, model, model.rstrip("/"))
+        return tuple(dict.fromkeys(known))
 
     @property
     def journal_path(self) -> Path | None:
@@ -308,6 +327,15 @@ def settings_table() -> str:
 def settings_page() -> str:
     """docs/settings.md, whole."""
     return f"{_PAGE}\n{settings_table()}"
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]
+
+
+def _is_hub_id(model: str) -> bool:
+    """Whether it has the form of a hub's id, and is no path that says where it is here."""
+    return model.count("/") == 1 and model[0].isalnum() and not model.endswith("/")
 
 
 def _is_loopback(host: str) -> bool:

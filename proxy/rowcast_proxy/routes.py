@@ -13,7 +13,12 @@ from urllib.parse import unquote
 
 from rowcast_proxy.errors import MethodNotAllowed, NotFound
 
-NAMES: Final = {"model": r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "stream": "[0-9a-f]{1,64}"}
+_NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+NAMES: Final = {
+    "model": _NAME,
+    "id": f"{_NAME}(?:(?:/|%2[Ff]){_NAME}){{0,3}}",  # of a model, with the slashes of a hub's ids
+    "stream": "[0-9a-f]{1,64}",
+}
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
 
@@ -65,7 +70,7 @@ ROUTES: Final = (
     *(
         Route(f"{base}/{path}", ("GET",))
         for base in ("/v1", "")
-        for path in ("models", "models/<model>")
+        for path in ("models", "models/<id>")
     ),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),

@@ -102,7 +102,7 @@ class _News:
 def curl_line(chosen: Options, model: str, token: str) -> str:
     """A command that streams when pasted."""
     body = json.dumps({"text": "Once upon a time", "max_tokens": 200})
-    words = ["curl", "-N", f"{chosen.url}/inference/{model}"]
+    words = ["curl", "-N", f"{chosen.url}/inference/{model.rpartition('/')[2]}"]
     words += ["-H", f"Authorization: Bearer {token}", "-d", body]
     return shlex.join(words)
 

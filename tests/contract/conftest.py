@@ -1,4 +1,4 @@
-"""What contract tests share: the two commands' outcome, a server with its proxy in front."""
+"""What contract tests share: a server with its proxy in front, and a server of a real model."""
 
 import subprocess
 import sys
@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 import pytest
 
-from processes import ROOT, Running, running_proxy, running_server
+from processes import (
+    ROOT,
+    SERVER,
+    Running,
+    free_port,
+    running,
+    running_proxy,
+    running_server,
+)
 
 JWT_SECRET = "a-secret-for-the-contract-tests-only"
 PROXY_SECRET = "shared-by-both-processes-of-the-tests"
+
+
+LOADING = 120.0  # seconds; the kernels are compiled when they are met first
 
 
 @dataclass(frozen=True)
@@ -41,3 +52,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running_proxy(folder, server, env=secrets) as proxy,
     ):
         yield Stack(proxy, server, f"Bearer {token}")
+
+
+@pytest.fixture(scope="session")
+def draft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of the smaller model in the box: what it says depends on every parameter."""
+    folder, port = tmp_path_factory.mktemp("draft"), free_port()
+    env = {"PORT": str(port), "MODEL": "draft", "DTYPE": "float32", "JOURNAL": "off"}
+    with running(SERVER, port, folder / "log", env=env, patience=LOADING) as server:
+        yield server

@@ -3,16 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
-from processes import ROOT, Running
-from raw_http import Answer
+from processes import ROOT, Running, running_proxy, running_server
+from raw_http import Answer, gather, request_bytes
 from scripted_replies import scripted_reply
 
 from .asking import get, post
-from .conftest import Stack
+from .conftest import JWT_SECRET, PROXY_SECRET, Stack, encoded
 
 CHAT = "/v1/chat/completions"
 MESSAGES = [
@@ -81,6 +83,29 @@ def test_e10_e16_models_are_listed(server: Running) -> None:
     assert error(get(server.port, "/v1/models/gpt-4"), 404)["code"] == "model_not_found"
 
 
+def test_e16_a_models_name_may_have_a_slash(tmp_path: Path) -> None:
+    """In bodies of every dialect, in the list, and to OpenAI's client; paths take its last part."""
+    secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
+    token = encoded('{"team_id": "one"}')
+    with (
+        running_server(tmp_path, env=secrets | {"MODEL_NAME": "our/model-1"}) as server,
+        running_proxy(tmp_path, server, env=secrets) as proxy,
+        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=token) as client,
+    ):
+        (model,) = client.models.list().data
+        assert model.id == "our/model-1"
+        assert client.models.retrieve("our/model-1") == model
+        for name in ("our/model-1", "model-1"):
+            body = {"model": name, "messages": MESSAGES, "max_tokens": 12, "seed": 5}
+            told = post(proxy.port, body, CHAT, Authorization=f"Bearer {token}").json()
+            assert told["choices"][0]["message"]["content"] == scripted_reply(PROMPT, 5, 12).text
+        native = {"text": "Hello", "seed": 5, "max_tokens": 12}
+        for path in ("/inference/model-1", "/predictions/model-1", "/inference/falcon40b"):
+            answer = post(proxy.port, native, path, Authorization=f"Bearer {token}")
+            assert answer.text == scripted_reply("Hello", 5, 12).text
+        assert post(proxy.port, native, "/inference/our/model-1").status == 404
+
+
 def test_e12_a_stream_is_lines_of_data(server: Running) -> None:
     answer = ask(server, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -105,24 +130,90 @@ def test_e17_six_parameters_are_taken(server: Running) -> None:
     assert ask(server, **asked).status == 200
 
 
-@pytest.mark.parametrize(
-    ("program", "says"),
-    [
-        ("chat.py", "processing_time"),
-        ("stream.py", " "),
-        ("image.py", "reads text only"),
-        ("count_tokens.py", "tokens"),
-        ("models.py", "scripted owned by rowcast"),
-    ],
-)
-def test_e20_the_clients_programs_run(stack: Stack, program: str, says: str) -> None:
+STORY = [{"role": "user", "content": "Tell me a story."}]
+
+
+def _told(draft: Running, *asked: dict[str, Any]) -> list[str]:
+    """What the model answers to one question, asked in these ways at once."""
+    fixed = {"model": "draft", "messages": STORY, "max_tokens": 60, "temperature": 0}
+    answers = gather(draft.port, [request_bytes(CHAT, fixed | each) for each in asked])
+    assert {answer.status for answer in answers} == {200}
+    return [answer.json()["choices"][0]["message"]["content"] for answer in answers]
+
+
+def _of_seeds(draft: Running, **fields: Any) -> set[str]:
+    """The beginnings that 6 seeds bring."""
+    return {*_told(draft, *({"max_tokens": 12, "seed": seed} | fields for seed in range(6)))}
+
+
+def test_e17_temperature_top_p_and_top_k_choose_how_freely_it_is_drawn(draft: Running) -> None:
+    greedy = _told(draft, {"max_tokens": 12})
+    for narrow in ({"temperature": 0}, {"top_k": 1}, {"top_p": 0.0001}):
+        assert _of_seeds(draft, **{"temperature": 2} | narrow) == {*greedy}
+    for wide in ({}, {"top_p": 0.95, "top_k": 50}):
+        assert len(_of_seeds(draft, temperature=1, **wide)) > 3
+
+
+def test_e17_each_penalty_has_an_effect_of_its_own(draft: Running) -> None:
+    """What was said is said again less often, in three different ways."""
+    penalties = {"repetition_penalty": 1.5, "presence_penalty": 2, "frequency_penalty": 2}
+    plain, *others = _told(draft, {}, *({name: high} for name, high in penalties.items()))
+    assert len({plain, *others}) == 4
+    assert max(map(_repeated, others)) < _repeated(plain)
+
+
+def _repeated(text: str) -> int:
+    """How many of its words were there before."""
+    words = text.lower().split()
+    return len(words) - len(set(words))
+
+
+def _run(stack: Stack, program: str, *arguments: str) -> str:
+    """What one of the programs prints, when it ends well."""
     token = stack.authorization.removeprefix("Bearer ")
     shown = subprocess.run(
-        [sys.executable, f"examples/openai/{program}", stack.proxy.url, token],
+        [sys.executable, f"examples/openai/{program}", stack.proxy.url, token, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert says in shown.stdout
+    return shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("chat.py", "processing_time"),
+        ("stream.py", "\n"),  # its seed is the server's, so the reply may be empty
+        ("image.py", "reads text only"),
+        ("count_tokens.py", f"{len('Hello, how are you today?')} tokens"),
+        ("models.py", "scripted owned by rowcast"),
+    ],
+)
+def test_e20_the_clients_programs_run(stack: Stack, program: str, says: str) -> None:
+    assert says in _run(stack, program)
+
+
+def _prompt(*said: tuple[str, str]) -> str:
+    """The scripted model's prompt of a conversation."""
+    return "\n".join([*(f"{role}: {text}" for role, text in said), "assistant:"])
+
+
+ASSISTANT = ("system", "You are a helpful assistant.")
+
+
+@pytest.mark.parametrize(
+    ("program", "prompt", "max_tokens"),
+    [
+        ("chat.py", _prompt(ASSISTANT, ("user", "What is the capital of France?")), 500),
+        ("stream.py", _prompt(("user", "Write a short story about a robot.")), 300),
+    ],
+)
+def test_e20_what_they_print_is_the_reply_of_their_seed(
+    stack: Stack, program: str, prompt: str, max_tokens: int
+) -> None:
+    reply = scripted_reply(prompt, 7, max_tokens).text
+    assert len(reply) > 50
+    assert _run(stack, program, "7").startswith(f"{reply}\n")

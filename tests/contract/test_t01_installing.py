@@ -1,14 +1,18 @@
 """T-01 to T-05: a virtual environment, two requirement files, other hardware's wheels replaced."""
 
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
-from processes import ROOT
+from contract.asking import serves
+from processes import ROOT, free_port, running
 
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
@@ -30,12 +34,59 @@ def _assert_installed(requirements: list[Requirement]) -> None:
     assert not wrong
 
 
-def test_t01_a_virtual_environment_is_made_as_documented(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def activated(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`source env/bin/activate` of an environment made as documented; it sees our packages.
+
+    Nothing is fetched: its pip finds what we have installed, and refuses what we have not.
+    """
+    env = tmp_path_factory.mktemp("installing") / "env"
+    subprocess.run([sys.executable, "-m", "venv", env], check=True, timeout=100)
+    (site,) = env.glob("lib/python3*/site-packages")
+    ours = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
+    (site / "ours.pth").write_text("\n".join(ours))
+    for old in site.glob("setuptools*"):  # of Python's own; it would hide ours, which torch needs
+        shutil.rmtree(old)
+    return f"source {env}/bin/activate"
+
+
+def _typed(activated: str, command: str) -> subprocess.CompletedProcess[str]:
+    line = f"{activated} && {command}"
+    return subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+INSTALL = "python3 -m pip install --disable-pip-version-check --no-index"
+
+
+@pytest.mark.parametrize("files", ["-r requirements.txt", "-r requirements_dev.txt"])
+def test_t01_t04_t05_pip_takes_the_requirements_in_a_fresh_environment(
+    activated: str, files: str
+) -> None:
+    done = _typed(activated, f"{INSTALL} {files}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = {each.name for each in _requirements(files.removeprefix("-r "))}
+    assert done.stdout.count("Requirement already satisfied") >= len(wanted)
+
+
+def test_t01_what_is_not_installed_is_not_taken_for_it(activated: str, tmp_path: Path) -> None:
+    (tmp_path / "others.txt").write_text("flask==0.1\n")
+    assert _typed(activated, f"{INSTALL} -r {tmp_path}/others.txt").returncode != 0
+
+
+def test_t01_the_server_runs_in_a_virtual_environment_as_documented(
+    activated: str, tmp_path: Path
+) -> None:
+    """Made by `python3 -m venv`, activated by `source`, used by `python`."""
     assert "Inference API" in README.read_text()
-    assert "python3 -m venv" in RUNNING.read_text()
-    command = f"{sys.executable} -m venv --without-pip env && source env/bin/activate && python -V"
-    ran = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True, timeout=60)
-    assert ran.returncode == 0
+    assert "python3 -m venv env && source env/bin/activate" in RUNNING.read_text()
+    assert "/env/bin/python" in _typed(activated, "which python").stdout
+    port = free_port()
+    command = ("bash", "-c", f"{activated} && exec python inference-api/inference_api_server.py")
+    with running(command, port, tmp_path / "log", env={"PORT": str(port)}) as server:
+        assert server.named("/env/bin/python", "gunicorn")
+        assert serves(port)
 
 
 def test_t02_the_two_file_install_needs_no_old_pip() -> None:

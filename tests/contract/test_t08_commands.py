@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from contract.asking import get, post, serves
 from contract.conftest import JWT_SECRET, Stack, encoded
@@ -23,10 +24,13 @@ def _starts(command: str, tmp_path: Path, cwd: Path = ROOT, **env: str) -> None:
         assert server.stop() == 0
 
 
-def _run_test_file(name: str) -> str:
+PLACES = ("tests", "inference-api")
+
+
+def _run_test_file(name: str, place: str) -> str:
     """A test file as a plain program: its output, when it passes."""
     ran = subprocess.run(
-        [sys.executable, f"tests/{name}"],
+        [sys.executable, f"{place}/{name}"],
         cwd=ROOT,
         check=False,
         capture_output=True,
@@ -60,31 +64,38 @@ def test_t11_the_proxy_runs_inside_its_folder(server: Running, tmp_path: Path) -
     _proxy_starts("python proxy.py", ROOT / "proxy", server, tmp_path / "log")
 
 
-def test_t12_test_decoding_needs_no_server() -> None:
-    assert "passed" in _run_test_file("test_decoding.py")
+@pytest.mark.parametrize("place", PLACES)
+def test_t12_test_decoding_needs_no_server(place: str) -> None:
+    assert "passed" in _run_test_file("test_decoding.py", place)
 
 
-def _check_api(*arguments: str) -> tuple[int, str]:
-    """`tests/test_inference_api.py` as a plain program: its exit status and output."""
+def _check_api(*arguments: str, place: str = "tests") -> tuple[int, str]:
+    """`test_inference_api.py` as a plain program: its exit status and output."""
     ran = subprocess.run(
-        [sys.executable, "tests/test_inference_api.py", *arguments],
+        [sys.executable, f"{place}/test_inference_api.py", *arguments],
         cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
     )
     return ran.returncode, ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize("place", PLACES)
 def test_t13_test_inference_api_runs_against_a_running_server(
-    server: Running, stack: Stack
+    server: Running, stack: Stack, place: str
 ) -> None:
     token = stack.authorization.removeprefix("Bearer ")
     for arguments in (("--url", server.url), ("--url", stack.proxy.url, "--token", token)):
-        status, output = _check_api(*arguments)
+        status, output = _check_api(*arguments, place=place)
         assert status == 0, output
         assert output.count("ok  ") > 5
+
+
+def test_t13_test_inference_api_passes_on_a_real_model(draft: Running) -> None:
+    status, output = _check_api("--url", draft.url)
+    assert status == 0, output
 
 
 def test_t13_test_inference_api_says_when_a_check_fails(stack: Stack) -> None:
@@ -102,8 +113,9 @@ def test_t14_the_mock_server_runs_inside_its_folder(tmp_path: Path) -> None:
     _starts("python _mock_inference_api_server.py", tmp_path, cwd=INSIDE)
 
 
-def test_t15_test_decode_backend_v1_runs_as_a_program() -> None:
-    assert "passed" in _run_test_file("test_decode_backend_v1.py")
+@pytest.mark.parametrize("place", PLACES)
+def test_t15_test_decode_backend_v1_runs_as_a_program(place: str) -> None:
+    assert "passed" in _run_test_file("test_decode_backend_v1.py", place)
 
 
 def test_t15_backend_and_server_run_in_separate_terminals(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from contract.asking import is_error, post
+from contract.drawing import SEEDS, firsts, likeliest
 from processes import Running
 from scripted_replies import scripted_reply
 
@@ -46,6 +47,20 @@ def test_t41_temperature_from_0_01_to_100(server: Running) -> None:
         assert _status(server, temperature=named) == 200
 
 
+def test_t41_below_1_it_prefers_what_is_likely_and_above_1_it_evens_out(draft: Running) -> None:
+    (best, *_) = likeliest(draft)
+    cold, calm, hot = (firsts(draft, temperature=each) for each in (0.1, 1, 10))
+    assert cold[best] > calm[best] > hot[best]
+    assert len(cold) < len(calm) < len(hot)
+    assert len(hot) > len(SEEDS) / 2, "next to everything is as likely as everything else"
+
+
+def test_t41_the_default_is_1(draft: Running) -> None:
+    named = firsts(draft, temperature=1)
+    assert firsts(draft, temperature=None) == named
+    assert firsts(draft, temperature=2) != named
+
+
 def test_t42_max_tokens_from_1_to_2048(server: Running) -> None:
     _assert_bounds(server, "max_tokens")
 
@@ -65,8 +80,58 @@ def test_t43_top_k_from_1_to_1000(server: Running) -> None:
     _assert_bounds(server, "top_k")
 
 
+def test_t43_top_k_1_is_greedy(draft: Running) -> None:
+    (best, *_) = likeliest(draft)
+    assert firsts(draft, top_k=1, temperature=100) == {best: len(SEEDS)}
+
+
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_t43_only_the_top_k_likeliest_are_drawn(draft: Running, count: int) -> None:
+    """So hot that each of them comes."""
+    allowed = list(likeliest(draft))[:count]
+    assert set(firsts(draft, top_k=count, temperature=100)) == set(allowed)
+
+
+def test_t43_top_k_1000_leaves_next_to_everything(draft: Running) -> None:
+    assert len(firsts(draft, top_k=1000, temperature=100)) > len(SEEDS) / 2
+
+
+def test_t43_the_default_is_10(draft: Running) -> None:
+    named = firsts(draft, top_k=10, temperature=100)
+    assert firsts(draft, top_k=None, temperature=100) == named
+
+
 def test_t44_top_p_from_0_01_to_1(server: Running) -> None:
     _assert_bounds(server, "top_p")
+
+
+def test_t44_top_p_0_01_is_near_greedy(draft: Running) -> None:
+    (best, *_) = likeliest(draft)
+    assert firsts(draft, top_p=0.01) == {best: len(SEEDS)}
+
+
+@pytest.mark.parametrize("mass", [0.4, 0.6, 0.8])
+def test_t44_only_the_fewest_tokens_that_have_that_mass_are_drawn(
+    draft: Running, mass: float
+) -> None:
+    assert set(firsts(draft, top_p=mass)) == set(_nucleus(likeliest(draft), mass))
+
+
+def test_t44_top_p_1_cuts_nothing(draft: Running) -> None:
+    ranked = likeliest(draft)
+    assert set(firsts(draft, top_p=1)) > set(_nucleus(ranked, 0.8))
+    assert len(firsts(draft, top_p=1, temperature=100)) > len(SEEDS) / 2
+
+
+def _nucleus(ranked: dict[str, float], mass: float) -> list[str]:
+    """The likeliest tokens, until they have that mass together."""
+    found: list[str] = []
+    for token, probability in ranked.items():
+        found.append(token)
+        mass -= probability
+        if mass <= 0:
+            break
+    return found
 
 
 def _reply(limit: int = 128) -> str:

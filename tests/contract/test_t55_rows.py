@@ -10,6 +10,7 @@ import pytest
 import decode_backend
 from contract.asking import PATH, get, is_error, post
 from contract.in_process import RecordingEngine, read, running_sessions, submit
+from frontend.serving import serving
 from processes import Running, running_server, until
 from raw_http import Client, gather, request_bytes
 from rowcast.backend.decode_backend import DecodeBackend
@@ -155,13 +156,21 @@ def test_t63_the_models_end_of_text_closes_reply_and_connection(server: Running)
     assert json.loads(last.removeprefix("data: "))["finish_reason"] == "stop"
 
 
-def test_t63_a_closed_session_is_deleted_with_its_queue() -> None:
-    with running_sessions() as sessions:
-        opened = [sessions.open(submit(f"number {number}")) for number in range(50)]
-        assert len(sessions) == 50
-        for session in opened:
-            read(session)
-            sessions.close_session(session)
+@pytest.mark.parametrize("path", [PATH, "/chat/falcon40b"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_t63_a_reply_that_ends_deletes_its_session_with_its_queue(path: str, stream: bool) -> None:
+    """Nobody closes it by hand: the request does, when its last byte is sent."""
+    text = "Until the end. "
+    seed = _ending_seed(text)
+    with serving() as served:
+        sessions = served.frontend.sessions
+        opened = served.stream(path, text=text, seed=seed)
+        assert len(sessions) == 1
+        for _ in range(20):
+            answer = served.post(path, text=text, seed=seed, stream=stream)
+            assert answer.status_code == 200
+            assert len(sessions) == 1, "the one that is still open"
+        opened.close()
         assert len(sessions) == 0
 
 

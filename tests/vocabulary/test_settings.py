@@ -231,6 +231,40 @@ def test_a_model_may_be_given_another_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "names", "listed"),
+    [
+        ({"model": "scripted"}, {"scripted"}, ("scripted",)),
+        (
+            {"model": "facebook/opt-125m"},
+            {"opt-125m", "facebook/opt-125m"},
+            ("opt-125m", "facebook/opt-125m"),
+        ),
+        ({"model": "/models/tiny/"}, {"tiny", "/models/tiny", "/models/tiny/"}, ("tiny",)),
+        ({"model": "./tiny"}, {"tiny", "./tiny"}, ("tiny",)),
+        (
+            {"model": "/models/tiny", "model_name": "our/house"},
+            {"our/house", "house", "/models/tiny"},
+            ("our/house",),
+        ),
+        ({"model": "a/b", "mock_model": True}, {"scripted"}, ("scripted",)),
+    ],
+)
+def test_a_model_answers_to_its_name_its_last_part_and_where_it_comes_from(
+    given: dict[str, Any], names: set[str], listed: tuple[str, ...]
+) -> None:
+    settings = read_settings(**given)
+    assert set(settings.names) == names
+    assert settings.names[0] == listed[0] == settings.served_name
+    assert settings.listed_names == listed
+
+
+@pytest.mark.parametrize("name", ["/a", "a/", "a//b", "a b", "a?b", "/"])
+def test_a_name_has_no_empty_parts(name: str) -> None:
+    with pytest.raises(SystemExit):
+        read_settings(model_name=name)
+
+
+@pytest.mark.parametrize(
     ("word", "meant"), [("bf16", "bfloat16"), ("fp32", "float32"), ("fp16", "float16")]
 )
 def test_short_names_of_dtypes_are_understood(

@@ -202,7 +202,7 @@ def _image_path(settings: Settings) -> Path | None:
     if settings.model_root is None:
         raise BadImage("images are kept below MODEL_ROOT: set it")
     suffix = f"-{settings.image_suffix}" if settings.image_suffix else ""
-    return settings.model_root / IMAGES / f"{settings.served_name}{suffix}.image"
+    return settings.model_root / IMAGES / f"{settings.short_name}{suffix}.image"
 
 
 def _refuse_image(settings: Settings, what: str) -> None:

@@ -45,6 +45,7 @@ from rowcast.wire import Finished, FinishReason, Status, Submit
 
 _log = logging.getLogger("rowcast.request")
 
+ALIAS = "falcon40b"  # another name of whatever is served
 VERDICT_SECONDS = 10.0
 LARGE_BODY = 1 << 16
 PARSING_PAUSE = 0.001  # seconds, in which the event loop looks at all connections
@@ -77,8 +78,18 @@ class Frontend:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names under which the model is served."""
-        return (self.settings.served_name, "falcon40b")
+        """The names under which the model is served, slashes included."""
+        return (*self.settings.names, ALIAS)
+
+    @property
+    def models_listed(self) -> tuple[str, ...]:
+        """Those of them that callers are told: no path on this machine."""
+        return (*self.settings.listed_names, ALIAS)
+
+    @property
+    def models_in_paths(self) -> tuple[str, ...]:
+        """Those of them that have no slash, as a path's part."""
+        return tuple(name for name in self.models if "/" not in name)
 
     def start(self) -> None:
         self.sessions.start()

@@ -113,8 +113,9 @@ def error_body(
 
 def _read(frontend: Frontend, model: str) -> NativeRequest:
     """The request's body, validated."""
-    if model and model not in frontend.models:
-        raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(frontend.models)}")
+    served = frontend.models_in_paths
+    if model and model not in served:
+        raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(served)}")
     fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")

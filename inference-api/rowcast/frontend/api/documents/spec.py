@@ -24,6 +24,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *health.OPERATIONS,
 )
 
+_IN_PATH = "ModelInPath"
 _REF = "#/components/schemas/{name}"
 
 _IMAGES = tuple(_REF.format(name=part.__name__) for part in (ImagePart, ImageUrlPart))
@@ -86,7 +87,7 @@ def _described(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
     }
     parameters = [*operation.parameters, *(replies.PARAMETERS if operation.replies else ())]
     if operation.stands_for_model:
-        schema = {"type": "string", "title": MODEL_NAME}
+        schema = {"type": "string", "title": _IN_PATH}
         parameters += [{"name": "model", "in": "path", "required": True, "schema": schema}]
     if parameters:
         described["parameters"] = parameters
@@ -115,7 +116,8 @@ def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
 
 def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
     return {
-        MODEL_NAME: {"enum": list(frontend.models)},
+        MODEL_NAME: {"enum": list(frontend.models_listed)},
+        _IN_PATH: {"enum": list(frontend.models_in_paths)},
         TOKEN_ID: {"minimum": 0, "maximum": frontend.tokenizer.vocabulary - 1},
     }
 

@@ -56,7 +56,9 @@ def blueprint(frontend: Frontend) -> Blueprint:
     """The routes of the OpenAI dialect."""
     routes = Blueprint("openai", __name__)
     created = int(time.time())
-    native = {f"/chat/{name}" for name in frontend.models}  # of a model called "completions"
+    native = {
+        f"/chat/{name}" for name in frontend.models_in_paths
+    }  # of a model called "completions"
     for path, view in POSTS.items():
         if path in native:
             continue

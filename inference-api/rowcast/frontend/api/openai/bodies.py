@@ -431,7 +431,10 @@ REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {
     "functions": ("is no longer supported; send tools", ([],)),
     "function_call": ("is no longer supported; send tool_choice", ("none", "auto")),
     "web_search_options": ("is not supported: this server searches nothing", ()),
-    "use_beam_search": ("is not supported here; send n, or use /generate", (False,)),
+    "use_beam_search": (
+        "is not supported; send n for several sampled choices, or temperature 0 for the greedy one",
+        (False,),
+    ),
     "length_penalty": ("is not supported: it belongs to beam search", (1, 1.0)),
     "early_stopping": ("is not supported: it belongs to beam search", (False,)),
     "include_stop_str_in_output": ("is not supported: stop sequences never leave", (False,)),

@@ -9,8 +9,9 @@ from rowcast.frontend.frontend import Frontend
 
 
 def models(frontend: Frontend, created: int) -> Response:
-    """The list; the alias is no model of its own."""
-    return json_answer(ModelList([_model(frontend, frontend.models[0], created)]))
+    """The list: the model under its name, and under its id at a hub; an alias is not listed."""
+    names = frontend.settings.listed_names
+    return json_answer(ModelList([_model(frontend, name, created) for name in names]))
 
 
 def model(frontend: Frontend, name: str, created: int) -> Response:
@@ -26,7 +27,7 @@ def _model(frontend: Frontend, name: str, created: int) -> Model:
         id=name,
         created=created,
         permission=[],
-        root=frontend.models[0],
+        root=frontend.settings.served_name,
         max_model_len=status.context_length if status else None,
         fingerprint=status.fingerprint if status else None,
     )

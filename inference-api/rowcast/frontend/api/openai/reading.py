@@ -44,7 +44,7 @@ def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> 
     model = getattr(read_as, "model", None)
     if model is not None and model not in frontend.models:
         raise UnknownModel(
-            f"The model {model[:80]!r} does not exist; served: {', '.join(frontend.models)}"
+            f"The model {model[:80]!r} does not exist; served: {', '.join(frontend.models_listed)}"
         )
     return read_as
 

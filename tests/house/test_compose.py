@@ -1,0 +1,152 @@
+"""docker-compose.yml hands on every documented setting that a container can have, when it is set.
+
+Compose itself is not run: `environment_of` does what it does with a service's `environment`, and
+the settings are read from the outcome.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from contract.asking import serves
+from processes import ROOT, running_server
+from rowcast.settings import Settings
+from rowcast_proxy.settings import ProxySettings
+
+Kind = type[Settings] | type[ProxySettings]
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+SECRETS = {"JWT_SECRET": "a" * 40, "PROXY_SECRET": "b" * 40}
+
+# What a container of ours has by itself, and why.
+FIXED = {
+    "HOST": "the proxy's container reaches it at any address",
+    "PORT": "UPSTREAM_URL names it",
+    "MODEL_ROOT": "the volume is mounted there",
+    "MODEL_WEKA_DIR": "the volume is mounted there",
+    "BACKEND_SOCKET": "the backend is in the same container",
+    "ALLOWED_HOSTS": "says nothing where PROXY_SECRET is set, and it has to be",
+    "PROXY_HOST": "the port is published by Docker",
+    "PROXY_PORT": "the port is published by Docker",
+    "UPSTREAM_URL": "is the other service",
+}
+VALUES = {
+    "model": "somebody/a-model",
+    "model_name": "house",
+    "chat_template": "/mnt/a.jinja",
+    "hub_cache": "/mnt/hub",
+    "dtype": "int8",
+    "device": "cpu",
+    "image_suffix": "v2",
+    "journal": "/mnt/another.db",
+    "proxy_secret": "c" * 40,
+    "log_level": "debug",
+    "jwt_secret": "d" * 40,
+    "proxy_cors_origins": "https://a.example",
+}
+
+
+def environment_of(service: str, shell: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a service's container when Compose is run with those of `shell`."""
+    (lines,) = re.findall(
+        rf"^  {service}:\n(?:    .*\n)*?    environment:\n((?: {{6}}.*\n)+)", COMPOSE, re.MULTILINE
+    )
+    found = {}
+    for name, value in re.findall(r"^ {6}([A-Z0-9_]+):(.*)$", lines, re.MULTILINE):
+        if value.strip():
+            found[name] = re.sub(
+                r"\$\{(\w+):[-?]([^}]*)\}",
+                lambda each: shell.get(each[1]) or each[2],
+                value.strip(' "'),
+            )
+        elif name in shell:
+            found[name] = shell[name]
+    return found
+
+
+def variables(fields: Mapping[str, FieldInfo]) -> list[tuple[str, str]]:
+    """Every documented variable, with the name of its setting."""
+    found = []
+    for name, field in fields.items():
+        alias = field.validation_alias
+        names = alias.choices if isinstance(alias, AliasChoices) else [name]
+        found += [(str(each).upper(), name) for each in names]
+    return [(variable, name) for variable, name in found if variable not in FIXED]
+
+
+def value_for(name: str, default: Any) -> str:
+    """What a user may set, other than the default."""
+    if name in VALUES:
+        return VALUES[name]
+    return str(int(not default)) if isinstance(default, bool) else str(default + 1)
+
+
+def settings_in(
+    service: str,
+    kind: Kind,
+    shell: Mapping[str, str],
+    patch: pytest.MonkeyPatch,
+) -> dict[str, Any]:
+    """What the service's program reads in its container."""
+    for variable, _ in variables(kind.model_fields):
+        patch.delenv(variable, raising=False)
+    for variable, value in environment_of(service, SECRETS | dict(shell)).items():
+        patch.setenv(variable, value)
+    return kind().model_dump()  # type: ignore[call-arg]
+
+
+SERVICES: list[tuple[str, Kind]] = [("server", Settings), ("proxy", ProxySettings)]
+SETTABLE = [
+    (service, kind, variable, name)
+    for service, kind in SERVICES
+    for variable, name in variables(kind.model_fields)
+]
+
+
+@pytest.mark.parametrize(("service", "kind", "variable", "name"), SETTABLE)
+def test_every_setting_reaches_its_service(
+    service: str,
+    kind: Kind,
+    variable: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    value = value_for(name, kind.model_fields[name].default)
+    calm = settings_in(service, kind, {}, monkeypatch)
+    told = settings_in(service, kind, {variable: value}, monkeypatch)
+    changed = {each for each in calm if told[each] != calm[each]}
+    assert changed == {name}
+
+
+@pytest.mark.parametrize(("service", "kind"), SERVICES)
+def test_empty_variables_change_nothing(
+    service: str, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line `DTYPE=` in the file .env sets it to nothing, and Compose hands that on."""
+    empty = {
+        variable: "" for variable, _ in variables(kind.model_fields) if variable not in SECRETS
+    }
+    assert settings_in(service, kind, empty, monkeypatch) == settings_in(
+        service, kind, {}, monkeypatch
+    )
+
+
+def test_an_empty_backend_socket_names_no_backend(tmp_path: Path) -> None:
+    with running_server(tmp_path, env={"BACKEND_SOCKET": ""}) as server:
+        assert serves(server.port)
+
+
+@pytest.mark.parametrize(("service", "kind"), SERVICES)
+def test_nothing_is_handed_on_that_no_setting_reads(service: str, kind: Kind) -> None:
+    known = {variable for variable, _ in variables(kind.model_fields)} | set(FIXED)
+    every = {variable: "1" for _, _, variable, _ in SETTABLE}
+    assert set(environment_of(service, every)) <= known
+
+
+def test_what_a_container_has_by_itself_is_documented() -> None:
+    pages = "".join((ROOT / "docs" / page).read_text() for page in ("settings.md", "proxy.md"))
+    assert [name for name in FIXED if f"`{name}`" not in pages] == []
