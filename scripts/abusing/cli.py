@@ -22,7 +22,7 @@ from abusing import report
 from abusing.kind import Kind, Needs
 from abusing.options import NAME, Options, parse
 from abusing.shot import Attack
-from abusing.stand import ATTACKER, WITNESS, Facts, FarStand, OwnStand, Stand
+from abusing.stand import ATTACKER, WITNESS, Facts, FarStand, OwnStand, Stand, fill_cache
 from abusing.trial import Result, Trial
 from abusing.watcher import Orders
 from abusing.witness import Witness, WitnessError
@@ -167,6 +167,8 @@ class Range:
         stand = OwnStand(folder, self.options.port, model | dict(needs.settings))
         self._closing.callback(stand.end)
         stand.start()
+        if self.options.model != "scripted":
+            fill_cache(stand.door(ATTACKER, front=False), stand.facts())
         return stand
 
     def _far(self) -> Stand:

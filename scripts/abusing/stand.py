@@ -87,7 +87,6 @@ class OwnStand:
             if time.monotonic() > limit or not self._proxy.runs:
                 raise ServerError(f"the proxy is not ready: {' | '.join(self._proxy.tail(4))}")
             time.sleep(0.1)
-        fill_cache(self.door(ATTACKER, front=False), self.facts())
 
     def end(self) -> None:
         """End both."""
@@ -178,7 +177,8 @@ def fill_cache(door: Door, facts: Facts) -> None:
     The system gives the memory of the cache when it is first written to.
     """
     prompt = [facts.vocabulary - 1] * (facts.context - 2)
-    body = {"model": facts.model, "prompt": [prompt] * ROWS, "max_tokens": 1}
+    # Choices of one prompt: it is computed once, and its row copied to the others.
+    body = {"model": facts.model, "prompt": prompt, "n": ROWS, "max_tokens": 2, "ignore_eos": True}
     connection = http.client.HTTPConnection(door.host, door.port, timeout=FILL_TIMEOUT)
     with contextlib.closing(connection):
         connection.request("POST", COMPLETIONS, json.dumps(body), dict(door.identity))
