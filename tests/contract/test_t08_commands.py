@@ -93,6 +93,7 @@ def test_t13_test_inference_api_runs_against_a_running_server(
         assert output.count("ok  ") > 5
 
 
+@pytest.mark.slow
 def test_t13_test_inference_api_passes_on_a_real_model(draft: Running) -> None:
     status, output = _check_api("--url", draft.url)
     assert status == 0, output
