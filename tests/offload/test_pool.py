@@ -60,7 +60,7 @@ def processes() -> list[psutil.Process]:
 def test_tasks_return_plain_values(helpers: HelperPool) -> None:
     assert helpers.run(ANYBODY, tasks.encode, "Hi", True, None) == [72, 105]
     assert helpers.run(ANYBODY, tasks.decode, [72, 105]) == "Hi"
-    tokens, text = helpers.run(ANYBODY, tasks.chat_prompt, [], None, False, {"n": 1}, None)
+    tokens, text = helpers.run(ANYBODY, tasks.chat_prompt, [], None, "turn", {"n": 1}, None)
     assert (list(tokens), text) == ([], "")
 
 
