@@ -50,7 +50,7 @@ for _name in [name for name in sys.modules if name.partition(".")[0] == "rowcast
     del sys.modules[_name]
 
 wsgi_app = "inference_api_server:create_server()"
-worker_class = "rowcast.frontend.gunicorn_worker.RowcastWorker"
+worker_class = "rowcast.frontend.listening.worker.RowcastWorker"
 pythonpath = _SOURCE
 worker_connections = _settings.connections
 backlog = 2048

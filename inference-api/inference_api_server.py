@@ -17,13 +17,13 @@ from gunicorn.arbiter import Arbiter
 
 from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
-from rowcast.frontend.clients import ClientWatch
-from rowcast.frontend.defaults import FILE as GENERATION
-from rowcast.frontend.defaults import Defaults, defaults_of
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.recorder import Place, Recorder
-from rowcast.frontend.sessions import Sessions
-from rowcast.frontend.streams import Streams
+from rowcast.frontend.request.defaults import FILE as GENERATION
+from rowcast.frontend.request.defaults import Defaults, defaults_of
+from rowcast.frontend.resumable.journal_client import Place, Recorder
+from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.sessions.client_watch import ClientWatch
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
 from rowcast.offload.limits import Limits
 from rowcast.offload.pool import HelperPool

@@ -5,7 +5,7 @@ It only hands the command line over; what the proxy is made of is mapped in `row
 
 import sys
 
-from rowcast_proxy.serving import main
+from rowcast_proxy.listening.serving import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

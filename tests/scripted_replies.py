@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import StopFilter
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Accepted, Event, Finished, Seated, Submit, Tokens
 

@@ -63,7 +63,7 @@ LAYERS = (
     Layer(
         "offload",
         ("rowcast.offload",),
-        (*VOCABULARY, "rowcast.text", "rowcast.sampling.grammar"),
+        (*VOCABULARY, "rowcast.text", "rowcast.sampling.grammars.grammars"),
         ("llguidance", "msgspec"),
     ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
@@ -185,7 +185,7 @@ def test_importing_it_loads_no_torch(module: str) -> None:
 
 
 def test_preparing_a_packed_model_loads_no_transformers() -> None:
-    code = "import sys, rowcast.engine.preparing; print('transformers' in sys.modules)"
+    code = "import sys, rowcast.engine.loading.engine_factory; print('transformers' in sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": str(SOURCE)},

@@ -61,7 +61,7 @@ def _scripted(settings: Settings) -> Callable[[], Engine]:
 def _torch(settings: Settings) -> Callable[[], Engine]:
     # Imported here: the scripted engine must not need torch.
     try:
-        from rowcast.engine.preparing import prepare  # noqa: PLC0415
+        from rowcast.engine.loading.engine_factory import prepare  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         needs = f"MODEL is {settings.served_model!r}, which needs {missing.name}"
         raise UnknownModel(f"{needs}; install it, or set MOCK_MODEL=1") from missing

@@ -10,25 +10,25 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from rowcast_proxy.bodies import Body, BodyReader
-from rowcast_proxy.budget import Budget
 from rowcast_proxy.cors import Cors
 from rowcast_proxy.errors import Refusal, StreamCut, Unavailable, error_body
-from rowcast_proxy.hangups import HangupWatch
-from rowcast_proxy.headers import (
+from rowcast_proxy.forwarding.bodies import Body, BodyReader
+from rowcast_proxy.forwarding.headers import (
     Headers,
     client_headers,
     identity_headers,
     origin_headers,
     server_headers,
 )
-from rowcast_proxy.inbound import InboundRequest, WSGIEnviron
-from rowcast_proxy.lingering import linger
-from rowcast_proxy.relay import Link, Relay
+from rowcast_proxy.forwarding.inbound import InboundRequest, WSGIEnviron
+from rowcast_proxy.forwarding.relay import Link, Relay
+from rowcast_proxy.forwarding.upstream import Upstream
+from rowcast_proxy.listening.budget import Budget
+from rowcast_proxy.listening.hangups import HangupWatch
+from rowcast_proxy.listening.lingering import linger
 from rowcast_proxy.routes import Access, match, methods_at, path_of
 from rowcast_proxy.settings import ProxySettings
 from rowcast_proxy.tokens import Identity, TokenVerifier
-from rowcast_proxy.upstream import Upstream
 
 StartResponse = Callable[[str, Headers], Any]
 

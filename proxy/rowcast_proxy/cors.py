@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rowcast_proxy.errors import Forbidden, MethodNotAllowed
-from rowcast_proxy.headers import Headers
+from rowcast_proxy.forwarding.headers import Headers
 
 EXPOSED: Final = "X-Request-ID, X-Stream-ID, X-Rowcast-Seed, X-Rowcast-Unenforced, Retry-After"
 MAX_AGE_S: Final = 600

@@ -8,10 +8,10 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.engine.engine import Drawn, Feed
 from rowcast.engine.scripted_engine import ScriptedEngine
-from rowcast.frontend.session import Session
-from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Finished, Submit
 

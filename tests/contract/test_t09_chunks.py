@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 
 from processes import Running
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from scripted_replies import ScriptedReply, long_reply, scripted_reply
 
 TEXT = "What is your favorite condiment?"

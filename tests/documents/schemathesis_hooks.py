@@ -18,7 +18,7 @@ from typing import Any
 
 import schemathesis
 
-from rowcast.frontend.deadlines import HEADER, LONGEST, SHORTEST
+from rowcast.frontend.request.deadline import HEADER, LONGEST, SHORTEST
 
 ENOUGH = 60
 TOKENS = 200

@@ -10,11 +10,11 @@ import torch
 from transformers import AutoModelForCausalLM, BloomConfig
 
 from engine.tiny_models import END, LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.decoders import engine_over
+from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.engine import Feed, Seating
-from rowcast.engine.loading import load
-from rowcast.engine.sizes import SUPPORTED
-from rowcast.engine.source import ModelSource
+from rowcast.engine.loading.loader import load
+from rowcast.engine.loading.sizes import SUPPORTED
+from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.errors import UnknownModel
 from rowcast.sampling_params import SamplingParams

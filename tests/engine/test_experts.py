@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, MixtralConfig
 
 from engine.tiny_models import SHAPES
-from rowcast.engine.experts import PackedExperts, replace_experts
+from rowcast.engine.decoding.experts import PackedExperts, replace_experts
+from rowcast.engine.decoding.module_packing import pack
 from rowcast.engine.kernels.linear import KernelMultiplier, OneDnnMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
-from rowcast.engine.packing import pack
 
 TOKENS, CHOICES, EXPERTS, HIDDEN = 40, 2, 4, 64
 TOLERANCE: dict[Kind, float] = {"fp32": 2e-6, "bf16": 2e-2, "int8": 5e-2}

@@ -15,13 +15,13 @@ from engine.schemas import follows, random_schema
 from engine.speaking import save_speaking
 from engine.tiny_models import save
 from rowcast.backend.decode_backend import DecodeBackend
-from rowcast.engine.decoders import engine_over
+from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.engine import Feed, Seating
-from rowcast.engine.loading import load
-from rowcast.engine.source import ModelSource
+from rowcast.engine.loading.loader import load
+from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.grammar import of_json_schema
+from rowcast.text.rules.grammar import of_json_schema
 from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Finished, Submit, Tokens
 

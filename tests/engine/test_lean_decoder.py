@@ -10,13 +10,13 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from engine.tiny_models import LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.decoders import engine_over
+from rowcast.engine.decoding.decoders import engine_over
+from rowcast.engine.decoding.llama.decoder import LeanDecoder
+from rowcast.engine.decoding.llama.shape import read_form
 from rowcast.engine.kernels.linear import KernelMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
-from rowcast.engine.lean.decoder import LeanDecoder
-from rowcast.engine.lean.form import read_form
-from rowcast.engine.loading import load
-from rowcast.engine.source import ModelSource
+from rowcast.engine.loading.loader import load
+from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 
 ROWS, CONTEXT, WIDEST = 4, 64, 24

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
+from rowcast.engine.decoding.llama.turning import mix
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel
 from rowcast.engine.kernels.linear_plan import Plan, add, rms_norm, rotate, swiglu
-from rowcast.engine.lean.turning import mix
 
 DTYPES = (torch.float32, torch.bfloat16)
 UNIT = {torch.float32: 2.0**-23, torch.bfloat16: 2.0**-7}  # between a number and the next, relative

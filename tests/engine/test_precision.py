@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from engine.tiny_models import SHAPES, save
-from rowcast.engine.decoders import packing_multiplier
-from rowcast.engine.experts import PackedExperts
+from rowcast.engine.decoding.decoders import packing_multiplier
+from rowcast.engine.decoding.experts import PackedExperts
+from rowcast.engine.decoding.module_packing import pack, packed_bytes
+from rowcast.engine.decoding.precision import PRECISIONS, PrecisionUnavailable
 from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Product,
 )
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear, weight_bytes
-from rowcast.engine.packing import pack, packed_bytes
-from rowcast.engine.precision import PRECISIONS, PrecisionUnavailable
-from rowcast.engine.preparing import prepare
+from rowcast.engine.loading.engine_factory import prepare
 from rowcast.settings import Settings, read_settings
 
 CPU = torch.device("cpu")

@@ -12,14 +12,14 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from engine.tiny_models import SHAPES, VOCABULARY, save
-from rowcast.engine.apart import Died, apart
+from rowcast.engine.decoding.llama.decoder import LeanDecoder
 from rowcast.engine.engine import Feed, Seating
-from rowcast.engine.image import BadImage
 from rowcast.engine.kernels.linear_kernel import choose_linear
-from rowcast.engine.lean import keeping
-from rowcast.engine.lean.decoder import LeanDecoder
-from rowcast.engine.memory import DoesNotFit
-from rowcast.engine.preparing import prepare
+from rowcast.engine.loading import image_cache as keeping
+from rowcast.engine.loading.engine_factory import prepare
+from rowcast.engine.loading.image import BadImage
+from rowcast.engine.loading.memory import DoesNotFit
+from rowcast.engine.loading.subprocess_call import Died, apart
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.errors import RowcastError, UnknownModel
 from rowcast.sampling_params import SamplingParams

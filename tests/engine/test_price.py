@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from engine.tiny_models import save
-from rowcast.engine import price
 from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.measuring import price
 
 
 def table(lines: list[str], title: str) -> list[list[str]]:

@@ -18,14 +18,14 @@ import pytest
 import torch
 
 from engine.tiny_models import LEAN_SHAPES, VOCABULARY, save
-from rowcast.engine import probe
-from rowcast.engine.decoder import Decoder
-from rowcast.engine.decoders import engine_over, packing_multiplier
+from rowcast.engine.decoding.decoder import Decoder
+from rowcast.engine.decoding.decoders import engine_over, packing_multiplier
+from rowcast.engine.decoding.precision import PRECISIONS
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier, Product
-from rowcast.engine.loading import load
-from rowcast.engine.precision import PRECISIONS
-from rowcast.engine.source import ModelSource
+from rowcast.engine.loading.loader import load
+from rowcast.engine.loading.source import ModelSource
+from rowcast.engine.measuring import probe
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 

@@ -11,7 +11,7 @@ from engine.outliers import save_with_outliers
 from engine.tiny_models import VOCABULARY, save
 from models.corpus.documents import documents
 from models.training import HELD_OUT_SEED
-from rowcast.engine.quality import Quality, print_table, read_tokens
+from rowcast.engine.measuring.quality import Quality, print_table, read_tokens
 
 STORYTELLER = Path(__file__).resolve().parents[2] / "models" / "storyteller"
 

@@ -10,7 +10,7 @@ from load.scripted import reply_to
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 from . import rule
 

@@ -9,7 +9,7 @@ from llguidance import LLMatcher
 
 from backend.driven import Driven, choices, named, submit
 from engine.schemas import follows, random_schema
-from rowcast.sampling.grammar import speech_of_texts
+from rowcast.sampling.grammars.grammars import speech_of_texts
 from rowcast.scripted_vocabulary import END, TEXTS
 
 from . import rule

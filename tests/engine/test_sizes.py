@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.engine.sizes import BOUNDS, check_configuration, check_weights
+from rowcast.engine.loading.sizes import BOUNDS, check_configuration, check_weights
 from rowcast.errors import UnknownModel
 from rowcast.settings import STORYTELLER
 

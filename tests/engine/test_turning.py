@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from rowcast.engine.decoding.llama.turning import Turn, mix
 from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
-from rowcast.engine.lean.turning import Turn, mix
 
 SIZES = (1, 2, 3, 15, 64, 96, 576)
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from processes import until
 from rowcast.errors import PeerGone
-from rowcast.frontend.session import Session
-from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
 from rowcast.wire import Cancel, Event, Status, Submit, Tokens

@@ -20,17 +20,17 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.recorder import Place, Recorder
-from rowcast.frontend.sessions import Sessions
-from rowcast.frontend.streams import Streams
+from rowcast.frontend.resumable.journal_client import Place, Recorder
+from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.sessions.client_watch import ClientWatch
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
 from rowcast.scripted_vocabulary import TEXTS
 from rowcast.settings import read_settings
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
+from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
 
 PATIENCE = 20.0

@@ -4,7 +4,7 @@ import pytest
 from werkzeug.datastructures import Headers
 
 from rowcast.errors import Forbidden, ProxyUnknown
-from rowcast.frontend.access import Access
+from rowcast.frontend.request.access import Access
 from rowcast.settings import read_settings
 
 from .serving import SECRET, error_of, serving

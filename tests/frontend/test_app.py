@@ -5,7 +5,7 @@ import io
 import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 from .serving import SECRET, Served, error_of, serving
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
 from rowcast.errors import BodyTimeout, BodyTooLarge, MalformedRequest, RequestError
-from rowcast.frontend.body import parse_object, read_body, read_object
+from rowcast.frontend.request.body import parse_object, read_body, read_object
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=200)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from rowcast.errors import MalformedRequest
-from rowcast.frontend.body import parse_object
+from rowcast.frontend.request.body import parse_object
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rowcast.frontend.clients import ClientWatch
+from rowcast.frontend.sessions.client_watch import ClientWatch
 
 PATIENCE = 20.0
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from rowcast.frontend.api.openai.bodies import Sampling
-from rowcast.frontend.api.openai.sampling import params_of
-from rowcast.frontend.defaults import Defaults, defaults_of
+from rowcast.frontend.api.openai.request.sampling import params_of
+from rowcast.frontend.api.openai.request.types import Sampling
+from rowcast.frontend.request.defaults import Defaults, defaults_of
 
 WORDS = {
     "temperature": 0.6,

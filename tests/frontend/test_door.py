@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from frontend.played import STATUS, road
-from rowcast.frontend.door import LOOK, Door, plain_answer, plain_knock
+from rowcast.frontend.listening.early_refusal import LOOK, Door, plain_answer, plain_knock
 from rowcast.wire import LITTLE_ROOM, Status, TeamRoom
 
 BODY = b'{"text": "Hello"}'

@@ -11,7 +11,7 @@ from backend.driven import RecordedEngine
 from processes import until
 from rowcast.backend.decode_backend import Limits
 from rowcast.errors import StreamCut
-from rowcast.text.tokenizer import Decoder, ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import Decoder, ScriptedTokenizer
 
 from .played import PATIENCE
 from .serving import Served, error_of, lasting_seed, serving, spoken

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.fields import Fields
+from rowcast.frontend.request.fields import Fields
 
 KNOWN = ("text", "top_k", "temperature", "max_tokens", "stream")
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=200)

@@ -3,14 +3,14 @@
 import pytest
 
 from rowcast.frontend.app import create_app
-from rowcast.frontend.clients import ClientWatch
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.streams import Streams
+from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
 from rowcast.settings import read_settings
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 from .played import road
 from .serving import Served, error_of, serving

@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.datastructures import Headers
 
-from rowcast.frontend.identity import Caller, caller_of, request_id_of
+from rowcast.frontend.request.identity import Caller, caller_of, request_id_of
 
 CLAIMS = {"X-Rowcast-Team": "blue", "X-Rowcast-Token-Id": "debug"}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rowcast.text.chat import ChatTemplate
+from rowcast.text.chat.template import ChatTemplate
 
 from .asking_openai import CHAT, HELLO, HELLO_TEXT, chat, refusal
 from .serving import Served, serving

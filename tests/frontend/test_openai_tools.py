@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rowcast.text.chat import ChatTemplate
+from rowcast.text.chat.template import ChatTemplate
 
 from .asking_openai import CHAT, HELLO, chat, events, reasons, refusal
 from .serving import Served, serving

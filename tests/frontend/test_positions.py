@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.positions import Cursor, Mark, Position, Stage
-from rowcast.frontend.session import Session
-from rowcast.frontend.streaming import ReplyText, stage_of
+from rowcast.frontend.reply.positions import Cursor, Mark, Position, Stage
+from rowcast.frontend.reply.text import ReplyText, stage_of
+from rowcast.frontend.sessions.session import Session
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast.wire import Accepted, Event, Finished, Submit, Tokens
 
 ALPHABET = (*b"ab ", *"é".encode(), *"😀".encode(), 256, 257)  # bytes, parts of characters, words

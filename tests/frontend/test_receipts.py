@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from engine import rule
-from rowcast.frontend.receipts import Parameters, chain
+from rowcast.frontend.reply.receipts import Parameters, chain
 from rowcast.sampling_params import SamplingParams
 
 from .asking_openai import CHAT, COMPLETIONS, chat, complete, events, refusal, texts

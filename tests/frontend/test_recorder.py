@@ -12,8 +12,8 @@ import pytest
 
 from processes import ROOT, until
 from rowcast.errors import JournalFailing
-from rowcast.frontend import recorder as module
-from rowcast.frontend.recorder import Recorder
+from rowcast.frontend.resumable import journal_client as module
+from rowcast.frontend.resumable.journal_client import Recorder
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record
 from rowcast.journal.service import answer
@@ -130,7 +130,7 @@ GREEN = """
 import gevent.monkey; gevent.monkey.patch_all()
 import gevent, signal, sys
 from pathlib import Path
-from rowcast.frontend.recorder import Place, Recorder
+from rowcast.frontend.resumable.journal_client import Place, Recorder
 from rowcast.journal.journal import Journal
 place = Place(path=Path(sys.argv[1]), keep_seconds=9, reply_seconds=9, limit=1 << 24)
 recorder = Recorder(place)

@@ -12,8 +12,8 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.errors import PeerGone
-from rowcast.frontend.session import DEATHS, KILLED, Session
-from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.sessions.session import DEATHS, KILLED, Session
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
 from rowcast.wire import (

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from engine.rule import reply as expected
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, ReplyFailed
-from rowcast.frontend.session import Session
-from rowcast.frontend.streaming import Ending, ReplyText, server_sent
+from rowcast.frontend.reply.text import Ending, ReplyText, server_sent
+from rowcast.frontend.sessions.session import Session
 from rowcast.sampling_params import SamplingParams
 from rowcast.scripted_vocabulary import FIRST_WORD
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Submit, Tokens
 
 SMILEY = (0xF0, 0x9F, 0x98, 0x80)

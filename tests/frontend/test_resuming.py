@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
 from processes import until
-from rowcast.frontend.streams import CANCELLED, TAKEN
+from rowcast.frontend.resumable.streams import CANCELLED, TAKEN
 from rowcast.journal.journal import Journal
-from rowcast.text.chat import ChatTemplate
+from rowcast.text.chat.template import ChatTemplate
 
 from .saying import SayingEngine
 from .serving import SECRET, Served, lasting_seed, serving, spoken

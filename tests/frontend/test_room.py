@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from frontend.played import STATUS
 from rowcast.errors import Overloaded
-from rowcast.frontend.room import Room
+from rowcast.frontend.sessions.room import Room
 from rowcast.wire import LITTLE_ROOM, TeamRoom
 
 # One team has filled its part of the line; a newcomer would find room.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.frontend.session import Session
+from rowcast.frontend.sessions.session import Session
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Submit, Tokens
 

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from processes import until
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
-from rowcast.frontend.session import prepare, refusal
-from rowcast.frontend.sessions import Sessions
+from rowcast.frontend.sessions.session import prepare, refusal
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.wire import (
     LITTLE_ROOM,
     Accepted,

@@ -7,8 +7,8 @@ import pytest
 
 from processes import until
 from rowcast.errors import MalformedRequest
-from rowcast.frontend.pauses import Pauses
-from rowcast.frontend.sizes import check_size
+from rowcast.frontend.listening.pauses import Pauses
+from rowcast.frontend.request.sizes import check_size
 from rowcast.frontend.turns import PART_SECONDS, Turnstile, in_turns
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Submit

@@ -19,7 +19,7 @@ from rowcast.offload import tasks
 from rowcast.offload.limits import Limits
 from rowcast.offload.pool import Client, HelperPool
 from rowcast.offload.source import HelperSource
-from rowcast.text.grammar import GrammarFault, of_regex
+from rowcast.text.rules.grammar import GrammarFault, of_regex
 
 ANYBODY = Client()
 # As much work as the caller says.

@@ -1,6 +1,6 @@
 """Bytes of bodies: a bound in all, half of it for a team, a little for everybody."""
 
-from rowcast_proxy.budget import GRANTED, Budget
+from rowcast_proxy.listening.budget import GRANTED, Budget
 
 LIMIT = 10 * GRANTED
 

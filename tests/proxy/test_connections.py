@@ -7,7 +7,7 @@ from gevent import socket
 from gunicorn.http.errors import LimitRequestHeaders
 
 from processes import ROOT
-from rowcast_proxy.connections import HEAD_BYTES, SPARE, Connection, Crowd, Limits
+from rowcast_proxy.listening.connections import HEAD_BYTES, SPARE, Connection, Crowd, Limits
 
 FOLDERS = (ROOT / "proxy" / "rowcast_proxy", ROOT / "inference-api" / "rowcast" / "frontend")
 

@@ -5,7 +5,7 @@ import concurrent.futures
 from gevent import socket
 
 from processes import Running
-from rowcast_proxy.worker import bound_silence
+from rowcast_proxy.listening.worker import bound_silence
 
 from .clients import ask, bearer
 from .fake_upstream import LAST_CHUNK, STREAM_HEAD, Call, FakeUpstream, chunk

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowcast_proxy.framing import BadFraming, ChunkedDecoder, Decoder, LengthDecoder
+from rowcast_proxy.forwarding.framing import BadFraming, ChunkedDecoder, Decoder, LengthDecoder
 
 from .fake_upstream import LAST_CHUNK, chunk
 

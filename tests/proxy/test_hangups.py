@@ -12,7 +12,7 @@ import pytest
 from gevent import socket as gevent_socket
 
 from processes import Running, until
-from rowcast_proxy.hangups import HangupWatch
+from rowcast_proxy.listening.hangups import HangupWatch
 
 from .clients import connected, generate, raw_request
 from .fake_upstream import STREAM_HEAD, Call, FakeUpstream, chunk, echo

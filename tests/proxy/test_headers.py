@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowcast_proxy.headers import (
+from rowcast_proxy.forwarding.headers import (
     client_headers,
     identity_headers,
     origin_headers,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rowcast_proxy.framing import ChunkedDecoder
-from rowcast_proxy.replies import BadHead, parse_head
+from rowcast_proxy.forwarding.framing import ChunkedDecoder
+from rowcast_proxy.forwarding.replies import BadHead, parse_head
 
 
 def test_a_chunked_answer() -> None:

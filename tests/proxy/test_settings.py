@@ -2,7 +2,7 @@
 
 import pytest
 
-from rowcast_proxy.serving import gunicorn_options
+from rowcast_proxy.listening.serving import gunicorn_options
 from rowcast_proxy.settings import ProxySettings, SettingsError, settings_table
 
 from .clients import SECRET

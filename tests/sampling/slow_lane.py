@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from rowcast.grammar_limits import STACK_BYTES
-from rowcast.sampling.grammar import Grammars
-from rowcast.sampling.lanes import Job, Lane
+from rowcast.sampling.grammars.grammars import Grammars
+from rowcast.sampling.grammars.lanes import Job, Lane
 
 
 class SlowLane(Lane):

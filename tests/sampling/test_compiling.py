@@ -6,8 +6,8 @@ import time
 from llguidance import LLMatcher, LLTokenizer
 
 from rowcast import grammar_limits
-from rowcast.sampling.compiling import Compiled, Compiler
-from rowcast.sampling.grammar import speech_of_texts
+from rowcast.sampling.grammars.compiler import Compiled, Compiler
+from rowcast.sampling.grammars.grammars import speech_of_texts
 
 TEXTS = [*(bytes([byte]) for byte in range(256)), b""]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
-from rowcast.sampling.grammar import Grammars, Unspeakable, speech_of_texts
+from rowcast.sampling.grammars.grammars import Grammars, Unspeakable, speech_of_texts
 from rowcast.sampling_params import SamplingParams
 
 END = 256

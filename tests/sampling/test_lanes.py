@@ -4,7 +4,7 @@ import threading
 import time
 from functools import partial
 
-from rowcast.sampling.lanes import Job, Lane, Turns
+from rowcast.sampling.grammars.lanes import Job, Lane, Turns
 
 STACK = 2**20
 

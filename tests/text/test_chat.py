@@ -7,7 +7,7 @@ import pytest
 
 from rowcast.errors import InvalidField
 from rowcast.model_files import ModelFiles
-from rowcast.text.chat import ChatTemplate
+from rowcast.text.chat.template import ChatTemplate
 
 MESSAGES = [{"role": "system", "content": "Be <kind>."}, {"role": "user", "content": "Hi & bye"}]
 CHATML = """\

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.text.custom_input import InputText
+from rowcast.text.chat.custom_input import InputText
 
 
 def read(pieces: list[str]) -> str:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from rowcast.text.hub_tokenizer import MOST_HELD, HubTokenizer, StreamDecoder
-from rowcast.text.tokenizer import decoded
+from rowcast.text.tokens.hub_tokenizer import MOST_HELD, HubTokenizer, StreamDecoder
+from rowcast.text.tokens.tokenizer import decoded
 
 STORYTELLER = Path(__file__).parents[2] / "models" / "storyteller" / "tokenizer.json"
 BYTE_LEVEL = FastTokenizer.from_file(str(STORYTELLER))

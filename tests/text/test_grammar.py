@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rowcast.text import grammar
-from rowcast.text.grammar import GrammarFault
+from rowcast.text.rules import grammar
+from rowcast.text.rules.grammar import GrammarFault
 
 from .following import follows
 

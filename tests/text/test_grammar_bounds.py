@@ -9,8 +9,8 @@ from llguidance import LLMatcher
 
 from engine.schemas import random_schema
 from rowcast import grammar_limits
-from rowcast.text.grammar import GrammarFault, checked, of_json_schema, of_lark, of_regex
-from rowcast.text.grammar_bounds import excess
+from rowcast.text.rules.grammar import GrammarFault, checked, of_json_schema, of_lark, of_regex
+from rowcast.text.rules.grammar_bounds import excess
 
 TEXT = {"type": "string"}
 Schema = dict[str, Any]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rowcast.text.longest_token import longest_token
+from rowcast.text.tokens.longest_token import longest_token
 
 BYTE_LEVEL: dict[str, Any] = {
     "added_tokens": [],

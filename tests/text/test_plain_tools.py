@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.plain_tools import with_tools, wording
+from rowcast.text.chat.plain_tools import with_tools, wording
+from rowcast.text.chat.template import ChatTemplate
 
 TOOLS = [{"type": "function", "function": {"name": "größe", "parameters": {"type": "object"}}}]
 WORDING = """\

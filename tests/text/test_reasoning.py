@@ -11,14 +11,14 @@ from llguidance import LLMatcher
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as FastTokenizer
 
-from rowcast.sampling.grammar import speech_of_file
-from rowcast.text import grammar
-from rowcast.text.hub_tokenizer import HubTokenizer
-from rowcast.text.reasoning import KNOWN, Start, Thinking, ThoughtReader, after
-from rowcast.text.shown_tokens import decoder_for
-from rowcast.text.tokenizer import ScriptedTokenizer
-from rowcast.text.tool_calls import TAGGED
-from rowcast.text.tool_rule import Callee, rule_of_calls
+from rowcast.sampling.grammars.grammars import speech_of_file
+from rowcast.text.chat.reasoning import KNOWN, Start, Thinking, ThoughtReader, after
+from rowcast.text.chat.tool_calls import TAGGED
+from rowcast.text.rules import grammar
+from rowcast.text.rules.tool_rule import Callee, rule_of_calls
+from rowcast.text.tokens.hub_tokenizer import HubTokenizer
+from rowcast.text.tokens.shown_tokens import decoder_for
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 STORYTELLER = Path(__file__).parents[2] / "models" / "storyteller" / "tokenizer.json"
 THINK = KNOWN[0]

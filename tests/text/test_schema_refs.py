@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rowcast.text.grammar import GrammarFault, of_json_schema
-from rowcast.text.schema_refs import check_references, inside
+from rowcast.text.rules.grammar import GrammarFault, of_json_schema
+from rowcast.text.rules.schema_refs import check_references, inside
 
 from .following import follows
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rowcast.text.grammar import GrammarFault, of_json_schema
-from rowcast.text.schema_rule import rule_of_schema
-from rowcast.text.tool_calls import TAGGED
-from rowcast.text.tool_rule import Callee, rule_of_calls
+from rowcast.text.chat.tool_calls import TAGGED
+from rowcast.text.rules.grammar import GrammarFault, of_json_schema
+from rowcast.text.rules.schema_rule import rule_of_schema
+from rowcast.text.rules.tool_rule import Callee, rule_of_calls
 
 from .following import follows
 

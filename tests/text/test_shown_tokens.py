@@ -2,8 +2,8 @@
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from rowcast.text.hub_tokenizer import HubTokenizer
-from rowcast.text.shown_tokens import decoder_for
+from rowcast.text.tokens.hub_tokenizer import HubTokenizer
+from rowcast.text.tokens.shown_tokens import decoder_for
 
 
 def tokenizer() -> HubTokenizer:

@@ -6,10 +6,10 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 
-from rowcast.text.byte_tokenizer import ByteTokenizer
-from rowcast.text.hub_tokenizer import HubTokenizer
-from rowcast.text.token_bytes import TokenBytes
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.byte_tokenizer import ByteTokenizer
+from rowcast.text.tokens.hub_tokenizer import HubTokenizer
+from rowcast.text.tokens.token_bytes import TokenBytes
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 TEXT = "größer 😀\n\tok"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
-from rowcast.text.tokenizer import ScriptedTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=200)
 TOKENS = st.lists(

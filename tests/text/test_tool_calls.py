@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.text.tool_calls import (
+from rowcast.text.chat.tool_calls import (
     BARE,
     TAGGED,
     Argued,

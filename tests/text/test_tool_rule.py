@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from rowcast.text.grammar import GrammarFault
-from rowcast.text.schema_rule import Rule
-from rowcast.text.tool_calls import BARE, TAGGED, Form
-from rowcast.text.tool_rule import Callee, rule_of_calls
+from rowcast.text.chat.tool_calls import BARE, TAGGED, Form
+from rowcast.text.rules.grammar import GrammarFault
+from rowcast.text.rules.schema_rule import Rule
+from rowcast.text.rules.tool_rule import Callee, rule_of_calls
 
 from .following import follows
 

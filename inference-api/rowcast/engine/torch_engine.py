@@ -17,16 +17,16 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
+from rowcast.engine.decoding.following import follow, late
+from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
-from rowcast.engine.facts import DecoderMaker, Facts
-from rowcast.engine.following import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
 from rowcast.engine.kernels.linear_kernel import LinearKernel
-from rowcast.engine.probe import Widths, candidates, probe
-from rowcast.engine.row_cache import RowCache
-from rowcast.sampling.grammar import Grammars, Speech
+from rowcast.engine.loading.facts import DecoderMaker, Facts
+from rowcast.engine.measuring.probe import Widths, candidates, probe
+from rowcast.sampling.grammars.grammars import Grammars, Speech
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
 from rowcast.sampling.sampler import Choice, Sampler

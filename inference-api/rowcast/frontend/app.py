@@ -26,12 +26,12 @@ from rowcast.errors import (
     Unavailable,
 )
 from rowcast.frontend import health
-from rowcast.frontend.access import OPEN, Access
 from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of, streams
-from rowcast.frontend.body import leave_unread
-from rowcast.frontend.clients import WENT_AWAY
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.identity import request_id_of
+from rowcast.frontend.request.access import OPEN, Access
+from rowcast.frontend.request.body import leave_unread
+from rowcast.frontend.request.identity import request_id_of
+from rowcast.frontend.sessions.client_watch import WENT_AWAY
 
 _log = logging.getLogger("rowcast.http")
 

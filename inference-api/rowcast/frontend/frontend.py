@@ -16,31 +16,31 @@ from typing import Concatenate, ParamSpec, TypeVar
 from flask import Response, g, request
 
 from rowcast.errors import NotReady, PromptTooLong
-from rowcast.frontend.body import parse_object, read_body
-from rowcast.frontend.clients import WENT_AWAY, ClientWatch
-from rowcast.frontend.deadlines import Deadline
-from rowcast.frontend.defaults import Defaults
-from rowcast.frontend.identity import Caller, caller_of
-from rowcast.frontend.origin import KEY_HEADER, Origin, key_of
-from rowcast.frontend.pauses import Pauses
-from rowcast.frontend.positions import Mark, Position
-from rowcast.frontend.prompt import Prompt
-from rowcast.frontend.replies import Replies
-from rowcast.frontend.session import Session
-from rowcast.frontend.sessions import Sessions
-from rowcast.frontend.sizes import check_size
-from rowcast.frontend.stream import Stream
-from rowcast.frontend.streaming import NO_BUFFERING, ReplyText
-from rowcast.frontend.streams import Asking, Streams
-from rowcast.frontend.tending import Tending
+from rowcast.frontend.listening.pauses import Pauses
+from rowcast.frontend.reply.choices import Replies
+from rowcast.frontend.reply.positions import Mark, Position
+from rowcast.frontend.reply.text import NO_BUFFERING, ReplyText
+from rowcast.frontend.request.body import parse_object, read_body
+from rowcast.frontend.request.deadline import Deadline
+from rowcast.frontend.request.defaults import Defaults
+from rowcast.frontend.request.identity import Caller, caller_of
+from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
+from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.sizes import check_size
+from rowcast.frontend.resumable.stream import Stream
+from rowcast.frontend.resumable.streams import Asking, Streams
+from rowcast.frontend.resumable.sync import Tending
+from rowcast.frontend.sessions.client_watch import WENT_AWAY, ClientWatch
+from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import quoted
 from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
 from rowcast.settings import SCRIPTED, Settings
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.shown_tokens import decoder_for
-from rowcast.text.tokenizer import Tokenizer, decoded
+from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.tokens.shown_tokens import decoder_for
+from rowcast.text.tokens.tokenizer import Tokenizer, decoded
 from rowcast.wire import Finished, FinishReason, Status, Submit
 
 _log = logging.getLogger("rowcast.request")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from rowcast.errors import InvalidField, PromptTooLong, RequestError
-from rowcast.text.grammar import GrammarFault
+from rowcast.text.rules.grammar import GrammarFault
 
 LENGTH = struct.Struct("!I")
 FORK = b"+"  # to the nursery, with the descriptor of a helper's socket

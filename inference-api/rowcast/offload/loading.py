@@ -3,13 +3,13 @@
 from llguidance import LLTokenizer
 
 from rowcast.offload.tasks import Tools, check_grammar
-from rowcast.sampling.grammar import Speech, speech_of_texts
+from rowcast.sampling.grammars.grammars import Speech, speech_of_texts
 from rowcast.settings import Settings
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.grammar import of_json_schema
-from rowcast.text.hub_tokenizer import HubTokenizer
+from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.model_text import text_of
-from rowcast.text.tokenizer import Tokenizer
+from rowcast.text.rules.grammar import of_json_schema
+from rowcast.text.tokens.hub_tokenizer import HubTokenizer
+from rowcast.text.tokens.tokenizer import Tokenizer
 
 
 def load_tools(settings: Settings) -> Tools:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowcast.errors import PromptTooLong
-from rowcast.sampling.grammar import Speech
-from rowcast.text import grammar
-from rowcast.text.chat import ChatTemplate, End
-from rowcast.text.grammar import GrammarFault
-from rowcast.text.messages import flattened
-from rowcast.text.reasoning import Thinking, after
-from rowcast.text.schema_rule import Rule, rule_of_schema
-from rowcast.text.schema_tree import Schema
-from rowcast.text.tokenizer import Tokenizer, decoded
-from rowcast.text.tool_calls import FORMS
-from rowcast.text.tool_rule import Callee, rule_of_calls
+from rowcast.sampling.grammars.grammars import Speech
+from rowcast.text.chat.messages import flattened
+from rowcast.text.chat.reasoning import Thinking, after
+from rowcast.text.chat.template import ChatTemplate, End
+from rowcast.text.chat.tool_calls import FORMS
+from rowcast.text.rules import grammar
+from rowcast.text.rules.grammar import GrammarFault
+from rowcast.text.rules.schema_rule import Rule, rule_of_schema
+from rowcast.text.rules.schema_tree import Schema
+from rowcast.text.rules.tool_rule import Callee, rule_of_calls
+from rowcast.text.tokens.tokenizer import Tokenizer, decoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.sampling.grammar import Grammars
+from rowcast.sampling.grammars.grammars import Grammars
 
 
 class Masks:

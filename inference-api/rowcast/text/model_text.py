@@ -8,10 +8,10 @@ from jinja2 import TemplateError
 from rowcast.errors import UnknownModel
 from rowcast.model_files import ModelFiles, files_of
 from rowcast.settings import ONE_LAYER, SCRIPTED, Settings
-from rowcast.text.byte_tokenizer import ByteTokenizer
-from rowcast.text.chat import ChatTemplate
-from rowcast.text.hub_tokenizer import HubTokenizer
-from rowcast.text.tokenizer import ScriptedTokenizer, Tokenizer
+from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.tokens.byte_tokenizer import ByteTokenizer
+from rowcast.text.tokens.hub_tokenizer import HubTokenizer
+from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 
 _WITHOUT_FILES: dict[str, Callable[[], Tokenizer]] = {
     SCRIPTED: ScriptedTokenizer,

@@ -5,7 +5,7 @@
 Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token as they come; sums exact). The
 bits of a token's result depend on its input and the weights: not on the number of tokens, its place
 among them or the number of threads. Several operations in one call: `linear_plan`. Which layers a
-model has is not known here. `python -m rowcast.engine.kernels.linear_bench` prints figures.
+model has is not known here. `python -m rowcast.engine.measuring.linear_bench` prints figures.
 """
 
 import ctypes

@@ -16,14 +16,10 @@ import msgspec
 from flask import Blueprint, Response, g, jsonify
 
 from rowcast.errors import InvalidField, StreamCut, UnknownModel
-from rowcast.frontend.deadlines import LONGEST, SHORTEST
-from rowcast.frontend.fields import Fields
 from rowcast.frontend.frontend import Frontend, streamed
-from rowcast.frontend.origin import Origin
-from rowcast.frontend.positions import Cursor, Position, Stage
-from rowcast.frontend.prompt import SEEDS, Prompt
-from rowcast.frontend.receipts import receipt_of
-from rowcast.frontend.streaming import (
+from rowcast.frontend.reply.positions import Cursor, Position, Stage
+from rowcast.frontend.reply.receipts import receipt_of
+from rowcast.frontend.reply.text import (
     EVENT_STREAM,
     SILENT,
     Ending,
@@ -32,6 +28,10 @@ from rowcast.frontend.streaming import (
     stage_of,
     without_first,
 )
+from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.frontend.request.fields import Fields
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.request.prompt import SEEDS, Prompt
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 from rowcast.text.stop import StopSequences

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, current_app, g, request
 
 from rowcast.errors import Forbidden
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.origin import Origin
+from rowcast.frontend.request.origin import Origin
 
 
 def blueprint(frontend: Frontend) -> Blueprint:

@@ -7,9 +7,9 @@ header, and by that name it can be read on and cancelled.
 from typing import Any
 
 from rowcast.frontend.api.operation import Schema
-from rowcast.frontend.deadlines import HEADER as TIMEOUT_HEADER
-from rowcast.frontend.deadlines import LONGEST, SHORTEST
-from rowcast.frontend.origin import KEY_HEADER
+from rowcast.frontend.request.deadline import HEADER as TIMEOUT_HEADER
+from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.frontend.request.origin import KEY_HEADER
 
 TIMEOUT: Schema = {
     "name": TIMEOUT_HEADER,

@@ -12,8 +12,8 @@ import msgspec
 
 from rowcast import __version__
 from rowcast.frontend.api.documents import health, native, replies, streams
-from rowcast.frontend.api.openai import documented as openai
-from rowcast.frontend.api.openai.bodies import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
+from rowcast.frontend.api.openai import openapi as openai
+from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
 

@@ -1,7 +1,7 @@
 """The routes of streams that are kept, described. What they tell has the form first asked for."""
 
 from rowcast.frontend.api.documents.replies import TIMEOUT
-from rowcast.frontend.api.openai.documented import ERROR
+from rowcast.frontend.api.openai.openapi import ERROR
 from rowcast.frontend.api.operation import (
     EVENTS,
     JSON,

@@ -8,7 +8,18 @@ from flask import Response
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.answers import (
+from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.parsing import read
+from rowcast.frontend.api.openai.request.request import Asked, PromptText, ask
+from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
+from rowcast.frontend.api.openai.request.sampling import check_stream_options, params_of
+from rowcast.frontend.api.openai.request.tools import Toolbox, toolbox
+from rowcast.frontend.api.openai.request.types import AssistantMessage, ChatBody, Message, TextPart
+from rowcast.frontend.api.openai.request.unenforced import told
+from rowcast.frontend.api.openai.response.calls import MessageReader, joined
+from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
+from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
+from rowcast.frontend.api.openai.response.types import (
     ChatChoice,
     ChatChunk,
     ChatCompletion,
@@ -18,25 +29,14 @@ from rowcast.frontend.api.openai.answers import (
     FinishReason,
     Usage,
 )
-from rowcast.frontend.api.openai.asked import Asked, PromptText, ask
-from rowcast.frontend.api.openai.bodies import AssistantMessage, ChatBody, Message, TextPart
-from rowcast.frontend.api.openai.calls import MessageReader, joined
-from rowcast.frontend.api.openai.grammars import compiled, grammar_of
-from rowcast.frontend.api.openai.logprobs import ChatScores, check_amount
-from rowcast.frontend.api.openai.messages import prompt_of
-from rowcast.frontend.api.openai.reading import read
-from rowcast.frontend.api.openai.sampling import check_stream_options, params_of
-from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
-from rowcast.frontend.api.openai.tools import Toolbox, toolbox
-from rowcast.frontend.api.openai.unenforced import told
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.replies import Replies
-from rowcast.frontend.streaming import Place
+from rowcast.frontend.reply.choices import Replies
+from rowcast.frontend.reply.text import Place
 from rowcast.frontend.turns import in_turns
 from rowcast.offload import tasks
-from rowcast.text.reasoning import Thinking
-from rowcast.text.reply_reader import ReplyReader
-from rowcast.text.schema_rule import Rule
+from rowcast.text.chat.reasoning import Thinking
+from rowcast.text.chat.reply_reader import ReplyReader
+from rowcast.text.rules.schema_rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

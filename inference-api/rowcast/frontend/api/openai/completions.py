@@ -12,25 +12,29 @@ from flask import Response
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.answers import (
+from rowcast.frontend.api.openai.request.parsing import read
+from rowcast.frontend.api.openai.request.request import REPLIES, Asked, PromptText, ask
+from rowcast.frontend.api.openai.request.rules import grammar_of
+from rowcast.frontend.api.openai.request.sampling import (
+    check_stream_options,
+    checked_tokens,
+    params_of,
+)
+from rowcast.frontend.api.openai.request.types import CompletionBody
+from rowcast.frontend.api.openai.request.unenforced import told
+from rowcast.frontend.api.openai.response.logprobs import CompletionScores, check_amount
+from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
+from rowcast.frontend.api.openai.response.types import (
     Completion,
     CompletionChoice,
     Usage,
 )
-from rowcast.frontend.api.openai.asked import REPLIES, Asked, PromptText, ask
-from rowcast.frontend.api.openai.bodies import CompletionBody
-from rowcast.frontend.api.openai.grammars import grammar_of
-from rowcast.frontend.api.openai.logprobs import CompletionScores, check_amount
-from rowcast.frontend.api.openai.reading import read
-from rowcast.frontend.api.openai.sampling import check_stream_options, checked_tokens, params_of
-from rowcast.frontend.api.openai.streams import answer, encoded, finish_reason
-from rowcast.frontend.api.openai.unenforced import told
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.prompt import Prompt
-from rowcast.frontend.replies import Replies
-from rowcast.frontend.streaming import Place
+from rowcast.frontend.reply.choices import Replies
+from rowcast.frontend.reply.text import Place
+from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.turns import in_turns
-from rowcast.text.schema_rule import Rule
+from rowcast.text.rules.schema_rule import Rule
 
 MAX_TOKENS = 16
 _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"

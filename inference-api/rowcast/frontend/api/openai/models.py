@@ -3,8 +3,8 @@
 from flask import Response
 
 from rowcast.errors import UnknownModel
-from rowcast.frontend.api.openai.answers import Model, ModelList
-from rowcast.frontend.api.openai.streams import json_answer
+from rowcast.frontend.api.openai.response.response import json_answer
+from rowcast.frontend.api.openai.response.types import Model, ModelList
 from rowcast.frontend.frontend import Frontend
 
 

@@ -15,14 +15,14 @@ from flask import Response, g
 from msgspec import Meta, Struct
 
 from rowcast.errors import BuildChanged, InvalidField
-from rowcast.frontend.api.openai.asked import REPLIES
-from rowcast.frontend.api.openai.grammars import compiled
-from rowcast.frontend.api.openai.reading import read
-from rowcast.frontend.api.openai.sampling import checked_tokens
-from rowcast.frontend.api.openai.streams import json_answer
+from rowcast.frontend.api.openai.request.parsing import read
+from rowcast.frontend.api.openai.request.request import REPLIES
+from rowcast.frontend.api.openai.request.rules import compiled
+from rowcast.frontend.api.openai.request.sampling import checked_tokens
+from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.prompt import Prompt
-from rowcast.frontend.receipts import Positive, Question, Receipt, Which, receipt_of
+from rowcast.frontend.reply.receipts import Positive, Question, Receipt, Which, receipt_of
+from rowcast.frontend.request.prompt import Prompt
 from rowcast.offload import tasks
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Status

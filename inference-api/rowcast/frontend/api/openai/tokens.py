@@ -2,20 +2,20 @@
 
 from flask import Response
 
-from rowcast.frontend.api.openai.answers import Detokenized, TokenCount, Tokenized
-from rowcast.frontend.api.openai.bodies import (
+from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.parsing import read, read_object
+from rowcast.frontend.api.openai.request.sampling import checked_tokens
+from rowcast.frontend.api.openai.request.types import (
     CountBody,
     DetokenizeBody,
     TokenizeMessages,
     TokenizeText,
 )
-from rowcast.frontend.api.openai.messages import prompt_of
-from rowcast.frontend.api.openai.reading import read, read_object
-from rowcast.frontend.api.openai.sampling import checked_tokens
-from rowcast.frontend.api.openai.streams import json_answer
+from rowcast.frontend.api.openai.response.response import json_answer
+from rowcast.frontend.api.openai.response.types import Detokenized, TokenCount, Tokenized
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.turns import in_turns
-from rowcast.text.chat import End
+from rowcast.text.chat.template import End
 
 
 def count_tokens(frontend: Frontend) -> Response:

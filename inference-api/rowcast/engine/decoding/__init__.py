@@ -1,0 +1,1 @@
+"""From a step's tokens to logits, over the row cache."""

@@ -1,0 +1,84 @@
+"""A model of the Llama form as the lean decoder reads it: packed weights, tables and plain numbers.
+
+    LeanShape   the plain numbers
+    parts       name ──▶ Packed or Tensor: embedding, cos, sin, norm, head, 0.qkv, 0.o, …
+    LeanModel   both
+
+A model is made of a transformers' model (`llama.packing`) or of an image
+(`loading.image_format`); neither is known here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from rowcast.engine.kernels.linear_kernel import Packed
+
+Part = Packed | Tensor
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # that may have the form
+LAST = "last"  # among the names of norms: the one before the head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerShape:
+    """One layer's plain numbers. Norms are told by the epsilons that they have."""
+
+    index: int  # in the cache
+    rotates: bool
+    window: int  # 0: none
+    scale: float
+    epsilons: Mapping[str, float]  # of before_attention, before_mlp and, if any, of_query, of_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeanShape:
+    """A whole model's plain numbers."""
+
+    heads: int
+    kv_heads: int
+    head_size: int
+    epsilon: float  # of the last norm
+    basis: str  # the name of the coordinates that its numbers are in
+    mixed: int  # vectors of SwiGLU's results that are mixed with one another; 1: none
+    layers: Sequence[LayerShape]
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """A root-mean-square norm."""
+
+    weight: Tensor
+    epsilon: float
+
+
+class LeanModel:
+    """A model's parts, by name."""
+
+    def __init__(self, shape: LeanShape, parts: Mapping[str, Part]) -> None:
+        self.shape = shape
+        self._parts = parts
+
+    def tensor(self, name: str) -> Tensor:
+        part = self._parts[name]
+        if not isinstance(part, Tensor):
+            raise TypeError(f"{name} is packed")
+        return part
+
+    def packed(self, name: str) -> Packed:
+        part = self._parts[name]
+        if not isinstance(part, Packed):
+            raise TypeError(f"{name} is not packed")
+        return part
+
+    def norm(self, layer: LayerShape, name: str) -> Norm | None:
+        """A layer's norm, where it has one of that name."""
+        if name not in layer.epsilons:
+            return None
+        return Norm(self.tensor(f"{layer.index}.{name}"), layer.epsilons[name])
+
+    @property
+    def kind(self) -> str:
+        """How its weights are packed, for a build's name."""
+        kinds = {part.kind for part in self._parts.values() if isinstance(part, Packed)}
+        return "+".join(sorted(kinds))

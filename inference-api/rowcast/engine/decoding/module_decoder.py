@@ -1,0 +1,44 @@
+"""Any architecture that is served: transformers' own modules, called one by one, over our cache."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from rowcast.engine.decoding.flat_cache import BoundCache
+from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.loading import architectures
+
+
+class ModuleDecoder:
+    """transformers' modules, called one by one."""
+
+    any_width = False
+
+    def __init__(self, network: PreTrainedModel, cache: RowCache, arithmetic: str) -> None:
+        self._network = network
+        self._bound = BoundCache(cache)
+        architectures.bind(network, self._bound)
+        self._cache = cache
+        self._device = next(network.parameters()).device
+        self.name = f"modules {arithmetic}"
+
+    def logits(
+        self,
+        tokens: Sequence[int],
+        rows: Sequence[int],
+        positions: Sequence[int],
+        wanted: Sequence[int],
+    ) -> Tensor:
+        place = torch.tensor([rows, positions], dtype=torch.int32, device=self._device)
+        self._cache.place(place[0], place[1])
+        output = self._network(
+            input_ids=torch.tensor([tokens], device=self._device),
+            position_ids=place[1].long().unsqueeze(0),
+            past_key_values=self._bound,
+            use_cache=True,
+            logits_to_keep=torch.tensor(wanted, device=self._device),
+        )
+        logits: Tensor = output.logits[0]
+        return logits

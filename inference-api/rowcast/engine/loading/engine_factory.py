@@ -1,0 +1,214 @@
+"""Makes a model ready in a process that forks backends, so that one that ended is soon replaced.
+
+    settings, files ──▶ prepare ──▶ what a fork calls to have its engine
+
+Models of the Llama form on a CPU are packed apart, or mapped as an image, and wait here packed: a
+fork shares them, and needs neither transformers nor the files. Others are loaded by each fork, with
+transformers imported here. Nothing computes here: a fork of a process with threads would hang.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from rowcast.engine.decoding.llama.decoder import LeanDecoder
+from rowcast.engine.decoding.llama.model import MODEL_TYPES
+from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
+from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.kernels.attention import Attention
+from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.loading.image import BadImage
+from rowcast.engine.loading.image_cache import kept_image
+from rowcast.engine.loading.image_format import MadeOf, Stored
+from rowcast.engine.loading.image_source import Order, obtain
+from rowcast.engine.loading.memory import Cache, check_memory
+from rowcast.engine.loading.sizes import check_configuration, check_weights
+from rowcast.engine.loading.source import ModelSource, fitting_context
+from rowcast.engine.loading.source_files import CONFIGURATION, configuration_digest, weights_digest
+from rowcast.engine.loading.subprocess_call import apart
+from rowcast.engine.loading.vocabulary import speech_of
+from rowcast.engine.torch_engine import ROWS, TorchEngine
+from rowcast.model_files import ModelFiles, files_of
+from rowcast.settings import ONE_LAYER, Settings
+
+Engines = Callable[[], TorchEngine]
+
+GENERATION = "generation_config.json"
+IMAGES = "tti_cache"  # below MODEL_ROOT
+CPU = torch.device("cpu")
+KINDS: dict[str, Kind] = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
+
+
+def prepare(settings: Settings) -> Engines:
+    """What makes the engine of the model that the settings name."""
+    device = _device(settings.device)
+    packing_kernel(settings.dtype, device, 1)  # where there must be one, and is none, it says so
+    if settings.served_model == ONE_LAYER:
+        _refuse_image(settings, "the model that needs no file")
+        return _by_modules(settings, device, ONE_LAYER)
+    files = files_of(settings)
+    words = files.words(CONFIGURATION)
+    check_configuration(settings.served_model, words)
+    if device.type == "cpu" and words.get("model_type") in MODEL_TYPES:
+        stored = _packed(settings, files, _precision(settings, words))
+        if stored is not None:
+            return _lean(settings, files, stored)
+    _refuse_image(settings, f"MODEL {settings.served_model!r} on this machine")
+    return _by_modules(settings, device, str(_folder(settings, files)))
+
+
+def _device(wanted: str) -> torch.device:
+    """Asked apart: a process that has looked for a GPU cannot be forked into one that uses it."""
+    if wanted == "auto":
+        wanted = "cpu"
+        if torch.version.cuda is not None:
+            with apart(torch.cuda.is_available, "device") as asking:
+                wanted = "cuda" if asking.result() else "cpu"
+    return torch.device(wanted)
+
+
+def _precision(settings: Settings, words: dict[str, Any]) -> str:
+    """As DTYPE calls it; the model's own where that is left to it."""
+    if settings.dtype != "auto":
+        return settings.dtype
+    return str(words.get("dtype") or words.get("torch_dtype") or "float32")
+
+
+def _folder(settings: Settings, files: ModelFiles) -> Path:
+    """Where everything is that will be read, fetched if need be."""
+    few = settings.no_weights or (settings.load_image and not settings.save_image)
+    configuration = files.find(CONFIGURATION) if few else None
+    folder = configuration.parent if configuration else files.folder()
+    if not configuration:
+        check_weights(settings.served_model, folder)
+    # transformers goes on without one that it cannot read, and so with other ends of text
+    ModelFiles(files.model, folder, None).words(GENERATION)
+    return folder
+
+
+def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | None:
+    """Packed weights, from an image or anew; None where the lean decoder cannot serve them."""
+    kind, kernel = KINDS.get(precision), _kernel(precision, 1)
+    if kind is None or kernel is None:
+        return None
+    folder = _folder(settings, files)
+    made_of = MadeOf(
+        configuration=configuration_digest(folder),
+        weights="random" if settings.no_weights else weights_digest(folder),
+        precision=precision,
+        layers=_layers(settings),
+        kernel=kernel.name,
+    )
+
+    def write(file: BinaryIO) -> bool:
+        # Imported here, in a process of its own: the memory that it needs goes with it.
+        from rowcast.engine.decoding.llama.packer import Packer  # noqa: PLC0415
+
+        source = replace(_source(settings, str(folder), CPU), mapped=True)
+        return Packer(source, kernel, kind, made_of).write(file)
+
+    asked = _image_path(settings)
+    unasked = None if asked or settings.no_weights else kept_image(folder, made_of)
+    return obtain(
+        Order(
+            model=settings.served_model,
+            folder=folder,
+            made_of=made_of,
+            write=write,
+            image=asked or unasked,
+            save=settings.save_image,
+            load=settings.load_image,
+            unasked=unasked is not None,
+        )
+    )
+
+
+def _lean(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
+    """Each engine over the same packed weights."""
+    facts = stored.facts
+    facts = replace(facts, context=fitting_context(settings.context_length, facts.positions))
+    cache = Cache(facts.shapes, ROWS, facts.context, facts.dtype)
+    check_memory(settings.served_model, 0, cache, facts.device)
+
+    def decoder(
+        attention: Attention, rows: RowCache, most: int
+    ) -> tuple[LeanDecoder, LinearKernel]:
+        threads = torch.get_num_threads()
+        kernel = _kernel(stored.made_of.precision, threads)
+        if kernel is None or not isinstance(attention, NativeAttention):
+            raise BadImage("the kernels that the weights are packed for are gone")
+        # The kernels have threads of their own, and torch's would go on spinning beside them.
+        torch.set_num_threads(1)
+        context = facts.context
+        made = LeanDecoder(stored.model, kernel, attention, rows, context=context, most=most)
+        return made, kernel
+
+    speech = partial(speech_of, str(_folder(settings, files)), facts)
+    return lambda: TorchEngine(settings.served_name, facts, decoder, speech)
+
+
+def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines:
+    """Each engine over weights that it reads itself."""
+    # Imported once, here, so that each fork serves soon.
+    from rowcast.engine.decoding.decoders import engine_over, packing_multiplier  # noqa: PLC0415
+    from rowcast.engine.loading.loader import load  # noqa: PLC0415
+
+    source = _source(settings, model, device)
+
+    def make() -> TorchEngine:
+        multiplier = packing_multiplier(settings.dtype, device, torch.get_num_threads())
+        engine = engine_over(settings.served_name, load(source), multiplier=multiplier)
+        if engine.has_threads:
+            torch.set_num_threads(1)  # torch's would go on spinning beside them
+        return engine
+
+    return make
+
+
+def _kernel(precision: str, threads: int) -> LinearKernel | None:
+    """What computes with packed weights. On one thread it has none of its own: it can be forked."""
+    if precision in PRECISIONS and (kernel := packing_kernel(precision, CPU, threads)):
+        return kernel
+    return choose_linear(threads)
+
+
+def _source(settings: Settings, model: str, device: torch.device) -> ModelSource:
+    precision = PRECISIONS[settings.dtype]
+    return ModelSource(
+        model=model,
+        dtype=precision.states,
+        weights=precision.weights,
+        device=device,
+        context=settings.context_length,
+        rows=ROWS,
+        layers=_layers(settings),
+        random=settings.no_weights,
+    )
+
+
+def _layers(settings: Settings) -> int:
+    return 1 if settings.no_weights else 2 if settings.two_layers else 0
+
+
+def _image_path(settings: Settings) -> Path | None:
+    """Where the image is kept; None when none is wanted."""
+    if not (settings.save_image or settings.load_image):
+        return None
+    if settings.model_root is None:
+        raise BadImage("images are kept below MODEL_ROOT: set it")
+    suffix = f"-{settings.image_suffix}" if settings.image_suffix else ""
+    return settings.model_root / IMAGES / f"{settings.short_name}{suffix}.image"
+
+
+def _refuse_image(settings: Settings, what: str) -> None:
+    if settings.save_image or settings.load_image:
+        raise BadImage(
+            f"there are no images of {what}: only models of the Llama form "
+            f"({', '.join(MODEL_TYPES)}) in float32, bfloat16 or int8, where the C kernels run, "
+            "have them; unset SAVE_IMAGE and LOAD_IMAGE"
+        )

@@ -1,0 +1,80 @@
+"""Whether a model fits: the memory of weights and KV cache, computed before either is there."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
+from rowcast.errors import RowcastError
+
+_log = logging.getLogger("rowcast.loading")
+
+MEBIBYTE = 1 << 20
+
+
+class DoesNotFit(RowcastError):
+    """Weights and cache need more memory than there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What a KV cache's size follows from."""
+
+    shapes: Mapping[int, LayerShape]
+    rows: int
+    context: int
+    dtype: torch.dtype
+
+    @property
+    def size(self) -> int:
+        """Bytes, once every row is full."""
+        return cache_bytes(self.shapes, self.rows, self.context, self.dtype)
+
+    def __str__(self) -> str:
+        values = sum(shape.values for shape in self.shapes.values())
+        return (
+            f"KV cache {self.size / MEBIBYTE:,.0f} MiB ({self.rows} rows x {self.context} "
+            f"positions x {values} values x {self.dtype.itemsize} bytes)"
+        )
+
+
+def check_memory(model: str, weights: int, cache: Cache, device: torch.device) -> None:
+    """Refuse what does not fit, with the arithmetic; log it otherwise."""
+    free, needed = free_memory(device), weights + cache.size
+    arithmetic = f"weights {weights / MEBIBYTE:,.0f} MiB + {cache}"
+    if needed > free:
+        raise DoesNotFit(
+            f"{model} does not fit: {arithmetic} = {needed / MEBIBYTE:,.0f} MiB; "
+            f"free are {free / MEBIBYTE:,.0f} MiB. Set CONTEXT_LENGTH lower or DTYPE smaller."
+        )
+    _log.info("memory %s free=%.0f MiB", arithmetic, free / MEBIBYTE)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that may still be taken."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(_machine_free(), _container_free())
+
+
+def _machine_free() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kibibytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
+    return int(kibibytes) * 1024
+
+
+def _container_free(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """What a container's own limit leaves; files that it has cached would make room."""
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        used = int((group / "memory.current").read_text())
+        words = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return sys.maxsize
+    if limit == "max":
+        return sys.maxsize
+    return int(limit) - used + int(words.get("inactive_file", 0)) + int(words.get("active_file", 0))

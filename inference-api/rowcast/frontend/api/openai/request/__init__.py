@@ -1,0 +1,1 @@
+"""OpenAI's request bodies, checked and read."""

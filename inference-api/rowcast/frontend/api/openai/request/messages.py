@@ -1,0 +1,46 @@
+"""Messages to a prompt: the model's template is rendered and the text tokenized.
+
+Templates are programs of the model's, so they run outside of this process; only the plain one,
+which is ours, is rendered here while messages are short. Templates bring their own beginning of
+text, so none is added.
+"""
+
+from typing import Any
+
+import msgspec
+
+from rowcast.errors import InvalidField, TooCostly
+from rowcast.frontend.api.openai.request.request import PromptText
+from rowcast.frontend.api.openai.request.types import Message, Tool
+from rowcast.frontend.frontend import LONG_TEXT, Frontend
+from rowcast.offload import tasks
+from rowcast.text.chat.messages import flattened, without_null
+from rowcast.text.chat.template import End
+
+
+def prompt_of(
+    frontend: Frontend,
+    messages: list[Message],
+    *,
+    tools: list[Tool] | None = None,
+    end: End = "turn",
+    extra: dict[str, Any] | None = None,
+    for_prompt: bool = True,
+) -> PromptText:
+    """The prompt that these messages make. `for_prompt`: it must fit the model's context."""
+    sent = msgspec.to_builtins(messages)
+    shown = [without_null(msgspec.to_builtins(tool)) for tool in tools] if tools else None
+    if shown is None and frontend.chat.is_plain and _length(sent) < LONG_TEXT:
+        text = frontend.chat.render(flattened(sent), end=end)
+        return PromptText(frontend.encode(text, special=False), text)
+    most = frontend.context_length if for_prompt else None
+    try:
+        tokens, text = frontend.elsewhere(tasks.chat_prompt, sent, shown, end, extra, most)
+    except TooCostly as costly:
+        raise InvalidField("messages", f"with this model's template: {costly}") from costly
+    return PromptText(tuple(tokens), text)
+
+
+def _length(messages: list[dict[str, Any]]) -> int:
+    """Return about how long the rendered messages are."""
+    return sum(len(each["role"]) + len(str(each["content"])) for each in messages[:LONG_TEXT])

@@ -1,0 +1,125 @@
+"""Bodies of the OpenAI dialect: from JSON to the structures of `bodies.py`, strictly.
+
+Types are not coerced, names must be known, and every fault names its field: `messages[0].role`.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from rowcast.errors import InvalidField, MalformedRequest, UnknownModel
+from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED
+from rowcast.frontend.frontend import Frontend
+
+_Read = TypeVar("_Read", bound=msgspec.Struct)
+_PATH = re.compile(r"(?P<key>`key` in )?`\$\.?(?P<path>.*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_WORDS = {
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`str`": "a string",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "an object",
+    "`null`": "null",
+}
+_SHOWN, _KEY_SHOWN = 200, 40
+_SOME_KEY = "[...]"  # in a path, for the key of an object's entry
+
+
+def read(frontend: Frontend, kind: type[_Read]) -> _Read:
+    """The request's body; its model, where it names one, is served here."""
+    return read_object(frontend, frontend.body(plain=True), kind)
+
+
+def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> _Read:
+    """The same of a body that has been parsed."""
+    read_as = as_struct(body, kind)
+    model = getattr(read_as, "model", None)
+    if model is not None and model not in frontend.models:
+        raise UnknownModel(
+            f"The model {model[:80]!r} does not exist; served: {', '.join(frontend.models_listed)}"
+        )
+    return read_as
+
+
+def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:
+    """A JSON object as the structure that it must be."""
+    _check_text(body)
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    sent = {name: value for name, value in body.items() if _counts(name, value, known)}
+    try:
+        return msgspec.convert(sent, kind)
+    except msgspec.ValidationError as error:
+        raise _fault(str(error), partial(_key, sent, kind)) from error
+
+
+def _counts(name: str, value: object, known: Iterable[str]) -> bool:
+    """Whether a field is to be read; raises when it may not be sent."""
+    if name in known:
+        return True
+    if name in REFUSED:
+        why, harmless = REFUSED[name]
+        if value is None or any(value == each for each in harmless):
+            return False
+        raise InvalidField(name, why)
+    if name in IGNORED:
+        return False
+    near = difflib.get_close_matches(name[:40], list(known), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise InvalidField(name[:80], f"is not a known argument{hint}")
+
+
+def _check_text(body: dict[str, Any]) -> None:
+    """Every string is text: JSON can spell half of a surrogate pair, which is none."""
+    try:
+        msgspec.json.encode(body)  # ten times faster than a walk through all values
+    except UnicodeEncodeError as error:
+        raise MalformedRequest("a string holds half of a surrogate pair; send both") from error
+
+
+def _key(sent: dict[str, Any], kind: type[msgspec.Struct], name: str) -> str:
+    """The first key of an object whose entry is wrong: messages do not tell it."""
+    (wanted,) = (each.type for each in msgspec.structs.fields(kind) if each.encode_name == name)
+    for key, value in sent[name].items():
+        try:
+            msgspec.convert({key: value}, wanted)
+        except msgspec.ValidationError:
+            return f"[{json.dumps(key[:_KEY_SHOWN], ensure_ascii=False)}]"
+    return ""
+
+
+def _fault(message: str, key: Callable[[str], str]) -> InvalidField:
+    problem, path, of_key = _parted(message)
+    if of_key or path.endswith(_SOME_KEY):
+        path = path.removesuffix(_SOME_KEY)
+        path += key(path) if path.isidentifier() else ""
+    for pattern, text in ((_MISSING, "is missing"), (_UNKNOWN, "is not a known argument")):
+        named = pattern.fullmatch(problem)
+        if named:
+            return InvalidField(f"{path}.{named['name']}".lstrip("."), text)
+    return InvalidField(path or "body", f"is wrong: {_worded(problem[: 2 * _SHOWN])[:_SHOWN]}")
+
+
+def _parted(message: str) -> tuple[str, str, bool]:
+    """Return what is wrong, which may quote the body at any length, where, and if in a key."""
+    problem, _, where = message.rpartition(" - at ")
+    found = _PATH.fullmatch(where)
+    return (problem, found["path"], bool(found["key"])) if found else (message, "", False)
+
+
+def _worded(problem: str) -> str:
+    """The fault in words rather than in Python's types."""
+    text = problem.replace(" | null`", "`").replace("null | ", "")
+    text = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _alternatives, text)
+    return text[:1].lower() + text[1:]
+
+
+def _alternatives(found: re.Match[str]) -> str:
+    return " or ".join(_WORDS.get(f"`{each}`", each) for each in found[1].split(" | "))

@@ -1,0 +1,143 @@
+"""Tools in a chat: what the template shows of them, and which calls are a must.
+
+To a template a custom tool is a function of one argument, `input`; a template without words for
+tools is given them as `text/chat/plain_tools.py` writes them. How calls are answered: `calls.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rowcast.errors import InvalidField
+from rowcast.frontend.api.openai.request.rules import compiled
+from rowcast.frontend.api.openai.request.types import (
+    ChatBody,
+    Custom,
+    Function,
+    GrammarInput,
+    NamedTool,
+    Tool,
+    ToolChoice,
+)
+from rowcast.frontend.frontend import Frontend
+from rowcast.offload import tasks
+from rowcast.text.chat.tool_calls import TAGGED, Form, ToolReader, form_of
+from rowcast.text.rules.schema_rule import Rule
+from rowcast.text.rules.schema_tree import Schema
+from rowcast.text.rules.tool_rule import Callee
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The tools of one request."""
+
+    tools: list[Tool]
+    form: Form
+    required: tuple[Tool, ...]  # one of them must be called; empty: as the model likes
+    several: bool
+
+    @property
+    def shown(self) -> list[Tool]:
+        """The tools as functions, which is what templates know."""
+        return [Tool(_function(tool)) for tool in self.tools]
+
+    @property
+    def custom(self) -> frozenset[str]:
+        """The names of those whose input is a text."""
+        return frozenset(tool.name for tool in self.tools if tool.custom)
+
+    def reader(self) -> ToolReader:
+        """For one reply's text."""
+        return ToolReader(self.form, {tool.name for tool in self.tools}, several=self.several)
+
+    def rule(self, frontend: Frontend) -> Rule:
+        """Of a reply that must call; of any text where it may."""
+        if not self.required:
+            return Rule()
+        callees = [_callee(tool) for tool in self.required]
+        rule = compiled(frontend, "tools", tasks.tool_rule, self.form.name, callees, self.several)
+        lost = [f"format of {tool.name}" for tool in self.required if _has_lark(tool)]
+        return Rule(rule.grammar, (*rule.unenforced, *lost))
+
+
+def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
+    """The tools that the model is shown, if any."""
+    choice = body.tool_choice
+    if not body.tools:
+        if isinstance(choice, ToolChoice) or choice == "required":
+            raise InvalidField("tool_choice", "is only allowed when tools are sent")
+        return None
+    if choice == "none":
+        return None
+    allowed = choice.allowed_tools if isinstance(choice, ToolChoice) else None
+    tools = _named(body.tools, allowed.tools) if allowed else body.tools
+    one = isinstance(choice, ToolChoice) and not allowed
+    return Toolbox(
+        tools=tools,
+        form=form_of(frontend.chat.source) if frontend.chat.knows_tools else TAGGED,
+        required=_required(tools, choice),
+        several=body.parallel_tool_calls is not False and not one,
+    )
+
+
+def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool, ...]:
+    """The tools of which one must be called."""
+    if not isinstance(choice, ToolChoice):
+        return tuple(tools) if choice == "required" else ()
+    if choice.allowed_tools:
+        return tuple(tools) if choice.allowed_tools.mode == "required" else ()
+    wanted = choice.function or choice.custom
+    kind = "function" if choice.function else "custom"
+    named = [tool for tool in tools if wanted and (tool.type, tool.name) == (kind, wanted.name)]
+    if not named:
+        raise InvalidField(f"tool_choice.{kind}.name", "names none of the tools")
+    return tuple(named)
+
+
+def _named(tools: Sequence[Tool], names: Sequence[NamedTool]) -> list[Tool]:
+    """Those of the tools that are allowed, in their own order."""
+    known = {(tool.type, tool.name) for tool in tools}
+    for at, each in enumerate(names):
+        if (each.type, each.name) not in known:
+            field = f"tool_choice.allowed_tools.tools[{at}].{each.type}.name"
+            raise InvalidField(field, "names none of the tools")
+    allowed = {(each.type, each.name) for each in names}
+    return [tool for tool in tools if (tool.type, tool.name) in allowed]
+
+
+def _callee(tool: Tool) -> Callee:
+    function = _function(tool)
+    return Callee(function.name, function.parameters, bool(function.strict))
+
+
+def _function(tool: Tool) -> Function:
+    """A tool as a function; a custom one has its input as the only argument."""
+    if tool.custom is None:
+        return tool.function or Function(tool.name)
+    return Function(tool.custom.name, _description(tool.custom), _input_schema(tool.custom))
+
+
+def _input_schema(tool: Custom) -> Schema:
+    text: Schema = {"type": "string"}
+    if isinstance(tool.format, GrammarInput) and tool.format.grammar.syntax == "regex":
+        text["pattern"] = f"^(?:{tool.format.grammar.definition})$"
+    return {
+        "type": "object",
+        "properties": {"input": text},
+        "required": ["input"],
+        "additionalProperties": False,
+    }
+
+
+def _description(tool: Custom) -> str | None:
+    """What it does, and the grammar of its input where templates would not show it."""
+    if not _has_lark(tool) or not isinstance(tool.format, GrammarInput):
+        return tool.description
+    grammar = f"Its input follows this Lark grammar:\n{tool.format.grammar.definition}"
+    return f"{tool.description}\n{grammar}" if tool.description else grammar
+
+
+def _has_lark(tool: Tool | Custom) -> bool:
+    """Whether a tool's input has a grammar that can not be followed inside of JSON."""
+    custom = tool.custom if isinstance(tool, Tool) else tool
+    asked = custom.format if custom else None
+    return isinstance(asked, GrammarInput) and asked.grammar.syntax == "lark"

@@ -1,0 +1,444 @@
+"""What may be sent to the OpenAI dialect: each body as a typed structure.
+
+The types are the whole truth about a body's form: `reading.py` converts by them, without coercion,
+and the API documents are written from them. Names that nobody may send with effect stand in
+`IGNORED` (accepted, of no consequence here) and `REFUSED` (would change the reply; why not).
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from rowcast.errors import InvalidField
+from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.text.stop import LONGEST as LONGEST_STOP
+
+# What stands under these titles differs from server to server; the documents fill it in.
+TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
+
+Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1, title=TOKEN_ID)]
+ModelName = Annotated[str, Meta(title=MODEL_NAME)]
+Digits = Annotated[str, Meta(pattern="^[0-9]{1,10}$")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
+Text = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
+StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
+Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
+Object = dict[str, Any]
+ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+
+_TEXT = {"type": "string", "minLength": 1}
+_TOKENS = {"type": "array", "minItems": 1, "items": {"type": "integer", "title": TOKEN_ID}}
+_PROMPTS = [_TEXT, *({"type": "array", "minItems": 1, "items": each} for each in (_TEXT, _TOKENS))]
+PromptInput = Annotated[Any, Meta(extra_json_schema={"anyOf": [_TOKENS, *_PROMPTS]})]
+
+
+class Body(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Every body names its model."""
+
+    model: ModelName
+
+
+class StreamOptions(Struct):
+    """What a stream tells beside its pieces."""
+
+    include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None  # without include_usage it says nothing
+    include_obfuscation: bool | None = None
+
+
+class JsonSchemaFormat(Struct):
+    """A named JSON schema."""
+
+    name: str | None = None
+    schema: Object | None = None
+    strict: bool | None = None
+    description: str | None = None
+
+
+class TextFormat(Struct, tag_field="type", tag="text"):
+    """Any text."""
+
+
+class JsonObjectFormat(Struct, tag_field="type", tag="json_object"):
+    """Any JSON object."""
+
+
+class SchemaFormat(Struct, tag_field="type", tag="json_schema"):
+    """JSON of a schema."""
+
+    json_schema: JsonSchemaFormat
+
+
+class GrammarFormat(Struct, tag_field="type", tag="grammar"):
+    """Text of a Lark grammar."""
+
+    grammar: Text
+
+
+ResponseFormat = TextFormat | JsonObjectFormat | SchemaFormat | GrammarFormat
+
+
+class StructuredOutputs(Struct, forbid_unknown_fields=True):
+    """One rule that the reply's text follows."""
+
+    json: str | Object | None = None
+    regex: Text | None = None
+    choice: Annotated[list[Text], Meta(min_length=1, max_length=1024)] | None = None
+    grammar: Text | None = None
+    json_object: bool | None = None
+
+
+class Sampling(Body, kw_only=True):
+    """What completions and chat have in common."""
+
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Share | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: Stop | None = None
+    receipt: bool | None = None
+    timeout: Seconds | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: dict[Digits, Bias] | None = None
+    user: str | None = None
+    # known to users of vLLM
+    top_k: Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None = None
+    min_p: Share | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0.01, le=100)] | None = None
+    ignore_eos: bool | None = None
+    min_tokens: Count | None = None
+    stop_token_ids: Annotated[list[TokenId], Meta(max_length=1024)] | None = None
+    allowed_token_ids: list[TokenId] | None = None
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
+    guided_json: str | Object | None = None
+    guided_regex: Text | None = None
+    guided_choice: Annotated[list[Text], Meta(min_length=1, max_length=1024)] | None = None
+    guided_grammar: Text | None = None
+
+
+class CompletionBody(Sampling, kw_only=True):
+    """POST /v1/completions."""
+
+    prompt: PromptInput
+    max_tokens: Count | None = None
+    best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    echo: bool | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    add_special_tokens: bool | None = None
+
+
+class FunctionCall(Struct):
+    """A function's name and its arguments, as JSON in a string."""
+
+    name: str
+    arguments: str
+
+
+class CustomCall(Struct):
+    """A custom tool's name and its input."""
+
+    name: str
+    input: str
+
+
+def check_kind(value: Struct, kind: str) -> None:
+    """Of the fields of which `type` names one, that one must be there."""
+    if getattr(value, kind) is None:
+        raise ValueError(f"Object missing required field `{kind}`")
+
+
+class ToolCall(Struct):
+    """What an assistant's earlier message has called; `type` says which of the two."""
+
+    id: str
+    function: FunctionCall | None = None
+    custom: CustomCall | None = None
+    type: Literal["function", "custom"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
+
+
+class TextPart(Struct, tag_field="type", tag="text"):
+    """A part of a message that is text."""
+
+    text: str
+
+
+class RefusalPart(Struct, tag_field="type", tag="refusal"):
+    """A part of an assistant's message that is a refusal; text, to a template."""
+
+    refusal: str
+
+
+class ImageUrl(Struct):
+    """Where an image is."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class ImageUrlPart(Struct, tag_field="type", tag="image_url"):
+    """An image, as OpenAI's users send it."""
+
+    image_url: ImageUrl
+
+
+class ImagePart(Struct, tag_field="type", tag="image"):
+    """An image, by its address or as a data: URL."""
+
+    image: str
+
+
+Parts = str | Annotated[list[TextPart | ImageUrlPart | ImagePart], Meta(min_length=1)]
+TextParts = str | Annotated[list[TextPart | RefusalPart], Meta(min_length=1)]
+
+
+class SystemMessage(Struct, tag_field="role", tag="system"):
+    """How the model is to behave."""
+
+    content: TextParts
+    name: str | None = None
+
+
+class DeveloperMessage(Struct, tag_field="role", tag="developer"):
+    """The newer name of a system message."""
+
+    content: TextParts
+    name: str | None = None
+
+
+class UserMessage(Struct, tag_field="role", tag="user"):
+    """What a person says."""
+
+    content: Parts
+    name: str | None = None
+
+
+class AssistantMessage(Struct, tag_field="role", tag="assistant"):
+    """What the model has said."""
+
+    content: TextParts | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None  # another name of the same
+
+
+class ToolMessage(Struct, tag_field="role", tag="tool"):
+    """What a tool has answered."""
+
+    content: TextParts
+    tool_call_id: str
+
+
+Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+Messages = Annotated[list[Message], Meta(min_length=1, max_length=10_000)]
+
+
+class Function(Struct):
+    """A function that the model may call."""
+
+    name: ToolName
+    description: str | None = None
+    parameters: Object | None = None
+    strict: bool | None = None
+
+
+class TextInput(Struct, tag_field="type", tag="text"):
+    """Any input."""
+
+
+class GrammarDefinition(Struct):
+    """A grammar, in one of two languages."""
+
+    definition: Text
+    syntax: Literal["lark", "regex"]
+
+
+class GrammarInput(Struct, tag_field="type", tag="grammar"):
+    """Input of a grammar."""
+
+    grammar: GrammarDefinition
+
+
+class Custom(Struct):
+    """A tool whose input is a text."""
+
+    name: ToolName
+    description: str | None = None
+    format: TextInput | GrammarInput | None = None
+
+
+class Tool(Struct):
+    """A tool; `type` says which of the two."""
+
+    function: Function | None = None
+    custom: Custom | None = None
+    type: Literal["function", "custom"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
+
+    @property
+    def name(self) -> str:
+        """The name by which it is called."""
+        named = self.function or self.custom
+        return named.name if named else ""
+
+
+class Named(Struct):
+    """A tool by its name."""
+
+    name: str
+
+
+class NamedTool(Struct):
+    """A tool by its kind and name."""
+
+    function: Named | None = None
+    custom: Named | None = None
+    type: Literal["function", "custom"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        named = self.function or self.custom
+        return named.name if named else ""
+
+
+class AllowedTools(Struct):
+    """Some of the tools; with `required`, one of them must be called."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Meta(min_length=1, max_length=128)]
+
+
+class ToolChoice(Struct):
+    """The tool that must be called, or those that may be."""
+
+    function: Named | None = None
+    custom: Named | None = None
+    allowed_tools: AllowedTools | None = None
+    type: Literal["function", "custom", "allowed_tools"] = "function"
+
+    def __post_init__(self) -> None:
+        check_kind(self, self.type)
+
+
+class ChatBody(Sampling, kw_only=True):
+    """POST /v1/chat/completions."""
+
+    messages: Messages
+    max_tokens: Positive | None = None
+    max_completion_tokens: Positive | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    chat_template_kwargs: Object | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_ending(self)
+
+
+class CountBody(Body, kw_only=True):
+    """POST /v1/count_tokens."""
+
+    conversation: str | Messages
+
+
+class TokenizeText(Struct, forbid_unknown_fields=True, kw_only=True):
+    """POST /tokenize, of a text."""
+
+    model: ModelName | None = None
+    prompt: str
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+
+
+class TokenizeMessages(Struct, forbid_unknown_fields=True, kw_only=True):
+    """POST /tokenize, of messages as a chat's prompt."""
+
+    model: ModelName | None = None
+    messages: Messages
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+    tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
+    chat_template_kwargs: Object | None = None
+
+    def __post_init__(self) -> None:
+        _check_ending(self)
+
+
+def _check_ending(body: ChatBody | TokenizeMessages) -> None:
+    """A prompt ends with its last message, or with the beginning of a new one."""
+    if body.continue_final_message and body.add_generation_prompt:
+        raise InvalidField(
+            "continue_final_message",
+            "can not be true together with add_generation_prompt; send one of them",
+        )
+
+
+class DetokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """POST /detokenize."""
+
+    model: ModelName | None = None
+    tokens: list[TokenId]
+
+
+IGNORED = frozenset(
+    {
+        "cache_salt",
+        "metadata",
+        "prediction",
+        "priority",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "request_id",
+        "safety_identifier",
+        "service_tier",
+        "skip_special_tokens",
+        "spaces_between_special_tokens",
+        "store",
+        "verbosity",
+    }
+)
+
+# Why a name is refused, and the values with which it says nothing.
+REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {
+    "suffix": ("is not supported: this model only continues a text", ("",)),
+    "audio": ("is not supported: replies are text", ()),
+    "modalities": ("is not supported: replies are text", (["text"],)),
+    "functions": ("is no longer supported; send tools", ([],)),
+    "function_call": ("is no longer supported; send tool_choice", ("none", "auto")),
+    "web_search_options": ("is not supported: this server searches nothing", ()),
+    "use_beam_search": (
+        "is not supported; send n for several sampled choices, or temperature 0 for the greedy one",
+        (False,),
+    ),
+    "length_penalty": ("is not supported: it belongs to beam search", (1, 1.0)),
+    "early_stopping": ("is not supported: it belongs to beam search", (False,)),
+    "include_stop_str_in_output": ("is not supported: stop sequences never leave", (False,)),
+    "truncate_prompt_tokens": ("is not supported; send fewer tokens", ()),
+    "bad_words": ("is not supported; send logit_bias", ([],)),
+    "prompt_logprobs": ("is not supported; send echo and logprobs to /v1/completions", ()),
+}

@@ -1,0 +1,123 @@
+"""What a reply consists of, in OpenAI's words: deltas of a stream, or the message as a whole."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+
+from msgspec import UNSET
+
+from rowcast.frontend.api.openai.response.types import (
+    ChatMessage,
+    CustomCalled,
+    CustomDelta,
+    Delta,
+    FunctionCalled,
+    FunctionDelta,
+    ToolCalled,
+    ToolDelta,
+)
+from rowcast.text.chat.custom_input import InputText
+from rowcast.text.chat.reply_reader import Part, ReplyReader, Thought
+from rowcast.text.chat.tool_calls import Called, Said
+
+
+def call_id(request: str, reply: int, index: int) -> str:
+    """The name of a call, equal in every event that tells of it."""
+    digest = hashlib.blake2b(f"{request}/{reply}/{index}".encode(), digest_size=12)
+    return f"call_{digest.hexdigest()}"
+
+
+class MessageReader:
+    """One reply as it becomes a message. `custom`: the names of tools whose input is a text."""
+
+    def __init__(
+        self, reader: ReplyReader, custom: Collection[str], request: str, reply: int
+    ) -> None:
+        self._reader = reader
+        self._custom = custom
+        self._request = request
+        self._reply = reply
+        self._inputs: dict[int, InputText] = {}  # of the calls of custom tools
+        self.reasoning_tokens = 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls have begun."""
+        return self._reader.calls
+
+    def feed(self, text: str, tokens: int) -> list[Delta]:
+        """What this text brings, with which the reply has this many tokens."""
+        before = self._reader.thinking
+        parts = self._reader.feed(text)
+        if before or self._reader.thinking:
+            self.reasoning_tokens = tokens
+        return list(self._deltas(parts))
+
+    def finish(self) -> list[Delta]:
+        """What was held back, at the reply's end."""
+        found = list(self._deltas(self._reader.finish()))
+        for index, text in self._inputs.items():
+            rest = text.finish()
+            if rest:
+                found.append(_call(index, CustomDelta(input=rest)))
+        return found
+
+    def _deltas(self, parts: Iterable[Part]) -> Iterator[Delta]:
+        for part in parts:
+            if isinstance(part, Thought):
+                yield Delta(reasoning_content=part.text, reasoning=part.text)
+            elif isinstance(part, Said):
+                yield Delta(content=part.text)
+            elif isinstance(part, Called):
+                yield self._begun(part)
+            elif part.index not in self._inputs:
+                yield _call(part.index, FunctionDelta(arguments=part.text))
+            elif text := self._inputs[part.index].feed(part.text):
+                yield _call(part.index, CustomDelta(input=text))
+
+    def _begun(self, part: Called) -> Delta:
+        name = call_id(self._request, self._reply, part.index)
+        if part.name in self._custom:
+            self._inputs[part.index] = InputText()
+            custom = CustomDelta(name=part.name, input="")
+            call = ToolDelta(part.index, id=name, type="custom", custom=custom)
+        else:
+            function = FunctionDelta(name=part.name, arguments="")
+            call = ToolDelta(part.index, function, name, "function")
+        return Delta(tool_calls=[call])
+
+
+def _call(index: int, more: FunctionDelta | CustomDelta) -> Delta:
+    if isinstance(more, CustomDelta):
+        return Delta(tool_calls=[ToolDelta(index, custom=more)])
+    return Delta(tool_calls=[ToolDelta(index, more)])
+
+
+def joined(deltas: Iterable[Delta]) -> ChatMessage:
+    """The message that these deltas make: its text is null where it only calls."""
+    text, reasoning, calls = "", "", list[ToolCalled]()
+    for delta in deltas:
+        text += delta.content or ""
+        reasoning += delta.reasoning or ""
+        for call in delta.tool_calls or ():
+            if call.id is not UNSET:
+                calls.append(_called(call, call.id))
+            else:
+                _extend(calls[call.index], call)
+    message = ChatMessage(text or None if calls else text)
+    message.tool_calls = calls or UNSET
+    message.reasoning_content = message.reasoning = reasoning or UNSET
+    return message
+
+
+def _called(call: ToolDelta, name: str) -> ToolCalled:
+    if call.custom is not UNSET:
+        return ToolCalled(name, custom=CustomCalled(call.custom.name or "", ""), type="custom")
+    function = call.function
+    return ToolCalled(name, FunctionCalled((function and function.name) or "", ""))
+
+
+def _extend(called: ToolCalled, call: ToolDelta) -> None:
+    if called.function is not UNSET and call.function is not UNSET:
+        called.function.arguments += call.function.arguments or ""
+    if called.custom is not UNSET and call.custom is not UNSET:
+        called.custom.input += call.custom.input or ""

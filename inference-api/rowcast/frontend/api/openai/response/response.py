@@ -1,0 +1,142 @@
+"""A request's replies as an answer: one JSON object, or server-sent events that end with [DONE].
+
+What differs between completions and chat is a `View`. A stream that fails says so in an error
+event and has no [DONE]: a part is never taken for the whole.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Literal, Protocol, TypeVar, cast
+
+import msgspec
+from flask import Response
+
+from rowcast.errors import NotReady, ReplyFailed
+from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.api.openai.request.request import Asked
+from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.reply.choices import Piece, Replies
+from rowcast.frontend.reply.positions import Cursor, Position, Stage
+from rowcast.frontend.reply.text import EVENT_STREAM, SILENT, Ending, stage_of
+
+DONE = b"data: [DONE]\n\n"
+
+_encode = msgspec.json.Encoder().encode
+_Part = TypeVar("_Part", bound=msgspec.Struct)
+
+
+class View(Protocol):
+    """One request's replies in the words of one route."""
+
+    @property
+    def asked(self) -> Asked: ...
+
+    @property
+    def replies(self) -> Replies: ...
+
+    @property
+    def singly(self) -> bool:
+        """Whether every token is a piece, so that the events are the same however they are cut."""
+
+    def begin(self) -> Iterable[msgspec.Struct]:
+        """What stands before the first piece."""
+
+    def piece(self, reply: int, text: str) -> Iterable[msgspec.Struct]:
+        """More of one reply; nothing when there is nothing to say yet."""
+
+    def end(self, reply: int) -> Iterable[msgspec.Struct]:
+        """One reply has ended."""
+
+    def last(self) -> msgspec.Struct:
+        """The last event, which tells of all replies, where that is asked for."""
+
+    def whole(self) -> msgspec.Struct:
+        """All of it as one object; waits for the end."""
+
+
+def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], View]) -> Response:
+    """Open what is asked for, and answer in the form that is asked for."""
+    start = Position.read(frontend.origin().start if asked.stream else "", asked.replies)
+    replies = frontend.open_all(asked.prompts, start)
+    view = show(asked.known_as(replies.origin), replies)
+    if asked.stream:
+        events = _events(view, Cursor(start), frontend.settings.comment_seconds)
+        return streamed(replies, events, EVENT_STREAM, asked.seed)
+    with closing(replies):
+        response = json_answer(view.whole())
+    response.headers["X-Rowcast-Seed"] = str(asked.seed)
+    return response
+
+
+def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
+    """From where the reader is; what it was told before is made, so that the rest is the same.
+
+    What comes at the same time leaves together: a write costs more than an event. A comment is sent
+    after each `silence` seconds without an event.
+    """
+    begun = [
+        _event(said, cursor.id())
+        for reply, said in enumerate(view.begin())
+        if cursor.tells(reply, 0, Stage.BEGUN)
+    ]
+    yield b"".join(begun)
+    unended = len(view.replies)
+    try:
+        for piece in view.replies.pieces(silence, singly=view.singly):
+            if piece is None:
+                yield SILENT
+                continue
+            unended -= view.replies[piece.reply].ending is not None
+            said = _said(view, piece, cursor) + (b"" if unended else _last(view, cursor))
+            if said:
+                yield said
+    except (ReplyFailed, NotReady) as failure:
+        yield _event(error_body(failure.status, str(failure), failure))
+
+
+def _said(view: View, piece: Piece, cursor: Cursor) -> bytes:
+    """More of one reply, and its end when that has come."""
+    at, reply = piece.reply, view.replies[piece.reply]
+    view.replies.check(at)
+    said = _news(view.piece(at, piece.text), cursor, at, reply.tokens, stage_of(reply))
+    if reply.ending is None:
+        return said
+    return said + _news(view.end(at), cursor, at, reply.tokens, Stage.ENDED)
+
+
+def _last(view: View, cursor: Cursor) -> bytes:
+    if view.asked.sums_up and cursor.tells_frame():
+        return _event(view.last(), cursor.id()) + DONE
+    return DONE
+
+
+def _news(
+    said: Iterable[msgspec.Struct], cursor: Cursor, reply: int, tokens: int, stage: Stage
+) -> bytes:
+    """What the reader has not been told of this."""
+    return b"".join(
+        _event(each, cursor.id()) for each in said if cursor.tells(reply, tokens, stage)
+    )
+
+
+def _event(data: object, place: str = "") -> bytes:
+    named = f"id: {place}\n".encode() if place else b""
+    return named + b"data: " + _encode(data) + b"\n\n"
+
+
+def finish_reason(ending: Ending) -> Literal["stop", "length"]:
+    """Of a reply that is whole."""
+    return "length" if ending.reason == "length" else "stop"
+
+
+def encoded(part: _Part) -> _Part:
+    """Return a part of an answer in its final form, so that encoding the whole is only copying.
+
+    Encoding all of a large answer at once would stop every other stream.
+    """
+    return cast("_Part", msgspec.Raw(_encode(part)))
+
+
+def json_answer(data: msgspec.Struct) -> Response:
+    """One object, at once."""
+    return Response(_encode(data), content_type="application/json")

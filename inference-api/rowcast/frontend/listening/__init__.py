@@ -1,0 +1,1 @@
+"""Connections and the event loop: what happens before a request is read."""

@@ -1,0 +1,110 @@
+"""Several replies read as one: the choices of a request, in the order in which their text comes.
+
+In: replies whose sessions share one `arrived` flag. Out of `pieces()`: which reply, and its text;
+a reply's last one comes with its `ending` set. Nobody waits for a slower choice.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rowcast.errors import RowcastError
+from rowcast.frontend.reply.text import Ending, ReplyText, one_by_one
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.turns import in_turns
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of reply number `reply`; "" when only its end, or tokens without text, have come."""
+
+    reply: int
+    text: str
+
+
+class Replies:
+    """What one request has asked for."""
+
+    def __init__(
+        self, replies: Sequence[ReplyText], arrived: threading.Event, origin: Origin
+    ) -> None:
+        """`origin`: where they come from, which is another's if they join its stream."""
+        self.origin = origin
+        self._replies = tuple(replies)
+        self._arrived = arrived
+        self.opened = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def __getitem__(self, at: int) -> ReplyText:
+        return self._replies[at]
+
+    def __iter__(self) -> Iterator[ReplyText]:
+        return iter(self._replies)
+
+    def verdict(self, timeout: float) -> None:
+        """Wait until all are accepted; raise what one was refused with, and let go of all."""
+        limit = time.monotonic() + timeout
+        try:
+            for reply in self._replies:
+                reply.verdict(max(0.0, limit - time.monotonic()))
+        except RowcastError:
+            self.close()
+            raise
+
+    def pieces(
+        self, silence: float | None = None, *, singly: bool = False
+    ) -> Iterator[Piece | None]:
+        """Text as it comes, and None after each `silence` seconds without any, and at a pause.
+
+        `singly`: a piece for every token, however many come together.
+        """
+        unended = dict(enumerate(self._replies))
+        while unended:
+            self._arrived.clear()
+            heard = False
+            for at, reply in in_turns(list(unended.items())):
+                events = reply.arrived()
+                heard = heard or bool(events)
+                for part in one_by_one(events) if singly else [events] if events else []:
+                    yield Piece(at, reply.read(part))
+                    if reply.ending is not None:
+                        break
+                if reply.ending is not None:
+                    del unended[at]
+            if not heard and (self._interrupted() or not self._arrived.wait(silence)):
+                yield None
+
+    def _interrupted(self) -> bool:
+        """Whether the reader is to be told of a pause now; once for all of them."""
+        return sum(reply.session.was_interrupted() for reply in self._replies) > 0
+
+    def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:
+        """All of it, at its end. Raises ReplyFailed, or NotReady, when one of them failed.
+
+        `progress` is called with a reply's number whenever more of it has arrived.
+        """
+        texts: list[list[str]] = [[] for _ in self._replies]
+        for piece in self.pieces():
+            if piece is not None:
+                texts[piece.reply].append(piece.text)
+                self.check(piece.reply)
+                progress(piece.reply)
+        return ["".join(each) for each in texts]
+
+    def check(self, at: int) -> None:
+        """Raise ReplyFailed, or NotReady, when this reply has failed."""
+        ending = self._replies[at].ending
+        if ending is not None and not ending.whole:
+            raise ending.failure
+
+    def ending(self, at: int) -> Ending:
+        """How a reply that has ended did."""
+        return self._replies[at].ending or Ending("error", 0, "the reply was left before its end")
+
+    def close(self) -> None:
+        """Let go of all sessions."""
+        for reply in self._replies:
+            reply.close()

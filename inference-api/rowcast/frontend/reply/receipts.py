@@ -1,0 +1,141 @@
+"""Receipts: what replies were made of, and a digest of their tokens, so that anyone can check them.
+
+    question   build, context, seed, parameters, stop sequences, prompts    what the tokens hang on
+    replies    whose prompt's which choice; end, number of tokens, digest and trail
+
+A chain runs through a reply's tokens: each link is the SHA-256 of the link before, 32 zero bytes at
+first, and of the token as four bytes, the lowest first. The last link is the reply's `digest`; the
+first byte of each link makes its `trail`: where two trails part, the replies do. Knows no dialect.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, structs
+
+from rowcast.frontend.reply.text import ReplyText
+from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Status, Submit
+
+LEAST_SEED = -(2**63)  # seeds are told as they were asked for, and taken modulo 2**64
+
+_MOST = 2**31 - 1
+Count = Annotated[int, Meta(ge=0, le=_MOST)]
+Positive = Annotated[int, Meta(ge=1, le=_MOST)]
+TokenId = Annotated[int, Meta(ge=0, le=_MOST, title="TokenId")]  # the documents know the model's
+Share = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
+Prompted = Annotated[tuple[TokenId, ...], Meta(min_length=1)]
+Text = Annotated[str, Meta(min_length=1)]
+Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
+
+
+class Parameters(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`SamplingParams`, with the bounds of all dialects; what is left out is off."""
+
+    max_tokens: Count
+    temperature: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    top_k: Annotated[int, Meta(ge=-1, le=_MOST)] = 0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    min_tokens: Count = 0
+    ignore_eos: bool = False
+    stop_token_ids: Annotated[tuple[TokenId, ...], Meta(max_length=1024)] = ()
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] = 0
+    prompt_logprobs: bool = False
+    grammar: str = ""
+    min_p: Share = 0.0
+    repetition_penalty: Annotated[float, Meta(ge=0.01, le=100)] = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    logit_bias: tuple[tuple[TokenId, Bias], ...] = ()
+    allowed_tokens: tuple[TokenId, ...] = ()
+    banned_tokens: tuple[TokenId, ...] = ()
+
+    @classmethod
+    def told(cls, params: SamplingParams) -> "Parameters":
+        """What the sampler was asked, with nothing left out."""
+        return cls(**structs.asdict(params))
+
+    def asked(self) -> SamplingParams:
+        """What the sampler is to be asked."""
+        return SamplingParams(**structs.asdict(self))
+
+
+class Question(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What replies are a function of, but for the build."""
+
+    version: Literal[1]
+    seed: Annotated[int, Meta(ge=LEAST_SEED, le=2**63 - 1)]
+    parameters: Parameters
+    stop: Annotated[list[Text], Meta(max_length=16)]
+    prompts: Annotated[list[Prompted], Meta(min_length=1, max_length=1024)]
+
+
+class Which(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One reply: of which of the prompts, and which of its choices."""
+
+    prompt: Annotated[int, Meta(ge=0, le=1023)]
+    choice: Annotated[int, Meta(ge=0, le=127)]
+
+
+class Told(Which, kw_only=True):
+    """One reply, and how to know it again."""
+
+    finish_reason: Literal["stop", "length"]
+    tokens: Count
+    digest: Hex
+    trail: Hex
+
+
+class Receipt(Question, kw_only=True):
+    """Of all the replies to one request, in the order of the answer's choices."""
+
+    model: str
+    build: str
+    context_length: Positive
+    replies: list[Told]
+
+
+def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]) -> Receipt:
+    """Of replies to one request, all of which are whole."""
+    told = [(reply, reply.session.submit) for reply in replies]
+    prompts = {submit.session: submit.prompt for _, submit in told}
+    places = {session: at for at, session in enumerate(prompts)}
+    submit = told[0][1]
+    return Receipt(
+        version=1,
+        model=status.model,
+        build=status.fingerprint,
+        context_length=status.context_length,
+        seed=submit.seed if submit.seed < -LEAST_SEED else submit.seed + 2 * LEAST_SEED,
+        parameters=Parameters.told(submit.params),
+        stop=list(stop),
+        prompts=list(prompts.values()),
+        replies=[_told(reply, submit, places[submit.session]) for reply, submit in told],
+    )
+
+
+def chain(tokens: Iterable[int]) -> tuple[str, str]:
+    """Digest and trail of a reply, in hexadecimal digits."""
+    link, trail = bytes(32), bytearray()
+    for token in tokens:
+        link = hashlib.sha256(link + token.to_bytes(4, "little")).digest()
+        trail.append(link[0])
+    return link.hex(), trail.hex()
+
+
+def _told(reply: ReplyText, submit: Submit, prompt: int) -> Told:
+    time.sleep(0)  # a long reply takes milliseconds: the other streams get a turn before each
+    digest, trail = chain(reply.session.tokens[: reply.tokens])
+    return Told(
+        prompt=prompt,
+        choice=submit.choice,
+        finish_reason="length" if reply.ending and reply.ending.reason == "length" else "stop",
+        tokens=reply.tokens,
+        digest=digest,
+        trail=trail,
+    )

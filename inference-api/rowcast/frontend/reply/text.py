@@ -1,0 +1,266 @@
+"""From a session's events to the text of a reply, piece by piece, and its one true ending.
+
+`ReplyText` joins a session, its decoder and its stop sequences. First `verdict()`: it waits for the
+first event, which decides the HTTP status. Then `pieces()`: what has arrived leaves as one piece,
+so a client that lags gets fewer and larger pieces, one that does not gets each token at once.
+Knows no HTTP but the form of a server-sent event.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rowcast.errors import (
+    DeadlinePassed,
+    NotReady,
+    ReplyCancelled,
+    ReplyFailed,
+    RowcastError,
+    StreamCut,
+)
+from rowcast.frontend.reply.positions import Stage
+from rowcast.frontend.sessions.session import Session, refusal, split
+from rowcast.text.stop import StopFilter
+from rowcast.text.tokens.tokenizer import Decoder
+from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
+
+_json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
+
+NO_BUFFERING = {
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+_DECISIVE = (Accepted, Rejected, Finished)
+_FAILURES: dict[FinishReason, type[RowcastError]] = {
+    "cancelled": ReplyCancelled,
+    "unavailable": NotReady,
+    "deadline": DeadlinePassed,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A token of a prompt or reply with its log-probability, and the likeliest ones there."""
+
+    token: int
+    logprob: float | None  # None: the first of a prompt, which nothing comes before
+    top: Top = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a reply ended."""
+
+    reason: FinishReason
+    tokens: int
+    message: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return self.reason in {"stop", "length"}
+
+    @property
+    def failure(self) -> RowcastError:
+        """What is said of one that is not whole."""
+        problem = self.message or f"the reply ended with {self.reason}"
+        return _FAILURES.get(self.reason, ReplyFailed)(problem)
+
+
+class ReplyText:
+    """The text of one session."""
+
+    def __init__(
+        self,
+        session: Session,
+        decoder: Decoder,
+        stop: Sequence[str],
+        close: Callable[["ReplyText"], None],
+        *,
+        pause: int = 0,
+    ) -> None:
+        """`pause`: a number of tokens at which a piece ends, so that one may begin there."""
+        self.session = session
+        self.ending: Ending | None = None
+        self._decoder = decoder
+        self._filter = StopFilter(stop)
+        self._step = 1 if stop else None
+        self._pause = pause
+        self._close = close
+        self._early: list[Event] = []
+        self._tokens = 0
+        self._logprobs = 0.0
+        self._places: list[Place] = []
+        self.scored: list[Place] = []  # of the prompt, from its second token on
+        self._closed = False
+        self.first = 0.0  # when the first token came, on the monotonic clock
+
+    def verdict(self, timeout: float) -> None:
+        """Wait until the prompt is accepted; raise what it was refused with."""
+        limit = time.monotonic() + timeout
+        while not any(isinstance(event, _DECISIVE) for event in self._early):
+            left = limit - time.monotonic()
+            if left <= 0:
+                break
+            self._early += self.session.take(left)
+        refused = _refused(self._early)
+        if refused is not None:
+            self.close()
+            raise refused
+
+    def pieces(self, silence: float | None = None) -> Iterator[str]:
+        """Text as it comes, and "" after each `silence` seconds without any, and at a pause."""
+        while self.ending is None:
+            events = self.arrived() or self._awaited(silence)
+            piece = self.read(events)
+            if piece or not events:
+                yield piece
+
+    def text(self) -> str:
+        """The whole of it, at its end."""
+        return "".join(self.pieces())
+
+    def arrived(self) -> list[Event]:
+        """What has arrived and was not read yet."""
+        return self._clipped(self.session.drain())
+
+    def read(self, events: Sequence[Event]) -> str:
+        """The text that these events release; sets `ending` when they bring it."""
+        return "".join(map(self._read, events))
+
+    def places(self) -> list[Place]:
+        """The tokens read since the last call, where log-probabilities were asked for."""
+        taken, self._places = self._places, []
+        return taken
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have been read."""
+        return self.ending.tokens if self.ending else self._tokens
+
+    @property
+    def mean_logprob(self) -> float:
+        """How likely its tokens were, for comparing replies of different lengths."""
+        return self._logprobs / max(1, self._tokens)
+
+    def close(self) -> None:
+        """Let go of the session; called when the stream ends, however it ends."""
+        if not self._closed:
+            self._closed = True
+            self._close(self)
+
+    def _awaited(self, silence: float | None) -> list[Event]:
+        return self._clipped(self.session.take(silence))
+
+    def _clipped(self, news: list[Event]) -> list[Event]:
+        """What may be read at once; what lies behind the pause stays for the next time."""
+        events, self._early = self._early + news, []
+        left = self._pause - self._tokens
+        if left <= 0:
+            return events
+        for at, event in enumerate(events):
+            if isinstance(event, Tokens) and left <= len(event.tokens):
+                first, rest = split(event, left)
+                self._early = [*([rest] if rest.tokens else []), *events[at + 1 :]]
+                return [*events[:at], first]
+            left -= len(event.tokens) if isinstance(event, Tokens) else 0
+        return events
+
+    def _read(self, event: Event) -> str:
+        if self.ending is not None:
+            return ""
+        if isinstance(event, Tokens):
+            return self._read_tokens(event)
+        if isinstance(event, Finished):
+            return self._read_end(event)
+        if isinstance(event, Scored):
+            tokens = self.session.submit.prompt[event.index :]
+            self.scored += _places(tokens, event.logprobs, event.top)
+        return ""
+
+    def _read_tokens(self, event: Tokens) -> str:
+        """With stop sequences token by token, so that what is counted does not hang on timing."""
+        self.first = self.first or time.monotonic()
+        tokens = event.tokens
+        places = _places(tokens, event.logprobs, event.top) if event.logprobs else []
+        step = self._step or len(tokens)
+        released = []
+        for at in range(0, len(tokens), step):
+            some = tokens[at : at + step]
+            self._tokens += len(some)
+            self._places += places[at : at + step]
+            self._logprobs += sum(place.logprob or 0.0 for place in places[at : at + step])
+            released.append(self._filter.feed(self._decoder.feed(some)))
+            if self._filter.stopped:
+                self.ending = Ending("stop", self._tokens)
+                break
+        return "".join(released)
+
+    def _read_end(self, event: Finished) -> str:
+        self.ending = Ending(event.reason, event.length, event.message)
+        if not self.ending.whole:
+            return ""  # what is held back may be the beginning of something else
+        rest = self._filter.feed(self._decoder.finish()) + self._filter.finish()
+        if self._filter.stopped:
+            self.ending = Ending("stop", event.length)
+        return rest
+
+
+def _places(
+    tokens: Sequence[int], logprobs: Sequence[float], top: Sequence[Top] | None
+) -> list[Place]:
+    return [
+        Place(token, logprob, top[at] if top else ())
+        for at, (token, logprob) in enumerate(zip(tokens, logprobs, strict=False))
+    ]
+
+
+def _refused(events: Sequence[Event]) -> RowcastError | None:
+    """The error that a reply's first events mean, when they are not its beginning."""
+    match next((event for event in events if isinstance(event, _DECISIVE)), None):
+        case None:
+            return NotReady("the backend does not answer")
+        case Rejected() as rejected:
+            return refusal(rejected)
+        case Finished() as end:
+            ending = Ending(end.reason, end.length, end.message)
+            return None if ending.whole else ending.failure
+    return None
+
+
+def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """The same, with one token in each part."""
+    for event in events:
+        rest = event
+        while isinstance(rest, Tokens) and len(rest.tokens) > 1:
+            first, rest = split(rest, 1)
+            yield [first]
+        yield [rest]
+
+
+def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
+    """One server-sent event; `place`: its id."""
+    lines = [f"id: {place}"] if place else []
+    lines += [f"event: {event}"] if event else []
+    return "\n".join([*lines, f"data: {_json(data)}", "", ""]).encode()
+
+
+def stage_of(reply: ReplyText) -> Stage:
+    """Where in its frame the piece is that a reply has just given."""
+    return Stage.TEXT if reply.ending is None else Stage.REST
+
+
+def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """A body without the bytes that its reader has; cut where it ends before them."""
+    left = count
+    for chunk in chunks:
+        yield chunk[left:]
+        left = max(0, left - len(chunk))
+    if left:
+        raise StreamCut(f"the body ended {left} bytes before the place that was asked for")
+
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+# A comment is a line, not an event: with an empty line after it, many clients dispatch an event
+# without data, and fail. Decision 64 has the table.
+SILENT = b": waiting\n"

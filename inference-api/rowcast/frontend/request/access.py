@@ -1,0 +1,95 @@
+"""Who may ask this server: its proxy; without a PROXY_SECRET, those who call it by a local name.
+
+In: a request's headers. Out: nothing, or the error that refuses it. With the secret only requests
+that show it pass. Without it no token is asked for, so a web page must not be able to ask in the
+name of the person who looks at it: Host must be a name of this machine (against DNS rebinding) and
+Origin, which browsers send, too (against requests across origins).
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
+
+from rowcast.errors import Forbidden, ProxyUnknown
+from rowcast.frontend.request.identity import comes_through_proxy, is_vouched_for
+from rowcast.settings import Settings
+
+OPEN = frozenset({"health", "documents"})  # blueprints that anybody may ask
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one server demands."""
+
+    secret: str | None
+    names: frozenset[str]  # beside those of the loopback
+    any_address: bool  # whether an address in Host may be one of this machine's
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        secret = settings.proxy_secret
+        return cls(
+            secret.get_secret_value() if secret else None,
+            frozenset({settings.host.lower(), *settings.host_names}),
+            settings.host in _EVERYWHERE,
+        )
+
+    def check(self, headers: Headers) -> None:
+        """Raise Forbidden or ProxyUnknown if this request is not to be served."""
+        if self.secret:
+            self._check_vouched(headers, self.secret)
+        else:
+            self._check_local(headers)
+
+    def _check_vouched(self, headers: Headers, secret: str) -> None:
+        if is_vouched_for(headers, secret):
+            return
+        if comes_through_proxy(headers):
+            raise ProxyUnknown(
+                "the proxy does not send this server's PROXY_SECRET; set the same for both"
+            )
+        raise Forbidden(
+            "this server has a PROXY_SECRET and serves only its proxy; ask the proxy, or start the "
+            "server without PROXY_SECRET"
+        )
+
+    def _check_local(self, headers: Headers) -> None:
+        host = headers.get("Host", "")
+        if host and not self._is_ours(_name_in(host)):
+            raise Forbidden(
+                f"Host is {host[:80]!r}, which is no name of this machine's loopback; use "
+                "localhost, or name it in ALLOWED_HOSTS"
+            )
+        origin = headers.get("Origin")
+        if origin is not None and not self._is_ours(_host_of(origin)):
+            raise Forbidden(
+                f"Origin is {origin[:80]!r}: pages of other hosts may not ask; name the host in "
+                "ALLOWED_HOSTS, or list the origin in PROXY_CORS_ORIGINS of a proxy"
+            )
+
+    def _is_ours(self, name: str) -> bool:
+        if name in self.names or "*" in self.names:
+            return bool(name)
+        if name == "localhost" or name.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback or self.any_address
+        except ValueError:
+            return False
+
+
+def _name_in(host: str) -> str:
+    """The name in a Host header, which may have a port."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower()
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""Grammars in the backend: compiled, and a mask for each row."""

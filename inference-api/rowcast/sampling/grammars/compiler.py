@@ -1,0 +1,122 @@
+"""Compiled grammars: made beside the step, once for all rows that want the same one, and kept.
+
+    grammar, team ─▶ a lane of two threads, one at most for each team ─▶ matcher or problem
+
+A grammar that nobody wants any more is not begun. What is kept is bounded in number and in bytes;
+what a row uses is kept by the row. Knows no rows, no tokens of replies and no masks.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+
+from rowcast import grammar_limits as limits
+from rowcast.errors import RowcastError
+from rowcast.sampling.grammars.lanes import Job, Lane
+
+THREADS = 2
+PATIENCE = 0.1  # seconds at full priority
+
+
+class Compiled:
+    """One grammar, compiled or on its way."""
+
+    def __init__(self, grammar: str, team: str, load: Callable[[], LLTokenizer]) -> None:
+        self.grammar = grammar
+        self.wanted = 0
+        self.slow = False  # its last mask took long
+        self.problem = ""
+        self._matcher: LLMatcher | None = None
+        self.spoken = load  # what the model's tokens say
+        self._limits = LLParserLimits(**limits.PARSER)
+        self._claimed = threading.Lock()
+        self.jobs = [Job(team, self._compile)]
+
+    @property
+    def done(self) -> bool:
+        if self._matcher is not None or self.problem:
+            return True
+        for job in self.jobs:
+            if job.error is not None:
+                raise job.error
+        return False
+
+    @property
+    def begun(self) -> bool:
+        return any(job.started for job in self.jobs)
+
+    def matcher(self) -> LLMatcher | None:
+        """A matcher of its own for each reply; None where there is a problem."""
+        return None if self._matcher is None else self._matcher.deep_copy()
+
+    def wanted_by(self, team: str) -> Job | None:
+        """One more team that it is compiled in the turn of, if it waits still."""
+        if self.begun or any(job.team == team for job in self.jobs):
+            return None
+        self.jobs.append(Job(team, self._compile))
+        return self.jobs[-1]
+
+    def _compile(self) -> None:
+        if not self._claimed.acquire(blocking=False):
+            return  # another team's turn came first
+        try:
+            made = LLMatcher(self.spoken(), self.grammar, log_level=0, limits=self._limits)
+        except (RowcastError, ValueError, OSError) as error:
+            self.problem = str(error)
+            return
+        self._matcher = made
+
+
+class Compiler:
+    """The grammars of one backend."""
+
+    def __init__(self, load: Callable[[], LLTokenizer]) -> None:
+        self._load = load
+        self._kept: OrderedDict[str, Compiled] = OrderedDict()
+        self._lane = Lane(
+            "grammar-compiler",
+            threads=THREADS,
+            patience=PATIENCE,
+            stack_bytes=limits.STACK_BYTES,
+            shared=True,
+        )
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def bytes(self) -> int:
+        """What is kept, by estimate."""
+        return sum(limits.compiled_bytes(grammar) for grammar in self._kept)
+
+    def want(self, grammar: str, team: str) -> Compiled:
+        """The compiled grammar, for one more reply of this team."""
+        compiled = self._kept.get(grammar)
+        if compiled is None:
+            compiled = self._kept[grammar] = Compiled(grammar, team, self._load)
+            self._lane.add(compiled.jobs)
+        elif (job := compiled.wanted_by(team)) is not None:
+            self._lane.add([job])
+        compiled.wanted += 1
+        self._kept.move_to_end(grammar)
+        while len(self._kept) > 1 and (
+            len(self._kept) > limits.COMPILED or self.bytes > limits.COMPILED_BYTES
+        ):
+            self._kept.popitem(last=False)
+        return compiled
+
+    def drop(self, compiled: Compiled) -> None:
+        """One reply fewer wants it."""
+        compiled.wanted -= 1
+        if compiled.wanted or compiled.begun:
+            return
+        for job in compiled.jobs:
+            self._lane.cancel(job)
+        if not compiled.begun and self._kept.get(compiled.grammar) is compiled:
+            del self._kept[compiled.grammar]
+
+    def watch(self) -> None:
+        """Let no slow grammar keep a thread of the lane."""
+        self._lane.watch()

@@ -1,0 +1,224 @@
+"""Grammars of replies: for each row a matcher, and a mask of the tokens that may come next.
+
+    grammar ─ compile ─▶ matcher ─ what is drawn or fed of the reply ─▶ mask, one bit a token
+
+Compiling and masks have threads of their own. A row is `ready` when its matcher is there; `prepare`
+begins masks that are computed while the model computes the logits, and `finish` waits for them, but
+not for long. A row whose mask is late is set aside: it is not ready until the mask is there, is fed
+its last token again, and draws. A row's mask is a function of its grammar and its reply's tokens;
+nothing of it outlives a backend, it is fed again.
+An end of text, and the caller's stop tokens, may come only where the grammar may end.
+Knows no torch, no logits and no other parameters.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from llguidance import LLTokenizer, TokenizerWrapper
+
+from rowcast import grammar_limits as limits
+from rowcast.errors import RowcastError
+from rowcast.sampling.grammars.compiler import Compiler
+from rowcast.sampling.grammars.lanes import Job, Lane
+from rowcast.sampling.grammars.rule import Helpers, Rule
+from rowcast.sampling_params import SamplingParams
+
+STEP_SECONDS = 0.02  # that a step waits for masks when the logits are there
+PATIENCE = 0.005  # that one mask may hold up those behind it
+QUICK = 0.002  # of a processor: a mask that makes a slow grammar quick again
+MASK_SECONDS = 60.0  # after which a mask is given up
+Speech = LLTokenizer  # what each token says
+
+
+class Unspeakable(RowcastError):
+    """This model's tokens have no text that is known here."""
+
+
+class Grammars:
+    """The grammars of all rows; rows without one cost nothing."""
+
+    def __init__(self, rows: int, size: int, load: Callable[[], Speech]) -> None:
+        self._size = size
+        self.stride = -(-size // 32) * 4  # bytes of a row's mask
+        self.masks = bytearray(rows * self.stride)
+        self._load = load
+        self._speech: Speech | None = None
+        self._loading = threading.Lock()
+        self._helpers = Helpers()
+        self._rules: dict[int, Rule] = {}
+        self._jobs: dict[int, Job] = {}  # of rows whose rule is being advanced
+        self._teams: dict[int, str] = {}
+        self._waiting: list[int] = []  # whose masks were begun
+        self.compiler = Compiler(self._spoken)
+        lane = partial(Lane, "grammar-masker", stack_bytes=limits.STACK_BYTES)
+        self._quick = lane(patience=PATIENCE)
+        self._slow = lane(patience=MASK_SECONDS, low=True)
+
+    def seat(self, row: int, params: SamplingParams, team: str = "") -> None:
+        """Begin a row anew."""
+        self.leave(row)
+        if params.grammar:
+            compiled = self.compiler.want(params.grammar, team)
+            self._rules[row] = Rule(compiled, params.stop_token_ids, self.stride, self._helpers)
+            self._teams[row] = team
+
+    def leave(self, row: int) -> None:
+        """Nobody sits in the row any more."""
+        rule, job = self._rules.pop(row, None), self._jobs.pop(row, None)
+        if rule is not None:
+            self.compiler.drop(rule.compiled)
+        if job is not None and not self._quick.cancel(job):
+            self._slow.cancel(job)
+
+    def ready(self, row: int) -> bool:
+        """Whether the row can be fed: its grammar is compiled, and no mask of it is late."""
+        rule = self._rules.get(row)
+        if rule is None:
+            return True
+        if not rule.compiled.done:
+            self.compiler.watch()
+            return False
+        job = self._jobs.get(row)
+        return job is None or self._over(row, rule, job)
+
+    def observe(self, row: int, tokens: Sequence[int]) -> None:
+        """Note reply tokens that the row is fed, each once."""
+        rule = self._rules.get(row)
+        if rule is not None:
+            rule.observe(tokens)
+
+    def prepare(self, rows: Sequence[int]) -> None:
+        """Begin to compute the masks of rows that are about to draw."""
+        self._waiting = [row for row in rows if row in self._rules]
+        wanted = [row for row in self._waiting if row not in self._jobs]
+        self._advance([row for row in wanted if not self._rules[row].masked])
+
+    def finish(self) -> Sequence[int]:
+        """Wait for the masks that were begun; whose are there. The others are late."""
+        waiting, self._waiting = self._waiting, []
+        if self._jobs:
+            self._quick.settle(STEP_SECONDS)
+        there = [row for row in waiting if self._settled(row)]
+        for row in there:
+            begin = row * self.stride
+            self.masks[begin : begin + self.stride] = self._rules[row].mask
+        return there
+
+    def late(self, row: int) -> bool:
+        """Whether the row is set aside."""
+        return row in self._jobs
+
+    def take(self, row: int, token: int) -> bool:
+        """Note a token that was drawn for the row; False if the row is set aside until it is."""
+        rule = self._rules.get(row)
+        if rule is None or rule.take(token):
+            return True
+        self._advance([row])
+        return False
+
+    def whole(self, row: int) -> bool:
+        """Whether nothing can follow what the row was fed."""
+        rule = self._rules.get(row)
+        return rule is not None and rule.whole
+
+    def ended(self, row: int) -> bool:
+        """Whether the row's reply is whole, and nothing can follow."""
+        rule = self._rules.get(row)
+        return rule is not None and rule.ended
+
+    def problem(self, row: int) -> str:
+        """Why the row's grammar cannot be followed, if so."""
+        rule = self._rules.get(row)
+        return "" if rule is None else rule.problem
+
+    def allowed(self, row: int) -> bytes:
+        """The row's mask."""
+        return bytes(self.masks[row * self.stride : (row + 1) * self.stride])
+
+    def _advance(self, rows: Sequence[int]) -> None:
+        """Have these rows' rules take what is pending, and compute their masks."""
+        quick: list[Job] = []
+        slow: list[Job] = []
+        for row in rows:
+            rule = self._rules[row]
+            job = self._jobs[row] = Job(
+                self._teams[row], partial(_timed, rule), partial(_mark_slow, rule)
+            )
+            (slow if rule.compiled.slow else quick).append(job)
+        if quick:
+            self._quick.add(quick)
+        if slow:
+            self._slow.add(slow)
+
+    def _settled(self, row: int) -> bool:
+        """True if the row has no job that still runs; raise what a job raised."""
+        job = self._jobs.get(row)
+        if job is not None and not job.done:
+            return False
+        self._jobs.pop(row, None)
+        if job is not None and job.error is not None:
+            raise job.error
+        return True
+
+    def _over(self, row: int, rule: Rule, job: Job) -> bool:
+        """Whether a row that was set aside may draw now."""
+        if self._settled(row):
+            return True
+        if not job.started or time.monotonic() - job.began < MASK_SECONDS:
+            return False
+        self._slow.watch()
+        rule.compiled.problem = "its masks take too long"
+        self._rules[row] = rule.abandoned()
+        del self._jobs[row]
+        return True
+
+    def _spoken(self) -> Speech:
+        with self._loading:
+            if self._speech is None:
+                self._speech = self._fitting(self._load())
+            return self._speech
+
+    def _fitting(self, speech: Speech) -> Speech:
+        """Masks of another size would end everybody's step."""
+        if -(-speech.vocab_size // 32) * 4 != self.stride:
+            raise Unspeakable(f"{speech.vocab_size} of its {self._size} tokens have a text")
+        return speech
+
+
+def _mark_slow(rule: Rule) -> None:
+    rule.compiled.slow = True
+
+
+def _timed(rule: Rule) -> None:
+    """Advance a rule, and note when a slow grammar has become quick."""
+    before = time.thread_time()
+    rule.advance()
+    if time.thread_time() - before < QUICK:
+        rule.compiled.slow = False
+
+
+def speech_of_file(text: str, size: int, ends: frozenset[int]) -> Speech:
+    """The tokens of a model, from the text of its `tokenizer.json`."""
+    return LLTokenizer(text, n_vocab=size, eos_token=sorted(ends) or None)
+
+
+def speech_of_texts(texts: Sequence[bytes], end: int, size: int) -> Speech:
+    """Tokens that are these bytes, each byte by itself first; the rest, to `size`, say nothing."""
+    silent = [b""] * (size - len(texts))
+    return LLTokenizer(TokenizerWrapper(_Texts([*texts, *silent], end)))
+
+
+class _Texts:
+    """As llguidance wants a tokenizer."""
+
+    bos_token_id = None
+
+    def __init__(self, tokens: list[bytes], end: int) -> None:
+        self.tokens = tokens
+        self.eos_token_id = end
+        self.special_token_ids = [end]
+
+    def __call__(self, text: bytes) -> list[int]:
+        return list(text)

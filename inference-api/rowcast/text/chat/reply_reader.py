@@ -1,0 +1,53 @@
+"""A reply's text as what it consists of: reasoning, then text and tool calls.
+
+Joins the two readers that a request may need. Joined, the pieces are the same however the text was
+cut.
+"""
+
+from dataclasses import dataclass
+
+from rowcast.text.chat.reasoning import Thinking, ThoughtReader
+from rowcast.text.chat.tool_calls import Argued, Called, Said, ToolReader
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """Reasoning."""
+
+    text: str
+
+
+Part = Thought | Said | Called | Argued
+
+
+class ReplyReader:
+    """One reply on its way to the client."""
+
+    def __init__(self, thinking: Thinking | None, calls: ToolReader | None) -> None:
+        self._thoughts = ThoughtReader(thinking) if thinking else None
+        self._calls = calls
+
+    @property
+    def calls(self) -> int:
+        """How many calls have begun."""
+        return self._calls.calls if self._calls else 0
+
+    @property
+    def thinking(self) -> bool:
+        """Whether what comes next is reasoning."""
+        return self._thoughts is not None and self._thoughts.thinking
+
+    def feed(self, text: str) -> list[Part]:
+        """What this text brings."""
+        return self._parts(*(self._thoughts.feed(text) if self._thoughts else ("", text)))
+
+    def finish(self) -> list[Part]:
+        """What was held back, at the reply's end."""
+        held = self._parts(*self._thoughts.finish()) if self._thoughts else []
+        return [*held, *(self._calls.finish() if self._calls else ())]
+
+    def _parts(self, thought: str, text: str) -> list[Part]:
+        parts: list[Part] = [Thought(thought)] if thought else []
+        if self._calls is not None:
+            return [*parts, *(self._calls.feed(text) if text else ())]
+        return [*parts, Said(text)] if text else parts

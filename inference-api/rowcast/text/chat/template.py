@@ -1,0 +1,248 @@
+"""A model's chat template: messages to the text that the model continues.
+
+Templates are Jinja, as models bring them: in `chat_template.jinja` or `tokenizer_config.json`. They
+run in a sandbox that changes nothing. To compile one is to run it, since its constants are
+evaluated then: that waits for the first rendering, and reading one does no more than parse it. A
+model without one gets `PLAIN`: a line for each message. Knows no HTTP, no tokens, and loads no
+transformers.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+from jinja2 import Environment, Template, TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rowcast.errors import InvalidField
+from rowcast.model_files import ModelFiles
+from rowcast.text import bounded_json
+from rowcast.text.chat.plain_tools import with_tools
+
+PLAIN = """\
+{%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
+{% endfor %}
+{%- if add_generation_prompt %}assistant:{% endif %}"""
+FILE = "chat_template.jinja"
+CONFIG = "tokenizer_config.json"
+_RESERVED = frozenset({"messages", "tools", "add_generation_prompt"})
+_SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+
+Message = Mapping[str, Any]
+
+# Where a rendered text ends: where the assistant's turn begins, after the last message, or within
+# it, so that the model goes on with its words.
+End = Literal["turn", "closed", "open"]
+_HERE: Final = "\ue000the text ends here\ue000"
+
+
+class ChatTemplate:
+    """One template, ready to render."""
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        tool_source: str | None = None,
+        special: Mapping[str, str] | None = None,
+        name: str = "the model's own",
+    ) -> None:
+        self._environment = _environment()
+        self.name = name
+        self.source = tool_source or source
+        self._sources = (source, self.source)  # without and with tools
+        self._special = dict(special or {})
+        _, parsed = map(self._environment.parse, self._sources)
+        self._names = {name.name for name in parsed.find_all(nodes.Name) if name.ctx == "load"}
+
+    @classmethod
+    def plain(cls) -> "ChatTemplate":
+        """What a model without a template is given."""
+        return cls(PLAIN, name="plain")
+
+    @classmethod
+    def of(cls, files: ModelFiles | None, file: str | None = None) -> "ChatTemplate":
+        """The template of a model, by its files, or a file's for it."""
+        config = files.words(CONFIG) if files else {}
+        sources = _sources(files, config) if files else {}
+        if file is not None:
+            sources = {"default": Path(file).read_text(encoding="utf-8")}
+        if "default" not in sources:
+            return cls.plain()
+        special = {name: text for name in _SPECIAL if (text := _token_text(config.get(name)))}
+        name = "the model's own" if file is None else file
+        return cls(
+            sources["default"], tool_source=sources.get("tool_use"), special=special, name=name
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """True for the template that is ours."""
+        return self.source == PLAIN
+
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the template tells the model of its tools."""
+        return "tools" in self._names
+
+    def compile(self) -> None:
+        """Do now what would make the first rendering slow."""
+        _ = self._templates
+
+    @cached_property
+    def _templates(self) -> tuple[Template, Template]:
+        """Without tools, and with them."""
+        plain, tooled = self._sources
+        compiled = self._environment.from_string(plain)
+        if plain == tooled:
+            return compiled, compiled
+        return compiled, self._environment.from_string(tooled)
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        end: End = "turn",
+        extra: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return the messages as one text, which the model continues."""
+        if tools and not self.knows_tools:
+            return self._render_plainly(messages, tools, end=end, extra=extra)
+        more = {name: value for name, value in (extra or {}).items() if name not in _RESERVED}
+        adapted = self._adapted(messages)
+        if end == "open":
+            adapted[-1]["content"] = f"{adapted[-1].get('content') or ''}{_HERE}"
+        try:
+            text = self._templates[bool(tools)].render(
+                {
+                    **self._special,
+                    **more,
+                    "messages": adapted,
+                    "tools": list(tools) if tools else None,
+                    "add_generation_prompt": end == "turn",
+                }
+            )
+            return _before_mark(text) if end == "open" else text
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise InvalidField("messages", f"do not fit the model's template: {error}") from error
+
+    def _render_plainly(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        *,
+        end: End,
+        extra: Mapping[str, Any] | None,
+    ) -> str:
+        """The same with the tools in the messages; not every template takes a system message."""
+        adapted = self._adapted(messages)
+        try:
+            return self.render(with_tools(adapted, tools), end=end, extra=extra)
+        except InvalidField:
+            told = with_tools(adapted, tools, system=False)
+            return self.render(told, end=end, extra=extra)
+
+    def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """In the words of most templates: `developer` is young, and arguments are objects."""
+        return [self._adapt(message) for message in messages]
+
+    def _adapt(self, message: Message) -> dict[str, Any]:
+        adapted = dict(message)
+        if adapted["role"] == "developer" and "developer" not in self.source:
+            adapted["role"] = "system"
+        if adapted.get("tool_calls"):
+            adapted["tool_calls"] = [_with_object(call) for call in adapted["tool_calls"]]
+        reasoning = adapted.get("reasoning_content") or adapted.get("reasoning")
+        if reasoning:  # templates know it by one of these names
+            adapted |= {"reasoning_content": reasoning, "reasoning": reasoning}
+        return adapted
+
+
+def _before_mark(text: str) -> str:
+    """Return the text up to where the last message's words end."""
+    before, mark, _ = text.rpartition(_HERE)
+    if not mark:
+        raise InvalidField(
+            "continue_final_message",
+            "does not fit the model's template, which does not show the last message's content",
+        )
+    return before
+
+
+def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the object that they spell; as they are when a cut reply left them broken."""
+    if "custom" in call:  # to templates, a function of one argument
+        custom = call["custom"]
+        function = {"name": custom["name"], "arguments": {"input": custom["input"]}}
+        return {"id": call["id"], "type": "function", "function": function}
+    function = dict(call["function"])
+    if isinstance(function["arguments"], str):
+        function["arguments"] = _spelled(function["arguments"] or "{}")
+    return {**call, "function": function}
+
+
+def _spelled(text: str) -> Any:
+    try:
+        return bounded_json.loads(text)
+    except bounded_json.TooDeep as error:
+        raise InvalidField("messages", f"hold a tool call with arguments {error}") from error
+    except ValueError:
+        return text
+
+
+def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:
+    """Templates by name; a file of its own is the newer custom."""
+    file = files.find(FILE)
+    if file is not None:
+        return {"default": file.read_text(encoding="utf-8")}
+    found = config.get("chat_template")
+    if isinstance(found, str):
+        return {"default": found}
+    return {each["name"]: each["template"] for each in found or []}
+
+
+def _token_text(token: object) -> str:
+    """A special token's text; it may be described by an object."""
+    content = token.get("content") if isinstance(token, dict) else token
+    return content if isinstance(content, str) else ""
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks the assistant's words for training; here it shows its body."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _now
+    return environment
+
+
+def _to_json(value: object, indent: int | None = None, **options: Any) -> str:
+    """Jinja's own filter escapes for HTML."""
+    return json.dumps(value, ensure_ascii=options.get("ensure_ascii", False), indent=indent)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)  # noqa: DTZ005  # a template shows the local date

@@ -1,0 +1,1 @@
+"""Rules for a reply's text: schemas, expressions, grammars."""

@@ -1,0 +1,91 @@
+"""JSON schemas as rules, under what `strict` means.
+
+A schema that a grammar can follow as it is stays as it is. Else its faulty keywords are left out
+and named in the rule, or, where it must be followed strictly, the request is refused with them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rowcast.text.rules.grammar import GrammarFault, of_json_schema
+from rowcast.text.rules.schema_refs import check_references
+from rowcast.text.rules.schema_subset import COUNTED, PATTERNED, Subset
+from rowcast.text.rules.schema_tree import Schema, check_depth
+
+_NAMED = 20  # that an error tells of
+_REASONS = {"min/maxProperties": COUNTED, "are not disjoint": PATTERNED}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The grammar of a reply, and what was asked for and is not in it."""
+
+    grammar: str = ""  # "": any text
+    unenforced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the schemas of a rule."""
+
+    schema: Schema
+    strict: bool = False
+    name: str = ""  # whose it is, where there are several
+
+
+def rule_of_schema(schema: Schema, *, strict: bool = False) -> Rule:
+    """JSON of this schema."""
+    return rule_of_parts([Part(schema, strict)], lambda schemas: of_json_schema(schemas[0]))
+
+
+def rule_of_parts(parts: Sequence[Part], make: Callable[[Sequence[Schema]], str]) -> Rule:
+    """A grammar that `make` makes of several schemas. Raises GrammarFault."""
+    for part in parts:
+        check_depth(part.schema)
+    try:
+        return Rule(make([part.schema for part in parts]))
+    except GrammarFault as fault:
+        for part in parts:
+            check_references(part.schema)
+        return _loosened(parts, make, fault)
+
+
+def _loosened(
+    parts: Sequence[Part], make: Callable[[Sequence[Schema]], str], fault: GrammarFault
+) -> Rule:
+    """The same with what can be kept. The library tells some faults without saying where."""
+    without = _reasons(fault)
+    tried = [part.schema for part in parts]
+    while True:
+        subsets = [Subset.of(part.schema, without) for part in parts]
+        schemas = [subset.schema for subset in subsets]
+        if schemas == tried:
+            raise fault
+        try:
+            grammar = make(schemas)
+        except GrammarFault as another:
+            tried, fault = schemas, another
+            without |= _reasons(another)
+            continue
+        return Rule(grammar, tuple(_told(parts, subsets)))
+
+
+def _reasons(fault: GrammarFault) -> frozenset[str]:
+    """The keywords that may be the reason of a fault."""
+    found = (names for said, names in _REASONS.items() if said in str(fault))
+    return frozenset().union(*found)
+
+
+def _told(parts: Sequence[Part], subsets: Sequence[Subset]) -> list[str]:
+    """What is not enforced. Raises GrammarFault where it must be."""
+    told: list[str] = []
+    for part, subset in zip(parts, subsets, strict=True):
+        if part.strict and subset.unenforced:
+            named = "; ".join(subset.unenforced[:_NAMED])
+            more = len(subset.unenforced) - _NAMED
+            raise GrammarFault(
+                f"{named}{f' and {more} more' if more > 0 else ''} can not be enforced: leave it "
+                "out, or do not send strict: true"
+            )
+        told += [f"{each} of {part.name}" if part.name else each for each in subset.unenforced]
+    return told

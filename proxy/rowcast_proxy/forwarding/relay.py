@@ -1,0 +1,111 @@
+"""A response on its way from the server to the client, as WSGI iterates it.
+
+Each piece is what one read found: a chunk at once when the client keeps up, all chunks that have
+arrived when it lags. It ends in one of two ways: the server's response is complete, or `StreamCut`,
+which leaves the client without a clean end. `close` runs in every case and frees the row.
+"""
+
+import contextlib
+import struct
+from typing import Final, Self
+
+from gevent import socket
+
+from rowcast_proxy.errors import StreamCut
+from rowcast_proxy.forwarding.framing import BadFraming, Decoder
+from rowcast_proxy.forwarding.inbound import InboundRequest
+from rowcast_proxy.forwarding.replies import Head
+from rowcast_proxy.forwarding.upstream import RECEIVE_BYTES
+from rowcast_proxy.listening.hangups import HangupWatch
+from rowcast_proxy.listening.lingering import linger
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Link:
+    """The client and its connection to the server: when the client goes, both are cut."""
+
+    def __init__(self, client: socket.socket, upstream: socket.socket, watch: HangupWatch) -> None:
+        self._client = client
+        self.upstream = upstream
+        self._watch = watch
+        self.client_gone = False
+        watch.watch(client, self._cut)
+
+    def _cut(self) -> None:
+        """Shutting down wakes whoever waits on these sockets, whatever the phase."""
+        self.client_gone = True
+        for sock in (self.upstream, self._client):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def reset_on_close(self) -> None:
+        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+    def close(self) -> None:
+        self._watch.forget(self._client)
+        self.upstream.close()
+
+
+class Relay:
+    def __init__(self, request: InboundRequest, link: Link, head: Head, first: bytes) -> None:
+        self._request = request
+        self._link = link
+        self._decoder: Decoder = head.decoder
+        self._ends_by_close = not request.speaks_1_1 and not _has_length(head)
+        # May be empty: the head goes out even if the body has not begun.
+        self._first: bytes | None = first
+        request.reason = "client_gone"
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        piece, self._first = self._first, None
+        if piece is None:
+            piece = self._next_piece()
+        self._request.bytes_sent += len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._link.close()
+        if self._request.ends_connection:
+            linger(self._request.client)
+        self._request.log_end()
+
+    def _next_piece(self) -> bytes:
+        while not self._decoder.finished:
+            piece = self._decode(self._receive())
+            if piece:
+                return piece
+        self._request.reason = "done"
+        raise StopIteration
+
+    def _receive(self) -> bytes:
+        try:
+            data = self._link.upstream.recv(RECEIVE_BYTES)
+        except TimeoutError:
+            raise self._cut("upstream_idle") from None
+        except OSError:
+            raise self._cut("upstream_cut") from None
+        if not data:
+            raise self._cut("upstream_cut")
+        return data
+
+    def _decode(self, data: bytes) -> bytes:
+        try:
+            return self._decoder.feed(data)
+        except BadFraming:
+            raise self._cut("upstream_garbage") from None
+
+    def _cut(self, reason: str) -> StreamCut:
+        if not self._link.client_gone:
+            self._request.reason = reason
+        if self._ends_by_close:
+            # Only a reset tells such a client that this close is not the end.
+            self._link.reset_on_close()
+        return StreamCut(reason)
+
+
+def _has_length(head: Head) -> bool:
+    return any(name.lower() == "content-length" for name, _ in head.headers)

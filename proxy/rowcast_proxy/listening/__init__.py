@@ -1,0 +1,1 @@
+"""Connections: how they come, are bounded, and end."""

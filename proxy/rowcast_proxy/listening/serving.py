@@ -1,0 +1,110 @@
+"""Runs the proxy under gunicorn: settings in, an exit status out.
+
+The arbiter process reads the settings and opens the port; each worker patches the standard
+library for gevent first and builds the application after that.
+"""
+
+import logging
+import mmap
+import resource
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+
+from rowcast_proxy.listening.worker import ProxyWorker
+from rowcast_proxy.settings import ProxySettings, SettingsError, settings_table
+
+_MOST_DESCRIPTORS: Final = 1 << 20
+_LOG_FORMAT: Final = "time=%(asctime)s level=%(levelname)s %(message)s"
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str]) -> int:
+    if list(argv) == ["--settings-table"]:
+        sys.stdout.write(settings_table())
+        return 0
+    try:
+        settings = ProxySettings.load(argv)
+    except SettingsError as error:
+        sys.stderr.write(f"The proxy cannot start.\n{error}\n")
+        return 2
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=_LOG_FORMAT)
+    for warning in settings.warnings:
+        _log.warning("%s", warning)
+    _raise_descriptor_limit()
+    GunicornProxy(settings).run()
+    return 0
+
+
+class GunicornProxy(BaseApplication):  # type: ignore[misc]
+    def __init__(self, settings: ProxySettings) -> None:
+        self.settings = settings
+        # Shared with the workers, which are forked: one byte, set when the whole proxy stops.
+        self._stopping = mmap.mmap(-1, 1)
+        super().__init__()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping[0] != 0
+
+    def mark_stopping(self) -> None:
+        self._stopping[0] = 1
+
+    def load_config(self) -> None:
+        for name, value in gunicorn_options(self.settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Called in a worker, after monkey patching: what opens sockets is imported only here."""
+        from jwt.warnings import InsecureKeyLengthWarning  # noqa: PLC0415
+
+        from rowcast_proxy.app import ProxyApp  # noqa: PLC0415
+
+        # Said once at the start, in our own words.
+        warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+        return ProxyApp(self.settings)
+
+    def run(self) -> None:
+        ProxyArbiter(self).run()
+
+
+class ProxyArbiter(Arbiter):  # type: ignore[misc]
+    def stop(self, graceful: bool = True) -> None:
+        self.app.mark_stopping()
+        super().stop(graceful)
+
+
+def gunicorn_options(settings: ProxySettings) -> dict[str, object]:
+    host = f"[{settings.proxy_host}]" if ":" in settings.proxy_host else settings.proxy_host
+    shared_memory = Path("/dev/shm")  # noqa: S108
+    return {
+        "bind": f"{host}:{settings.proxy_port}",
+        "worker_class": ProxyWorker,
+        "workers": settings.proxy_workers,
+        "worker_tmp_dir": str(shared_memory) if shared_memory.is_dir() else None,
+        "keepalive": settings.proxy_keepalive_s,
+        "graceful_timeout": settings.proxy_graceful_s,
+        "loglevel": settings.log_level,
+        "accesslog": None,
+        "control_socket_disable": True,
+        "http_parser": "python",
+        "http_protocols": "h1",
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
+        "secure_scheme_headers": {},
+        "header_map": "drop",
+        "proc_name": "rowcast-proxy",
+    }
+
+
+def _raise_descriptor_limit() -> None:
+    """A stream takes two descriptors; the usual soft limit of 1024 is for older programs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
