@@ -4,7 +4,7 @@
     one that is recorded   taken from whoever has it; its sessions begin with what is known
     one whose key is known followed through the journal while its owner lives, then taken
 
-`tending` writes what has come to the journal, hears which streams were taken away or cancelled,
+`sync` writes what has come to the journal, hears which streams were taken away or cancelled,
 and feeds those who follow. A reply is a value: it does not matter who computes it, and what was
 lost is computed again. Knows no dialect and no HTTP.
 """

@@ -6,9 +6,9 @@
     POST /v1/count_tokens, /tokenize, /detokenize     the latter two also below /v1
     POST /v1/replay                                   what a receipt tells of, computed again
 
-`bodies` is what may be sent, `answers` what is answered, both as types; `reading` joins JSON to
-them; `asked` is a validated request; `completions` and `chat` show its replies, `streams` sends
-them. `docs/openai.md` describes all of it.
+`request/` reads and checks bodies, up to a validated request; `completions` and `chat` show its
+replies in the words of their route; `response/` encodes and sends them. `docs/openai.md` describes
+all of it.
 """
 
 import re
