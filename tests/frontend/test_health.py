@@ -12,8 +12,8 @@ from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
-from .played import road
 from .serving import Served, error_of, serving
+from .sessions.played import road
 
 HEALTH = ["/readiness", "/health", "/health_check", "/"]
 

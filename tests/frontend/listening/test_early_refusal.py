@@ -1,0 +1,217 @@
+"""The door: who would only hear that the line is full hears it there, and nobody else does."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from msgspec.structs import replace
+
+from frontend.sessions.played import STATUS, road
+from rowcast.frontend.listening.early_refusal import LOOK, Door, plain_answer, plain_knock
+from rowcast.wire import LITTLE_ROOM, Status, TeamRoom
+
+BODY = b'{"text": "Hello"}'
+FULL = replace(STATUS, seated=32, waiting=4, room=0, retry_after=7)
+
+
+def request(
+    start: bytes = b"POST /inference/falcon40b HTTP/1.1",
+    *fields: bytes,
+    body: bytes = BODY,
+    length: int | None = None,
+) -> bytes:
+    announced = b"Content-Length: %d" % (len(body) if length is None else length)
+    return b"\r\n".join([start, b"Host: localhost", announced, *fields, b"", body])
+
+
+ROWS = [
+    "/",
+    "/inference/falcon40b",
+    "/predictions/any-name",
+    "/chat/falcon40b",
+    "/v1/completions",
+    "/v1/chat/completions",
+    "/v1/replay",
+]
+
+
+@pytest.mark.parametrize("path", ROWS)
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_request_for_rows_is_known(path: str, version: bytes) -> None:
+    knock = plain_knock(request(b"POST %s HTTP/%s" % (path.encode(), version)))
+    assert knock is not None
+    assert knock.path == path
+
+
+def test_its_id_is_kept() -> None:
+    knock = plain_knock(request(b"POST / HTTP/1.1", b"x-request-id:  mine "))
+    assert knock is not None
+    assert knock.request_id == "mine"
+
+
+@pytest.mark.parametrize("sent", [b"X-Request-ID: two words", b"X-Request-ID: \xff", b"X: none"])
+def test_without_a_sound_id_it_gets_one(sent: bytes) -> None:
+    knock = plain_knock(request(b"POST / HTTP/1.1", sent))
+    assert knock is not None
+    assert len(knock.request_id) == 32
+
+
+PROOF = b"X-Rowcast-Proxy-Secret: between us"
+TEAM = b"X-Rowcast-Team: caf%C3%A9"
+
+
+def test_its_team_is_that_for_which_the_proxy_vouches() -> None:
+    knock = plain_knock(request(b"POST / HTTP/1.1", PROOF, TEAM), "between us")
+    assert knock is not None
+    assert knock.team == "caf\u00e9"
+
+
+@pytest.mark.parametrize("secret", [None, "", "another"])
+def test_without_the_secret_it_has_no_team(secret: str | None) -> None:
+    for fields in ([TEAM], [PROOF, TEAM]):
+        knock = plain_knock(request(b"POST / HTTP/1.1", *fields), secret)
+        assert knock is not None
+        assert knock.team == ""
+
+
+OTHERS = {
+    "nothing": b"",
+    "less than a head": request()[:30],
+    "a body that has not all come": request()[:-1],
+    "more than one request": request() + request(),
+    "another method": request(b"GET /v1/completions HTTP/1.1"),
+    "what takes no row": request(b"POST /v1/tokenize HTTP/1.1"),
+    "a path that nothing is served at": request(b"POST /inference HTTP/1.1"),
+    "a query": request(b"POST /?a=b HTTP/1.1"),
+    "an escaped path": request(b"POST /inference/%66 HTTP/1.1"),
+    "slashes to be merged": request(b"POST //inference/falcon40b HTTP/1.1"),
+    "another protocol": request(b"POST / HTTP/2"),
+    "one who may ask again": request(b"POST / HTTP/1.1", b"idempotency-KEY: mine"),
+    "a body in chunks": request(b"POST / HTTP/1.1", b"Transfer-Encoding: chunked"),
+    "a coded body": request(b"POST / HTTP/1.1", b"Content-Encoding: gzip"),
+    "who waits to be asked in": request(b"POST / HTTP/1.1", b"Expect: 100-continue"),
+    "a header in two lines": request(b"POST / HTTP/1.1", b"X: a", b" b"),
+    "no header": request(b"POST / HTTP/1.1", b"words"),
+    "a line end alone": request(b"POST / HTTP/1.1", b"X: a\nIdempotency-Key: b"),
+    "a length that says otherwise": request(length=3),
+    "two lengths": request(b"POST / HTTP/1.1", b"Content-Length: 17"),
+    "two teams": request(b"POST / HTTP/1.1", PROOF, TEAM, TEAM),
+    "no host": request().replace(b"Host", b"Hast"),
+    "bytes": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("which", OTHERS)
+def test_anything_else_is_not_judged_here(which: str) -> None:
+    assert plain_knock(OTHERS[which]) is None
+
+
+@contextmanager
+def knocking(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A client that has sent this, and the server's end."""
+    client, served = socket.socketpair()
+    with client, served:
+        client.settimeout(10)
+        client.sendall(sent)
+        yield client, served
+
+
+@contextmanager
+def door(status: Status = FULL, *, stopping: bool = False) -> Iterator[Door]:
+    with road() as made:
+        made.ready(status)
+        if stopping:
+            made.sessions.stop()
+        yield Door(made.sessions, "between us")
+
+
+def all_of(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(LOOK), b""))
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        (b"/chat/falcon40b", {"status_code", "message"}),
+        (b"/v1/completions", {"error"}),
+    ],
+)
+def test_a_full_line_is_told_in_the_form_of_the_dialect(path: bytes, form: set[str]) -> None:
+    asked = request(b"POST %s HTTP/1.1" % path, b"X-Request-ID: mine")
+    with door() as made, knocking(asked) as (client, served):
+        assert made.turns_away(served)
+        served.close()
+        head, _, body = all_of(client).partition(b"\r\n\r\n")
+    assert set(json.loads(body)) == form
+    assert b"4 prompts are waiting, which is the limit" in body
+    status, *fields = head.decode().split("\r\n")
+    assert status == "HTTP/1.1 503 Service Unavailable"
+    assert set(fields) == {
+        "Connection: close",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Retry-After: 7",
+        "X-Request-ID: mine",
+    }
+
+
+@pytest.mark.parametrize("which", OTHERS)
+def test_who_is_not_judged_here_goes_in_with_all_that_was_sent(which: str) -> None:
+    with door() as made, knocking(OTHERS[which]) as (client, served):
+        assert not made.turns_away(served)
+        assert served.getblocking()
+        client.shutdown(socket.SHUT_WR)
+        assert all_of(served) == OTHERS[which]
+
+
+@pytest.mark.parametrize("room", [1, LITTLE_ROOM, 1 << 30])
+def test_where_there_is_room_everybody_goes_in(room: int) -> None:
+    with door(replace(FULL, room=room)) as made, knocking(request()) as (_, served):
+        assert not made.turns_away(served)
+        assert served.recv(LOOK) == request()
+
+
+def test_room_is_that_of_the_team_that_knocks() -> None:
+    crowded = replace(FULL, room=2, team_rooms=(TeamRoom("busy", 0, 4),))
+    busy = request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: busy")
+    other = request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: other")
+    claimed = request(b"POST / HTTP/1.1", b"X-Rowcast-Team: busy")
+    with door(crowded) as made:
+        for sent, refused in ((busy, True), (other, False), (claimed, False)):
+            with knocking(sent) as (_, served):
+                assert made.turns_away(served) == refused
+
+
+def test_those_who_were_let_in_take_room_of_their_own_team_only() -> None:
+    a, b = (request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: " + name) for name in (b"a", b"b"))
+    with (
+        door(replace(FULL, room=1)) as made,
+        knocking(a) as (_, first),
+        knocking(a) as (_, second),
+        knocking(b) as (_, other),
+    ):
+        assert [made.turns_away(each) for each in (first, second, other)] == [False, True, False]
+        made.came_in(first)
+        assert not made.turns_away(second)
+
+
+def test_while_the_server_stops_another_answer_is_true() -> None:
+    with door(stopping=True) as made, knocking(request()) as (_, served):
+        assert not made.turns_away(served)
+
+
+def test_who_has_gone_is_turned_away_without_a_word() -> None:
+    with door() as made, knocking(request()) as (client, served):
+        client.close()
+        assert made.turns_away(served)
+
+
+def test_an_answer_in_json_ends_the_connection() -> None:
+    said = {"status_code": 431, "message": 'too "large"'}
+    head, body = plain_answer("431 Request Header Fields Too Large", said).split(b"\r\n\r\n")
+    assert body == b'{"status_code": 431, "message": "too \\"large\\""}'
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b"Connection: close" in head
+    assert f"Content-Length: {len(body)}".encode() in head

@@ -1,0 +1,202 @@
+"""Clients that go away: the server must learn of it at once, so that the row is freed."""
+
+import contextlib
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+import gevent
+import gevent.event
+import psutil
+import pytest
+from gevent import socket as gevent_socket
+
+from processes import Running, until
+from rowcast_proxy.listening.hangups import HangupWatch
+
+from ..clients import connected, generate, raw_request
+from ..fake_upstream import STREAM_HEAD, Call, FakeUpstream, chunk, echo
+
+REQUEST = raw_request("POST /inference/m HTTP/1.1", "Host: a", "Content-Length: 2", body=b"{}")
+
+
+def fin(client: socket.socket) -> None:
+    client.close()
+
+
+def rst(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def half_close(client: socket.socket) -> None:
+    client.shutdown(socket.SHUT_WR)
+
+
+def fin_behind_pipelined_bytes(client: socket.socket) -> None:
+    client.sendall(REQUEST * 50)
+    client.shutdown(socket.SHUT_WR)
+
+
+def waiting(call: Call) -> None:
+    call.await_hangup()
+
+
+def head_sent(call: Call) -> None:
+    call.send(STREAM_HEAD)
+    call.await_hangup()
+
+
+def silent_within_a_stream(call: Call) -> None:
+    call.send(STREAM_HEAD + chunk(b"a token"))
+    call.await_hangup()
+
+
+def sending(call: Call) -> None:
+    """Stops when the proxy has closed: sending fails then."""
+    call.send(STREAM_HEAD)
+    with contextlib.suppress(OSError):
+        while not call.hung_up.wait(0.005):
+            call.send(chunk(b"a token"))
+    call.hung_up.set()
+
+
+def flooding(call: Call) -> None:
+    """Fills every buffer, so that the proxy is blocked in sending to its client."""
+    call.send(STREAM_HEAD)
+    with contextlib.suppress(OSError):
+        while True:
+            call.send(chunk(b"x" * 60_000))
+    call.hung_up.set()
+
+
+PHASES = [waiting, head_sent, silent_within_a_stream, sending, flooding]
+WAYS = [fin, rst, half_close, fin_behind_pipelined_bytes]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("vanish", WAYS)
+def test_a_client_that_goes_frees_the_server(
+    proxy: Running,
+    upstream: FakeUpstream,
+    phase: Callable[[Call], None],
+    vanish: Callable[[socket.socket], None],
+) -> None:
+    upstream.answer = phase
+    with connected(proxy.port) as client:
+        client.sendall(REQUEST)
+        call = upstream.next_call()
+        vanish(client)
+        assert call.hung_up.wait(20)
+
+
+@pytest.mark.parametrize("vanish", [fin, rst])
+def test_a_client_that_goes_before_its_body_is_there(
+    proxy: Running, upstream: FakeUpstream, vanish: Callable[[socket.socket], None]
+) -> None:
+    with connected(proxy.port) as client:
+        client.sendall(REQUEST[:-1])
+        vanish(client)
+    assert generate(proxy.port).status == 200
+    assert upstream.next_call()
+    assert upstream.calls.empty()
+
+
+def test_a_client_that_takes_nothing_is_cut(hasty_proxy: Running, upstream: FakeUpstream) -> None:
+    """Alive, connected, but it does not read: the same as one whose cable was pulled."""
+    upstream.answer = flooding
+    with connected(hasty_proxy.port) as client:
+        client.sendall(REQUEST)
+        assert upstream.next_call().hung_up.wait(20)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_log_tells_that_the_client_went(
+    proxy: Running, upstream: FakeUpstream, phase: Callable[[Call], None]
+) -> None:
+    upstream.answer = phase
+    name = f"gone-{phase.__name__}"
+    with connected(proxy.port) as client:
+        lines = ("POST /inference/m HTTP/1.1", "Host: a", f"X-Request-ID: {name}")
+        client.sendall(raw_request(*lines, "Content-Length: 0"))
+        call = upstream.next_call()
+    assert call.hung_up.wait(20)
+    until(lambda: logged(proxy, name) == "client_gone", "the line that tells of it")
+    assert "Traceback" not in proxy.output()
+
+
+def logged(proxy: Running, request_id: str) -> str:
+    for line in proxy.output().splitlines():
+        if f"id={request_id} " in line:
+            return line.rpartition("reason=")[2]
+    return ""
+
+
+def test_vanishing_clients_leave_nothing_behind(proxy: Running, upstream: FakeUpstream) -> None:
+    worker = psutil.Process(proxy.process.pid).children()[0]
+    generate(proxy.port)
+    upstream.next_call()
+    before = worker.num_fds()
+    for number in range(200):
+        upstream.answer = PHASES[number % 4]
+        with connected(proxy.port) as client:
+            client.sendall(REQUEST)
+            call = upstream.next_call()
+            WAYS[number % len(WAYS)](client)
+            assert call.hung_up.wait(20)
+    until(lambda: worker.num_fds() <= before, "all descriptors to be closed")
+    upstream.answer = echo
+    assert generate(proxy.port).status == 200
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[gevent_socket.socket, gevent_socket.socket]]:
+    with gevent_socket.create_server(("127.0.0.1", 0)) as listener:
+        near = gevent_socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+        with near, far:
+            yield near, far
+
+
+@pytest.fixture
+def watch() -> Iterator[HangupWatch]:
+    made = HangupWatch()
+    yield made
+    made.close()
+
+
+Pair = tuple[gevent_socket.socket, gevent_socket.socket]
+
+
+def test_the_watch_calls_once_and_forgets(watch: HangupWatch, pair: Pair) -> None:
+    near, far = pair
+    cuts: list[str] = []
+    watch.watch(near, lambda: cuts.append("cut"))
+    far.sendall(b"bytes are no hang-up")
+    gevent.sleep(0.05)
+    assert cuts == []
+    far.close()
+    with gevent.Timeout(20):
+        while len(watch):
+            gevent.sleep(0.01)
+    assert cuts == ["cut"]
+    watch.forget(near)
+
+
+def test_a_client_that_went_before_it_was_watched_is_seen(watch: HangupWatch, pair: Pair) -> None:
+    near, far = pair
+    far.close()
+    cut = gevent.event.Event()
+    watch.watch(near, cut.set)
+    assert cut.wait(20)
+
+
+def test_a_forgotten_client_is_not_cut(watch: HangupWatch, pair: Pair) -> None:
+    near, far = pair
+    cuts: list[str] = []
+    watch.watch(near, lambda: cuts.append("cut"))
+    watch.forget(near)
+    far.close()
+    gevent.sleep(0.05)
+    assert cuts == []
+    assert len(watch) == 0

@@ -1,0 +1,88 @@
+"""Decoding piece by piece: the library's text, in the same time for every token."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models, pre_tokenizers
+
+from rowcast.text.tokens.hub_tokenizer import MOST_HELD, HubTokenizer, StreamDecoder
+from rowcast.text.tokens.tokenizer import decoded
+
+STORYTELLER = Path(__file__).parents[3] / "models" / "storyteller" / "tokenizer.json"
+BYTE_LEVEL = FastTokenizer.from_file(str(STORYTELLER))
+
+
+def byte_fallback() -> FastTokenizer:
+    """A vocabulary in the other manner: text with marks for spaces, and single bytes."""
+    words = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "\u2581Hi", "a"]
+    made = FastTokenizer(
+        models.BPE({word: at for at, word in enumerate(words)}, [], byte_fallback=True)
+    )
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Sequence(
+        [
+            decoders.Replace("\u2581", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    made.add_special_tokens(["<s>"])
+    return made
+
+
+MARKED = byte_fallback()
+
+
+def whole(tokenizer: FastTokenizer, tokens: list[int]) -> str:
+    text: str = tokenizer.decode(tokens, skip_special_tokens=True)
+    return text
+
+
+@given(st.lists(st.integers(0, BYTE_LEVEL.get_vocab_size() - 1), max_size=60))
+def test_pieces_of_a_byte_level_tokenizer_join_to_the_library_s_text(tokens: list[int]) -> None:
+    assert decoded(HubTokenizer(BYTE_LEVEL), tokens) == whole(BYTE_LEVEL, tokens)
+
+
+@given(st.text(max_size=40))
+def test_texts_come_back_as_they_were(text: str) -> None:
+    tokenizer = HubTokenizer(BYTE_LEVEL)
+    decoder = tokenizer.decoder()
+    pieces = [decoder.feed([token]) for token in tokenizer.encode(text, special=False)]
+    assert "".join(pieces) + decoder.finish() == text
+
+
+@given(st.lists(st.sampled_from([1, 258, 259, 260, *range(2 + 0x41, 2 + 0x45)]), max_size=60))
+def test_pieces_of_a_marked_tokenizer_join_to_the_library_s_text(tokens: list[int]) -> None:
+    decoder = StreamDecoder(MARKED, {1})
+    pieces = [decoder.feed([token]) for token in tokens]
+    assert "".join(pieces) + decoder.finish() == whole(MARKED, tokens)
+
+
+def test_no_more_tokens_are_held_than_a_character_may_have_and_some() -> None:
+    decoder = StreamDecoder(MARKED, {1})
+    assert decoder.feed([259]) == "Hi"
+    broken = 2 + 0x80  # a byte that continues a character which never began
+    pieces = [decoder.feed([broken]) for _ in range(10 * MOST_HELD)]
+    assert sum(map(bool, pieces)) == 10
+    assert decoder.feed([259]) == " Hi"
+
+
+def test_special_tokens_are_not_held_at_all() -> None:
+    decoder = StreamDecoder(MARKED, {1})
+    assert decoder.feed([1] * 1000) == ""
+    assert decoder._held == []
+    assert decoder.feed([259]) == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("text", "known"), [("", True), ("a b  c" * 50, True), ("\u00e4\U0001f600" * 30, True)]
+)
+def test_a_text_has_no_fewer_tokens_than_its_length_tells(text: str, known: bool) -> None:
+    tokenizer = HubTokenizer(BYTE_LEVEL)
+    least = tokenizer.least_tokens(text)
+    assert least <= len(tokenizer.encode(text, special=False))
+    assert (least > 0) == (known and len(text) > 50)
