@@ -153,7 +153,7 @@ class Recorder:
 
     def _connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        place, source = self._place, Path(__file__).parents[2]
+        place, source = self._place, Path(__file__).parents[3]
         numbers = (place.keep_seconds, place.reply_seconds, place.limit)
         command = (*(str(place.path), self._owner), *map(str, numbers))
         with theirs:
