@@ -141,9 +141,7 @@ class Journal:
         )
 
     def news(self, stream: str, after: int = 0) -> News | None:
-        """Return what was appended after batch number `after`; None if the stream is no longer
-        kept.
-        """
+        """Return what was appended after batch `after`; None if the stream is no longer kept."""
         row = self._database.execute(
             "SELECT number, state, owner FROM streams WHERE id = ?", (stream,)
         ).fetchone()
@@ -158,9 +156,7 @@ class Journal:
         return News(last, [batch for _, batch in batches], state, owner, self._lives(owner))
 
     def let_go(self, stream: str, batch: bytes, complete: bool) -> None:
-        """Release a stream: it has ended, or has no reader here and another process may continue
-        it.
-        """
+        """Release a stream that has ended, or that another process may continue."""
         if batch:
             self.append(stream, batch)
         self._database.execute(
@@ -247,13 +243,13 @@ class Journal:
         return self._opened
 
     def _check_place(self) -> None:
-        """Raise if the file was replaced: the open one is still writable, but cannot be found."""
+        """Raise if the file was removed or replaced: writes to the open one would be lost."""
         if self._opened is not None and self.path.stat().st_ino != self._inode:
             raise FileNotFoundError("another file stands in the journal's place")
 
     @property
     def _longest(self) -> float:
-        """The longest that an open stream may be kept, whatever happens to its owner."""
+        """The maximum seconds that an open stream is kept, whatever happens to its owner."""
         return self._reply_seconds + self._keep_seconds
 
     def _ends_at(self) -> float:

@@ -22,9 +22,7 @@ REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 504)))
 
 
 def event(data: Schema, last: str = "") -> Schema:
-    """Return the schema of a server-sent event whose data is JSON; `last` is the final event's
-    data.
-    """
+    """Return the schema of an event whose data is a string of JSON, or `last` at the end."""
     named: Schema = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
     if last:
         named = {"anyOf": [{"const": last}, named]}

@@ -63,9 +63,7 @@ class Door:
         return False
 
     def came_in(self, client: socket.socket) -> None:
-        """Stop counting this connection: its request is being read, and its session is counted
-        instead.
-        """
+        """Stop counting a connection whose request is being read: its session counts instead."""
         self._coming.pop(client, None)
 
 

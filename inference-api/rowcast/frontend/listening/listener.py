@@ -1,7 +1,7 @@
-"""Accepts connections: refuses some early, and gives each of the others a green thread while there
-is room for it.
+"""Accepts connections: refuses some early, and serves the others in green threads.
 
-Stands between gevent's server and gunicorn's worker, neither of which knows of it.
+The number of connections is limited. Stands between gevent's server and gunicorn's worker, neither
+of which knows of it.
 """
 
 import contextlib

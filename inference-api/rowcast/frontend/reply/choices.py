@@ -57,8 +57,7 @@ class Replies:
     def pieces(
         self, silence: float | None = None, *, singly: bool = False
     ) -> Iterator[Piece | None]:
-        """Yield text as it arrives, and None after each `silence` seconds without any, and at a
-        pause.
+        """Yield text as it arrives; None after each `silence` seconds without any, and at a pause.
 
         `singly`: a piece for every token, even if several arrive together.
         """
@@ -79,9 +78,7 @@ class Replies:
                 yield None
 
     def _interrupted(self) -> bool:
-        """True if the reader must learn of a pause now; one interruption counts once for all
-        replies.
-        """
+        """Return whether the reader must learn of a pause now: once for all interrupted replies."""
         return sum(reply.session.was_interrupted() for reply in self._replies) > 0
 
     def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:

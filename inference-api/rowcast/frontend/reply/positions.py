@@ -118,7 +118,7 @@ class Cursor:
         return True
 
     def tells_frame(self) -> bool:
-        """As `tells`, for an event after all replies."""
+        """Return whether the reader lacks the next event that follows all replies."""
         self._frame += 1
         return self._frame > self.start.frame
 

@@ -109,9 +109,7 @@ class ReplyText:
             raise refused
 
     def pieces(self, silence: float | None = None) -> Iterator[str]:
-        """Yield text as it arrives, and "" after each `silence` seconds without any, and at a
-        pause.
-        """
+        """Yield text as it arrives; "" after each `silence` seconds without any, and at a pause."""
         while self.ending is None:
             events = self.arrived() or self._awaited(silence)
             piece = self.read(events)

@@ -37,10 +37,10 @@ _EXACT = 2**53  # below, a float with an integral value is exactly that integer
 def read_object(
     request: Request, limit: int, seconds: float, *, plain: bool = False
 ) -> dict[str, Any]:
-    """Parse the body as a JSON object. `plain`: JSON's own numbers, where 1.0 is 1 and NaN is
-    refused.
+    """Parse the body as a JSON object.
 
-    Otherwise numbers are left to the code that reads the field and can name it.
+    `plain`: JSON's own numbers, where 1.0 is 1 and NaN is refused. Otherwise numbers are left to
+    the code that reads the field and can name it.
     """
     return parse_object(read_body(request, limit, seconds), plain=plain)
 

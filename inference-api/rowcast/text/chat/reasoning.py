@@ -64,8 +64,8 @@ class Thinking:
 
     @classmethod
     def of(cls, template: str, prompt: str) -> "Thinking | None":
-        """Return the reasoning after this prompt, at whose end the reply begins; None if there is
-        none.
+        """Return the reasoning that may follow this prompt, where the reply begins; None if none
+        may.
         """
         marks = _marks_of(template)
         end = prompt.rstrip()

@@ -42,9 +42,7 @@ class _Names:
         return cls(resources, anchors, bases)
 
     def pointer(self, ref: str, at: str) -> str | None:
-        """Return the pointer to which a reference at `at` leads; None if that is outside the
-        schema.
-        """
+        """Return the pointer to a reference's target; None if that is outside the schema."""
         base = _base_of(self.bases, at)
         address, _, fragment = (urljoin(base, ref) if ref[:1] != "#" else base + ref).partition("#")
         resource = self.resources.get(address)

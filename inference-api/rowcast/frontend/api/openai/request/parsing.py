@@ -40,7 +40,7 @@ def read(frontend: Frontend, kind: type[_Read]) -> _Read:
 
 
 def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> _Read:
-    """As `read`, for a body that has already been parsed."""
+    """Do the same as `read` for a body that has already been parsed."""
     read_as = as_struct(body, kind)
     model = getattr(read_as, "model", None)
     if model is not None and model not in frontend.models:
