@@ -1,7 +1,7 @@
 """How gunicorn serves Rowcast. Settings come from the environment; docs/settings.md lists them.
 
 The master starts the launcher, which keeps the backend alive, unless BACKEND_SOCKET names a backend
-that somebody else runs. Nothing of rowcast stays imported here: workers after a reload must find
+that runs elsewhere. No module of rowcast stays imported here: workers after a reload must load
 fresh code.
 """
 
@@ -22,12 +22,12 @@ from typing import NoReturn
 import gunicorn
 from gunicorn.util import getcwd
 
-# After SIGUSR2, `python -m gunicorn` runs as a file, so that its folder would be searched first,
-# and gunicorn's `http` be found in the place of Python's. Links are followed in one of the two.
+# After SIGUSR2, `python -m gunicorn` runs as a file. Its folder would then be searched first, and
+# gunicorn's `http` found instead of Python's. Links are resolved in one of the two.
 _FOLDER = Path(gunicorn.__file__).resolve().parent
 sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != _FOLDER]
 
-# gunicorn would search the folder that it is started in first, whatever lies there.
+# gunicorn would first search the folder that it is started in, whatever is there.
 _STARTED_IN = getcwd()
 sys.path[:] = [folder for folder in sys.path if folder not in {"", _STARTED_IN}] + [_STARTED_IN]
 
@@ -42,7 +42,7 @@ _settings = read_settings()
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 graceful_timeout = _settings.graceful_seconds
-keepalive = _settings.header_seconds  # also how long headers may take, so never 0
+keepalive = _settings.header_seconds  # also the time limit for headers, so never 0
 loglevel = _settings.level.lower()
 _warnings = _settings.warnings
 
@@ -58,23 +58,23 @@ timeout = 60
 max_requests = 0
 preload_app = False
 control_socket_disable = True
-http_parser = "python"  # one parser everywhere, the one that the tests attack
-forwarded_allow_ips = ""  # nobody's headers may change paths, schemes or addresses
+http_parser = "python"  # the same parser everywhere, the one that the tests attack
+forwarded_allow_ips = ""  # no client's headers may change paths, schemes or addresses
 forwarder_headers = ""
 secure_scheme_headers = {}
 proc_name = "rowcast"
 if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
-_ENDING, _SUCCEEDED = 1, 2  # what `stopping` says once the server stops
+_ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
-_PORT_SECONDS = 5  # a predecessor's workers may hold its port for a moment after it was killed
+_PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
 
 
 class _Keeper(threading.Thread):
-    """Owns the launcher: starts it, and starts it again when it ends though nobody told it to."""
+    """Owns the launcher: starts it, and restarts it if it ends without being told to."""
 
     def __init__(self, server) -> None:
         super().__init__(name="launcher-keeper", daemon=True)
@@ -98,7 +98,7 @@ class _Keeper(threading.Thread):
             Path(self._folder).mkdir(mode=0o700, exist_ok=True)
             with self._forking:
                 self._launcher = self._launch()
-            status = self._launcher.wait()  # gunicorn may have collected it before: then it is 0
+            status = self._launcher.wait()  # 0 if gunicorn has already collected it
             if self.verdict:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
@@ -108,7 +108,7 @@ class _Keeper(threading.Thread):
 
     @property
     def verdict(self) -> int:
-        """The status with which the launcher gave up for good; 0: it has not."""
+        """The status with which the launcher gave up for good; 0 if it has not."""
         said = Path(self._folder, "gave-up")
         return int(said.read_text()) if said.exists() else 0
 
@@ -131,9 +131,9 @@ class _Keeper(threading.Thread):
 
 
 def _announce_stop(server) -> None:
-    """Tell workers, by a byte that they share, that the server stops and whether another serves.
+    """Tell workers, by a shared byte, that the server stops and whether another serves.
 
-    A signal cannot say that, and a worker that was forked just now does not even hear it.
+    A signal cannot say that, and a worker that was forked just now does not even receive it.
     """
     stopping = server.app.stopping = mmap.mmap(-1, 1)
     stop = server.stop
@@ -147,7 +147,7 @@ def _announce_stop(server) -> None:
 
 
 def _await_ports(server) -> None:
-    """End the server with one sentence if a port cannot be had, before a model is loaded."""
+    """End the server with one sentence if a port is unavailable, before a model is loaded."""
     if server.master_pid or "LISTEN_FDS" in os.environ:
         return  # the sockets come from a predecessor, or from systemd
     for host, port in (each for each in server.cfg.address if isinstance(each, tuple)):
@@ -170,7 +170,7 @@ def _refuse(reason, port) -> NoReturn:
 
 
 def _obstacle(host, port) -> str:
-    """Why nobody can listen there; empty if one can."""
+    """Return why the server cannot listen there; empty if it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -183,7 +183,7 @@ def _obstacle(host, port) -> str:
 
 
 def on_starting(server) -> None:
-    """Have a backend started, unless one was named that runs already."""
+    """Start the launcher, unless a running backend was named."""
     _await_ports(server)
     for warning in _warnings:
         server.log.warning("%s", warning)
@@ -198,7 +198,7 @@ def on_starting(server) -> None:
 
 
 def on_exit(server) -> None:
-    """The workers have ended; now the launcher may."""
+    """Stop the launcher, now that the workers have ended."""
     keeper = getattr(server, "launcher_keeper", None)
     if keeper is not None:
         keeper.stop()

@@ -13,7 +13,7 @@ from rowcast.settings import read_settings
 
 
 def create_test_server() -> Flask:
-    """The server on the scripted engine, other settings from the environment."""
+    """Create the server on the scripted engine, with other settings from the environment."""
     return build(read_settings(mock_model=True))
 
 

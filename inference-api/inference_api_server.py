@@ -1,10 +1,10 @@
-"""Entry: the server. `create_server()` for gunicorn, or run this file to have gunicorn started.
+"""Entry: the server. `create_server()` is for gunicorn; running this file starts gunicorn.
 
     gunicorn --config gunicorn.conf.py
     python inference-api/inference_api_server.py --port 7000
 
-Composes a frontend out of settings, the way to the backend and a tokenizer; gunicorn.conf.py has
-the backend started.
+Composes a frontend from the settings, the connection to the backend and a tokenizer;
+gunicorn.conf.py starts the backend.
 """
 
 import os
@@ -37,12 +37,12 @@ LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend 
 
 
 def create_server() -> Flask:
-    """The server, with settings from the environment."""
+    """Create the server, with settings from the environment."""
     return build(read_settings())
 
 
 def build(settings: Settings) -> Flask:
-    """One frontend process, connected and running."""
+    """Build one frontend process, connected and running."""
     configure(settings.level)
     path = settings.backend_socket
     if path is None:
@@ -97,7 +97,7 @@ def _helpers(settings: Settings) -> HelperPool:
 
 
 def _of_model(settings: Settings) -> tuple[ModelText, Defaults]:
-    """How the model's text is read and written, and what it wants of requests."""
+    """Load the model's text side and its defaults for requests."""
     try:
         text = text_of(settings)
         return text, defaults_of(text.files.words(GENERATION) if text.files else {})
@@ -106,7 +106,7 @@ def _of_model(settings: Settings) -> tuple[ModelText, Defaults]:
 
 
 def _refuse(error: Exception, settings: Settings) -> NoReturn:
-    """End this worker, and have gunicorn end too instead of trying for ever."""
+    """End this worker, and make gunicorn end too instead of retrying forever."""
     sys.stderr.write(f"rowcast: the server cannot start: {error}\n")
     if LAUNCHED in os.environ and settings.backend_socket:
         Path(settings.backend_socket).with_name("gave-up").write_text("2")

@@ -1,1 +1,1 @@
-"""HTTP in, chunks out. Knows text and sessions; never torch, an engine or the backend's inside."""
+"""HTTP in, chunks out. Knows text and sessions; never torch, an engine or backend internals."""

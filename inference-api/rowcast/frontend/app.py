@@ -1,9 +1,9 @@
-"""The Flask application: dialects, health, and what every request and error goes through.
+"""The Flask application: dialects, health, and the handling of every request and error.
 
-`create_app(frontend)` composes and starts nothing. Requests get an id; those that HTTP forbids but
-gunicorn lets pass are refused, and those of callers that `access` does not allow, before anything
-of their bodies is read; while the server stops, new ones are sent away. Errors become
-the body of the dialect whose path it is, with the same HTTP status.
+`create_app(frontend)` composes and starts nothing. Each request gets an id. Requests that HTTP
+forbids but gunicorn accepts are refused, and so are callers that `access` does not allow, before
+any of the body is read. While the server stops, new requests are refused. Errors get the form of
+the dialect that owns the path, with the same HTTP status.
 """
 
 import logging
@@ -40,7 +40,7 @@ _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5
 
 
 def create_app(frontend: Frontend) -> Flask:
-    """The application over one frontend's collaborators."""
+    """Create the application of one frontend."""
     app = Flask("rowcast", static_folder=None)
     app.extensions[EXTENSION] = frontend
     app.register_blueprint(health.blueprint(frontend))
@@ -78,7 +78,7 @@ def _check_host() -> None:
 
 
 def _check_coding() -> None:
-    """gunicorn lets other codings pass before chunked, and does not undo them."""
+    """Refuse codings other than chunked: gunicorn accepts them, but does not decode them."""
     coding = request.environ.get("HTTP_TRANSFER_ENCODING", "chunked")
     if coding.lower() != "chunked":
         raise MalformedRequest(f"Transfer-Encoding is {coding[:40]!r}; only chunked is read")
@@ -97,7 +97,7 @@ def _check_caller(frontend: Frontend, access: Access) -> None:
 
 
 def _check_path() -> None:
-    """Slashes are not merged, and nobody is redirected."""
+    """Refuse double slashes: they are neither merged nor redirected."""
     if "//" in request.environ["PATH_INFO"]:
         raise NotFound
 
@@ -121,7 +121,7 @@ def _finish_headers(response: Response) -> Response:
 
 
 def _error(status: int, message: str, error: Exception) -> Response:
-    """An error in the form of the dialect whose path it is."""
+    """Return an error in the form of the dialect that owns the path."""
     response = jsonify(dialect_of(request.path).error_body(status, message, error))
     response.status_code = status
     return response
@@ -137,7 +137,7 @@ def _rowcast_error(error: RowcastError) -> Response:
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ReplyFailed | BuildChanged | KeyReused):
-        response.headers["X-Should-Retry"] = "false"  # the same request is the same reply
+        response.headers["X-Should-Retry"] = "false"  # the same request gives the same reply
     return response
 
 
@@ -151,7 +151,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _hint(error: HTTPException) -> str:
-    """What the proxy says, too, in the same words."""
+    """Return the advice for an error; the proxy uses the same words."""
     if error.code == 404:
         return f"nothing is served at {request.path[:200]}"
     if isinstance(error, MethodNotAllowed):

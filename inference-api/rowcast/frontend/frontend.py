@@ -1,8 +1,8 @@
-"""What every dialect is given: `open(prompt)` makes a reply's text of a validated prompt.
+"""What every dialect receives: `open(prompt)` turns a validated prompt into the text of a reply.
 
-Joins the collaborators of this process (sessions, tokenizer, client watch) around one request: the
-client is watched from the start, the first event decides the status, and when the
-stream ends, however it does, the session is closed and one line is logged.
+Joins the collaborators of this process (sessions, tokenizer, client watch) for one request. The
+client is watched from the start, and the first event decides the status. When the stream ends, for
+whatever reason, the session is closed and one line is logged.
 """
 
 import logging
@@ -48,8 +48,8 @@ _log = logging.getLogger("rowcast.request")
 ALIAS = "falcon40b"  # another name of whatever is served
 VERDICT_SECONDS = 10.0
 LARGE_BODY = 1 << 16
-PARSING_PAUSE = 0.001  # seconds, in which the event loop looks at all connections
-LONG_TEXT = 2000  # characters; the way to a helper costs as much as tokenizing some hundred
+PARSING_PAUSE = 0.001  # seconds in which the event loop serves all connections
+LONG_TEXT = 2000  # characters; a call to a helper costs as much as tokenizing some hundred
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -69,7 +69,7 @@ class Frontend:
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
     pauses: Pauses = field(default_factory=Pauses)
-    # Of large bodies. Made late: this module is imported before gevent puts its locks in place.
+    # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
 
     def __post_init__(self) -> None:
@@ -78,24 +78,24 @@ class Frontend:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names under which the model is served, slashes included."""
+        """The names of the served model, including those with slashes."""
         return (*self.settings.names, ALIAS)
 
     @property
     def models_listed(self) -> tuple[str, ...]:
-        """Those of them that callers are told: no path on this machine."""
+        """The names shown to callers; no paths on this machine."""
         return (*self.settings.listed_names, ALIAS)
 
     @property
     def models_in_paths(self) -> tuple[str, ...]:
-        """Those of them that have no slash, as a path's part."""
+        """The names without a slash, which fit in a URL's path."""
         return tuple(name for name in self.models if "/" not in name)
 
     def start(self) -> None:
         self.sessions.start()
         self.clients.start()
         self.pauses.start()
-        if self.settings.served_model != SCRIPTED:  # whose users rarely need it, and start it often
+        if self.settings.served_model != SCRIPTED:  # its users rarely need it, and start it often
             self.offload.start()
         if self.tending is not None:
             self.tending.start()
@@ -109,25 +109,25 @@ class Frontend:
         self.pauses.close()
 
     def body(self, *, plain: bool = False) -> dict[str, object]:
-        """The request's JSON object; `plain`: with JSON's own numbers."""
+        """Return the request's JSON object. `plain`: with JSON's own numbers."""
         body = self._body()
         if len(body) < LARGE_BODY:
             return parse_object(body, plain=plain)
-        with self.parsing:  # one after another, and between two of them everybody else
+        with self.parsing:  # one at a time, with a pause for all other requests
             time.sleep(PARSING_PAUSE)
             return parse_object(body, plain=plain)
 
     def check_room(self) -> None:
-        """Where the line is full, a new request's body is not even looked at.
+        """Refuse a new request while the waiting line is full, without parsing its body.
 
-        Who asks by a key may only want what is known.
+        A request with an idempotency key is exempt: its reply may already be recorded.
         """
         if KEY_HEADER not in request.headers:
-            self._body()  # an answer before it was read would end the connection
+            self._body()  # an answer before the body is read would end the connection
             self.sessions.check_room(team=self.caller().team)
 
     def origin(self) -> Origin:
-        """What the reply to this request comes from."""
+        """Return the origin of this request's reply."""
         if "origin" not in g:
             key = key_of(request.headers)
             g.origin = Origin.fresh(request.path, self._body(), key, self.caller().team)
@@ -135,7 +135,7 @@ class Frontend:
         return origin
 
     def _body(self) -> bytes:
-        """The request's bytes, or those of the one that is asked for again."""
+        """Return the request's bytes; when a stream is resumed, those of the recorded request."""
         if "origin" in g:
             return self.origin().body
         if "body" not in g:
@@ -144,7 +144,7 @@ class Frontend:
         return body
 
     def status(self) -> Status:
-        """What the backend serves. Raises NotReady when there is none."""
+        """Return the backend's status. Raises NotReady if there is no backend."""
         health = self.sessions.health()
         if health.status is None:
             raise NotReady(health.reason)
@@ -180,24 +180,24 @@ class Frontend:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        """Have a task done outside of this process, until it is done or the client leaves."""
+        """Run a task outside this process; stop it if the client leaves."""
         client = Client(self.caller().team, self._watching)
         return self.offload.run(client, task, *arguments, **named)
 
     @property
     def context_length(self) -> int | None:
-        """The most tokens that a row holds; None while no backend has said so."""
+        """The maximum number of tokens per row; None until a backend has reported it."""
         status = self.sessions.health().status
         return status.context_length if status else None
 
     def open(self, prompt: Prompt, start: Position | None = None) -> ReplyText:
-        """Submit a prompt; comes back when it is accepted, raises what it is refused with."""
+        """Submit a prompt. Return once it is accepted; raise if it is refused."""
         return self.open_all([prompt], start)[0]
 
     def open_all(self, prompts: Sequence[Prompt], start: Position | None = None) -> Replies:
-        """Submit prompts with all their choices; all are accepted, or none.
+        """Submit prompts with all their choices; either all are accepted or none.
 
-        `start`: what the reader has been told of them; a piece ends there.
+        `start`: the reader's position in them; a piece ends there.
         """
         deadline = Deadline.read(request.headers, prompts[0].timeout, g.began)
         asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
@@ -252,7 +252,7 @@ class Frontend:
 def streamed(
     reply: ReplyText | Replies, chunks: Iterator[bytes], content_type: str, seed: int
 ) -> Response:
-    """A response that sends each of `chunks` as it comes, and closes the reply at its end."""
+    """Return a response that sends each chunk when it is ready, and closes the reply at its end."""
     response = Response(chunks, content_type=content_type, headers=NO_BUFFERING)
     response.headers["X-Rowcast-Seed"] = str(seed)
     response.call_on_close(reply.close)

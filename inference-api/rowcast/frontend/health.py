@@ -1,8 +1,8 @@
-"""Health that does not lie: is this process alive, and would a prompt be answered now?
+"""Health checks: is this process alive, and would a prompt be answered now?
 
-`/liveness` says that the process answers, and no more. `/readiness` (and `/health`,
-`/health_check`, `GET /`) say whether a backend with a loaded model is connected and was heard of
-recently. A full waiting line is busy, not ill: it changes neither.
+`/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`,
+`GET /`) report whether a backend with a loaded model is connected and was heard from recently. A
+full waiting line means busy, not unhealthy: it changes neither.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ READY = ("/readiness", "/health", "/health_check")
 
 
 def blueprint(frontend: Frontend) -> Blueprint:
-    """The health routes."""
+    """Return the health routes."""
     routes = Blueprint("health", __name__)
 
     def liveness() -> Response:

@@ -3,7 +3,7 @@
     request A   part ----- rest ............ part ----- rest
     request B         rest .... part ----- rest ............ part
 
-Each time the event loop comes round, one part runs, however many requests have long work to do.
+One part runs per iteration of the event loop, however many requests have long work to do.
 """
 
 import threading
@@ -18,10 +18,10 @@ PART_SECONDS = 0.005
 
 
 class Turnstile:
-    """Lets one request at a time pass, in the order of their arrival."""
+    """Lets one request at a time pass, in order of arrival."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()  # never held while anybody waits
+        self._guard = threading.Lock()  # never held during a wait
         self._taken = False
         self._waiting: deque[threading.Event] = deque()
 
@@ -58,7 +58,7 @@ class Turnstile:
             if turn in self._waiting:
                 self._waiting.remove(turn)
                 return
-        self._leave()  # its turn had come already
+        self._leave()  # its turn had already come
 
 
 _turnstile = Turnstile()

@@ -1,12 +1,12 @@
 """Requests and their events in one SQLite file, shared by all frontends of a server.
 
 A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the frontend process that
-computes it: only the owner appends. Who takes a stream away from its owner, or cancels it, leaves
-the owner's name in `ousted`, where the owner looks for it. An owner that shows no sign of life for
-`LEASE_SECONDS` has none. After their time streams are swept away with all they hold.
+computes it: only the owner appends. A process that takes a stream from its owner, or cancels it,
+leaves the owner's name in `ousted`, where the owner looks for it. An owner without a sign of life
+for `LEASE_SECONDS` counts as gone. Expired streams are swept away with all they hold.
 
-When the file is full, streams that nobody computes go before their time (`room.py`).
-Every method may raise sqlite3.Error; each belongs into a `transaction`.
+When the file is full, streams that no process computes are deleted before they expire (`room.py`).
+Every method may raise sqlite3.Error; each must be called in a `transaction`.
 """
 
 import os
@@ -24,7 +24,7 @@ from rowcast.journal.schema import PAGE_BYTES, open_file
 LEASE_SECONDS = 3.0
 BEAT_SECONDS = 1.0
 SWEEP_AT_ONCE = 200
-_FULL, _ROOM = 0.9, 0.25  # of the limit: when streams go before their time, and how much of them
+_FULL, _ROOM = 0.9, 0.25  # of the limit: when to delete streams early, and how much
 
 _COLUMNS = (
     "id, team, token_id, request_id, path, body, seed, build, asks, created, key, state, owner"
@@ -32,7 +32,7 @@ _COLUMNS = (
 
 
 class Clock(Protocol):
-    """Where the time is read; the module `time` is one."""
+    """The source of time; the module `time` is one."""
 
     def time(self) -> float: ...
 
@@ -40,7 +40,7 @@ class Clock(Protocol):
 
 
 class Journal:
-    """One process's hold of the file."""
+    """One process's access to the file."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Journal:
         owner: str = "",
         clock: Clock = time,
     ) -> None:
-        """`keep_seconds`: after a stream's end. `reply_seconds`: the longest until then."""
+        """`keep_seconds`: after a stream's end. `reply_seconds`: the maximum until then."""
         self.path = path
         self._clock = clock
         self.owner = owner or f"{os.getpid()}-{os.urandom(4).hex()}"  # begins with its process's id
@@ -60,20 +60,20 @@ class Journal:
         self._reply_seconds = reply_seconds
         self._limit = limit
         self._beaten = -LEASE_SECONDS
-        self._erased = False  # something, whose traces are still in the log
+        self._erased = False  # traces of deleted data are still in the log
         self._sweeping = False
         self._opened: sqlite3.Connection | None = None
         self._inode = 0
 
     def close(self) -> None:
-        """Let go of the file; what is used again opens it again."""
+        """Close the file; the next use opens it again."""
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it, or nothing."""
+        """Execute the block as one transaction: all of it, or nothing."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -86,7 +86,7 @@ class Journal:
             raise
 
     def begin(self, record: Record) -> None:
-        """Keep a request that this process computes from now on."""
+        """Record a request that this process computes from now on."""
         self.beat()
         values = (
             *(record.id, record.team, record.token_id, record.request_id, record.path),
@@ -99,7 +99,7 @@ class Journal:
         )
 
     def claim(self, record: Record) -> tuple[Record, News] | None:
-        """Keep a request under its key; where the key is taken, the request that has it."""
+        """Record a request under its key; if the key is taken, return the request that has it."""
         found = self._one("team = ? AND key = ?", record.team, record.key)
         news = self.news(found.id) if found is not None else None
         if found is None or news is None:
@@ -108,9 +108,9 @@ class Journal:
         return found, news
 
     def resume(self, stream: str, batch: bytes) -> News | None:
-        """All of a stream, which is this process's from now on if it can be.
+        """Return all of a stream, and take it over if it is open.
 
-        `batch`: what this process has of it that is not written.
+        `batch`: events of it that this process has not yet written.
         """
         if batch:
             self.append(stream, batch)
@@ -120,11 +120,11 @@ class Journal:
         return news
 
     def find(self, stream: str, team: str) -> Record | None:
-        """A team's stream."""
+        """Return the record of a team's stream."""
         return self._one("id = ? AND team = ?", stream, team)
 
     def take(self, stream: str, owner: str | None) -> bool:
-        """Compute it here from now on, if it is open and still as `owner` has it."""
+        """Take over a stream to compute it here, if it is open and `owner` still owns it."""
         self.beat()
         return self._changed(
             "UPDATE streams SET ousted = NULLIF(owner, ?), owner = ?, expires = ? "
@@ -133,7 +133,7 @@ class Journal:
         )
 
     def append(self, stream: str, batch: bytes) -> bool:
-        """Keep more of a stream; False when it is not this process's any more."""
+        """Append events to a stream; False if this process no longer owns it."""
         return self._changed(
             "INSERT INTO events (stream, batch) "
             "SELECT number, ? FROM streams WHERE id = ? AND owner = ? AND state = 'open'",
@@ -141,7 +141,7 @@ class Journal:
         )
 
     def news(self, stream: str, after: int = 0) -> News | None:
-        """What has been appended after batch number `after`; None when it is kept no more."""
+        """Return what was appended after batch `after`; None if the stream is no longer kept."""
         row = self._database.execute(
             "SELECT number, state, owner FROM streams WHERE id = ?", (stream,)
         ).fetchone()
@@ -156,7 +156,7 @@ class Journal:
         return News(last, [batch for _, batch in batches], state, owner, self._lives(owner))
 
     def let_go(self, stream: str, batch: bytes, complete: bool) -> None:
-        """It has come to its end, or nobody reads it now and somebody may go on with it."""
+        """Release a stream that has ended, or that another process may continue."""
         if batch:
             self.append(stream, batch)
         self._database.execute(
@@ -168,7 +168,7 @@ class Journal:
     def tend(
         self, batches: Sequence[tuple[str, bytes]], following: Sequence[tuple[str, int]]
     ) -> Heard:
-        """What has come to streams of this process in, what has come to others' out."""
+        """Write this process's new events; return lost streams, and news of followed streams."""
         self.beat()
         refused = [stream for stream, batch in batches if not self.append(stream, batch)]
         ousted = self.ousted()
@@ -177,7 +177,7 @@ class Journal:
         return Heard(ousted, gone, [self.news(*followed) for followed in following])
 
     def cancel(self, stream: str, team: str) -> bool:
-        """Keep nothing of it but that it was cancelled, and have its owner told."""
+        """Delete all of a stream but the fact that it was cancelled, and notify its owner."""
         found = self.find(stream, team)
         if found is None:
             return False
@@ -193,11 +193,11 @@ class Journal:
         return True
 
     def forget(self, stream: str) -> None:
-        """As if it had never been."""
+        """Delete a stream, as if it had never existed."""
         self._delete("id = ? AND owner = ?", stream, self.owner)
 
     def ousted(self) -> list[tuple[str, State]]:
-        """Streams that were taken from this process, or cancelled; each is told once."""
+        """Return streams that were taken from this process or cancelled; each is reported once."""
         streams: list[tuple[str, State]] = self._database.execute(
             "SELECT id, state FROM streams WHERE ousted = ?", (self.owner,)
         ).fetchall()
@@ -208,15 +208,15 @@ class Journal:
         return streams
 
     def beat(self) -> None:
-        """Show that this process lives."""
-        now = self._clock.monotonic()  # one clock for all processes, and nobody sets it
+        """Show that this process is alive."""
+        now = self._clock.monotonic()  # the same clock for all processes, and never set
         if now - self._beaten >= BEAT_SECONDS:
             self._check_place()
             self._database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
             self._beaten = now
 
     def sweep(self) -> int:
-        """Delete some of what is past its time; how many streams that were."""
+        """Delete some expired streams; return how many."""
         swept = self._delete("expires < ?", self._clock.time())
         if self._used() > _FULL * self._limit:
             swept += self._give_way()
@@ -229,7 +229,7 @@ class Journal:
         return swept
 
     def make_room(self) -> bool:
-        """Delete, by itself, streams that nobody computes; whether there were any to give."""
+        """Delete streams that no process computes, in a transaction; return whether any was."""
         with self.transaction():
             swept = self._give_way()
             self._erased = self._sweeping = swept > 0
@@ -243,17 +243,17 @@ class Journal:
         return self._opened
 
     def _check_place(self) -> None:
-        """A file that was removed can still be written, and will not be found again."""
+        """Raise if the file was removed or replaced: writes to the open one would be lost."""
         if self._opened is not None and self.path.stat().st_ino != self._inode:
             raise FileNotFoundError("another file stands in the journal's place")
 
     @property
     def _longest(self) -> float:
-        """Until when an open stream may be kept, whatever happens to its owner."""
+        """The maximum seconds that an open stream is kept, whatever happens to its owner."""
         return self._reply_seconds + self._keep_seconds
 
     def _ends_at(self) -> float:
-        """When what ends now is swept away."""
+        """Return when a stream that ends now expires."""
         return self._clock.time() + self._keep_seconds
 
     def _one(self, condition: str, *values: str | None) -> Record | None:
@@ -274,7 +274,7 @@ class Journal:
         return fresh and _runs(int(owner.partition("-")[0]))
 
     def _overwrite(self) -> None:
-        """Leave nothing of what was deleted in the write-ahead log either."""
+        """Remove deleted data from the write-ahead log, too."""
         if self._erased and self._sweeping:
             self._erased = self._sweeping = False
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -307,5 +307,5 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's, so it does run
+        pass  # another user's, so it is running
     return True

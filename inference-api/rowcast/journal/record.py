@@ -1,4 +1,4 @@
-"""What is kept of one request: all that its reply is a function of, and who may have it."""
+"""The record of one request: the inputs of its reply, and who may read it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,10 +8,10 @@ State = Literal["open", "ended", "cancelled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One request that was accepted.
+    """An accepted request.
 
-    `build` names the weights and arithmetic, `asks` is a digest of the prompts that the request
-    was read as: where either differs, its reply would not be the same.
+    `build` identifies the weights and arithmetic, `asks` is a digest of the prompts that the
+    request was parsed to: if either differs, its reply would not be the same.
     """
 
     id: str
@@ -24,26 +24,26 @@ class Record:
     build: str
     asks: bytes
     created: float  # wall clock
-    key: str | None = None  # of idempotency, within the team
+    key: str | None = None  # idempotency key, unique within the team
     state: State = "open"
     owner: str | None = None  # the frontend process that computes it now
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What has come to a stream since it was last looked at."""
+    """What was added to a stream since the last look."""
 
     number: int  # of the last batch; where the next look begins
     batches: list[bytes]
     state: State
     owner: str | None
-    lives: bool  # whether the owner does
+    lives: bool  # whether the owner is alive
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a process hears when it has written what it had."""
+    """The answer to a process that has written its events."""
 
     ousted: list[tuple[str, State]]  # streams that were taken from it, or cancelled
-    gone: list[str]  # streams that are kept no more
-    news: list[News | None]  # of those that it follows
+    gone: list[str]  # streams that are no longer kept
+    news: list[News | None]  # of the streams that it follows

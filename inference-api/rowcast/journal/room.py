@@ -1,17 +1,17 @@
-"""Makes room in a full journal: who gives way, before the time of what is kept.
+"""Makes room in a full journal: which streams are deleted before they expire.
 
-Streams that nobody computes go: those of the team that holds most, oldest first. A team that holds
-no more than an equal part of all loses nothing to others. What a team holds is counted in bytes of
-bodies and events, by the file itself (see `schema.py`).
+Streams that no process computes are deleted: those of the team that holds most, oldest first. A
+team that holds no more than an equal part of all loses nothing to others. What a team holds is
+counted in bytes of bodies and events, by the file itself (see `schema.py`).
 """
 
 import sqlite3
 
-Stream = tuple[int, int]  # its number, and its bytes
+Stream = tuple[int, int]  # its number and its bytes
 
 
 def give_way(database: sqlite3.Connection, wanted: float, most: int) -> int:
-    """Delete streams until `wanted` bytes have gone, or `most` streams; return how many."""
+    """Delete streams until `wanted` bytes are freed, or `most` streams deleted; return how many."""
     freed = count = 0
     while freed < wanted and count < most:
         given = next(filter(None, (_oldest(database, team) for team in _too_large(database))), None)
@@ -26,7 +26,7 @@ def give_way(database: sqlite3.Connection, wanted: float, most: int) -> int:
 
 
 def _too_large(database: sqlite3.Connection) -> list[str]:
-    """Return the teams that hold more than an equal part, or just that; the largest first."""
+    """Return the teams that hold an equal part or more, the largest first."""
     held: list[tuple[str, int]] = database.execute(
         "SELECT team, bytes FROM teams ORDER BY bytes DESC"
     ).fetchall()
@@ -35,7 +35,7 @@ def _too_large(database: sqlite3.Connection) -> list[str]:
 
 
 def _oldest(database: sqlite3.Connection, team: str) -> Stream | None:
-    """Return the first of a team's streams that nobody computes."""
+    """Return the first of a team's streams that no process computes."""
     found: Stream | None = database.execute(
         "SELECT number, LENGTH(body) + (SELECT COALESCE(SUM(LENGTH(batch)), 0) FROM events "
         "WHERE stream = streams.number) FROM streams "

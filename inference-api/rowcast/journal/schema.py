@@ -1,8 +1,8 @@
 """The journal's tables, and how its file is opened.
 
-The file and its folder are their owner's alone. What is deleted is overwritten. In WAL mode with
-synchronous=NORMAL a commit survives the end of every process; only a power cut may take the last
-ones, whole commits at a time and never the order.
+Only the owner can access the file and its folder. Deleted data is overwritten. In WAL mode with
+synchronous=NORMAL a commit survives the end of every process; only a power failure may lose the
+last ones, whole commits at a time and never out of order.
 """
 
 import contextlib
@@ -11,9 +11,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-VERSION = 1  # what only adds to the tables keeps it: older processes may still write the file
+VERSION = 1  # unchanged by additions to the tables: older processes may still write the file
 PAGE_BYTES = 4096
-BUSY_SECONDS = 1.0  # how long another process may hold the lock before the journal counts as ill
+BUSY_SECONDS = 1.0  # how long another process may hold the lock before the journal fails
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS streams (
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_by_stream ON events (stream);
 CREATE TABLE IF NOT EXISTS owners (name TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
 """
-# What each team holds: the bytes of its bodies and events, kept by the file itself. Events of a
+# What each team holds: the bytes of its bodies and events, counted by the file itself. Events of a
 # stream are deleted before the stream is.
 _TEAMS = (
     "CREATE TABLE teams (team TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID",
@@ -79,7 +79,7 @@ _TEAMS = (
 
 
 def open_file(path: Path, limit: int) -> sqlite3.Connection:
-    """The journal's file, made if it is not there. Raises sqlite3.Error or OSError."""
+    """Open the journal's file, creating it if necessary. Raises sqlite3.Error or OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -96,7 +96,11 @@ def open_file(path: Path, limit: int) -> sqlite3.Connection:
 
 
 def _to_wal(database: sqlite3.Connection) -> None:
-    """Two that make the file at once are in each other's way, and SQLite does not wait here."""
+    """Switch to WAL mode.
+
+    Retries, because two processes that create the file at once disturb each other, and SQLite does
+    not wait here.
+    """
     database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     until = time.monotonic() + BUSY_SECONDS
     while True:

@@ -1,9 +1,9 @@
-"""The journal's own process: takes calls from one frontend over a socket, many in one transaction.
+"""The journal's own process: takes calls from one frontend over a socket, many per transaction.
 
     python -m rowcast.journal.service PATH OWNER KEEP_SECONDS REPLY_SECONDS LIMIT
 
-The socket is its standard input. A process, not a thread: it shares no interpreter's lock with the
-streams, and what a disk does to it is not done to them. Ends with the frontend: at EOF.
+The socket is its standard input. A process, not a thread: it does not share the GIL with the
+streams, and a slow disk blocks only this process. Ends with the frontend, at EOF.
 """
 
 import pickle
@@ -23,13 +23,13 @@ _LENGTH = struct.Struct("!I")
 
 
 def send(link: socket.socket, value: object) -> None:
-    """One frame. Its other end is our own process, so that it may be a pickle."""
+    """Send one frame. The other end is our own process, so it may be a pickle."""
     data = pickle.dumps(value)
     link.sendall(_LENGTH.pack(len(data)) + data)
 
 
 def receive(link: socket.socket) -> Any:
-    """The next frame's value; raises EOFError at the end."""
+    """Return the next frame's value. Raises EOFError at the end."""
     (length,) = _LENGTH.unpack(_exactly(link, _LENGTH.size))
     return pickle.loads(_exactly(link, length))  # noqa: S301  # see `send`
 
@@ -45,16 +45,16 @@ def _exactly(link: socket.socket, count: int) -> bytes:
 
 
 def answer(journal: Journal, calls: Sequence[Call]) -> list[Any] | str:
-    """The calls' results, which are durable then; or why nothing was done."""
+    """Return the calls' results, once durable, or the reason why nothing was done."""
     try:
         return _results(journal, calls)
     except (sqlite3.Error, OSError) as fault:
-        journal.close()  # a file that was mended or replaced is opened anew
+        journal.close()  # so that a repaired or replaced file is opened afresh
         return str(fault) or type(fault).__name__
 
 
 def _results(journal: Journal, calls: Sequence[Call]) -> list[Any]:
-    """Of all calls together; where they do not fit, the oldest streams make room for them."""
+    """Return the results of all calls; if they do not fit, delete the oldest streams and retry."""
     try:
         return _tried(journal, calls)
     except sqlite3.OperationalError as fault:

@@ -1,7 +1,7 @@
 """Messages between a frontend and its helpers: a length, then that many bytes.
 
 A request is a pickle, because the frontend trusts itself and helpers trust the frontend. An answer
-is msgpack of plain values, because a helper has handled foreign input and is trusted with nothing.
+is msgpack of plain values, because a helper has handled foreign input and is not trusted.
 """
 
 import pickle
@@ -22,7 +22,7 @@ _REFUSALS: dict[str, type[RequestError]] = {
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """What became of a task. `retires`: the helper ends after it, because it has grown."""
+    """The outcome of a task. `retires`: the helper ends after it, because its memory has grown."""
 
     outcome: Literal["done", "refused", "failed"]
     value: msgspec.Raw
@@ -51,10 +51,10 @@ class Refusal(msgspec.Struct, array_like=True):
 
 
 def request(name: str, arguments: Sequence[Any]) -> bytes:
-    """Return the body of a frame that asks for a task."""
+    """Return the body of a frame that requests a task."""
     return pickle.dumps((name, tuple(arguments)), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def framed(body: bytes) -> bytes:
-    """Return a body with its length before it."""
+    """Return a body preceded by its length."""
     return LENGTH.pack(len(body)) + body

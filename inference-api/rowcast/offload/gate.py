@@ -1,7 +1,7 @@
-"""Lets a few tasks in at a time: teams in turn, and within a team first come, first served.
+"""Admits a few tasks at a time: teams take turns; within a team, first come, first served.
 
-A team that already has `each` tasks inside is passed over until one of them leaves; one that has
-`waiting` tasks waiting is turned away. Safe to use from any number of threads.
+A team that already has `each` tasks inside is skipped until one of them leaves; a team that has
+`waiting` tasks waiting is refused. Thread-safe.
 """
 
 import threading
@@ -20,12 +20,12 @@ class Gate:
         self._lock = threading.Lock()
 
     def try_enter(self, team: str) -> bool:
-        """Take a place if there is one now and nobody waits for it."""
+        """Take a place if one is free now and no task waits for it."""
         with self._lock:
             return self._take(team) if not self._waiting else False
 
     def enter(self, team: str, seconds: float) -> bool:
-        """Take a place, waiting for it if need be; False if none came in time."""
+        """Take a place, waiting if necessary; False if none became free in time."""
         with self._lock:
             if team not in self._waiting and self._take(team):
                 return True
@@ -43,7 +43,7 @@ class Gate:
             return False
 
     def leave(self, team: str) -> None:
-        """Give a place back, to the next team that may have it."""
+        """Release a place, to the next team that may have it."""
         with self._lock:
             self._free += 1
             self._inside[team] -= 1
@@ -57,7 +57,7 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """The number of tasks that wait for a place."""
         with self._lock:
             return sum(map(len, self._waiting.values()))
 

@@ -16,7 +16,7 @@ _READ = 1 << 18
 
 
 class HelperDied(RowcastError):
-    """A helper ended before its task did; `seconds`: how long it had been at it."""
+    """A helper ended before its task did; `seconds` is how long the task had run."""
 
     def __init__(self, problem: str, seconds: float = 0.0) -> None:
         super().__init__(problem)
@@ -27,7 +27,7 @@ class Helper:
     """One helper process, used by one request at a time."""
 
     def __init__(self, link: socket.socket, patience: float) -> None:
-        """Wait until the process at the other end of `link` has introduced itself."""
+        """Wait until the process at the other end of `link` has sent its id."""
         self._link = link
         self._received = bytearray()
         self._asked = time.monotonic()
@@ -35,7 +35,7 @@ class Helper:
         try:
             self.pid = msgspec.msgpack.decode(self.answer(patience), type=int)
             self._process = os.pidfd_open(self.pid)
-        except (OSError, HelperDied) as error:  # a timeout, too
+        except (OSError, HelperDied) as error:  # including a timeout
             link.close()
             raise HelperDied("a helper ended before its first task") from error
 
@@ -49,7 +49,7 @@ class Helper:
             raise HelperDied("a helper ended before its task began") from error
 
     def answer(self, seconds: float) -> bytes:
-        """Return the next frame's body. After a TimeoutError it may be waited for again."""
+        """Return the next frame's body. After a TimeoutError it may be called again."""
         until = time.monotonic() + seconds
         while (body := self._frame()) is None:
             self._link.settimeout(max(0.001, until - time.monotonic()))
@@ -57,18 +57,18 @@ class Helper:
         return body
 
     def lower_priority(self, nice: int) -> None:
-        """Let everything else on this machine go first."""
+        """Lower the process's priority, so that everything else on this machine goes first."""
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, nice)
 
     def kill(self) -> None:
-        """End the process now, if it has not ended."""
+        """Kill the process, if it has not ended."""
         if self._process >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def close(self) -> None:
-        """End the process and let go of it."""
+        """Kill the process and close its descriptors."""
         self.kill()
         process, self._process = self._process, -1
         if process >= 0:

@@ -1,4 +1,4 @@
-"""Does tasks at once, in this process and without limits: where callers are trusted."""
+"""Runs tasks at once, in this process and without limits, for trusted callers."""
 
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
@@ -26,7 +26,7 @@ class Inline:
         return task(self._tools, *arguments, **named)
 
     def start(self) -> None:
-        """Nothing is prepared."""
+        """Do nothing: there is nothing to prepare."""
 
     def close(self) -> None:
-        """Nothing was begun."""
+        """Do nothing: there is nothing to end."""

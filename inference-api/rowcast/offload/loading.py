@@ -1,4 +1,4 @@
-"""Loads what tasks work with: the text side of the model that the settings name."""
+"""Loads the data that tasks need: the text side of the model that the settings name."""
 
 from llguidance import LLTokenizer
 
@@ -22,7 +22,7 @@ def load_tools(settings: Settings) -> Tools:
 
 
 def tools_of(tokenizer: Tokenizer, chat: ChatTemplate) -> Tools:
-    """Return the tools of a tokenizer and a template that are loaded already."""
+    """Return the tools for a tokenizer and a template that are already loaded."""
     return Tools(tokenizer, chat, _speech_of(tokenizer))
 
 
@@ -31,7 +31,7 @@ def _speech_of(tokenizer: Tokenizer) -> Speech:
     if isinstance(tokenizer, HubTokenizer):
         try:
             return LLTokenizer(tokenizer.json())
-        except ValueError:  # not every decoder is known there; then rules can name no tokens
+        except ValueError:  # llguidance lacks some decoders; rules then cannot name tokens
             return LLTokenizer("byte")
     texts = [tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary)]
     return speech_of_texts(texts, tokenizer.vocabulary - 1, tokenizer.vocabulary)

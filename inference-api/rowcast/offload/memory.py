@@ -1,6 +1,6 @@
-"""Remembers answers by what was asked, for each team alone: speed tells nobody of others.
+"""Caches answers by request, separately for each team, so that timing reveals nothing of others.
 
-The least recently used are forgotten first.
+The least recently used are dropped first.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ class Memory:
         self._lock = threading.Lock()
 
     def get(self, team: str, body: bytes) -> Answer | None:
-        """Return the answer to this request of a team, if it is known."""
+        """Return the cached answer to this request of a team, if any."""
         key = _key(team, body)
         with self._lock:
             if (answer := self._answers.get(key)) is not None:
@@ -30,7 +30,7 @@ class Memory:
             return answer
 
     def keep(self, team: str, body: bytes, answer: Answer) -> None:
-        """Remember an answer, unless it is large."""
+        """Cache an answer, unless it is large."""
         key, size = _key(team, body), len(answer.value)
         if size > MOST_BYTES // 16:
             return

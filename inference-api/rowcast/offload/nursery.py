@@ -3,8 +3,8 @@
     python -m rowcast.offload.nursery SECONDS MEMORY
 
 Its standard input is a socket. Each message on it carries one descriptor, the helper's end of a
-socket pair, and has a helper forked that serves it: a matter of milliseconds. Settings come from
-the environment. Ends with the frontend: at EOF. Its helpers end with it.
+socket pair; the nursery forks a helper that serves it, within milliseconds. Settings come from the
+environment. The nursery ends with the frontend, at EOF, and its helpers end with it.
 """
 
 import gc
@@ -27,11 +27,11 @@ from rowcast.settings import read_settings
 def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
     """Fork a helper for every descriptor that arrives."""
     if _ends_well(tools.chat.compile, limits):
-        with memory_limited(limits):  # a constant that is too large is left to the rendering
+        with memory_limited(limits):  # constants that are too large are left to rendering
             tools.chat.compile()  # once, for all helpers
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # helpers are reaped by the kernel
     gc.collect()
-    gc.freeze()  # a collection would write to, and so copy, what the forks share
+    gc.freeze()  # a collection would write to shared pages, and so copy them
     parent = os.getpid()
     while (received := socket.recv_fds(orders, 1, 1))[0]:
         link = _blocking(received[1][0])
@@ -42,7 +42,7 @@ def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
 
 
 def _ends_well(task: Callable[[], None], limits: Limits) -> bool:
-    """Try in a process of its own whether a task keeps within the limits."""
+    """Return whether a task stays within the limits, by trying it in a forked process."""
     trial = os.fork()
     if trial == 0:
         with suppress(Exception):
@@ -59,11 +59,11 @@ def _become_helper(link: socket.socket, tools: Tools, limits: Limits, parent: in
     die_with_parent(signal.SIGKILL, parent)
     with suppress(OSError):  # the frontend has gone
         serve(link, tools, limits)
-    os._exit(0)  # nothing of the parent's is this process's to clean up
+    os._exit(0)  # this process must not run the parent's cleanup
 
 
 def _blocking(descriptor: int) -> socket.socket:
-    """Return a socket that came from a process whose own sockets do not block, nor its copies."""
+    """Return the socket as a blocking one: its sender's sockets, and so their copies, are not."""
     made = socket.socket(fileno=descriptor)
     made.setblocking(True)
     return made
@@ -71,7 +71,7 @@ def _blocking(descriptor: int) -> socket.socket:
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until the frontend is gone."""
-    for ignored in (signal.SIGINT, signal.SIGTERM):  # the frontend's end is what counts
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # only the frontend's end counts
         signal.signal(ignored, signal.SIG_IGN)
     seconds, memory = arguments
     try:

@@ -1,13 +1,13 @@
-"""Lends helper processes to requests, and keeps tasks that take long out of everybody's way.
+"""Lends helper processes to requests, and keeps slow tasks out of the way of others.
 
-    quick    a few helpers at the ordinary priority. A task that is not done within QUICK_SECONDS
-             is slow: it must leave
-    slow     a few places for those at a low priority, one for each team. A slow task takes its
-             helper along if there is a place, else it begins anew when its turn comes
+    quick    a few helpers at normal priority. A task that is not done within QUICK_SECONDS is
+             slow: it must leave
+    slow     a few places for slow tasks at low priority, one per team. A slow task keeps its
+             helper if there is a place; otherwise it starts again when its turn comes
 
-So a task never waits longer for a helper than the quick tasks before it take, whatever others have
-asked for. A task whose helper died is tried once more, since the helper may have been killed from
-outside; the second time, the task is to blame. Results of `lasting` tasks are remembered.
+So a task waits for a helper no longer than the quick tasks before it take, whatever others request.
+A task whose helper died is retried once, since the helper may have been killed from outside; the
+second time, the task is to blame. Results of `LASTING` tasks are cached.
 """
 
 from collections.abc import Callable
@@ -32,8 +32,8 @@ _Result = TypeVar("_Result")
 _Task = Callable[Concatenate[Tools, _Arguments], _Result]
 Watch = Callable[[Callable[[], None]], AbstractContextManager[object]]
 
-QUICK_WAITING = 1024  # tasks of one team that may wait for a quick helper
-SLOW_WAITING = 16  # and for a place among the slow ones: each may hold a large body
+QUICK_WAITING = 1024  # tasks per team that may wait for a quick helper
+SLOW_WAITING = 16  # and for a slow place: each may hold a large body
 
 
 class TaskFailed(RowcastError):
@@ -46,14 +46,14 @@ def _nobody(gone: Callable[[], None]) -> AbstractContextManager[object]:  # noqa
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who waits for a task. `watch(gone)` has `gone` called when the client leaves its block."""
+    """The caller of a task. In a `watch(gone)` block, `gone` is called if the client leaves."""
 
     team: str = ""
     watch: Watch = _nobody
 
 
 class Offload(Protocol):
-    """Does tasks, in some other place."""
+    """Runs tasks in another place."""
 
     def run(
         self,
@@ -62,7 +62,7 @@ class Offload(Protocol):
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        """Return a task's result. Raises RequestError (its input), TooCostly and Unavailable."""
+        """Return a task's result. Raises RequestError (bad input), TooCostly and Unavailable."""
 
     def start(self) -> None:
         """Begin to prepare for the first task."""
@@ -114,11 +114,11 @@ class HelperPool:
                 return self._attempt(client, body)
             except HelperDied as died:
                 if died.seconds >= self._source.limits.seconds:
-                    break  # this one was ended by its limit of time
+                    break  # the time limit ended this one
         raise TooCostly(f"needs more than {self._source.limits}, or nests too deeply")
 
     def _attempt(self, client: Client, body: bytes) -> Answer:
-        """Run a task on a quick helper, or have it go on among the slow ones."""
+        """Run a task on a quick helper, or continue it among the slow ones."""
         if not self._quick.enter(client.team, WALL_SECONDS):
             raise Overloaded("too many requests wait to be checked; try again later")
         stays = False
@@ -142,7 +142,7 @@ class HelperPool:
             self._idle.append(helper)
 
     def _slowly(self, client: Client, body: bytes, helper: Helper, *, stays: bool) -> Answer:
-        """Finish a task at a low priority. `stays`: it has a place already and keeps its helper."""
+        """Finish a task at low priority. `stays`: it already has a place and keeps its helper."""
         task = _Slow(helper)
         with client.watch(task.cancel):
             if not stays:
@@ -170,7 +170,7 @@ class _Slow:
         self.helper.kill()
 
     def begin(self, make: Callable[[], Helper], body: bytes) -> None:
-        """Begin anew, on a helper of its own."""
+        """Start again, on a helper of its own."""
         self._check()
         self.helper = make()
         self.helper.ask(body)
@@ -192,7 +192,7 @@ class _Slow:
 
 
 def _answered(helper: Helper, seconds: float) -> Answer | None:
-    """Return a helper's answer; None if it needs more time. A dead helper is closed."""
+    """Return a helper's answer; None if it needs more time. Close a dead helper."""
     try:
         return msgspec.msgpack.decode(helper.answer(seconds), type=Answer)
     except TimeoutError:

@@ -1,6 +1,6 @@
-"""Where helpers come from: the frontend's handle of its nursery process.
+"""The source of helpers: the frontend's handle of its nursery process.
 
-The nursery is started when it is first needed, or ahead of time by `start`, and again when it has
+The nursery is started when it is first needed, or ahead of time by `start`, and again if it has
 ended. Knows no tasks.
 """
 
@@ -20,7 +20,7 @@ from rowcast.offload.limits import Limits
 
 START_SECONDS = 60.0  # for a large tokenizer, on a slow and busy machine
 STOP_SECONDS = 5.0
-_ONE_THREAD = {  # a helper's share of the processors is one of them
+_ONE_THREAD = {  # a helper uses a single processor
     "TOKENIZERS_PARALLELISM": "false",
     "RAYON_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
@@ -28,10 +28,10 @@ _ONE_THREAD = {  # a helper's share of the processors is one of them
 
 
 class HelperSource:
-    """Makes helper processes."""
+    """Creates helper processes."""
 
     def __init__(self, limits: Limits, settings: Mapping[str, str] | None = None) -> None:
-        """`settings`: variables that name the model, over those of the environment."""
+        """`settings`: variables that name the model; they override the environment."""
         self.limits = limits
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +44,7 @@ class HelperSource:
             self._open()
 
     def make(self) -> Helper:
-        """Return a new helper. Raises NotReady when there can be none."""
+        """Return a new helper. Raises NotReady if none can be created."""
         for _ in range(2):  # the nursery may have ended since it was last used
             with contextlib.suppress(OSError, HelperDied):
                 return self._make()

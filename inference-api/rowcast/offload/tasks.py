@@ -1,7 +1,7 @@
-"""What helpers can do: functions of the model's text and plain values, registered in `TASKS`.
+"""The tasks of helpers: functions of the model's text and plain values, registered in `TASKS`.
 
 Results are plain values. A RequestError is about the caller's input and reaches the caller; any
-other error means that this server has a bug.
+other error is a bug in this server.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Tools:
 
 
 def encode(tools: Tools, text: str, special: bool, most: int | None) -> list[int]:
-    """Tokenize a text. `most`: refuse, by its length alone, one that must have more tokens."""
+    """Tokenize a text. `most`: refuse a text whose length alone implies more tokens."""
     _check_length(tools.tokenizer, text, most)
     return list(tools.tokenizer.encode(text, special=special))
 
@@ -52,7 +52,7 @@ def chat_prompt(  # noqa: PLR0917  # tasks take their arguments by place
 ) -> tuple[list[int], str]:
     """Render the chat template and tokenize the result; return tokens and text.
 
-    `shown`: the tools that the model is told of.
+    `shown`: the tools to show to the model.
     """
     plain = flattened(messages)
     text = tools.chat.render(plain, tools=shown, end=end, extra=extra)
@@ -60,19 +60,19 @@ def chat_prompt(  # noqa: PLR0917  # tasks take their arguments by place
 
 
 def schema_rule(tools: Tools, schema: Schema, strict: bool) -> Rule:
-    """Compile the rule of JSON that follows a schema."""
+    """Compile the rule for JSON that follows a schema."""
     rule = rule_of_schema(schema, strict=strict)
     _check_tokens(tools, rule.grammar)
     return rule
 
 
 def regex_rule(tools: Tools, regex: str) -> Rule:
-    """Compile the rule of text that a regular expression matches as a whole."""
+    """Compile the rule for text that a regular expression matches as a whole."""
     return Rule(_check_tokens(tools, grammar.of_regex(regex)))
 
 
 def choice_rule(tools: Tools, choices: Sequence[str]) -> Rule:
-    """Compile the rule of one of these texts."""
+    """Compile the rule for one of these texts."""
     return Rule(_check_tokens(tools, grammar.of_choices(choices)))
 
 
@@ -82,14 +82,14 @@ def lark_rule(tools: Tools, text: str) -> Rule:
 
 
 def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
-    """Compile the rule of a reply that calls one of these functions, or several."""
+    """Compile the rule for a reply that calls one of these functions, or several."""
     rule = rule_of_calls(FORMS[form], callees, several=several)
     _check_tokens(tools, rule.grammar)
     return rule
 
 
 def thinking_rule(tools: Tools, thinking: Thinking, text: str) -> Rule:
-    """Compile the rule of a reply that may think, and then follows a grammar."""
+    """Compile the rule for a reply that may think, and then follows a grammar."""
     return Rule(check_grammar(tools, after(thinking, text)))
 
 
@@ -104,9 +104,9 @@ def check_grammar(tools: Tools, text: str) -> str:
 
 
 def _check_tokens(tools: Tools, text: str) -> str:
-    """Compile a checked grammar that may name tokens with the model's own, and return it.
+    """Compile a checked grammar with the model's tokens if it may name any, and return it.
 
-    For all others bytes were enough.
+    All other grammars were compiled with bytes, which is enough for them.
     """
     if grammar.names_tokens(text) and (fault := grammar.fault_of(text, tools.speech)):
         raise GrammarFault(fault.partition("\n")[0])
@@ -136,7 +136,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     )
 }
 
-# Their results depend on nothing but their arguments, and the same arguments come again and again.
+# Their results depend only on their arguments, and the same arguments recur.
 LASTING = frozenset(
     {schema_rule, regex_rule, choice_rule, lark_rule, tool_rule, thinking_rule, grammar_rule}
 )

@@ -1,9 +1,9 @@
 """The inside of a helper process: takes tasks from its socket until the other end closes.
 
-Limits are the kernel's, so that they hold inside native code: processor time by an interval timer
-whose signal ends the process, memory by RLIMIT_AS, the stack by RLIMIT_STACK. A helper whose memory
-has grown says so and ends, and what it took goes back to the system. The stack is that of the
-backend's threads that compile: what passes here does not overflow there.
+The kernel enforces the limits, so that they hold inside native code: processor time by an interval
+timer whose signal ends the process, memory by RLIMIT_AS, the stack by RLIMIT_STACK. A helper whose
+memory has grown reports it and ends, which returns the memory to the system. The stack is as large
+as that of the backend's compiling threads: what passes here does not overflow there.
 """
 
 import os
@@ -24,12 +24,12 @@ from rowcast.offload.frames import LENGTH, Answer, Refusal, framed
 from rowcast.offload.limits import Limits
 from rowcast.offload.tasks import TASKS, Tools
 
-GROWTH_BYTES = 32 << 20  # memory that a helper may keep after a task
+GROWTH_BYTES = 32 << 20  # by which a helper's memory may grow
 _PAGE = resource.getpagesize()
 
 
 def serve(link: socket.socket, tools: Tools, limits: Limits) -> None:
-    """Do tasks, one after another. The first frame sent is this process's id."""
+    """Run tasks one after another. The first frame sent is this process's id."""
     apply(limits)
     began = _resident()
     link.sendall(framed(msgspec.msgpack.encode(os.getpid())))
@@ -50,8 +50,8 @@ def _answer(body: bytes, tools: Tools) -> Answer:
     except RequestError as refusal:
         return Answer("refused", _raw(Refusal.of(refusal)))
     except MemoryError:
-        os._exit(1)  # as any other way of taking too much
-    except Exception as error:  # noqa: BLE001  # a bug here must be told, not lost with the process
+        os._exit(1)  # like any other way of exceeding a limit
+    except Exception as error:  # noqa: BLE001  # a bug must be reported, not lost with the process
         return Answer("failed", _raw(f"{name}: {type(error).__name__}: {error}"))
 
 
@@ -60,7 +60,7 @@ def _raw(value: Any) -> msgspec.Raw:
 
 
 def _receive(link: socket.socket) -> bytes | None:
-    """Return the next frame's body; None when the other end has closed."""
+    """Return the next frame's body; None if the other end has closed."""
     head = _exactly(link, LENGTH.size)
     return head and _exactly(link, LENGTH.unpack(head)[0])
 

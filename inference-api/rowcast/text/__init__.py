@@ -1,1 +1,1 @@
-"""Text on the frontend's side: tokenize, detokenize, find stop sequences. No HTTP, no tensors."""
+"""Text on the frontend's side: tokens and back, stop sequences. No HTTP, no tensors."""

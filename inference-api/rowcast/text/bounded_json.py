@@ -1,7 +1,7 @@
-"""Reads JSON that somebody else wrote, whole bodies and strings within them, to a bounded depth.
+"""Parses foreign JSON, whole bodies and strings within them, to a bounded depth.
 
-In: text, and what `json.loads` takes. Out: the value, or a ValueError; `TooDeep` is one that names
-the depth. Deeper values would end in a RecursionError somewhere behind the parser.
+In: text, and the options of `json.loads`. Out: the value, or a ValueError; `TooDeep` is one that
+names the depth. Deeper values would end in a RecursionError somewhere after the parser.
 """
 
 import json
@@ -16,7 +16,7 @@ class TooDeep(ValueError):
 
 
 def loads(text: str, **options: Any) -> Any:
-    """Return the value; `options` are those of `json.loads`."""
+    """Parse and return the value; `options` are those of `json.loads`."""
     try:
         value = json.loads(text, **options)
     except RecursionError as error:
@@ -29,7 +29,7 @@ def loads(text: str, **options: Any) -> Any:
 
 
 def _depth(value: object) -> int:
-    """Return how many lists and objects the innermost value stands in, itself included."""
+    """Return how many lists and objects enclose the innermost of them, itself included."""
     depth, level = 0, [value] if isinstance(value, list | dict) else []
     while level:
         depth += 1

@@ -1,12 +1,12 @@
-"""Finds where a JSON value ends while its text is still coming.
+"""Finds the end of a JSON value while its text is arriving.
 
-`JsonValue.feed(text)` takes what belongs to the value and says how much that was. It follows braces
-and strings, no more: whether it is good JSON is for who reads it.
+`JsonValue.feed(text)` takes the characters that belong to the value and returns their number. It
+follows only braces and strings; the reader of the value checks that it is valid JSON.
 """
 
 
 class JsonValue:
-    """One object or list, from its first brace or bracket on."""
+    """An object or list, from its first brace or bracket on."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -15,7 +15,7 @@ class JsonValue:
         self._escaped = False
 
     def feed(self, text: str) -> int:
-        """How many characters of `text` belong to the value."""
+        """Return how many characters of `text` belong to the value."""
         for at, char in enumerate(text):
             if self.ended:
                 return at

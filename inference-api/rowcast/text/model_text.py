@@ -1,4 +1,4 @@
-"""The text side of a model: its tokenizer and its chat template, as the settings name it."""
+"""The text side of the model that the settings name: its tokenizer and its chat template."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _WITHOUT_FILES: dict[str, Callable[[], Tokenizer]] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelText:
-    """How a model's text is read and written. `files` is None for a model that has none."""
+    """How a model's text is read and written. `files` is None for a model without files."""
 
     tokenizer: Tokenizer
     chat: ChatTemplate
@@ -29,7 +29,7 @@ class ModelText:
 
 
 def text_of(settings: Settings) -> ModelText:
-    """Load it. Raises UnknownModel, OSError and ValueError."""
+    """Load the text side. Raises UnknownModel, OSError and ValueError."""
     try:
         return _text_of(settings)
     except TemplateError as error:

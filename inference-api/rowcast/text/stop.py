@@ -1,11 +1,11 @@
-"""Finds stop sequences in a text that comes in pieces, and holds back what may become one.
+"""Finds stop sequences in text that arrives in pieces, and holds back text that may become one.
 
 `StopFilter.feed(piece)` releases text that can no longer be part of a stop sequence. At the first
-occurrence (the one that begins earliest) it releases what stands before it and is `stopped`; the
-sequence itself never leaves. With several sequences, of two that begin at the same place either
-gives the same text. Where the pieces are cut makes no difference.
+occurrence (the one that begins earliest) it releases the text before it and is `stopped`; the
+sequence itself is never released. If two sequences begin at the same place, either gives the same
+text. The result does not depend on where the pieces are cut.
 
-All sequences are looked for at once, in time linear in the text (Aho and Corasick's automaton).
+All sequences are searched at once, in time linear in the text (Aho-Corasick automaton).
 `StopSequences` holds it, so that the replies of one request share it.
 """
 
@@ -13,29 +13,29 @@ from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 
-LONGEST = 1024  # characters of one sequence
+LONGEST = 1024  # characters per sequence
 
 
-class StopSequences(tuple[str, ...]):  # noqa: SLOT001  # what is cached needs a place
-    """The sequences of one request."""
+class StopSequences(tuple[str, ...]):  # noqa: SLOT001  # the cache needs a place
+    """The stop sequences of one request."""
 
     @cached_property
     def automaton(self) -> "Automaton":
-        """What finds them all."""
+        """The automaton that finds all of them."""
         return Automaton(self)
 
 
 class Automaton:
-    """States are beginnings of sequences, by number; 0 is the empty one.
+    """An Aho-Corasick automaton. States are prefixes of sequences, by number; 0 is the empty one.
 
-    After each character the state is the longest beginning that the text ends with.
+    After each character, the state is the longest prefix that the text ends with.
     """
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._next: list[dict[str, int]] = [{}]
-        self._shorter = [0]  # per state, the longest beginning that it ends with
-        self.found = [0]  # per state, the length of the longest whole sequence that it ends with
-        self.open = [0]  # per state, how long a beginning it ends with that may still go on
+        self._shorter = [0]  # per state, the longest prefix that it ends with
+        self.found = [0]  # per state, the length of the longest complete sequence that it ends with
+        self.open = [0]  # per state, the length of the longest prefix at its end that may continue
         depths = [0]
         for sequence in sequences:
             state = 0
@@ -52,7 +52,7 @@ class Automaton:
         self._join(depths)
 
     def _join(self, depths: Sequence[int]) -> None:
-        """Say of each state what it ends with, shorter ones first."""
+        """Compute for each state what it ends with, shorter ones first."""
         waiting = deque([0])
         while waiting:
             state = waiting.popleft()
@@ -77,20 +77,20 @@ class Automaton:
 
 
 class StopFilter:
-    """One reply's text on its way out."""
+    """Filters one reply's text."""
 
     def __init__(self, sequences: Sequence[str] = ()) -> None:
         shared = sequences if isinstance(sequences, StopSequences) else StopSequences(sequences)
         self._automaton = shared.automaton if shared else None
         self._state = 0
         self._held: list[str] = []
-        self._length = 0  # of all that has come
-        self._released = 0  # how much of it has left
-        self._found: int | None = None  # where the first sequence begins that is whole
+        self._length = 0  # of all text received
+        self._released = 0  # how much of it was released
+        self._found: int | None = None  # where the first complete sequence begins
         self.stopped = False
 
     def feed(self, piece: str) -> str:
-        """The text that may be sent now."""
+        """Return the text that may be sent now."""
         if self.stopped:
             return ""
         automaton = self._automaton
@@ -105,7 +105,7 @@ class StopFilter:
         return self._release(keep_from)
 
     def finish(self) -> str:
-        """What was held back, at the reply's end: nothing can follow that would change it."""
+        """Return the text held back until the end of the reply: nothing can follow it now."""
         if self._found is not None:
             return self._stop(self._found)
         return self._release(self._length)
@@ -120,7 +120,7 @@ class StopFilter:
         self._length += len(piece)
 
     def _release(self, end: int) -> str:
-        """Let go of the text up to this place, and hold the rest."""
+        """Release the text up to this place, and hold the rest."""
         count = end - self._released
         if not count:
             return ""

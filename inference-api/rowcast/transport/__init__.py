@@ -1,1 +1,1 @@
-"""The way between frontends and a backend: two Protocols in `ports`, one module per carrier."""
+"""Connects frontends to a backend: two Protocols in `ports`, one module per carrier."""

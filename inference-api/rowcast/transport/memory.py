@@ -1,8 +1,8 @@
 """Both ports in one process, over plain queues: for tests, and for a server without processes.
 
-`MemoryTransport().connect()` gives a FrontendPort, `.backend_port` the BackendPort. Values cross as
-they are, unencoded; closing either end is seen by the other, as with a socket. With `seconds=0` a
-receive never waits: a test that drives the backend by hand reads what is there.
+`MemoryTransport().connect()` returns a FrontendPort, `.backend_port` the BackendPort. Values are
+passed unencoded; each end sees when the other closes, as with a socket. With `seconds=0` a receive
+never waits: a test that drives the backend by hand reads what is there.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
 from rowcast.wire import Command, Event
 
 _END = None
-SECONDS = 5.0  # how long a receive waits before it comes back empty, as over a socket
+SECONDS = 5.0  # how long a receive waits before it returns nothing, as over a socket
 
 
 class MemoryFrontendPort:
@@ -29,7 +29,7 @@ class MemoryFrontendPort:
         self._arrivals = arrivals
         self._batches: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
         self._open = True
-        self._ended = False  # the backend has closed; what it had sent may still be read
+        self._ended = False  # the backend has closed; what it sent may still be read
         arrivals.put((name, Joined()))
 
     def send(self, commands: Sequence[Command]) -> None:
@@ -55,12 +55,12 @@ class MemoryFrontendPort:
             self._batches.put(_END)
 
     def deliver(self, events: list[Event]) -> None:
-        """The backend's side of this end."""
+        """Deliver events from the backend."""
         if self._open:
             self._batches.put(events)
 
     def end(self) -> None:
-        """The backend has closed."""
+        """Note that the backend has closed."""
         self._ended = True
         self._batches.put(_END)
 
@@ -94,7 +94,7 @@ class MemoryBackendPort:
 
 
 class MemoryTransport:
-    """A way of its own: one backend, any number of frontends."""
+    """A separate connection: one backend, any number of frontends."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.backend_port = MemoryBackendPort()

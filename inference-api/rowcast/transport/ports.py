@@ -1,8 +1,8 @@
-"""The two ends of the way between a frontend and a backend, as Protocols.
+"""The two ends of the connection between a frontend and a backend, as Protocols.
 
 A frontend holds a `FrontendPort`: it sends commands (the input queue) and receives events (the
-output queue). A backend holds one `BackendPort` for all its frontends: it receives what any of
-them sent, who joined and who is gone, and sends each its own events, one batch a step.
+output queue). A backend holds one `BackendPort` for all its frontends: it receives their commands,
+and learns which frontends joined or left; it sends each its own events, one batch per step.
 Carriers: `memory` (tests, one process), `unix_socket` (processes on one machine).
 """
 
@@ -22,7 +22,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A frontend has ended; nobody reads its replies."""
+    """A frontend has ended; its replies have no reader."""
 
 
 Arrival = tuple[FrontendId, Command | Joined | Gone]
@@ -32,10 +32,10 @@ class FrontendPort(Protocol):
     """A frontend's end."""
 
     def send(self, commands: Sequence[Command]) -> None:
-        """Hand commands over, whole and in order. Raises PeerGone."""
+        """Send commands, completely and in order. Raises PeerGone."""
 
     def receive(self) -> list[Event]:
-        """Wait for the next events. Raises PeerGone at the backend's end."""
+        """Wait for the next events. Raises PeerGone if the backend has ended."""
 
     def close(self) -> None:
         """End the connection; the backend frees what this frontend held."""
@@ -45,10 +45,10 @@ class BackendPort(Protocol):
     """A backend's end, for all its frontends."""
 
     def receive(self, timeout: float) -> list[Arrival]:
-        """What has arrived; waits up to `timeout` seconds when nothing has."""
+        """Return what has arrived; wait up to `timeout` seconds for something."""
 
     def send(self, frontend: FrontendId, events: Sequence[Event]) -> None:
-        """Hand one batch to one frontend without waiting for it. Unknown frontends are ignored."""
+        """Send one batch to one frontend without waiting for it. Unknown frontends are ignored."""
 
     def close(self) -> None:
         """End all connections."""

@@ -1,9 +1,9 @@
-"""Both ports over a Unix stream socket: length-prefixed msgpack frames, one batch a frame.
+"""Both ports over a Unix stream socket: length-prefixed msgpack frames, one batch per frame.
 
-The backend listens, frontends connect. A dead peer is an EOF at once, on either side: that is why
-this is not a message broker or a multiprocessing queue. The backend never waits for a frontend:
-what one does not read is kept up to a limit, and past that the frontend counts as gone. Runs
-unchanged on plain sockets and on gevent's.
+The backend listens, frontends connect. A dead peer is seen at once as EOF, on either side: that is
+why this is not a message broker or a multiprocessing queue. The backend never waits for a frontend:
+unread data is buffered up to a limit; beyond it the frontend counts as gone. Works unchanged with
+plain sockets and gevent's.
 """
 
 import contextlib
@@ -25,26 +25,26 @@ _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
 MAX_FRAME = 64 << 20
 MAX_UNREAD = 64 << 20
-SECONDS = 5.0  # how long one send may take, and how long a receive waits before it comes back empty
+SECONDS = 5.0  # how long a send may take, and a receive waits before it returns nothing
 
 
 def framed(batch: Sequence[Command] | Sequence[Event]) -> bytes:
-    """The bytes of one frame."""
+    """Encode one frame."""
     body = encode(batch)
     return _LENGTH.pack(len(body)) + body
 
 
 class FrameReader:
-    """Cuts a byte stream into frames."""
+    """Splits a byte stream into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The frames that `data` completes. Raises PeerGone at an impossible length."""
+        """Yield the frames that `data` completes. Raises PeerGone at an impossible length."""
         if not self._buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)
-            if len(data) == _LENGTH.size + length:  # one whole frame, as a step sends it
+            if len(data) == _LENGTH.size + length:  # one complete frame, as sent per step
                 yield data[_LENGTH.size :]
                 return
         self._buffer += data
@@ -81,7 +81,7 @@ class UnixFrontendPort:
             with self._sending:
                 self._socket.sendall(frame)
         except OSError as error:
-            # Part of a frame may be out: this connection can carry no other.
+            # Part of a frame may be sent: this connection can carry no other.
             self.close()
             raise PeerGone(f"the backend takes no commands: {error}") from error
 
@@ -143,7 +143,7 @@ class _Connection:
             raise PeerGone(f"the frontend left {len(self.unsent)} bytes unread")
 
     def finish(self) -> None:
-        """Hand over what is unsent, to a frontend that still reads, and close."""
+        """Send the buffered data to a frontend that still reads, and close."""
         with contextlib.suppress(OSError):
             self.socket.settimeout(SECONDS)
             self.socket.sendall(self.unsent)
@@ -151,7 +151,7 @@ class _Connection:
 
 
 class UnixBackendPort:
-    """The backend's end: one thread, never waits but in `receive`."""
+    """The backend's end: one thread, which waits only in `receive`."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -188,7 +188,7 @@ class UnixBackendPort:
     def _accept(self) -> None:
         try:
             accepted, _ = self._listener.accept()
-        except OSError:  # the frontend has left again, or descriptors are short: it will retry
+        except OSError:  # the frontend has left, or descriptors are short: it will retry
             return
         accepted.setblocking(False)
         connection = _Connection(next(self._names), accepted)
@@ -223,7 +223,7 @@ class UnixBackendPort:
 
 
 def _listen(path: str) -> socket.socket:
-    """A listening socket for this user alone; a dead one at the same path is replaced."""
+    """Create a listening socket for this user alone; replace a dead one at the same path."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
     if Path(path).is_socket():

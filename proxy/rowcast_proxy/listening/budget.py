@@ -1,10 +1,10 @@
-"""How many bytes of request bodies a process holds at once: a bound in all, half of it for a team.
+"""How many bytes of request bodies a process holds: one limit for all, half of it per team.
 
-A body takes what has arrived of it, not what was announced, and gives it back when nobody needs it
-any more. The first few bytes of each are always granted, so that ordinary requests pass while
-somebody's large ones fill the budget.
+A body is charged for the bytes that have arrived, not for its announced length, and releases them
+when they are no longer needed. The first few bytes of each body are always granted, so that
+ordinary requests pass while large ones of others fill the budget.
 
-This file stands in the server and in the proxy, which import nothing of each other; a test holds
+This file exists in the server and in the proxy, which import nothing from each other; a test holds
 the two equal.
 """
 
@@ -15,7 +15,7 @@ GRANTED: Final = 1 << 14  # bytes of each body that are never refused
 
 
 class Budget:
-    """Of one process."""
+    """The budget of one process."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -23,26 +23,26 @@ class Budget:
 
     @property
     def held(self) -> int:
-        """Bytes of all teams."""
+        """The bytes held by all teams."""
         return self._held.total()
 
     def share(self, team: str) -> "Share":
-        """One body of a team, which has nothing yet."""
+        """Return the share of a new body of a team, which holds nothing yet."""
         return Share(self, team)
 
     def has_room(self, team: str, count: int) -> bool:
-        """True if the team may hold this many bytes more."""
+        """True if the team may hold this many more bytes."""
         return self.held + count <= self.limit and self._held[team] + count <= self.limit // 2
 
     def add(self, team: str, count: int) -> None:
-        """Count bytes in, or out."""
+        """Add bytes to a team's count; a negative number removes them."""
         self._held[team] += count
         if not self._held[team]:
             del self._held[team]
 
 
 class Share:
-    """What one body holds."""
+    """The bytes that one body holds."""
 
     def __init__(self, budget: Budget, team: str) -> None:
         self._budget = budget
@@ -50,7 +50,7 @@ class Share:
         self.held = 0
 
     def take(self, count: int) -> bool:
-        """Hold this many bytes more; False, and nothing is held, if they are too many."""
+        """Hold this many more bytes; if they are too many, hold none and return False."""
         beyond = self.held + count > GRANTED
         if beyond and not self._budget.has_room(self.team, count):
             return False
@@ -59,6 +59,6 @@ class Share:
         return True
 
     def release(self) -> None:
-        """Give everything back."""
+        """Release all bytes."""
         self._budget.add(self.team, -self.held)
         self.held = 0

@@ -1,6 +1,6 @@
-"""One dialect of HTTP a module: body to `Prompt`, pieces to chunks. `DIALECTS` registers them.
+"""One module per HTTP dialect: body to `Prompt`, pieces to chunks. `DIALECTS` registers them.
 
-A dialect has routes, and a form of its own for errors below the paths that it owns; elsewhere
+A dialect has routes, and its own form for errors below the paths that it owns; everywhere else
 errors are `{"status_code", "message"}`.
 """
 
@@ -18,12 +18,12 @@ ErrorBody = Callable[[int, str, Exception | None], dict[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One HTTP contract."""
+    """An HTTP contract."""
 
     blueprint: Callable[[Frontend], Blueprint]
     error_body: ErrorBody
-    prefixes: tuple[str, ...] = ()  # of the paths whose errors have its form
-    rows: re.Pattern[str] | None = None  # of the paths where a POST asks for rows
+    prefixes: tuple[str, ...] = ()  # paths whose errors have its form
+    rows: re.Pattern[str] | None = None  # paths where a POST needs rows
 
 
 NATIVE = Dialect(native.blueprint, native.error_body, rows=native.ROWS)
@@ -35,11 +35,11 @@ DIALECTS = (
 
 
 def dialect_of(path: str) -> Dialect:
-    """Whose form an error at this path has."""
+    """Return the dialect that formats errors at this path."""
     owned = (dialect for dialect in DIALECTS if path.startswith(dialect.prefixes))
     return next(owned, NATIVE)
 
 
 def asks_for_rows(method: str, path: str) -> bool:
-    """Whether such a request is one for replies, which need rows."""
+    """Return whether such a request asks for replies, which need rows."""
     return method == "POST" and any(each.rows and each.rows.fullmatch(path) for each in DIALECTS)

@@ -1,10 +1,10 @@
-"""The native dialect: a text in, raw text out as it is generated.
+"""The native dialect: text in, raw text out as it is generated.
 
     POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …}
     POST /chat/<model>                                    server-sent events
 
-Every field, its default and its bounds stand in `_read`; `docs/api.md` describes them. A raw stream
-has no place for an error, so a reply that fails is cut without its last chunk.
+`_read` lists every field with its default and bounds; `docs/api.md` describes them. A raw stream
+cannot carry an error, so a reply that fails is cut without its last chunk.
 """
 
 import re
@@ -64,16 +64,16 @@ MEANT = {
 
 @dataclass(frozen=True, slots=True)
 class NativeRequest:
-    """One body, read."""
+    """A parsed body."""
 
     prompt: Prompt
-    before: str  # what stands before the reply: the prompt, when it is asked for
+    before: str  # text before the reply: the prompt, when requested
     stream: bool
-    build: Status | None  # what its receipt says of the server; None: no receipt is asked for
+    build: Status | None  # the build for the receipt; None: no receipt was requested
 
 
 def blueprint(frontend: Frontend) -> Blueprint:
-    """The native routes."""
+    """Return the native routes."""
     routes = Blueprint("native", __name__)
 
     def inference(model: str = "") -> Response:
@@ -107,12 +107,12 @@ def error_body(
     message: str,
     error: Exception | None = None,  # noqa: ARG001
 ) -> dict[str, object]:
-    """The body of an error."""
+    """Return the body of an error."""
     return {"status_code": status, "message": message}
 
 
 def _read(frontend: Frontend, model: str) -> NativeRequest:
-    """The request's body, validated."""
+    """Parse and validate the request's body."""
     served = frontend.models_in_paths
     if model and model not in served:
         raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(served)}")
@@ -147,7 +147,7 @@ def _check_has_place(wanted: NativeRequest) -> None:
 
 
 def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
-    """The reply as it comes; the first, empty, chunk sends the headers."""
+    """Yield the reply as it is generated; the first, empty, chunk sends the headers."""
     yield before.encode()
     for piece in reply.pieces():
         yield piece.encode()
@@ -157,7 +157,7 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
 
 
 def _rest(origin: Origin, reply: ReplyText, before: str, told: int) -> Iterator[bytes]:
-    """The reply without the bytes that its reader has; of one that has ended, there are enough."""
+    """Yield the reply from byte `told` on; refuse a `told` past the end of an ended reply."""
     chunks = _raw(reply, before)
     if not told or origin.record is None or origin.record.state != "ended":
         return without_first(chunks, told)
@@ -172,7 +172,7 @@ def _rest(origin: Origin, reply: ReplyText, before: str, told: int) -> Iterator[
 def _events(
     reply: ReplyText, wanted: NativeRequest, cursor: Cursor, silence: float
 ) -> Iterator[bytes]:
-    """Pieces as events; a comment after each `silence` seconds without one."""
+    """Yield pieces as events, and a comment after each `silence` seconds without one."""
     yield b""
     if wanted.before and cursor.tells(0, 0, Stage.BEGUN):
         yield server_sent({"text": wanted.before}, place=cursor.id())
@@ -191,7 +191,7 @@ def _events(
 
 
 def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
-    """The reply at once, when it has ended."""
+    """Return the complete reply once it has ended."""
     with closing(reply):
         answer = wanted.before + reply.text()
     ending = _ending_of(reply)

@@ -1,8 +1,8 @@
-"""How a dialect describes one of its routes for the API documents.
+"""How a dialect describes its routes for the API documents.
 
-Types are msgspec structures, from which JSON schemas are made, or schemas as they stand. `errors`
-are the statuses with which the route may refuse, in the form of its dialect. What all routes that
-compute a reply have in common (headers, links to the kept stream) stands in `documents/replies.py`.
+Types are msgspec structures, from which JSON schemas are generated, or ready schemas. `errors` are
+the statuses with which the route may refuse, in the form of its dialect. What all routes that
+compute a reply have in common (headers, links to the kept stream) is in `documents/replies.py`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Schema = Mapping[str, Any]
-Described = type | tuple[type, ...] | Schema  # several: any of them
+Described = type | tuple[type, ...] | Schema  # a tuple: any of them
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -22,7 +22,7 @@ REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 504)))
 
 
 def event(data: Schema, last: str = "") -> Schema:
-    """One server-sent event, whose data is a string that holds this; `last`: another at the end."""
+    """Return the schema of an event whose data is a string of JSON, or `last` at the end."""
     named: Schema = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
     if last:
         named = {"anyOf": [{"const": last}, named]}
@@ -48,14 +48,14 @@ class Operation:
     example: Mapping[str, Any] | None = None
     errors: tuple[int, ...] = READ_ERRORS
     others: Mapping[int, Described] = field(default_factory=dict)  # by status
-    named: tuple[type, ...] = ()  # to which schemas refer by name
-    stands_for_model: bool = False  # `{model}` in the path is one that is served
-    parameters: tuple[Schema, ...] = ()  # others, of the path, the query or the headers
+    named: tuple[type, ...] = ()  # schemas refer to these by name
+    stands_for_model: bool = False  # `{model}` in the path is a served model
+    parameters: tuple[Schema, ...] = ()  # more of them: path, query or headers
     success: int = 200
-    replies: bool = False  # computes a reply: kept, repeated by its key, limited in time
+    replies: bool = False  # computes a reply: kept, idempotent by key, limited in time
 
     @property
     def id(self) -> str:
-        """A name for generated clients."""
+        """The operation's name in generated clients."""
         words = self.path.replace("{", "").replace("}", "").replace("/", "_").strip("_")
         return f"{self.method}_{words or 'index'}"

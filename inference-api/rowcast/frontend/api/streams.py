@@ -1,11 +1,11 @@
-"""Streams that are kept: read again from any place, or cancelled.
+"""Kept streams: read again from any position, or cancelled.
 
-    GET    /v1/streams/<id>     what the request asked for, in the form that it asked for
-    DELETE /v1/streams/<id>     204; nothing of it is kept, and nothing more is computed
+    GET    /v1/streams/<id>     the stream in its original form
+    DELETE /v1/streams/<id>     204; the stream is deleted, and its computation stops
 
-Where a reader is, it says by `Last-Event-ID`, the id of the last event that it has, or by `?from=`:
-the same, or for a body without events the number of bytes that it has. The recorded request goes
-through the view that it went through at first: no dialect has code for this.
+A reader gives its position as `Last-Event-ID`, the id of the last event that it has, or as
+`?from=`: the same, or for a body without events the number of bytes that it has. The recorded
+request goes through its original view again: no dialect has code for this.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from rowcast.frontend.request.origin import Origin
 
 
 def blueprint(frontend: Frontend) -> Blueprint:
-    """The routes."""
+    """Return the routes."""
     routes = Blueprint("streams", __name__)
 
     def resume(stream: str) -> Response:
@@ -40,7 +40,7 @@ def blueprint(frontend: Frontend) -> Blueprint:
 
 
 def _team(frontend: Frontend) -> str:
-    """Whose streams may be read and cancelled."""
+    """Return the team whose streams the caller may read and cancel."""
     caller = frontend.caller()
     if not caller.keeps:
         raise Forbidden(
@@ -51,7 +51,7 @@ def _team(frontend: Frontend) -> str:
 
 
 def _answer_to(path: str) -> Response:
-    """What a POST to this path is answered with."""
+    """Return the response to a POST to this path."""
     endpoint, arguments = current_app.url_map.bind("localhost").match(path, method="POST")
     view: Callable[..., Any] = current_app.view_functions[endpoint]
     answer: Response = view(**arguments)

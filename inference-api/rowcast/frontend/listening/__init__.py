@@ -1,1 +1,1 @@
-"""Connections and the event loop: what happens before a request is read."""
+"""Connections and the event loop: everything before a request is read."""

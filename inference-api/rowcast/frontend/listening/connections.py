@@ -1,12 +1,13 @@
-"""Which clients' connections a process keeps, and how many bytes of unfinished heads it holds.
+"""Which client connections a process keeps, and how many bytes of incomplete heads it holds.
 
-A connection *waits* until the head of a request is whole, and is *busy* until that request is
-answered. When there are too many, of one address or in all, one that waits is closed, never one
-that is busy: one that has never sent a whole request before one that has, unless it came just now;
-of the address with the most of these, the oldest first. When all are busy, a few more are let in as
-`crowded`, so that health is still answered; the application refuses everything else on those.
+A connection is *waiting* until the head of a request is complete, and *busy* until that request is
+answered. When there are too many, of one address or in all, a waiting one is closed, never a busy
+one. Connections that have never sent a complete request are closed before those that have, unless
+they are very new; of the address with the most of these, the oldest is closed first. When all are
+busy, a few more are accepted as `crowded`, so that health checks are still answered; the
+application refuses everything else on those.
 
-This file stands in the server and in the proxy, which import nothing of each other; a test holds
+This file exists in the server and in the proxy, which import nothing from each other; a test holds
 the two equal. Knows no HTTP but the error for a head that is too long.
 """
 
@@ -22,47 +23,47 @@ from typing import Any, Final
 from gevent import socket
 from gunicorn.http.errors import LimitRequestHeaders
 
-SPARE: Final = 128  # connections beyond a limit that are read, so that health is answered
-RECEIVE: Final = 1 << 16  # the most that one read takes: what is read ahead is counted nowhere
+SPARE: Final = 128  # connections read beyond a limit, so that health checks are answered
+RECEIVE: Final = 1 << 16  # the maximum per read: what is read ahead is not counted anywhere
 HEAD_BYTES: Final = 1 << 16
 _READ_AHEAD: Final = 1 << 13  # what gunicorn may read beyond a head
-_LOOKS: Final = 16  # connections that are passed over because a request is arriving on them
+_LOOKS: Final = 16  # connections skipped because a request is arriving on them
 
 ADDRESS_FULL: Final = "Your address has {} connections open, which is the limit; close some."
 ALL_FULL: Final = "The limit of {} open connections is reached; try again later."
 
 
 class Connection(socket.socket):
-    """A client's connection. Writes are one call to the kernel where that takes everything.
+    """A client's connection. A write is a single system call if the kernel takes all of the data.
 
-    gevent's own `sendall` first asks the kernel how much it would take, and cuts that up: a tenth
-    of the time of a process that streams.
+    gevent's own `sendall` first asks the kernel how much it would take, and splits the data, which
+    takes a tenth of the time of a process that streams.
     """
 
     crowd: "Crowd | None" = None
     address: bytes = b""
-    crowded: str = ""  # why only health is answered here
+    crowded: str = ""  # the reason why only health checks are answered here
     waiting: bool = False
-    served: bool = False  # a whole request has come on it
+    served: bool = False  # a complete request has arrived on it
     since: float = 0.0  # when it was accepted
-    head_bytes: int = 0  # received of a head that is not whole
+    head_bytes: int = 0  # bytes received of an incomplete head
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive; what belongs to a head is counted."""
+        """Receive data; count it if it belongs to a head."""
         data: bytes = super().recv(min(size, RECEIVE), flags)
         if self.waiting and self.crowd is not None and not flags:
             self.crowd.received(self, len(data))
         return data
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Write all of it."""
+        """Write all of the data."""
         sent = self.send(data, flags)
         if sent < len(data):
             super().sendall(memoryview(data)[sent:], flags)
 
     @property
     def silent(self) -> bool:
-        """True if no bytes have arrived that are not yet read."""
+        """True if no unread bytes have arrived."""
         try:
             arrived = fcntl.ioctl(self.fileno(), termios.FIONREAD, bytes(4))
         except OSError:
@@ -72,12 +73,12 @@ class Connection(socket.socket):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Of one process."""
+    """The limits of one process."""
 
     connections: int
-    per_address: int = 0  # 0: none
-    head_bytes: int = HEAD_BYTES  # of one request's head
-    heads_bytes: int = 1 << 26  # of all heads that are not whole
+    per_address: int = 0  # 0: no limit
+    head_bytes: int = HEAD_BYTES  # per head
+    heads_bytes: int = 1 << 26  # of all incomplete heads
     grace_s: float = 1.0  # how long a new connection may take before it counts as idle
 
 
@@ -99,7 +100,7 @@ class Crowd:
         return self._open.total()
 
     def enter(self, client: Connection, address: object) -> bool:
-        """Take a new connection in; False if there is no place for it, not even a spare one."""
+        """Admit a new connection; False if there is no place for it, not even a spare one."""
         client.address = _network(address)
         client.crowded = self._make_room(client.address)
         if client.crowded and self._spares_are_taken(client.address):
@@ -110,17 +111,17 @@ class Crowd:
         return True
 
     def begin(self, client: Connection) -> None:
-        """The head of a request is whole."""
+        """Mark the connection as busy: the head of a request is complete."""
         self._unwait(client)
         client.served = True
 
     def rest(self, client: Connection) -> None:
-        """The request is answered: another may come."""
+        """Mark the connection as waiting: its request is answered, and another may follow."""
         if client.crowd is self:
             self._wait(client)
 
     def leave(self, client: Connection) -> None:
-        """The connection is closed."""
+        """Remove a closed connection."""
         if client.crowd is not self:
             return
         self._unwait(client)
@@ -130,7 +131,7 @@ class Crowd:
             del self._open[client.address]
 
     def received(self, client: Connection, count: int) -> None:
-        """Count bytes of a head; close the longest one when all together are too many."""
+        """Count bytes of a head; while there are too many in all, close the longest head."""
         client.head_bytes += count
         self._head_bytes += count
         if client.head_bytes > self._limits.head_bytes + _READ_AHEAD:
@@ -141,7 +142,7 @@ class Crowd:
             self._close(max((*everyone, *kept), key=lambda each: each.head_bytes))
 
     def _make_room(self, address: bytes) -> str:
-        """Close a connection if the next would be one too many; why none can be closed."""
+        """Close a connection if the next would exceed a limit; return why if none can be closed."""
         most = self._limits.per_address
         if most and self._open[address] >= most and not self._close_one_of(address):
             return ADDRESS_FULL.format(most)
@@ -160,11 +161,11 @@ class Crowd:
         return self._close_either(self._new.get(address), self._kept.get(address))
 
     def _close_one(self) -> bool:
-        """Close a waiting connection of the address that has the most; False if none waits."""
+        """Close a waiting connection of the address that has the most; False if none is waiting."""
         return self._close_either(_most(self._new), _most(self._kept))
 
     def _close_either(self, new: _Group | None, kept: _Group | None) -> bool:
-        """Close one that never sent a request, one that has, or one that came just now."""
+        """Close one that never sent a request, one that has, or else a very new one."""
         chosen = _oldest(new)
         if chosen is None or time.monotonic() - chosen.since < self._limits.grace_s:
             chosen = _oldest(kept) or chosen
@@ -173,7 +174,7 @@ class Crowd:
         return chosen is not None
 
     def _close(self, client: Connection) -> None:
-        """Whoever reads from it sees its end."""
+        """Shut the connection down; its reader sees the end of the data."""
         self.leave(client)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
@@ -195,25 +196,25 @@ class Crowd:
 
 
 def bound_trailers(request: Any) -> None:
-    """Allow the trailers of a body in chunks no more bytes than a head."""
+    """Limit the trailers of a chunked body to the size of a head."""
     reader: Any = getattr(request.body, "reader", None)
     if hasattr(reader, "limit_trailer_section"):
         reader.limit_trailer_section = HEAD_BYTES
 
 
 def _most(waiting: _Waiting) -> _Group | None:
-    """The connections of the address that has the most."""
+    """Return the connections of the address that has the most."""
     return max(waiting.values(), key=len, default=None)
 
 
 def _oldest(waiting: _Group | None) -> Connection | None:
-    """The oldest one; rather one on which no request is arriving at this moment."""
+    """Return the oldest connection, preferring one on which no request is arriving right now."""
     first = [client for client, _ in zip(waiting or (), range(_LOOKS), strict=False)]
     return next((client for client in first if client.silent), first[0] if first else None)
 
 
 def _network(address: object) -> bytes:
-    """What counts as one address: an IPv4 address, an IPv6 network of 64 bits, a local socket."""
+    """Return what counts as one address: an IPv4 address, an IPv6 /64 network, a local socket."""
     host = str(address[0]) if isinstance(address, tuple) else ""
     if ":" not in host:
         return host.encode()

@@ -1,9 +1,10 @@
-"""The door: while the waiting line is full, who would only be told so is told so at once.
+"""Early refusal: while the waiting line is full, answer 503 as soon as the connection is accepted.
 
 A refusal that goes through all of gunicorn and Flask takes six times the processor time of one
-here, and that time is taken from the replies that were accepted. Refused here are plain requests
-for rows, all of which has come, by their first bytes; whatever is unusual goes in, where the same
-answer, or a truer one, is given. Room is that of the caller's team, where the proxy vouches for it.
+here, and that time is lost to the replies already accepted. Only plain requests for rows that have
+arrived completely are refused here, by their first bytes. Anything unusual passes, to get the same
+answer, or a more precise one, inside. The limit is that of the caller's team, if the proxy vouches
+for it.
 """
 
 import contextlib
@@ -20,17 +21,17 @@ from rowcast.frontend.api import asks_for_rows, dialect_of
 from rowcast.frontend.request.identity import caller_of, kept_id
 from rowcast.frontend.sessions.sessions import Sessions
 
-LOOK = 1 << 16  # bytes of a request that are looked at
+LOOK = 1 << 16  # bytes of a request that are inspected
 _REQUEST_LINE = re.compile(rb"POST (/[\w./-]*) HTTP/1\.[01]")
 _SECRET, _TEAM = "X-Rowcast-Proxy-Secret", "X-Rowcast-Team"
 _FIELD = re.compile(rb"([A-Za-z0-9-]+):([^\r\n]*)")
-# Who asks again may only want what is known; the others say that the body is not as it seems.
+# A request with a key may already be recorded; the other headers change how the body is read.
 _UNUSUAL = {b"idempotency-key", b"transfer-encoding", b"content-encoding", b"expect"}
 
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """What a refusal depends on."""
+    """The parts of a request on which a refusal depends."""
 
     path: str
     request_id: str
@@ -38,15 +39,15 @@ class Knock:
 
 
 class Door:
-    """Of one frontend process."""
+    """The early refusal of one frontend process."""
 
     def __init__(self, sessions: Sessions, proxy_secret: str | None = None) -> None:
         self._sessions = sessions
         self._secret = proxy_secret
-        self._coming: dict[socket.socket, str] = {}  # and their teams
+        self._coming: dict[socket.socket, str] = {}  # admitted but not yet read, with their teams
 
     def turns_away(self, client: socket.socket) -> bool:
-        """Whether this connection has been answered, and may be closed."""
+        """Return whether this connection was refused, with an answer, and may be closed."""
         if self._sessions.stopping or not self._sessions.counts_room:
             return False
         knock = plain_knock(_arrived(client), self._secret)
@@ -62,12 +63,12 @@ class Door:
         return False
 
     def came_in(self, client: socket.socket) -> None:
-        """Its request is being read: from now on its session takes the place."""
+        """Stop counting a connection whose request is being read: its session counts instead."""
         self._coming.pop(client, None)
 
 
 def plain_knock(arrived: bytes, proxy_secret: str | None = None) -> Knock | None:
-    """A whole, plain request for rows; None if these bytes are anything else."""
+    """Parse a complete, plain request for rows; None if these bytes are anything else."""
     head, _, body = arrived.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
     asked = _REQUEST_LINE.fullmatch(line)
@@ -84,7 +85,7 @@ def plain_knock(arrived: bytes, proxy_secret: str | None = None) -> Knock | None
 
 
 def _team_of(headers: Mapping[bytes, bytes], proxy_secret: str | None) -> str:
-    """The caller's team, by the rule that holds inside."""
+    """Return the caller's team, by the same rule as inside."""
     if proxy_secret is None:
         return ""
     claims = (_SECRET, _TEAM)
@@ -97,7 +98,7 @@ def _team_of(headers: Mapping[bytes, bytes], proxy_secret: str | None) -> str:
 def plain_answer(
     status: str, body: Mapping[str, object], headers: Mapping[str, object] | None = None
 ) -> bytes:
-    """An answer in JSON, after which the connection ends."""
+    """Return a JSON response after which the connection ends."""
     said = json.dumps(body).encode()
     fields = {
         "Connection": "close",
@@ -110,11 +111,11 @@ def plain_answer(
 
 
 def _arrived(client: socket.socket) -> bytes:
-    """What has come; it can be read again."""
+    """Peek at the bytes that have arrived; they can be read again."""
     client.setblocking(False)
     try:
         return client.recv(LOOK, socket.MSG_PEEK)
-    except OSError:  # nothing has come yet, or nothing will
+    except OSError:  # nothing has arrived yet, or the connection is broken
         return b""
     finally:
         client.setblocking(True)
@@ -122,8 +123,8 @@ def _arrived(client: socket.socket) -> bytes:
 
 def _refuse(client: socket.socket, answer: bytes) -> None:
     client.setblocking(False)
-    with contextlib.suppress(OSError):  # who has gone needs no answer
-        client.recv(LOOK)  # a close before it was read would destroy the answer
+    with contextlib.suppress(OSError):  # a client that has left needs no answer
+        client.recv(LOOK)  # closing with unread bytes would destroy the answer
         client.send(answer)
 
 

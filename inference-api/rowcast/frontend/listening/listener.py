@@ -1,7 +1,7 @@
-"""Accepts connections: some are turned away at the door, the others get a green thread, as long as
-there is a place for them.
+"""Accepts connections: refuses some early, and serves the others in green threads.
 
-Between gevent's server and gunicorn's worker, each of which goes on as if the other were next.
+The number of connections is limited. Stands between gevent's server and gunicorn's worker, neither
+of which knows of it.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from rowcast.frontend.listening.early_refusal import Door, plain_answer
 
 
 class Accepting(StreamServer):
-    """Of one listener."""
+    """The server of one listening socket."""
 
     def __init__(
         self, listener: Any, door: Door, crowd: Crowd, handle: Callable[..., object]
     ) -> None:
-        """`handle`: what becomes of a connection."""
+        """`handle`: the function that serves a connection."""
         super().__init__(listener, handle=handle, spawn=Pool())
         self._door = door
         self._crowd = crowd
 
     def do_read(self) -> Any:
-        """The next connection that has come, and from where."""
+        """Accept the next connection; return it and its address."""
         listener: Any = self.socket
         try:
             descriptor, address = listener._accept()  # noqa: SLF001  # as socket.accept does
@@ -37,7 +37,7 @@ class Accepting(StreamServer):
         return Connection(listener.family, listener.type, listener.proto, descriptor), address
 
     def do_handle(self, client: Any, address: Any, /) -> None:
-        """Let it in, unless it has its answer already."""
+        """Serve the connection, unless it has already been answered."""
         if self._door.turns_away(client):
             client.close()
         elif self._crowd.enter(client, address):
@@ -52,7 +52,7 @@ def _refuse(client: Connection) -> None:
     body = {"status_code": full.status, "message": str(full)}
     client.setblocking(False)
     with contextlib.suppress(OSError):
-        client.recv(RECEIVE)  # a close before it was read would destroy the answer
+        client.recv(RECEIVE)  # closing with unread bytes would destroy the answer
     with contextlib.suppress(OSError):
         client.send(
             plain_answer("503 Service Unavailable", body, {"Retry-After": full.retry_after})

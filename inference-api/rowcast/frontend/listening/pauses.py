@@ -1,7 +1,7 @@
-"""Measures how long the event loop of this process did not run: while it does not, no stream does.
+"""Measures how long this process's event loop is blocked: while it is, no stream advances.
 
-A green thread that wants to run every TICK_SECONDS notes by how much it was late. A pause above
-LONG_SECONDS is logged. `longest` is what `/health` shows.
+A green thread that wakes every TICK_SECONDS records how late it was. A pause above LONG_SECONDS is
+logged. `/health` shows `longest`.
 """
 
 import logging
@@ -17,7 +17,7 @@ KEPT_SECONDS = 60.0
 
 
 class Pauses:
-    """The event loop's pauses, of this process."""
+    """The pauses of this process's event loop."""
 
     def __init__(self) -> None:
         self._found: deque[tuple[float, float]] = deque()  # when, how long; each the longest since
@@ -38,7 +38,7 @@ class Pauses:
         return self._found[0][1] if self._found else 0.0
 
     def note(self, seconds: float) -> None:
-        """Take a pause into account."""
+        """Record a pause."""
         now = time.monotonic()
         self._forget(now)
         while self._found and self._found[-1][1] <= seconds:

@@ -1,12 +1,12 @@
-"""gunicorn's gevent worker with our manners: JSON for broken HTTP, and a graceful end.
+"""gunicorn's gevent worker, with JSON answers for broken HTTP and a graceful end.
 
-What gunicorn cannot parse never reaches Flask; its answer is made here, in the same form and always
-a 4xx. When the whole server stops, the worker goes on accepting until its open streams have
-finished, so that a new request hears 503 rather than a closed door. When only this worker ends (a
-reload, an upgrade), others serve: it stops accepting at once, and lives until every connection that
-it accepted has sent a request, had its answer with `Connection: close`, or been idle for too long.
-gunicorn.conf.py's `stopping` byte tells the two apart; it is also seen by a worker that was too
-young to hear the signal.
+What gunicorn cannot parse never reaches Flask; the answer is made here, in the same form and always
+a 4xx. When the whole server stops, the worker accepts connections until its open streams have
+finished, so that a new request gets 503 rather than a refused connection. When only this worker
+ends (a reload, an upgrade), others serve: it stops accepting at once, and lives until every
+connection that it accepted has sent a request, had its answer with `Connection: close`, or been
+idle for too long. The `stopping` byte of gunicorn.conf.py tells the two cases apart; even a worker
+that was too young to receive the signal sees it.
 """
 
 import contextlib
@@ -40,21 +40,21 @@ _STATUS = {
     http.ExpectationFailed: (417, "Expectation Failed"),
 }
 FIRST_STATUS_SECONDS = 2.0
-READING_SECONDS = 2.0  # for requests on connections that were accepted just before the end
-RUNNING, ENDING = 0, 1  # of gunicorn.conf.py's `stopping`; anything else: a successor serves
+READING_SECONDS = 2.0  # for requests on connections accepted just before the end
+RUNNING, ENDING = 0, 1  # values of gunicorn.conf.py's `stopping`; any other: a successor serves
 _OURS = (http.InvalidResponseHeader, http.InvalidResponseHeaderName, http.ConfigurationProblem)
 _LINGER_SECONDS = 1.0
-# The kernel gave the client up (TCP_USER_TIMEOUT), or its connection was shut: no fault of ours.
+# The kernel gave up on the client (TCP_USER_TIMEOUT), or the connection was shut: not our fault.
 _CLIENT_LOST = {errno.ETIMEDOUT, errno.EBADF, errno.EHOSTUNREACH, errno.ENETUNREACH}
 _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What gunicorn asks of a listener while it handles a connection: its address.
+    """The only thing that gunicorn needs of a listener while it handles a connection: its address.
 
     The socket itself would not do. It is closed when the worker stops accepting, and a connection
-    that was accepted a moment before would fail on it without an answer.
+    accepted a moment earlier would fail on it without an answer.
     """
 
     address: Any
@@ -65,7 +65,7 @@ class Listener:
 
 
 class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Named in gunicorn.conf.py."""
+    """The worker class named in gunicorn.conf.py."""
 
     alive: bool
 
@@ -80,7 +80,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         super().init_process()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM."""
+        """Handle SIGTERM."""
         super().handle_exit(sig, frame)
         self._told_to_end.set()
 
@@ -95,7 +95,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         while self.alive and self._stopping == RUNNING:
             self.notify()
             self._told_to_end.wait(1.0)
-        self.alive = False  # gunicorn closes each connection after its present request
+        self.alive = False  # gunicorn closes each connection after its current request
         if self._stopping == ENDING:
             self._frontend.sessions.stop()
         else:
@@ -146,7 +146,7 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             self._crowd.rest(client)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """A request that HTTP does not allow."""
+        """Answer a request that violates HTTP."""
         if not isinstance(exc, http.ParseException) or isinstance(exc, _OURS):
             super().handle_error(req, client, addr, exc)
             return
@@ -168,9 +168,9 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         return frontend
 
     def _await_backend(self) -> None:
-        """Accept nothing that cannot be answered yet, while others may: those who serve now.
+        """Wait for the backend before accepting, so that other workers answer in the meantime.
 
-        At a first start there are no others, and liveness must not wait for a model's loading.
+        At a first start there are no others, and liveness must not wait until a model is loaded.
         """
         succeeds = "GUNICORN_PID" in os.environ  # set by gunicorn while a predecessor serves
         patience = self._frontend.settings.recovery_seconds if succeeds else FIRST_STATUS_SECONDS
@@ -184,12 +184,12 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
         listener.setblocking(1)
         handle = partial(self.handle, Listener(listener.getsockname()))
         server = Accepting(listener, self._door, self._crowd, handle)
-        server.max_accept = 1  # of a crowd that comes at once; then open streams have their turn
+        server.max_accept = 1  # connections at a time; open streams run in between
         server.start()
         return server
 
     def _drain(self) -> None:
-        """Let open streams finish, for as long as gunicorn lets us live."""
+        """Let open streams finish, within gunicorn's graceful timeout."""
         until = time.monotonic() + self.cfg.graceful_timeout - 1.0
         reading_until = time.monotonic() + READING_SECONDS
         gevent.sleep(0.1)
@@ -198,10 +198,10 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
             gevent.sleep(0.1)
 
     def _is_needed(self, reading_until: float) -> bool:
-        """Return whether a connection is open on which an answer is due, or may be.
+        """Return whether an open connection is due an answer, or may be.
 
-        Where others serve, that is every connection: a request may be on its way on it. After the
-        answer it is closed, or when it has been idle for `keepalive`, as at any other time.
+        While others serve, that is every connection: a request may be on its way on it. It is
+        closed after the answer, or when it has been idle for `keepalive`, as at any other time.
         """
         if self.in_flight:
             return True
@@ -211,16 +211,16 @@ class RowcastWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no type
 
 
 class _HeldBody:
-    """A body whose bytes count as held from when they are read until its request has ended."""
+    """A body whose bytes are charged to a share from when they are read until its request ends."""
 
     def __init__(self, body: Any, share: Share, end_connection: Callable[[], None]) -> None:
         self._body = body
-        self.share = share  # `app` says whose it is
+        self.share = share  # `app` sets its team
         self.end_connection = end_connection  # see body.leave_unread
 
     @property
     def failed(self) -> bool:
-        """See gunicorn's parser."""
+        """Required by gunicorn's parser."""
         return bool(self._body.failed)
 
     def read(self, size: int | None = None) -> bytes:
@@ -234,8 +234,8 @@ class _HeldBody:
 
 
 def _linger(client: socket.socket) -> None:
-    """A close with unread bytes is a reset, which can destroy the answer: read and drop them."""
+    """Drain the connection: a close with unread bytes is a reset, which can destroy the answer."""
     with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(_LINGER_SECONDS):
         client.shutdown(socket.SHUT_WR)
         while client.recv(65536):
-            gevent.sleep(0)  # a fast sender must not keep the others waiting
+            gevent.sleep(0)  # a fast sender must not block the others

@@ -1,7 +1,7 @@
-"""Several replies read as one: the choices of a request, in the order in which their text comes.
+"""Several replies read as one: the choices of a request, in the order in which their text arrives.
 
-In: replies whose sessions share one `arrived` flag. Out of `pieces()`: which reply, and its text;
-a reply's last one comes with its `ending` set. Nobody waits for a slower choice.
+In: replies whose sessions share one `arrived` flag. Out of `pieces()`: a reply's number and its
+text; the last piece comes with the reply's `ending` set. No choice waits for a slower one.
 """
 
 import threading
@@ -17,19 +17,19 @@ from rowcast.frontend.turns import in_turns
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text of reply number `reply`; "" when only its end, or tokens without text, have come."""
+    """Text of reply number `reply`; "" for its end alone, or for tokens without text."""
 
     reply: int
     text: str
 
 
 class Replies:
-    """What one request has asked for."""
+    """The replies to one request."""
 
     def __init__(
         self, replies: Sequence[ReplyText], arrived: threading.Event, origin: Origin
     ) -> None:
-        """`origin`: where they come from, which is another's if they join its stream."""
+        """`origin`: where the replies come from; another request's if they join its stream."""
         self.origin = origin
         self._replies = tuple(replies)
         self._arrived = arrived
@@ -45,7 +45,7 @@ class Replies:
         return iter(self._replies)
 
     def verdict(self, timeout: float) -> None:
-        """Wait until all are accepted; raise what one was refused with, and let go of all."""
+        """Wait until all are accepted; if one is refused, close all and raise its error."""
         limit = time.monotonic() + timeout
         try:
             for reply in self._replies:
@@ -57,9 +57,9 @@ class Replies:
     def pieces(
         self, silence: float | None = None, *, singly: bool = False
     ) -> Iterator[Piece | None]:
-        """Text as it comes, and None after each `silence` seconds without any, and at a pause.
+        """Yield text as it arrives; None after each `silence` seconds without any, and at a pause.
 
-        `singly`: a piece for every token, however many come together.
+        `singly`: a piece for every token, even if several arrive together.
         """
         unended = dict(enumerate(self._replies))
         while unended:
@@ -78,11 +78,11 @@ class Replies:
                 yield None
 
     def _interrupted(self) -> bool:
-        """Whether the reader is to be told of a pause now; once for all of them."""
+        """Return whether the reader must learn of a pause now: once for all interrupted replies."""
         return sum(reply.session.was_interrupted() for reply in self._replies) > 0
 
     def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:
-        """All of it, at its end. Raises ReplyFailed, or NotReady, when one of them failed.
+        """Return the full texts once all have ended. Raises ReplyFailed or NotReady if one failed.
 
         `progress` is called with a reply's number whenever more of it has arrived.
         """
@@ -95,16 +95,16 @@ class Replies:
         return ["".join(each) for each in texts]
 
     def check(self, at: int) -> None:
-        """Raise ReplyFailed, or NotReady, when this reply has failed."""
+        """Raise ReplyFailed or NotReady if this reply has failed."""
         ending = self._replies[at].ending
         if ending is not None and not ending.whole:
             raise ending.failure
 
     def ending(self, at: int) -> Ending:
-        """How a reply that has ended did."""
+        """Return how an ended reply ended."""
         return self._replies[at].ending or Ending("error", 0, "the reply was left before its end")
 
     def close(self) -> None:
-        """Let go of all sessions."""
+        """Close all sessions."""
         for reply in self._replies:
             reply.close()

@@ -1,16 +1,16 @@
-"""Places in a stream of events, as their ids name them: what a reader has been told up to there.
+"""Positions in a stream of events, as encoded in their ids: how much the reader has.
 
-How much text is in one event depends on timing, so events are not counted. A reply's *mark* is the
-number of its tokens whose text has been told, and how far its frame (beginning, end) has: a
-function of what was told, not of when. The position is the marks of all replies, and of the frame
+How much text one event holds depends on timing, so events are not counted. A reply's *mark* is the
+number of its tokens whose text was sent, and how far its frame (beginning, end) was sent: a
+function of what was sent, not of when. The position is the marks of all replies, and of the frame
 around them:
 
-    57            one reply, 57 tokens told        0b    begun, no token told yet
-    57r           and what was held back           57e   and its end
+    57            one reply, 57 tokens sent        0b    begun, no token sent yet
+    57r           and the text held back           57e   and its end
     58*3.57*2     three replies at 58, two at 57   57e~0 and what ends the stream after it
 
-Where several events have one mark, they are counted: `57e-1`. To clients all of it is opaque,
-and made of characters that stand for themselves in a query.
+Several events with one mark are counted: `57e-1`. To clients all of it is opaque, and it consists
+of characters that need no escaping in a query.
 """
 
 import re
@@ -26,12 +26,12 @@ _RUN = re.compile(r"(?P<mark>[^*]+)(?:\*(?P<count>[0-9]{1,5}))?")
 
 
 class Stage(IntEnum):
-    """How far the frame of one reply has been told."""
+    """How much of one reply's frame was sent."""
 
     NOTHING = 0
     BEGUN = 1
     TEXT = 2
-    REST = 3  # what had been held back until the reply's end was known
+    REST = 3  # the text held back until the end of the reply
     ENDED = 4
 
 
@@ -40,11 +40,11 @@ _STAGES = {letter: stage for stage, letter in _LETTERS.items()}
 
 
 class Mark(NamedTuple):
-    """How much of one reply has been told; in the order in which it is."""
+    """How much of one reply was sent; marks compare in the order of sending."""
 
     tokens: int = 0
     stage: Stage = Stage.NOTHING
-    more: int = 0  # events before this one that are at the same place
+    more: int = 0  # earlier events at the same place
 
     @classmethod
     def read(cls, text: str) -> "Mark | None":
@@ -61,14 +61,14 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a stream of one or several replies."""
+    """A position in a stream of one or several replies."""
 
     marks: tuple[Mark, ...]
-    frame: int = -1  # the last event that stands after all replies
+    frame: int = -1  # the last event after all replies
 
     @classmethod
     def read(cls, text: str, replies: int) -> Self:
-        """Of `replies` replies; raises InvalidField when it is no place in such a stream."""
+        """Parse a position among `replies` replies. Raises InvalidField if it cannot be one."""
         marks_text, _, frame = text.partition("~")
         marks = _marks(marks_text or "0", replies)
         if marks is None or len(marks) != replies or not (frame.isdigit() or not frame):
@@ -96,11 +96,11 @@ def _marks(text: str, replies: int) -> list[Mark] | None:
 
 @dataclass(slots=True)
 class Cursor:
-    """Where a reader is: what goes out moves it, and what it was told before does not go out."""
+    """The position of a reader. Sent events move it; events that the reader has are not sent."""
 
     start: Position
     _told: list[Mark] = field(init=False)
-    _last: list[Mark] = field(init=False)  # also of what did not go out
+    _last: list[Mark] = field(init=False)  # of all events, sent or not
     _frame: int = field(init=False, default=-1)
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class Cursor:
         self._last = [Mark()] * len(self._told)
 
     def tells(self, reply: int, tokens: int, stage: Stage) -> bool:
-        """Whether the next event, which is at this place, is news."""
+        """Return whether the reader lacks the next event, which is at this place."""
         last = self._last[reply]
         again = (last.tokens, last.stage) == (tokens, stage)
         mark = self._last[reply] = Mark(tokens, stage, last.more + 1 if again else 0)
@@ -118,10 +118,10 @@ class Cursor:
         return True
 
     def tells_frame(self) -> bool:
-        """The same for an event that stands after all replies."""
+        """Return whether the reader lacks the next event that follows all replies."""
         self._frame += 1
         return self._frame > self.start.frame
 
     def id(self) -> str:
-        """The id of the event that has just been asked about."""
+        """Return the id of the event last passed to `tells`."""
         return str(Position(tuple(self._told), max(self._frame, self.start.frame)))

@@ -1,11 +1,12 @@
-"""Receipts: what replies were made of, and a digest of their tokens, so that anyone can check them.
+"""Receipts: the inputs of replies and a digest of their tokens, so that anyone can check them.
 
-    question   build, context, seed, parameters, stop sequences, prompts    what the tokens hang on
-    replies    whose prompt's which choice; end, number of tokens, digest and trail
+    question   build, context, seed, parameters, stop sequences, prompts    the inputs of the tokens
+    replies    prompt and choice of each; end, number of tokens, digest and trail
 
-A chain runs through a reply's tokens: each link is the SHA-256 of the link before, 32 zero bytes at
-first, and of the token as four bytes, the lowest first. The last link is the reply's `digest`; the
-first byte of each link makes its `trail`: where two trails part, the replies do. Knows no dialect.
+A chain runs through a reply's tokens: each link is the SHA-256 of the previous link (32 zero bytes
+at first) followed by the token as four bytes, little-endian. The last link is the reply's `digest`;
+the first bytes of all links make its `trail`: where two trails diverge, the replies do. Knows no
+dialect.
 """
 
 import hashlib
@@ -19,12 +20,12 @@ from rowcast.frontend.reply.text import ReplyText
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Status, Submit
 
-LEAST_SEED = -(2**63)  # seeds are told as they were asked for, and taken modulo 2**64
+LEAST_SEED = -(2**63)  # seeds are reported as requested, and used modulo 2**64
 
 _MOST = 2**31 - 1
 Count = Annotated[int, Meta(ge=0, le=_MOST)]
 Positive = Annotated[int, Meta(ge=1, le=_MOST)]
-TokenId = Annotated[int, Meta(ge=0, le=_MOST, title="TokenId")]  # the documents know the model's
+TokenId = Annotated[int, Meta(ge=0, le=_MOST, title="TokenId")]  # the documents fill in the limit
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
@@ -34,7 +35,7 @@ Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
 
 
 class Parameters(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`SamplingParams`, with the bounds of all dialects; what is left out is off."""
+    """`SamplingParams`, with the bounds of all dialects; an omitted field is off."""
 
     max_tokens: Count
     temperature: Annotated[float, Meta(ge=0, le=100)] = 1.0
@@ -57,16 +58,16 @@ class Parameters(Struct, forbid_unknown_fields=True, kw_only=True):
 
     @classmethod
     def told(cls, params: SamplingParams) -> "Parameters":
-        """What the sampler was asked, with nothing left out."""
+        """Return the sampler's parameters, with nothing left out."""
         return cls(**structs.asdict(params))
 
     def asked(self) -> SamplingParams:
-        """What the sampler is to be asked."""
+        """Return the parameters for the sampler."""
         return SamplingParams(**structs.asdict(self))
 
 
 class Question(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What replies are a function of, but for the build."""
+    """All inputs of the replies except the build."""
 
     version: Literal[1]
     seed: Annotated[int, Meta(ge=LEAST_SEED, le=2**63 - 1)]
@@ -76,14 +77,14 @@ class Question(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Which(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One reply: of which of the prompts, and which of its choices."""
+    """One reply: the number of its prompt and of its choice."""
 
     prompt: Annotated[int, Meta(ge=0, le=1023)]
     choice: Annotated[int, Meta(ge=0, le=127)]
 
 
 class Told(Which, kw_only=True):
-    """One reply, and how to know it again."""
+    """One reply, and the data that identifies its tokens."""
 
     finish_reason: Literal["stop", "length"]
     tokens: Count
@@ -92,7 +93,7 @@ class Told(Which, kw_only=True):
 
 
 class Receipt(Question, kw_only=True):
-    """Of all the replies to one request, in the order of the answer's choices."""
+    """The receipt for all replies to one request, in the order of the answer's choices."""
 
     model: str
     build: str
@@ -101,7 +102,7 @@ class Receipt(Question, kw_only=True):
 
 
 def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]) -> Receipt:
-    """Of replies to one request, all of which are whole."""
+    """Return the receipt for complete replies to one request."""
     told = [(reply, reply.session.submit) for reply in replies]
     prompts = {submit.session: submit.prompt for _, submit in told}
     places = {session: at for at, session in enumerate(prompts)}
@@ -120,7 +121,7 @@ def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]
 
 
 def chain(tokens: Iterable[int]) -> tuple[str, str]:
-    """Digest and trail of a reply, in hexadecimal digits."""
+    """Return the digest and trail of a reply, in hexadecimal digits."""
     link, trail = bytes(32), bytearray()
     for token in tokens:
         link = hashlib.sha256(link + token.to_bytes(4, "little")).digest()
@@ -129,7 +130,7 @@ def chain(tokens: Iterable[int]) -> tuple[str, str]:
 
 
 def _told(reply: ReplyText, submit: Submit, prompt: int) -> Told:
-    time.sleep(0)  # a long reply takes milliseconds: the other streams get a turn before each
+    time.sleep(0)  # a long reply takes milliseconds: let other streams run first
     digest, trail = chain(reply.session.tokens[: reply.tokens])
     return Told(
         prompt=prompt,

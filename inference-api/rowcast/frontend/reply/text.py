@@ -1,9 +1,9 @@
-"""From a session's events to the text of a reply, piece by piece, and its one true ending.
+"""From a session's events to the text of a reply, piece by piece, and its one true end.
 
-`ReplyText` joins a session, its decoder and its stop sequences. First `verdict()`: it waits for the
-first event, which decides the HTTP status. Then `pieces()`: what has arrived leaves as one piece,
-so a client that lags gets fewer and larger pieces, one that does not gets each token at once.
-Knows no HTTP but the form of a server-sent event.
+`ReplyText` joins a session, its decoder and its stop sequences. First call `verdict()`: it waits
+for the first event, which decides the HTTP status. Then `pieces()`: all that has arrived is one
+piece, so a client that lags gets fewer and larger pieces, and one that does not gets each token at
+once. Knows no HTTP but the form of a server-sent event.
 """
 
 import json
@@ -41,10 +41,10 @@ _FAILURES: dict[FinishReason, type[RowcastError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A token of a prompt or reply with its log-probability, and the likeliest ones there."""
+    """A token of a prompt or reply with its log-probability, and the likeliest tokens there."""
 
     token: int
-    logprob: float | None  # None: the first of a prompt, which nothing comes before
+    logprob: float | None  # None: the first token of a prompt, which has no predecessor
     top: Top = ()
 
 
@@ -62,7 +62,7 @@ class Ending:
 
     @property
     def failure(self) -> RowcastError:
-        """What is said of one that is not whole."""
+        """The error that reports an incomplete reply."""
         problem = self.message or f"the reply ended with {self.reason}"
         return _FAILURES.get(self.reason, ReplyFailed)(problem)
 
@@ -79,7 +79,7 @@ class ReplyText:
         *,
         pause: int = 0,
     ) -> None:
-        """`pause`: a number of tokens at which a piece ends, so that one may begin there."""
+        """`pause`: a number of tokens at which a piece ends, so that another may begin there."""
         self.session = session
         self.ending: Ending | None = None
         self._decoder = decoder
@@ -91,12 +91,12 @@ class ReplyText:
         self._tokens = 0
         self._logprobs = 0.0
         self._places: list[Place] = []
-        self.scored: list[Place] = []  # of the prompt, from its second token on
+        self.scored: list[Place] = []  # the prompt's tokens, from the second on
         self._closed = False
-        self.first = 0.0  # when the first token came, on the monotonic clock
+        self.first = 0.0  # when the first token arrived, on the monotonic clock
 
     def verdict(self, timeout: float) -> None:
-        """Wait until the prompt is accepted; raise what it was refused with."""
+        """Wait until the prompt is accepted; raise if it is refused."""
         limit = time.monotonic() + timeout
         while not any(isinstance(event, _DECISIVE) for event in self._early):
             left = limit - time.monotonic()
@@ -109,7 +109,7 @@ class ReplyText:
             raise refused
 
     def pieces(self, silence: float | None = None) -> Iterator[str]:
-        """Text as it comes, and "" after each `silence` seconds without any, and at a pause."""
+        """Yield text as it arrives; "" after each `silence` seconds without any, and at a pause."""
         while self.ending is None:
             events = self.arrived() or self._awaited(silence)
             piece = self.read(events)
@@ -117,34 +117,34 @@ class ReplyText:
                 yield piece
 
     def text(self) -> str:
-        """The whole of it, at its end."""
+        """Return the full text once the reply has ended."""
         return "".join(self.pieces())
 
     def arrived(self) -> list[Event]:
-        """What has arrived and was not read yet."""
+        """Return the events that have arrived and are unread."""
         return self._clipped(self.session.drain())
 
     def read(self, events: Sequence[Event]) -> str:
-        """The text that these events release; sets `ending` when they bring it."""
+        """Return the text that these events release; set `ending` if they contain the end."""
         return "".join(map(self._read, events))
 
     def places(self) -> list[Place]:
-        """The tokens read since the last call, where log-probabilities were asked for."""
+        """Return the tokens read since the last call, if log-probabilities were requested."""
         taken, self._places = self._places, []
         return taken
 
     @property
     def tokens(self) -> int:
-        """How many tokens have been read."""
+        """The number of tokens read."""
         return self.ending.tokens if self.ending else self._tokens
 
     @property
     def mean_logprob(self) -> float:
-        """How likely its tokens were, for comparing replies of different lengths."""
+        """The mean log-probability of the tokens, to compare replies of different lengths."""
         return self._logprobs / max(1, self._tokens)
 
     def close(self) -> None:
-        """Let go of the session; called when the stream ends, however it ends."""
+        """Close the session; called when the stream ends, for whatever reason."""
         if not self._closed:
             self._closed = True
             self._close(self)
@@ -153,7 +153,7 @@ class ReplyText:
         return self._clipped(self.session.take(silence))
 
     def _clipped(self, news: list[Event]) -> list[Event]:
-        """What may be read at once; what lies behind the pause stays for the next time."""
+        """Return the events that may be read now; those after the pause wait for the next call."""
         events, self._early = self._early + news, []
         left = self._pause - self._tokens
         if left <= 0:
@@ -179,7 +179,11 @@ class ReplyText:
         return ""
 
     def _read_tokens(self, event: Tokens) -> str:
-        """With stop sequences token by token, so that what is counted does not hang on timing."""
+        """Read the text of tokens.
+
+        With stop sequences this goes token by token, so that the token count does not depend on
+        timing.
+        """
         self.first = self.first or time.monotonic()
         tokens = event.tokens
         places = _places(tokens, event.logprobs, event.top) if event.logprobs else []
@@ -199,7 +203,7 @@ class ReplyText:
     def _read_end(self, event: Finished) -> str:
         self.ending = Ending(event.reason, event.length, event.message)
         if not self.ending.whole:
-            return ""  # what is held back may be the beginning of something else
+            return ""  # held-back text may be part of a character or of a stop sequence
         rest = self._filter.feed(self._decoder.finish()) + self._filter.finish()
         if self._filter.stopped:
             self.ending = Ending("stop", event.length)
@@ -216,7 +220,7 @@ def _places(
 
 
 def _refused(events: Sequence[Event]) -> RowcastError | None:
-    """The error that a reply's first events mean, when they are not its beginning."""
+    """Return the error if a reply's first events mean that it was refused."""
     match next((event for event in events if isinstance(event, _DECISIVE)), None):
         case None:
             return NotReady("the backend does not answer")
@@ -229,7 +233,7 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
 
 
 def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """The same, with one token in each part."""
+    """Yield the events in parts with at most one token each."""
     for event in events:
         rest = event
         while isinstance(rest, Tokens) and len(rest.tokens) > 1:
@@ -239,19 +243,19 @@ def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
-    """One server-sent event; `place`: its id."""
+    """Encode a server-sent event; `place` is its id."""
     lines = [f"id: {place}"] if place else []
     lines += [f"event: {event}"] if event else []
     return "\n".join([*lines, f"data: {_json(data)}", "", ""]).encode()
 
 
 def stage_of(reply: ReplyText) -> Stage:
-    """Where in its frame the piece is that a reply has just given."""
+    """Return the stage of the piece that a reply has just returned."""
     return Stage.TEXT if reply.ending is None else Stage.REST
 
 
 def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """A body without the bytes that its reader has; cut where it ends before them."""
+    """Yield a body without its first `count` bytes; raise StreamCut if it has fewer."""
     left = count
     for chunk in chunks:
         yield chunk[left:]

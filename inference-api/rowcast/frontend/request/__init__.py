@@ -1,1 +1,1 @@
-"""What a request says: who asks, for what, within which limits. Knows no dialect."""
+"""The content of a request: caller, parameters and limits. Knows no dialect."""

@@ -1,9 +1,9 @@
-"""Who may ask this server: its proxy; without a PROXY_SECRET, those who call it by a local name.
+"""Which callers are allowed: the proxy; without a PROXY_SECRET, callers that use a local name.
 
-In: a request's headers. Out: nothing, or the error that refuses it. With the secret only requests
-that show it pass. Without it no token is asked for, so a web page must not be able to ask in the
-name of the person who looks at it: Host must be a name of this machine (against DNS rebinding) and
-Origin, which browsers send, too (against requests across origins).
+In: a request's headers. Out: nothing, or the error that refuses it. With the secret, only requests
+that carry it pass. Without it no token is required, so a web page must not be able to send requests
+in the name of the person who views it: Host must be a name of this machine (against DNS rebinding),
+and so must Origin, which browsers send (against requests across origins).
 """
 
 import ipaddress
@@ -17,16 +17,16 @@ from rowcast.errors import Forbidden, ProxyUnknown
 from rowcast.frontend.request.identity import comes_through_proxy, is_vouched_for
 from rowcast.settings import Settings
 
-OPEN = frozenset({"health", "documents"})  # blueprints that anybody may ask
+OPEN = frozenset({"health", "documents"})  # blueprints open to everybody
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one server demands."""
+    """The requirements of one server."""
 
     secret: str | None
-    names: frozenset[str]  # beside those of the loopback
+    names: frozenset[str]  # in addition to those of the loopback
     any_address: bool  # whether an address in Host may be one of this machine's
 
     @classmethod
@@ -39,7 +39,7 @@ class Access:
         )
 
     def check(self, headers: Headers) -> None:
-        """Raise Forbidden or ProxyUnknown if this request is not to be served."""
+        """Raise Forbidden or ProxyUnknown if this request must not be served."""
         if self.secret:
             self._check_vouched(headers, self.secret)
         else:
@@ -83,7 +83,7 @@ class Access:
 
 
 def _name_in(host: str) -> str:
-    """The name in a Host header, which may have a port."""
+    """Return the name in a Host header, which may have a port."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return name.lower()
 

@@ -1,11 +1,11 @@
-"""Reads a request's body, whole and in time, as one strict JSON object.
+"""Reads a request's body, complete and in time, as one strict JSON object.
 
-In: the request as gunicorn hands it over, which accepts much that it should not: a body cut short,
-a missing chunk end, a body that never comes. Out: a dict, or a RequestError that says what to
-change. The Content-Type is not looked at: curl sends JSON under a form's name.
+In: the request from gunicorn, which accepts much that it should not: a body cut short, a missing
+chunk end, a body that never arrives. Out: a dict, or a RequestError that says what to change. The
+Content-Type is ignored: curl sends JSON with a form's type.
 
-Parsing holds up every other stream of the process, so its time is bounded: nothing takes more than
-linear time, and how many values a body may hold is limited as well as its bytes.
+Parsing blocks every other stream of the process, so its time is bounded: nothing takes more than
+linear time, and both the bytes and the number of values of a body are limited.
 """
 
 import json
@@ -27,25 +27,26 @@ _READ = "rowcast.body_read"
 _DIGITS = 1000
 _LONG_RUN = b"0" * (_DIGITS + 1)
 _AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
-# What a body may hold, and by which characters outside of its strings it is counted.
+# Limits of a body, and the characters outside its strings by which they are counted.
 _MOST = ((",", "values", 500_000), (":", "names", 100_000), ("[{", "lists and objects", 50_000))
 _STRING = re.compile(r'"[^"]*+"?')
 _MOST_STRINGS = 600_000  # values and names
-_EXACT = 2**53  # below, a float that is whole is that whole number
+_EXACT = 2**53  # below, a float with an integral value is exactly that integer
 
 
 def read_object(
     request: Request, limit: int, seconds: float, *, plain: bool = False
 ) -> dict[str, Any]:
-    """The body as a JSON object; `plain`: with JSON's own numbers, where 1.0 is 1 and NaN is none.
+    """Parse the body as a JSON object.
 
-    Without it they are left to whoever reads the field, and can name it.
+    `plain`: JSON's own numbers, where 1.0 is 1 and NaN is refused. Otherwise numbers are left to
+    the code that reads the field and can name it.
     """
     return parse_object(read_body(request, limit, seconds), plain=plain)
 
 
 def read_body(request: Request, limit: int, seconds: float) -> bytes:
-    """The body's bytes; exactly as many as were announced."""
+    """Read the body; its length must be as announced."""
     coding = request.headers.get("Content-Encoding", "identity")
     if coding.lower() != "identity":
         raise CodedBody(
@@ -68,7 +69,7 @@ def read_body(request: Request, limit: int, seconds: float) -> bytes:
 
 
 def leave_unread(request: Request) -> None:
-    """End the connection with this answer if the body was left unread: where it ends is unknown."""
+    """End the connection with this answer if the body is unread: its end is unknown."""
     environ = request.environ
     has_body = request.content_length or "HTTP_TRANSFER_ENCODING" in environ
     end_connection = getattr(environ["wsgi.input"], "end_connection", None)
@@ -77,7 +78,7 @@ def leave_unread(request: Request) -> None:
 
 
 def _read(request: Request, limit: int) -> bytes:
-    request.max_content_length = limit + 1  # a body in chunks is silently cut there
+    request.max_content_length = limit + 1  # gunicorn silently cuts a chunked body there
     try:
         return request.get_data(cache=False)
     except (OSError, ParseException, ClientDisconnected) as error:
@@ -85,7 +86,7 @@ def _read(request: Request, limit: int) -> bytes:
 
 
 def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:
-    """Strict JSON: one object, UTF-8, no name twice, no text that is not Unicode."""
+    """Parse strict JSON: one object, UTF-8, no duplicate names, no text that is not Unicode."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -109,10 +110,10 @@ def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:
 
 
 def _check_size(text: str) -> None:
-    """Refuse what would take long to parse, whatever its bytes."""
+    """Refuse a text that would take long to parse, whatever its length."""
     if not _excess(text):
         return
-    bare = text.replace("\\\\", "").replace('\\"', "")  # each quote begins or ends a string now
+    bare = text.replace("\\\\", "").replace('\\"', "")  # each quote now begins or ends a string
     bare, strings = _STRING.subn("", bare, count=_MOST_STRINGS)
     excess = "values or names" if strings == _MOST_STRINGS else _excess(bare)
     if excess and _begins_deep(bare):
@@ -122,7 +123,7 @@ def _check_size(text: str) -> None:
 
 
 def _begins_deep(bare: str) -> bool:
-    """Return whether the nesting is what there is too much of, as far as the beginning shows."""
+    """Return whether the text is nested too deeply, as far as its beginning shows."""
     depth = 0
     for mark in bare[: 8 * DEPTH]:
         depth += (mark in "[{") - (mark in "]}")
@@ -144,7 +145,7 @@ def _allowed() -> str:
 
 
 def _has_long_run(body: bytes) -> bool:
-    """Return whether an integer may be too long; else json's own way, ten times faster, will do."""
+    """Return whether an integer may be too long; if not, json's own parser is ten times faster."""
     return _LONG_RUN in body.translate(_AS_ZERO)
 
 

@@ -1,9 +1,9 @@
-"""How long a reply may take, as its request says.
+"""How long a reply may take, as requested.
 
-    X-Request-Timeout: 2.5     seconds from the request's coming to the reply's end
-    {"timeout": 2.5}           the same, in a body; of both the shorter one holds
+    X-Request-Timeout: 2.5     seconds from the arrival of the request to the end of the reply
+    {"timeout": 2.5}           the same, in a body; the shorter of the two counts
 
-Its time is over wherever the reply is then: in the waiting line, in a row, or between two backends.
+The deadline applies wherever the reply is: in the waiting line, in a row, or between two backends.
 """
 
 import threading
@@ -22,14 +22,14 @@ SHORTEST, LONGEST = 0.001, 86_400.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When a request's time is over; `seconds`: what it allows, None where it has all the time."""
+    """A request's deadline; `seconds` is the requested timeout, None for no limit."""
 
     seconds: float | None
     began: float  # on the monotonic clock
 
     @classmethod
     def read(cls, headers: Headers, timeout: float | None, began: float) -> Self:
-        """Of a request with these headers, whose body allows `timeout` seconds."""
+        """Return the deadline of a request whose body allows `timeout` seconds."""
         told = Fields({HEADER: headers.get(HEADER)}, [HEADER], lenient=True)
         allowed = min(
             told.number(HEADER, LONGEST, SHORTEST, LONGEST), LONGEST if timeout is None else timeout
@@ -38,11 +38,11 @@ class Deadline:
 
     @property
     def said(self) -> str:
-        """The sentence for who waited."""
+        """The error message when the time is over."""
         return f"the reply took longer than the {self.seconds:g} s that its request allows"
 
     def call(self, over: Callable[[], None]) -> Callable[[], None]:
-        """Call `over` once when the time is over; the result lets it be."""
+        """Call `over` once when the time is over; return a function that cancels this."""
         if self.seconds is None:
             return lambda: None
         timer = threading.Timer(max(0.0, self.began + self.seconds - monotonic()), over)

@@ -1,8 +1,8 @@
-"""What a model's own `generation_config.json` wants of requests that leave a parameter out.
+"""Defaults from a model's own `generation_config.json`, for parameters that a request omits.
 
-Dialects whose contract names defaults of their own (the native one) do not ask. A value that is no
-number of its range is told in the log and not taken. Ends of text and suppressed tokens are the
-engine's.
+Dialects whose contract defines its own defaults (the native one) do not use them. A value that is
+not a number within its range is logged and ignored. The engine handles end-of-text and suppressed
+tokens.
 """
 
 import logging
@@ -17,7 +17,7 @@ FILE = "generation_config.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """Parameters as they are when nobody says otherwise."""
+    """The values of parameters that neither the request nor the model sets."""
 
     temperature: float = 1.0
     top_k: int = 0  # off
@@ -36,7 +36,7 @@ RANGES = {
 
 
 def defaults_of(words: Mapping[str, Any]) -> Defaults:
-    """What the file says, over what is usual."""
+    """Return the file's values on top of the usual defaults."""
     taken = {}
     for name, (least, most) in RANGES.items():
         value = words.get(name)

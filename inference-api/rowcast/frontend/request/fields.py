@@ -1,6 +1,6 @@
-"""Reads typed, bounded values out of a JSON object, with errors that say what to change.
+"""Reads typed, bounded values from a JSON object, with errors that say what to change.
 
-Every dialect names its fields once, with type and bounds, and reads them here. A null stands for a
+Every dialect names its fields once, with type and bounds, and reads them here. A null counts as a
 field that was not sent. Unknown names are refused, with the nearest known one.
 """
 
@@ -16,7 +16,7 @@ _HUGE = 1e300
 
 
 class Fields:
-    """One JSON object. `lenient`: numbers and truth values may come as strings."""
+    """A JSON object. `lenient`: numbers and booleans may come as strings."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Fields:
                 raise InvalidField(_shown(name), _unknown(name, known, meant or {}))
 
     def text(self, name: str, longest: int | None = None) -> str | None:
-        """A string of Unicode text, of at most `longest` characters."""
+        """Return a string of Unicode text, of at most `longest` characters."""
         value = self._body.get(name)
         if value is None:
             return None
@@ -48,7 +48,7 @@ class Fields:
         return value
 
     def required_text(self, name: str) -> str:
-        """A string that must be there and hold something."""
+        """Return a string that must be present and not empty."""
         value = self.text(name)
         if value is None:
             raise InvalidField(name, "is missing; a string is required")
@@ -57,7 +57,7 @@ class Fields:
         return value
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        """A number from `low` to `high`."""
+        """Return a number from `low` to `high`."""
         value = self._body.get(name)
         if value is None:
             return default
@@ -69,7 +69,7 @@ class Fields:
         return number
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number from `low` to `high`."""
+        """Return a whole number from `low` to `high`."""
         value = self._body.get(name)
         if value is None:
             return default
@@ -81,7 +81,7 @@ class Fields:
         return number
 
     def flag(self, name: str, default: bool) -> bool:
-        """True or false."""
+        """Return a boolean."""
         value = self._body.get(name)
         if value is None:
             return default
@@ -92,7 +92,7 @@ class Fields:
         return value
 
     def _number(self, value: object) -> float | None:
-        """`value` as a finite number; None when it is none."""
+        """Return `value` as a finite number; None if it is not one."""
         if isinstance(value, str) and self._lenient:
             return _parsed(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -119,7 +119,7 @@ def _parsed(text: str) -> float | None:
 
 
 def _shown(value: object) -> str:
-    """The caller's value in an error, short enough to read."""
+    """Return the caller's value for an error message, short enough to read."""
     if isinstance(value, list | dict) and not _is_short(value):
         return "a list" if isinstance(value, list) else "an object"
     shown = repr(value[: _SHOWN + 1]) if isinstance(value, str) else f"{value}"
@@ -127,7 +127,7 @@ def _shown(value: object) -> str:
 
 
 def _is_short(value: list[Any] | dict[str, Any]) -> bool:
-    """Return whether it is quickly written down: a few values, none of which has others inside."""
+    """Return whether the value is quick to write out: a few values, none of them nested."""
     inner = value.values() if isinstance(value, dict) else value
     return len(value) <= _FEW and not any(isinstance(each, list | dict) for each in inner)
 

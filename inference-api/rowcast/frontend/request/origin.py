@@ -1,6 +1,6 @@
-"""What a reply is computed from: a request as it has come, or as it was recorded.
+"""The input of a reply: a request as it arrived, or as it was recorded.
 
-Also who may ask for it again, and how much of it the asker has.
+Also the idempotency key, and how much of the reply the reader has.
 """
 
 import hashlib
@@ -23,23 +23,23 @@ _KEY = re.compile(r"[!-~]{1,255}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a reply comes from. The same path, body and seed are the same reply."""
+    """Where a reply comes from. The same path, body and seed give the same reply."""
 
     id: str
     path: str
     body: bytes
-    seed: int  # for a body that names none
+    seed: int  # for a body without a seed
     created: float
     key: str | None = None
-    record: Record | None = None  # of one that is asked for again
-    start: str = ""  # what of it has been told, in the words of its events' ids
+    record: Record | None = None  # of a request sent before
+    start: str = ""  # what the reader has, in the format of event ids
 
     @classmethod
     def fresh(cls, path: str, body: bytes, key: str | None, team: str) -> Self:
-        """Of a request that has just come. With a key its seed is a function of the key."""
+        """Return the origin of a new request. With a key, the seed is a function of the key."""
         now = time.time()
         return cls(
-            id=f"{int(now * 1000):012x}{secrets.token_hex(12)}",  # in the order of their coming
+            id=f"{int(now * 1000):012x}{secrets.token_hex(12)}",  # sorts by time of arrival
             path=path,
             body=body,
             seed=fresh_seed() if key is None else seed_of(team, key),
@@ -49,7 +49,7 @@ class Origin:
 
     @classmethod
     def recorded(cls, record: Record, start: str = "") -> Self:
-        """Of a request that came before."""
+        """Return the origin of a recorded request."""
         return cls(
             id=record.id,
             path=record.path,
@@ -62,7 +62,7 @@ class Origin:
         )
 
     def bytes_told(self) -> int:
-        """How much of a body without events its reader has."""
+        """Return how many bytes the reader has of a body without events."""
         if self.start and not _BYTES.fullmatch(self.start):
             raise InvalidField(
                 "from", f"is {self.start[:80]!r}; send the number of bytes you have, in digits"
@@ -70,12 +70,12 @@ class Origin:
         return int(self.start or 0)
 
     def is_of(self, record: Record) -> bool:
-        """Whether this is the request that was recorded."""
+        """Return whether this is the recorded request."""
         return (self.path, self.body) == (record.path, record.body)
 
 
 def key_of(headers: Headers) -> str | None:
-    """The request's idempotency key."""
+    """Return the request's idempotency key."""
     key = headers.get(KEY_HEADER)
     if key is not None and not _KEY.fullmatch(key):
         raise InvalidField(KEY_HEADER, "must be 1 to 255 visible ASCII characters")
@@ -83,6 +83,6 @@ def key_of(headers: Headers) -> str | None:
 
 
 def seed_of(team: str, key: str) -> int:
-    """A seed that any process gives to the same key."""
+    """Derive a seed from the key, the same in every process."""
     digest = hashlib.sha256(f"{team}\0{key}".encode()).digest()
     return int.from_bytes(digest[:8]) % FRESH_SEEDS

@@ -1,4 +1,4 @@
-"""What every dialect builds from a body: tokens, parameters, stop sequences, and who asks."""
+"""What every dialect builds from a body: tokens, parameters, stop sequences, and the caller."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from rowcast.frontend.request.identity import Caller
 from rowcast.sampling_params import SamplingParams
 
-SEEDS = 2**63  # a request may ask for any below this
-FRESH_SEEDS = 2**53  # in every JSON reader, JavaScript's too
+SEEDS = 2**63  # a request may use any seed below this
+FRESH_SEEDS = 2**53  # exact in every JSON reader, JavaScript's too
 
 
 def fresh_seed() -> int:
-    """For a request that asks for none; it is told which one it got."""
+    """Return the seed for a request without one; the answer reports it."""
     return secrets.randbelow(FRESH_SEEDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A validated request for one reply, or several choices of it, by their numbers."""
+    """A validated request for one reply, or for several choices of it, by number."""
 
     tokens: tuple[int, ...]
     params: SamplingParams

@@ -1,6 +1,6 @@
-"""How much one request may hand to the backend: all its replies with their prompts and parameters.
+"""Limits what one request may send to the backend: all replies, prompts and parameters.
 
-The backend reads it between two steps, so what is large there delays every stream.
+The backend reads it between two steps, so a large request delays every stream.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MOST_BYTES = 16 << 20
 
 
 def check_size(prompts: Sequence[Sequence[Submit]]) -> None:
-    """Refuse what is too large. `prompts`: each with its choices, which share what is large."""
+    """Refuse a request that is too large. `prompts`: the choices of each share the large parts."""
     total = sum(len(wire.encode([choices[0]])) for choices in prompts if choices)
     if total > MOST_BYTES:
         replies = sum(map(len, prompts))

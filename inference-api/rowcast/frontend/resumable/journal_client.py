@@ -1,9 +1,9 @@
-"""Takes a frontend's calls to the journal's process, many in one transaction.
+"""Sends a frontend's calls to the journal's process, many per transaction.
 
-While one transaction is written, the calls of others gather for the next. Nobody waits longer
-than `PATIENCE`: a disk that is slow, full or gone fails the call (`JournalFailing`), not the
-stream. From then on calls fail at once, and `problem` says why, until a transaction succeeds
-again; one is tried every second. Knows how to reach the journal, not what is in it.
+While one transaction is written, further calls gather for the next. No call waits longer than
+`PATIENCE`: a disk that is slow, full or gone fails the call (`JournalFailing`), not the stream.
+From then on calls fail at once, and `problem` holds the reason, until a transaction succeeds again;
+one is tried every second. Knows how to reach the journal, not what is in it.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _log = logging.getLogger("rowcast.journal")
 
 PATIENCE = 5.0
 RETRY_SECONDS = 1.0
-MOST_JOBS = 10_000  # that may wait while a disk stands still
+MOST_JOBS = 10_000  # the maximum that may wait for a stalled disk
 _SILENT = "it does not answer"
 
 _Arguments = ParamSpec("_Arguments")
@@ -37,7 +37,7 @@ _Method = Callable[Concatenate[Journal, _Arguments], _Result]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the journal is, and how long it keeps what."""
+    """Where the journal is, and how long and how much it keeps."""
 
     path: Path
     keep_seconds: float
@@ -48,7 +48,7 @@ class Place:
 class _Job:
     def __init__(self, call: Call, *, again: bool) -> None:
         self.call = call
-        self.again = again  # to be tried until it succeeds
+        self.again = again  # retry until it succeeds
         self.abandoned = False
         self.done = threading.Event()
         self.problem = ""
@@ -60,7 +60,7 @@ class _Job:
 
 
 class Recorder:
-    """One frontend's hold of the journal."""
+    """A frontend's connection to the journal."""
 
     def __init__(self, place: Place) -> None:
         self.problem = ""
@@ -74,11 +74,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
-        self._wake.set()  # so that the file is opened now
+        self._wake.set()  # open the file now
         self._thread.start()
 
     def close(self) -> None:
-        """Have written what has been handed over, and end the journal's process."""
+        """Write all pending calls, and end the journal's process."""
         self._closing = True
         self._wake.set()
         if self._thread.ident is not None:
@@ -90,7 +90,7 @@ class Recorder:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
     ) -> _Result:
-        """What a method of the journal gives, when it is durable. Raises JournalFailing."""
+        """Call a journal method; return its result once it is durable. Raises JournalFailing."""
         if self.problem:
             raise JournalFailing(f"the journal fails: {self.problem}")
         job = _Job((method.__name__, arguments), again=False)
@@ -110,7 +110,7 @@ class Recorder:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,  # noqa: ARG002
     ) -> None:
-        """Have it done when that is possible; nobody waits for it."""
+        """Call a journal method as soon as possible, without waiting for it."""
         self._hand_over(_Job((method.__name__, arguments), again=True))
 
     def _hand_over(self, job: _Job) -> None:
@@ -141,7 +141,7 @@ class Recorder:
             job.end(problem, result)
 
     def _ask(self, calls: Sequence[Call]) -> list[Any] | str:
-        """The calls' results, or why there are none."""
+        """Return the calls' results, or the reason why there are none."""
         try:
             link = self._link or self._connect()
             send(link, list(calls))
@@ -167,7 +167,7 @@ class Recorder:
         return ours
 
     def _hang_up(self) -> None:
-        """The journal's process ends when its socket does."""
+        """Close the socket, which ends the journal's process."""
         link, self._link = self._link, None
         process, self._process = self._process, None
         if link is not None:

@@ -1,8 +1,8 @@
-"""One request in flight here: its sessions, and what the journal is to keep of them.
+"""One request in flight in this process: its sessions, and the events to write to the journal.
 
-A batch is the wire's own events, each with its session's place in the request. Read back in their
-order they bring new sessions to where the old ones were; repeated ones change nothing, and what
-does not follow upon what is known is left to be computed again.
+A batch is the wire's own events, each with the number of its session in the request. Read back in
+order, they bring new sessions to where the old ones were. Repeated events change nothing, and
+events that do not directly follow the known ones are dropped and computed again.
 """
 
 import contextlib
@@ -21,20 +21,20 @@ from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Seated, St
 
 
 class Stream:
-    """What is computed, or followed, for one connection."""
+    """The replies computed, or followed, for one connection."""
 
     def __init__(self, origin: Origin, sessions: Sequence[Session]) -> None:
         self.origin = origin
         self.sessions = tuple(sessions)
         self._places = {id(session): at for at, session in enumerate(self.sessions)}
-        self.name = ""  # under which it can be asked for again; "": it cannot
-        self.owned = False  # the journal has it in this process's name
+        self.name = ""  # by which it can be resumed; "": it cannot
+        self.owned = False  # the journal names this process as its owner
         self.accepted = False
-        self.seen = 0  # the last batch that was read, of a stream that another computes
+        self.seen = 0  # the last batch read, if another process computes the stream
         self._unwritten: list[Event] = []
         self._ended: set[int] = set()
         self._held = set(range(len(self.sessions)))
-        self._lock = threading.Lock()  # of what is unwritten: two threads take and add to it
+        self._lock = threading.Lock()  # guards the unwritten events, which two threads take and add
 
     @property
     def id(self) -> str:
@@ -42,50 +42,50 @@ class Stream:
 
     @property
     def complete(self) -> bool:
-        """Whether all that there will be of it is known."""
+        """True if the end of every session is known."""
         return len(self._ended) == len(self.sessions)
 
     @property
     def unfinished(self) -> list[Session]:
-        """What somebody must compute."""
+        """The sessions that still must be computed."""
         return [each for at, each in enumerate(self.sessions) if at not in self._ended]
 
     def listen(self) -> None:
-        """Keep what comes from now on."""
+        """Record events for the journal from now on."""
         for session in self.sessions:
             session.kept = deque()
 
     def deafen(self) -> None:
-        """Keep nothing."""
+        """Stop recording events."""
         for session in self.sessions:
             session.kept = None
 
     def know(self, batches: Iterable[bytes]) -> None:
-        """Bring the sessions to where these batches leave them."""
+        """Bring the sessions to the state that these batches describe."""
         with contextlib.suppress(msgspec.DecodeError):  # damaged: the rest is computed again
             for event in itertools.chain.from_iterable(map(wire.decode_events, batches)):
                 if not isinstance(event, Status):
                     self._know(event)
 
     def left(self, session: Session, whole: Finished | None) -> bool:
-        """Nobody reads this session any more, which ended so; whether all are left now."""
+        """Note that a session's reader has left, and how it ended; return whether all have left."""
         at = self._places[id(session)]
         with self._lock:
             self._note()
-            if whole is not None:  # perhaps its text ended it, and the backend does not know
+            if whole is not None:  # a stop sequence may have ended it, unknown to the backend
                 self._write(at, whole)
             self._held.discard(at)
             return not self._held
 
     def take(self) -> list[Event]:
-        """What is to be written next."""
+        """Return the events to write next."""
         with self._lock:
             self._note()
             taken, self._unwritten = self._unwritten, []
             return taken
 
     def put_back(self, events: Sequence[Event]) -> None:
-        """It could not be written."""
+        """Return events that could not be written."""
         with self._lock:
             self._unwritten[:0] = events
 
@@ -119,7 +119,7 @@ class Stream:
 
 
 def _joined(first: Tokens, second: Tokens) -> Tokens:
-    """Two events of which the second follows the first."""
+    """Join two consecutive events."""
     return msgspec.structs.replace(
         first,
         tokens=first.tokens + second.tokens,
@@ -129,11 +129,11 @@ def _joined(first: Tokens, second: Tokens) -> Tokens:
 
 
 def encoded(events: Sequence[Event]) -> bytes:
-    """A batch; nothing when there is nothing."""
+    """Encode a batch; no events give no bytes."""
     return wire.encode(events) if events else b""
 
 
 def digest(submits: Iterable[Submit]) -> bytes:
-    """Of what is asked of the backend, and nothing of who asks."""
+    """Return a digest of what the backend is to compute, whoever the caller is."""
     plain = [msgspec.structs.replace(each, session="", team="", delivered=None) for each in submits]
     return hashlib.sha256(wire.encode(plain)).digest()

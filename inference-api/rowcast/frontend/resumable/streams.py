@@ -1,11 +1,11 @@
-"""All streams of this process: who computes them, what is kept of them, and who goes on with them.
+"""All streams of this process: who computes them, what is kept of them, and who continues them.
 
-    a new request          submitted, accepted, then kept: durable before its headers go out
-    one that is recorded   taken from whoever has it; its sessions begin with what is known
-    one whose key is known followed through the journal while its owner lives, then taken
+    a new request          submitted, accepted, then kept: durable before its headers are sent
+    a recorded request     taken from its owner; its sessions begin with what is known
+    a known key            followed through the journal while its owner lives, then taken
 
-`sync` writes what has come to the journal, hears which streams were taken away or cancelled,
-and feeds those who follow. A reply is a value: it does not matter who computes it, and what was
+`sync` writes new events to the journal, learns which streams were taken away or cancelled, and
+feeds the followers. A reply is a value: it does not matter which process computes it, and what was
 lost is computed again. Knows no dialect and no HTTP.
 """
 
@@ -41,13 +41,13 @@ FOLLOWERS = 16  # connections of one process that may follow one stream
 
 
 def _event() -> threading.Event:
-    """Return an event of gevent's, if gevent has replaced them since this module was imported."""
+    """Return a gevent event if gevent has patched them since this module was imported."""
     return threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks for which prompts' replies."""
+    """A caller and the prompts of the request."""
 
     caller: Caller
     request_id: str
@@ -64,23 +64,23 @@ class Streams:
     def __init__(
         self, sessions: Sessions, recorder: Recorder | None = None, *, line: int = 1 << 30
     ) -> None:
-        """`recorder`: None keeps nothing. `line`: how many may wait for a row."""
-        self.live: dict[str, Stream] = {}  # computed here, in this process's name
+        """`recorder`: None keeps nothing. `line`: how many prompts may wait for a row."""
+        self.live: dict[str, Stream] = {}  # computed here, owned by this process
         self.following: list[Stream] = []
-        self.wake = threading.Event()  # there is something to tend
+        self.wake = threading.Event()  # set when there is something to sync
         self.recorder = recorder
         self._sessions = sessions
         self._line = line
 
     @property
     def journal(self) -> str | None:
-        """How the journal does; None where there is none."""
+        """The state of the journal; None if there is none."""
         if self.recorder is None:
             return None
         return f"failing: {self.recorder.problem}" if self.recorder.problem else "ok"
 
     def open(self, origin: Origin, asking: Asking) -> Stream:
-        """Begin, or go on with, what is asked for. Raises RequestError and Unavailable."""
+        """Begin or continue the requested stream. Raises RequestError and Unavailable."""
         sessions = [prepare(submits, asking.arrived) for submits in asking.prompts]
         stream = Stream(origin, list(itertools.chain(*sessions)))
         try:
@@ -91,7 +91,7 @@ class Streams:
         return stream
 
     def keep(self, stream: Stream, asking: Asking) -> None:
-        """It was accepted: come back when it is durable, or cannot be made so."""
+        """Keep an accepted stream; return when it is durable, or cannot be made durable."""
         stream.accepted = True
         if self.recorder is None or stream.name or stream.origin.key or stream.origin.record:
             return
@@ -106,13 +106,13 @@ class Streams:
             self._own(stream)
 
     def left(self, stream: Stream, session: Session, whole: Finished | None) -> None:
-        """Nobody reads this session any more; `whole`: how it ended, if it did."""
+        """Close a session that has no reader any more; `whole` is its end, if it is complete."""
         self._sessions.close_session(session)
         if stream.left(session, whole):
             self._leave(stream)
 
     def find(self, stream: str, team: str) -> Record:
-        """What is kept of a team's stream. Raises RequestError and JournalFailing."""
+        """Return the record of a team's stream. Raises RequestError and JournalFailing."""
         found = self._journal().do(Journal.find, stream, team)
         if found is None:
             raise _unknown(stream)
@@ -121,25 +121,28 @@ class Streams:
         return found
 
     def cancel(self, stream: str, team: str) -> None:
-        """End it, wherever it is computed, and keep nothing of it."""
+        """End a stream wherever it is computed, and keep nothing of it."""
         if not self._journal().do(Journal.cancel, stream, team):
             raise _unknown(stream)
         self.oust(stream, CANCELLED)
 
     def oust(self, name: str, why: str) -> None:
-        """It is not this process's any more: end whoever reads it here."""
+        """Give up a stream that this process no longer owns: end its reader here."""
         stream = self.live.pop(name, None)
         if stream is not None:
             stream.owned = False
             self.end(stream, why)
 
     def end(self, stream: Stream, why: str) -> None:
-        """End it for its reader."""
+        """End a stream for its reader."""
         for session in stream.sessions:
             self._sessions.close_session(session, why)
 
     def go_on(self, stream: Stream, news: News) -> None:
-        """Take what nobody computes, and compute it. Follow on if somebody was faster."""
+        """Follow a stream while its owner lives, then take it over and compute the rest.
+
+        If another process takes it first, keep following.
+        """
         stream.know(news.batches)
         stream.seen = news.number
         if news.state == "open" and news.lives:
@@ -157,7 +160,7 @@ class Streams:
             self._follow(stream)
 
     def compute(self, stream: Stream) -> None:
-        """Have computed what is not known of it."""
+        """Submit the unfinished sessions of a stream."""
         if stream.unfinished:
             self._sessions.submit(stream.unfinished)
 
@@ -176,7 +179,7 @@ class Streams:
             self.compute(stream)
 
     def _resume(self, recorder: Recorder, stream: Stream) -> None:
-        """Take it from whoever has it."""
+        """Take a stream from its owner."""
         before = self.live.get(stream.id)
         written = before.take() if before is not None else []
         try:
@@ -239,13 +242,13 @@ class Streams:
             )
 
     def _check_line(self, team: str) -> None:
-        """A backend turns nobody away who was accepted once: too many of them would wait."""
+        """Refuse to resume while the waiting line is full: backends accept every resubmission."""
         status = self._sessions.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
             self._sessions.check_room(team=team)
 
     def _check_followers(self, team: str, key: str | None) -> None:
-        """Each follower has the reply encoded once more, in this process."""
+        """Limit a stream's followers: this process encodes the reply again for each of them."""
         known = [each.origin.record for each in self.following if each.origin.key == key]
         if sum(record is not None and record.team == team for record in known) >= FOLLOWERS:
             raise Overloaded(
@@ -254,14 +257,14 @@ class Streams:
             )
 
     def _follow(self, stream: Stream) -> None:
-        """Its tokens will come through the journal."""
+        """Follow a stream: its tokens will come through the journal."""
         for session in stream.unfinished:
             session.offer(Accepted(*session.submit.key))
         self.following.append(stream)
         self.wake.set()
 
     def _own(self, stream: Stream) -> None:
-        """The journal has it in this process's name; whoever had it here, has it no more."""
+        """Make this process the owner, and end any earlier reader of the stream here."""
         self.oust(stream.id, TAKEN)
         stream.name, stream.owned = stream.id, True
         if stream.sessions[0].kept is None:
@@ -271,7 +274,7 @@ class Streams:
         self.live[stream.id] = stream
 
     def _leave(self, stream: Stream) -> None:
-        """Nobody reads it here: say so in the journal, with the last of it."""
+        """Note in the journal that the stream has no reader here, with its last events."""
         if stream in self.following:
             self.following.remove(stream)
         if self.recorder is None or not stream.owned:
@@ -285,7 +288,7 @@ class Streams:
         self.recorder.soon(Journal.let_go, stream.id, last, stream.complete)
 
     def _never_mind(self, recorder: Recorder, stream: Stream) -> None:
-        """It goes on without the journal; if that comes to itself, it shall not keep half of it."""
+        """Continue without the journal; if the journal recovers, delete the partial record."""
         stream.deafen()
         recorder.soon(Journal.forget, stream.id)
 
@@ -295,7 +298,7 @@ class Streams:
         return self.recorder
 
     def _build(self) -> str:
-        """What a reply's tokens hang on, beside what is asked."""
+        """Return the build and context, on which a reply's tokens depend besides the request."""
         health = self._sessions.health()
         if health.status is None:
             raise NotReady(health.reason)

@@ -1,9 +1,9 @@
-"""Keeps the journal and this process's streams in step, ten times a second while there are any.
+"""Keeps the journal and this process's streams in sync, ten times a second while there are any.
 
-What has come to streams that are computed here is written; those that were taken or cancelled
-elsewhere are ended; those that follow another's get what that one has written. Streams whose time
-is over are swept away. While the journal fails, nothing is lost but the means to resume: followers
-compute for themselves, and what is unwritten waits.
+New events of streams computed here are written; streams taken or cancelled elsewhere are ended;
+followers get what the other process has written. Expired streams are swept away. While the journal
+fails, only the ability to resume is lost: followers compute for themselves, and unwritten events
+wait.
 """
 
 import threading
@@ -23,7 +23,7 @@ SWEEP_SECONDS = 10.0
 
 
 class Tending:
-    """One thread."""
+    """The thread that syncs."""
 
     def __init__(self, streams: Streams, recorder: Recorder) -> None:
         self._streams = streams
@@ -104,6 +104,6 @@ class Tending:
         self._swept = time.monotonic()
         try:
             while self._recorder.do(Journal.sweep) == SWEEP_AT_ONCE:
-                time.sleep(0)  # others' work comes first
+                time.sleep(0)  # calls of others come first
         except JournalFailing:
             return

@@ -1,1 +1,1 @@
-"""Replies in flight, and the backend's events on their way to them."""
+"""Replies in flight, and the delivery of the backend's events to them."""

@@ -1,9 +1,9 @@
-"""Sees a client go, in every phase of its request, also while nothing is written to it.
+"""Detects that a client has left, in every phase of its request, even if nothing is written.
 
-A write notices a vanished client late, and a request that waits writes nothing. So one thread waits
-on an epoll set of all clients' sockets for the end of their streams (EPOLLRDHUP sees it behind
-pipelined bytes too) and calls what was registered. Clients that fall silent are ended by the
-kernel: keep-alive probes for those that vanished, TCP_USER_TIMEOUT for those that stopped reading.
+A write notices a vanished client late, and a waiting request writes nothing. So one thread waits on
+an epoll set of all clients' sockets for the end of their streams (EPOLLRDHUP also detects it behind
+pipelined bytes) and calls the registered callbacks. The kernel ends silent clients: keep-alive
+probes for those that vanished, TCP_USER_TIMEOUT for those that stopped reading.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class ClientWatch:
         self._client_seconds = client_seconds
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._closing = False
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # rung by `close`
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # signalled by `close`
         self._epoll.register(self._bell, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="client-watch", daemon=True)
 
@@ -44,20 +44,20 @@ class ClientWatch:
         os.close(self._bell)
 
     def watch(self, client: socket.socket, gone: Callable[[], None]) -> Callable[[], None]:
-        """Call `gone` once when this client goes; the result ends the watch."""
+        """Call `gone` once when this client leaves; return a function that ends the watch."""
         descriptor = client.fileno()
         with contextlib.suppress(OSError):
             self._limit_silence(client)
         self._callbacks[descriptor] = gone
         try:
             self._epoll.register(descriptor, _GONE)
-        except (OSError, ValueError):  # it is gone already
+        except (OSError, ValueError):  # already gone
             gone()
 
         def unwatch() -> None:
             if self._callbacks.get(descriptor) is gone:
                 del self._callbacks[descriptor]
-                with contextlib.suppress(OSError):  # closed already: epoll has forgotten it
+                with contextlib.suppress(OSError):  # already closed: epoll has removed it
                     self._epoll.unregister(descriptor)
 
         return unwatch

@@ -1,10 +1,10 @@
-"""How much room the waiting line has, as a frontend knows it: to refuse what would be refused.
+"""A frontend's view of the room in the waiting line, to refuse early what would be refused.
 
-    what the backend has told - what was sent and it has not spoken of yet ──▶ room of a team
+    room that the backend reported - replies sent that it has not mentioned yet ──▶ room of a team
 
-Exact where the backend tells of every change, which is where there is little room; elsewhere there
-may be more than it has told, and it decides by itself. Any thread may ask.
-Knows no sessions and no HTTP.
+Exact where the backend reports every change, which it does when there is little room. Otherwise
+there may be more than it has reported, and the backend decides. Safe to use from any thread. Knows
+no sessions and no HTTP.
 """
 
 import threading
@@ -15,25 +15,25 @@ from rowcast.wire import ReplyKey, Status
 
 
 class Room:
-    """Of one frontend process."""
+    """The view of one frontend process."""
 
     def __init__(self) -> None:
         self._status: Status | None = None
         self._lock = threading.Lock()
-        self._unheard: dict[ReplyKey, str] = {}  # the team of what was sent and not yet spoken of
-        self._counts: dict[str, int] = {}  # of these, by team
+        self._unheard: dict[ReplyKey, str] = {}  # team by key, of replies not yet mentioned
+        self._counts: dict[str, int] = {}  # how many of them, by team
 
     @property
     def is_little(self) -> bool:
-        """True if the backend tells of every change."""
+        """True if the backend reports every change."""
         return self._status is not None and self._status.little_room
 
     def told(self, status: Status | None) -> None:
-        """Note what the backend says; None when there is none."""
+        """Note what the backend reports; None if there is no backend."""
         self._status = status
 
     def sent(self, keys: Iterable[ReplyKey], team: str) -> None:
-        """Count what was submitted, until the backend speaks of it."""
+        """Count submitted replies until the backend mentions them."""
         with self._lock:
             for key in keys:
                 if key not in self._unheard:
@@ -41,7 +41,7 @@ class Room:
                     self._counts[team] = self._counts.get(team, 0) + 1
 
     def heard_of(self, key: ReplyKey) -> None:
-        """The backend has spoken of it, so its next Status counts it."""
+        """Stop counting a reply that the backend has mentioned: its next Status includes it."""
         with self._lock:
             if (team := self._unheard.pop(key, None)) is not None:
                 self._counts[team] -= 1
@@ -49,7 +49,7 @@ class Room:
                     del self._counts[team]
 
     def forget(self) -> None:
-        """The backend has ended, with all that it was sent."""
+        """Forget everything sent to a backend that has ended."""
         with self._lock:
             self._unheard.clear()
             self._counts.clear()
@@ -57,7 +57,7 @@ class Room:
     def check(self, count: int, team: str, coming: int = 0) -> None:
         """Raise Overloaded if the backend would refuse this many more replies of a team.
 
-        `coming`: those of the team that will ask for a row before this one does.
+        `coming`: replies of the team that will need a row before this one.
         """
         status = self._status
         if status is None or not status.little_room:

@@ -1,8 +1,8 @@
-"""One reply in flight: what the backend has said of it, and what its reader has not heard yet.
+"""One reply in flight: the events from the backend, and those that its reader has not read yet.
 
 A session is opened before its prompt is submitted and closed when its stream ends; between the two
-it gets exactly one end. It takes only the next index, so repeated events change nothing.
-Knows no text, no HTTP and no dialect.
+it gets exactly one end. It takes only the next index, so repeated events change nothing. Knows no
+text, no HTTP and no dialect.
 """
 
 import threading
@@ -26,8 +26,8 @@ from rowcast.wire import (
     Tokens,
 )
 
-# Backends that may end under a seated session without a new token in between. One that somebody
-# killed from outside counts as a part of one: that says little against who was seated.
+# Backends that may end under a seated session without a new token in between. One that was killed
+# from outside counts as a fraction: that is weak evidence against the seated sessions.
 DEATHS = 3
 KILLED = 1 / 16
 
@@ -38,22 +38,22 @@ class Session:
     def __init__(self, submit: Submit, arrived: threading.Event | None = None) -> None:
         self.submit = submit
         self.tokens: list[int] = []
-        self.scored = 0  # prompt tokens whose scores have come
+        self.scored = 0  # prompt tokens whose scores have arrived
         self.accepted = False
-        self.ended = False  # its reader has been told the end
-        self.finished = False  # the backend holds nothing of it any more
-        self.seated = False  # the backend that ends now may end because of it
-        self.losses = 0  # backends that ended under it, with a row, without a new token between
-        self.deaths = 0.0  # what of that may be its doing
-        self.kept: deque[Event] | None = None  # news for the journal, where there is one
-        self._interrupted = False  # by a backend's end, of which its reader was not told yet
+        self.ended = False  # its end was handed to its reader
+        self.finished = False  # the backend no longer has it
+        self.seated = False  # it may be the cause if the backend ends now
+        self.losses = 0  # backends that ended while it had a row, without a new token between
+        self.deaths = 0.0  # how many of these it may have caused
+        self.kept: deque[Event] | None = None  # events for the journal, if there is one
+        self._interrupted = False  # by a backend's end that its reader does not know of
         self._events: deque[Event] = deque()
-        self._arrived = arrived or threading.Event()  # shared by those that are read together
+        self._arrived = arrived or threading.Event()  # shared by sessions that are read together
 
     def take(self, timeout: float | None = None) -> list[Event]:
-        """Everything that has arrived; waits for something, but not longer than `timeout`.
+        """Return everything that has arrived; wait up to `timeout` for something.
 
-        Comes back with nothing also when an interruption is to be told.
+        Returns an empty list, too, if there is an interruption to report.
         """
         limit = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -66,21 +66,21 @@ class Session:
         return self.drain()
 
     def drain(self) -> list[Event]:
-        """Everything that has arrived."""
+        """Return everything that has arrived."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
     def interrupt(self) -> None:
-        """Its backend has ended: it goes on, after a pause."""
+        """Note that the backend has ended: the reply continues after a pause."""
         self._interrupted = not self.ended
         self._arrived.set()
 
     def was_interrupted(self) -> bool:
-        """Whether its reader is to be told of a pause now; once each."""
+        """Return whether its reader must learn of a pause now; True once per interruption."""
         was, self._interrupted = self._interrupted, False
         return was
 
     def offer(self, event: Event) -> None:
-        """Hand the session an event of the backend; it keeps what is news."""
+        """Accept an event of the backend; keep what is new in it."""
         self.finished = self.finished or isinstance(event, Finished | Rejected)
         if self.ended:
             return
@@ -100,19 +100,19 @@ class Session:
                 self._put(event)
 
     def end(self, reason: FinishReason, message: str = "") -> None:
-        """End it from this side, unless it has ended."""
+        """End the session from this side, unless it has ended."""
         if not self.ended:
             self.ended = True
             self._put(Finished(*self.submit.key, len(self.tokens), reason, message))
 
     def resubmission(self) -> Submit:
-        """The same prompt for another backend, which goes on where the last one ended."""
+        """Return the same prompt for another backend, which continues where the last one ended."""
         return msgspec.structs.replace(
             self.submit, delivered=tuple(self.tokens), deaths=int(self.deaths)
         )
 
     def count_loss(self, *, killed: bool) -> None:
-        """The backend has ended; where this had a row there, it may be this session's doing."""
+        """Note that the backend has ended; if this session had a row there, it may be the cause."""
         if self.seated:
             self.losses += 1
             self.deaths += KILLED if killed else 1
@@ -121,7 +121,7 @@ class Session:
             self.end("error", f"{self.losses} backends ended while they computed this reply")
 
     def precedes(self, event: Event) -> bool:
-        """Whether this event follows upon what is known, with nothing in between."""
+        """Return whether this event directly follows what is known."""
         match event:
             case Tokens():
                 scores = len(self.submit.prompt) - 1 if self.submit.params.prompt_logprobs else 0
@@ -165,7 +165,7 @@ class Session:
 
 
 def split(event: Tokens, at: int) -> tuple[Tokens, Tokens]:
-    """The first `at` of these tokens, and the rest."""
+    """Return the first `at` of these tokens, and the rest."""
     return _part(event, slice(0, at)), _part(event, slice(at, len(event.tokens)))
 
 
@@ -187,7 +187,7 @@ def _without_scores(event: Scored, known: int) -> Scored:
 
 
 def prepare(submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
-    """Sessions for the choices of one prompt, which nobody computes yet."""
+    """Create sessions for the choices of one prompt, not yet submitted."""
     name = uuid.uuid4().hex
     return [
         Session(msgspec.structs.replace(submit, session=name, choices=len(submits)), arrived)
@@ -196,7 +196,7 @@ def prepare(submits: Sequence[Submit], arrived: threading.Event) -> list[Session
 
 
 def refusal(rejected: Rejected) -> RowcastError:
-    """The error that a rejection means."""
+    """Return the error for a rejection."""
     if rejected.reason in {"empty", "invalid"}:
         return MalformedRequest(rejected.message)
     if rejected.reason == "too_long":

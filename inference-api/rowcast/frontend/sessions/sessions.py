@@ -1,8 +1,8 @@
 """Sessions and their demultiplexer: from one stream of events to one queue per session.
 
 One thread reads the backend's events and hands each to its session. When the backend ends, open
-sessions are submitted to the next one with the tokens they have, and go on.
-Knows no text, no HTTP and no dialect.
+sessions are resubmitted to the next one with the tokens they have, and continue. Knows no text, no
+HTTP and no dialect.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from rowcast.wire import (
 
 _log = logging.getLogger("rowcast.sessions")
 
-TURN = 8  # batches that are handed out before the streams get a turn, if they got none
+TURN = 8  # batches delivered before streams get a turn, if they had none
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
 
@@ -62,7 +62,7 @@ class Sessions:
         self._port: FrontendPort | None = None
         self._status: Status | None = None
         self._room = Room()
-        self._greeted = False  # whether the backend has said its first word
+        self._greeted = False  # whether the backend has sent its first Status
         self._heard = 0.0
         self._lost = time.monotonic()
         self._stopping = False
@@ -73,7 +73,7 @@ class Sessions:
         self._thread.start()
 
     def stop(self) -> None:
-        """Open no more sessions; those that are open go on."""
+        """Open no more sessions; open ones continue."""
         self._stopping = True
 
     @property
@@ -91,7 +91,7 @@ class Sessions:
         return len(self._sessions)
 
     def health(self) -> Health:
-        """The truth about the backend, as this process sees it."""
+        """Return the state of the backend, as this process sees it."""
         silent = time.monotonic() - self._heard
         if self._stopping:
             problem = "the server is stopping"
@@ -108,17 +108,17 @@ class Sessions:
         return Health(False, problem, self._status)
 
     def open(self, submit: Submit) -> Session:
-        """Open a session and submit its prompt. Raises Unavailable when nobody would answer."""
+        """Open a session and submit its prompt. Raises Unavailable if it would not be answered."""
         return self.open_all([submit], threading.Event())[0]
 
     def open_all(self, submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
-        """The choices of one prompt, as one session; `arrived` is set whenever one has news."""
+        """Open the choices of one prompt as one session; `arrived` is set whenever one has news."""
         opened = prepare(submits, arrived)
         self.submit(opened)
         return opened
 
     def submit(self, sessions: Sequence[Session]) -> None:
-        """Have prepared sessions computed, from what they have on. Raises Unavailable."""
+        """Submit prepared sessions; they continue after their tokens. Raises Unavailable."""
         health = self.health()
         if not health.ready:
             raise (Stopping if self._stopping else NotReady)(health.reason)
@@ -136,14 +136,14 @@ class Sessions:
 
     @property
     def counts_room(self) -> bool:
-        """True if there is so little that the backend tells of every change."""
+        """True if there is so little room that the backend reports every change."""
         return self._greeted and self._room.is_little
 
     def check_room(self, count: int = 1, *, team: str = "", coming: int = 0) -> None:
         """Refuse at once what the backend would refuse after its step.
 
-        Only where room is counted; elsewhere there may be more than the backend has told.
-        `coming`: replies of the team that will ask for a row before this one does.
+        Only while room is counted; otherwise there may be more than the backend has reported.
+        `coming`: replies of the team that will need a row before this one.
         """
         if self.counts_room:
             self._room.check(count, team, coming)
@@ -151,7 +151,7 @@ class Sessions:
     def close_session(
         self, session: Session, why: str = "", reason: FinishReason = "cancelled"
     ) -> None:
-        """Forget a session; a reply that goes on is cancelled, so that its row is free."""
+        """Forget a session; cancel an unfinished reply, so that its row becomes free."""
         session.end(reason, why)
         if self._sessions.pop(session.submit.key, None) is None:
             return
@@ -169,7 +169,7 @@ class Sessions:
         port.send(commands)
 
     def _run(self) -> None:
-        """The demultiplexer: connect, serve until the backend ends, begin again."""
+        """Run the demultiplexer: connect, serve until the backend ends, repeat."""
         pause = RETRY_FIRST
         while not self._closing.is_set():
             try:
@@ -205,8 +205,8 @@ class Sessions:
             port.close()
 
     def _note_loss(self) -> None:
-        """No backend is connected; open sessions wait for the next one."""
-        if self._greeted:  # one that never said a word was none
+        """Note that no backend is connected; open sessions wait for the next one."""
+        if self._greeted:  # one that never sent a Status does not count
             self._lost = time.monotonic()
         self._port, self._greeted = None, False
         self._room.forget()
@@ -214,7 +214,7 @@ class Sessions:
             session.interrupt()
 
     def _greet(self, port: FrontendPort) -> None:
-        """Hear the backend's first word: it says how the one before ended."""
+        """Wait for the backend's first Status, which tells how the previous one ended."""
         while not self._closing.is_set():
             self._give_up_late()
             events = port.receive()
@@ -226,8 +226,8 @@ class Sessions:
                 return
 
     def _resubmit(self, port: FrontendPort) -> None:
-        sessions = list(self._sessions.values())  # a copy: other threads open and close them
-        sessions.sort(key=lambda each: each.deaths)  # who may be deadly waits for all others
+        sessions = list(self._sessions.values())  # a copy: other threads open and close sessions
+        sessions.sort(key=lambda each: each.deaths)  # likely culprits go last
         again = [each.resubmission() for each in sessions if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))

@@ -1,7 +1,7 @@
-"""The input of a custom tool, out of the arguments in which models write it: `{"input": "…"}`.
+"""The input of a custom tool, from the arguments in which models write it: `{"input": "…"}`.
 
-`InputText.feed(piece)` gives the text that a piece of the arguments adds, however they are cut.
-Arguments of another form are the input as they stand.
+`InputText.feed(piece)` returns the text that a piece of the arguments adds, wherever the pieces are
+cut. Arguments of any other form are the input, unchanged.
 """
 
 import json
@@ -26,7 +26,7 @@ class InputText:
         self._state: Callable[[], str | None] = self._read_head
 
     def feed(self, piece: str) -> str:
-        """The text that this piece of the arguments adds."""
+        """Return the text that this piece of the arguments adds."""
         self._held += piece
         released = []
         while (text := self._state()) is not None:
@@ -34,7 +34,7 @@ class InputText:
         return "".join(released)
 
     def finish(self) -> str:
-        """What was held back, at the reply's end."""
+        """Return the text held back until the end of the reply."""
         held, self._held = self._held, ""
         return held if self._state == self._read_head else ""
 
@@ -61,7 +61,7 @@ class InputText:
         return self._read_escape()
 
     def _read_escape(self) -> str | None:
-        """One escaped character; half of a pair waits for the other half."""
+        """Return one escaped character; half of a surrogate pair waits for the other half."""
         escape = _ESCAPE.match(self._held)
         if escape is None:
             return self._take(1) if len(self._held) >= _UNIT else None

@@ -1,7 +1,7 @@
-"""Messages as requests bring them, made into those that chat templates take.
+"""Messages as they are sent, converted to those that chat templates take.
 
-Content parts become one text; what was not sent is left out, since templates would take a null for
-sent. Images are refused: the models that are served read text.
+Content parts become one text. Null members are dropped, since templates would take them as sent.
+Images are refused: the served models read text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def _text(part: Mapping[str, Any], field: str) -> str:
 
 
 def without_null(value: Any) -> Any:
-    """Return a JSON value without the members of its objects that are null."""
+    """Return a JSON value without the null members of its objects."""
     if isinstance(value, Mapping):
         return {name: without_null(each) for name, each in value.items() if each is not None}
     return [without_null(each) for each in value] if isinstance(value, list) else value

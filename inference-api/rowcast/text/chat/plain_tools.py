@@ -1,11 +1,11 @@
-"""Tools for a chat template that has no words for them: in the messages, in a form of our own.
+"""Tools for a chat template without support for them: in the messages, in a form of our own.
 
     system      the tools, and how to call one: <tool_call>{"name": …, "arguments": {…}}</tool_call>
     assistant   earlier calls, in that form
-    user        what tools have answered: <tool_response>…</tool_response>
+    user        results of tools: <tool_response>…</tool_response>
 
-Answers that follow each other are one message, because many templates want user and assistant to
-take turns. docs/openai.md shows the wording, which is a part of prompts.
+Consecutive results are one message, because many templates require user and assistant to take
+turns. docs/openai.md shows the wording, which is a part of prompts.
 """
 
 import json
@@ -27,7 +27,7 @@ _SYSTEM = frozenset({"system", "developer"})
 
 
 def wording(tools: Sequence[Mapping[str, Any]]) -> str:
-    """What a model is told of its tools."""
+    """Return the text that describes the tools to the model."""
     lines = [json.dumps(tool.get("function", tool), ensure_ascii=False) for tool in tools]
     return "\n".join([_BEFORE, *lines, _HOW])
 
@@ -35,7 +35,7 @@ def wording(tools: Sequence[Mapping[str, Any]]) -> str:
 def with_tools(
     messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, system: bool = True
 ) -> list[Message]:
-    """Messages that tell of the tools; `system`: whether the template takes a system message."""
+    """Return messages that describe the tools; `system`: if the template takes a system message."""
     said, text = list(_without_roles(messages)), wording(tools)
     if said and said[0]["role"] in _SYSTEM:
         first, *said = said
@@ -49,7 +49,7 @@ def with_tools(
 
 
 def _without_roles(messages: Sequence[Message]) -> Iterator[Message]:
-    """The same with calls and answers as text."""
+    """Yield the messages with calls and results as text."""
     answers: list[str] = []
     for message in messages:
         if message["role"] == "tool":

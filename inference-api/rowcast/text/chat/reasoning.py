@@ -1,11 +1,11 @@
-"""Reasoning before a reply: which part of a text it is, and rules that begin after it.
+"""Reasoning before a reply: which part of a text it is, and rules that apply after it.
 
-Models that think write `<think>…</think>` first, in the form that their chat template knows; those
-of gpt-oss's form write to an "analysis" channel first and to the "final" one then. How a
-reply begins, the prompt tells: it may end with `<think>` (the reply is inside already), or with
-`</think>` (there is no reasoning); else the model may open a block itself. `ThoughtReader` splits a
-text while it is still coming; white space around both parts is nobody's. `after` makes a grammar
-of "reasoning, then what follows this rule".
+Models that think write `<think>…</think>` first, in the form that their chat template knows; models
+of gpt-oss's form write to an "analysis" channel first, and then to the "final" one. How a reply
+begins depends on the prompt: it may end with `<think>` (the reply is already inside), or with
+`</think>` (there is no reasoning); otherwise the model may open a block itself. `ThoughtReader`
+splits a text as it arrives, and drops white space around both parts. `after` makes a grammar of
+"reasoning, then text that follows this rule".
 """
 
 import json
@@ -22,12 +22,12 @@ _SPACE: Final = r"/[ \t\r\n]{0,8}/"
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What stands around reasoning."""
+    """The marks around reasoning."""
 
     opening: str
     closing: str
-    instead: str = ""  # what a reply without reasoning begins with
-    sign: str = ""  # a template with this uses these marks; the closing one if empty
+    instead: str = ""  # how a reply without reasoning begins
+    sign: str = ""  # templates that contain this use these marks; default: `closing`
 
     def used_by(self, template: str) -> bool:
         """Return whether a chat template writes reasoning like this."""
@@ -60,11 +60,13 @@ class Thinking:
     marks: Marks
     start: Start
     tokens: tuple[tuple[int, str], ...] = ()  # parts of marks that are one token, and their names
-    hidden: tuple[tuple[int, str], ...] = ()  # those of them that a text leaves out
+    hidden: tuple[tuple[int, str], ...] = ()  # those of them that a text omits
 
     @classmethod
     def of(cls, template: str, prompt: str) -> "Thinking | None":
-        """After this prompt, which ends where the reply begins; None where there is none."""
+        """Return the reasoning that may follow this prompt, where the reply begins; None if none
+        may.
+        """
         marks = _marks_of(template)
         end = prompt.rstrip()
         if marks is None or end.endswith(marks.closing):
@@ -74,14 +76,14 @@ class Thinking:
 
     @classmethod
     def within(cls, template: str, said: str) -> "Thinking | None":
-        """In a reply that goes on with what was `said`."""
+        """Return the reasoning in a reply that continues what was `said`; None if there is none."""
         marks = _marks_of(template)
         if marks is None or said.rfind(marks.opening) <= said.rfind(marks.closing):
             return None
         return cls(marks, Start.INSIDE)
 
     def spelt(self, tokenizer: Tokenizer) -> "Thinking":
-        """With the tokens by which this tokenizer spells the marks."""
+        """Add the tokens by which this tokenizer spells the marks."""
         marks = (self.marks.opening, self.marks.closing, self.marks.instead)
         parts = dict.fromkeys(part for mark in marks for part in _parts(mark) if not part.isalpha())
         spelt = [(tokenizer.encode(part, special=False), part) for part in parts]
@@ -91,14 +93,18 @@ class Thinking:
 
 
 def after(thinking: Thinking, grammar: str) -> str:
-    """The grammar of a reply that may think, and then follows `grammar`."""
+    """Return the grammar of a reply that may think, and then follows `grammar`."""
     first, *others = _grammars(grammar)
     parts = [{"lark_grammar": _lark(thinking)}, first | {"name": "reply"}, *others]
     return json.dumps({"grammars": parts})
 
 
 def _lark(thinking: Thinking) -> str:
-    """A mark may come as letters or as tokens of its own, which to grammars is another thing."""
+    """Return the grammar of the reasoning.
+
+    A mark may be written in letters or as tokens of its own, which are different things to
+    grammars.
+    """
     marks = thinking.marks
     names = {part: f"<[{token}]>" for token, part in thinking.tokens}
     closing = _for_regex(marks.closing)
@@ -121,20 +127,20 @@ def _lark(thinking: Thinking) -> str:
 
 
 def _mark(mark: str, names: Mapping[str, str]) -> str:
-    """A mark in Lark, by letters or by tokens."""
+    """Return a mark in Lark, by letters or by tokens."""
     by_tokens = _by_tokens(mark, names)
     return f"({json.dumps(mark)} | {by_tokens})" if by_tokens else json.dumps(mark)
 
 
 def _by_tokens(mark: str, names: Mapping[str, str]) -> str:
-    """A mark in Lark by its tokens, with letters between them; "" if it has none."""
+    """Return a mark in Lark by its tokens, with letters between them; "" if it has none."""
     parts = _parts(mark)
     spelt = " ".join(names.get(part, json.dumps(part)) for part in parts)
     return spelt if any(part in names for part in parts) else ""
 
 
 def _parts(mark: str) -> list[str]:
-    """The pieces of a mark that a tokenizer may have a token for, and the letters between them."""
+    """Split a mark into pieces that may be tokens, and the letters between them."""
     return [part for part in re.split(r"(<\|[a-z]+\|>)", mark) if part]
 
 
@@ -143,7 +149,7 @@ def _marks_of(template: str) -> Marks | None:
 
 
 def _grammars(grammar: str) -> list[dict[str, Any]]:
-    """A grammar's parts; the first is where it begins."""
+    """Return the parts of a grammar; it begins with the first."""
     if not grammar.lstrip().startswith("{"):
         return [{"lark_grammar": grammar}]
     parts: list[dict[str, Any]] = json.loads(grammar)["grammars"]
@@ -155,7 +161,7 @@ def _for_regex(text: str) -> str:
 
 
 class ThoughtReader:
-    """One reply's text, parted into reasoning and what follows it."""
+    """Splits one reply's text into the reasoning and the text after it."""
 
     def __init__(self, thinking: Thinking) -> None:
         self._marks = thinking.marks
@@ -168,11 +174,11 @@ class ThoughtReader:
 
     @property
     def thinking(self) -> bool:
-        """Whether what comes next is reasoning."""
+        """True if the next text is reasoning."""
         return self._state == self._read_thought
 
     def feed(self, text: str) -> tuple[str, str]:
-        """The reasoning, and the text after it, that this brings."""
+        """Return the reasoning, and the text after it, that this text adds."""
         self._held += text
         thought, rest = "", ""
         while (step := self._state()) is not None:
@@ -180,14 +186,14 @@ class ThoughtReader:
         return thought, rest
 
     def finish(self) -> tuple[str, str]:
-        """What was held back, at the reply's end."""
+        """Return the parts held back until the end of the reply."""
         held, self._held = self._held, ""
         if self.thinking:
             return held.rstrip(), ""
         return "", held if self._state == self._read_start else ""
 
     def _read_start(self) -> tuple[str, str] | None:
-        """Up to the opening mark, if that is how the reply begins."""
+        """Read the opening mark, if the reply begins with it."""
         begin, marks = self._held.lstrip(), self._marks
         if begin.startswith(marks.opening):
             self._held = begin[len(marks.opening) :]
@@ -216,7 +222,7 @@ class ThoughtReader:
         return (free, "") if free else None
 
     def _read_gap(self) -> tuple[str, str] | None:
-        """White space between the reasoning and the text."""
+        """Skip white space between the reasoning and the text."""
         self._held = self._held.lstrip()
         if not self._held:
             return None
@@ -229,7 +235,7 @@ class ThoughtReader:
 
 
 def _mark_from(text: str, mark: str) -> int:
-    """Where an end of the text begins that may become the mark."""
+    """Return where an ending of the text begins that may become the mark."""
     for at in range(max(0, len(text) - len(mark) + 1), len(text)):
         if mark.startswith(text[at:]):
             return at

@@ -1,6 +1,6 @@
-"""A reply's text as what it consists of: reasoning, then text and tool calls.
+"""Splits a reply's text into its parts: reasoning, then text and tool calls.
 
-Joins the two readers that a request may need. Joined, the pieces are the same however the text was
+Joins the two readers that a request may need. The joined parts do not depend on where the text was
 cut.
 """
 
@@ -29,20 +29,20 @@ class ReplyReader:
 
     @property
     def calls(self) -> int:
-        """How many calls have begun."""
+        """The number of calls begun so far."""
         return self._calls.calls if self._calls else 0
 
     @property
     def thinking(self) -> bool:
-        """Whether what comes next is reasoning."""
+        """True if the next text is reasoning."""
         return self._thoughts is not None and self._thoughts.thinking
 
     def feed(self, text: str) -> list[Part]:
-        """What this text brings."""
+        """Return the parts that this text adds."""
         return self._parts(*(self._thoughts.feed(text) if self._thoughts else ("", text)))
 
     def finish(self) -> list[Part]:
-        """What was held back, at the reply's end."""
+        """Return the parts held back until the end of the reply."""
         held = self._parts(*self._thoughts.finish()) if self._thoughts else []
         return [*held, *(self._calls.finish() if self._calls else ())]
 

@@ -1,9 +1,9 @@
-"""A model's chat template: messages to the text that the model continues.
+"""A model's chat template: from messages to the text that the model continues.
 
-Templates are Jinja, as models bring them: in `chat_template.jinja` or `tokenizer_config.json`. They
-run in a sandbox that changes nothing. To compile one is to run it, since its constants are
-evaluated then: that waits for the first rendering, and reading one does no more than parse it. A
-model without one gets `PLAIN`: a line for each message. Knows no HTTP, no tokens, and loads no
+Templates are Jinja, and come with models: in `chat_template.jinja` or `tokenizer_config.json`. They
+run in a sandbox that allows no changes. Compiling a template runs parts of it, since constants are
+evaluated then: so compilation waits for the first rendering, and loading only parses. A model
+without a template gets `PLAIN`: one line per message. Knows no HTTP, no tokens, and loads no
 transformers.
 """
 
@@ -35,14 +35,14 @@ _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 Message = Mapping[str, Any]
 
-# Where a rendered text ends: where the assistant's turn begins, after the last message, or within
-# it, so that the model goes on with its words.
+# Where a rendered text ends: at the start of the assistant's turn, after the last message, or
+# within it, so that the model continues that message.
 End = Literal["turn", "closed", "open"]
 _HERE: Final = "\ue000the text ends here\ue000"
 
 
 class ChatTemplate:
-    """One template, ready to render."""
+    """A template, ready to render."""
 
     def __init__(
         self,
@@ -62,12 +62,12 @@ class ChatTemplate:
 
     @classmethod
     def plain(cls) -> "ChatTemplate":
-        """What a model without a template is given."""
+        """Return the template for models without one."""
         return cls(PLAIN, name="plain")
 
     @classmethod
     def of(cls, files: ModelFiles | None, file: str | None = None) -> "ChatTemplate":
-        """The template of a model, by its files, or a file's for it."""
+        """Return the template in a model's files, or in `file`, which replaces it."""
         config = files.words(CONFIG) if files else {}
         sources = _sources(files, config) if files else {}
         if file is not None:
@@ -82,21 +82,21 @@ class ChatTemplate:
 
     @property
     def is_plain(self) -> bool:
-        """True for the template that is ours."""
+        """True for our own plain template."""
         return self.source == PLAIN
 
     @property
     def knows_tools(self) -> bool:
-        """Whether the template tells the model of its tools."""
+        """True if the template shows tools to the model."""
         return "tools" in self._names
 
     def compile(self) -> None:
-        """Do now what would make the first rendering slow."""
+        """Compile now, so that the first rendering is not slow."""
         _ = self._templates
 
     @cached_property
     def _templates(self) -> tuple[Template, Template]:
-        """Without tools, and with them."""
+        """The compiled templates, without tools and with them."""
         plain, tooled = self._sources
         compiled = self._environment.from_string(plain)
         if plain == tooled:
@@ -140,7 +140,7 @@ class ChatTemplate:
         end: End,
         extra: Mapping[str, Any] | None,
     ) -> str:
-        """The same with the tools in the messages; not every template takes a system message."""
+        """Render the tools within the messages; not every template takes a system message."""
         adapted = self._adapted(messages)
         try:
             return self.render(with_tools(adapted, tools), end=end, extra=extra)
@@ -149,7 +149,7 @@ class ChatTemplate:
             return self.render(told, end=end, extra=extra)
 
     def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
-        """In the words of most templates: `developer` is young, and arguments are objects."""
+        """Convert messages for most templates: no `developer` role, and arguments as objects."""
         return [self._adapt(message) for message in messages]
 
     def _adapt(self, message: Message) -> dict[str, Any]:
@@ -159,13 +159,13 @@ class ChatTemplate:
         if adapted.get("tool_calls"):
             adapted["tool_calls"] = [_with_object(call) for call in adapted["tool_calls"]]
         reasoning = adapted.get("reasoning_content") or adapted.get("reasoning")
-        if reasoning:  # templates know it by one of these names
+        if reasoning:  # templates use one of these names
             adapted |= {"reasoning_content": reasoning, "reasoning": reasoning}
         return adapted
 
 
 def _before_mark(text: str) -> str:
-    """Return the text up to where the last message's words end."""
+    """Return the text up to the end of the last message's content."""
     before, mark, _ = text.rpartition(_HERE)
     if not mark:
         raise InvalidField(
@@ -176,7 +176,7 @@ def _before_mark(text: str) -> str:
 
 
 def _with_object(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as the object that they spell; as they are when a cut reply left them broken."""
+    """Return arguments as an object; unchanged if a cut reply left them malformed."""
     if "custom" in call:  # to templates, a function of one argument
         custom = call["custom"]
         function = {"name": custom["name"], "arguments": {"input": custom["input"]}}
@@ -197,7 +197,7 @@ def _spelled(text: str) -> Any:
 
 
 def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:
-    """Templates by name; a file of its own is the newer custom."""
+    """Return templates by name; the separate file is the newer convention."""
     file = files.find(FILE)
     if file is not None:
         return {"default": file.read_text(encoding="utf-8")}
@@ -208,13 +208,13 @@ def _sources(files: ModelFiles, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _token_text(token: object) -> str:
-    """A special token's text; it may be described by an object."""
+    """Return a special token's text; an object may describe the token."""
     content = token.get("content") if isinstance(token, dict) else token
     return content if isinstance(content, str) else ""
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks the assistant's words for training; here it shows its body."""
+    """`{% generation %}` marks the assistant's text for training; here it renders its body."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -236,7 +236,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 def _to_json(value: object, indent: int | None = None, **options: Any) -> str:
-    """Jinja's own filter escapes for HTML."""
+    """Replace Jinja's own filter, which escapes for HTML."""
     return json.dumps(value, ensure_ascii=options.get("ensure_ascii", False), indent=indent)
 
 

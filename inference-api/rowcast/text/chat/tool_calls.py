@@ -1,13 +1,13 @@
-"""Tool calls in a reply's text, found while it is still coming.
+"""Tool calls in a reply's text, found while the text is arriving.
 
 Models write calls in a form that their chat template teaches:
 
-    tagged   <tool_call>{"name": "f", "arguments": {…}}</tool_call>, as often as they like
+    tagged   <tool_call>{"name": "f", "arguments": {…}}</tool_call>, any number of times
     bare     {"name": "f", "parameters": {…}} instead of any text
 
-`ToolReader.feed(text)` gives text, names of calls that begin, and their arguments piece by piece;
-joined, the pieces are the same however the text was cut. What looks like a call and is none stays
-text. `tool_rule.py` has the grammar of a reply that must call.
+`ToolReader.feed(text)` returns text, the names of calls that begin, and their arguments piece by
+piece; joined, the pieces do not depend on where the text was cut. Anything that looks like a call
+but is not one remains text. `tool_rule.py` has the grammar of a reply that must call.
 """
 
 import json
@@ -23,7 +23,7 @@ _HEAD = re.compile(
     r'\s*"(?:arguments|parameters)"\s*:\s*(?=\{)'
 )
 _BEGINNING: Final = '{"name":"'
-_HEAD_LIMIT: Final = 500  # characters within which a call must have said its name
+_HEAD_LIMIT: Final = 500  # characters within which a call must give its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ FORMS: Final = {form.name: form for form in (TAGGED, BARE)}
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Text that is no call."""
+    """Text that is not a call."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """Call number `index` begins."""
+    """The beginning of call number `index`."""
 
     index: int
     name: str
@@ -68,12 +68,12 @@ Found = Said | Called | Argued
 
 
 def form_of(template: str) -> Form:
-    """The form that a chat template teaches."""
+    """Return the form that a chat template teaches."""
     return TAGGED if TAGGED.opening in template else BARE
 
 
 class ToolReader:
-    """One reply's text on its way to the client."""
+    """Splits one reply's text into text and calls."""
 
     def __init__(self, form: Form, names: Collection[str], *, several: bool = True) -> None:
         self._form = form
@@ -88,7 +88,7 @@ class ToolReader:
         self.calls = 0
 
     def feed(self, text: str) -> list[Found]:
-        """What this text brings."""
+        """Return what this text adds."""
         self._held += text
         found: list[Found] = []
         while (step := self._state()) is not None:
@@ -96,17 +96,17 @@ class ToolReader:
         return found if self._several else [each for each in found if not _is_second(each)]
 
     def finish(self) -> list[Found]:
-        """What was held back, at the reply's end."""
+        """Return the text held back until the end of the reply."""
         held, self._held = self._held, ""
         if self._state == self._read_tail:
-            return []  # a part of a call's end
+            return []  # part of a call's end
         opening = self._form.opening if self._state == self._read_head else ""
         return [Said(opening + held)] if held or opening else []
 
     def _read_text(self) -> list[Found] | None:
-        """Up to the next opening; what may become one is held."""
+        """Read up to the next opening mark; hold back text that may become one."""
         if self._after_call:
-            self._held = self._held.lstrip()  # space between calls is nobody's
+            self._held = self._held.lstrip()  # drop white space between calls
             self._after_call = not self._held
         text, opening, behind = self._held.partition(self._form.opening)
         if opening:
@@ -117,12 +117,12 @@ class ToolReader:
         return [Said(text)] if text else None
 
     def _read_plain(self) -> list[Found] | None:
-        """What is no call, to the reply's end."""
+        """Read text without calls, to the end of the reply."""
         held, self._held = self._held, ""
         return [Said(held)] if held else None
 
     def _read_head(self) -> list[Found] | None:
-        """Up to where the arguments begin."""
+        """Read up to the beginning of the arguments."""
         head = _HEAD.match(self._held)
         if head is not None and (self._form.opening or head["name"] in self._names):
             return self._begin(head)
@@ -146,7 +146,7 @@ class ToolReader:
         return [Argued(self.calls - 1, text)] if text else None
 
     def _read_tail(self) -> list[Found] | None:
-        """The object's brace and the closing mark, with space around them."""
+        """Read the object's brace and the closing mark, with space around them."""
         behind = _behind(self._held, ("}", self._form.closing))
         if behind is None:
             return None
@@ -161,20 +161,20 @@ def _is_second(found: Found) -> bool:
 
 
 def _may_be_head(held: str) -> bool:
-    """Whether this may still become a call's head."""
+    """Return whether this may still become the head of a call."""
     squeezed = "".join(held.split())
     begins = squeezed.startswith(_BEGINNING) or _BEGINNING.startswith(squeezed)
     return begins and len(held) <= _HEAD_LIMIT
 
 
 def _begun(text: str, word: str) -> int:
-    """Return how many characters at the end of a text a word may begin with."""
+    """Return how many characters at the end of a text may begin a word."""
     longest = min(len(text), len(word) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(word[:size])), 0)
 
 
 def _behind(text: str, expected: Sequence[str]) -> int | None:
-    """Where the text goes on behind these words; None when more of it is needed to know."""
+    """Return the place after these words; None if more text is needed to know it."""
     at = 0
     for word in filter(None, expected):
         at += len(text[at:]) - len(text[at:].lstrip())

@@ -1,8 +1,8 @@
-"""Rules that a reply's text must follow, as llguidance's grammars, checked before anyone is seated.
+"""Rules for a reply's text, as llguidance grammars, checked before the reply is seated.
 
-In: a JSON schema, a regular expression, choices, or a Lark grammar. Out: the string that
-`SamplingParams.grammar` carries. What cannot be followed raises GrammarFault, which says why. The
-masks that make a reply follow a grammar are the engine's.
+In: a JSON schema, a regular expression, choices, or a Lark grammar. Out: the string for
+`SamplingParams.grammar`. A rule that cannot be followed raises GrammarFault with the reason. The
+engine makes the masks that enforce a grammar.
 """
 
 import json
@@ -16,45 +16,46 @@ from rowcast import grammar_limits
 from rowcast.errors import RequestError
 from rowcast.text.rules.grammar_bounds import excess
 
-# Between two parts of JSON stands at most the end of a line and an indentation: a model that may go
-# on with white space for ever sometimes does.
+# Allow at most a line break and an indentation between two parts of JSON: a model that may write
+# white space forever sometimes does.
 _SPACE = {"x-guidance": {"whitespace_pattern": r"(\r?\n)?[ \t]{0,32}"}}
 
 
 class GrammarFault(RequestError):
-    """The rule for the reply's text is none."""
+    """The rule for the reply's text is not valid."""
 
 
 def of_json_schema(schema: bool | dict[str, Any]) -> str:
-    """Compact or spaced JSON of this schema."""
+    """Return the grammar of compact or spaced JSON that follows this schema."""
     return checked(LLMatcher.grammar_from_json_schema(written(schema)))
 
 
 def written(schema: bool | dict[str, Any]) -> str:
-    """A JSON schema in llguidance's form of it."""
+    """Return a JSON schema in llguidance's dialect."""
     return json.dumps(_SPACE | schema if isinstance(schema, dict) else schema)
 
 
 def of_regex(regex: str) -> str:
-    """Text that the whole of a regular expression matches."""
+    """Return the grammar of text that a regular expression matches as a whole."""
     return checked(LLMatcher.grammar_from_regex(regex))
 
 
 def of_choices(choices: Sequence[str]) -> str:
-    """One of these texts."""
+    """Return the grammar of one of these texts."""
     alternatives = " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
     return of_lark(f"start: {alternatives}")
 
 
 def of_lark(grammar: str) -> str:
-    """Text of a Lark grammar, in llguidance's form of it."""
+    """Return the grammar of a Lark grammar in llguidance's dialect."""
     return checked(LLMatcher.grammar_from_lark(grammar))
 
 
 def checked(grammar: str) -> str:
-    """A grammar that can be followed; "" is none.
+    """Return the grammar if it can be followed, else raise GrammarFault; "" stands for none.
 
-    One that may name tokens is compiled where the model's are known: `fault_of` with those.
+    A grammar that may name tokens is compiled where the model's tokens are known: `fault_of` with
+    those.
     """
     tokens = None if names_tokens(grammar) else _bytes()
     fault = excess(grammar) or fault_of(grammar, tokens) if grammar else ""
@@ -65,7 +66,7 @@ def checked(grammar: str) -> str:
 
 @cache
 def _bytes() -> LLTokenizer:
-    """A tokenizer of 256 bytes; making one takes longer than compiling a small schema."""
+    """Return a tokenizer of 256 bytes; making one takes longer than compiling a small schema."""
     return LLTokenizer("byte")
 
 
@@ -75,9 +76,9 @@ def names_tokens(grammar: str) -> bool:
 
 
 def fault_of(grammar: str, tokens: LLTokenizer | None) -> str:
-    """What llguidance finds wrong, under the bounds that the backend has: compiled, with a mask.
+    """Return llguidance's error under the backend's bounds, after compiling and making a mask.
 
-    Without tokens it is read, and not compiled.
+    Without tokens, the grammar is only parsed.
     """
     bounds = LLParserLimits(**grammar_limits.PARSER)
     fault = LLMatcher.validate_grammar(grammar, None, limits=bounds)

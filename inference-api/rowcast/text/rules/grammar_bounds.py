@@ -1,9 +1,9 @@
-"""What of a grammar is bounded before llguidance sees it: its length, its depth, its blow-ups.
+"""Bounds of a grammar, checked before llguidance sees it: length, depth and blow-ups.
 
 llguidance follows schemas, rules and references by recursion, explores every remainder of a
-`multipleOf`, and joins the patterns of an `allOf` all at once. `excess(grammar)` is the first bound
-of `grammar_limits` that a grammar exceeds, as words that name it; "" if there is none. It sees JSON
-schemas, also those inside Lark grammars, and Lark's rules; nothing here is recursive.
+`multipleOf`, and joins the patterns of an `allOf` all at once. `excess(grammar)` describes the
+first bound of `grammar_limits` that a grammar exceeds; "" if there is none. It covers JSON schemas,
+including those inside Lark grammars, and Lark's rules; nothing here is recursive.
 """
 
 import json
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def excess(grammar: str) -> str:
-    """Which bound a grammar exceeds, if any."""
+    """Return which bound a grammar exceeds; "" for none."""
     if len(grammar) > limits.CHARACTERS:
         return f"it has {len(grammar):,} characters; allowed are {limits.CHARACTERS:,}"
     schemas: list[Any] = []
@@ -38,13 +38,13 @@ def excess(grammar: str) -> str:
         except RecursionError:
             return f"it nests too deep; allowed are {limits.NESTED} brackets"
         except ValueError:
-            return ""  # llguidance says what is wrong with it
+            return ""  # llguidance reports what is wrong with it
     found = (_lark_excess(lark, schemas) for lark in larks)
     return next(filter(None, found), "") or next(filter(None, map(_schema_excess, schemas)), "")
 
 
 def _parts(top: Any) -> tuple[list[Any], list[str]]:
-    """The schemas and the Lark grammars of llguidance's list of grammars."""
+    """Return the schemas and the Lark grammars in llguidance's list of grammars."""
     grammars = top.get("grammars") if isinstance(top, dict) else None
     parts = [each for each in grammars or () if isinstance(each, dict)]
     schemas = [part["json_schema"] for part in parts if "json_schema" in part]
@@ -56,7 +56,7 @@ def _parts(top: Any) -> tuple[list[Any], list[str]]:
 
 
 def _lark_excess(lark: str, schemas: list[Any]) -> str:
-    """What is too much about a Lark grammar; the schemas in it are added to `schemas`."""
+    """Return which bound a Lark grammar exceeds; add the schemas in it to `schemas`."""
     try:
         text = _blanked(lark, schemas)
     except RecursionError:
@@ -75,7 +75,7 @@ def _lark_excess(lark: str, schemas: list[Any]) -> str:
 
 
 def _blanked(lark: str, schemas: list[Any]) -> str:
-    """The grammar without texts, expressions, comments and schemas; the last are collected."""
+    """Blank out strings, expressions, comments and schemas in a grammar; collect the schemas."""
     kept: list[str] = []
     at = 0
     while (found := _SILENT.search(lark, at)) is not None:
@@ -86,7 +86,7 @@ def _blanked(lark: str, schemas: list[Any]) -> str:
             try:
                 schema, at = json.JSONDecoder().raw_decode(lark, begin)
             except ValueError:
-                continue  # llguidance says what is wrong with it
+                continue  # llguidance reports what is wrong with it
             schemas.append(schema)
         kept.append(" ")
     return "".join([*kept, lark[at:]])
@@ -118,7 +118,7 @@ def _schema_excess(schema: Any) -> str:
 
 
 def _places(schema: Any) -> Iterator[_Place]:
-    """Every value of a schema."""
+    """Yield every value of a schema."""
     todo = [_Place(schema, "", 0)]
     while todo:
         place = todo.pop()
@@ -133,7 +133,7 @@ def _places(schema: Any) -> Iterator[_Place]:
 
 
 def _divisor_excess(found: Sequence[Any]) -> str:
-    """All remainders are explored; where schemas are joined, those of a common multiple."""
+    """Check the divisors: all remainders are explored; in joined schemas, of a common multiple."""
     divisors = [abs(Fraction(str(each))) for each in found if _is_number(each) and each]
     if any((each * 10**limits.DECIMALS).denominator != 1 for each in divisors):
         return f"a multipleOf has more than {limits.DECIMALS} decimals"
@@ -158,7 +158,7 @@ def _merging_excess(root: Any, merging: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _joined(root: Any, schema: Mapping[str, Any]) -> int:
-    """How many patterns an `allOf` joins, with those of what it refers to."""
+    """Return how many patterns an `allOf` joins, including those of referenced schemas."""
     count, todo, seen = 0, [schema], {id(schema)}
     while todo:
         part = todo.pop()
@@ -172,7 +172,7 @@ def _joined(root: Any, schema: Mapping[str, Any]) -> int:
 
 
 def _target(root: Any, schema: Mapping[str, Any]) -> Any:
-    """What a schema refers to inside the same document."""
+    """Return the target of a schema's reference within the same document."""
     reference = schema.get("$ref")
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
@@ -189,7 +189,7 @@ def _target(root: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _reference_excess(objects: Sequence[_Place]) -> str:
-    """How deep schemas stand in each other when references are followed, each target once."""
+    """Check the nesting of schemas when references are followed, each target once."""
     references = [(place.pointer, place.value.get("$ref")) for place in objects]
     found = [(pointer, ref) for pointer, ref in references if isinstance(ref, str)]
     others = sum(ref != "#" and not ref.startswith("#/") for _, ref in found)
@@ -203,7 +203,7 @@ def _reference_excess(objects: Sequence[_Place]) -> str:
 
 
 def _graph(references: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, int]]]:
-    """What each target refers to, and how many levels below it."""
+    """Return, for each target, the targets that it refers to and the levels in between."""
     targets = {to for _, to in references} | {""}
     graph: dict[str, list[tuple[str, int]]] = {}
     for pointer, to in references:
@@ -216,7 +216,7 @@ def _graph(references: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, i
 
 
 def _deepest(graph: Mapping[str, Sequence[tuple[str, int]]], first: str | None = None) -> int:
-    """How deep a walk gets that enters each node once, in the order of writing."""
+    """Return the depth of a walk that enters each node once, in the order of writing."""
     deepest = 0
     seen: set[str] = set()
     for start in [first] if first is not None else list(graph):

@@ -1,8 +1,8 @@
-"""Whether two JSON schemas have no value in common, as far as that is easily seen.
+"""Whether two JSON schemas have no value in common, as far as that is easy to see.
 
-`oneOf` of such schemas says the same as `anyOf`, which a grammar can follow. The grammar library
-sees it too, but does not look behind references; tagged unions are made of them. "No" means "not
-seen": by types, constants, and the properties that objects must have.
+`oneOf` of such schemas means the same as `anyOf`, which a grammar can follow. The grammar library
+notices this too, but does not follow references, of which tagged unions consist. "No" means "not
+seen": only types, constants, and required properties of objects are compared.
 """
 
 import json
@@ -29,12 +29,12 @@ class Apart:
         self._fuel = _FUEL
 
     def all(self, options: Sequence[Any]) -> bool:
-        """Whether no value fits two of these."""
+        """Return whether no value fits two of these schemas."""
         self._pointers = self._pointers or Pointers(self._root)
         return all(self.two(first, second) for first, second in combinations(options, 2))
 
     def two(self, first: Any, second: Any, depth: int = _DEPTH) -> bool:
-        """Whether no value fits both."""
+        """Return whether no value fits both schemas."""
         if first is False or second is False:
             return True
         parts = self._parts(first), self._parts(second)
@@ -44,7 +44,7 @@ class Apart:
         return any(self._parts_apart(*each, depth) for each in product(*parts))
 
     def _parts(self, schema: Any) -> list[Schema]:
-        """A schema and what it refers to: all of them must hold."""
+        """Return a schema and those that it refers to: all of them must hold."""
         parts: list[Schema] = []
         while isinstance(schema, dict) and len(parts) < _DEPTH:
             parts.append(schema)
@@ -65,7 +65,7 @@ class Apart:
         return only_objects and self._properties_apart(first, second, depth)
 
     def _options_apart(self, union: Schema, other: Schema, depth: int) -> bool:
-        """Whether one of them is a union, no part of which has a value of the other's."""
+        """Return whether `union` is one, and none of its parts shares a value with `other`."""
         found = (options for name in _UNIONS if (options := union.get(name)))
         return any(
             isinstance(options, list) and all(self.two(each, other, depth - 1) for each in options)
@@ -73,7 +73,7 @@ class Apart:
         )
 
     def _properties_apart(self, first: Schema, second: Schema, depth: int) -> bool:
-        """Whether a property that one of them must have can not suit both."""
+        """Return whether a property that one of them requires cannot suit both."""
         return any(
             self.two(_property(first, name), _property(second, name), depth - 1)
             for name in dict.fromkeys([*_required(first), *_required(second)])
@@ -89,7 +89,7 @@ def _property(schema: Schema, name: str) -> Any:
 
 
 def _listed(schema: Schema, name: str) -> list[Any]:
-    """The list that a keyword holds; none where it holds something else."""
+    """Return the list that a keyword holds; empty if it holds something else."""
     value = schema.get(name)
     return value if isinstance(value, list) else []
 
@@ -99,7 +99,7 @@ def _required(schema: Schema) -> list[str]:
 
 
 def _kinds(schema: Schema) -> frozenset[str]:
-    """The types that a value of the schema can have."""
+    """Return the types that a value of the schema can have."""
     constants = _constants(schema)
     if constants is not None:
         return frozenset(kind for kind, _ in constants)
@@ -109,7 +109,7 @@ def _kinds(schema: Schema) -> frozenset[str]:
 
 
 def _constants(schema: Schema) -> list[tuple[str, str]] | None:
-    """The only values of a schema, each as its type and text; None where it does not list them."""
+    """Return the only values of a schema, as types and texts; None if it does not list them."""
     if "const" in schema:
         return [_named(schema["const"])]
     listed = schema.get("enum")

@@ -1,9 +1,9 @@
-"""References in a JSON schema, resolved where they stand.
+"""References in a JSON schema, resolved in place.
 
-A schema that becomes a part of another one takes its references along: `inside(schema, at)` gives
-the schema for the place `at`, in which every `$ref` is a pointer from the outer root. Nothing is
-inlined, so recursive schemas stay as small as they are. Names (`$id`, `$anchor`) become pointers
-too, because two schemas in one may use the same.
+A schema that becomes a part of another one keeps its references: `inside(schema, at)` returns the
+schema for the place `at`, in which every `$ref` is a pointer from the outer root. Nothing is
+inlined, so recursive schemas stay small. Names (`$id`, `$anchor`) become pointers too, because two
+schemas in one may use the same name.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_tree import Schema, at_pointer, changed, schemas
 
 _SHOWN = 80
-_SAFE = "/~!$&'()*+,;=:@"  # what a fragment may hold unescaped
+_SAFE = "/~!$&'()*+,;=:@"  # characters that a fragment may hold unescaped
 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names of a schema's parts, and where those stand."""
+    """The names of a schema's parts, and where these are."""
 
     resources: Mapping[str, str]  # an absolute address, and the pointer to its schema
     anchors: Mapping[tuple[str, str], str]  # an address and an anchor in it
@@ -42,7 +42,7 @@ class _Names:
         return cls(resources, anchors, bases)
 
     def pointer(self, ref: str, at: str) -> str | None:
-        """Where a reference that stands at `at` leads; None when it leads out of the schema."""
+        """Return the pointer to a reference's target; None if that is outside the schema."""
         base = _base_of(self.bases, at)
         address, _, fragment = (urljoin(base, ref) if ref[:1] != "#" else base + ref).partition("#")
         resource = self.resources.get(address)
@@ -55,21 +55,21 @@ class _Names:
 
 
 def _base_of(bases: Mapping[str, str], at: str) -> str:
-    """The address of the innermost schema with an `$id` around a place."""
+    """Return the address of the innermost schema with an `$id` around a place."""
     while at not in bases:
         at = at.rpartition("/")[0]
     return bases[at]
 
 
 class Pointers:
-    """Where the references of one schema lead."""
+    """Resolves the references of one schema."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._names = _Names.of(schema)
 
     def target(self, ref: str, place: str) -> str:
-        """The pointer to what a reference at `place` means. Raises GrammarFault."""
+        """Return the pointer to the target of a reference at `place`. Raises GrammarFault."""
         pointer = self._names.pointer(ref, place)
         said = f"$ref at {place or '/'} is {ref[:_SHOWN]!r}"
         if pointer is None:
@@ -83,7 +83,7 @@ class Pointers:
         return pointer
 
     def found(self, ref: str) -> Any:
-        """What a reference without a base of its own means; None when that is nothing."""
+        """Return the target of a reference without a base of its own; None if there is none."""
         pointer = self._names.pointer(ref, "")
         try:
             return None if pointer is None else at_pointer(self._schema, pointer)
@@ -92,7 +92,7 @@ class Pointers:
 
 
 def inside(schema: Schema, at: str) -> Schema:
-    """The schema as it may stand at the pointer `at` of another. Raises GrammarFault."""
+    """Return the schema for the place `at` of another schema. Raises GrammarFault."""
     if not any(isinstance(each.get("$ref"), str) for _, each in schemas(schema)):
         return schema
     pointers = Pointers(schema)
@@ -108,7 +108,7 @@ def inside(schema: Schema, at: str) -> Schema:
 
 
 def check_references(schema: Schema) -> None:
-    """Raise GrammarFault, which says where, when a reference leads nowhere."""
+    """Raise GrammarFault, which names the place, if a reference has no target."""
     pointers = Pointers(schema)
     for place, each in schemas(schema):
         if isinstance(each.get("$ref"), str):

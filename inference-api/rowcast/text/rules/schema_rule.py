@@ -1,7 +1,7 @@
-"""JSON schemas as rules, under what `strict` means.
+"""JSON schemas as rules, depending on `strict`.
 
-A schema that a grammar can follow as it is stays as it is. Else its faulty keywords are left out
-and named in the rule, or, where it must be followed strictly, the request is refused with them.
+A schema that a grammar can follow stays as it is. Otherwise the keywords at fault are left out and
+named in the rule, or, if the schema is strict, the request is refused with their names.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from rowcast.text.rules.schema_refs import check_references
 from rowcast.text.rules.schema_subset import COUNTED, PATTERNED, Subset
 from rowcast.text.rules.schema_tree import Schema, check_depth
 
-_NAMED = 20  # that an error tells of
+_NAMED = 20  # the maximum that an error lists
 _REASONS = {"min/maxProperties": COUNTED, "are not disjoint": PATTERNED}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The grammar of a reply, and what was asked for and is not in it."""
+    """The grammar of a reply, and the requested keywords that it does not enforce."""
 
     grammar: str = ""  # "": any text
     unenforced: tuple[str, ...] = ()
@@ -30,16 +30,16 @@ class Part:
 
     schema: Schema
     strict: bool = False
-    name: str = ""  # whose it is, where there are several
+    name: str = ""  # the owner's name, if there are several
 
 
 def rule_of_schema(schema: Schema, *, strict: bool = False) -> Rule:
-    """JSON of this schema."""
+    """Return the rule for JSON that follows this schema."""
     return rule_of_parts([Part(schema, strict)], lambda schemas: of_json_schema(schemas[0]))
 
 
 def rule_of_parts(parts: Sequence[Part], make: Callable[[Sequence[Schema]], str]) -> Rule:
-    """A grammar that `make` makes of several schemas. Raises GrammarFault."""
+    """Return a rule whose grammar `make` builds from several schemas. Raises GrammarFault."""
     for part in parts:
         check_depth(part.schema)
     try:
@@ -53,7 +53,10 @@ def rule_of_parts(parts: Sequence[Part], make: Callable[[Sequence[Schema]], str]
 def _loosened(
     parts: Sequence[Part], make: Callable[[Sequence[Schema]], str], fault: GrammarFault
 ) -> Rule:
-    """The same with what can be kept. The library tells some faults without saying where."""
+    """Return a rule with the keywords that can be kept.
+
+    The library reports some faults without their place.
+    """
     without = _reasons(fault)
     tried = [part.schema for part in parts]
     while True:
@@ -71,13 +74,13 @@ def _loosened(
 
 
 def _reasons(fault: GrammarFault) -> frozenset[str]:
-    """The keywords that may be the reason of a fault."""
+    """Return the keywords that may have caused a fault."""
     found = (names for said, names in _REASONS.items() if said in str(fault))
     return frozenset().union(*found)
 
 
 def _told(parts: Sequence[Part], subsets: Sequence[Subset]) -> list[str]:
-    """What is not enforced. Raises GrammarFault where it must be."""
+    """Return what is not enforced. Raises GrammarFault if a strict part has any of it."""
     told: list[str] = []
     for part, subset in zip(parts, subsets, strict=True):
         if part.strict and subset.unenforced:

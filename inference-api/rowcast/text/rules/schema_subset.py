@@ -1,9 +1,9 @@
-"""What of a JSON schema a grammar can follow, and what of it cannot be kept.
+"""The subset of a JSON schema that a grammar can follow, and the list of what is left out.
 
-`Subset.of(schema)` gives a looser schema, of keywords that the grammar library implements, and a
-list of what was left out: `uniqueItems at /properties/tags`. What says nothing about a value (an
-annotation, a format that is not known, `uniqueItems: false`) is left out without a word. `oneOf`
-becomes `anyOf`: the same where its schemas have no value in common.
+`Subset.of(schema)` returns a looser schema, of keywords that the grammar library implements, and a
+list of what was left out: `uniqueItems at /properties/tags`. Keywords that do not restrict values
+(an annotation, an unknown format, `uniqueItems: false`) are left out without mention. `oneOf`
+becomes `anyOf`: the same if its schemas have no value in common.
 """
 
 import re
@@ -17,7 +17,7 @@ from rowcast.text.rules.schema_tree import Schema, changed
 COUNTED: Final = frozenset({"minProperties", "maxProperties"})
 PATTERNED: Final = frozenset({"patternProperties"})
 
-# Keywords that the library does not implement, and the values with which they say nothing.
+# Keywords that the library does not implement, and the values with which they have no effect.
 _UNKNOWN: Final[Mapping[str, tuple[object, ...]]] = {
     "uniqueItems": (False,),
     "contains": (),
@@ -34,13 +34,13 @@ _UNKNOWN: Final[Mapping[str, tuple[object, ...]]] = {
     "$dynamicRef": (),
     "$recursiveRef": (),
 }
-_WITH_OTHERS: Final = {  # say nothing by themselves
+_WITH_OTHERS: Final = {  # no effect by themselves
     "if": ("then", "else"),
     "minContains": ("contains",),
     "maxContains": ("contains",),
 }
 _SILENT: Final = frozenset({"then", "else", "$recursiveAnchor", "$dynamicAnchor"})
-# Annotations that the library takes for rules: next to references they make circles of them.
+# Annotations that the library treats as rules: next to references they cause cycles.
 _NOTES: Final = frozenset(
     {"discriminator", "deprecated", "nullable", "example", "xml", "externalDocs", "contentSchema"}
 )
@@ -50,7 +50,7 @@ _FORMATS: Final = frozenset(
 _DRAFTS: Final = re.compile(
     r"https?://json-schema\.org/(draft/20(19-09|20-12)|draft-0[467])/schema#?"
 )
-# Look-around, back references and word boundaries, which a grammar's regular expressions lack.
+# Look-around, back references and word boundaries, which grammars' regular expressions lack.
 _TOO_MUCH: Final = re.compile(r"\(\?<?[=!]|\\[1-9bB]")
 
 
@@ -64,7 +64,7 @@ class Subset:
 
     @classmethod
     def of(cls, schema: Schema, without: Collection[str] = ()) -> "Subset":
-        """`without`: keywords that must go too, wherever they may be the reason of a fault."""
+        """Return the subset. `without`: keywords to drop as well, wherever they may be at fault."""
         made = cls()
         apart = Apart(schema)
 
@@ -78,7 +78,7 @@ class Subset:
             if "patternProperties" in gone and "additionalProperties" in each:
                 gone.append(
                     "additionalProperties"
-                )  # for those without a pattern, which are unknown
+                )  # for names without a pattern, which are unknown
             for name in gone:
                 if not _says_nothing(name, each[name], each):
                     made._leave_out(name, at)
@@ -94,10 +94,10 @@ class Subset:
 
 
 def _with_any_of(schema: Schema, _: str) -> Schema:
-    """The same with `anyOf` for `oneOf`."""
+    """Return the schema with `anyOf` instead of `oneOf`."""
     one_of, all_of = schema.get("oneOf"), schema.get("allOf", [])
     if not isinstance(one_of, list) or not isinstance(all_of, list):
-        return schema  # the library says what is wrong
+        return schema  # the library reports what is wrong
     if "anyOf" not in schema:
         return {("anyOf" if name == "oneOf" else name): each for name, each in schema.items()}
     others = {name: each for name, each in schema.items() if name != "oneOf"}
@@ -105,7 +105,7 @@ def _with_any_of(schema: Schema, _: str) -> Schema:
 
 
 def _to_go(name: str, value: Any, schema: Schema, without: Collection[str]) -> bool:
-    """Whether this keyword can not stay."""
+    """Return whether this keyword must be left out."""
     match name:
         case "format":
             return not (isinstance(value, str) and value in _FORMATS)
@@ -144,7 +144,7 @@ def _all_required(schema: Schema) -> bool:
 
 
 def _says_nothing(name: str, value: Any, schema: Schema) -> bool:
-    """Whether leaving this keyword out changes nothing about the values."""
+    """Return whether leaving out this keyword changes nothing about the values."""
     if name in _SILENT or name in {"format", "$schema"} or _is_note(name):
         return True
     others = _WITH_OTHERS.get(name)

@@ -1,9 +1,9 @@
-"""JSON schemas as trees: which parts are schemas, and a copy in which each of them may be changed.
+"""JSON schemas as trees: which parts are schemas, and a copy in which each may be changed.
 
 A schema's keywords hold schemas, lists of schemas, or maps from names to schemas; everything else
-is data, and is left alone even where it looks like a schema. Keywords that are not known may hold
-schemas that somebody refers to, so they count as such. Depth is bounded, so that no schema exhausts
-a stack.
+is data, and stays unchanged even if it looks like a schema. Unknown keywords may hold schemas that
+references point to, so they count as schemas. Depth is bounded, so that no schema exhausts the
+stack.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from typing import Any
 from rowcast.text.rules.grammar import GrammarFault
 
 Schema = dict[str, Any]
-Visit = Callable[[Schema, str], Schema]  # a schema and where it stands; what takes its place
+Visit = Callable[[Schema, str], Schema]  # from a schema and its pointer to its replacement
 
 LEVELS = 120  # of a JSON text; the grammar library reads 126
 _MAPS = frozenset(
@@ -22,7 +22,7 @@ _DATA = frozenset({"const", "enum", "default", "example", "examples", "required"
 
 
 def check_depth(value: object) -> None:
-    """Raise GrammarFault when a JSON value is nested too deep."""
+    """Raise GrammarFault if a JSON value is nested too deep."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -38,12 +38,12 @@ def _children(value: object) -> list[object]:
 
 
 def escaped(name: str) -> str:
-    """A name as one part of a JSON pointer."""
+    """Escape a name as one part of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def schemas(value: object) -> Iterator[tuple[str, Schema]]:
-    """Every schema in `value` with its pointer, outer ones first."""
+    """Yield every schema in `value` with its pointer, outer ones first."""
     left: list[tuple[str, object]] = [("", value)]
     while left:
         at, each = left.pop()
@@ -55,7 +55,7 @@ def schemas(value: object) -> Iterator[tuple[str, Schema]]:
 
 
 def _parts(schema: Schema, at: str) -> Iterator[tuple[str, object]]:
-    """What may be schemas among the values of a schema's keywords."""
+    """Yield the values of a schema's keywords that may be schemas."""
     for name, value in schema.items():
         if name in _DATA or not isinstance(value, dict | list):
             continue
@@ -67,7 +67,7 @@ def _parts(schema: Schema, at: str) -> Iterator[tuple[str, object]]:
 
 
 def changed(value: Any, visit: Visit, at: str = "") -> Any:
-    """A copy in which `visit` has seen every schema, outer ones first."""
+    """Return a copy in which `visit` has replaced every schema, outer ones first."""
     if isinstance(value, list):
         return [changed(each, visit, f"{at}/{number}") for number, each in enumerate(value)]
     if not isinstance(value, dict):
@@ -85,7 +85,7 @@ def _changed_part(name: str, value: Any, visit: Visit, at: str) -> Any:
 
 
 def at_pointer(root: Any, pointer: str) -> Any:
-    """What a JSON pointer points at. Raises LookupError when that is nothing."""
+    """Return the target of a JSON pointer. Raises LookupError if there is none."""
     if pointer and not pointer.startswith("/"):
         raise LookupError(pointer)
     value = root

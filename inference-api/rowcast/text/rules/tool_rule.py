@@ -23,7 +23,7 @@ _NO_PARAMETERS: Final[tuple[Schema, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """A function as a rule needs it."""
+    """The parts of a function that a rule needs."""
 
     name: str
     parameters: Schema | None = None
@@ -31,14 +31,14 @@ class Callee:
 
 
 def rule_of_calls(form: Form, callees: Sequence[Callee], *, several: bool) -> Rule:
-    """A reply that calls one of these functions, or several."""
+    """Return the rule for a reply that calls one of these functions, or several."""
     names = [callee.name for callee in callees]
     parts = [Part(parameters_of(each), each.strict, each.name) for each in callees]
     return rule_of_parts(parts, partial(_grammar, form, names, several=several))
 
 
 def parameters_of(callee: Callee) -> Schema:
-    """Its arguments' schema. Who names no parameters has none: an empty object."""
+    """Return the schema of the arguments; without parameters, that of an empty object."""
     schema = callee.parameters or {}
     told = {name: value for name, value in schema.items() if name not in _NOTES and value != []}
     return _EMPTY if told in _NO_PARAMETERS else schema

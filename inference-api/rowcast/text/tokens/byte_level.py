@@ -1,6 +1,6 @@
 """The byte-level alphabet: how vocabularies spell bytes as printable characters.
 
-Printable bytes of Latin-1 are themselves, the others follow from U+0100 on, in their order: a space
+Printable bytes of Latin-1 stand for themselves, the others follow from U+0100 on, in order: a space
 is `Ġ`, a line feed `Ċ`.
 """
 
@@ -8,14 +8,14 @@ from functools import cache
 
 
 def spelled(raw: bytes) -> str:
-    """Bytes as a byte-level vocabulary writes them."""
+    """Return bytes as a byte-level vocabulary writes them."""
     table = characters()
     return "".join(table[byte] for byte in raw)
 
 
 @cache
 def characters() -> dict[int, str]:
-    """The character that stands for each byte."""
+    """Return the character that stands for each byte."""
     kept = {*range(33, 127), *range(161, 173), *range(174, 256)}
     moved = [byte for byte in range(256) if byte not in kept]
     return {byte: chr(byte) for byte in kept} | {

@@ -1,4 +1,4 @@
-"""One token a byte, and one for the end: the tokenizer of the model that needs no file."""
+"""One token per byte, and one for the end: the tokenizer of the model that needs no file."""
 
 from rowcast.text.tokens.byte_level import spelled
 from rowcast.text.tokens.bytes_decoder import BytesDecoder
@@ -8,7 +8,7 @@ BYTES = 256
 
 
 class ByteTokenizer:
-    """Text as its bytes."""
+    """Tokenizes text as its bytes."""
 
     vocabulary = BYTES + 1
 

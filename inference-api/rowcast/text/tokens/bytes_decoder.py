@@ -1,4 +1,4 @@
-"""Text from tokens that stand for bytes: joins them, and never breaks a character."""
+"""Text from tokens that stand for bytes: joins them, and never splits a character."""
 
 import codecs
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ class BytesDecoder:
     """The text of one reply."""
 
     def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
-        """`bytes_of`: what a token stands for; nothing for one that is not shown."""
+        """`bytes_of`: the bytes of a token; empty for one that is not shown."""
         self._bytes_of = bytes_of
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 

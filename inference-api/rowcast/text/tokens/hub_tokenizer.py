@@ -1,8 +1,8 @@
 """A model's own tokenizer, from its `tokenizer.json`.
 
 Only the tokenizers library is used: a frontend loads no torch. `encode` adds what the model's
-tokenizer adds (a beginning of text); special tokens are never shown. Decoding takes the same time
-for every token, whatever came before.
+tokenizer adds (a beginning of text); special tokens are never shown. Decoding a token takes the
+same time, whatever came before.
 """
 
 import json
@@ -19,15 +19,15 @@ from rowcast.text.tokens.longest_token import longest_token
 from rowcast.text.tokens.token_bytes import TokenBytes
 
 FILE = "tokenizer.json"
-MOST_HELD = 32  # tokens without a whole character; the longest character has four bytes
+MOST_HELD = 32  # tokens without a complete character; the longest character has four bytes
 
 
 class StreamDecoder:
     """The text of one reply, by the library's decoder.
 
-    It decodes all tokens that it holds back anew for each that comes. So special tokens, which it
-    would hold back until a shown one comes, are not given to it, and what is held too long is let
-    go as it is.
+    For each new token, the library decodes all tokens that it holds back again. It would hold
+    special tokens back until a visible one arrives, so these are not passed to it, and tokens held
+    too long are released as they are.
     """
 
     def __init__(self, tokenizer: FastTokenizer, special: Collection[int]) -> None:
@@ -35,7 +35,7 @@ class StreamDecoder:
         self._special = special
         self._stream = DecodeStream(skip_special_tokens=True)
         self._held: list[int] = []
-        self._last: list[int] = []  # the token that ended the last whole character
+        self._last: list[int] = []  # the token that ended the last complete character
 
     def feed(self, tokens: Sequence[int]) -> str:
         return "".join([self._feed_one(token) for token in tokens if token not in self._special])
@@ -70,7 +70,7 @@ class HubTokenizer:
 
     @classmethod
     def of(cls, files: ModelFiles) -> "HubTokenizer":
-        """A model's, or a sentence that says why not."""
+        """Load a model's tokenizer. Raises UnknownModel with the reason if that fails."""
         path = files.find(FILE)
         if path is None:
             raise UnknownModel(
@@ -83,7 +83,7 @@ class HubTokenizer:
             raise UnknownModel(f"{path} cannot be read: {error}") from error
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
-        # encode_batch lets go of the interpreter's lock, encode does not.
+        # encode_batch releases the GIL, encode does not.
         return tuple(self._tokenizer.encode_batch([text], add_special_tokens=special)[0].ids)
 
     def least_tokens(self, text: str) -> int:
@@ -101,7 +101,7 @@ class HubTokenizer:
         return self._tokenizer.id_to_token(token) or ""
 
     def json(self) -> str:
-        """Return what `tokenizer.json` says."""
+        """Return the contents of `tokenizer.json`."""
         text: str = self._tokenizer.to_str()
         return text
 

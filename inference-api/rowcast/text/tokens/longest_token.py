@@ -1,7 +1,7 @@
-"""How much text one token can stand for, so that too long a text is known without tokenizing it.
+"""How much text one token can stand for, to detect too long a text without tokenizing it.
 
-Holds where every byte of a text ends up in some token. Normalizers that shorten, pre-tokenizers
-that drop, tokens that swallow space or stand for anything unknown: there is no such bound.
+Holds if every byte of a text ends up in some token. There is no such bound with normalizers that
+shorten, pre-tokenizers that drop, or tokens that absorb spaces or stand for anything unknown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ _DROPS = "Removed"
 
 
 def longest_token(words: Mapping[str, Any], vocabulary: Iterable[str]) -> int:
-    """Return the most bytes of text for one token; 0 if there is no such number.
+    """Return the maximum bytes of text per token; 0 if there is no maximum.
 
-    `words`: what `tokenizer.json` says.
+    `words`: the contents of `tokenizer.json`.
     """
     model = words.get("model") or {}
     keeps = (
@@ -34,7 +34,7 @@ def _knows_every_byte(model: Mapping[str, Any], splitter: Mapping[str, Any] | No
 
 
 def _parts(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]]:
-    """Return a part of the tokenizer as the list of parts that it is a sequence of."""
+    """Return the parts of a sequence; any other part of the tokenizer as a list of one."""
     if part is None:
         return []
     if part["type"] != "Sequence":

@@ -1,4 +1,4 @@
-"""A decoder that shows some special tokens, which a model's text leaves out, as their names."""
+"""A decoder that shows some special tokens, which a model's text omits, by their names."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,5 +28,5 @@ class ShowingDecoder:
 
 
 def decoder_for(tokenizer: Tokenizer, shown: Sequence[tuple[int, str]]) -> Decoder:
-    """A decoder that shows these tokens; the tokenizer's own where there are none."""
+    """Return a decoder that shows these tokens; the tokenizer's own if there are none."""
     return ShowingDecoder(tokenizer, dict(shown)) if shown else tokenizer.decoder()

@@ -1,8 +1,8 @@
 """The bytes that each token of a model's tokenizer stands for.
 
-A tokenizer writes its vocabulary in one of two manners: bytes as printable characters (byte-level),
-or text with a mark for a space and `<0x0A>` for single bytes. Which one, its decoder tells. Knows
-one token at a time: what a decoder does to a whole text (a first space cut off) is not seen here.
+A tokenizer writes its vocabulary in one of two ways: bytes as printable characters (byte-level), or
+text with a mark for a space and `<0x0A>` for single bytes. Its decoder tells which. Handles one
+token at a time: the effects of a decoder on a whole text (a first space cut off) are not seen here.
 """
 
 import json
@@ -19,7 +19,7 @@ _SPACE = "\u2581"
 
 
 class TokenBytes:
-    """One vocabulary."""
+    """The bytes of one vocabulary."""
 
     def __init__(self, tokenizer: FastTokenizer) -> None:
         self._tokenizer = tokenizer
@@ -32,7 +32,7 @@ class TokenBytes:
         }
 
     def of(self, token: int) -> bytes:
-        """The bytes of one token; those of an added token are its name."""
+        """Return the bytes of one token; those of an added token are its name."""
         found = self._found.get(token)
         if found is None:
             found = self._found[token] = self._of(token)
@@ -63,5 +63,5 @@ def _marked_bytes(word: str) -> bytes:
 
 @cache
 def _printable() -> dict[str, int]:
-    """The byte behind each character."""
+    """Return the byte behind each character."""
     return {character: byte for byte, character in characters().items()}

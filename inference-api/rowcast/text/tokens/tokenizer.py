@@ -1,7 +1,7 @@
 """Text to token ids, and back piece by piece: the `Tokenizer` Protocol and the scripted model's.
 
-A `Decoder` is the state of one reply: fed token ids, it gives printable text and keeps back the
-bytes of a character that is not complete yet. It knows no stop sequences and no sessions.
+A `Decoder` is the state of one reply: it turns token ids into printable text and holds back the
+bytes of an incomplete character. It knows no stop sequences and no sessions.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from rowcast.scripted_vocabulary import END, TEXTS
 from rowcast.text.tokens.byte_level import spelled
 from rowcast.text.tokens.bytes_decoder import BytesDecoder
 
-END_NAME = "<end>"  # of tokenizers that have no file
+END_NAME = "<end>"  # for tokenizers without a file
 
 
 class Decoder(Protocol):
-    """The text of one reply as its tokens come."""
+    """The text of one reply as its tokens arrive."""
 
     def feed(self, tokens: Sequence[int]) -> str:
-        """The text that these tokens complete; may be empty."""
+        """Return the text that these tokens complete; may be empty."""
 
     def finish(self) -> str:
-        """What was kept back, at the reply's end."""
+        """Return the text held back until the end of the reply."""
 
 
 class Tokenizer(Protocol):
@@ -30,23 +30,23 @@ class Tokenizer(Protocol):
     vocabulary: int  # token ids are below
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
-        """The token ids of a prompt; `special`: with what the model's tokenizer adds to a text."""
+        """Return a prompt's token ids. `special`: with all that the model's tokenizer adds."""
 
     def least_tokens(self, text: str) -> int:
-        """Return a number of tokens that the text has at least, without tokenizing it."""
+        """Return a lower bound of the number of tokens, without tokenizing the text."""
 
     def decoder(self) -> Decoder:
-        """A fresh decoder for one reply."""
+        """Return a fresh decoder for one reply."""
 
     def token_bytes(self, token: int) -> bytes:
-        """What one token stands for."""
+        """Return the bytes of one token."""
 
     def token_name(self, token: int) -> str:
-        """How the vocabulary spells one token: `ĠHello`, `▁Hello`, `<|im_end|>`."""
+        """Return the spelling of one token in the vocabulary: `ĠHello`, `▁Hello`, `<|im_end|>`."""
 
 
 class ScriptedTokenizer:
-    """One token a byte in; bytes, words and characters out."""
+    """One token per byte in; bytes, words and characters out."""
 
     vocabulary = len(TEXTS)
 
@@ -67,6 +67,6 @@ class ScriptedTokenizer:
 
 
 def decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
-    """The text of these tokens."""
+    """Return the text of these tokens."""
     decoder = tokenizer.decoder()
     return decoder.feed(tokens) + decoder.finish()

@@ -1,7 +1,7 @@
-"""The API documents: /openapi.json, and two pages over it, /docs (to try) and /redoc (to read).
+"""The API documents: /openapi.json and two pages over it, /docs (to try) and /redoc (to read).
 
-`operations` is how a dialect describes a route; `spec` joins them to one OpenAPI document, with the
-names and bounds of the server at hand; the page is one file of our own and loads nothing from
+`operations` is how a dialect describes a route; `spec` joins them into one OpenAPI document, with
+this server's names and bounds. The page is a single file of our own and loads nothing from
 elsewhere, so it works without a network.
 """
 
@@ -19,7 +19,7 @@ _POLICY = (
 
 
 def blueprint(frontend: Frontend) -> Blueprint:
-    """The documents' routes."""
+    """Return the routes of the documents."""
     routes = Blueprint("documents", __name__)
     page = files(__name__).joinpath("page.html").read_text(encoding="utf-8")
 

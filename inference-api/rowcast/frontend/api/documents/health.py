@@ -1,4 +1,4 @@
-"""Health and these documents, described."""
+"""OpenAPI operations for health and for these documents."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The native dialect's routes, described. Numbers and truth values may come as strings there."""
+"""OpenAPI operations of the native dialect, where numbers and booleans may come as strings."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _ABOVE_CENT = r"0?\.(0[1-9]|[1-9][0-9]?)[0-9]{0,9}"
 def _number(
     kind: str, low: float, high: float, written: str, default: float | None = None
 ) -> dict[str, Any]:
-    """A number, which may come as a string: `written` is its form."""
+    """Return the schema of a number that may come as a string of the form `written`."""
     return {
         "anyOf": [
             {"type": kind, "minimum": low, "maximum": high},

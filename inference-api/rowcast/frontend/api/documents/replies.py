@@ -1,7 +1,7 @@
-"""What all routes that compute a reply have in common: headers of both directions, and links.
+"""What all routes that compute a reply have in common: request and response headers, and links.
 
-The reply of each of them is a stream that may be kept, whatever its dialect: its name comes in a
-header, and by that name it can be read on and cancelled.
+Whatever the dialect, each reply is a stream that may be kept. A header carries its name, by which
+it can be resumed and cancelled.
 """
 
 from typing import Any

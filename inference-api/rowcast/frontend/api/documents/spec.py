@@ -1,7 +1,7 @@
-"""All dialects' operations as one OpenAPI 3.1 document, true of the server at hand.
+"""All dialects' operations as one OpenAPI 3.1 document, specific to this server.
 
-Schemas come from the types by which bodies are read and answers written. Where a server's own facts
-matter (its models' names, how many tokens it knows), titles mark the places and they are filled in.
+Schemas come from the types that parse bodies and encode answers. Where they depend on this server
+(its models' names, the size of its vocabulary), titles mark the places to fill in.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ SchemaOf = Callable[[Described], Schema]
 
 
 def spec(frontend: Frontend) -> dict[str, Any]:
-    """The document."""
+    """Return the OpenAPI document."""
     named, components = _schemas(OPERATIONS)
 
     def schema_of(kind: Described) -> Schema:
@@ -64,7 +64,7 @@ def spec(frontend: Frontend) -> dict[str, Any]:
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[dict[type, Schema], dict[str, Any]]:
-    """The schema of each type, and the components to which they refer."""
+    """Return the schema of each type, and the components to which they refer."""
     kinds: dict[type, None] = {}
     for operation in operations:
         used = (operation.body, *operation.answers.values(), operation.error, operation.named)
@@ -123,7 +123,7 @@ def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
 
 
 def _filled(value: Any, facts: dict[str, dict[str, Any]]) -> Any:
-    """The same with this server's facts where their titles stand, and without what it is not."""
+    """Return a copy with this server's facts at the places that titles mark, without images."""
     if isinstance(value, dict):
         found = {name: _filled(each, facts) for name, each in value.items() if each not in _IMAGES}
         title = value.get("title")
@@ -134,5 +134,5 @@ def _filled(value: Any, facts: dict[str, dict[str, Any]]) -> Any:
 
 
 def _is_image(value: object) -> bool:
-    """Parts that a model that reads text only refuses."""
+    """True for image parts, which a text-only model refuses."""
     return isinstance(value, dict) and value.get("$ref") in _IMAGES

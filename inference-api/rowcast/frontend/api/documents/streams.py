@@ -1,4 +1,4 @@
-"""The routes of streams that are kept, described. What they tell has the form first asked for."""
+"""OpenAPI operations of kept streams. Their content has the form of the original request."""
 
 from rowcast.frontend.api.documents.replies import TIMEOUT
 from rowcast.frontend.api.openai.openapi import ERROR

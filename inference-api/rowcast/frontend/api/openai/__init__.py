@@ -1,13 +1,13 @@
-"""The OpenAI dialect: what runs against OpenAI's text API, or vLLM's, runs against this.
+"""The OpenAI dialect: clients of OpenAI's text API, or vLLM's, work unchanged.
 
     POST /v1/completions, /v1/chat/completions        one object, or server-sent events
     GET  /v1/models, /v1/models/<id>
     all of these without /v1, too: a base URL often lacks it
     POST /v1/count_tokens, /tokenize, /detokenize     the latter two also below /v1
-    POST /v1/replay                                   what a receipt tells of, computed again
+    POST /v1/replay                                   recomputes the replies of a receipt
 
-`request/` reads and checks bodies, up to a validated request; `completions` and `chat` show its
-replies in the words of their route; `response/` encodes and sends them. `docs/openai.md` describes
+`request/` parses and checks bodies into a validated request; `completions` and `chat` present its
+replies in the format of their route; `response/` encodes and sends them. `docs/openai.md` describes
 all of it.
 """
 
@@ -53,12 +53,12 @@ POSTS: dict[str, Callable[[Frontend], Response]] = {
 
 
 def blueprint(frontend: Frontend) -> Blueprint:
-    """The routes of the OpenAI dialect."""
+    """Return the routes of the OpenAI dialect."""
     routes = Blueprint("openai", __name__)
     created = int(time.time())
     native = {
         f"/chat/{name}" for name in frontend.models_in_paths
-    }  # of a model called "completions"
+    }  # a model may be called "completions"
     for path, view in POSTS.items():
         if path in native:
             continue

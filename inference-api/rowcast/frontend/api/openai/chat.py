@@ -41,11 +41,11 @@ from rowcast.text.rules.schema_rule import Rule
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A body, and what follows from it."""
+    """A body and what is derived from it."""
 
     body: ChatBody
     tools: Toolbox | None
-    thinking: Thinking | None  # with which the replies may begin
+    thinking: Thinking | None  # the reasoning with which replies may begin
 
 
 def chat(frontend: Frontend) -> Response:
@@ -67,7 +67,7 @@ def _check(body: ChatBody) -> None:
 
 
 def _rule(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Rule:
-    """What the reply must follow."""
+    """Return the rule that the reply must follow."""
     asked = (grammar_of(frontend, body), tools.rule(frontend) if tools else Rule())
     rules = [each for each in asked if each.grammar]
     if len(rules) > 1:
@@ -76,10 +76,10 @@ def _rule(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Rule:
 
 
 def _grammar(frontend: Frontend, rule: Rule, thinking: Thinking | None) -> str:
-    """A rule's grammar; it holds for what follows the reasoning."""
+    """Return a rule's grammar, applied to what follows the reasoning."""
     if thinking is None or not rule.grammar:
         return rule.grammar
-    field = "response_format"  # or another one that asked for the rule, which was checked by itself
+    field = "response_format"  # or another field with a rule, which was checked on its own
     return compiled(frontend, field, tasks.thinking_rule, thinking, rule.grammar).grammar
 
 
@@ -94,7 +94,7 @@ def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Prompt
 
 
 def _thinking(frontend: Frontend, body: ChatBody, prompt: PromptText) -> Thinking | None:
-    """The reasoning that the replies may begin with."""
+    """Return the reasoning that the replies may begin with."""
     template = frontend.chat.source
     if body.continue_final_message:
         thinking = Thinking.within(template, _said(body.messages[-1]))
@@ -104,7 +104,7 @@ def _thinking(frontend: Frontend, body: ChatBody, prompt: PromptText) -> Thinkin
 
 
 def _said(message: Message) -> str:
-    """What the assistant has said already."""
+    """Return the start of the assistant's message, which the reply continues."""
     if not isinstance(message, AssistantMessage):
         return ""
     content = message.content or ""
@@ -135,13 +135,13 @@ def _asked(frontend: Frontend, wanted: Wanted, prompt: PromptText, grammar: str)
 
 
 def _max_tokens(frontend: Frontend, body: ChatBody, prompt: int) -> int:
-    """What is asked for; without a wish, as many as the context holds."""
+    """Return the requested maximum; by default, all that the context holds."""
     asked = body.max_completion_tokens or body.max_tokens
     return asked or max(1, frontend.status().context_length - prompt)
 
 
 def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
-    """For one reply's text."""
+    """Return the reader of one reply's text."""
     tools = wanted.tools
     reader = ReplyReader(wanted.thinking, tools.reader() if tools else None)
     return MessageReader(reader, tools.custom if tools else (), request, reply)
@@ -196,7 +196,7 @@ class ChatView:
         )
 
     def _choices(self) -> list[ChatChoice]:
-        """All choices, at their end."""
+        """Return all choices once they have ended."""
         deltas: list[list[Delta]] = [[] for _ in self.replies]
         for piece in self.replies.pieces(singly=self.singly):
             if piece is None:
@@ -213,7 +213,7 @@ class ChatView:
         return ChatChoice(reply, message, self._reason(reply), self._scores[reply].all())
 
     def _usage(self) -> Usage:
-        """What the request has cost so far, and how much of that was reasoning."""
+        """Return the usage so far, including the share of reasoning."""
         usage = self.asked.usage(self.replies)
         if self._thinks:
             spent = sum(reader.reasoning_tokens for reader in self._readers)
@@ -225,14 +225,14 @@ class ChatView:
         return "tool_calls" if self._readers[reply].calls and reason == "stop" else reason
 
     def _places(self, reply: int) -> list[Place]:
-        """Tokens whose scores were not told yet."""
+        """Return the tokens whose scores were not sent yet."""
         return self.replies[reply].places() if self._body.logprobs else []
 
     def _chunk(self, choice: DeltaChoice) -> ChatChunk:
         return self._chunk_of([choice], self._usage_within())
 
     def _usage_within(self) -> Usage | UnsetType | None:
-        """What an event in the midst of a stream says of the cost."""
+        """Return the usage for an event in the middle of a stream."""
         within = self.asked.usage_within(self.replies)
         return self._usage() if isinstance(within, Usage) else within
 

@@ -1,7 +1,8 @@
-"""POST /v1/completions: a text, or token ids, to be continued.
+"""POST /v1/completions: continues a text, or token ids.
 
-Several prompts with several choices each are one list of choices: prompt by prompt, choice by
-choice. `best_of` draws more than it tells, and tells those whose tokens were likeliest.
+Several prompts with several choices each make one list of choices: prompt by prompt, choice by
+choice. `best_of` computes more replies than it returns, and returns those with the likeliest
+tokens.
 """
 
 from collections.abc import Iterator
@@ -94,7 +95,7 @@ def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -
 
 
 def prompts_of(prompt: Any) -> list[str | list[int]]:
-    """A string, strings, token ids, or lists of token ids, as a list of prompts."""
+    """Return a string, strings, token ids, or lists of token ids as a list of prompts."""
     prompts = [prompt] if isinstance(prompt, str) or _are_tokens(prompt) else prompt
     if not isinstance(prompts, list) or not (
         _are_strings(prompts) or all(map(_are_tokens, prompts))
@@ -126,10 +127,10 @@ class CompletionView:
         self._body = body
         self._scores = [CompletionScores(frontend.tokenizer, body.logprobs or 0) for _ in replies]
         self._due = [bool(body.echo)] * len(replies)
-        self._unscored = [bool(body.echo)] * len(replies)  # whose prompts' scores are due
+        self._unscored = [bool(body.echo)] * len(replies)  # replies whose prompt scores are due
 
     def begin(self) -> Iterator[Completion]:
-        """The prompts, where they are to be repeated and their scores need not be waited for."""
+        """Yield the prompts if they are to be echoed without scores."""
         if self._body.echo and self._body.logprobs is None:
             for reply in range(len(self.replies)):
                 yield self._chunk(CompletionChoice(reply, self._echo(reply)))
@@ -164,7 +165,7 @@ class CompletionView:
         return whole
 
     def _choice(self, reply: int, text: str) -> CompletionChoice:
-        """`text` of a reply with the scores of its tokens, after its prompt while that is due."""
+        """Return `text` with its tokens' scores, preceded by the prompt while that is due."""
         places = self._places(reply)
         scores = self._scores[reply].of(places) if places else None
         return CompletionChoice(reply, self._echo(reply) + text, scores)
@@ -173,7 +174,7 @@ class CompletionView:
         self._scores[reply].add(self._places(reply))
 
     def _places(self, reply: int) -> list[Place]:
-        """Tokens whose scores were not told yet, the prompt's first where it is repeated."""
+        """Return the tokens whose scores were not sent yet, an echoed prompt's first."""
         if self._body.logprobs is None:
             return []
         places, ended = self.replies[reply].places(), self.replies[reply].ending is not None
@@ -184,7 +185,7 @@ class CompletionView:
         return places
 
     def _echo(self, reply: int) -> str:
-        """The prompt's text, once, if it is to be repeated."""
+        """Return the prompt's text, once, if it is to be echoed."""
         due, self._due[reply] = self._due[reply], False
         return self.asked.texts[reply // self.asked.candidates] if due else ""
 
@@ -192,7 +193,7 @@ class CompletionView:
         return self.asked.prompts[reply // self.asked.candidates]
 
     def _best(self) -> list[int]:
-        """The replies to tell: of each prompt's candidates the likeliest, all where all are."""
+        """Return the replies to send: the likeliest candidates of each prompt, or all."""
         candidates, choices = self.asked.candidates, self.asked.choices
         best: list[int] = []
         for start in range(0, len(self.replies), candidates):

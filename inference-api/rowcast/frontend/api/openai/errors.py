@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients know them: `{"error": {"message", "type", "param", "code"}}`."""
+"""Errors in OpenAI's format: `{"error": {"message", "type", "param", "code"}}`."""
 
 from rowcast.errors import (
     BodyTooLarge,
@@ -39,7 +39,7 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit
 
 
 def error_body(status: int, message: str, error: Exception | None = None) -> dict[str, object]:
-    """The body of an error."""
+    """Return the body of an error."""
     return {
         "error": {
             "message": message,

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: what is served, under each of its names."""
+"""GET /v1/models and /v1/models/{id}: the served model under each of its names."""
 
 from flask import Response
 
@@ -9,13 +9,13 @@ from rowcast.frontend.frontend import Frontend
 
 
 def models(frontend: Frontend, created: int) -> Response:
-    """The list: the model under its name, and under its id at a hub; an alias is not listed."""
+    """Answer with the model under its name and under its id at a hub; aliases are not listed."""
     names = frontend.settings.listed_names
     return json_answer(ModelList([_model(frontend, name, created) for name in names]))
 
 
 def model(frontend: Frontend, name: str, created: int) -> Response:
-    """One of them."""
+    """Answer with one model."""
     if name not in frontend.models:
         raise UnknownModel(f"The model {name[:80]!r} does not exist")
     return json_answer(_model(frontend, name, created))

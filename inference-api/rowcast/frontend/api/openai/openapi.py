@@ -1,4 +1,4 @@
-"""The OpenAI dialect's routes, described by the types that they read and answer."""
+"""OpenAPI operations of the OpenAI dialect, from the types that it parses and returns."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ ERROR: dict[str, Any] = {
 
 
 def _events(chunk: type) -> Schema:
-    """Chunks, or an error; the last event's data is [DONE]."""
+    """Return the schema of events: chunks, or an error; the last event's data is [DONE]."""
     reference = {"$ref": f"#/components/schemas/{chunk.__name__}"}
     return event({"anyOf": [reference, ERROR]}, "[DONE]")
 
@@ -79,7 +79,7 @@ def _post(
 
 
 def _both(before: str) -> tuple[Operation, ...]:
-    """Tokenize and detokenize, which stand at two places."""
+    """Return the operations of tokenize and detokenize, which are served at two places."""
     return (
         _post(
             f"{before}/tokenize",
@@ -99,7 +99,7 @@ def _both(before: str) -> tuple[Operation, ...]:
 
 
 def _computing(operation: Operation) -> Operation:
-    """The same, told as one that computes a reply."""
+    """Return the operation marked as one that computes a reply."""
     return replace(operation, errors=REPLY_ERRORS, replies=True)
 
 

@@ -1,8 +1,8 @@
-"""POST /v1/replay: what a receipt asks, computed again, and a receipt of that.
+"""POST /v1/replay: computes the replies of a receipt again, and returns a receipt of them.
 
-The body is a receipt without its answers, so that none can be had without computing. Where it has
-`build` and `context_length`, another build refuses. Prompts are tokens: no tokenizer and no chat
-template stands between a receipt and its replies.
+The body is a receipt without its answers, so they cannot be copied without computing them. If it
+has `build` and `context_length`, any other build refuses it. Prompts are token ids: no tokenizer or
+chat template stands between a receipt and its replies.
 """
 
 from collections.abc import Sequence
@@ -37,14 +37,14 @@ class ReplayBody(Question, kw_only=True):
 
 
 class Replayed(Struct):
-    """What came of it; the texts in the order of the receipt's replies."""
+    """The recomputed replies; the texts are in the order of the receipt's replies."""
 
     receipt: Receipt
     texts: list[str]
 
 
 def replay(frontend: Frontend) -> Response:
-    """Compute again what a receipt tells of."""
+    """Compute the replies of a receipt again."""
     body = read(frontend, ReplayBody)
     status = frontend.status()
     _check_build(body, status)
@@ -70,7 +70,7 @@ def _check_build(body: ReplayBody, status: Status) -> None:
 def _prompts(
     frontend: Frontend, body: ReplayBody, wanted: Sequence[tuple[int, int]]
 ) -> list[Prompt]:
-    """The prompts and choices that are wanted, in their order."""
+    """Return the wanted prompts and choices, in order."""
     last = wanted[-1][0]
     if last >= len(body.prompts):
         raise InvalidField(
@@ -95,7 +95,7 @@ def _prompts(
 
 
 def _checked(frontend: Frontend, params: SamplingParams) -> SamplingParams:
-    """The sampler believes what it is asked."""
+    """Validate the parameters; the sampler trusts them."""
     vocabulary = frontend.tokenizer.vocabulary
     biased = (token for token, _ in params.logit_bias)
     for tokens in (params.stop_token_ids, params.allowed_tokens, params.banned_tokens, biased):

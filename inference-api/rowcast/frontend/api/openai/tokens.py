@@ -1,4 +1,4 @@
-"""Counting, tokenizing and detokenizing: what a prompt costs, without asking the model anything."""
+"""Counting, tokenizing and detokenizing: a prompt's cost, without running the model."""
 
 from flask import Response
 
@@ -19,7 +19,7 @@ from rowcast.text.chat.template import End
 
 
 def count_tokens(frontend: Frontend) -> Response:
-    """How many tokens a text, or messages with the model's template, would be as a prompt."""
+    """Count the tokens of a prompt: a text, or messages in the model's template."""
     body = read(frontend, CountBody)
     if isinstance(body.conversation, str):
         tokens = frontend.encode(body.conversation, for_prompt=False)
@@ -29,7 +29,7 @@ def count_tokens(frontend: Frontend) -> Response:
 
 
 def tokenize(frontend: Frontend) -> Response:
-    """The token ids of a text or of messages."""
+    """Return the token ids of a text or of messages."""
     body = frontend.body(plain=True)
     asked: TokenizeText | TokenizeMessages
     if "messages" in body:
@@ -49,7 +49,7 @@ def tokenize(frontend: Frontend) -> Response:
 
 
 def detokenize(frontend: Frontend) -> Response:
-    """The text of token ids."""
+    """Return the text of token ids."""
     body = read(frontend, DetokenizeBody)
     tokens = checked_tokens("tokens", body.tokens, frontend.tokenizer.vocabulary)
     return json_answer(Detokenized(frontend.decode(tokens)))

@@ -1,1 +1,1 @@
-"""OpenAI's request bodies, checked and read."""
+"""OpenAI's request bodies, checked and parsed."""

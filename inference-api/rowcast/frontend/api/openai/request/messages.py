@@ -1,8 +1,8 @@
-"""Messages to a prompt: the model's template is rendered and the text tokenized.
+"""From messages to a prompt: renders the model's template and tokenizes the text.
 
-Templates are programs of the model's, so they run outside of this process; only the plain one,
-which is ours, is rendered here while messages are short. Templates bring their own beginning of
-text, so none is added.
+Templates are programs that come with a model, so they run outside this process; only our own plain
+template is rendered here, while messages are short. Templates write their own beginning-of-text
+token, so none is added.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def prompt_of(
     extra: dict[str, Any] | None = None,
     for_prompt: bool = True,
 ) -> PromptText:
-    """The prompt that these messages make. `for_prompt`: it must fit the model's context."""
+    """Return the prompt for these messages. `for_prompt`: it must fit the model's context."""
     sent = msgspec.to_builtins(messages)
     shown = [without_null(msgspec.to_builtins(tool)) for tool in tools] if tools else None
     if shown is None and frontend.chat.is_plain and _length(sent) < LONG_TEXT:
@@ -42,5 +42,5 @@ def prompt_of(
 
 
 def _length(messages: list[dict[str, Any]]) -> int:
-    """Return about how long the rendered messages are."""
+    """Return the approximate length of the rendered messages."""
     return sum(len(each["role"]) + len(str(each["content"])) for each in messages[:LONG_TEXT])

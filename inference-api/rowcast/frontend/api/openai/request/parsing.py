@@ -1,6 +1,7 @@
-"""Bodies of the OpenAI dialect: from JSON to the structures of `bodies.py`, strictly.
+"""Bodies of the OpenAI dialect: strict parsing from JSON to the structures of `types.py`.
 
-Types are not coerced, names must be known, and every fault names its field: `messages[0].role`.
+Types are not coerced, unknown names are refused, and every error names its field:
+`messages[0].role`.
 """
 
 import difflib
@@ -30,16 +31,16 @@ _WORDS = {
     "`null`": "null",
 }
 _SHOWN, _KEY_SHOWN = 200, 40
-_SOME_KEY = "[...]"  # in a path, for the key of an object's entry
+_SOME_KEY = "[...]"  # in a path, stands for the key of an object's entry
 
 
 def read(frontend: Frontend, kind: type[_Read]) -> _Read:
-    """The request's body; its model, where it names one, is served here."""
+    """Parse the request's body; a model that it names must be served here."""
     return read_object(frontend, frontend.body(plain=True), kind)
 
 
 def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> _Read:
-    """The same of a body that has been parsed."""
+    """Do the same as `read` for a body that has already been parsed."""
     read_as = as_struct(body, kind)
     model = getattr(read_as, "model", None)
     if model is not None and model not in frontend.models:
@@ -50,7 +51,7 @@ def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> 
 
 
 def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:
-    """A JSON object as the structure that it must be."""
+    """Convert a JSON object to the structure `kind`."""
     _check_text(body)
     known = [field.encode_name for field in msgspec.structs.fields(kind)]
     sent = {name: value for name, value in body.items() if _counts(name, value, known)}
@@ -61,7 +62,7 @@ def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:
 
 
 def _counts(name: str, value: object, known: Iterable[str]) -> bool:
-    """Whether a field is to be read; raises when it may not be sent."""
+    """Return whether a field is to be read; raise if it may not be sent."""
     if name in known:
         return True
     if name in REFUSED:
@@ -77,7 +78,7 @@ def _counts(name: str, value: object, known: Iterable[str]) -> bool:
 
 
 def _check_text(body: dict[str, Any]) -> None:
-    """Every string is text: JSON can spell half of a surrogate pair, which is none."""
+    """Refuse strings with half of a surrogate pair, which JSON can spell but which is not text."""
     try:
         msgspec.json.encode(body)  # ten times faster than a walk through all values
     except UnicodeEncodeError as error:
@@ -85,7 +86,7 @@ def _check_text(body: dict[str, Any]) -> None:
 
 
 def _key(sent: dict[str, Any], kind: type[msgspec.Struct], name: str) -> str:
-    """The first key of an object whose entry is wrong: messages do not tell it."""
+    """Return the first key of an object whose entry is wrong; msgspec's messages omit it."""
     (wanted,) = (each.type for each in msgspec.structs.fields(kind) if each.encode_name == name)
     for key, value in sent[name].items():
         try:
@@ -108,14 +109,14 @@ def _fault(message: str, key: Callable[[str], str]) -> InvalidField:
 
 
 def _parted(message: str) -> tuple[str, str, bool]:
-    """Return what is wrong, which may quote the body at any length, where, and if in a key."""
+    """Return the problem (it may quote the body at any length), its path, and if it is in a key."""
     problem, _, where = message.rpartition(" - at ")
     found = _PATH.fullmatch(where)
     return (problem, found["path"], bool(found["key"])) if found else (message, "", False)
 
 
 def _worded(problem: str) -> str:
-    """The fault in words rather than in Python's types."""
+    """Return the problem in plain words instead of Python's types."""
     text = problem.replace(" | null`", "`").replace("null | ", "")
     text = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _alternatives, text)
     return text[:1].lower() + text[1:]

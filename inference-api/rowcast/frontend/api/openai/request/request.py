@@ -1,4 +1,4 @@
-"""What one request of the OpenAI dialect has asked for, and the marks that its answer bears."""
+"""A validated request of the OpenAI dialect, and the ids and usage of its answer."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
-REPLIES = 1024  # that one request may ask for
+REPLIES = 1024  # the maximum per request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ class Asked:
     status: Status
     seed: int
     prompts: tuple[Prompt, ...]
-    texts: tuple[str, ...]  # of the prompts, as they are repeated
-    choices: int  # of each prompt, as answered
-    candidates: int  # of each prompt, as computed
+    texts: tuple[str, ...]  # the prompts' texts, for echo
+    choices: int  # per prompt, as returned
+    candidates: int  # per prompt, as computed
     stream: bool
     include_usage: bool = False
     continuous_usage: bool = False
@@ -48,20 +48,20 @@ class Asked:
 
     @property
     def sums_up(self) -> bool:
-        """Whether a stream has a last event that tells of all replies."""
+        """True if the stream ends with an event about all replies."""
         return self.include_usage or self.receipt
 
     @property
     def replies(self) -> int:
-        """How many are computed."""
+        """The number of replies to compute."""
         return self.candidates * len(self.prompts)
 
     def known_as(self, origin: Origin) -> Self:
-        """The same under the marks of the stream that it has joined, if it has."""
+        """Return a copy with the id and time of the stream that the request has joined, if any."""
         return replace(self, id=f"{self.kind}-{origin.id}", created=int(origin.created))
 
     def usage(self, replies: Replies) -> Usage:
-        """What the request has cost so far."""
+        """Return the usage so far."""
         prompt = sum(len(each.tokens) for each in self.prompts)
         completion = sum(reply.tokens for reply in replies)
         seconds = time.monotonic() - replies.opened
@@ -74,15 +74,15 @@ class Asked:
         )
 
     def last_usage(self, replies: Replies) -> Usage | UnsetType:
-        """What the last event of a stream says of it."""
+        """Return the usage for the last event of a stream."""
         return self.usage(replies) if self.include_usage else UNSET
 
     def receipt_of(self, told: Iterable[ReplyText]) -> Receipt | UnsetType:
-        """The receipt of the replies that are told, where it is asked for."""
+        """Return the receipt of the replies that are sent, if requested."""
         return receipt_of(self.status, self.prompts[0].stop, told) if self.receipt else UNSET
 
     def usage_within(self, replies: Replies) -> Usage | UnsetType | None:
-        """What an event in the midst of a stream says of it."""
+        """Return the usage for an event in the middle of a stream."""
         if self.continuous_usage:
             return self.usage(replies)
         return None if self.include_usage else UNSET
@@ -90,7 +90,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """A tokenized prompt, and its text."""
+    """A tokenized prompt and its text."""
 
     tokens: tuple[int, ...]
     text: str
@@ -105,7 +105,7 @@ def ask(
     kind: str,
     candidates: int | None = None,
 ) -> Asked:
-    """Join a body, its tokenized prompts and who asks."""
+    """Join a body, its tokenized prompts and the caller."""
     origin = frontend.origin()
     seed = origin.seed if body.seed is None else body.seed
     choices = body.n or 1

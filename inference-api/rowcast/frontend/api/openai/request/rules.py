@@ -1,7 +1,7 @@
-"""Which rule a reply must follow: OpenAI's `response_format`, and the keys that vLLM's users know.
+"""The rule that a reply must follow: OpenAI's `response_format`, and vLLM's keys.
 
-One rule a request. Rules are checked outside of this process; one that cannot be followed is a 400
-that names its field and the fault.
+At most one rule per request. Rules are checked outside this process; one that cannot be followed
+gives a 400 that names its field and the fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ from rowcast.text.rules.schema_rule import Rule
 
 _OBJECT = {"type": "object"}
 
-# The field that asks, the task that makes its rule, and what it makes it of.
+# The field with the rule, the task that compiles it, and the task's arguments.
 Wanted = tuple[str, Callable[..., Rule], *tuple[object, ...]]
 
 
 def grammar_of(frontend: Frontend, body: Sampling) -> Rule:
-    """The rule that a body asks for."""
+    """Return the rule that a body requests."""
     rules = list(_rules(body))
     if len(rules) > 1:
         names = " and ".join(name for name, *_ in rules)
@@ -37,7 +37,7 @@ def grammar_of(frontend: Frontend, body: Sampling) -> Rule:
 
 
 def compiled(frontend: Frontend, field: str, task: Callable[..., Rule], *arguments: object) -> Rule:
-    """Have a rule made and checked; its faults are the field's."""
+    """Compile and check a rule in a helper; report its faults under `field`."""
     try:
         return frontend.elsewhere(task, *arguments)
     except (GrammarFault, TooCostly) as fault:
@@ -86,7 +86,7 @@ def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Wanted]:
 
 
 def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
-    """A schema that may come as a string of JSON."""
+    """Return a schema, which may come as a string of JSON."""
     if not isinstance(schema, str):
         return schema
     try:

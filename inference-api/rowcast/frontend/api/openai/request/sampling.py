@@ -1,4 +1,4 @@
-"""From a body's parameters to the sampler's, with the checks that types cannot hold."""
+"""From a body's parameters to the sampler's, with the checks that types cannot express."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -21,9 +21,9 @@ def params_of(
     prompt_logprobs: bool = False,
     grammar: str = "",
 ) -> SamplingParams:
-    """What the sampler is asked. `logprobs`: how many of the likeliest tokens are named.
+    """Return the sampling parameters. `logprobs`: how many of the likeliest tokens are named.
 
-    What the body leaves out is as the model's own configuration wants it.
+    Parameters that the body omits take the defaults of the model's own configuration.
     """
     return SamplingParams(
         max_tokens=max_tokens,
@@ -51,13 +51,13 @@ def _given(value: Number | None, default: Number) -> Number:
 
 
 def check_stream_options(body: Sampling) -> None:
-    """Options of a stream are for streams."""
+    """Refuse stream options on requests that do not stream."""
     if body.stream_options is not None and not body.stream:
         raise InvalidField("stream_options", "is only allowed when stream is true")
 
 
 def checked_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> tuple[int, ...]:
-    """Token ids that the model knows."""
+    """Return the token ids; raise if one is outside the vocabulary."""
     checked = tuple(tokens)
     if any(not 0 <= token < vocabulary for token in checked):
         raise InvalidField(field, f"holds a token id that is not below {vocabulary}")

@@ -1,7 +1,8 @@
-"""Tools in a chat: what the template shows of them, and which calls are a must.
+"""Tools in a chat: what the template shows of them, and which calls are required.
 
-To a template a custom tool is a function of one argument, `input`; a template without words for
-tools is given them as `text/chat/plain_tools.py` writes them. How calls are answered: `calls.py`.
+A template sees a custom tool as a function of one argument, `input`. A template that does not know
+tools gets them as text, written by `text/chat/plain_tools.py`. How calls are returned:
+`response/calls.py`.
 """
 
 from collections.abc import Sequence
@@ -32,25 +33,25 @@ class Toolbox:
 
     tools: list[Tool]
     form: Form
-    required: tuple[Tool, ...]  # one of them must be called; empty: as the model likes
+    required: tuple[Tool, ...]  # one of them must be called; empty: calls are optional
     several: bool
 
     @property
     def shown(self) -> list[Tool]:
-        """The tools as functions, which is what templates know."""
+        """The tools as functions, the only kind that templates know."""
         return [Tool(_function(tool)) for tool in self.tools]
 
     @property
     def custom(self) -> frozenset[str]:
-        """The names of those whose input is a text."""
+        """The names of the custom tools, whose input is text."""
         return frozenset(tool.name for tool in self.tools if tool.custom)
 
     def reader(self) -> ToolReader:
-        """For one reply's text."""
+        """Return the reader of one reply's text."""
         return ToolReader(self.form, {tool.name for tool in self.tools}, several=self.several)
 
     def rule(self, frontend: Frontend) -> Rule:
-        """Of a reply that must call; of any text where it may."""
+        """Return the rule of a reply that must call a tool; no rule if calls are optional."""
         if not self.required:
             return Rule()
         callees = [_callee(tool) for tool in self.required]
@@ -60,7 +61,7 @@ class Toolbox:
 
 
 def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
-    """The tools that the model is shown, if any."""
+    """Return the tools to show to the model, if any."""
     choice = body.tool_choice
     if not body.tools:
         if isinstance(choice, ToolChoice) or choice == "required":
@@ -80,7 +81,7 @@ def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
 
 
 def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool, ...]:
-    """The tools of which one must be called."""
+    """Return the tools of which one must be called."""
     if not isinstance(choice, ToolChoice):
         return tuple(tools) if choice == "required" else ()
     if choice.allowed_tools:
@@ -94,7 +95,7 @@ def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool,
 
 
 def _named(tools: Sequence[Tool], names: Sequence[NamedTool]) -> list[Tool]:
-    """Those of the tools that are allowed, in their own order."""
+    """Return the allowed tools, in their original order."""
     known = {(tool.type, tool.name) for tool in tools}
     for at, each in enumerate(names):
         if (each.type, each.name) not in known:
@@ -110,7 +111,7 @@ def _callee(tool: Tool) -> Callee:
 
 
 def _function(tool: Tool) -> Function:
-    """A tool as a function; a custom one has its input as the only argument."""
+    """Return a tool as a function; the only argument of a custom one is its input."""
     if tool.custom is None:
         return tool.function or Function(tool.name)
     return Function(tool.custom.name, _description(tool.custom), _input_schema(tool.custom))
@@ -129,7 +130,7 @@ def _input_schema(tool: Custom) -> Schema:
 
 
 def _description(tool: Custom) -> str | None:
-    """What it does, and the grammar of its input where templates would not show it."""
+    """Return the description, plus the grammar of the input if templates would not show it."""
     if not _has_lark(tool) or not isinstance(tool.format, GrammarInput):
         return tool.description
     grammar = f"Its input follows this Lark grammar:\n{tool.format.grammar.definition}"
@@ -137,7 +138,7 @@ def _description(tool: Custom) -> str | None:
 
 
 def _has_lark(tool: Tool | Custom) -> bool:
-    """Whether a tool's input has a grammar that can not be followed inside of JSON."""
+    """True if the tool's input has a grammar that cannot be enforced inside JSON."""
     custom = tool.custom if isinstance(tool, Tool) else tool
     asked = custom.format if custom else None
     return isinstance(asked, GrammarInput) and asked.grammar.syntax == "lark"

@@ -1,8 +1,8 @@
-"""What may be sent to the OpenAI dialect: each body as a typed structure.
+"""The request bodies of the OpenAI dialect, each as a typed structure.
 
-The types are the whole truth about a body's form: `reading.py` converts by them, without coercion,
-and the API documents are written from them. Names that nobody may send with effect stand in
-`IGNORED` (accepted, of no consequence here) and `REFUSED` (would change the reply; why not).
+The types define a body's form completely: `parsing.py` converts by them, without coercion, and the
+API documents are generated from them. Names without effect are in `IGNORED` (accepted, no
+consequence here) and `REFUSED` (would change the reply; with the reason).
 """
 
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from rowcast.errors import InvalidField
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 
-# What stands under these titles differs from server to server; the documents fill it in.
+# What these titles mark differs from server to server; the documents fill it in.
 TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
 
 Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -38,16 +38,16 @@ PromptInput = Annotated[Any, Meta(extra_json_schema={"anyOf": [_TOKENS, *_PROMPT
 
 
 class Body(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Every body names its model."""
+    """Any body: each names its model."""
 
     model: ModelName
 
 
 class StreamOptions(Struct):
-    """What a stream tells beside its pieces."""
+    """What a stream sends in addition to its pieces."""
 
     include_usage: bool | None = None
-    continuous_usage_stats: bool | None = None  # without include_usage it says nothing
+    continuous_usage_stats: bool | None = None  # no effect without include_usage
     include_obfuscation: bool | None = None
 
 
@@ -69,13 +69,13 @@ class JsonObjectFormat(Struct, tag_field="type", tag="json_object"):
 
 
 class SchemaFormat(Struct, tag_field="type", tag="json_schema"):
-    """JSON of a schema."""
+    """JSON that follows a schema."""
 
     json_schema: JsonSchemaFormat
 
 
 class GrammarFormat(Struct, tag_field="type", tag="grammar"):
-    """Text of a Lark grammar."""
+    """Text that follows a Lark grammar."""
 
     grammar: Text
 
@@ -84,7 +84,7 @@ ResponseFormat = TextFormat | JsonObjectFormat | SchemaFormat | GrammarFormat
 
 
 class StructuredOutputs(Struct, forbid_unknown_fields=True):
-    """One rule that the reply's text follows."""
+    """A rule that the reply's text must follow."""
 
     json: str | Object | None = None
     regex: Text | None = None
@@ -94,7 +94,7 @@ class StructuredOutputs(Struct, forbid_unknown_fields=True):
 
 
 class Sampling(Body, kw_only=True):
-    """What completions and chat have in common."""
+    """The fields that completions and chat share."""
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -151,13 +151,13 @@ class CustomCall(Struct):
 
 
 def check_kind(value: Struct, kind: str) -> None:
-    """Of the fields of which `type` names one, that one must be there."""
+    """Raise if the field that `type` names is missing."""
     if getattr(value, kind) is None:
         raise ValueError(f"Object missing required field `{kind}`")
 
 
 class ToolCall(Struct):
-    """What an assistant's earlier message has called; `type` says which of the two."""
+    """A call in an earlier assistant message; `type` tells which kind."""
 
     id: str
     function: FunctionCall | None = None
@@ -169,26 +169,26 @@ class ToolCall(Struct):
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
-    """A part of a message that is text."""
+    """A text part of a message."""
 
     text: str
 
 
 class RefusalPart(Struct, tag_field="type", tag="refusal"):
-    """A part of an assistant's message that is a refusal; text, to a template."""
+    """A refusal in an assistant's message; templates get it as text."""
 
     refusal: str
 
 
 class ImageUrl(Struct):
-    """Where an image is."""
+    """The address of an image."""
 
     url: str
     detail: Literal["auto", "low", "high"] | None = None
 
 
 class ImageUrlPart(Struct, tag_field="type", tag="image_url"):
-    """An image, as OpenAI's users send it."""
+    """An image in OpenAI's format."""
 
     image_url: ImageUrl
 
@@ -204,7 +204,7 @@ TextParts = str | Annotated[list[TextPart | RefusalPart], Meta(min_length=1)]
 
 
 class SystemMessage(Struct, tag_field="role", tag="system"):
-    """How the model is to behave."""
+    """Instructions for the model."""
 
     content: TextParts
     name: str | None = None
@@ -218,24 +218,24 @@ class DeveloperMessage(Struct, tag_field="role", tag="developer"):
 
 
 class UserMessage(Struct, tag_field="role", tag="user"):
-    """What a person says."""
+    """A message of a person."""
 
     content: Parts
     name: str | None = None
 
 
 class AssistantMessage(Struct, tag_field="role", tag="assistant"):
-    """What the model has said."""
+    """An earlier message of the model."""
 
     content: TextParts | None = None
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     reasoning_content: str | None = None
-    reasoning: str | None = None  # another name of the same
+    reasoning: str | None = None  # another name for the same
 
 
 class ToolMessage(Struct, tag_field="role", tag="tool"):
-    """What a tool has answered."""
+    """The result of a tool call."""
 
     content: TextParts
     tool_call_id: str
@@ -266,13 +266,13 @@ class GrammarDefinition(Struct):
 
 
 class GrammarInput(Struct, tag_field="type", tag="grammar"):
-    """Input of a grammar."""
+    """Input that follows a grammar."""
 
     grammar: GrammarDefinition
 
 
 class Custom(Struct):
-    """A tool whose input is a text."""
+    """A tool whose input is text."""
 
     name: ToolName
     description: str | None = None
@@ -280,7 +280,7 @@ class Custom(Struct):
 
 
 class Tool(Struct):
-    """A tool; `type` says which of the two."""
+    """A tool; `type` tells which kind."""
 
     function: Function | None = None
     custom: Custom | None = None
@@ -297,13 +297,13 @@ class Tool(Struct):
 
 
 class Named(Struct):
-    """A tool by its name."""
+    """The name of a tool."""
 
     name: str
 
 
 class NamedTool(Struct):
-    """A tool by its kind and name."""
+    """A tool by kind and name."""
 
     function: Named | None = None
     custom: Named | None = None
@@ -327,7 +327,7 @@ class AllowedTools(Struct):
 
 
 class ToolChoice(Struct):
-    """The tool that must be called, or those that may be."""
+    """The tool that must be called, or the tools that may be."""
 
     function: Named | None = None
     custom: Named | None = None
@@ -364,7 +364,7 @@ class CountBody(Body, kw_only=True):
 
 
 class TokenizeText(Struct, forbid_unknown_fields=True, kw_only=True):
-    """POST /tokenize, of a text."""
+    """POST /tokenize with a text."""
 
     model: ModelName | None = None
     prompt: str
@@ -373,7 +373,7 @@ class TokenizeText(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class TokenizeMessages(Struct, forbid_unknown_fields=True, kw_only=True):
-    """POST /tokenize, of messages as a chat's prompt."""
+    """POST /tokenize with messages, as the prompt of a chat."""
 
     model: ModelName | None = None
     messages: Messages
@@ -389,7 +389,7 @@ class TokenizeMessages(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def _check_ending(body: ChatBody | TokenizeMessages) -> None:
-    """A prompt ends with its last message, or with the beginning of a new one."""
+    """Refuse to both continue the last message and begin a new one."""
     if body.continue_final_message and body.add_generation_prompt:
         raise InvalidField(
             "continue_final_message",
@@ -423,7 +423,7 @@ IGNORED = frozenset(
     }
 )
 
-# Why a name is refused, and the values with which it says nothing.
+# Why a name is refused, and the values for which it is accepted because they have no effect.
 REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {
     "suffix": ("is not supported: this model only continues a text", ("",)),
     "audio": ("is not supported: replies are text", ()),

@@ -1,4 +1,4 @@
-"""A response header that names what a rule does not enforce, though it was asked for."""
+"""A response header that names the parts of a requested rule that are not enforced."""
 
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ _SAFE = " /#$&'()*+,:=?@[]~!_.-"
 
 
 def told(response: Response, rule: Rule) -> Response:
-    """The response, which says so where that is the case."""
+    """Add the header if anything is unenforced."""
     named = [quote(each, safe=_SAFE)[:_SHOWN] for each in rule.unenforced[:_MOST]]
     if len(rule.unenforced) > _MOST:
         named.append(f"and {len(rule.unenforced) - _MOST} more")

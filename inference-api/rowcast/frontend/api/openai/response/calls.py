@@ -1,4 +1,4 @@
-"""What a reply consists of, in OpenAI's words: deltas of a stream, or the message as a whole."""
+"""The parts of a reply in OpenAI's format: deltas of a stream, or the whole message."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
@@ -21,13 +21,13 @@ from rowcast.text.chat.tool_calls import Called, Said
 
 
 def call_id(request: str, reply: int, index: int) -> str:
-    """The name of a call, equal in every event that tells of it."""
+    """Return the id of a call, the same in each of its events."""
     digest = hashlib.blake2b(f"{request}/{reply}/{index}".encode(), digest_size=12)
     return f"call_{digest.hexdigest()}"
 
 
 class MessageReader:
-    """One reply as it becomes a message. `custom`: the names of tools whose input is a text."""
+    """Turns one reply into a message. `custom`: the names of tools whose input is text."""
 
     def __init__(
         self, reader: ReplyReader, custom: Collection[str], request: str, reply: int
@@ -36,16 +36,16 @@ class MessageReader:
         self._custom = custom
         self._request = request
         self._reply = reply
-        self._inputs: dict[int, InputText] = {}  # of the calls of custom tools
+        self._inputs: dict[int, InputText] = {}  # by call, of custom tools
         self.reasoning_tokens = 0
 
     @property
     def calls(self) -> int:
-        """How many calls have begun."""
+        """The number of calls begun so far."""
         return self._reader.calls
 
     def feed(self, text: str, tokens: int) -> list[Delta]:
-        """What this text brings, with which the reply has this many tokens."""
+        """Return the deltas of this text; with it, the reply has `tokens` tokens."""
         before = self._reader.thinking
         parts = self._reader.feed(text)
         if before or self._reader.thinking:
@@ -53,7 +53,7 @@ class MessageReader:
         return list(self._deltas(parts))
 
     def finish(self) -> list[Delta]:
-        """What was held back, at the reply's end."""
+        """Return the text held back until the end of the reply."""
         found = list(self._deltas(self._reader.finish()))
         for index, text in self._inputs.items():
             rest = text.finish()
@@ -93,7 +93,7 @@ def _call(index: int, more: FunctionDelta | CustomDelta) -> Delta:
 
 
 def joined(deltas: Iterable[Delta]) -> ChatMessage:
-    """The message that these deltas make: its text is null where it only calls."""
+    """Return the message that these deltas make; its content is null if there are only calls."""
     text, reasoning, calls = "", "", list[ToolCalled]()
     for delta in deltas:
         text += delta.content or ""

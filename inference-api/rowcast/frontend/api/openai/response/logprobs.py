@@ -1,7 +1,7 @@
-"""Log-probabilities as OpenAI's two routes tell them.
+"""Log-probabilities in the format of OpenAI's two routes.
 
-Completions name tokens by their text, chat also by their bytes. A token that is a part of a
-character only is named `bytes:\\xe2`, so that two such tokens have two names.
+Completions name tokens by their text, chat by their bytes as well. A token that is only part of a
+character is named `bytes:\\xe2`, so two such tokens have different names.
 """
 
 import math
@@ -20,9 +20,9 @@ from rowcast.frontend.reply.text import Place
 from rowcast.frontend.turns import in_turns
 from rowcast.text.tokens.tokenizer import Tokenizer
 
-MOST = 1 << 20  # log-probabilities of one answer
-_LEAST = -9999.0  # stands for minus infinity, which JSON does not know
-_BATCH = 16  # tokens that are encoded at once
+MOST = 1 << 20  # log-probabilities per answer
+_LEAST = -9999.0  # stands for minus infinity, which JSON does not have
+_BATCH = 16  # tokens encoded at once
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,8 +30,8 @@ _encode = msgspec.json.Encoder().encode
 class Encoded:
     """A JSON array that is encoded as its items arrive.
 
-    As Python objects a large answer's log-probabilities take ten times the memory, and the garbage
-    collector stops all streams to look at a million of them.
+    As Python objects, the log-probabilities of a large answer take ten times the memory, and the
+    garbage collector stops all streams to traverse a million of them.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Encoded:
         return len(self._text)
 
     def add(self, items: Sequence[object]) -> None:
-        """Append these."""
+        """Append the items."""
         if items:
             self._text += b"," if self._text else b"["
             self._text += _encode(items)[1:-1]
@@ -52,7 +52,7 @@ class Encoded:
 
 
 class CompletionScores:
-    """The tokens of one choice, as they come."""
+    """The scores of one choice of a completion."""
 
     def __init__(self, tokenizer: Tokenizer, likeliest: int) -> None:
         self._tokenizer = tokenizer
@@ -62,7 +62,7 @@ class CompletionScores:
         self._tokens, self._logprobs, self._likely, self._offsets = (Encoded() for _ in range(4))
 
     def add(self, places: Sequence[Place]) -> None:
-        """Keep these tokens' scores for `all`."""
+        """Store these tokens' scores for `all`."""
         for some in _batches(places):
             scores = self.of(some)
             self._tokens.add(scores.tokens)
@@ -71,7 +71,7 @@ class CompletionScores:
             self._offsets.add(scores.text_offset)
 
     def all(self) -> CompletionLogprobs | None:
-        """Return the scores of every token that was added; None if none was."""
+        """Return the scores of all tokens added; None if there are none."""
         if not self._tokens:
             return None
         likely = self._likely.all() if self._likeliest else None
@@ -100,14 +100,14 @@ class CompletionScores:
         return found
 
     def _advance(self, token: int) -> int:
-        """Where the token's text begins in the choice's."""
+        """Return the offset of the token's text in the choice's."""
         at = self._offset
         self._offset += len(self._decoder.feed([token]))
         return at
 
 
 class ChatScores:
-    """The same for chat."""
+    """The scores of one choice of a chat."""
 
     def __init__(self, tokenizer: Tokenizer, likeliest: int) -> None:
         self._tokenizer = tokenizer
@@ -115,16 +115,16 @@ class ChatScores:
         self._added = Encoded()
 
     def add(self, places: Sequence[Place]) -> None:
-        """Keep these tokens' scores for `all`."""
+        """Store these tokens' scores for `all`."""
         for some in _batches(places):
             self._added.add([self._scored(place) for place in some])
 
     def all(self) -> ChatLogprobs | None:
-        """Return the scores of every token that was added; None if none was."""
+        """Return the scores of all tokens added; None if there are none."""
         return ChatLogprobs(self._added.all()) if self._added else None
 
     def of(self, places: Sequence[Place]) -> ChatLogprobs | None:
-        """Return the scores of these tokens; None without any."""
+        """Return the scores of these tokens; None if there are none."""
         return ChatLogprobs([*map(self._scored, in_turns(places))]) if places else None
 
     def _scored(self, place: Place) -> TokenLogprob:
@@ -138,7 +138,7 @@ class ChatScores:
 
 
 def _batches(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
-    """Return them a few at a time, between which other requests run."""
+    """Return the places a few at a time; other requests run in between."""
     starts = range(0, len(places), _BATCH)
     return in_turns(places[at : at + _BATCH] for at in starts)
 
@@ -156,7 +156,7 @@ def check_amount(replies: int, prompt: int, tokens: int, likeliest: int) -> None
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
-    """A name for a token."""
+    """Return a name for a token."""
     raw = tokenizer.token_bytes(token)
     try:
         return raw.decode()

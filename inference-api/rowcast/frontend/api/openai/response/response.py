@@ -1,7 +1,7 @@
-"""A request's replies as an answer: one JSON object, or server-sent events that end with [DONE].
+"""Answers with a request's replies: one JSON object, or server-sent events that end with [DONE].
 
-What differs between completions and chat is a `View`. A stream that fails says so in an error
-event and has no [DONE]: a part is never taken for the whole.
+A `View` is what differs between completions and chat. A stream that fails sends an error event and
+no [DONE], so that a part is never taken for the whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class View(Protocol):
-    """One request's replies in the words of one route."""
+    """One request's replies in the format of one route."""
 
     @property
     def asked(self) -> Asked: ...
@@ -36,26 +36,26 @@ class View(Protocol):
 
     @property
     def singly(self) -> bool:
-        """Whether every token is a piece, so that the events are the same however they are cut."""
+        """True if each token is a piece of its own, so that events do not depend on timing."""
 
     def begin(self) -> Iterable[msgspec.Struct]:
-        """What stands before the first piece."""
+        """Return the events before the first piece."""
 
     def piece(self, reply: int, text: str) -> Iterable[msgspec.Struct]:
-        """More of one reply; nothing when there is nothing to say yet."""
+        """Return the events for more of one reply; none if there is nothing to send yet."""
 
     def end(self, reply: int) -> Iterable[msgspec.Struct]:
-        """One reply has ended."""
+        """Return the events for the end of one reply."""
 
     def last(self) -> msgspec.Struct:
-        """The last event, which tells of all replies, where that is asked for."""
+        """Return the last event, about all replies, sent on request."""
 
     def whole(self) -> msgspec.Struct:
-        """All of it as one object; waits for the end."""
+        """Wait for the end and return everything as one object."""
 
 
 def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], View]) -> Response:
-    """Open what is asked for, and answer in the form that is asked for."""
+    """Open the requested replies, and answer in the requested form."""
     start = Position.read(frontend.origin().start if asked.stream else "", asked.replies)
     replies = frontend.open_all(asked.prompts, start)
     view = show(asked.known_as(replies.origin), replies)
@@ -69,10 +69,11 @@ def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], Vi
 
 
 def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
-    """From where the reader is; what it was told before is made, so that the rest is the same.
+    """Yield events from the reader's position on.
 
-    What comes at the same time leaves together: a write costs more than an event. A comment is sent
-    after each `silence` seconds without an event.
+    Earlier events are computed too, so that the rest is the same. Events that are ready together
+    are sent together: a write costs more than an event. A comment is sent after each `silence`
+    seconds without an event.
     """
     begun = [
         _event(said, cursor.id())
@@ -95,7 +96,7 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
 
 
 def _said(view: View, piece: Piece, cursor: Cursor) -> bytes:
-    """More of one reply, and its end when that has come."""
+    """Return the events for a piece of one reply, and for its end once it has ended."""
     at, reply = piece.reply, view.replies[piece.reply]
     view.replies.check(at)
     said = _news(view.piece(at, piece.text), cursor, at, reply.tokens, stage_of(reply))
@@ -113,7 +114,7 @@ def _last(view: View, cursor: Cursor) -> bytes:
 def _news(
     said: Iterable[msgspec.Struct], cursor: Cursor, reply: int, tokens: int, stage: Stage
 ) -> bytes:
-    """What the reader has not been told of this."""
+    """Return the events that the reader does not have yet."""
     return b"".join(
         _event(each, cursor.id()) for each in said if cursor.tells(reply, tokens, stage)
     )
@@ -125,12 +126,12 @@ def _event(data: object, place: str = "") -> bytes:
 
 
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:
-    """Of a reply that is whole."""
+    """Return the finish reason of a complete reply."""
     return "length" if ending.reason == "length" else "stop"
 
 
 def encoded(part: _Part) -> _Part:
-    """Return a part of an answer in its final form, so that encoding the whole is only copying.
+    """Return a part of an answer in its final form, so that encoding the whole is only a copy.
 
     Encoding all of a large answer at once would stop every other stream.
     """
@@ -138,5 +139,5 @@ def encoded(part: _Part) -> _Part:
 
 
 def json_answer(data: msgspec.Struct) -> Response:
-    """One object, at once."""
+    """Answer with one JSON object."""
     return Response(_encode(data), content_type="application/json")

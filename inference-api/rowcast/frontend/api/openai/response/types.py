@@ -1,7 +1,7 @@
-"""What the OpenAI dialect answers: each object as a typed structure, encoded as it stands.
+"""The answers of the OpenAI dialect: each object as a typed structure, encoded as it is.
 
-A field that is UNSET is left out. `seed` is ours: the seed with which the same reply can be had
-again. `usage` has two figures more than OpenAI's: `tokens_per_second` and `processing_time`.
+A field that is UNSET is left out. `seed` is our addition: with this seed the reply can be
+reproduced. `usage` has two figures more than OpenAI's: `tokens_per_second` and `processing_time`.
 """
 
 from typing import Literal
@@ -14,13 +14,13 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class PromptDetails(Struct, frozen=True):
-    """Of a prompt's tokens, how many were not computed because a cache held them."""
+    """How many of the prompt's tokens came from a cache."""
 
-    cached_tokens: int = 0  # no prompt is kept after its request
+    cached_tokens: int = 0  # prompts are not kept after their request
 
 
 class CompletionDetails(Struct, frozen=True):
-    """What the tokens of the replies were spent on; predictions are accepted without effect."""
+    """How the replies' tokens were used; predictions are accepted without effect."""
 
     reasoning_tokens: int = 0
     accepted_prediction_tokens: int = 0
@@ -28,7 +28,7 @@ class CompletionDetails(Struct, frozen=True):
 
 
 class Usage(Struct):
-    """What a request has cost."""
+    """The tokens and time of a request."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -40,7 +40,7 @@ class Usage(Struct):
 
 
 class CompletionLogprobs(Struct):
-    """Four lists with one entry per token; those of a whole answer are encoded already."""
+    """Four lists with one entry per token, already encoded in a complete answer."""
 
     tokens: list[str] | Raw
     token_logprobs: list[float | None] | Raw
@@ -72,7 +72,7 @@ class Completion(Struct, kw_only=True):
 
 
 class TopLogprob(Struct):
-    """A token that might have stood there."""
+    """An alternative token for the same place."""
 
     token: str
     logprob: float
@@ -86,7 +86,7 @@ class TokenLogprob(TopLogprob):
 
 
 class ChatLogprobs(Struct):
-    """The reply's tokens; those of a whole answer are encoded already."""
+    """The reply's tokens, already encoded in a complete answer."""
 
     content: list[TokenLogprob] | Raw | None
     refusal: None = None
@@ -107,7 +107,7 @@ class CustomCalled(Struct):
 
 
 class ToolCalled(Struct):
-    """A call that the model makes; `type` says which of the two."""
+    """A call that the model makes; `type` tells which kind."""
 
     id: str
     function: FunctionCalled | UnsetType = UNSET
@@ -164,7 +164,7 @@ class CustomDelta(Struct):
 
 
 class ToolDelta(Struct):
-    """More of a call; `id` and `type` come with its first."""
+    """More of a call; its first delta has `id` and `type`."""
 
     index: int
     function: FunctionDelta | UnsetType = UNSET
@@ -207,7 +207,7 @@ class ChatChunk(Struct, kw_only=True):
 
 
 class Model(Struct, kw_only=True):
-    """A model that is served."""
+    """A served model."""
 
     id: str
     object: Literal["model"] = "model"
