@@ -67,7 +67,7 @@ class Attention(Protocol):
 def choose_attention(
     device: torch.device, dtype: torch.dtype, folder: Path | None = None
 ) -> Attention:
-    """Return the fastest attention here. `folder`: for compiled kernels, not the user's cache."""
+    """Return the fastest attention here. `folder` replaces the user's cache of kernels."""
     if device.type != "cpu" or dtype not in DTYPES:
         return TorchAttention()
     try:

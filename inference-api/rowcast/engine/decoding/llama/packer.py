@@ -32,7 +32,10 @@ class Packer:
     made_of: MadeOf
 
     def write(self, file: BinaryIO) -> bool:
-        """Write the image to a file or pipe; if the model lacks the form, return False."""
+        """Write the image to a file or a pipe.
+
+        Return False, and write nothing, if the model does not have the form.
+        """
         loaded = load(self.source)
         form = read_form(loaded.model)
         if form is None:
