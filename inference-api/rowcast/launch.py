@@ -40,7 +40,7 @@ _log = logging.getLogger("rowcast.launch")
 REFUSED = 2  # exit status: the settings are wrong, a retry is useless
 BROKEN = 3  # exit status: backends failed RESTART_LIMIT times in a row
 PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds until the next start, after failures in a row
-LEAST_PAUSE = 0.5  # if a longer one is due, however short the backend has served
+LEAST_PAUSE = 0.5  # the minimum if a longer one is due, however briefly the backend served
 STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 

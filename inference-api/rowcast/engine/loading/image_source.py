@@ -23,7 +23,7 @@ from rowcast.engine.loading.subprocess_call import apart
 
 _log = logging.getLogger("rowcast.loading")
 
-WIDER = 4  # limit of packed size to file size: fp32 from int8 weights
+WIDER = 4  # limit of packed size relative to file size: fp32 from int8 weights
 SPARE = 4 << 30  # address space for a model without files
 
 Write = Callable[[BinaryIO], bool]
@@ -71,7 +71,7 @@ def _obtain(order: Order) -> Image | None:
 
 
 def _kept(order: Order, path: Path) -> Image | None:
-    """Use the cached image; otherwise save a new one; if that fails, do without one."""
+    """Use the cached image, else save a new one; if that fails, receive one by a pipe."""
     try:
         return _fitting(order, path)
     except BadImage as error:

@@ -41,7 +41,7 @@ from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
 
-EXPERTS = "batched_mm"  # if torch multiplies: tokens are independent, and cannot affect each other
+EXPERTS = "batched_mm"  # if torch multiplies: computes each token independently
 SAMPLED = 4096  # bytes of each tensor that enter the fingerprint
 POSITIONS = 2048  # for a model that does not specify them
 UNHEEDED = (
