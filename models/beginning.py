@@ -1,30 +1,30 @@
-"""How the storyteller's weights begin: at random, but for two heads that copy together.
+"""The storyteller's initial weights: random, except for two heads that copy together.
 
-Looking something up in what was read takes two heads of two layers that are of no use apart, so a
-small model finds them late or never. This one begins with both. A head of the first layer looks at
-the token before and notes it in the dimensions that embeddings leave empty; a head of the second
-layer looks where the present token is so noted, and says the token that stands there: what came
-after the last time. Training goes on from there and may change all of it.
+Looking something up in the text read so far takes two heads in two layers that are useless apart,
+so a small model finds them late or never. This one starts with both. A head of the first layer
+looks at the previous token and stores it in the dimensions that embeddings leave empty; a head of
+the second layer looks where the present token is stored in this way, and outputs the token there:
+the one that followed last time. Training continues from there and may change all of it.
 """
 
 import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-CONSTANT = 4.0  # what every token's embedding has in its first dimension
-BACK, UP, SAID, HEAD = 10.0, 2.0, 4.0, 0.02  # how sharply the two look; how loudly it is said
-FAST = 8  # pairs of a head's dimensions that turn fast enough to tell neighbours apart
+CONSTANT = 4.0  # the first dimension of every token's embedding
+BACK, UP, SAID, HEAD = 10.0, 2.0, 4.0, 0.02  # how sharply the two look; how strong the output is
+FAST = 8  # pairs of a head's dimensions that turn fast enough to distinguish neighbours
 
 
 @torch.no_grad()
 def begin(model: LlamaForCausalLM) -> None:
-    """Embeddings large, layers that add nothing yet, then the two heads."""
+    """Initialize large embeddings, layers that add nothing yet, then the two heads."""
     for name, weight in model.named_parameters():
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             weight.zero_()
     config = model.config
     embedding = model.model.embed_tokens.weight
-    seen = config.hidden_size - config.head_dim  # the dimensions that tell which token it is
+    seen = config.hidden_size - config.head_dim  # the dimensions that identify the token
     embedding.normal_()
     embedding[:, 0] = 0
     embedding[:, seen:] = 0
@@ -37,7 +37,7 @@ def begin(model: LlamaForCausalLM) -> None:
 
 
 def _look_back(model: LlamaForCausalLM, noted: Tensor) -> None:
-    """Layer 0, head 0: all keys are alike, and turned by one place they match the query best."""
+    """Set layer 0, head 0: all keys are alike; turned by one place they match the query best."""
     size, half = model.config.head_dim, model.config.head_dim // 2
     own = model.model.layers[0].self_attn
     embedding = model.model.embed_tokens.weight
@@ -53,9 +53,9 @@ def _look_back(model: LlamaForCausalLM, noted: Tensor) -> None:
 
 
 def _look_up(model: LlamaForCausalLM, noted: Tensor) -> None:
-    """Layer 1, its second key head: the query is the token, the key what was noted of the last.
+    """Set layer 1, its second key head: the query is the token, the key is the stored previous one.
 
-    Only the slowly turning half of the dimensions is used, for which distance hardly counts.
+    Uses only the slowly turning half of the dimensions, on which distance has little effect.
     """
     config, size = model.config, model.config.head_dim
     own = model.model.layers[1].self_attn
@@ -72,7 +72,7 @@ def _look_up(model: LlamaForCausalLM, noted: Tensor) -> None:
 
 
 def _mixed(config: LlamaConfig) -> Tensor:
-    """What a head keeps of a token's embedding: as many random sums of it as the head is wide."""
+    """Return a head's projection of an embedding: as many random sums of it as the head is wide."""
     seen = config.hidden_size - config.head_dim
     kept = torch.zeros(config.head_dim, config.hidden_size)
     kept[:, 1:seen] = torch.randn(config.head_dim, seen - 1) / seen**0.5

@@ -1,7 +1,7 @@
 """`python -m models.card`: writes both model cards, from the files, the figures and the samples.
 
-Nothing in a card is written by hand but its sentences: hashes are of the files beside it, figures
-and samples are computed anew.
+Only a card's sentences are written by hand: hashes come from the files next to it, and figures and
+samples are computed anew.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""`python -m models.evaluate`: how good the two models are, on texts that no training saw.
+"""`python -m models.evaluate`: how good the two models are, on texts outside all training.
 
-Perplexity; the share of questions answered rightly; how often the draft says what the storyteller
-says, greedy and sampled. Out: `Figures`, printed as JSON. The card is made of them.
+Measures perplexity, the share of questions answered correctly, and how often the draft chooses the
+storyteller's token, greedy and sampled. Out: `Figures`, printed as JSON. The card uses them.
 """
 
 import argparse
@@ -37,7 +37,7 @@ OPENINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is measured."""
+    """The measured quantities."""
 
     perplexity: float
     draft_perplexity: float
@@ -59,7 +59,7 @@ class Pair:
         ]
 
     def replies(self, prompts: Sequence[str], most: int, **how: Any) -> list[list[int]]:
-        """The storyteller's replies as tokens; greedy unless told otherwise."""
+        """Return the storyteller's replies as tokens; greedy by default."""
         found: list[list[int]] = []
         for start in range(0, len(prompts), BATCH):
             cut = self.tokenizer.encode_batch(list(prompts[start : start + BATCH]))
@@ -76,7 +76,7 @@ class Pair:
 
 
 def figures(pair: Pair, texts: int, questions: int) -> Figures:
-    """All of them, from so many held-out texts and questions of each kind."""
+    """Return all figures, from this many held-out texts and questions of each kind."""
     torch.manual_seed(5)
     with torch.inference_mode():
         big, small, characters = _perplexities(pair, texts)
@@ -110,7 +110,7 @@ def _share_right(pair: Pair, kind: str, form: str, count: int) -> float:
 
 
 def _agreement(pair: Pair, count: int) -> tuple[float, float, float]:
-    """Of greedy replies; of sampled ones, drawn with the same noise, and by the draft's best."""
+    """Return agreement on greedy replies; on sampled ones, by draw and by the draft's best."""
     prompts = [OPENINGS[at % len(OPENINGS)] for at in range(count)]
     prompts += [exam.prompt for exam in exams(HELD_OUT_SEED, "stories", "chat", count)]
     greedy = _agreed(pair, prompts, pair.replies(prompts, 120), 0.0)
@@ -122,7 +122,7 @@ def _agreement(pair: Pair, count: int) -> tuple[float, float, float]:
 def _agreed(
     pair: Pair, prompts: Sequence[str], replies: Sequence[list[int]], temperature: float
 ) -> tuple[float, float]:
-    """Shares of the replies' tokens on which both choose the same."""
+    """Return the shares of the replies' tokens on which both choose the same."""
     same = best = total = 0
     for prompt, reply in zip(prompts, replies, strict=True):
         head = pair.tokenizer.encode(prompt).ids
@@ -140,7 +140,7 @@ def _agreed(
 
 
 def _choice(logits: Tensor, temperature: float, noise: Tensor) -> Tensor:
-    """The token at which the likeliest ones together pass the noise; the likeliest if greedy."""
+    """Return the token at which cumulative probability reaches the noise, or the likeliest."""
     if not temperature:
         return logits.argmax(-1)
     probable, order = torch.softmax(logits / temperature, -1).sort(descending=True)
@@ -159,7 +159,7 @@ def _left_padded(rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _ended(row: list[int]) -> list[int]:
-    """Up to and with the first end."""
+    """Return the row up to and including the first end."""
     ends = [at for at, token in enumerate(row) if token in (0, 4)]
     return row[: ends[0] + 1] if ends else row
 

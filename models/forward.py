@@ -1,8 +1,8 @@
-"""The Llama form as one plain function, for training: what a compiler can fuse.
+"""The Llama form as one plain function, for training: a compiler can fuse it.
 
-In: a model's parameters by the names transformers gives them, and rows of tokens. Out: logits.
-Products are taken in bf16, all between them in float32. It says what `LlamaForCausalLM` says, up to
-rounding; compiled, a step takes less than a third of the time.
+In: a model's parameters by transformers' names, and rows of tokens. Out: logits. Products are
+computed in bf16, everything between them in float32. The result equals that of `LlamaForCausalLM`,
+up to rounding; compiled, a step takes less than a third of the time.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Turns = tuple[torch.Tensor, torch.Tensor]
 
 
 def turns(config: LlamaConfig) -> Turns:
-    """Cosine and sine of every position's rotation."""
+    """Return cosine and sine of every position's rotation."""
     half = config.head_dim // 2
     speeds = config.rope_parameters["rope_theta"] ** -(torch.arange(half) / half)
     angles = torch.outer(torch.arange(config.max_position_embeddings), speeds)
@@ -26,7 +26,7 @@ def turns(config: LlamaConfig) -> Turns:
 def logits(
     config: LlamaConfig, parameters: Parameters, turned: Turns, tokens: torch.Tensor
 ) -> torch.Tensor:
-    """Of the token after each; in float32."""
+    """Return the logits of the token after each one, in float32."""
     length = tokens.shape[1]
     cos, sin = turned[0][:length], turned[1][:length]
     hidden = functional.embedding(tokens, parameters["model.embed_tokens.weight"])

@@ -1,7 +1,7 @@
-"""Was a question about a text answered rightly? And the questions of held-out texts.
+"""Checks whether a question about a text was answered correctly; asks questions of held-out texts.
 
-An answer is right when it has the key (the part that matters) and none of what else could have been
-answered about the same text: naming two people where one was asked for is wrong.
+An answer is right if it contains the key (the part that matters) and no other possible answer about
+the same text: naming two people when the question asks for one is wrong.
 """
 
 import re
@@ -20,7 +20,7 @@ KINDS = ("stories", "notes")
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """One question, asked in one form about one text."""
+    """One question about one text, in one form."""
 
     prompt: str
     question: Question
@@ -28,7 +28,7 @@ class Exam:
 
 
 def exams(seed: int, kind: str, form: str, count: int) -> list[Exam]:
-    """Questions about texts that no training saw, two a text."""
+    """Return questions about texts outside all training, two per text."""
     found: list[Exam] = []
     number = 0
     while len(found) < count:
@@ -63,11 +63,11 @@ def _prompt(text: str, question: Question, form: str) -> str:
 
 
 def _rivals(question: Question, questions: Sequence[Question]) -> tuple[str, ...]:
-    """What else is asked for, but for what the right answer itself says."""
+    """Return the keys of other questions, except those contained in the right answer."""
     keys = {other.key for other in questions}
     return tuple(sorted(key for key in keys if not _holds(question.answer, key)))
 
 
 def _holds(text: str, words: str) -> bool:
-    """Whether the words stand in the text as words."""
+    """True if the text contains the words as whole words."""
     return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) is not None

@@ -8,7 +8,7 @@ WIDTH = 24
 
 
 class Progress:
-    """Drawn again in place on a terminal; a line now and then elsewhere."""
+    """A bar, redrawn in place on a terminal; elsewhere a line now and then."""
 
     def __init__(self, total: int, done: int = 0, out: TextIO = sys.stderr) -> None:
         self._total, self._first, self._out = total, done, out

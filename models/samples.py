@@ -1,6 +1,6 @@
-"""What the storyteller says, unedited: ten stories and ten dialogues, of fixed beginnings.
+"""The storyteller's output, unedited: ten stories and ten dialogues from fixed beginnings.
 
-The guests' turns were written before any reply was seen; some ask for what it cannot know.
+The guests' turns were written before any reply was seen; some ask for things that it cannot know.
 """
 
 from collections.abc import Sequence
@@ -72,19 +72,19 @@ FIXED_TOKENS = 40
 
 
 def greedy(pair: Pair) -> dict[str, str]:
-    """Replies that a test holds the files to."""
+    """Return the replies with which a test compares the files."""
     return dict(zip(FIXED, pair.texts(FIXED, FIXED_TOKENS), strict=True))
 
 
 def stories(pair: Pair) -> list[tuple[str, str]]:
-    """(how it was asked for, the reply)."""
+    """Return pairs of (request, reply)."""
     prompts = [*BEGINNINGS, *[f"{USER}{wish}{END}{ASSISTANT}" for wish in WISHES]]
     replies = [_reply(pair, prompt, seed) for seed, prompt in enumerate(prompts)]
     return list(zip((*BEGINNINGS, *WISHES), replies, strict=True))
 
 
 def dialogues(pair: Pair) -> list[list[tuple[str, str]]]:
-    """Each a list of (what the guest says, the reply)."""
+    """Return dialogues, each a list of (guest's turn, reply)."""
     return [_dialogue(pair, turns, seed) for seed, turns in enumerate(DIALOGUES)]
 
 

@@ -31,7 +31,7 @@ DRAFT: Shape = {
 
 
 def fresh(shape: Shape, seed: int) -> LlamaForCausalLM:
-    """A model with random weights; one whose embedding is not its head too begins able to copy."""
+    """Return a model with random weights; one with an untied head starts able to copy."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         **shape,
@@ -50,7 +50,7 @@ def fresh(shape: Shape, seed: int) -> LlamaForCausalLM:
 
 
 def save(model: LlamaForCausalLM, folder: Path) -> None:
-    """config.json, generation_config.json and model.safetensors, in bf16."""
+    """Write config.json, generation_config.json and model.safetensors, in bf16."""
     model.generation_config = GenerationConfig(
         do_sample=True,
         temperature=0.8,
@@ -68,7 +68,7 @@ def save(model: LlamaForCausalLM, folder: Path) -> None:
 
 
 def cost(folder: Path) -> int:
-    """Multiplications a token costs: the layers' and the head's; looking a token up costs none."""
+    """Return the multiplications per token: the layers' and the head's; look-up is free."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     kv = hidden // config["num_attention_heads"] * config["num_key_value_heads"]

@@ -1,6 +1,6 @@
 """`python -m models.train`: makes the tokenizer and trains both models, from nothing to the files.
 
-A run may be ended at any time; the same command takes it up again from its last state.
+A run may be stopped at any time; the same command resumes it from its last saved state.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of mallopt(3)
 def main() -> None:
     options = _options()
     _keep_memory()
-    torch.set_flush_denormal(True)  # of all threads to come; numbers next to nothing cost most
+    torch.set_flush_denormal(True)  # for all future threads; denormal numbers are the slowest
     options.state.mkdir(parents=True, exist_ok=True)
     path = options.state / "run.pt"
     tokenizer = _tokenizer(options.state)
@@ -42,9 +42,9 @@ def main() -> None:
 
 
 def _keep_memory() -> None:
-    """Memory that is given up stays with the process: a step takes the same gigabyte again.
+    """Keep freed memory in the process: every step takes the same gigabyte again.
 
-    The operating system's fresh pages cost more than the arithmetic on them does.
+    Fresh pages from the operating system cost more than the arithmetic on them.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -53,7 +53,7 @@ def _keep_memory() -> None:
 
 
 def _tell(trainer: Trainer, folders: Sequence[Path]) -> None:
-    """What the run was, for the model card."""
+    """Write the run's numbers, for the model card."""
     run = {
         "steps": trainer.step,
         "tokens": trainer.tokens,
@@ -68,7 +68,7 @@ def _tell(trainer: Trainer, folders: Sequence[Path]) -> None:
 
 
 def _run(trainer: Trainer, path: Path, every: float) -> None:
-    """All steps that are left; the state is written now and then, and when the run is ended."""
+    """Run the remaining steps; save the state now and then, and when the run is stopped."""
     progress = Progress(trainer.recipe.steps, trainer.step)
     saved = time.monotonic()
     try:

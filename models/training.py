@@ -1,10 +1,10 @@
 """The training of both models: the storyteller learns the corpus, the draft the storyteller.
 
-Every step takes one batch through the storyteller, and in the run's second part through the draft
-too; then Muon moves the matrices and AdamW the rest. What a batch costs is compiled into few loops
-(three times as fast as without). The state of a run is one file, so that a run can be ended at any
-time and taken up again; the rate stays level until its last part, so that a run can also be made
-longer. It knows no command line.
+Every step passes one batch through the storyteller, and in the run's second part through the draft
+too; then Muon updates the matrices and AdamW the rest. The loss of a batch is compiled into few
+loops (three times as fast as without). The state of a run is one file, so that a run can be stopped
+at any time and resumed. The rate stays level until the last part, so a run can also be made longer.
+Knows no command line.
 """
 
 import time
@@ -23,35 +23,35 @@ from models.shapes import DRAFT, STORYTELLER, Shape, fresh
 from models.windows import Packer, Place
 
 CORPUS_SEED, HELD_OUT_SEED = 1, 2
-TAUGHT = 0.7  # how much of the draft's target is the storyteller's distribution
+TAUGHT = 0.7  # the storyteller's distribution as a share of the draft's target
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a run is made of."""
+    """The hyperparameters of a run."""
 
     steps: int = 5000
-    batch: int = 4096  # tokens at most, padding included
+    batch: int = 4096  # maximum tokens, including padding
     warmup: int = 100
-    decay: float = 0.4  # the last part of the run, in which the rate falls to nothing
+    decay: float = 0.4  # the last part of the run, in which the rate falls to zero
     matrix_rate: float = 0.003
     other_rate: float = 2e-3
     draft_from: float = 0.6  # the part of the run after which the draft learns too
 
     def rate(self, step: int) -> float:
-        """The storyteller's share of the full rate at a step."""
+        """Return the storyteller's share of the full rate at a step."""
         left = (self.steps - step) / (self.steps * self.decay)
         return max(0.0, min(1.0, (step + 1) / self.warmup, left))
 
     def draft_rate(self, step: int) -> float:
-        """The same of the draft: nothing, until it joins."""
+        """Return the draft's share of the full rate at a step; zero until it joins."""
         since = step - int(self.steps * self.draft_from)
         return max(0.0, min(self.rate(step), (since + 1) / self.warmup))
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Means over the tokens of one step; what concerns the draft is 0 until it learns."""
+    """Means over the tokens of one step; the draft's are 0 until it learns."""
 
     storyteller: float
     draft: float
@@ -82,7 +82,7 @@ class Trainer:
         ]
 
     def advance(self) -> Figures:
-        """One step."""
+        """Run one step."""
         batch = self._packer.next()
         rates = (self.recipe.rate(self.step), self.recipe.draft_rate(self.step))
         learning = self.models if rates[1] else self.models[:1]
@@ -97,11 +97,11 @@ class Trainer:
 
     @property
     def core_seconds(self) -> float:
-        """Processor time of the run, with that of its earlier parts."""
+        """Processor time of the run, including its earlier parts."""
         return self._seconds_before + time.process_time()
 
     def save(self, path: Path) -> None:
-        """Writes the run's state; a run that is ended meanwhile keeps the state before."""
+        """Write the run's state; an interrupted write leaves the previous state intact."""
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
@@ -138,10 +138,10 @@ class Trainer:
 
 
 class _Lesson(nn.Module):
-    """What the storyteller loses on a batch, the draft's loss added where it is given too.
+    """The storyteller's loss on a batch, plus the draft's if that is given too.
 
-    A module, because a compiler takes the shapes of a module's parameters for fixed: loops over
-    free ones take twice the time.
+    It is a module because a compiler treats the shapes of a module's parameters as constant: loops
+    over dynamic ones take twice the time.
     """
 
     def __init__(self, models: Sequence[LlamaForCausalLM]) -> None:
@@ -152,7 +152,7 @@ class _Lesson(nn.Module):
     def forward(
         self, tokens: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss, and what `_figures` are made of."""
+        """Return the loss, and the numbers that `_figures` uses."""
         logs = [
             torch.log_softmax(
                 forward.logits(model.config, dict(model.named_parameters()), turned, tokens), -1
@@ -172,7 +172,7 @@ class _Lesson(nn.Module):
 
 
 def _figures(told: torch.Tensor, weights: torch.Tensor) -> Figures:
-    """Of what the loss tells of every token: its log-probabilities, the share that is accepted."""
+    """Return means over tokens of the loss's numbers: log-probabilities, the share accepted."""
     read = weights > 0
     answers = float(told[0][weights == ANSWER].exp().mean())
     if len(told) == 1:
@@ -182,7 +182,7 @@ def _figures(told: torch.Tensor, weights: torch.Tensor) -> Figures:
 
 
 def _optimizers(model: LlamaForCausalLM) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the layers' matrices, AdamW for the rest."""
+    """Return Muon for the layers' matrices, AdamW for the rest."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     others = [p for name, p in model.named_parameters() if p.ndim < 2 or "layers" not in name]
     return (

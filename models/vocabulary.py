@@ -1,7 +1,7 @@
 """The tokenizer of both models: byte-level BPE trained on the corpus, and its files.
 
-Every byte is a token, so any text can be spelled; a digit is a token of its own; texts are not
-changed before they are cut. The chat template writes what `corpus.documents.chat` writes.
+Every byte is a token, so any text can be spelled; each digit is a separate token; texts are not
+changed before tokenizing. The chat template writes the same as `corpus.documents.chat`.
 """
 
 import json
@@ -30,7 +30,7 @@ TEMPLATE = (
 
 
 def trained(sample: int = SAMPLE) -> Tokenizer:
-    """Learns the merges from the first documents of the corpus."""
+    """Learn the merges from the first documents of the corpus."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -50,7 +50,7 @@ def trained(sample: int = SAMPLE) -> Tokenizer:
 
 
 def _plain(sample: int) -> Iterator[str]:
-    """The texts without special tokens, which are no text to learn merges from."""
+    """Yield the texts without special tokens, from which no merges should be learned."""
     special = re.compile("|".join(map(re.escape, SPECIAL)))
     for doc in islice(documents(SEED), sample):
         for piece in doc.pieces:
@@ -58,7 +58,7 @@ def _plain(sample: int) -> Iterator[str]:
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Writes tokenizer.json, tokenizer_config.json and the chat template."""
+    """Write tokenizer.json, tokenizer_config.json and the chat template."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {

@@ -1,8 +1,8 @@
-"""Documents to batches: one document a row, rows of like length together, a weight a token.
+"""Documents to batches: one document per row, rows of similar length together, a weight per token.
 
-In: the corpus from a number on, a tokenizer, how many tokens a batch may have. Out: one `Batch`
-after the other, and the place to go on from. Every document stands alone at the beginning of its
-row, as a prompt does; what stays free at its end is padding of weight zero.
+In: the corpus from a given number on, a tokenizer, the maximum tokens per batch. Out: one `Batch`
+after the other, and the place to resume from. Every document stands alone at the beginning of its
+row, like a prompt; the rest of the row is padding of weight zero.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of equal length; `weights` belong to the token at the same place."""
+    """Rows of equal length; `weights` belong to the tokens at the same places."""
 
     tokens: torch.Tensor
     weights: torch.Tensor
 
 
 def encoded(tokenizer: Tokenizer, docs: Sequence[Document]) -> list[Encoded]:
-    """Each document's tokens, piece by piece, so that every token has its piece's weight."""
+    """Return each document's tokens, piece by piece, so that every token has its piece's weight."""
     texts = [piece.text for doc in docs for piece in doc.pieces]
     cut = iter(tokenizer.encode_batch_fast(texts))
     found = []
@@ -50,14 +50,14 @@ def encoded(tokenizer: Tokenizer, docs: Sequence[Document]) -> list[Encoded]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run is: the pool that begins at a document's number, and how much of it is used."""
+    """A run's place: the document number at which its pool begins, and how much of it is used."""
 
     document: int = 0
     used: int = 0
 
 
 class Packer:
-    """The batches of one seed's documents, pool by pool, from a place on."""
+    """The batches of one seed's documents, pool by pool, starting from a place."""
 
     def __init__(self, tokenizer: Tokenizer, seed: int, tokens: int) -> None:
         self._tokenizer = tokenizer
@@ -79,10 +79,10 @@ class Packer:
         return _padded(rows)
 
     def _pool(self, first: int) -> list[list[Encoded]]:
-        """The pool's documents by length, cut into batches, the batches in a random order.
+        """Return the pool's documents by length, cut into batches, the batches in a random order.
 
-        The shortest, which fill no batch, are left out: steps weigh alike, whatever they hold. The
-        few that are longer than the models' context are left out too.
+        Leaves out the shortest, which fill no batch, so that steps have about equal weight, and the
+        few documents longer than the models' context.
         """
         docs = [document(self._seed, number) for number in range(first, first + POOL)]
         batches: list[list[Encoded]] = [[]]

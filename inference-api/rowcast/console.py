@@ -2,9 +2,9 @@
 
     rowcast bench --url U ──▶ exec python TREE/scripts/bench --url U
 
-A command is one line of COMMANDS: its name, a sentence, and the program behind it. That program
-takes over this process, so signals, exit statuses and `--help` are its own; it calls itself what
-ROWCAST_COMMAND says. Imports nothing of what it starts.
+A command is one line of COMMANDS: its name, a sentence, and its program. The program replaces this
+process, so signals, exit statuses and `--help` are its own; its help shows the name in
+ROWCAST_COMMAND. Imports none of the programs.
 """
 
 import importlib.util
@@ -17,22 +17,22 @@ from typing import NoReturn
 from rowcast import __version__
 from rowcast.tree import tree
 
-NONSENSE = 2  # the exit status of a call that makes no sense
-CALLED = "ROWCAST_COMMAND"  # what a program calls itself in its help
+NONSENSE = 2  # exit status of an invalid call
+CALLED = "ROWCAST_COMMAND"  # the name that a program shows in its help
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command."""
+    """A command, its program, and the packages that the program needs."""
 
     name: str
     purpose: str
-    program: str  # a file below the tree, when it has a slash, or a module
-    needs: tuple[str, ...] = ()  # packages that a plain `pip install` does not bring
+    program: str  # a file below the tree if it has a slash, otherwise a module
+    needs: tuple[str, ...] = ()  # packages that a plain `pip install` does not install
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What Python is given to run it. Modules of the folder we are called in are not found."""
+        """Arguments for Python that run it. Modules in the working directory are not found."""
         if "/" in self.program:
             return (str(tree() / self.program),)
         return ("-P", "-m", self.program)
@@ -69,12 +69,12 @@ compiled kernels and packed models to $XDG_CACHE_HOME/rowcast (~/.cache/rowcast)
 
 
 def main() -> NoReturn:
-    """Become the command that the command line names."""
+    """Become the command named on the command line."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Return an exit status only when there is no program to become."""
+    """Become the command; return an exit status only if there is no program to run."""
     name, *rest = arguments or ("--help",)
     if name in {"-h", "--help", "help"}:
         return _say(help_page())

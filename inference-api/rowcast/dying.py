@@ -1,4 +1,4 @@
-"""Has a process end when the one that started it does."""
+"""Ends a process when its parent ends."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import sys
 
 
 def die_with_parent(how: signal.Signals, parent: int) -> None:
-    """Ask the kernel for `how` when the parent ends; leave at once when it already has."""
+    """Ask the kernel to send `how` when the parent ends; exit at once if it already has."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, int(how))

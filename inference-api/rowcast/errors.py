@@ -7,14 +7,14 @@
     │   ├── UnknownModel, UnknownStream                                              404
     │   ├── BuildChanged, KeyReused 409, StreamCancelled 410
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
-    ├── Unavailable           nobody's fault; come back in `retry_after` seconds     503
+    ├── Unavailable           nobody's fault; retry after `retry_after` seconds      503
     │   ├── Overloaded        the waiting line is full
-    │   ├── NotReady          no backend, or one that is silent
-    │   ├── JournalFailing    what is kept of streams cannot be read or written
+    │   ├── NotReady          no backend is connected, or it is silent
+    │   ├── JournalFailing    the journal cannot be read or written
     │   └── Stopping          the server finishes its open streams and ends
     ├── ProxyUnknown          the proxy does not know this server's secret           502
     ├── ReplyFailed           an accepted reply ended with reason `error`            500
-    │   ├── ReplyCancelled    nobody waits for it any more
+    │   ├── ReplyCancelled    no client waits for it any more
     │   └── DeadlinePassed    it took longer than its request allows                 504
     ├── StreamCut             ends a connection in the middle of a body, on purpose
     └── PeerGone              the other side of a transport has ended
@@ -26,7 +26,7 @@ import errno
 
 
 class RowcastError(Exception):
-    """The root. Its text is a sentence for the person who reads it."""
+    """The root of all errors. Its text is a sentence for the person who reads it."""
 
     status = 500
 
@@ -38,11 +38,11 @@ class RequestError(RowcastError):
 
 
 class MalformedRequest(RequestError):
-    """The request cannot be read: framing, JSON, encoding."""
+    """The request cannot be parsed: framing, JSON, encoding."""
 
 
 class InvalidField(RequestError):
-    """One field of the body has a wrong value; `field` names it."""
+    """One field of the body has an invalid value; `field` names it."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}")
@@ -59,7 +59,7 @@ class TooCostly(RequestError):
 
 
 class Forbidden(RequestError):
-    """The caller, or the way by which it asks, is not served here."""
+    """The caller, or its way of connecting, is not allowed here."""
 
     status = 403
 
@@ -71,19 +71,19 @@ class UnknownModel(RequestError):
 
 
 class UnknownStream(RequestError):
-    """There is no such stream, or none of the caller's team, or its time is over."""
+    """The stream does not exist, has expired, or belongs to another team."""
 
     status = 404
 
 
 class BuildChanged(RequestError):
-    """What another build has begun, or told of: this one's replies may be others."""
+    """The reply was begun by, or its receipt names, another build, which may reply differently."""
 
     status = 409
 
 
 class StreamCancelled(RequestError):
-    """The stream was cancelled; nothing of it is kept."""
+    """The stream was cancelled; nothing of it is stored."""
 
     status = 410
 
@@ -107,13 +107,13 @@ class BodyTooLarge(RequestError):
 
 
 class CodedBody(RequestError):
-    """The body is compressed, or otherwise not as it is."""
+    """The body is compressed or otherwise encoded."""
 
     status = 415
 
 
 class Unavailable(RowcastError):
-    """The server cannot take the request now; the same request may work later."""
+    """The server cannot accept the request now; the same request may work later."""
 
     status = 503
 
@@ -127,7 +127,7 @@ class Overloaded(Unavailable):
 
 
 def full_line(waiting: int, room: int, *, of_team: bool = False) -> str:
-    """The refusal where the waiting line is full; `of_team`: the caller's team has its part."""
+    """Return the message for a full queue; `of_team` if the caller's team has used up its part."""
     if room:
         return f"there is room for {room} more replies; ask for fewer, or try again later"
     if of_team:
@@ -139,11 +139,11 @@ def full_line(waiting: int, room: int, *, of_team: bool = False) -> str:
 
 
 class NotReady(Unavailable):
-    """No backend is connected, or the one that is has gone silent."""
+    """No backend is connected, or the connected one has gone silent."""
 
 
 class JournalFailing(Unavailable):
-    """The journal can not be read or written now."""
+    """The journal cannot be read or written now."""
 
 
 class Stopping(Unavailable):
@@ -171,10 +171,10 @@ class DeadlinePassed(ReplyFailed):
 
 
 class StreamCut(RowcastError, OSError):
-    """Ends a connection inside its body, so that nobody takes a part for the whole.
+    """Ends a connection inside its body, so that a part is never mistaken for the whole.
 
-    It is an OSError with EPIPE because that is what gunicorn takes, without a word, for the end
-    of a connection: no last chunk is written.
+    It is an OSError with EPIPE because gunicorn silently treats that as the end of a connection: no
+    last chunk is written.
     """
 
     def __init__(self, problem: str) -> None:

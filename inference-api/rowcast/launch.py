@@ -1,14 +1,14 @@
-"""Starts a backend, watches it, and starts it again when it ends: the launcher.
+"""The launcher: starts a backend, watches it, and restarts it when it ends.
 
-    gunicorn master ── starts, and starts again ──▶ launcher ── forks, and forks again ──▶ backend
-                                                     │ has its imports done and, where it can, the
-                                                     │ weights packed, so a fork serves soon
+    gunicorn master ── starts and restarts ──▶ launcher ── forks and forks again ──▶ backend
+                                                │ has finished its imports and, where possible,
+                                                │ packed the weights, so a fork serves soon
 
-Each dies with its parent, however that ends, and the socket's folder goes with the launcher. A
-backend without a pulse is killed, and one that ended is started again: at once, and after longer
-pauses while they fail in a row, though soon when it had served. One that refuses its settings
-(status 2) is not: the launcher ends with 2 too; and with 3 after RESTART_LIMIT failures.
-`ENGINES` is where an engine is registered. Knows nothing of HTTP.
+Each process dies with its parent, however the parent ends, and the launcher removes the socket's
+folder. A backend without a pulse is killed, and one that ended is restarted: at once the first
+time, and after longer pauses while backends fail in a row, though soon if it had served. A backend
+that refuses its settings (status 2) is not restarted: the launcher ends with 2 too, and with 3
+after RESTART_LIMIT failures. Knows nothing of HTTP.
 """
 
 import contextlib
@@ -37,18 +37,18 @@ from rowcast.transport.unix_socket import UnixBackendPort
 
 _log = logging.getLogger("rowcast.launch")
 
-REFUSED = 2  # exit status: the settings are wrong, trying again is of no use
-BROKEN = 3  # exit status: backends failed in a row, as often as RESTART_LIMIT allows
-PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds before the next start, while they fail in a row
-LEAST_PAUSE = 0.5  # where a longer one is due, however short the backend has served
+REFUSED = 2  # exit status: the settings are wrong, a retry is useless
+BROKEN = 3  # exit status: backends failed RESTART_LIMIT times in a row
+PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds until the next start, after failures in a row
+LEAST_PAUSE = 0.5  # the minimum if a longer one is due, however briefly the backend served
 STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
 def prepare_engine(settings: Settings) -> Callable[[], Engine]:
-    """What makes the engine of the model that the settings name, with all done that can be shared.
+    """Return the maker of the configured model's engine, after all work that forks can share.
 
-    A registered one, else transformers'.
+    Engines with a registered name come first; all other models use transformers.
     """
     registered = {SCRIPTED: _scripted}
     return registered.get(settings.served_model, _torch)(settings)
@@ -76,7 +76,7 @@ def run_backend(
     *,
     replaces_killed: bool = False,
 ) -> int:
-    """One backend, here and now, until it is told to stop. The result is an exit status."""
+    """Run one backend in this process until it is stopped; return an exit status."""
     beat = (pulse or Pulse()).beat
     try:
         port = UnixBackendPort(path)
@@ -95,16 +95,16 @@ def run_backend(
 
 
 def pause_after(failures: int, served: float) -> float:
-    """Seconds before the next start; never longer than the backend that ended has served.
+    """Return the seconds before the next start, never longer than the last backend has served.
 
-    Open streams wait for it, so a backend that does its work is not made to wait for its deaths.
+    Open streams wait for it, so after a backend that did its work the pause stays short.
     """
     due = PAUSES[min(failures, len(PAUSES)) - 1]
     return min(due, max(LEAST_PAUSE, served)) if served else due
 
 
 def memory_kills(path: Path = Path("/proc/vmstat")) -> str:
-    """How many processes the kernel has killed for want of memory; empty where it does not say."""
+    """Return the kernel's count of out-of-memory kills; empty if it is not available."""
     with contextlib.suppress(OSError):
         found = [line for line in path.read_text().splitlines() if line.startswith("oom_kill ")]
         return "".join(found)
@@ -112,7 +112,7 @@ def memory_kills(path: Path = Path("/proc/vmstat")) -> str:
 
 
 def run_backend_alone(settings: Settings, path: str) -> int:
-    """A backend without a launcher."""
+    """Run a backend without a launcher."""
     try:
         make_engine = prepare_engine(settings)
     except RowcastError as error:
@@ -135,10 +135,10 @@ class Launcher:
         self._stopping = False
         self._backend: ForkProcess | None = None
         self._failures = 0
-        self._killed_outside = False  # the last backend, by somebody's hand
+        self._killed_outside = False  # the last backend was killed by another process
 
     def run(self) -> int:
-        """Until told to stop, or refused. The result is an exit status."""
+        """Run backends until stopped or refused; return an exit status."""
         parent = os.getppid()
         gc.collect()
         gc.freeze()  # a collection would write to, and so copy, what the forks share
@@ -157,7 +157,7 @@ class Launcher:
         return 0
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Let the backend finish what it has, then end."""
+        """Let the backend finish its replies, then end."""
         self._stopping = True
         if self._backend is not None and self._backend.pid is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -182,7 +182,7 @@ class Launcher:
         return backend.exitcode
 
     def _has_to_die(self, backend: ForkProcess, pulse: Pulse, *, orphaned: bool) -> bool:
-        """Whether it was told to stop and does not, or has no pulse."""
+        """True if the backend ignores a stop, or has no pulse."""
         self._stopping = self._stopping or orphaned
         if self._stopping:
             return not wait([backend.sentinel], timeout=0.0 if orphaned else STOP_SECONDS)
@@ -216,7 +216,7 @@ class Launcher:
 
 
 def main() -> int:
-    """The launcher process: BACKEND_SOCKET says where, its folder is removed at the end."""
+    """Run the launcher at BACKEND_SOCKET; remove its folder at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGTERM, int(os.environ.get("ROWCAST_PARENT", os.getppid())))
     settings = read_settings()

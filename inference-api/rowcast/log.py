@@ -1,11 +1,11 @@
-"""One line a thing, `key=value`, on standard error. Never a prompt, a reply or a secret."""
+"""Logs to standard error: one line per event, `key=value`; never a prompt, reply or secret."""
 
 import logging
 import sys
 
 
 class Logfmt(logging.Formatter):
-    """time, level, logger, then the message as it was written."""
+    """Formats time, level, logger, and then the message unchanged."""
 
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03d"
@@ -17,7 +17,7 @@ class Logfmt(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send what `rowcast` logs to standard error."""
+    """Send the logs of `rowcast` to standard error."""
     logger = logging.getLogger("rowcast")
     logger.setLevel(level)
     logger.propagate = False
@@ -28,6 +28,6 @@ def configure(level: str) -> None:
 
 
 def quoted(value: str) -> str:
-    """A value that a reader can tell from the next key, on one line whatever it holds."""
+    """Return a value on one line, quoted if it could be confused with the next key."""
     plain = value.isascii() and value.isprintable() and not set(value) & set(' ="\\')
     return value if plain and value else ascii(value)

@@ -4,7 +4,7 @@
     files_of(settings).folder()               ──▶ configuration and weights, all of them here
 
 MODEL may be a folder, the name of one below MODEL_ROOT, one of the models in the box, or a hub id.
-What is in the files is not known here, but for the configuration's plain values.
+Knows nothing of the files' contents, except the configuration's plain values.
 """
 
 import json
@@ -32,17 +32,17 @@ class ModelFiles:
 
     model: str
     place: Path | None  # None: a hub
-    cache: Path | None  # a hub's; None: where its library keeps it
+    cache: Path | None  # a hub's; None: the hub library's default
 
     def find(self, name: str) -> Path | None:
-        """One file's path; None when the model has no such file."""
+        """Return one file's path; None if the model has no such file."""
         if self.place is not None:
             path = self.place / name
             return path if path.is_file() else None
         return self._fetch_one(name)
 
     def folder(self) -> Path:
-        """Where configuration and weights are, once they are all there."""
+        """Return the folder of configuration and weights, once all are there."""
         if self.place is not None:
             return self.place
         started = time.monotonic()
@@ -52,7 +52,7 @@ class ModelFiles:
         return folder
 
     def words(self, name: str) -> dict[str, Any]:
-        """What a JSON file says; empty when the model has none."""
+        """Return the contents of a JSON file; empty if the model has none."""
         path = self.find(name)
         if path is None:
             return {}
@@ -75,7 +75,7 @@ class ModelFiles:
         try:
             return Path(hf_hub_download(self.model, name, cache_dir=self.cache))
         except LocalEntryNotFoundError as error:
-            # Without a network, a model that was fetched has what was fetched of it.
+            # Offline, a model that was fetched before has only the files that were fetched.
             if try_to_load_from_cache(self.model, CONFIGURATION, cache_dir=self.cache):
                 return None
             raise self._missing(error) from error
@@ -103,7 +103,7 @@ class ModelFiles:
 
 
 def files_of(settings: Settings) -> ModelFiles:
-    """The files of the model that the settings name."""
+    """Return the files of the model that the settings name."""
     model, root = settings.served_model, settings.model_root
     box = [BOX / model] if model in (STORYTELLER, DRAFT) else []
     for place in (Path(model), *([root / model] if root else []), *box):

@@ -1,10 +1,10 @@
 """The backend's pulse: a count in memory that it shares with the launcher.
 
-    backend   one beat a turn of its loop        launcher   has the count moved lately?
+    backend   one beat per turn of its loop      launcher   has the count moved lately?
 
-A backend that is stopped, or hangs inside its engine, is there by all other signs: its process
-lives and its socket is open. While it loads it has no pulse yet; then it must at least run: the
-kernel counts how often each of its threads, and of the programs that it started, was given a
+A backend that is stopped, or hangs inside its engine, looks alive by all other signs: its process
+exists and its socket is open. While it loads it has no pulse yet, but it must at least run: the
+kernel counts how often each of its threads, and of the programs that it started, was scheduled on a
 processor. Knows neither of the two; shared by a fork.
 """
 
@@ -14,11 +14,11 @@ import struct
 import time
 from pathlib import Path
 
-_BEATS = struct.Struct("<Qd")  # how many, and the moment of the first
+_BEATS = struct.Struct("<Qd")  # the number of beats, and the time of the first
 
 
 class Pulse:
-    """One backend's, from before its fork to its end."""
+    """The pulse of one backend, from before its fork to its end."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _BEATS.size)
@@ -26,12 +26,12 @@ class Pulse:
         self._seen_at = time.monotonic()
 
     def beat(self) -> None:
-        """The backend's side: a turn is done."""
+        """Count one finished turn; called by the backend."""
         count, first = self._beats
         _BEATS.pack_into(self._memory, 0, count + 1, first or time.monotonic())
 
     def missed(self, seconds: float, backend: int) -> bool:
-        """The launcher's side, asked now and then: no sign of this process for so long."""
+        """True if this process has shown no sign of life for this long; called by the launcher."""
         (count, _), now = self._beats, time.monotonic()
         sign = (count, 0 if count else turns(backend))
         if sign != self._seen:
@@ -39,7 +39,7 @@ class Pulse:
         return now - self._seen_at > seconds
 
     def since(self) -> float:
-        """The launcher's side: seconds since the first one; 0 when there was none."""
+        """Return the seconds since the first beat, 0 if there was none; called by the launcher."""
         _, first = self._beats
         return time.monotonic() - first if first else 0.0
 
@@ -50,9 +50,9 @@ class Pulse:
 
 
 def turns(pid: int, proc: Path = Path("/proc")) -> int:
-    """How often a process, and what it started, was given a processor.
+    """Return how often a process and its children were scheduled on a processor.
 
-    Where the kernel does not tell, the time: it goes on.
+    If the kernel does not count this, return the time, which always advances.
     """
     total = 0
     for thread in (proc / str(pid) / "task").glob("*"):

@@ -1,6 +1,6 @@
-"""What a request may ask of the sampler, as the backend understands it.
+"""The sampling parameters of a request, as the backend understands them.
 
-Part of the wire's vocabulary: a frozen value, already validated by a dialect. A reply depends on
+Part of the wire protocol: a frozen value, already validated by a dialect. A reply depends on
 these, the prompt, the seed and the build, and on nothing else.
 """
 
@@ -20,11 +20,11 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     logprobs: bool = False
     top_logprobs: int = 0  # with `logprobs`: how many of the likeliest tokens to name
     prompt_logprobs: bool = False  # the prompt's own tokens are scored, as `Scored` events
-    grammar: str = ""  # of llguidance; every reply that ends with `stop` follows it
-    min_p: float = 0.0  # of the likeliest token's probability
+    grammar: str = ""  # for llguidance; every reply that ends with `stop` follows it
+    min_p: float = 0.0  # relative to the likeliest token's probability
     repetition_penalty: float = 1.0  # divides, for tokens of prompt and reply
     presence_penalty: float = 0.0  # subtracted once, for tokens of the reply
-    frequency_penalty: float = 0.0  # subtracted as often as the reply has the token
-    logit_bias: tuple[tuple[int, float], ...] = ()  # token and what its logit is raised by
+    frequency_penalty: float = 0.0  # subtracted once per occurrence in the reply
+    logit_bias: tuple[tuple[int, float], ...] = ()  # tokens, and what is added to their logits
     allowed_tokens: tuple[int, ...] = ()  # empty: all
     banned_tokens: tuple[int, ...] = ()

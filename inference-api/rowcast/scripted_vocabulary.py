@@ -1,6 +1,6 @@
 """The scripted model's vocabulary: every byte, an end of text, and 3,600 words of two syllables.
 
-Shared by its engine (which token comes next) and its tokenizer (what a token says).
+Shared by its engine (which token comes next) and its tokenizer (the text of a token).
 """
 
 SYLLABLES = tuple(c + v for c in "bdfgklmnprst" for v in "aeiou")

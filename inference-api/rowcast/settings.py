@@ -1,7 +1,7 @@
 """Every setting of the server: a variable, a flag, a type, a bound and a sentence, in one table.
 
-`os.environ` is read here and nowhere else. All bad values are reported together, secrets never
-print. `docs/settings.md` is written from this class by `python -m rowcast.settings`.
+The only place that reads `os.environ`. All bad values are reported together, and secrets are never
+printed. `python -m rowcast.settings` writes `docs/settings.md` from this class.
 """
 
 import os
@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, Settings
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
-ONE_LAYER = "one-layer"  # of random weights, made without any file
+ONE_LAYER = "one-layer"  # with random weights, made without any file
 HUB_FOLDER = "hf_cache"
 SHORTEST_SECRET_BYTES = 32
 
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         frozen=True,
         populate_by_name=True,
         cli_kebab_case=True,
-        cli_prog_name=os.environ.get("ROWCAST_COMMAND"),  # the console command that started us
+        cli_prog_name=os.environ.get("ROWCAST_COMMAND"),  # the console command
         cli_implicit_flags=True,
         cli_hide_none_type=True,
     )
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
 
     @property
     def served_model(self) -> str:
-        """The engine's name, with the mock's wish heard."""
+        """The engine's name, with MOCK_MODEL and NO_WEIGHTS applied."""
         if self.mock_model:
             return SCRIPTED
         if self.no_weights and (self.model == SCRIPTED or "model" not in self.model_fields_set):
@@ -232,48 +232,48 @@ class Settings(BaseSettings):
 
     @property
     def hub_folder(self) -> Path | None:
-        """Where what comes from a hub is kept; None: where its library keeps it."""
+        """The folder of hub downloads; None: the hub library's default."""
         return self.hub_cache or (self.model_root / HUB_FOLDER if self.model_root else None)
 
     @property
     def served_name(self) -> str:
-        """What the model is called by those who ask for it."""
+        """The model's name in requests and answers."""
         return self.model_name or _last_part(self.served_model)
 
     @property
     def short_name(self) -> str:
-        """The same without a slash, for paths and files."""
+        """The served name without a slash, for paths and files."""
         return _last_part(self.served_name)
 
     @property
     def listed_names(self) -> tuple[str, ...]:
-        """What it is listed as: its name, and its id at a hub; never a path on this machine."""
+        """The names in model lists: the served name and the hub id; never a local path."""
         model = self.served_model
         return tuple(dict.fromkeys((self.served_name, *([model] if _is_hub_id(model) else []))))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it answers to."""
+        """Every name by which a request may refer to the model."""
         model = self.served_model
         known = (*self.listed_names, self.short_name, model, model.rstrip("/"))
         return tuple(dict.fromkeys(known))
 
     @property
     def journal_path(self) -> Path | None:
-        """Where the journal is; None where none is wanted."""
+        """The journal's file; None if there is no journal."""
         if self.journal not in {"auto", "off"}:
             return Path(self.journal)
         if self.journal == "off" or self.served_model == SCRIPTED:
             return None
         try:
             state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-        except RuntimeError:  # nobody's home: /health and the log will say what is wrong here
+        except RuntimeError:  # no home directory: /health and the log will report the problem
             state = Path("/var/lib")
         return state / "rowcast" / f"journal-{self.port}.db"
 
     @property
     def host_names(self) -> frozenset[str]:
-        """ALLOWED_HOSTS, one by one."""
+        """The names in ALLOWED_HOSTS."""
         names = (name.strip().lower() for name in self.allowed_hosts.split(","))
         return frozenset(name for name in names if name)
 
@@ -293,15 +293,15 @@ class Settings(BaseSettings):
         return "DEBUG" if self.log_debug else self.log_level.upper()
 
     def environment(self) -> dict[str, str]:
-        """The variables that make another process read the same settings."""
+        """Return the variables that make another process read the same settings."""
         chosen = {name: getattr(self, name) for name in self.model_fields_set}
         return {name.upper(): _plain(value) for name, value in chosen.items() if value is not None}
 
 
 def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Settings:
-    """Settings from the environment, flags (when given) before it, `fixed` before both.
+    """Read settings: `fixed` overrides flags (if given), and flags override the environment.
 
-    Ends the process with status 2 and one line a fault when something is wrong.
+    If something is wrong, end the process with status 2 and one line per fault.
     """
     try:
         if arguments is None:
@@ -314,7 +314,7 @@ def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Setti
 
 
 def settings_table() -> str:
-    """The settings as a Markdown table."""
+    """Return the settings as a Markdown table."""
     rows = ["| variable | flag | default | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
         variables = ", ".join(f"`{variable}`" for variable in _variables(name, field))
@@ -325,7 +325,7 @@ def settings_table() -> str:
 
 
 def settings_page() -> str:
-    """docs/settings.md, whole."""
+    """Return the whole of docs/settings.md."""
     return f"{_PAGE}\n{settings_table()}"
 
 
@@ -334,7 +334,7 @@ def _last_part(name: str) -> str:
 
 
 def _is_hub_id(model: str) -> bool:
-    """Whether it has the form of a hub's id, and is no path that says where it is here."""
+    """True if it has the form of a hub id and is not an explicit path on this machine."""
     return model.count("/") == 1 and model[0].isalnum() and not model.endswith("/")
 
 

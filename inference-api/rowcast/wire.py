@@ -1,4 +1,4 @@
-"""What frontends and backends say to each other: the whole protocol on one page.
+"""The messages between frontends and backends: the whole protocol on one page.
 
     frontend ──▶ backend   commands, the input queue: Submit, Cancel
     backend ──▶ frontend   events, the output queue: Accepted | Rejected, Seated, Scored…, Tokens…,
@@ -6,8 +6,8 @@
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
-Token ids only: no text crosses here. Batches are msgpack: `encode`,
-`decode_commands`, `decode_events`. Choices of one prompt carry it, and their parameters, once.
+Token ids only: no text crosses here. Batches are msgpack: `encode`, `decode_commands`,
+`decode_events`. The choices of one prompt carry it, and their parameters, only once.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ import msgspec
 from rowcast.sampling_params import SamplingParams
 
 VERSION = 3
-LITTLE_ROOM = 64  # below it the backend tells of every change, so that frontends may refuse
+LITTLE_ROOM = 64  # below it the backend reports every change, so that frontends can refuse early
 
 FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
-Top = tuple[tuple[int, float], ...]  # the likeliest tokens at one place, likeliest first
+Top = tuple[tuple[int, float], ...]  # the likeliest tokens at one position, likeliest first
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
@@ -40,7 +40,7 @@ class Submit(_Message, frozen=True, tag="submit"):
 
     `delivered` is None at first; after a backend's end the prompt is sent again to the next one,
     with the reply tokens that the frontend already has. Replies of one session, its choices, are
-    sent in one batch: all are accepted, or none.
+    sent in one batch: either all are accepted or none.
     """
 
     prompt: tuple[int, ...]
@@ -49,12 +49,12 @@ class Submit(_Message, frozen=True, tag="submit"):
     team: str = ""
     delivered: tuple[int, ...] | None = None
     choices: int = 1  # how many replies the session has
-    deaths: int = 0  # backends that ended under it, seated and without a new token, in a row
-    repeats: bool = False  # in an encoded batch: prompt and params are those of the Submit before
+    deaths: int = 0  # consecutive backend deaths while it was seated without a new token
+    repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
-    """Nobody reads this reply any more: give its row away."""
+    """No client reads this reply any more: free its row."""
 
 
 class Accepted(_Message, frozen=True, tag="accepted"):
@@ -62,11 +62,11 @@ class Accepted(_Message, frozen=True, tag="accepted"):
 
 
 class Seated(_Message, frozen=True, tag="seated"):
-    """It has a row: should the backend end now, this reply may be the cause."""
+    """The reply has a row: if the backend ends now, this reply may be the cause."""
 
 
 class Rejected(_Message, frozen=True, tag="rejected"):
-    """The prompt was not taken, and why; nothing else follows."""
+    """The prompt was refused, with the reason; nothing else follows."""
 
     reason: RejectReason
     message: str
@@ -74,7 +74,7 @@ class Rejected(_Message, frozen=True, tag="rejected"):
 
 
 class Tokens(_Message, frozen=True, tag="tokens"):
-    """Reply tokens; the first of them is number `index` of the reply."""
+    """Reply tokens; the first of them has index `index` in the reply."""
 
     index: int
     tokens: tuple[int, ...]
@@ -83,7 +83,7 @@ class Tokens(_Message, frozen=True, tag="tokens"):
 
 
 class Scored(_Message, frozen=True, tag="scored"):
-    """Log-probabilities of prompt tokens from number `index` on; the first token has none."""
+    """Log-probabilities of prompt tokens from index `index` on; the first token has none."""
 
     index: int
     logprobs: tuple[float, ...]
@@ -102,15 +102,16 @@ class TeamRoom(msgspec.Struct, frozen=True, array_like=True):
     """What a team that has prompts in the waiting line may add to them."""
 
     team: str
-    room: int  # prompts of it that would be taken now
-    waiting: int  # of its prompts
+    room: int  # prompts of this team that would be accepted now
+    waiting: int  # prompts of this team
     retry_after: int = 1  # seconds
 
 
 class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
-    """The first word to who joins, then every second, and while there is little room, each change.
+    """What is served, and proof of life.
 
-    Proof of life, and what is served.
+    Sent to each frontend that joins, then every second, and on each change while there is little
+    room.
     """
 
     model: str
@@ -122,14 +123,14 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     steps: int
     stopping: bool = False
     version: int = VERSION
-    replaces_killed: bool = False  # the backend before it was killed from outside, by no fault
-    room: int = 1 << 30  # prompts that would be taken now of a team that has none waiting
-    retry_after: int = 1  # seconds, where there is no room
+    replaces_killed: bool = False  # killed from outside: no reply is to blame
+    room: int = 1 << 30  # prompts that would be accepted now from a team that has none waiting
+    retry_after: int = 1  # seconds, if there is no room
     team_rooms: tuple[TeamRoom, ...] = ()  # teams that have little room, or more than a newcomer
 
     @property
     def little_room(self) -> bool:
-        """Whether the backend tells of every change of room."""
+        """True while the backend reports every change of room."""
         return min(self.room, *(each.room for each in self.team_rooms), LITTLE_ROOM) < LITTLE_ROOM
 
 
@@ -138,31 +139,31 @@ Event = Accepted | Rejected | Seated | Scored | Tokens | Finished | Status
 
 _Item = TypeVar("_Item")
 
-_SAME = SamplingParams(max_tokens=0)  # stands where parameters are left out
+_SAME = SamplingParams(max_tokens=0)  # stands in for omitted parameters
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
 _events = msgspec.msgpack.Decoder(list[Event])
 
 
 def encode(batch: Sequence[Command] | Sequence[Event]) -> bytes:
-    """One batch as msgpack."""
+    """Return one batch as msgpack."""
     return _encoder.encode(_without_repeats(batch))
 
 
 def decode_commands(frame: bytes | memoryview) -> list[Command]:
-    """The commands of one frame; msgspec.DecodeError when it holds anything else."""
+    """Decode the commands of one frame; raise msgspec.DecodeError on anything else."""
     return _with_repeats(_decoded(_commands, frame))
 
 
 def decode_events(frame: bytes | memoryview) -> list[Event]:
-    """The events of one frame; msgspec.DecodeError when it holds anything else."""
+    """Decode the events of one frame; raise msgspec.DecodeError on anything else."""
     return _decoded(_events, frame)
 
 
 def _decoded(
     decoder: msgspec.msgpack.Decoder[list[_Item]], frame: bytes | memoryview
 ) -> list[_Item]:
-    """A peer may send anything: one kind of error for all of it."""
+    """Decode a frame. A peer may send anything: raise one kind of error for all of it."""
     try:
         return decoder.decode(frame)
     except (UnicodeDecodeError, RecursionError) as error:
@@ -170,7 +171,7 @@ def _decoded(
 
 
 def _without_repeats(batch: Sequence[Command | Event]) -> list[Command | Event]:
-    """Leave out prompt and parameters that are the very ones of the Submit before."""
+    """Leave out prompt and parameters that are identical to those of the previous Submit."""
     sent: list[Command | Event] = []
     last: Submit | None = None
     for each in batch:
@@ -185,7 +186,7 @@ def _without_repeats(batch: Sequence[Command | Event]) -> list[Command | Event]:
 
 
 def _with_repeats(batch: list[Command]) -> list[Command]:
-    """Put back what was left out; the copies share it."""
+    """Restore what was left out; the copies share it."""
     last: Submit | None = None
     for at, each in enumerate(batch):
         if not isinstance(each, Submit):

@@ -2,9 +2,10 @@
 
     commands ──▶ intake ──▶ waiting line ──▶ admit ──▶ rows ──▶ feed ──▶ decode ──▶ emit ──▶ events
 
-In: Submit and Cancel from any frontend, and who joined or is gone. Out: one batch of events a step
-and frontend, and a Status every second. Knows an `Engine` and a `BackendPort` by their Protocols;
-no text, no HTTP, no model. It does not survive an engine that fails: it ends, and is started again.
+In: Submit and Cancel from any frontend, and notices that a frontend has joined or gone. Out: one
+batch of events per step and frontend, and a Status every second. Knows an `Engine` and a
+`BackendPort` by their Protocols; no text, no HTTP, no model. The loop does not recover from an
+engine failure: the process ends and is restarted.
 """
 
 import logging
@@ -41,7 +42,7 @@ from rowcast.wire import (
 
 _log = logging.getLogger("rowcast.backend")
 
-Rooms = dict[str | None, int]  # by team; None: one that has nothing in the line
+Rooms = dict[str | None, int]  # by team; None: any team that has nothing in the line
 
 STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
@@ -52,14 +53,14 @@ RETRY_AFTER_LIMIT = 60
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the backend takes on."""
+    """The backend's capacity: prompts in the waiting line, and seconds per reply."""
 
     waiting: int = 1024
     reply_seconds: float = 3600.0
 
 
 class DecodeBackend:
-    """32 rows of one model, for any number of frontends."""
+    """32 rows of one model, shared by any number of frontends."""
 
     def __init__(
         self,
@@ -78,23 +79,23 @@ class DecodeBackend:
         self._frontends: set[FrontendId] = set()
         self._steps = 0
         self._stopping = False
-        self._starved = False  # nobody could be fed in the last step
+        self._starved = False  # the last step had no feeds
         self._status_due = 0.0
         self._rooms_told: Rooms = {}
         self._sweep_due = 0.0
-        self._reply_seconds = 1.0  # how long a reply takes, as a moving average
+        self._reply_seconds = 1.0  # moving average of the time that a reply takes
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
         self._judgement = Judge(self._engine)
         self.compile()
 
     def load_model_and_tokenizer(self) -> None:
-        """Load the model; it brings its row cache along."""
+        """Load the model, together with its row cache."""
         self._engine = self._load_engine()
         self._rows = Rows(self._engine.rows)
 
     def compile(self) -> None:
-        """Do now what would make the first step slow."""
+        """Do in advance the work that would slow down the first step."""
         self._engine.compile()
 
     def run(self, beat: Callable[[], None] = lambda: None) -> None:
@@ -106,7 +107,7 @@ class DecodeBackend:
         self._port.close()
 
     def stop(self) -> None:
-        """Refuse new prompts, finish those that were accepted, then end."""
+        """Refuse new prompts, finish the accepted ones, then end."""
         self._stopping = True
         self._status_due = 0.0
 
@@ -115,7 +116,7 @@ class DecodeBackend:
         return not len(self._rows) and not len(self._line)
 
     def step(self) -> None:
-        """One turn of the loop; waits for commands only when there is nothing to do."""
+        """Run one turn of the loop; wait for commands only when there is nothing to do."""
         self.intake()
         self.admit()
         feeds = self.feed()
@@ -123,7 +124,7 @@ class DecodeBackend:
         self.emit(drawn)
 
     def intake(self) -> None:
-        """Take what has arrived, and let go of what has expired."""
+        """Handle the commands that have arrived, and end replies that have expired."""
         for frontend, arrival in self._arrivals():
             match arrival:
                 case Submit():
@@ -137,14 +138,14 @@ class DecodeBackend:
                     self._abandon(frontend)
         self._expire(time.monotonic())
         self._report()
-        self._post()  # who was refused, or accepted, need not wait for the engine to hear it
+        self._post()  # acceptances and refusals do not wait for the engine
 
     def admit(self) -> None:
-        """Seat who waits in the rows that are free."""
+        """Seat waiting replies in the free rows."""
         seated = admit(self._line, self._rows)
         for reply in seated:
             self._send(reply, Seated(*reply.submit.key))
-        self._post()  # a frontend must know it before the engine does
+        self._post()  # tell the frontends first: the engine may crash on a new prompt
         for reply in seated:
             submit = reply.submit
             length = len(submit.prompt)
@@ -154,12 +155,12 @@ class DecodeBackend:
         self._sharing.settle()
 
     def feed(self) -> list[Feed]:
-        """Decide what each row is fed in this step."""
+        """Return what each row is fed in this step."""
         ready = [reply for reply in self._rows if self._engine.ready(reply.row)]
         return grant(ready, self._engine.width, self._engine.shared_width)
 
     def decode(self, feeds: list[Feed]) -> list[Drawn]:
-        """One pass of the engine."""
+        """Run one pass of the engine."""
         self._starved = not feeds
         if not feeds:
             return []
@@ -168,19 +169,19 @@ class DecodeBackend:
         for feed in feeds:
             self._rows.at(feed.row).fed += len(feed.tokens)
         for each in drawn:
-            self._rows.at(each.row).fed -= each.late  # it is fed its last token again
+            self._rows.at(each.row).fed -= each.late  # its last token is fed again
         self._sharing.settle()
         return drawn
 
     def emit(self, drawn: Iterable[Drawn]) -> None:
-        """Tell each frontend, in one batch, what this step brought."""
+        """Send the results of this step to each frontend in one batch."""
         for row in drawn:
             self._advance(self._rows.at(row.row), row)
         self._report()
         self._post()
 
     def status(self) -> Status:
-        """What is served, and how busy it is."""
+        """Return what is served, and the current load."""
         return Status(
             model=self._engine.model,
             fingerprint=self._engine.fingerprint,
@@ -206,7 +207,7 @@ class DecodeBackend:
         return self._port.receive(UNREADY_SECONDS if self._starved else 0.0)
 
     def _judge(self, frontend: FrontendId, submit: Submit) -> None:
-        """Accept a prompt into the waiting line, or say why not. One that is here already stays."""
+        """Accept a prompt into the waiting line, or reject it. Ignore one that is already here."""
         reply_id = (frontend, submit.key)
         if self._line.find(reply_id) or self._rows.find(reply_id):
             return
@@ -220,7 +221,7 @@ class DecodeBackend:
             self._accept(frontend, submit)
 
     def _has_room(self, frontend: FrontendId, submit: Submit) -> bool:
-        """True if there is room, or if the reply or a choice beside it was accepted before."""
+        """True if the queue has room, or if this reply or a sibling choice was already accepted."""
         group = (frontend, submit.session)
         taken = len(self._line.of(group)) + len(self._rows.of(group))
         return (
@@ -230,7 +231,7 @@ class DecodeBackend:
         )
 
     def _full(self, team: str) -> str:
-        """The refusal of a prompt for which there is no room."""
+        """Return the message for a prompt that is refused because the queue is full."""
         waiting = len(self._line.of_team(team))
         shared = waiting < len(self._line)
         room = self._line.room(self._rows.free, team)
@@ -256,12 +257,12 @@ class DecodeBackend:
         self._outbox[frontend].append(rejected)
 
     def _retry_after_of(self, team: str) -> int:
-        """For a team: it has as many turns as each of the others that wait."""
+        """Return the delay for one team; waiting teams are served in turn."""
         waiting = len(self._line.of_team(team)) * self._line.teams
         return self._retry_after(min(waiting or len(self._line), len(self._line)))
 
     def _retry_after(self, waiting: int) -> int:
-        """Seconds until so many and as many as there are rows have probably been seated."""
+        """Return the seconds until this many replies, and one more per row, are probably seated."""
         turns = 1 + waiting / self._engine.rows
         return max(1, min(RETRY_AFTER_LIMIT, math.ceil(turns * self._reply_seconds)))
 
@@ -274,7 +275,7 @@ class DecodeBackend:
             self._evict(seated, "cancelled")
 
     def _abandon(self, frontend: FrontendId) -> None:
-        """A frontend is gone: so is everyone who would read its replies."""
+        """Drop the replies of a frontend that is gone; nobody else reads them."""
         self._frontends.discard(frontend)
         self._outbox.pop(frontend, None)
         for waiting in [reply for reply in self._line if reply.frontend == frontend]:
@@ -293,7 +294,7 @@ class DecodeBackend:
             self._evict(seated, "error", "its time ran out")
 
     def _advance(self, reply: Reply, drawn: Drawn) -> None:
-        """Give a row its scores and new tokens, and end its reply when they say so."""
+        """Record a row's scores and new tokens, and end its reply if it is complete."""
         if drawn.scores is not None:
             self._send_scores(reply, drawn.scores)
         reason = reply.take(drawn.tokens, self._engine.end_tokens)
@@ -313,7 +314,7 @@ class DecodeBackend:
             self._reply_seconds += 0.1 * (taken - self._reply_seconds)
 
     def _send_scores(self, reply: Reply, scores: Scores) -> None:
-        """The first token of a prompt has no score, so the first score has index 1."""
+        """Send scores; the first prompt token has none, so the first score has index 1."""
         scored = Scored(*reply.submit.key, reply.scored + 1, scores.logprobs, scores.top)
         self._send(reply, scored)
         reply.scored += len(scores.logprobs)
@@ -344,7 +345,7 @@ class DecodeBackend:
                 self._outbox[frontend].append(status)
 
     def _rooms_now(self) -> Rooms:
-        """What frontends refuse by."""
+        """Return the room by which frontends refuse requests early."""
         free = self._rows.free
         rooms: Rooms = {None: self._line.newcomer_room(free)}
         rooms.update((each.team, each.room) for each in self._line.team_rooms(free))

@@ -1,8 +1,8 @@
-"""Whether a prompt can be computed at all: its tokens, its length, and every parameter's range.
+"""Checks that a prompt can be computed: its tokens, its length, and the range of every parameter.
 
-Frontends validate what callers send, and say it better. This is the backend's own wall: whatever a
-peer sends, the engine only sees values that it was made for. A fault is a sentence for the caller.
-Knows no waiting line: whether there is room is judged elsewhere.
+Frontends validate what callers send, and with better messages. This is the backend's own defense:
+whatever a peer sends, the engine receives only values that it supports. A fault is a sentence for
+the caller. Knows no waiting line: whether there is room is checked elsewhere.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,31 +13,31 @@ from rowcast.engine.engine import Engine
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import RejectReason, Submit
 
-SCORES_LIMIT = 2**20  # log-probabilities of one prompt, which a frontend holds at once
+SCORES_LIMIT = 2**20  # log-probabilities per prompt, which a frontend holds at once
 STOP_TOKENS = 1024
-NAME_LENGTH = 1024  # characters of a session's name, and of a team's
+NAME_LENGTH = 1024  # maximum characters of a session's or team's name
 SEEDS = 2**64
-MOST = 2**31  # of counts, and of token ids in parameters, which the model need not have
+MOST = 2**31  # limit for counts, and for token ids in parameters, which may be unknown ones
 LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a prompt is not taken."""
+    """The reason why a prompt is refused."""
 
     reason: RejectReason
     message: str
 
 
 class Judge:
-    """Judges prompts for one engine."""
+    """Validates prompts for one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: tuple[int, ...] = ()  # the last prompt whose tokens the model has
+        self._known: tuple[int, ...] = ()  # the last prompt whose tokens were all valid
 
     def fault_of(self, submit: Submit) -> Fault | None:
-        """The first thing that is wrong with a prompt; None if it can be computed."""
+        """Return the first fault of a prompt; None if it can be computed."""
         if not submit.prompt:
             return Fault("empty", "the prompt has no tokens; send some text")
         vocabulary = self._engine.vocabulary
@@ -52,7 +52,7 @@ class Judge:
         return Fault("invalid", foreign) if foreign else None
 
     def _foreign_prompt(self, prompt: tuple[int, ...]) -> str:
-        """Choices of one prompt share it, and it is looked at once."""
+        """Check prompt tokens, only once for the choices of one prompt, which share the tuple."""
         if prompt is self._known:
             return ""
         foreign = _foreign("prompt", prompt, self._engine.vocabulary)
@@ -62,7 +62,7 @@ class Judge:
 
 
 def _places(submit: Submit) -> Iterator[str]:
-    """What is wrong beside prompt and parameters."""
+    """Yield faults outside the prompt and the parameters."""
     for name, text in (("session", submit.session), ("team", submit.team)):
         if len(text) > NAME_LENGTH:
             yield f"the {name}'s name has {len(text)} characters; allowed are {NAME_LENGTH}"
@@ -73,7 +73,7 @@ def _places(submit: Submit) -> Iterator[str]:
 
 
 def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:
-    """What is wrong with how tokens are to be chosen."""
+    """Yield faults of the sampling parameters."""
     yield from _outside("max_tokens", params.max_tokens, 0, MOST)
     yield from _outside("min_tokens", params.min_tokens, 0, MOST)
     yield from _outside("top_k", params.top_k, -1, MOST)
@@ -94,7 +94,7 @@ def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:
 
 
 def _outside(name: str, value: float, least: float, most: float) -> Iterator[str]:
-    """A NaN is outside everything."""
+    """Yield a fault if the value is out of range; a NaN always is."""
     if not least <= value <= most:
         yield f"{name} is {value}; allowed is {least:g} to {most:g}"
 
@@ -107,7 +107,7 @@ def _listed(name: str, tokens: Collection[int], most: int) -> Iterator[str]:
 
 
 def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
-    """Which of these tokens the model does not have, if any."""
+    """Name the first token that is not in the model's vocabulary; empty if there is none."""
     if not tokens or 0 <= min(tokens) <= max(tokens) < vocabulary:
         return ""
     outside = next(token for token in tokens if not 0 <= token < vocabulary)
@@ -115,7 +115,7 @@ def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
 
 
 def _too_long(submit: Submit, context: int) -> str:
-    """What is too much about a prompt, if anything."""
+    """Name what is too long about a prompt; empty if nothing is."""
     length, params = len(submit.prompt), submit.params
     if length > context - min(1, params.max_tokens):
         return (

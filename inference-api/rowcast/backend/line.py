@@ -1,11 +1,11 @@
 """The waiting line: accepted replies without a row, how many more it takes, and who is next.
 
-One team alone may fill it. While others wait, a team may hold half of it, and no more than what is
-left free of twice its length (the dynamic threshold of shared buffers): so a newcomer finds room
-in a line that somebody else has filled, and the line as a whole stays bounded.
+A single team may fill it. While others wait, a team may hold half of it, and no more than what is
+left free of twice its length (the dynamic threshold of shared buffers). So a newcomer finds room
+in a line that another team has filled, and the line as a whole stays bounded.
 
     limit 8   a waits alone        a may hold 8
-              then b joins         b may hold 4, a (who has 8) nothing more until it has under 4
+              then b joins         b may hold 4; a (which has 8) may add none until it has under 4
               then c joins         c may hold 2: half of what 16 leaves after a and b
 """
 
@@ -16,11 +16,11 @@ from rowcast.backend.rows import Reply, Roster, Rows
 from rowcast.backend.turns import Order, TurnOrder
 from rowcast.wire import LITTLE_ROOM, TeamRoom
 
-TOLD_TEAMS = 16  # whose room is told by name; the backend itself counts everybody's
+TOLD_TEAMS = 16  # teams whose room is sent by name; the backend itself counts every team
 
 
 class WaitingLine(Roster):
-    """Of one backend."""
+    """The waiting line of one backend."""
 
     def __init__(self, limit: int, order: Order | None = None) -> None:
         super().__init__()
@@ -37,15 +37,15 @@ class WaitingLine(Roster):
             self._order.leave(reply.team)
 
     def room(self, free_rows: int, team: str = "") -> int:
-        """How many more replies of a team are taken. A free row is room, for whoever is first."""
+        """Return how many more replies of a team are accepted; each free row adds one for all."""
         return self._room(len(self.of_team(team)), free_rows)
 
     def newcomer_room(self, free_rows: int) -> int:
-        """How many replies are taken of a team that has none in the line."""
+        """Return how many replies are accepted of a team that has none in the line."""
         return self._room(0, free_rows)
 
     def team_rooms(self, free_rows: int) -> tuple[TeamRoom, ...]:
-        """The teams that wait and have little room, or more than a newcomer; least room first."""
+        """Return waiting teams with little room, or more than a newcomer has; least room first."""
         most = self.newcomer_room(free_rows)
         rooms = (
             TeamRoom(team, self._room(waiting, free_rows), waiting)
@@ -55,9 +55,10 @@ class WaitingLine(Roster):
         return tuple(nsmallest(TOLD_TEAMS, told, key=attrgetter("room")))
 
     def next(self, rows: Rows) -> Reply:
-        """The next to be seated, of the team whose turn it is.
+        """Return the next reply to be seated, from the team whose turn it is.
 
-        The first whose group has less than half of the rows, if there is one; else the first.
+        Prefer the first reply whose group holds less than half of the rows; otherwise take the
+        first.
         """
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
@@ -71,7 +72,7 @@ class WaitingLine(Roster):
         return first
 
     def seat(self, reply: Reply, rows: Rows) -> None:
-        """Take a reply from the line to a row."""
+        """Move a reply from the line to a row."""
         self.leave(reply)
         rows.seat(reply)
         self._order.seat(reply.team)

@@ -1,8 +1,8 @@
-"""The fixed set of rows: who sits where, how far each has come, and why a reply ends.
+"""The fixed set of rows: which reply is in which row, its progress, and why it ends.
 
-A `Reply` carries its own arithmetic: its tokens (prompt + reply so far), how many of them the
-engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row is one
-that nobody holds. Nothing here knows the sizes of feeds, a transport or the engine.
+A `Reply` carries its own arithmetic: its tokens (prompt and reply so far), how many of them the
+engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row holds no
+reply. Knows no feed sizes, no transport and no engine.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Reply:
     sent: int = 0  # reply tokens that the frontend has
     scored: int = 0  # prompt tokens whose scores were sent
     tokens: list[int] = field(default_factory=list)
-    leader: Reply | None = None  # whose row will have the first `shared` of these tokens
+    leader: Reply | None = None  # its row will hold the first `shared` of these tokens
     shared: int = 0
-    unfed: int = 0  # nothing follows the last token of a prompt that is only scored
+    unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
 
     def __post_init__(self) -> None:
         self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
@@ -48,46 +48,46 @@ class Reply:
 
     @property
     def group(self) -> Group:
-        """Whom it may share tokens with, and has to share rows with."""
+        """The replies with which it may share tokens and shares its allowance of rows."""
         return (self.frontend, self.submit.session)
 
     @property
     def team(self) -> str:
-        """Whose request it belongs to; empty where nobody vouches for it."""
+        """The team that owns the request; empty if no identity was verified."""
         return self.submit.team
 
     @property
     def length(self) -> int:
-        """Reply tokens so far."""
+        """The number of reply tokens so far."""
         return len(self.tokens) - len(self.submit.prompt)
 
     @property
     def lacks(self) -> int:
-        """Tokens that the engine must still be fed."""
+        """The number of tokens that the engine must still be fed."""
         return len(self.tokens) - self.fed - self.unfed
 
     @property
     def scores(self) -> bool:
-        """Whether its prompt is scored. A frontend that has reply tokens has had the scores."""
+        """True if its prompt is scored. A frontend that has reply tokens already has the scores."""
         return self.submit.params.prompt_logprobs and not self.submit.delivered
 
     @property
     def done(self) -> bool:
-        """Whether it has all the tokens and scores that it may have."""
+        """True if it has all tokens and scores that it may have."""
         return self.length >= self.limit and not (self.scores and self.lacks)
 
     @property
     def proven(self) -> bool:
-        """Whether this backend has survived it so far as to give it something new."""
+        """True once this backend has produced a token or score for this reply."""
         return self.scored > 0 or self.length > len(self.submit.delivered or ())
 
     @property
     def suspect(self) -> bool:
-        """Whether more than one backend ended under it."""
+        """True if more than one backend ended while it was seated without progress."""
         return self.submit.deaths > 1
 
     def take(self, drawn: tuple[int, ...], end_tokens: frozenset[int]) -> FinishReason | None:
-        """Append what was drawn, up to the reply's end; say why it ends, if it does."""
+        """Append drawn tokens up to the reply's end; return the finish reason, None to continue."""
         for token in drawn:
             if self._ends_with(token, end_tokens):
                 return "stop"
@@ -131,25 +131,25 @@ class Roster:
         return self._replies.get(reply_id)
 
     def of(self, group: Group) -> Collection[Reply]:
-        """Those of one group."""
+        """Return the replies of one group."""
         return self._groups.get(group, {}).values()
 
     def of_team(self, team: str) -> Collection[Reply]:
-        """Those of one team, in the order in which they joined."""
+        """Return the replies of one team, in the order in which they joined."""
         return self._teams.get(team, {}).values()
 
     @property
     def teams(self) -> int:
-        """How many teams have replies here."""
+        """The number of teams that have replies here."""
         return len(self._teams)
 
     def team_counts(self) -> Iterator[tuple[str, int]]:
-        """The teams that have replies here, and how many each has."""
+        """Yield each team that has replies here, with their number."""
         return ((team, len(replies)) for team, replies in self._teams.items())
 
 
 def _remove(parts: dict[_Key, dict[ReplyId, Reply]], key: _Key, reply_id: ReplyId) -> None:
-    """Take a reply out of its part; an empty part is not kept."""
+    """Remove a reply from its part; delete the part when it is empty."""
     part = parts[key]
     del part[reply_id]
     if not part:
@@ -157,7 +157,7 @@ def _remove(parts: dict[_Key, dict[ReplyId, Reply]], key: _Key, reply_id: ReplyI
 
 
 class Rows(Roster):
-    """The seats. Iterates over the seated replies in the order of their seating."""
+    """The rows. Iterates over the seated replies in the order of their seating."""
 
     def __init__(self, count: int) -> None:
         super().__init__()

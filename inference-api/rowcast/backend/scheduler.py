@@ -1,18 +1,19 @@
-"""Who waits, who is seated, and who is fed how much in this step.
+"""Which replies are seated, and how many tokens each row is fed in this step.
 
 There is no prefill phase and no decode phase. A reply has tokens, and some of them are in the
 engine's cache; a step grants each row part of the difference, under the step's width:
 
-    width 11  row 0 ▪         decoding: lacks one token, is granted it first, always
+    width 11  row 0 ▪         decoding: lacks one token, is always granted it first
               row 1 ▪         decoding
-              row 2 ▪▪▪▪▪     of what is left, half goes to the prompt that has sat the longest,
+              row 2 ▪▪▪▪▪     of what is left, half goes to the prompt seated longest ago,
               row 3 ▪▪▪▪      and the rest to the shortest: neither long nor short ones starve
-              row 4           … and goes on in the next step
+              row 4           … and continues in the next step
 
-Where prompts of several teams are fed, each team first has an equal part of what is left, and
-divides it so among its own. A wide step is a long one, and everybody waits for its end. So while
-MANY rows decode for each that has a prompt to be fed, steps stay within the engine's
-`shared_width`; a burst of prompts goes wide.
+If prompts of several teams are fed, each team first gets an equal part of what is left, and that
+part is divided in the same way among its own prompts. A wide step takes longer, and every row waits
+for its end. So while MANY rows decode for each row with a prompt to feed, steps stay within the
+engine's `shared_width`; a burst of prompts uses the full width.
+
 Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 """
 
@@ -22,14 +23,16 @@ from rowcast.backend.line import WaitingLine
 from rowcast.backend.rows import Reply, Rows
 from rowcast.engine.engine import Feed
 
-# Of 32 prompts at once the last began after 14.5 s at 1, 12 s at 7; with no narrow steps, 10 s.
+# With 32 prompts at once, the last began after 14.5 s at 1, 12 s at 7; without narrow steps, 10 s.
 MANY = 7
 
 
 def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
-    """Seat who waits in every free row. A suspect sits down alone among those who are proven.
+    """Fill the free rows from the queue, and return the replies seated.
 
-    So the backend that it ends costs nobody else an attempt, and an innocent one is soon cleared.
+    A reply that may have crashed earlier backends is seated only when every other seated reply has
+    produced output, and no other reply joins until it has. A crash then costs no innocent reply an
+    attempt, and an innocent suspect is soon cleared.
     """
     seated: list[Reply] = []
     for _ in range(min(rows.free, len(line))):
@@ -43,7 +46,7 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
 
 
 def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]:
-    """This step's feeds: one token for each that decodes, the rest of the width for prompts."""
+    """Return this step's feeds: one token per decoding row, the rest of the width for prompts."""
     seated = [reply for reply in replies if reply.lacks and reply.leader is None]
     decoding = [reply for reply in seated if reply.lacks == 1]
     prompts = [reply for reply in seated if reply.lacks > 1]
@@ -55,7 +58,7 @@ def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]
 
 
 def _shares_of_teams(prompts: Sequence[Reply], left: int) -> list[int]:
-    """How many tokens each prompt gets; they stand in the order of their seating.
+    """Return how many tokens each prompt gets, in the order of their seating.
 
     The team of the oldest prompt comes first, so that its part is never rounded to nothing.
     """
@@ -73,7 +76,7 @@ def _shares_of_teams(prompts: Sequence[Reply], left: int) -> list[int]:
 
 
 def _parts(needs: Sequence[int], left: int) -> list[int]:
-    """An equal part for each team that needs so much; what some do not need, for the others."""
+    """Divide the width equally among teams; what some teams do not need goes to the others."""
     parts = [0] * len(needs)
     for most in (-(-left // max(1, len(needs))), left):
         for at, need in enumerate(needs):
@@ -84,7 +87,7 @@ def _parts(needs: Sequence[int], left: int) -> list[int]:
 
 
 def _shares(lacks: Sequence[int], left: int) -> list[int]:
-    """How many tokens each prompt of a team gets; they stand in the order of their seating."""
+    """Return how many tokens each prompt of one team gets, in the order of their seating."""
     shares = [0] * len(lacks)
     shortest_first = sorted(range(len(lacks)), key=lambda at: (lacks[at], at))
     for at, most in [(0, (left + 1) // 2), *((at, left) for at in shortest_first)]:

@@ -1,12 +1,12 @@
-"""Rows that take over what another row has been fed: choices of one prompt compute it once.
+"""Forking of rows: choices of one prompt compute it once.
 
     leader     ▪▪▪▪▪▪▪▪▪▪  is fed like any other row
     follower   ·········▪  is fed nothing until its leader has been fed the part that they share;
                            then its row is forked from the leader's, and it lacks only the rest
 
 A reply follows the seated one of its group with which it shares the longest beginning, whether
-that one has been fed it already or will be. A leader that is evicted before its time leaves its
-followers to one among them. Sharing changes what is computed, never what is drawn.
+that beginning has been fed already or not. If a leader is evicted early, one of its followers takes
+its place. Sharing changes what is computed, never which tokens are drawn.
 """
 
 from itertools import takewhile
@@ -14,7 +14,7 @@ from itertools import takewhile
 from rowcast.backend.rows import Reply, Rows
 from rowcast.engine.engine import Engine
 
-LEAST_SHARED = 16  # tokens; fewer are fed as fast as they are copied
+LEAST_SHARED = 16  # tokens; a shorter beginning is fed as fast as it is copied
 
 
 class Sharing:
@@ -32,7 +32,7 @@ class Sharing:
             self._followers.append(reply)
 
     def settle(self) -> None:
-        """Fork every follower whose leader has come far enough."""
+        """Fork every follower whose leader has been fed the shared part."""
         if self._followers:
             self._followers = [reply for reply in self._followers if self._waits(reply)]
 
@@ -50,11 +50,11 @@ class Sharing:
         return False
 
     def _follow(self, reply: Reply) -> None:
-        """Choose its leader among those who were seated before it and follow nobody."""
+        """Choose its leader among replies that were seated earlier and follow no other reply."""
         reply.leader, reply.shared = None, LEAST_SHARED - 1
         if reply.scores:
             return  # every token of its prompt must be fed
-        most = len(reply.tokens) - 1  # what is drawn next follows a feed
+        most = len(reply.tokens) - 1  # the last token must be fed to draw the next one
         earlier = takewhile(lambda each: each is not reply, self._rows.of(reply.group))
         for other in earlier:
             shared = min(most, shared_length(other.tokens, reply.tokens))
@@ -63,7 +63,7 @@ class Sharing:
 
 
 def shared_length(one: list[int], other: list[int]) -> int:
-    """How many tokens two lists begin with alike."""
+    """Return the length of the common beginning of two lists."""
     low, high = 0, min(len(one), len(other))
     if one[:high] == other[:high]:
         return high

@@ -5,12 +5,12 @@
     seated next: b, c, c, c, a, …
 
 The next free row goes to the waiting team that has the fewest rows; among equals, to the one that
-has waited longest since its last turn. A team that has no row is therefore seated after at most as
-many others as there are waiting teams without one. Replies keep their rows, so a team may have
-more than its share for as long as a reply takes, and no longer.
+has waited longest since its last turn. So before a team without a row is seated, at most as many
+others are seated as there are waiting teams without one. Replies keep their rows, so a team may
+exceed its share for as long as a reply takes, and no longer.
 
-`Order` is the seam: an order by what each team's tokens have cost replaces `TurnOrder` here.
-Knows no replies and no prompts, only the names of teams.
+`Order` is the seam: an order by the cost of each team's tokens can replace `TurnOrder` here. Knows
+no replies and no prompts, only the names of teams.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ class Order(Protocol):
     """The order of the teams that have prompts in the waiting line."""
 
     def join(self, team: str) -> None:
-        """One more prompt of this team waits."""
+        """Add a team when one of its prompts joins the line."""
 
     def leave(self, team: str) -> None:
-        """No prompt of this team waits any more."""
+        """Remove a team when its last waiting prompt has left the line."""
 
     def seat(self, team: str) -> None:
-        """A prompt of this team was given a row."""
+        """Note that a prompt of this team was given a row."""
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:
-        """All teams that wait, the next one first. `rows_of`: how many rows a team has."""
+        """Yield all waiting teams, the next one first. `rows_of` returns a team's row count."""
 
 
 class TurnOrder:
@@ -40,7 +40,7 @@ class TurnOrder:
         self._ring: dict[str, None] = {}  # in the order of their turns
 
     def join(self, team: str) -> None:
-        """A team that was not waiting gets its turn after those that were."""
+        """Put a team that was not waiting behind those that were."""
         self._ring.setdefault(team)
 
     def leave(self, team: str) -> None:
@@ -52,7 +52,7 @@ class TurnOrder:
             self._ring[team] = None
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:
-        """Most callers need the first only."""
+        """Yield the first team before the rest are sorted; most callers need only that one."""
         if not self._ring:
             return
         first = min(self._ring, key=rows_of)

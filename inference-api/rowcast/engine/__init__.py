@@ -1,1 +1,1 @@
-"""What computes tokens: the `Engine` Protocol and its implementations. No text, no sessions."""
+"""Computing tokens: the `Engine` Protocol and its implementations. No text, no sessions."""

@@ -1,10 +1,11 @@
 """The `Engine` Protocol: a model, its row cache and its sampling, driven by feeds.
 
-The backend seats a prompt in a row, feeds the row tokens, and gets new tokens for every feed that
-`draws`, and scores of the prompt tokens that a feed wants `scored`. What an engine returns for a
-row may depend on that row's prompt, parameters, seed and tokens, and on nothing else: not on other
-rows, nor on how its tokens were cut into feeds.
-An engine knows no sessions, no waiting line and no text.
+The backend seats a prompt in a row and feeds the row tokens. It gets new tokens for every feed that
+`draws`, and scores of the prompt tokens that a feed lists as `scored`. What an engine returns for a
+row depends only on that row's prompt, parameters, seed and tokens: not on other rows, and not on
+how its tokens were divided into feeds.
+
+Knows no sessions, no waiting line and no text.
 """
 
 from collections.abc import Sequence
@@ -17,29 +18,29 @@ from rowcast.wire import Top
 
 @dataclass(frozen=True, slots=True)
 class Seating:
-    """What an engine must know of a row before its first feed."""
+    """What an engine must know about a row before its first feed."""
 
     params: SamplingParams
     seed: int
     choice: int
     prompt_length: int
-    team: str = ""  # in whose turn its grammar is compiled
+    team: str = ""  # its grammar is compiled in the turn of this team
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The token ids a row gets in this step; the first belongs at `position` of the row."""
+    """The token ids that a row gets in this step; the first belongs at `position` of the row."""
 
     row: int
     position: int
     tokens: Sequence[int]
-    draws: bool  # the row has caught up with this feed: choose what comes next
-    scored: Sequence[int] = ()  # what follows each of the first tokens, to be scored
+    draws: bool  # the row has caught up with this feed: choose the next token
+    scored: Sequence[int] = ()  # the tokens that follow each of the first ones, to be scored
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Log-probabilities of a feed's `scored` tokens; with the likeliest at each place if asked."""
+    """Log-probabilities of a feed's `scored` tokens, and the likeliest ones if requested."""
 
     logprobs: tuple[float, ...]
     top: tuple[Top, ...] | None = None
@@ -47,11 +48,12 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a step brought a row: scores of its prompt, new tokens; several where drafts were right.
+    """What a step returns for a row: prompt scores, and new tokens (several if drafts were right).
 
-    Log-probabilities are those of the model's own distribution. A `problem` is the row's end. A row
-    that is `late` is set aside: nothing is drawn for it, and the engine has given its last token
-    back; once it is `ready` again it is fed that token again, at the same position, and draws.
+    Log-probabilities are those of the model's own distribution. A `problem` ends the row's reply. A
+    row that is `late` is set aside: nothing is drawn for it, and the engine has undone its last
+    token. Once the row is `ready` again it is fed that token again, at the same position, and
+    draws.
     """
 
     row: int
@@ -60,7 +62,7 @@ class Drawn:
     problem: str = ""
     top: tuple[Top, ...] | None = None
     scores: Scores | None = None
-    ends: bool = False  # nothing can follow: the row's grammar says so
+    ends: bool = False  # nothing can follow: the row's grammar is complete
     late: bool = False
 
 
@@ -71,28 +73,28 @@ class Engine(Protocol):
     fingerprint: str
     rows: int
     width: int  # the most tokens that one step may be fed, over all rows
-    shared_width: int  # the most while rows decode that would feel a longer step
+    shared_width: int  # the most while many rows decode, which a longer step would slow down
     vocabulary: int  # token ids are below it
     context_length: int  # the most tokens that a row can hold
-    end_tokens: frozenset[int]  # the model's own ends of text
+    end_tokens: frozenset[int]  # the model's own end-of-text tokens
 
     def compile(self) -> None:
-        """Do now what would make the first step slow."""
+        """Do in advance the work that would slow down the first step."""
 
     def seat(self, row: int, seating: Seating) -> None:
-        """Begin a row anew."""
+        """Start a new reply in a row."""
 
     def leave(self, row: int) -> None:
-        """Nobody sits in the row any more; what is made for it elsewhere is not needed."""
+        """Free the row; pending work for it elsewhere is no longer needed."""
 
     def ready(self, row: int) -> bool:
-        """Whether a seated row may be fed; what it needs beside its tokens is made elsewhere."""
+        """True if a seated row may be fed; False while something that it needs is being made."""
 
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
-        """Give a row that was seated, and fed nothing yet, the first tokens of another row.
+        """Give a row that was seated, but not yet fed, the first tokens of another row.
 
-        They are the first that the source was fed, and the first that the target would be.
+        They are the first that the source was fed, and the first that the target would be fed.
         """
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
-        """Feed the rows; draw and score for those that asked. Each row at most once."""
+        """Feed the rows, each at most once; draw and score as the feeds request."""

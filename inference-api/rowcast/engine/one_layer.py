@@ -1,7 +1,7 @@
 """The model that needs no file: one layer of a small Falcon, random weights, bytes as tokens.
 
-Its configuration is made here; `text.byte_tokenizer` is its tokenizer. Only bytes that print are
-drawn, so that a terminal survives it.
+Its configuration is made here; `text.byte_tokenizer` is its tokenizer. It draws only printable
+bytes, which are safe for a terminal.
 """
 
 from transformers import FalconConfig, GenerationConfig
@@ -12,7 +12,7 @@ PRINTED = frozenset({*b"\n", *range(32, 127)})
 
 
 def one_layer_configuration() -> FalconConfig:
-    """As a hub would hold it."""
+    """Return the configuration that a hub would hold."""
     return FalconConfig(
         vocab_size=END + 1,
         hidden_size=128,
@@ -29,6 +29,6 @@ def one_layer_configuration() -> FalconConfig:
 
 
 def one_layer_generation() -> GenerationConfig:
-    """How it wants to be used."""
+    """Return its generation configuration, which suppresses unprintable bytes."""
     silent = [byte for byte in range(END) if byte not in PRINTED]
     return GenerationConfig(eos_token_id=END, suppress_tokens=silent)

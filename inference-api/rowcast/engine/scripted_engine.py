@@ -1,15 +1,15 @@
 """A model without weights: its next token is a fixed function of tokens so far, seed and position.
 
-A real `Engine`, row cache included (the cache of a row is the CRC of the tokens it was fed), so
-a wrong feed, a lost token or a mixed-up row changes what it says, and every test can compute what a
-stream must contain. It speaks bytes, words of two syllables, and multi-byte characters one byte a
-token. `scripts/load` holds a second, independent writing of the rule; a test joins them.
+A real `Engine`, with a row cache (a row's cache is the CRC of the tokens it was fed), so a wrong
+feed, a lost token or a mixed-up row changes its output, and every test can compute what a stream
+must contain. It produces bytes, words of two syllables, and multi-byte characters one byte per
+token. `scripts/load` has a second, independent implementation of the rule; a test compares them.
 
 Under a grammar it chooses among the tokens allowed: when the noise is below 2**29, the first of end
-of text, quote, `]` and `}` that is allowed; else the rule's token; else, of n that are allowed,
+of text, quote, `]` and `}` that is allowed; else the rule's token; else, if n tokens are allowed,
 number (noise mod n) in ascending order.
 
-Its log-probabilities are made up, and consistent: after tokens whose CRC is c, token t has rank
+Its log-probabilities are made up but consistent: after tokens whose CRC is c, token t has rank
 r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is drawn.
 """
 
@@ -44,20 +44,20 @@ class _Row:
     crc: int = 0  # of the cache
     missing: int = 0  # bytes that the last character still lacks
     last: tuple[int, int] = (-1, -1)
-    before: tuple[int, int, tuple[int, int]] = (0, 0, (-1, -1))  # the last token
+    before: tuple[int, int, tuple[int, int]] = (0, 0, (-1, -1))  # the state before the last token
 
     @property
     def fed(self) -> int:
         return len(self.cache)
 
     def take(self, feed: Feed) -> Scores | None:
-        """Take a feed in, and score what it asks for."""
+        """Add a feed to the cache; score its `scored` tokens."""
         scores = self._score(feed) if feed.scored else None
         self._feed(feed.tokens[len(feed.scored) :])
         return scores
 
     def draw(self, number: int, allowed: Sequence[int] | None = None) -> Drawn:
-        """What comes next, among the tokens `allowed` if there are any such."""
+        """Return the next token; one of `allowed`, if given."""
         token, params = self._token(allowed), self.seating.params
         if token < 0:
             return Drawn(number, (), problem="no token is left to choose from")
@@ -67,12 +67,12 @@ class _Row:
         return Drawn(number, (token,), (_logprob(self.crc, token),), top=top)
 
     def step_back(self) -> None:
-        """Give back the last token that was fed."""
+        """Remove the last token that was fed."""
         self.cache.pop()
         self.crc, self.missing, self.last = self.before
 
     def adopt(self, other: "_Row", length: int) -> None:
-        """Take over the first tokens of another row's cache, whatever they are."""
+        """Copy the first tokens of another row's cache."""
         if self.cache or length > other.fed:
             raise ValueError(f"{length} of {other.fed} tokens cannot follow {self.fed}")
         self._feed(other.cache[:length])
@@ -108,7 +108,7 @@ class _Row:
         return _word(noise) if token == END and silenced else token
 
     def _score(self, feed: Feed) -> Scores:
-        """Feed token by token, and score what follows each."""
+        """Feed token by token, and score the token that follows each."""
         places = []
         for token, _ in zip(feed.tokens, feed.scored, strict=False):
             self._feed((token,))
@@ -119,7 +119,7 @@ class _Row:
 
 
 def _among(allowed: Sequence[int], token: int, noise: int) -> int:
-    """The token to draw among those that a grammar allows; -1 when there is none."""
+    """Return the token to draw among those that a grammar allows; -1 if there is none."""
     if noise < _CLOSING_BELOW:
         token = next((each for each in (END, *b'"]}') if each in allowed), token)
     if token in allowed or not allowed:
@@ -133,14 +133,14 @@ def _logprob(crc: int, token: int) -> float:
 
 
 def _top(crc: int, count: int) -> Top:
-    """The likeliest tokens after tokens of this CRC."""
+    """Return the likeliest tokens after tokens with this CRC."""
     first = _mixed(crc)
     tokens = [(first + rank) % _SIZE for rank in range(min(count, _SIZE))]
     return tuple([(token, _logprob(crc, token)) for token in tokens])
 
 
 def _missing_after(token: int, missing: int) -> int:
-    """How many bytes the last character lacks after one more token."""
+    """Return how many bytes the last character lacks after one more token."""
     if token < 0x80 or token > 0xF4:
         return 0
     if token < 0xC0:
@@ -156,7 +156,7 @@ def _mixed(crc: int) -> int:
 
 
 def _continuation(last: tuple[int, int], noise: int) -> int:
-    """The next byte of a character; four-byte ones are kept among the smileys."""
+    """Return the next byte of a character; four-byte characters are limited to smileys."""
     if last[1] == 0xF0:
         return 0x9F
     if last == (0xF0, 0x9F):
@@ -165,7 +165,7 @@ def _continuation(last: tuple[int, int], noise: int) -> int:
 
 
 def _opening(noise: int) -> int:
-    """A token that may stand where no character is open."""
+    """Return a token that may appear when no character is incomplete."""
     kind, which = noise % 512, noise >> 9
     if kind == 0:
         return END
@@ -194,17 +194,17 @@ class ScriptedEngine:
         self.model = "scripted"
         self.fingerprint = "scripted-1"
         self.rows = rows
-        self.width = self.shared_width = width  # each step is as long as any other
+        self.width = self.shared_width = width  # all steps take the same time
         self.vocabulary = _SIZE
         self.context_length = context_length
         self.end_tokens = frozenset({END})
         self._step_seconds = step_seconds
         self._rows: dict[int, _Row] = {}
-        self._given_back: set[int] = set()  # rows whose next token is known to their grammars
+        self._given_back: set[int] = set()  # rows whose grammars have seen the next token already
         self._grammars = Grammars(rows, _SIZE, partial(speech_of_texts, TEXTS, END, _SIZE))
 
     def compile(self) -> None:
-        """Nothing here is slow the first time."""
+        """Do nothing: no first step is slow."""
 
     def seat(self, row: int, seating: Seating) -> None:
         self._rows[row] = _Row(seating)
@@ -258,7 +258,7 @@ class ScriptedEngine:
         return drawn
 
     def _observe(self, number: int, position: int, tokens: Sequence[int]) -> None:
-        """Tell the row's grammar, if it has one, which reply tokens it is fed."""
+        """Pass the reply tokens of a feed to the row's grammar, if it has one."""
         seating = self._rows[number].seating
         if number in self._given_back:
             self._given_back.remove(number)

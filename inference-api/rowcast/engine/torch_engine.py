@@ -1,12 +1,11 @@
-"""A model behind the `Engine` Protocol: 32 rows, one flattened sequence a step.
+"""A model behind the `Engine` Protocol: 32 rows, one flattened sequence per step.
 
     feeds ──▶ one sequence of a safe width ──▶ decoder over the row cache ──▶ logits
           of rows that draw ──▶ sampler ──▶ new tokens
           of slots before prompt tokens to be scored ──▶ scorer ──▶ log-probabilities
 
-Bits do not depend on company: a decoder runs only at widths that the probe found to agree, and
-attention and sampling reduce each token on its own, in one order. How a decoder computes is not
-known here.
+Bits do not depend on other rows: a decoder runs only at widths that the probe found to agree, and
+attention and sampling reduce each token on its own, in one order. Knows no decoder's arithmetic.
 """
 
 import hashlib
@@ -46,7 +45,7 @@ class TorchEngine:
         name: str,
         facts: Facts,
         make_decoder: DecoderMaker,
-        speech: Callable[[], Speech],  # what its tokens say, should a grammar ask
+        speech: Callable[[], Speech],  # the texts of its tokens, for grammars
         *,
         rows: int = ROWS,
         widest: int = WIDEST,
@@ -67,7 +66,7 @@ class TorchEngine:
             device=self._device,
         )
         self.decoder, kernel = make_decoder(attention, cache, widest)
-        self.has_threads = kernel is not None  # beside torch's
+        self.has_threads = kernel is not None  # besides torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
         chooser = _chooser(rows, self.vocabulary, self._device, kernel)
@@ -76,8 +75,8 @@ class TorchEngine:
         self._grammars = Grammars(rows, self.vocabulary, speech)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
         self._prompts: dict[int, int] = {}
-        self._tops: dict[int, int] = {}  # the likeliest tokens that scores come with
-        self._given_back: set[int] = set()  # rows whose next token is known to sampler and grammar
+        self._tops: dict[int, int] = {}  # how many of the likeliest tokens accompany scores
+        self._given_back: set[int] = set()  # rows whose next token sampler and grammar know
         self._digest = facts.digest
         self._widths = Widths((widest,))
         self.fingerprint = ""
@@ -96,7 +95,7 @@ class TorchEngine:
 
     @property
     def widths(self) -> Widths:
-        """Those that steps run at."""
+        """The widths at which steps run."""
         return self._widths
 
     @torch.inference_mode()
@@ -111,7 +110,7 @@ class TorchEngine:
         self._grammars.leave(row)
 
     def _allowed(self, params: SamplingParams) -> SamplingParams:
-        """What is asked for, without what the model's own configuration rules out."""
+        """Add the tokens that the model's own configuration suppresses to the banned ones."""
         if not self._suppressed:
             return params
         return structs.replace(params, banned_tokens=(*params.banned_tokens, *self._suppressed))
@@ -170,7 +169,7 @@ class TorchEngine:
     def _score(
         self, logits: Tensor, scoring: Sequence[Feed], drawn: Sequence[Drawn]
     ) -> list[Drawn]:
-        """Add to what was drawn the scores of the prompt tokens that the feeds ask for."""
+        """Add the scores of the prompt tokens that the feeds list to what was drawn."""
         by_row = {each.row: each for each in drawn}
         begin = 0
         for feed in scoring:
@@ -182,7 +181,7 @@ class TorchEngine:
         return list(by_row.values())
 
     def _observe(self, feed: Feed) -> None:
-        """Tell the sampler what the row is fed: the prompt's tokens apart from the reply's."""
+        """Pass a feed to sampler and grammar, with prompt and reply tokens separate."""
         if feed.row in self._given_back:
             self._given_back.remove(feed.row)
             return
@@ -198,7 +197,7 @@ class TorchEngine:
         positions: Sequence[int],
         wanted: Sequence[int],
     ) -> Tensor:
-        """Logits of the `wanted` slots: one pass at the narrowest safe width that has room."""
+        """Return logits of the `wanted` slots from one pass at the narrowest safe width."""
         blank = self._widths.fitting(len(tokens)) - len(tokens)
         unwanted = self._widths.fitting(len(wanted)) - len(wanted)
         logits = self.decoder.logits(
@@ -224,7 +223,7 @@ class TorchEngine:
 def _chooser(
     rows: int, vocabulary: int, device: torch.device, kernel: LinearKernel | None
 ) -> NativeChooser | None:
-    """Who chooses tokens on a CPU, on the threads that multiply; elsewhere torch does."""
+    """Return the CPU's token chooser, on the linear kernel's threads; None: torch chooses."""
     if device.type != "cpu":
         return None
     threads = None
@@ -234,7 +233,7 @@ def _chooser(
 
 
 def _last_slots(feeds: Sequence[Feed]) -> list[int]:
-    """The slot of each drawing feed's last token."""
+    """Return the slot of each drawing feed's last token."""
     slots, end = [], -1
     for feed in feeds:
         end += len(feed.tokens)
@@ -244,7 +243,7 @@ def _last_slots(feeds: Sequence[Feed]) -> list[int]:
 
 
 def _scored_slots(feeds: Sequence[Feed]) -> list[int]:
-    """The slots whose logits score a prompt token."""
+    """Return the slots whose logits score a prompt token."""
     slots: list[int] = []
     begin = 0
     for feed in feeds:

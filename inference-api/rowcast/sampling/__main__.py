@@ -1,7 +1,7 @@
 """Measures a step's sampling: `python -m rowcast.sampling [--device cuda] [--repeats 30]`.
 
-Prints the microseconds that `Sampler.choose` and its `observe` take, the fastest of the repeats,
-for random logits in bf16 and every way to choose, beside a plain argmax. Prompts: 512 tokens.
+Prints the microseconds of `Sampler.choose` and its `observe`, the fastest of the repeats, for
+random logits in bf16 and every way to choose, next to a plain argmax. Prompts: 512 tokens.
 `python -m rowcast.engine.kernels.chooser` does the same with the C chooser.
 """
 
@@ -35,7 +35,7 @@ ASKED = {
 }
 
 
-ChooserOf = Callable[[int, int], Chooser | None]  # of so many rows and tokens
+ChooserOf = Callable[[int, int], Chooser | None]  # from numbers of rows and tokens
 
 
 def main(chooser: ChooserOf = lambda _rows, _size: None) -> None:
@@ -78,7 +78,7 @@ def _timed(step: Callable[[], object]) -> float:
 
 
 def _logits(rows: int, size: int, device: torch.device) -> torch.Tensor:
-    """Distributions of about four bits of entropy, as a language model's are."""
+    """Return distributions with about four bits of entropy, like a language model's."""
     noise = torch.randn(rows, size, generator=torch.Generator().manual_seed(size))
     return (3.0 * noise).to(device, torch.bfloat16)
 

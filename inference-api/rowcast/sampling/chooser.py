@@ -1,10 +1,10 @@
 """The `Chooser` Protocol: a faster way to the tokens that `Sampler` would choose, bit for bit.
 
-    seat    what the row asks for, and where its noise begins
+    seat    the row's parameters, and where its noise begins
     edit    the row's past and its fixed edits, before each choice of a row that has any
-    choose  logits of some rows ──▶ a token each, or FAILED
+    choose  logits of some rows ──▶ one token each, or FAILED
 
-The sampler works without one; whoever knows of compiled kernels may give it one. A chooser knows no
+The sampler works without one; code that knows compiled kernels may pass one in. Knows no
 log-probabilities.
 """
 
@@ -20,7 +20,7 @@ FAILED = -1
 
 
 class Past(NamedTuple):
-    """The different tokens that a row was fed, and how often each stands in its reply."""
+    """The distinct tokens that a row was fed, and how often each occurs in its reply."""
 
     tokens: Tensor  # int64
     counts: Tensor  # fp32
@@ -39,13 +39,13 @@ class Chooser(Protocol):
     """Chooses tokens for a fixed number of rows."""
 
     def takes(self, logits: Tensor) -> bool:
-        """Whether it can read logits of this dtype, where they lie."""
+        """True if it can read logits of this dtype and memory layout."""
 
     def seat(self, row: int, params: SamplingParams, way: Way, stream: int) -> None:
-        """Begin a row anew, without edits."""
+        """Start a new reply in a row, without edits."""
 
     def edit(self, row: int, past: Past, changes: Changes) -> None:
-        """How the row's logits are edited from now on."""
+        """Set how the row's logits are edited from now on."""
 
     def choose(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> list[int]:
-        """A token for each of `rows`; `positions` are its indexes in the replies."""
+        """Return a token for each of `rows`; `positions` are its indexes in the replies."""

@@ -1,12 +1,13 @@
-"""Three ways from logits to one token a row; a row's own parameters say which one is its own.
+"""Three ways from logits to one token per row; the row's own parameters decide which one it uses.
 
     greedy   the likeliest token
     ranked   top_k: the k likeliest in order, then top_p and min_p among them
     open     no top_k: a draw from the whole vocabulary, repeated until it is within top_p
 
-`open` needs no sorting: a token is within top_p when the mass that ranks before it is below
-top_p. One that is not is refused together with all that ranks after it, and the draw repeated:
-what is accepted is distributed like the nucleus, after about 1 / top_p draws or fewer.
+`open` needs no sorting: a token is within top_p if the mass that ranks before it is below top_p.
+Otherwise it is refused together with all that ranks after it, and the draw is repeated: accepted
+tokens are distributed like the nucleus, after at most about 1 / top_p draws.
+
 Temperature comes first, then top_k, top_p and min_p. Each row's token depends on its own logits,
 parameters and noise alone: compare, add and multiply element by element; sum in integers only.
 """
@@ -21,7 +22,7 @@ from torch import Tensor
 from rowcast.sampling import mass, noise, order
 from rowcast.sampling_params import SamplingParams
 
-GREEDY_BELOW = 1e-5  # a temperature this low divides beyond what floats hold
+GREEDY_BELOW = 1e-5  # division by a lower temperature would overflow
 FEW = 64
 _RANKED_UNIT = 2.0**44
 
@@ -30,14 +31,14 @@ Way = Literal["greedy", "few", "many", "open"]
 
 
 class Kind(NamedTuple):
-    """What a row's parameters alone decide: rows of one kind are computed together."""
+    """The part of a row's parameters that groups rows: those of one kind are computed together."""
 
     way: Way
     edited: bool  # its logits are edited before the draw
 
 
 class Ask(NamedTuple):
-    """A row that wants a token: where it is in its reply, its parameters and its noise."""
+    """A row that needs a token: its position in the reply, its parameters and its noise."""
 
     row: int
     position: int
@@ -51,7 +52,7 @@ class Ask(NamedTuple):
 
 
 def way(params: SamplingParams, vocabulary: int) -> Way:
-    """How a row's token is drawn."""
+    """Return how a row's token is drawn."""
     if params.temperature < GREEDY_BELOW or params.top_k == 1:
         return "greedy"
     if not 0 < params.top_k < vocabulary:
@@ -60,7 +61,7 @@ def way(params: SamplingParams, vocabulary: int) -> Way:
 
 
 def draw_ranked(values: Tensor, asks: Sequence[Ask], table: Tensor) -> Tensor:
-    """A token of each row, [n, 1], among the row's `top_k` likeliest."""
+    """Draw a token for each row, [n, 1], among the row's `top_k` likeliest."""
     ids = order.leading(values, max(ask.params.top_k for ask in asks))
     asked = [(*_shape(ask.params), ask.params.top_k, *ask.noise(0)) for ask in asks]
     temperature, top_p, min_p, top_k, chance = _columns(asked, values.device)
@@ -75,7 +76,7 @@ def draw_ranked(values: Tensor, asks: Sequence[Ask], table: Tensor) -> Tensor:
 
 
 def draw_open(values: Tensor, asks: Sequence[Ask], scratch: Tensor) -> Tensor:
-    """A token of each row, [n, 1], from the whole vocabulary; `scratch` is [n, padded]."""
+    """Draw a token for each row, [n, 1], from the whole vocabulary; `scratch` is [n, padded]."""
     temperature, _, min_p = _columns([_shape(ask.params) for ask in asks], values.device)
     top = values.amax(-1, keepdim=True)
     weights = mass.weigh(values, top, temperature.float(), scratch)
@@ -94,7 +95,7 @@ def draw_open(values: Tensor, asks: Sequence[Ask], scratch: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Nucleus:
-    """Draws again for rows whose token is not within top_p; `whole` is the mass before min_p."""
+    """Redraws rows whose token is not within top_p; `whole` is the mass before min_p."""
 
     values: Tensor
     weights: Tensor
@@ -125,18 +126,18 @@ class _Nucleus:
         return self.values[at], self.weights[at]
 
     def _refused(self, sums: Tensor, places: list[int]) -> list[int]:
-        """Indexes of the places where the mass before the token has reached top_p."""
+        """Return indexes of the places where the mass before the token has reached top_p."""
         (top_p,) = _columns([(self.asks[place].params.top_p,) for place in places], sums.device)
         whole = self.whole[torch.tensor(places, device=sums.device)]
         before = mass.total(sums)
-        # The likeliest has nothing before it; nor has any token of a row that has failed, whose
-        # weights are zeros and NaN, which are never a mass above 0.
+        # The likeliest token has no mass before it; nor does any token of a failed row, whose
+        # weights are zeros and NaN, which never sum to a mass above 0.
         refused = (before >= top_p * whole) & (before > 0)
         return [index for index, again in enumerate(refused.squeeze(1).tolist()) if again]
 
 
 def _before(values: Tensor, weights: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The weights of what ranks before each row's token, the rest 0; and their sums."""
+    """Return the weights that rank before each row's token, the rest 0; and their sums."""
     own = values.gather(1, tokens)
     ids = torch.arange(values.shape[1], device=values.device)
     behind = (values < own).logical_or_((values == own).logical_and_(ids >= tokens))
@@ -151,12 +152,12 @@ def _shape(params: SamplingParams) -> tuple[float, float, float]:
 
 
 def _pair(asks: Sequence[Ask], lane: int, device: torch.device) -> Tensor:
-    """Two numbers for each row, [n, 2]."""
+    """Return two noise numbers for each row, [n, 2]."""
     pairs = [ask.noise(lane, lane + 1) for ask in asks]
     return torch.tensor(pairs, dtype=torch.float64, device=device)
 
 
 def _columns(asked: Sequence[tuple[float, ...]], device: torch.device) -> tuple[Tensor, ...]:
-    """What each row asks for, one [n, 1] tensor a parameter."""
+    """Return the rows' parameters as one [n, 1] tensor per parameter."""
     table = torch.tensor(asked, dtype=torch.float64, device=device)
     return table.unsqueeze(1).unbind(-1)

@@ -1,11 +1,11 @@
-"""Edits of a row's logits: bias, bans, an allow-list, ends that may not come yet, and a grammar.
+"""Edits of a row's logits: bias, bans, an allow-list, ends that are not yet allowed, and a grammar.
 
     entry   token   what is added   while the position is below
             50256   -inf            min_tokens
-               11   +2.5            for ever
+               11   +2.5            forever
 
-Written when a row is seated, a grammar's flags before each draw; applied to private logits at each
-draw. Knows nothing of what the row was fed, of temperature or noise.
+Entries are written when a row is seated, a grammar's flags before each draw; both are applied to
+private logits at each draw. Knows nothing of the row's tokens, of temperature or noise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,10 +35,10 @@ class Edits:
         self._added = torch.zeros(rows, 0, dtype=torch.float32, device=device)
         self._until = torch.zeros(rows, 0, dtype=torch.int64, device=device)
         self._refused: Tensor | None = None  # [rows, vocabulary], once a row is restricted
-        self._listed: dict[int, Tensor] = {}  # what the allow-list refuses, beside a grammar
+        self._listed: dict[int, Tensor] = {}  # what allow-lists refuse, for rows with grammars
 
     def seat(self, row: int, params: SamplingParams) -> bool:
-        """Begin a row anew; says whether it has any edits."""
+        """Start a new reply in a row; return True if it has any edits."""
         entries = [entry for entry in self._entries(params) if 0 <= entry[0] < self._vocabulary]
         self._grow(len(entries))
         self._lengths[row] = len(entries)
@@ -52,7 +52,7 @@ class Edits:
         return bool(entries) or self._restricted[row]
 
     def refuse(self, row: int, refused: Tensor) -> None:
-        """What the row's grammar does not allow next: flags [vocabulary]."""
+        """Set the tokens that the row's grammar does not allow next: flags [vocabulary]."""
         listed = self._listed.get(row)
         if self._refused is not None:
             self._refused[row] = refused if listed is None else refused | listed
@@ -65,7 +65,7 @@ class Edits:
             logits.masked_fill_(self._refused[at], -torch.inf)
 
     def changes(self, row: int) -> Changes:
-        """What `apply` goes by, for one row."""
+        """Return the edits that `apply` makes, for one row."""
         count = self._lengths[row]
         limited = self._refused is not None and self._restricted[row]
         return Changes(
@@ -81,7 +81,7 @@ class Edits:
         position = torch.tensor(positions, device=self._device).unsqueeze(1)
         due = position < self._until[at, :longest]
         added = torch.where(due, self._added[at, :longest], 0.0)
-        # A token has one bias at most; beside it only -inf, so the order of adding is free.
+        # A token has at most one bias, and otherwise only -inf, so the order of addition is free.
         logits.scatter_add_(1, self._tokens[at, :longest], added)
 
     def _entries(self, params: SamplingParams) -> Iterator[_Entry]:

@@ -1,11 +1,11 @@
-"""What each row has been fed, for the penalties: which tokens, and how often in the reply.
+"""The tokens that each row has been fed, for penalties: which ones, and how often in the reply.
 
-    row 3   slot    0    1    2          a slot for each different token, in the order of arrival
+    row 3   slot    0    1    2          a slot for each distinct token, in the order of arrival
             token  17  904   33
             count   0    2    1          occurrences in the reply; 0: in the prompt only
 
-`observe` only notes; `penalise` brings the notes to the device in one go and edits private logits.
-Rows that ask for no penalty are not kept. Knows nothing of masks, temperature or noise.
+`observe` only collects notes; `penalise` copies them to the device at once and edits private
+logits. Rows without penalties are not recorded. Knows nothing of masks, temperature or noise.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _FIRST_CAPACITY = 256
 
 
 class History:
-    """The different tokens of each row that has penalties."""
+    """The distinct tokens of each row that has penalties."""
 
     def __init__(self, rows: int, vocabulary: int, device: torch.device) -> None:
         self._vocabulary = vocabulary
@@ -32,14 +32,14 @@ class History:
         self._notes: list[tuple[int, int, int, int]] = []  # row, slot, token, count
 
     def seat(self, row: int, params: SamplingParams) -> None:
-        """Forget the row, and keep it from now on if it asks for penalties."""
+        """Forget the row's tokens; record new ones if its parameters have penalties."""
         self._write_notes()
         self._slots[row] = {}
         self._counts[row] = 0
         self._params[row] = params if penalises(params) else None
 
     def observe(self, row: int, tokens: Sequence[int], *, reply: bool) -> None:
-        """Note what the row is fed."""
+        """Note the tokens that the row is fed."""
         params = self._params[row]
         if params is None or not (reply or params.repetition_penalty != 1.0):
             return
@@ -50,7 +50,7 @@ class History:
                 self._notes.append((row, slot, token, int(reply)))
 
     def penalise(self, logits: Tensor, rows: Sequence[int]) -> None:
-        """Edit private logits: flat, `vocabulary` for each of `rows`, then one to spare."""
+        """Edit private logits: flat, `vocabulary` for each of `rows`, then one spare."""
         self._write_notes()
         lengths = [len(self._slots[row]) for row in rows]
         longest = max(lengths)
@@ -68,13 +68,13 @@ class History:
         logits[places] = values
 
     def past(self, row: int) -> Past:
-        """What `penalise` goes by, for one row."""
+        """Return the data that `penalise` uses, for one row."""
         self._write_notes()
         count = len(self._slots[row])
         return Past(self._tokens[row, :count], self._counts[row, :count])
 
     def _places(self, at: Tensor, lengths: list[int], longest: int) -> Tensor:
-        """Where the rows' tokens stand in the flat logits; slots not taken use the spare one."""
+        """Return the rows' tokens as flat indexes; unused slots point to the spare one."""
         begins = torch.arange(len(at), device=self._device).unsqueeze(1) * self._vocabulary
         spare = len(lengths) * self._vocabulary
         slots = torch.arange(longest, device=self._device)
@@ -98,7 +98,7 @@ class History:
         self._notes.clear()
 
     def _grow(self, needed: int) -> None:
-        """Make room for `needed` different tokens a row, doubling."""
+        """Make room for `needed` distinct tokens per row, doubling."""
         rows, capacity = self._tokens.shape
         if needed <= capacity:
             return
@@ -108,7 +108,7 @@ class History:
 
 
 def penalises(params: SamplingParams) -> bool:
-    """Whether a row's past changes its logits."""
+    """True if a row's past changes its logits."""
     return (
         params.repetition_penalty != 1.0
         or params.presence_penalty != 0.0

@@ -2,7 +2,7 @@
 
 In: raw logits and the tokens chosen. Out, for each row: the chosen token's log-probability, and
 the likeliest tokens with theirs. The mass is summed exactly (`mass`), the logarithm taken on the
-host, so the bits do not depend on the company. Knows no parameters but how many are wanted.
+host, so the bits do not depend on other rows. Knows no parameters except the number of tokens.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from rowcast.sampling import mass, order
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a row is told of the probabilities; `top` is likeliest first."""
+    """The log-probabilities for a row; `top` is likeliest first."""
 
     logprob: float
     top: tuple[tuple[int, float], ...] | None
@@ -25,7 +25,7 @@ class Report:
 def report(
     values: Tensor, tokens: Tensor, counts: Sequence[int], scratch: Tensor
 ) -> list[Report | None]:
-    """A report for each row, with its own count of likeliest tokens; None if its logits failed."""
+    """Return a report per row with its count of likeliest tokens; None if its logits failed."""
     highest = values.amax(-1, keepdim=True)
     weights = mass.weigh(values, highest, None, scratch)
     whole = mass.total(mass.folded(weights))

@@ -1,8 +1,8 @@
-"""Masks of grammars as flags on the device: [rows, vocabulary], true where a token may not come.
+"""Masks of grammars as flags on the device: [rows, vocabulary], true if a token is not allowed.
 
-    bits, one a token ──table of bytes──▶ flags
+    bits, one per token ──table of bytes──▶ flags
 
-Knows no logits; `Edits` keeps a row's flags beside its other edits.
+Knows no logits; `Edits` stores a row's flags alongside its other edits.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class Masks:
         self._device = device
         self._bits = torch.frombuffer(grammars.masks, dtype=torch.uint8).view(-1, grammars.stride)
         flags = (torch.arange(256).unsqueeze(1) >> torch.arange(8)) & 1 == 0
-        # The eight flags of a byte as one number, so that a look-up moves numbers, not flags.
+        # The eight flags of a byte are one number, so that a look-up moves numbers, not flags.
         self._refused = flags.view(torch.int64).squeeze(1).to(device)
 
     def refused(self, rows: Sequence[int]) -> Tensor:
-        """The flags of `rows`."""
+        """Return the flags of `rows`."""
         bits = self._bits[torch.tensor(rows)].to(self._device)
         return self._refused[bits.int()].view(torch.bool)[:, : self._vocabulary]

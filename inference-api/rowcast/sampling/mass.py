@@ -6,7 +6,7 @@ exact in any order:
 
     logits ─ weigh ─▶ [n, lines, columns] ─ folded ─▶ integers [n, columns] ─ draw ─▶ token
 
-Token t stands in line t // columns of column t % columns. Knows no parameters but the temperature.
+Token t is at line t // columns of column t % columns. Knows no parameters but the temperature.
 """
 
 import math
@@ -33,17 +33,17 @@ _POWER = (
 
 
 def columns(size: int) -> int:
-    """Columns of weights for a vocabulary of `size`."""
+    """Return the columns of weights for a vocabulary of `size`."""
     return -(-size // _LINES)
 
 
 def padded(size: int) -> int:
-    """Weights that a row of `size` logits has, padding included."""
+    """Return the weights for a row of `size` logits, including padding."""
     return columns(size) * _LINES
 
 
 def weigh(values: Tensor, top: Tensor, temperature: Tensor | None, out: Tensor) -> Tensor:
-    """exp((values - top) / temperature) into `out` [n, padded], as [n, lines, columns]."""
+    """Write exp((values - top) / temperature) to `out` [n, padded], as [n, lines, columns]."""
     size = values.shape[1]
     weights = torch.sub(values, top, out=out[:, :size])
     if temperature is not None:
@@ -54,10 +54,10 @@ def weigh(values: Tensor, top: Tensor, temperature: Tensor | None, out: Tensor) 
 
 
 def _raise_two_to(exponents: Tensor) -> None:
-    """Two to the power of numbers up to 0, in their place; 0 far below.
+    """Raise two to the power of numbers up to 0, in place; 0 far below.
 
-    By single operations that are each rounded in one way only, wherever an element stands and on
-    every device: a vector library's own exp does not promise that.
+    Uses single operations that are each rounded in one way only, at any position of an element and
+    on every device: a vector library's own exp does not guarantee that.
     """
     whole = exponents.clamp_(min=_LOWEST).round()
     rest = exponents - whole
@@ -68,7 +68,7 @@ def _raise_two_to(exponents: Tensor) -> None:
 
 
 def folded(weights: Tensor) -> Tensor:
-    """The sum of each column, as integers."""
+    """Return the sum of each column, as integers."""
     while weights.shape[1] > 1:
         half = weights.shape[1] // 2
         weights = weights[:, :half] + weights[:, half:]
@@ -76,17 +76,17 @@ def folded(weights: Tensor) -> Tensor:
 
 
 def total(sums: Tensor) -> Tensor:
-    """The mass of each row, [n, 1], in the units of `folded`."""
+    """Return the mass of each row, [n, 1], in the units of `folded`."""
     return sums.sum(-1, keepdim=True)
 
 
 def logarithm(mass: int) -> float:
-    """The natural logarithm of a `total`."""
+    """Return the natural logarithm of a `total`."""
     return math.log(mass / _COLUMN_UNIT)
 
 
 def draw(weights: Tensor, sums: Tensor, noise: Tensor) -> Tensor:
-    """A token of each row, [n, 1], by its weight: first its column, then its line."""
+    """Draw a token for each row, [n, 1], by its weight: first its column, then its line."""
     column = pick(sums, noise[:, :1])
     members = weights.gather(2, column.unsqueeze(1).expand(-1, _LINES, 1)).squeeze(2)
     line = pick(_integers(members, _TOKEN_UNIT), noise[:, 1:])
@@ -94,7 +94,7 @@ def draw(weights: Tensor, sums: Tensor, noise: Tensor) -> Tensor:
 
 
 def pick(units: Tensor, noise: Tensor) -> Tensor:
-    """An index of each row, [n, 1], by its share of integer units; `noise` is in [0, 1)."""
+    """Draw an index for each row, [n, 1], by its share of integer units; `noise` is in [0, 1)."""
     below = units.cumsum(-1)
     whole = below[:, -1:]
     target = torch.minimum((noise * whole.double()).long(), whole - 1)
@@ -106,20 +106,20 @@ def _integers(weights: Tensor, unit: float) -> Tensor:
 
 
 def power_table(device: torch.device) -> Tensor:
-    """Powers of two from 2**-64 to 1, for `exponential`."""
+    """Return powers of two from 2**-64 to 1, for `exponential`."""
     steps = torch.arange(-OCTAVES * STEPS, 1, dtype=torch.float64)
     return (steps / STEPS).exp2().to(device)
 
 
 def exponential(exponents: Tensor, table: Tensor) -> Tensor:
-    """exp of double exponents up to 0, within 1e-10 of itself; next to 0 far below.
+    """Return exp of double exponents up to 0, within a relative error of 1e-10; near 0 far below.
 
-    Of additions, multiplications and a table: each is rounded in one way only, wherever the element
-    stands, which a vector library's own exp does not promise.
+    Uses additions, multiplications and a table: each is rounded in one way only, at any position of
+    an element, which a vector library's own exp does not guarantee.
     """
     lowest = -OCTAVES * STEPS
     steps = exponents * (STEPS / math.log(2))
-    steps = steps.nan_to_num_(nan=lowest).clamp_(lowest, 0)  # a failed row must not index wildly
+    steps = steps.nan_to_num_(nan=lowest).clamp_(lowest, 0)  # a failed row must stay in the table
     whole = steps.floor()
     rest = (steps - whole) * (math.log(2) / STEPS)
     return table[whole.long() - lowest] * ((rest * 0.5 + 1.0) * rest + 1.0)

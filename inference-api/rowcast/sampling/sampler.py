@@ -1,12 +1,12 @@
-"""`Sampler`: one new token for each row that asks, and its log-probabilities.
+"""`Sampler`: one new token for each row that draws, and its log-probabilities.
 
     logits ─┬─ log-probabilities of the model's own distribution
             └─ penalties ─ bias, bans, allow-list, min_tokens ─ temperature ─ top_k ─ top_p ─ min_p
                ─ draw by the counter (seed, choice, position)
 
 A row's choice depends on its own logits, parameters, tokens, seed, choice and position, bit for
-bit: rows are grouped by their own parameters only, and nothing is summed in an order that the
-company could change. The logits are read, never written. Knows no model, no cache and no text.
+bit: rows are grouped by their own parameters only, and no sum has an order that other rows could
+change. The logits are read, never written. Knows no model, no cache and no text.
 """
 
 import math
@@ -28,7 +28,7 @@ from rowcast.sampling_params import SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What comes next in a row; log-probabilities when the row asked for them.
+    """The next token of a row, with log-probabilities if its parameters request them.
 
     `failed`: the row's logits hold a NaN or an infinity, or its parameters left no token to choose.
     """
@@ -63,7 +63,7 @@ class Sampler:
         self._seats: list[_Seat | None] = [None] * rows
 
     def seat(self, row: int, params: SamplingParams, seed: int, choice: int) -> None:
-        """Begin a row anew."""
+        """Start a new reply in a row."""
         self._history.seat(row, params)
         edited = self._edits.seat(row, params) or penalises(params)
         kind = Kind(way(params, self._vocabulary), edited)
@@ -77,11 +77,11 @@ class Sampler:
         self._history.observe(row, tokens, reply=reply)
 
     def refuse(self, row: int, refused: Tensor) -> None:
-        """What the row's grammar does not allow next: flags [vocabulary]."""
+        """Set the tokens that the row's grammar does not allow next: flags [vocabulary]."""
         self._edits.refuse(row, refused)
 
     def choose(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> list[Choice]:
-        """One new token for each of `rows`; `positions` are its indexes in the replies."""
+        """Return one new token per row of `rows`; `positions` are its indexes in the replies."""
         if not rows:
             return []
         asks = [self._ask(row, at) for row, at in zip(rows, positions, strict=True)]
@@ -102,7 +102,7 @@ class Sampler:
                 chooser.edit(ask.row, self._history.past(ask.row), self._edits.changes(ask.row))
 
     def _tokens(self, values: Tensor, asks: Sequence[Ask]) -> list[int]:
-        """A token for each row; FAILED where the row's logits, or what became of them, are."""
+        """Return a token per row; FAILED if a row's logits, raw or edited, are not finite."""
         drawn = values.new_empty(len(asks), 2, dtype=torch.float64)
         for kind, places in _groups(asks).items():
             group = [asks[place] for place in places]
@@ -122,12 +122,12 @@ class Sampler:
     def _reports(
         self, values: Tensor, asks: Sequence[Ask], tokens: Sequence[int]
     ) -> Sequence[Report | None]:
-        """Log-probabilities for the rows that asked for them."""
+        """Return log-probabilities for the rows whose parameters request them."""
         reports: list[Report | None] = [None] * len(asks)
         places = [place for place, ask in enumerate(asks) if ask.params.logprobs]
         counts = [asks[place].params.top_logprobs for place in places]
         room = self._room("weights", len(places), mass.padded(self._vocabulary))
-        # A row that has failed reports nothing, whatever token stands for it.
+        # A failed row reports nothing, whatever token stands for it.
         chosen = torch.tensor([[max(0, tokens[place])] for place in places], device=self._device)
         found = report(self._at(values, places), chosen, counts, room)
         for place, of_row in zip(places, found, strict=True):
@@ -141,7 +141,7 @@ class Sampler:
         return Ask(row, position, *seat)
 
     def _single(self, logits: Tensor) -> Tensor:
-        """The logits in single precision; half-precision reductions are far slower."""
+        """Return the logits in single precision; half-precision reductions are far slower."""
         if logits.dtype == torch.float32:
             return logits.contiguous()
         return self._room("single", logits.shape[0], self._vocabulary).copy_(logits)
@@ -152,7 +152,7 @@ class Sampler:
         return values[torch.tensor(places, device=self._device)]
 
     def _edited(self, values: Tensor, places: list[int], asks: Sequence[Ask]) -> Tensor:
-        """A copy of the rows' logits, edited as they ask."""
+        """Return a copy of the rows' logits with their edits."""
         count, size = len(places), self._vocabulary
         flat = self._room("edited", 1, count * size + 1).squeeze(0)
         own = flat[:-1].view(count, size)
@@ -171,7 +171,7 @@ class Sampler:
         return draw_ranked(values, asks, self._table)
 
     def _room(self, name: str, rows: int, size: int) -> Tensor:
-        """A tensor kept from step to step: asking for megabytes anew costs page faults."""
+        """Return a tensor reused in every step: allocating megabytes costs page faults."""
         room = self._rooms.get(name)
         if room is None or room.numel() < rows * size:
             room = self._rooms[name] = torch.empty(rows * size, device=self._device)
@@ -179,7 +179,7 @@ class Sampler:
 
 
 def _groups(asks: Sequence[Ask]) -> dict[Kind, list[int]]:
-    """Places of the rows that are computed together."""
+    """Return the places of the rows that are computed together."""
     groups: dict[Kind, list[int]] = defaultdict(list)
     for place, ask in enumerate(asks):
         groups[ask.kind].append(place)

@@ -2,8 +2,9 @@
 
     logits of places + the token that follows each ──▶ a report for each place
 
-A few places at a time, so that scoring a long prompt takes little memory beside its logits. A
-place's report depends on its own logits alone, bit for bit. The tokens are checked by nobody else.
+Scores a few places at a time, so that a long prompt takes little memory besides its logits. A
+place's report depends on its own logits alone, bit for bit. Nothing else checks that the logits of
+these tokens are finite.
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,14 @@ AT_ONCE = 16
 
 
 class Scorer:
-    """Scores places; keeps its working memory from call to call."""
+    """Scores places; reuses its working memory from call to call."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._room = torch.empty(0, device=device)
 
     def score(self, logits: Tensor, tokens: Sequence[int], count: int) -> list[Report] | None:
-        """A report for each of `tokens`, with the `count` likeliest; None if logits failed."""
+        """Return a report per token, with the `count` likeliest; None if the logits failed."""
         found: list[Report] = []
         for begin in range(0, len(tokens), AT_ONCE):
             end = begin + AT_ONCE

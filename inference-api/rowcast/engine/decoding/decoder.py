@@ -1,9 +1,9 @@
-"""The `Decoder` Protocol: what turns a step's tokens into logits, over the row cache.
+"""The `Decoder` Protocol: turns a step's tokens into logits, over the row cache.
 
     tokens, rows, positions ──▶ one flattened sequence ──▶ logits of the wanted slots
 
-`module_decoder` runs transformers' own modules, whatever the architecture; `llama.decoder` has a
-faster one for those of the Llama form. Widths, sampling and feeds are not known here.
+`module_decoder` runs transformers' own modules, whatever the architecture; `llama.decoder` is a
+faster one for models of the Llama form. Knows no widths, sampling or feeds.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ class Decoder(Protocol):
 
     @property
     def name(self) -> str:
-        """Tells arithmetic that may give other bits apart; part of the build's fingerprint."""
+        """Identifies the arithmetic: equal names give equal bits. Part of the build fingerprint."""
 
     @property
     def any_width(self) -> bool:
-        """Whether bits cannot depend on the number of slots, so that none need be filled up."""
+        """True if bits cannot depend on the number of slots, so that no step need be filled up."""
 
     def logits(
         self,
@@ -30,4 +30,4 @@ class Decoder(Protocol):
         positions: Sequence[int],
         wanted: Sequence[int],
     ) -> Tensor:
-        """A row of numbers for each wanted slot; they may be overwritten by the next call."""
+        """Return a row of numbers per wanted slot; the next call may overwrite them."""

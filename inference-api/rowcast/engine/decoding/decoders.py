@@ -1,6 +1,6 @@
-"""Chooses how a loaded transformers' model is decoded: lean where it has the form, else by modules.
+"""Chooses how a loaded transformers model is decoded: lean if it has the form, else by modules.
 
-decoding(load(source)) ──▶ DecoderMaker, for one engine: packing takes the model's weights over
+decoding(load(source)) ──▶ DecoderMaker, for one engine: packing takes over the model's weights
 """
 
 from functools import partial
@@ -35,9 +35,9 @@ def engine_over(
     rows: int = ROWS,
     widest: int = WIDEST,
     multiplier: Multiplier | None = None,  # None: the fastest one
-    lean: bool = True,  # where the model has the form for it
+    lean: bool = True,  # if the model has the form for it
 ) -> TorchEngine:
-    """An engine that takes a loaded model over."""
+    """Return an engine that takes over a loaded model."""
     facts = loaded.facts
     multiplier = multiplier or default_multiplier(facts.device, facts.dtype)
 
@@ -54,13 +54,13 @@ def engine_over(
 
 
 def packing_multiplier(name: str, device: torch.device, threads: int) -> KernelMultiplier | None:
-    """Who multiplies where a precision packs weights as a kind of their own."""
+    """Return the multiplier for a precision with packed weights; None for other precisions."""
     kind, kernel = PRECISIONS[name].weights, packing_kernel(name, device, threads)
     return None if kind is None or kernel is None else KernelMultiplier(kernel, kind)
 
 
 def default_multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:
-    """Who multiplies on a CPU; elsewhere torch's own layers do."""
+    """Return the multiplier for a CPU; None elsewhere: torch's own layers multiply."""
     if device.type != "cpu" or dtype not in {torch.float32, torch.bfloat16}:
         return None
     return choose_multiplier(dtype, torch.get_num_threads())
@@ -73,7 +73,7 @@ def _lean(
     cache: RowCache,
     most: int,
 ) -> LeanDecoder | None:
-    """The lean one, where both kernels run and the model has the form."""
+    """Return the lean decoder, if both kernels run and the model has the form."""
     if not isinstance(multiplier, KernelMultiplier) or not isinstance(attention, NativeAttention):
         return None
     form, context = read_form(loaded.model), loaded.facts.context
@@ -100,6 +100,6 @@ def _modules(
 
 
 def _let_go_of_files(model: torch.nn.Module) -> None:
-    """Copy what is left of weights: a view of a mapped file keeps all of it in memory."""
+    """Copy the remaining weights: one view of a mapped file keeps the whole file in memory."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()

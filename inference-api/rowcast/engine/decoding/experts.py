@@ -3,9 +3,9 @@
     tokens, their choices ──sort by expert──▶ gate/up, gate, down of each expert ──▶ back in place,
     weighted, and summed in the order of the token's choices
 
-A product of our kernel has the same bits for any number of tokens, so company may share an expert.
-Where something else multiplies, transformers' own experts stay: there each token is by itself.
-`MAKERS` knows which experts there are; routing is left to the model.
+A product of our kernel has the same bits for any number of tokens, so tokens may share an expert.
+If something else multiplies, transformers' own experts stay: there each token is computed alone.
+`MAKERS` lists the supported experts; routing is left to the model.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,12 +21,12 @@ from rowcast.engine.kernels.linear import KernelMultiplier
 from rowcast.engine.kernels.linear_kernel import Packed
 from rowcast.engine.kernels.linear_plan import Plan
 
-Gate = Callable[[Plan, Tensor, Tensor], object]  # gate and up side by side, what becomes of them
+Gate = Callable[[Plan, Tensor, Tensor], object]  # combines a tensor of gates and ups
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One expert's, [outputs, inputs] each: gates above ups."""
+    """The weights of one expert, [outputs, inputs] each: gates above ups."""
 
     gate_up: Tensor
     down: Tensor
@@ -35,7 +35,7 @@ class Weights:
 
 
 class PackedExperts(nn.Module):
-    """A layer's experts."""
+    """The experts of one layer."""
 
     def __init__(self, each: Iterator[Weights], gate: Gate, multiplier: KernelMultiplier) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class PackedExperts(nn.Module):
         ]
 
     def forward(self, states: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-        """[tokens, hidden], and of each token's choices: the expert, and how much it counts."""
+        """Mix [tokens, hidden] by each token's choices: their experts and weights."""
         choices = chosen.shape[-1]
         flat = chosen.flatten()
         order = flat.argsort(stable=True)
@@ -61,7 +61,7 @@ class PackedExperts(nn.Module):
         return _weighted(out.view(len(states), choices, -1), weights).to(states.dtype)
 
     def _run(self, states: Tensor, counts: list[int]) -> Tensor:
-        """Of states in the order of the experts that they go to."""
+        """Run states in the order of the experts that they are routed to."""
         (gate_up, down), *_ = self.experts
         merged = states.new_empty(len(states), gate_up.outputs)
         self._multiply(0, states, merged, counts)
@@ -83,7 +83,7 @@ class PackedExperts(nn.Module):
 
 
 def _weighted(out: Tensor, weights: Tensor) -> Tensor:
-    """[tokens, choices, hidden], each times its weight, summed one after another."""
+    """Sum [tokens, choices, hidden], each times its weight, one choice after another."""
     total = out[:, 0].float() * weights[:, 0, None].float()
     for choice in range(1, out.shape[1]):
         total += out[:, choice].float() * weights[:, choice, None].float()
@@ -114,7 +114,7 @@ def _of_gpt_oss(experts: Any) -> tuple[Iterator[Weights], Gate]:
 
 
 def _apart(gate_up: Tensor) -> Tensor:
-    """Gates and ups that lie in turn, as gates above ups."""
+    """Return alternating gates and ups as gates above ups."""
     return torch.cat([gate_up[::2], gate_up[1::2]])
 
 
@@ -125,7 +125,7 @@ MAKERS: Mapping[type[nn.Module], Callable[[Any], tuple[Iterator[Weights], Gate] 
 
 
 def replace_experts(model: nn.Module, multiplier: KernelMultiplier) -> None:
-    """Replace a model's experts in place, letting go of their weights layer by layer."""
+    """Replace a model's experts in place, releasing their weights layer by layer."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if made := (make := MAKERS.get(type(child))) and make(child):

@@ -1,7 +1,7 @@
-"""What transformers' models see of the row cache: a Cache that holds nothing and knows no past.
+"""The row cache as transformers' models see it: a Cache that holds nothing and knows no past.
 
-`update` gives back what it is given; the attention function (`architectures.row_attention`) calls
-`attend`, which stores and attends in a `RowCache`, or only learns what a layer would keep.
+`update` returns its arguments; the attention function (`architectures.row_attention`) calls
+`attend`, which stores and attends in a `RowCache`, or only records what a layer would keep.
 """
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from rowcast.engine.decoding.row_cache import LayerShape, RowCache, Scores
 
 
 class FlatCache(Cache):
-    """What transformers' models see: a cache that holds nothing of its own and knows no past."""
+    """The cache as transformers' models see it: it holds nothing of its own and knows no past."""
 
     def __init__(self) -> None:
         super().__init__(layers=[])
@@ -35,7 +35,7 @@ class FlatCache(Cache):
 
 
 class ShapeRecorder(FlatCache):
-    """Learns what each layer would keep, from a pass over tensors without data."""
+    """Records what each layer would keep, from a pass over tensors without data."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class ShapeRecorder(FlatCache):
 
 
 class BoundCache(FlatCache):
-    """The rows' cache, for a model to use."""
+    """The row cache, for a model to use."""
 
     def __init__(self, cache: RowCache) -> None:
         super().__init__()

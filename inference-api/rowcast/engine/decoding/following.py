@@ -1,4 +1,4 @@
-"""What was drawn for a row, as the row's grammar sees it; any engine's last word on it."""
+"""Checks drawn tokens against the row's grammar; the last step of drawing in any engine."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ from rowcast.sampling.grammars.grammars import Grammars
 
 
 def follow(grammars: Grammars, drawn: Drawn) -> Drawn:
-    """Tell the grammar what was drawn, and say whether the reply ends with it."""
+    """Pass drawn tokens to the grammar; mark the reply's end, a problem, or a late row."""
     row = drawn.row
     if problem := grammars.problem(row):
         return _without_tokens(drawn, problem=problem)
-    if grammars.whole(row):  # fed again after a backend's end, a reply may be whole already
+    if grammars.whole(row):  # a reply that is fed again may already be complete
         return _without_tokens(drawn, ends=True)
     for token in drawn.tokens:
         if not grammars.take(row, token):
@@ -22,7 +22,7 @@ def follow(grammars: Grammars, drawn: Drawn) -> Drawn:
 
 
 def late(row: int) -> Drawn:
-    """The row is set aside."""
+    """Mark the row as set aside."""
     return Drawn(row, (), late=True)
 
 

@@ -1,4 +1,4 @@
-"""Any architecture that is served: transformers' own modules, called one by one, over our cache."""
+"""Decodes any supported architecture: transformers' own modules, one by one, over our cache."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from rowcast.engine.loading import architectures
 
 
 class ModuleDecoder:
-    """transformers' modules, called one by one."""
+    """A decoder of transformers' modules, called one by one."""
 
     any_width = False
 

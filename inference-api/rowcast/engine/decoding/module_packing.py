@@ -1,7 +1,7 @@
 """What is packed of a model that is decoded by its modules: linear layers, and experts.
 
-pack(model, multiplier)         in place; weights that are packed are let go of
-packed_bytes(model, kind)       what is kept then, told by shapes alone
+pack(model, multiplier)         in place; packed weights are released
+packed_bytes(model, kind)       the memory of the result, computed from shapes alone
 """
 
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ from rowcast.engine.kernels.linear_kernel import Kind, weight_bytes
 
 
 def pack(model: nn.Module, multiplier: Multiplier) -> None:
-    """Have the multiplier compute all products of a model that it can."""
+    """Make the multiplier compute all products of a model that it supports."""
     replace_linears(model, multiplier)
     if isinstance(multiplier, KernelMultiplier):
         replace_experts(model, multiplier)
 
 
 def packed_bytes(model: nn.Module, kind: Kind) -> int:
-    """What a model's parameters take once our kernel has packed it."""
-    kept: dict[int, int] = {}  # by identity: tied weights are one
+    """Return the bytes of a model's parameters after packing."""
+    kept: dict[int, int] = {}  # by identity: tied weights count once
     packed = 0
     for module in model.modules():
         shapes = list(_packed_shapes(module))
@@ -40,7 +40,7 @@ def packed_bytes(model: nn.Module, kind: Kind) -> int:
 
 
 def _packed_shapes(module: nn.Module) -> Iterator[tuple[int, int]]:
-    """Outputs and inputs of each weight that a module has packed."""
+    """Yield outputs and inputs of each weight that a module has packed."""
     if type(module) in LINEARS:
         yield (len(weight_of(module)), weight_of(module).shape[1])
     elif made := (make := MAKERS.get(type(module))) and make(module):

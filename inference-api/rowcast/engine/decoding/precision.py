@@ -1,10 +1,10 @@
-"""What the names of DTYPE mean: how a model's numbers are kept.
+"""The names of DTYPE: how a model's numbers are stored.
 
     name ──▶ Precision: `states` (activations, norms, embeddings, KV cache) in a dtype of torch;
              `weights` of linear layers packed as a kind of our kernel, or None: like the states
 
-One more kind of weights is one more line of `PRECISIONS`, and its name in the settings. What a kind
-computes is not known here: `kernels.linear_kernel`.
+One more kind of weights is one more line of `PRECISIONS`, and its name in the settings. Knows no
+kind's arithmetic: see `kernels.linear_kernel`.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from rowcast.errors import RowcastError
 
 
 class PrecisionUnavailable(RowcastError):
-    """This machine cannot keep numbers so; the text says what can be done."""
+    """This machine does not support the precision; the text says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """How numbers are kept."""
+    """How numbers are stored."""
 
-    states: torch.dtype | None  # None: as the model's own files
+    states: torch.dtype | None  # None: as in the model's own files
     weights: Kind | None = None  # None: like the states
 
 
@@ -38,10 +38,10 @@ PRECISIONS: Mapping[str, Precision] = {
 
 
 def packing_kernel(name: str, device: torch.device, threads: int) -> LinearKernel | None:
-    """The kernel, where weights are packed as a kind of their own; None where they are not.
+    """Return the kernel if the precision packs weights as a kind of its own, else None.
 
-    Only our kernel reads such weights. Where it has no fast code for a processor it is right all
-    the same, and slow; without a compiler, or on a GPU, there is none.
+    Only our kernel reads such weights. On a processor without fast code for it, it is correct but
+    slow; without a compiler, or on a GPU, there is none.
     """
     if PRECISIONS[name].weights is None:
         return None

@@ -3,9 +3,9 @@
     keys[layer]    [rows, kv_heads, context, key size]
     values[layer]  [rows, kv_heads, context, value size]
 
-A step's tokens, of whatever rows, lie flattened in one sequence; `place` says which (row, position)
-each has. A layer stores its tokens there and lets each attend to its own row. Models are not known
-here: `flat_cache` is what transformers' see of it.
+A step's tokens, of any rows, are flattened in one sequence; `place` sets the (row, position) of
+each. A layer stores its tokens there and lets each attend to its own row. Knows no models:
+`flat_cache` is the view that transformers' models have of it.
 """
 
 import math
@@ -23,7 +23,7 @@ _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:
-    """What one layer keeps of a token."""
+    """What one layer caches per token."""
 
     kv_heads: int
     key_size: int
@@ -36,7 +36,7 @@ class LayerShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """How a layer weighs keys: everything that architectures do differently."""
+    """How a layer weighs keys: everything that differs between architectures."""
 
     scale: float
     window: int = 0
@@ -48,7 +48,7 @@ class Scores:
 def cache_bytes(
     shapes: Mapping[int, LayerShape], rows: int, context: int, dtype: torch.dtype
 ) -> int:
-    """The memory that a cache takes."""
+    """Return the memory of a cache."""
     return sum(shape.values for shape in shapes.values()) * rows * context * dtype.itemsize
 
 
@@ -75,11 +75,11 @@ class RowCache:
         self._row = self._position = torch.empty(0, dtype=torch.int32, device=device)
 
     def place(self, row: Tensor, position: Tensor) -> None:
-        """Where this step's tokens belong; row -1 is a slot without a token."""
+        """Set where this step's tokens belong; row -1 is a slot without a token."""
         self._row, self._position = row, position
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Give a row what another one keeps of its first `length` tokens."""
+        """Copy the first `length` tokens of one row's cache to another row."""
         for kept in (*self.keys.values(), *self.values.values()):
             kept[target, :, :length] = kept[source, :, :length]
 
@@ -101,7 +101,7 @@ class RowCache:
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """On a CPU, memory that is taken only as it is written: most rows never get long."""
+    """Return zeros; on a CPU, pages use memory only once written, as most rows stay short."""
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
     memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, flags=_ANONYMOUS)

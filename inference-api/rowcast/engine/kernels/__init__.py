@@ -1,1 +1,1 @@
-"""Arithmetic of our own: attention and linear layers in C, compiled once, and their fallbacks."""
+"""Our own arithmetic: attention and linear layers in C, compiled once, and their fallbacks."""

@@ -6,7 +6,7 @@
 One Protocol, two implementations: plain torch (any device and dtype, the tested reference) and a C
 kernel (CPU, fp32 and bf16). The bits of a token's output depend on its query, its row up to its
 position and the constants; not on the step's other tokens, their order, the number of threads, the
-row or the cache's length. Layers, models and sampling are not known here.
+row or the cache's length. Knows no layers, models or sampling.
 """
 
 import itertools
@@ -30,11 +30,11 @@ _log = logging.getLogger(__name__)
 
 
 class Attention(Protocol):
-    """How tokens meet the cache."""
+    """Stores tokens in the cache, and attends to them."""
 
     @property
     def name(self) -> str:
-        """Tells arithmetic that may give other bits apart; part of the build's fingerprint."""
+        """Identifies the arithmetic: equal names give equal bits. Part of the build fingerprint."""
 
     def attend(
         self,
@@ -50,7 +50,7 @@ class Attention(Protocol):
         sinks: Tensor | None = None,  # [heads]: one more logit in each softmax, without a value
         bias: Tensor | None = None,  # [heads, context or more] fp32: added to the scores
     ) -> Tensor:
-        """The values of each token's row, weighed: [tokens, heads, value size]."""
+        """Return the weighted values of each token's row: [tokens, heads, value size]."""
 
     def store(  # noqa: PLR0917  # in the order of `attend`
         self,
@@ -61,13 +61,13 @@ class Attention(Protocol):
         row: Tensor,
         position: Tensor,
     ) -> None:
-        """Put key and value, [tokens, kv heads, size] each, where they belong."""
+        """Store key and value, [tokens, kv heads, size] each, at the tokens' rows and positions."""
 
 
 def choose_attention(
     device: torch.device, dtype: torch.dtype, folder: Path | None = None
 ) -> Attention:
-    """The fastest that runs here. `folder` keeps compiled kernels; by default the user's cache."""
+    """Return the fastest attention here. `folder` replaces the user's cache of kernels."""
     if device.type != "cpu" or dtype not in DTYPES:
         return TorchAttention()
     try:
@@ -80,7 +80,7 @@ def choose_attention(
 def _times(
     attention: Attention, dtype: torch.dtype, rows: int, tokens: int, held: int
 ) -> list[float]:
-    """Milliseconds of calls over caches that no processor cache holds: 14 heads, 2 KV heads."""
+    """Time calls in milliseconds, on caches larger than the processor's: 14 heads, 2 KV heads."""
     shape = (rows, 2, held, 64)
     layers = max(2, (96 << 20) // (rows * held * 256 * dtype.itemsize))
     caches = [(torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)) for _ in range(layers)]
@@ -96,7 +96,7 @@ def _times(
 
 
 def _floor(dtype: torch.dtype, rows: int, tokens: int, held: int, reads: float) -> float:
-    """Milliseconds that reading what is held, or multiplying at bf16's or fp32's peak, takes."""
+    """Return the minimum in milliseconds for reading the cache, or multiplying at peak speed."""
     bytes_read = rows * held * 256 * dtype.itemsize
     pairs = rows * (tokens // rows) * (held - tokens // rows / 2)
     peak = 445e9 if dtype is torch.bfloat16 else 223e9
@@ -104,7 +104,7 @@ def _floor(dtype: torch.dtype, rows: int, tokens: int, held: int, reads: float) 
 
 
 def _print_table(reads: float) -> None:
-    """What a call takes against its floor, for a memory that gives `reads` bytes a second."""
+    """Print the time of a call and its floor, for memory that reads `reads` bytes per second."""
     attention = choose_attention(torch.device("cpu"), torch.bfloat16)
     sys.stdout.write(f"{attention.name}, {torch.get_num_threads()} threads\n")
     sys.stdout.write("| dtype | rows | tokens | held | median ms | best tenth | floor | ratios |\n")

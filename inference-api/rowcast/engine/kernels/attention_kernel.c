@@ -2,14 +2,14 @@
  *
  *     order     tokens sorted by (row, position); slots without a token get zeros
  *     groups    a few tokens of one row, one KV head, all query heads that share it
- *     items     a group, or one span of it; threads take them, the dearest first
+ *     items     a group, or one span of it; threads take them, the costliest first
  *     span      512 keys: scores (q.k), weights (softmax), mix (weights.values)
  *     fold      a token's spans, in ascending order, into its result
  *
- * The bits of a result depend on the token's query, its row up to its position and the constants:
- * spans and blocks begin at fixed positions, each (token, head) is a chain of operations of its own,
- * written out here (no contraction, no reassociation), and hidden keys and values never enter it.
- * It knows no tensors: attention.py checks shapes and passes addresses.
+ * The bits of a result depend on the token's query, its row up to its position and the
+ * constants: spans and blocks begin at fixed positions, each (token, head) is a separate chain
+ * of operations, written out here (no contraction, no reassociation), and hidden keys and values
+ * never enter it. Knows no tensors: attention.py checks shapes and passes addresses.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,7 @@
 #define INLINE static inline __attribute__((always_inline))
 #define LOG2E 1.44269504088896341f
 
-/* LANES floats a vector; a tile is ROWS queries by COLUMNS vectors, as many as registers hold. */
+/* LANES floats per vector; a tile is ROWS queries by COLUMNS vectors, as many as registers hold. */
 #if defined __AVX512F__ && defined __AVX512BW__
 enum { LANES = 16, ROWS = 6, COLUMNS = 4 };
 #elif defined __AVX2__ && defined __FMA__
@@ -52,7 +52,7 @@ enum { LANES = 4, ROWS = 5, COLUMNS = 2 };
 
 enum { BLOCK = 64, SPAN = 512, GROUP = 112 };
 enum { SMALL = 1 << 13 };          /* query-key pairs that are not worth waking a thread for */
-enum { PARTIALS = 1 << 24 };       /* floats that split groups may take */
+enum { PARTIALS = 1 << 24 };       /* floats that split groups may use */
 enum { OK = 0, OUT_OF_RANGE = 1, NO_MEMORY = 2 };
 enum { FLOATS, PAIRS, WIDENED };   /* fp32; bf16 multiplied in pairs; bf16 made fp32 on packing */
 
@@ -60,7 +60,7 @@ typedef float vf __attribute__((vector_size(LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(LANES * 4)));
 typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
 
-/* What attention.py packs; strides count elements. */
+/* The arguments that attention.py packs; strides count elements. */
 #define CACHES_AND_PLACES                                      \
     char *keys, *values;                                       \
     int64_t rows, kv_heads, context;                           \
@@ -84,11 +84,11 @@ typedef struct {
     int64_t bias_head, window, threads;
     void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
     void (*share)(void *, void (*)(const void *, int64_t, int64_t), const void *, int64_t, int64_t);
-    void *crew; /* whom `share` gives work to; without `share`, `parallel` opens the threads */
+    void *crew; /* the threads of `share`; without `share`, `parallel` opens threads */
     double scale, softcap;
 } Call;
 
-/* One layer's part of a plan; how many tokens there are it is told when it runs. */
+/* One layer's part of a plan; the number of tokens is set when it runs. */
 typedef struct {
     Stored stored;
     Call call;
@@ -98,8 +98,8 @@ typedef struct {
 typedef struct {
     int64_t first, count, kv_head, row; /* tokens order[first .. first + count) */
     int64_t low, high;                  /* keys that any of them sees */
-    float *partials;                    /* results by span, where the group is split */
-    atomic_int left;                    /* spans still to come */
+    float *partials;                    /* results by span, if the group is split */
+    atomic_int left;                    /* spans that are not done */
 } Group;
 
 typedef struct {
@@ -163,7 +163,7 @@ INLINE vf fused(vf a, vf b, vf c) {
 #endif
 }
 
-/* A step of a dot product: one float, or one pair of bf16, a lane. */
+/* A step of a dot product: one float, or one pair of bf16, per lane. */
 INLINE vf dot(vf sum, vf a, vf b, const int kind) {
 #if defined __AVX512BF16__ && defined __AVX512BW__ && defined __AVX512F__
     if (kind == PAIRS) return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
@@ -182,7 +182,7 @@ INLINE vf larger(vf a, vf b) {
 #endif
 }
 
-/* 2^x for x <= 127: 0 below -126; a NaN stays one. */
+/* 2^x for x <= 127: 0 below -126; a NaN stays NaN. */
 INLINE vf power(vf x) {
     const vf magic = splat(12582912.0f); /* leaves the rounded number in the lowest bits */
     vf shifted = larger(splat(-127.0f), x) + magic;
@@ -207,7 +207,7 @@ INLINE vf hyperbolic_tangent(vf x) {
     return splat(1.0f) - splat(2.0f) / (grown + splat(1.0f));
 }
 
-/* Each lane beside the one `half` away. */
+/* Each lane next to the one `half` away. */
 INLINE vf turned(vf value, int32_t half) {
 #if defined __clang__
     vf result;
@@ -230,7 +230,7 @@ INLINE float largest_of(vf value) {
 
 /* ---- packing: keys so that a vector holds one number of many keys, values padded ---- */
 
-/* The first `count` elements at `from`, zeros behind them. */
+/* The first `count` elements at `from`, followed by zeros. */
 INLINE vf take(const char *from, int64_t count, const int kind) {
     const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES;
     if (count > full) count = full;
@@ -287,7 +287,7 @@ INLINE void transpose(vf *matrix) {
     }
 }
 
-/* LANES numbers of two values in turn, from number `first` on: a's, b's, a's next, ... */
+/* LANES numbers of two values, alternating, from number `first` on: a's, b's, a's next, ... */
 #if defined __AVX512BF16__ && defined __AVX512BW__ && defined __AVX512F__
 INLINE vi zipped(int32_t first) { return lanes(first) | lanes(first + 32) << 16; }
 INLINE vf pairs(vf a, vf b, int32_t first) {
@@ -342,12 +342,13 @@ INLINE void pack_values(const Call *call, const char *values, int64_t low, int64
 
 /* ---- arithmetic ---- */
 
-/* What is wanted next: tiles ask for it, a little at each step, so that memory never waits for them. */
+/* Data needed next: tiles prefetch it, a little at each step, so that memory never waits for
+   them. */
 typedef struct {
     const char *at, *end;
 } Ahead;
 
-/* A block's bytes, where they lie side by side. */
+/* A block's bytes, if they are contiguous. */
 INLINE Ahead asking(const char *at, int64_t step, int64_t numbers, int64_t size) {
     return (Ahead){at, step == numbers ? at + BLOCK * step * size : at};
 }
@@ -431,7 +432,7 @@ INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64
     return choose((index >= (int32_t)low) & (index < (int32_t)high), score, splat(-__builtin_inff()));
 }
 
-/* One query's scores in a span to weights, in place; their top and their sum to `state`. */
+/* Turn one query's scores in a span into weights, in place; write their top and sum to `state`. */
 INLINE void weigh(const Call *call, float *scores, const float *bias, int64_t low, int64_t high,
                   float *state, const int kind) {
     vf top = splat(-__builtin_inff()), sum = splat(0);
@@ -457,7 +458,7 @@ INLINE void weigh(const Call *call, float *scores, const float *bias, int64_t lo
     state[1] = sum_of(sum);
 }
 
-/* A token's next span into its result so far. */
+/* Fold a token's next span into its result so far. */
 INLINE void fold(float *total, const float *part, int64_t width) {
     const float top = total[width] < part[width] ? part[width] : total[width];
     const float keep = power_of(total[width] - top), take_in = power_of(part[width] - top);
@@ -478,7 +479,7 @@ INLINE void give(char *to, vf value, int64_t count, int64_t is_half) {
     else store(to, value);
 }
 
-/* The result of one (token, head), over its sum. */
+/* Write the result of one (token, head), divided by its sum. */
 INLINE void finish(const Call *call, const float *total, int64_t width, int64_t head, char *out) {
     float rest = 1, sum = total[width + 1];
     if (call->sinks) {
@@ -504,7 +505,7 @@ INLINE int64_t start_of(const Call *call, uint64_t place) {
     return call->window > 0 && call->window < end ? end - call->window : 0;
 }
 
-/* Of tokens in order of position, those that see any key of low..high: first and behind the last. */
+/* Of tokens in order of position, find those that see any key of low..high: [*from, *to). */
 INLINE void seers(const Call *call, const uint64_t *places, int64_t count, int64_t low, int64_t high,
                   int64_t *from, int64_t *to) {
     int64_t first = 0, last = count;
@@ -524,7 +525,7 @@ INLINE const char *value_at(const Call *call, const Group *group, int64_t at, in
     return call->values + (slab + at * call->value_at) * size;
 }
 
-/* Scores of the tokens with the keys of one span. */
+/* Compute scores of the tokens with the keys of one span. */
 INLINE void score_span(const Plan *plan, const Group *group, const Scratch *scratch, int64_t low, int64_t high,
                        const int kind) {
     const Call *call = plan->call;
@@ -547,7 +548,7 @@ INLINE void score_span(const Plan *plan, const Group *group, const Scratch *scra
     }
 }
 
-/* Adds to the mix of tokens from..to the values low..high of one block. */
+/* Add the values low..high of one block to the mix of tokens from..to. */
 INLINE void mix_values(const Plan *plan, const Group *group, const Scratch *scratch, int64_t from, int64_t to,
                        int64_t low, int64_t high, float *mixed, Ahead ahead, const int kind) {
     const int64_t per_unit = kind == PAIRS ? 2 : 1, block = low / BLOCK * BLOCK, query = from * plan->share;
@@ -559,7 +560,7 @@ INLINE void mix_values(const Plan *plan, const Group *group, const Scratch *scra
             (to - from) * plan->share, plan->width / LANES, last - first, 1, ahead, kind);
 }
 
-/* Values of one span: where a token sees part of a block, the block is packed for it alone. */
+/* Mix values of one span: if a token sees part of a block, the block is packed for it alone. */
 INLINE void mix_span(const Plan *plan, const Group *group, const Scratch *scratch, int64_t low, int64_t high,
                      float *mixed, const int kind) {
     const Call *call = plan->call;
@@ -583,7 +584,7 @@ INLINE void mix_span(const Plan *plan, const Group *group, const Scratch *scratc
     }
 }
 
-/* One span of a group: top, sum and mix of each (token, head) to mixed[][]. */
+/* Compute one span of a group: top, sum and mix of each (token, head) to mixed[][]. */
 INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scratch, int64_t low,
                         int64_t high, float *mixed, const int kind) {
     const Call *call = plan->call;
@@ -604,7 +605,7 @@ INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scr
     mix_span(plan, group, scratch, low, high, mixed, kind);
 }
 
-/* Folds a span's part for those tokens that saw any of it; finishes those for whom it was the last. */
+/* Fold a span's part for the tokens that saw any of it; finish those whose last span it was. */
 INLINE void gather(const Plan *plan, const Group *group, int64_t low, int64_t high, float *total,
                    const float *mixed) {
     const Call *call = plan->call;
@@ -624,7 +625,7 @@ INLINE void gather(const Plan *plan, const Group *group, int64_t low, int64_t hi
     }
 }
 
-/* The group's queries, as the arithmetic wants them, zeros behind each. */
+/* Pack the group's queries for the arithmetic, each followed by zeros. */
 INLINE void pack_queries(const Plan *plan, const Group *group, float *to, const int kind) {
     const Call *call = plan->call;
     const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES;
@@ -670,7 +671,7 @@ static pthread_key_t kept;
 
 __attribute__((constructor)) static void begin(void) { pthread_key_create(&kept, free); }
 
-/* This thread's memory, kept from call to call; the first word of it is its size. */
+/* This thread's memory, kept from call to call; its first word is its size. */
 static float *memory(size_t floats) {
     const size_t bytes = up((int64_t)floats * 4 + 64, 64);
     size_t *mine = pthread_getspecific(kept);
@@ -701,7 +702,7 @@ static void worker(void *context) {
         (plan->call->is_half ? attend_halves : attend_floats)(plan, plan->items + at, &scratch);
 }
 
-/* For threads that are given ranges of items: whoever comes first takes all that is left. */
+/* For threads that are given ranges of items: the first one takes all that is left. */
 static void shared_worker(const void *context, int64_t first, int64_t last) {
     (void)first, (void)last;
     worker((void *)context);
@@ -721,12 +722,12 @@ static void sort(uint64_t *numbers, int64_t count) {
         }
 }
 
-/* A row below 0 is a slot without a token, wherever it says to be. */
+/* True if outside the cache. A row below 0 is a slot without a token, whatever its position. */
 static int outside(int64_t row, int64_t position, int64_t rows, int64_t context) {
     return row >= rows || (row >= 0 && (position < 0 || position >= context));
 }
 
-/* Tokens by (row, position), their number to *count; the slots without a token get zeros. */
+/* Sort tokens by (row, position), their number to *count; slots without a token get zeros. */
 static int put_in_order(const Call *call, uint64_t *order, int64_t *count) {
     const int64_t bytes = call->heads * call->value_size * (call->is_half ? 2 : 4);
     int64_t placed = 0;
@@ -741,7 +742,7 @@ static int put_in_order(const Call *call, uint64_t *order, int64_t *count) {
     return OK;
 }
 
-/* Groups of a few tokens of one row, one for each KV head; gives back how many. */
+/* Make groups of a few tokens of one row, one for each KV head; return their number. */
 static int64_t make_groups(const Call *call, const uint64_t *order, int64_t count, int64_t per,
                            Group *groups) {
     int64_t made = 0;
@@ -764,14 +765,14 @@ static uint64_t cost_of(const Group *group, int64_t share, int64_t low, int64_t 
 
 static int64_t spans_of(const Group *group) { return (group->high - 1) / SPAN - group->low / SPAN + 1; }
 
-/* What a group that keeps the others waiting needs to be cut by spans; 0 for all others. */
+/* Floats for splitting a group by spans, if it would delay the others; otherwise 0. */
 static int64_t partials_of(const Plan *plan, const Group *group, uint64_t total) {
     const uint64_t cost = cost_of(group, plan->share, group->low, group->high);
     const int dear = cost * 2 * (uint64_t)plan->call->threads > total && plan->call->threads > 1;
     return dear && spans_of(group) > 1 ? spans_of(group) * group->count * plan->share * plan->state : 0;
 }
 
-/* Groups as items: whole, or, while there is room for their parts, by spans. */
+/* Turn groups into items: whole, or, while there is room for their parts, by spans. */
 static int64_t make_items(const Plan *plan, Group *groups, int64_t count, uint64_t total, Item *items,
                           float *partials) {
     int64_t made = 0, used = 0;
@@ -858,7 +859,7 @@ int rowcast_store(const Stored *call) {
     return OK;
 }
 
-/* What another kernel's plan calls for a layer: store, then attend. */
+/* Called by another kernel's plan for a layer: store, then attend. */
 void rowcast_store_and_attend(void *context, int64_t tokens) {
     Planned *planned = context;
     planned->stored.tokens = planned->call.tokens = tokens;

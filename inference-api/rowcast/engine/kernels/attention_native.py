@@ -1,8 +1,8 @@
 """Attention by the C kernel: checks shapes, packs addresses and strides, calls.
 
-The kernel runs on torch's own threads, or on those that another kernel lends, and without the GIL.
-One packed argument keeps a call's cost at a few microseconds; its layout is that of the structs in
-attention_kernel.c.
+The kernel runs on torch's own threads, or on those of another kernel, and without the GIL. One
+packed argument keeps the overhead of a call at a few microseconds; its layout is that of the
+structs in attention_kernel.c.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ _ADDRESS = struct.Struct("q")
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Another kernel's crew, and how many they are with the caller."""
+    """Another kernel's thread crew, and its size including the caller."""
 
     count: int
     share: int  # address of its `share(crew, job, context, items, grain)`
@@ -33,7 +33,7 @@ class Threads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerBuffers:
-    """One layer of a plan: what it reads and writes, [most tokens, heads, size] each; its cache."""
+    """One layer of a plan: its inputs and output, [most tokens, heads, size] each; its cache."""
 
     query: Tensor
     key: Tensor
@@ -62,7 +62,7 @@ class NativeAttention:
         self.name = f"c-{library.rowcast_isa().decode()}-{kernel.key[:8]}"
 
     def borrow(self, threads: Threads | None) -> None:
-        """Run on another kernel's threads, with which torch's would contend; None: on torch's."""
+        """Run on another kernel's threads, to avoid contention with torch's; None: on torch's."""
         self._lent = threads
 
     def attend(
@@ -143,7 +143,7 @@ class NativeAttention:
     def plan(
         self, layer: LayerBuffers, threads: Threads, fault: ctypes.c_int64
     ) -> "ctypes.Array[ctypes.c_char]":
-        """What `planned` needs for a layer: over its buffers' first tokens, store, then attend."""
+        """Return the argument of `planned` for a layer: store, then attend, over its buffers."""
         dtype, heads = layer.query.dtype, layer.query.shape[1]
         places = _places(layer.row, layer.position, len(layer.row))
         caches = _caches(layer.keys, layer.values, dtype)
@@ -179,7 +179,7 @@ class NativeAttention:
 
 
 def _parallel_region() -> int:
-    """The address of what opens torch's OpenMP threads: a pool of our own would contend with it."""
+    """Return the address that opens torch's OpenMP threads; a second pool would contend with it."""
     region = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
     return _address(region) if region else 0
 
@@ -189,7 +189,7 @@ def _address(function: object) -> int:
 
 
 def _caches(keys: Tensor, values: Tensor, dtype: torch.dtype) -> tuple[int, ...]:
-    """The caches, as both calls begin."""
+    """Return the caches, as both calls begin."""
     rows, heads, context, key_size = keys.shape
     value_rows, value_heads, value_context, value_size = values.shape
     key_row, key_head, key_at, key_step = keys.stride()
@@ -230,14 +230,14 @@ def _side_by_side(states: Tensor) -> Tensor:
 
 
 def _constant(numbers: Tensor, *least: int) -> Tensor:
-    """As fp32 that the kernel can read, at least so large."""
+    """Return fp32 numbers that the kernel can read, with at least these sizes."""
     if numbers.dim() != len(least) or any(a < b for a, b in zip(numbers.shape, least, strict=True)):
         raise ValueError(f"a constant {[*numbers.shape]} must be {[*least]} or more")
     return _side_by_side(numbers.float())
 
 
 def refuse(fault: int) -> NoReturn:
-    """What the kernel answers, as an exception."""
+    """Raise the exception for a fault of the kernel."""
     if fault == 1:
         raise ValueError("a row or position lies outside the cache")
     raise MemoryError("no memory for attention")

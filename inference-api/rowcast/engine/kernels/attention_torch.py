@@ -1,9 +1,9 @@
-"""Attention in plain torch: the reference, and what runs where there is no kernel.
+"""Attention in plain torch: the reference, and the fallback if there is no kernel.
 
-Every number is made by single elementwise operations, each of which rounds one way whatever the
-shape: sums are folded in halves, powers are a polynomial, and keys are taken in blocks counted from
-the row's first. So bits cannot depend on company, as they could with matrix products or library
-sums. It works on any device and needs no synchronisation on a GPU; it is not fast.
+Every number is made by single elementwise operations, each of which rounds the same way whatever
+the shape: sums are folded in halves, powers are a polynomial, and keys are taken in blocks counted
+from the row's first. So bits cannot depend on other tokens, as they could with matrix products or
+library sums. It works on any device and needs no synchronisation on a GPU; it is not fast.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class _Weighing:
     bias: Tensor | None  # [kv heads, share, context]
 
     def scores(self, products: Tensor, first: int) -> Tensor:
-        """Scores of one block, [tokens, kv heads, share, BLOCK], from sums of products."""
+        """Return a block's scores, [tokens, kv heads, share, BLOCK], from sums of products."""
         if self.softcap:
             scores = _tanh(products * (self.scale / self.softcap)) * (self.softcap * LOG2E)
         else:
@@ -48,7 +48,7 @@ class _Weighing:
         return scores + F.pad(bias, (0, BLOCK - bias.shape[-1]))
 
     def visible(self, position: Tensor, first: int) -> Tensor:
-        """Which keys of a block each token sees: [tokens, BLOCK]."""
+        """Return which keys of a block each token sees: [tokens, BLOCK]."""
         at = torch.arange(first, first + BLOCK, device=position.device)
         seen = at <= position[:, None]
         return seen & (at > position[:, None] - self.window) if self.window else seen
@@ -108,7 +108,7 @@ class TorchAttention:
         row: Tensor,
         position: Tensor,
     ) -> None:
-        """A slot without a token repeats the first token's write, or what is there."""
+        """Store keys and values; an empty slot repeats the first write, or changes nothing."""
         placed = row >= 0
         slots = torch.arange(len(row), device=row.device)
         source = torch.where(placed, slots, placed.int().argmax())
@@ -128,7 +128,7 @@ def _attend(
     *,
     weighing: _Weighing,
 ) -> Tensor:
-    """Some tokens' results, [tokens, kv heads, share, value size], in fp32."""
+    """Return results of some tokens, [tokens, kv heads, share, value size], in fp32."""
     placed = row >= 0
     rows = row.clamp(min=0).long()
     query = query.float()
@@ -162,20 +162,23 @@ def _finished(mixed: Tensor, total: Tensor, top: Tensor, weighing: _Weighing) ->
 
 
 def _end(keys: Tensor, placed: Tensor, position: Tensor) -> int:
-    """Behind the last key that any of the tokens sees; on a GPU, where asking waits, all keys."""
+    """Return the end of the visible keys; on a GPU, where that would synchronise, of all keys."""
     if keys.device.type != "cpu":
         return keys.shape[2]
     return int(torch.where(placed, position, -1).max()) + 1
 
 
 def _block(cache: Tensor, rows: Tensor, first: int) -> Tensor:
-    """A block of each token's row, [tokens, kv heads, BLOCK, size] in fp32, zeros past the end."""
+    """Return a block of each token's row in fp32, zeros past the end.
+
+    The shape is [tokens, kv heads, BLOCK, size].
+    """
     block = cache[:, :, first : first + BLOCK][rows].float()
     return F.pad(block, (0, 0, 0, BLOCK - block.shape[2]))
 
 
 def _folded(terms: Tensor, axis: int) -> Tensor:
-    """The sum along an axis, by halves; overwrites the terms."""
+    """Return the sum along an axis, by halves; overwrite the terms."""
     while (size := terms.shape[axis]) > 1:
         half = (size + 1) // 2
         head = terms.narrow(axis, 0, half)
@@ -185,7 +188,7 @@ def _folded(terms: Tensor, axis: int) -> Tensor:
 
 
 def _power(exponent: Tensor) -> Tensor:
-    """2 to the power, 0 below -126."""
+    """Return 2 to the power, 0 below -126."""
     bounded = exponent.clamp(min=-127)
     whole = bounded.round()
     rest = bounded - whole

@@ -1,11 +1,12 @@
 """Compiles a C file with this machine's compiler, once, and loads it.
 
-    source + flags + what the compiler says of itself and of the CPU ──▶ key ──▶ folder/name-key.so
+    source + flags + the compiler's macros, which describe it and the CPU ──▶ key
+    ──▶ folder/name-key.so
 
-The folder is this user's alone. A file there counts only when this user owns it, nobody else can
-write it and the digest at its end fits, so a half-written or foreign one is never loaded. Files
-appear whole, by renaming: several processes may build at once. What the code computes is not known
-here.
+The folder belongs to this user alone. A file there is loaded only if this user owns it, no other
+user can write it and the digest at its end matches, so an incomplete or foreign one never is. Files
+appear complete, by renaming: several processes may build at once. Knows nothing of what the code
+computes.
 """
 
 import contextlib
@@ -45,20 +46,20 @@ class KernelUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A loaded library, and the key that tells its build from every other."""
+    """A loaded library, and the key that identifies its build."""
 
     library: ctypes.CDLL
     key: str
 
 
 def cache_folder() -> Path:
-    """Where builds are kept unless the caller says otherwise."""
+    """Return the default folder of builds."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "rowcast"
 
 
 def load_kernel(source: Path, folder: Path | None = None, machine: str = "native") -> Kernel:
-    """The library made of `source` for a machine: from the folder when there, else compiled now."""
+    """Return the library of `source` for a machine: from the folder, else compiled now."""
     command = (_find_compiler(), *FLAGS, f"-march={machine}")
     key = _key(command, source)
     name = f"{source.stem}-{key}.so"
@@ -79,7 +80,7 @@ def _find_compiler() -> str:
 
 
 def _key(command: Sequence[str], source: Path) -> str:
-    """Names the build: the compiler's macros tell its version and the instructions it may use."""
+    """Return a name for the build; the macros reveal the compiler's version and instruction set."""
     macros = _run(*command, "-dM", "-E", "-x", "c", os.devnull)
     digest = hashlib.sha256(source.read_bytes())
     digest.update(" ".join(command[1:]).encode())
@@ -99,7 +100,7 @@ def _loaded(command: Sequence[str], source: Path, built: Path) -> ctypes.CDLL:
 
 
 def _build(command: Sequence[str], source: Path, built: Path) -> None:
-    """Compile beside the target, seal with a digest, rename into place."""
+    """Compile next to the target, append a digest, rename into place."""
     try:
         handle, name = tempfile.mkstemp(dir=built.parent, prefix=built.stem, suffix=".part")
         os.close(handle)
@@ -130,7 +131,7 @@ def _run(*command: str) -> bytes:
 
 
 def private(folder: Path) -> Path:
-    """The folder, made where missing; refused unless it is this user's alone."""
+    """Return the folder, made if missing; refuse one that is not this user's alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid != os.getuid():
@@ -141,7 +142,7 @@ def private(folder: Path) -> Path:
 
 
 def _is_ours(built: Path) -> bool:
-    """Whether the file may be loaded: whole, a plain file of this user, writable by no other."""
+    """True if the file may be loaded: whole, a regular file, writable only by this user."""
     try:
         found = built.lstat()
         ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid()

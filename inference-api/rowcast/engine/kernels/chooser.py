@@ -1,9 +1,9 @@
-"""Tokens chosen in C, all rows of a step in one call: the sampler's `Chooser` on the CPU.
+"""Chooses tokens in C, all rows of a step in one call: the sampler's `Chooser` on the CPU.
 
     logits, rows, positions ──▶ tokens, the same to the bit as sampling's own in torch
 
-What a row asks for stands in one struct, written when it is seated. Rows go to the threads of the
-linear kernel where there are any. Log-probabilities are not known here.
+A row's parameters are in one struct, written when it is seated. Rows are distributed over the
+threads of the linear kernel, if there is one. Knows no log-probabilities.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ def _fields(kind: type, *names: str) -> tuple[tuple[str, type], ...]:
 
 
 class Seat(ctypes.Structure):
-    """As the C file declares it."""
+    """A struct as the C file declares it."""
 
     _fields_ = (
         *_fields(ctypes.c_int64, "way", "top_k"),
@@ -50,7 +50,7 @@ class Seat(ctypes.Structure):
 
 
 class Ask(ctypes.Structure):
-    """As the C file declares it."""
+    """A struct as the C file declares it."""
 
     _fields_ = (
         ("logits", ctypes.c_void_p),
@@ -126,7 +126,7 @@ class NativeChooser:
         return self._tokens[:count]
 
     def _make_room(self, count: int) -> None:
-        """For so many rows of logits at once."""
+        """Allocate buffers for this many rows of logits at once."""
         self._rows = (ctypes.c_int64 * count)()
         self._positions = (ctypes.c_int64 * count)()
         self._tokens = (ctypes.c_int64 * count)()
@@ -146,7 +146,7 @@ class NativeChooser:
 def choose_chooser(
     rows: int, vocabulary: int, threads: Threads | None, folder: Path | None = None
 ) -> NativeChooser | None:
-    """The kernel for logits on the CPU, or None where it cannot be built."""
+    """Return the kernel for logits on the CPU, or None if it cannot be built."""
     try:
         return NativeChooser(load_kernel(SOURCE, folder), rows, vocabulary, threads)
     except KernelUnavailable as error:
@@ -155,7 +155,7 @@ def choose_chooser(
 
 
 def _print_table() -> None:
-    """The table of `rowcast.sampling`, with this chooser on two threads where there are any."""
+    """Print the table of `rowcast.sampling` with this chooser, on two threads if possible."""
     from rowcast.engine.kernels.linear_kernel import choose_linear  # noqa: PLC0415
     from rowcast.sampling.__main__ import main  # noqa: PLC0415
 

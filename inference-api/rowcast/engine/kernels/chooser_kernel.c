@@ -1,14 +1,15 @@
 /* A token for each row of logits, bit for bit as rowcast.sampling chooses it in torch.
  *
- *     bounds    the highest logit and the lowest; what is not finite fails the row
+ *     bounds    the highest logit and the lowest; a value that is not finite fails the row
  *     edits     penalties, bias, bans and allow-list, on a copy of the row
  *     greedy    the likeliest token
  *     ranked    the k likeliest in order, then top_p and min_p among them
  *     open      no top_k: draws from the whole vocabulary until one is within top_p
  *
- * Values are compared as integers that sort like them. Each step rounds as torch's operations do,
- * one after the other; sums are of integers, or fold halves in one shape. Rows are shared out among
- * another kernel's threads. It knows no tensors and checks no shapes: chooser.py does.
+ * Values are compared as integers that sort like them. Each step rounds as torch's operations
+ * do, one after the other; sums are of integers, or fold halves in one shape. Rows are
+ * distributed over another kernel's threads. Knows no tensors and checks no shapes: chooser.py
+ * does.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -34,13 +35,13 @@ typedef int32_t vi __attribute__((vector_size(64)));
 typedef uint32_t vu __attribute__((vector_size(64)));
 typedef uint16_t vh __attribute__((vector_size(32)));
 
-/* What a row asks for, as chooser.py keeps it. */
+/* A row's parameters, as chooser.py keeps them. */
 typedef struct {
     int64_t way, top_k;
     double temperature, top_p, min_p;
     uint64_t stream;
     int64_t edited;
-    const int64_t *seen; /* different tokens of its past, and how often each is in the reply */
+    const int64_t *seen; /* distinct tokens of its past, and how often each is in the reply */
     const float *counts;
     int64_t seen_count;
     float repetition, presence, frequency, unused;
@@ -62,7 +63,7 @@ typedef struct {
     int64_t octaves, steps;
 } Ask;
 
-/* Where one thread works. */
+/* The working memory of one thread. */
 typedef struct {
     float *own;
     int32_t *maxima;
@@ -108,7 +109,7 @@ INLINE int any(vi mask) {
 
 INLINE vi choose(vi mask, vi yes, vi no) { return (mask & yes) | (~mask & no); }
 
-/* Elements from..from+LANES, those past the end as zeros. */
+/* Elements from..from+LANES; zeros past the end. */
 INLINE vf get(const Row *row, int64_t from) {
     int64_t left = row->size - from, count = left < LANES ? left : LANES;
     if (row->half) {
@@ -132,7 +133,7 @@ INLINE float get_one(const Row *row, int64_t at) {
 }
 
 INLINE vi ordered(vf value) {
-    vi bits = (vi)(value + 0.f); /* adding zero makes both zeros one */
+    vi bits = (vi)(value + 0.f); /* adding zero makes both zeros equal */
     return bits ^ (bits >> 31 & 0x7FFFFFFF);
 }
 
@@ -202,7 +203,7 @@ static double uniform(const Seat *seat, int64_t position, int64_t lane) {
     return (mixed(key + (uint64_t)(lane + 1) * stride) >> 11) * 0x1p-53;
 }
 
-/* An index by its share of integer units. */
+/* Return an index, drawn by its share of integer units. */
 static int64_t pick(const int64_t *units, int64_t count, double noise) {
     int64_t whole = 0, below = 0, at = 0;
     for (int64_t each = 0; each < count; each++) whole += units[each];
@@ -222,7 +223,7 @@ static int64_t first_with(const Row *row, int32_t order) {
     return 0;
 }
 
-/* How many vectors a maximum is taken over, so that there are twice as many maxima as wanted. */
+/* Return how many vectors share a maximum, so that there are twice as many maxima as wanted. */
 static int64_t depth_for(int64_t size, int64_t wanted) {
     int64_t depth = DEEPEST;
     while (depth > 1 && size / (LANES * depth) * LANES < 2 * wanted) depth /= 2;
@@ -241,7 +242,7 @@ static int64_t count_from(const int32_t *maxima, int64_t count, int32_t least) {
     return all;
 }
 
-/* An order that at least `wanted` maxima reach, and not many more. */
+/* Return an order that at least `wanted` maxima reach, and not many more. */
 static int32_t threshold(const int32_t *maxima, int64_t count, int64_t wanted, int64_t low,
                          int64_t high) {
     while (low < high) {
@@ -328,7 +329,7 @@ static int64_t ranked(const Ask *ask, const Seat *seat, int64_t position, Desk *
 
 /* ---- draws from the whole vocabulary ---- */
 
-/* What counts of the row: from `least` weight on, and what ranks before a token if there is one. */
+/* Which tokens count: weights from `least` on, and only those ranked before `token` if limited. */
 typedef struct {
     float top, temperature, least;
     int limited;
@@ -363,7 +364,7 @@ INLINE vf weights(const Row *row, const Counted *counted, int64_t at) {
     return (vf)(~out & (vi)weight);
 }
 
-/* The sum of each column's lines, folded in halves, as integers; all of them as the result. */
+/* Sum each column's lines, folded in halves, as integers; return the sum of all. */
 INLINE int64_t fold_in(const Row *row, const Counted *counted, int64_t columns, int64_t *sums) {
     int64_t all = 0;
     for (int64_t column = 0; column < columns; column += LANES) {
@@ -495,7 +496,7 @@ void rowcast_leave_room(Room *room) {
     free(room);
 }
 
-/* Desks for so many threads, over a vocabulary of `size`; null without memory. */
+/* Working memory for this many threads and a vocabulary of `size`; null if memory runs out. */
 Room *rowcast_furnish(int64_t threads, int64_t size, Sharer share, void *crew) {
     const int64_t padded = (size + LANES * DEEPEST) / LANES * LANES;
     Room *room = calloc(1, sizeof(Room));

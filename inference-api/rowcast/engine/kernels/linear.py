@@ -1,9 +1,9 @@
-"""Puts packed products in the place of a model's linear layers.
+"""Replaces a model's linear layers by packed products.
 
     replace_linears(model, choose_multiplier(dtype, threads))
 
 Weights are packed once; layers that read the same input (q/k/v, gate/up) become one product, of
-which each hands out its part. A `Multiplier` is our C kernel where it is fast, else oneDNN through
+which each returns its part. A `Multiplier` is our C kernel if it is fast here, else oneDNN through
 torch. Knows nothing of what the layers mean.
 """
 
@@ -22,7 +22,7 @@ from rowcast.engine.kernels.linear_kernel import (
     choose_linear,
 )
 
-LINEARS = (nn.Linear, FalconLinear, Conv1D)  # and none that derive from them
+LINEARS = (nn.Linear, FalconLinear, Conv1D)  # exact types: subclasses are not replaced
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 PACKED_FOR = 32  # rows of input that oneDNN's layout is tuned for
 
@@ -30,14 +30,14 @@ Product = Callable[[Tensor], Tensor]
 
 
 class Multiplier(Protocol):
-    """Who multiplies."""
+    """An implementation of matrix products."""
 
     @property
     def name(self) -> str:
-        """Tells arithmetic that may give other bits apart; part of the build's fingerprint."""
+        """Identifies the arithmetic: equal names give equal bits. Part of the build fingerprint."""
 
     def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
-        """The product with these weights, one below the other."""
+        """Return the product with these weights, one below the other."""
 
 
 class KernelMultiplier:
@@ -74,7 +74,7 @@ class OneDnnMultiplier:
 
 
 class TorchMultiplier:
-    """Plain torch: where oneDNN packs no weights of this dtype."""
+    """Plain torch, for dtypes whose weights oneDNN does not pack."""
 
     name = "torch"
 
@@ -84,7 +84,7 @@ class TorchMultiplier:
 
 
 def choose_multiplier(dtype: torch.dtype, threads: int) -> Multiplier:
-    """Return the fastest for weights of this dtype on this CPU."""
+    """Return the fastest multiplier for weights of this dtype on this CPU."""
     kind: Kind = "bf16" if dtype == torch.bfloat16 else "fp32"
     packs = onednn_packs(dtype)
     kernel = choose_linear(threads, slow_too=not packs)
@@ -103,7 +103,7 @@ def onednn_packs(dtype: torch.dtype) -> bool:
 
 
 class PackedLinear(nn.Module):
-    """One layer, one product."""
+    """A layer with a product of its own."""
 
     def __init__(self, layer: nn.Module, multiplier: Multiplier) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class PackedLinear(nn.Module):
 
 
 class _Shared:
-    """The product that several layers hand out in parts; computed when the first is asked."""
+    """A product shared by several layers; computed when the first of them runs."""
 
     def __init__(self, product: Product) -> None:
         self._product = product
@@ -124,7 +124,7 @@ class _Shared:
         self._whole: Tensor | None = None
 
     def part(self, states: Tensor, of: slice, *, last: bool) -> Tensor:
-        """One layer's slice; the last one asked lets go of the product."""
+        """Return one layer's slice; the last layer releases the product."""
         if self._whole is None or states is not self._states:
             self._states, self._whole = states, self._product(states)
         part = self._whole[..., of]
@@ -148,7 +148,7 @@ class PartLinear(nn.Module):
 
 
 def replace_linears(model: nn.Module, multiplier: Multiplier) -> None:
-    """Replace a model's linear layers in place, letting go of each weight once it is packed."""
+    """Replace a model's linear layers in place, releasing each weight once it is packed."""
     for parent in list(model.modules()):
         for names in SIBLINGS:
             _merge(parent, names, multiplier)
@@ -175,13 +175,13 @@ def _linears(parent: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def weight_of(layer: nn.Module) -> Tensor:
-    """[outputs, inputs] of a linear layer; a Conv1D keeps it the other way round."""
+    """Return a linear layer's weight as [outputs, inputs]; Conv1D stores the transpose."""
     weight = layer.get_parameter("weight").detach()
     return weight.T if type(layer) is Conv1D else weight
 
 
 def bias_of(layers: Sequence[nn.Module]) -> Tensor | None:
-    """The layers' biases, one below the other; None when there are none."""
+    """Return the layers' biases, one below the other; None if there are none."""
     if all(layer.bias is None for layer in layers):
         return None
     return torch.cat(

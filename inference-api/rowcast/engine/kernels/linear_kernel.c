@@ -4,13 +4,13 @@
  *               (1 fp32, 2 bf16 or 4 int8 values), in the order of the input
  *     block     the lines of a few panels that stay in cache while all tokens pass
  *     tile      a few tokens by a few panels, summed in registers
- *     plan      operations run one after another in one call, all threads at each
+ *     plan      operations run one after another in one call, all threads on each
  *
- * An output is one chain of sums over the input in ascending order, begun and ended in the same way
- * whatever the number of tokens, their places, the blocks and the threads: where a chain is cut, its
- * exact state waits in memory. So its bits depend on its token and its weights alone. Every other
- * operation treats each token by itself, in one order. It knows no tensors and checks no shapes:
- * linear_kernel.py does.
+ * An output is one chain of sums over the input in ascending order, begun and ended in the same
+ * way whatever the number of tokens, their places, the blocks and the threads: where a chain is
+ * split, its exact state is stored in memory. So its bits depend on its token and its weights
+ * alone. Every other operation treats each token independently, in one order. Knows no tensors
+ * and checks no shapes: linear_kernel.py does.
  */
 #include <math.h>
 #include <pthread.h>
@@ -46,11 +46,11 @@ enum { BROAD = 1, HEIGHT = 6 };
 #else
 enum { BROAD = 1, HEIGHT = 3 };
 #endif
-enum { FLOATS, HALVES, BYTES };                            /* what a weight is kept in */
-/* What an operation does. */
+enum { FLOATS, HALVES, BYTES };                            /* the format of a weight */
+/* The kinds of operations. */
 enum { LINEAR, NORM, SWIGLU, SUM, ROTATE, FOREIGN, PICK, CLAMPED };
 enum { OK = 0, NO_MEMORY = 1 };
-enum { SPINS = 2000 };          /* looks at the other threads before sleeping: 20-50 microseconds */
+enum { SPINS = 2000 };          /* polls of the other threads before sleeping: 20-50 microseconds */
 enum { SLAB = 256 };            /* tokens that pass a block before the next */
 enum { NEAR = 64, FAR = 512 };  /* lines of a panel in a block: one tile of tokens; several */
 
@@ -59,12 +59,12 @@ typedef int32_t vi __attribute__((vector_size(LINE)));
 typedef uint32_t vu __attribute__((vector_size(LINE)));
 typedef uint16_t vh __attribute__((vector_size(LINE / 2)));
 
-/* A weight as linear_kernel.py keeps it. */
+/* A weight, as linear_kernel.py keeps it. */
 typedef struct {
     char *lines;          /* panels, one after another */
     const float *bias;    /* by output, or null */
     float *scale;         /* by output; bytes only */
-    int32_t *start;       /* by output: what undoes the inputs' offset of 128; bytes only */
+    int32_t *start;       /* by output: compensates the inputs' offset of 128; bytes only */
     const float *directions; /* of inputs, each of length 1, that are not rounded; bytes only */
     const uint16_t *columns; /* by direction and output, bf16: the weight times the direction */
     int64_t outputs, inputs, kind, apart; /* apart: how many directions */
@@ -87,7 +87,7 @@ typedef struct {
 typedef void (*Job)(const void *, int64_t first, int64_t last);
 
 typedef struct {
-    _Alignas(LINE) _Atomic uint64_t range; /* first << 32 | last: items that nobody has taken */
+    _Alignas(LINE) _Atomic uint64_t range; /* first << 32 | last: items that no thread has taken */
 } Share;
 
 typedef struct Crew Crew;
@@ -107,7 +107,7 @@ struct Crew {
     _Atomic(const void *) context;
     _Atomic int64_t grain;
     int64_t threads;
-    pthread_mutex_t turn, sleeping; /* one caller at a time; who sleeps until the next round */
+    pthread_mutex_t turn, sleeping; /* one caller at a time; for sleeping until the next round */
     pthread_cond_t called;
     Member members[THREADS];
     char *inputs; /* a linear layer's, laid out for its tiles */
@@ -122,7 +122,7 @@ INLINE void pause_briefly(void) {
 #endif
 }
 
-/* Whoever takes items of a range works for the job at hand: it cannot end before they are done. */
+/* A thread that takes items of a range works for the present job, which cannot end before them. */
 static int take(Crew *crew, int64_t whose, int from_front, int64_t *first, int64_t *last) {
     _Atomic uint64_t *range = &crew->shares[whose].range;
     uint64_t seen = atomic_load(range);
@@ -181,7 +181,7 @@ static void *attend(void *argument) {
     }
 }
 
-/* The caller works too, and waits only for items that others are in the middle of. */
+/* The caller works too, and waits only for items that other threads are processing. */
 static void share(Crew *crew, Job job, const void *context, int64_t items, int64_t grain) {
     if (crew->threads == 1 || items <= grain) {
         if (items > 0) job(context, 0, items);
@@ -204,7 +204,7 @@ static void share(Crew *crew, Job job, const void *context, int64_t items, int64
 
 /* ---- vectors ---- */
 
-/* Where vectors are narrower the same code is right, not fast: linear_kernel.py then declines it. */
+/* With narrower vectors the same code is correct but slow: linear_kernel.py then declines it. */
 INLINE vf multiply_add(vf a, vf b, vf c) {
 #if WIDE
     return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -219,7 +219,7 @@ INLINE vf choose(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask
 
 INLINE vf widen(vh halves) { return (vf)(__builtin_convertvector(halves, vu) << 16); }
 
-/* To bf16, half to even; what is not a number stays none. The instruction takes denormals for zero. */
+/* To bf16, half to even; a NaN stays NaN. The instruction treats denormals as zero. */
 INLINE vh narrow(vf value) {
 #if PAIRED
     return (vh)_mm512_cvtneps_pbh((__m512)value);
@@ -239,7 +239,7 @@ INLINE float total(vf value) {
     return value[0];
 }
 
-/* Elements at..at+LANES of a row, those past its end as zeros. */
+/* Elements at..at+LANES of a row; zeros past its end. */
 INLINE vf get(const void *row, int half, int64_t at, int64_t size) {
     int64_t count = size - at < LANES ? size - at : LANES;
     if (half) {
@@ -270,7 +270,7 @@ INLINE char *row_of(const void *rows, int half, int64_t step, int64_t row) {
 
 /* ---- linear layers ---- */
 
-/* One line of weights by 4 bytes of a token's input, onto 16 sums. */
+/* Add one line of weights, times 4 bytes of a token's input, to 16 sums. */
 INLINE vf product(const int kind, vf sum, vi line, int32_t input) {
     if (kind == FLOATS) {
         float value;
@@ -300,7 +300,7 @@ INLINE vf product(const int kind, vf sum, vi line, int32_t input) {
 typedef void Tile(const char *input, int64_t step, const char *lines, int64_t panel, int64_t count,
                   vf *sums, const char *ahead, int64_t ahead_by);
 
-/* `ahead`: lines of each panel that are fetched to L2 meanwhile, `ahead_by` of them a chunk. */
+/* `ahead`: lines of each panel prefetched to L2 meanwhile, `ahead_by` of them per chunk. */
 INLINE void tile(const int kind, const int tall, const int broad, const char *input, int64_t step,
                  const char *lines, int64_t panel, int64_t count, vf *sums, const char *ahead,
                  int64_t ahead_by) {
@@ -363,16 +363,16 @@ static Tile *const tiles[3][BROAD][TALL] = {NAMES(FLOATS), NAMES(HALVES), NAMES(
 
 typedef struct {
     const Operation *operation;
-    int64_t tokens, lines, step; /* lines a panel; bytes from one token's input to the next */
+    int64_t tokens, lines, step; /* lines per panel; bytes from one token's input to the next */
     char *inputs;
     float *scales; /* by token; bytes only */
     float *parts;  /* by token: how much of its input is along each of the weight's directions */
 } Layer;
 
-/* Vectors that directions are kept in: whole groups of four, zeros past the last input. */
+/* Vectors of a stored direction: whole groups of four, zeros past the last input. */
 INLINE int64_t grouped(int64_t size) { return (size + 4 * LANES - 1) / (4 * LANES) * 4; }
 
-/* A token's input without what it has along the weight's directions, which goes to `parts`. */
+/* Remove the parts of a token's input along the weight's directions, and store them in `parts`. */
 static void leave_out(const Layer *layer, int64_t token, vf *row) {
     const Operation *of = layer->operation;
     const int64_t vectors = grouped(of->size), count = of->weight->apart;
@@ -448,14 +448,14 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
     }
 }
 
-/* A panel's outputs, and what the weight makes of a token's parts along its directions. */
+/* Add a token's parts along the directions, times the weight's columns, to a panel's outputs. */
 INLINE vf with_parts(const vh *column, int64_t panels, const float *parts, int64_t count, vf value) {
     for (int64_t each = 0; each < count; each++, column += panels)
         value = multiply_add(splat(parts[each]), widen(*column), value);
     return value;
 }
 
-/* Scale, bias, rounding to what is kept, and what is added to that. */
+/* Apply scale and bias, round to the output's dtype, and add the residual. */
 static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t token0,
                    int64_t tokens, const vf *sums) {
     const Operation *of = layer->operation;
@@ -555,7 +555,7 @@ static int linear(Crew *crew, const Operation *of, int64_t tokens) {
     return OK;
 }
 
-/* ---- what stands between them, each token by itself ---- */
+/* ---- operations between linear layers, each token independently ---- */
 
 static void norm_one(const Operation *of, const char *from, char *to) {
     vf squares[4] = {};
@@ -572,7 +572,7 @@ static void norm_one(const Operation *of, const char *from, char *to) {
     }
 }
 
-/* The whole row of each token, or each of its heads. */
+/* Normalize the whole row of each token, or each of its heads. */
 static void norm(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     for (int64_t token = first; token < last; token++) {
@@ -584,7 +584,7 @@ static void norm(const void *context, int64_t first, int64_t last) {
     }
 }
 
-/* e to the power of x, to about one unit in the last place; above 88 already infinite. */
+/* e to the power of x, to about one unit in the last place; infinite above 88. */
 INLINE vf exponential(vf x) {
     const vf magic = splat(0x1.8p23f);
     const vi over = x > 88;
@@ -605,7 +605,7 @@ INLINE vf exponential(vf x) {
     return choose(over, splat(INFINITY), (vf)((vi)sum + (whole << 23)));
 }
 
-/* Sums and differences of `count` vectors, a power of two: what one of them has, all get a part of. */
+/* Sums and differences of `count` vectors, a power of two: each gets a part of every vector. */
 INLINE void mix(vf *values, int64_t count) {
     for (int64_t apart = 1; apart < count; apart *= 2)
         for (int64_t low = 0; low < count; low = (low + 1 + apart) & ~apart) {
@@ -643,7 +643,7 @@ static void swiglu(const void *context, int64_t first, int64_t last) {
     }
 }
 
-/* As SwiGLU, but gate and up are held within a limit, the sigmoid is steeper, and up counts from -1. */
+/* As SwiGLU, but gate and up are clamped, the sigmoid is steeper, and 1 is added to up. */
 static void clamped(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     const float *steep_and_limit = of->with;
@@ -676,7 +676,7 @@ static void sum(const void *context, int64_t first, int64_t last) {
     }
 }
 
-/* x cos + half-turned x sin, each product rounded to what is kept. */
+/* x cos + half-turned x sin, each product rounded to the dtype. */
 static void rotate(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     const int half = of->half;
@@ -701,7 +701,7 @@ static void rotate(const void *context, int64_t first, int64_t last) {
     }
 }
 
-/* Each token's row of a table. */
+/* Copy each token's row of a table. */
 static void pick(const void *context, int64_t first, int64_t last) {
     const Operation *of = context;
     const int32_t *index = of->with;
@@ -722,7 +722,7 @@ static int operate(Crew *crew, const Operation *of, int64_t tokens) {
     return OK;
 }
 
-/* Every operation, over so many tokens. */
+/* Run every operation over this many tokens. */
 int rowcast_run(Crew *crew, const Operation *operations, int64_t count, int64_t tokens) {
     int state = OK;
     pthread_mutex_lock(&crew->turn);
@@ -732,7 +732,7 @@ int rowcast_run(Crew *crew, const Operation *operations, int64_t count, int64_t 
     return state;
 }
 
-/* One linear layer, its operation filled in here. */
+/* Run one linear layer, whose operation is filled in here. */
 int rowcast_linear(Crew *crew, const Operation *as, const void *from, void *to, const void *with,
                    int64_t tokens) {
     Operation operation = *as;
@@ -742,7 +742,7 @@ int rowcast_linear(Crew *crew, const Operation *as, const void *from, void *to, 
     return rowcast_run(crew, &operation, 1, tokens);
 }
 
-/* For other kernels: `job` over ranges of `items`, `grain` at a time, on whichever threads. */
+/* For other kernels: run `job` over ranges of `items`, `grain` at a time, on any threads. */
 void rowcast_share(Crew *crew, Job job, const void *context, int64_t items, int64_t grain) {
     pthread_mutex_lock(&crew->turn);
     share(crew, job, context, items, grain);
@@ -751,7 +751,7 @@ void rowcast_share(Crew *crew, Job job, const void *context, int64_t items, int6
 
 int64_t rowcast_lines(const Weight *weight) { return lines_of(weight); }
 
-/* Row `output` of a weight, in the bytes it is kept in; its scale and start. */
+/* Quantize row `output` of a weight to bytes; set its scale and start. */
 static void keep_bytes(const Weight *weight, const void *row, int half, int64_t output,
                        int8_t *kept) {
     float most = 0;
@@ -765,7 +765,7 @@ static void keep_bytes(const Weight *weight, const void *row, int half, int64_t 
     weight->start[output] = -128 * whole;
 }
 
-/* Lay out `rows` rows of a weight as outputs first..first+rows; the lines must be zeros before. */
+/* Pack `rows` rows of a weight as outputs first..first+rows; the lines must be zeros before. */
 int rowcast_pack(const Weight *weight, const void *source, int64_t half, int64_t first,
                  int64_t rows) {
     int64_t lines = lines_of(weight);
@@ -787,8 +787,9 @@ int rowcast_pack(const Weight *weight, const void *source, int64_t half, int64_t
     return OK;
 }
 
-/* Rows of `odd` times `even` numbers, in place, each times an orthogonal matrix: signs; the Hadamard
- * matrix of `even`, a power of two, on each part of a row; factors [odd, odd] between the parts. */
+/* Multiply rows of `odd` times `even` numbers, in place, by an orthogonal matrix: signs; the
+ * Hadamard matrix of `even`, a power of two, on each part of a row; factors [odd, odd] between
+ * parts. */
 int rowcast_turn(float *rows, int64_t count, const float *signs, const float *factors, int64_t even,
                  int64_t odd) {
     const int64_t size = even * odd;
@@ -827,12 +828,12 @@ void rowcast_leave(Crew *crew) {
     free(crew);
 }
 
-/* As many threads as could be started, the caller's among them; null without memory. */
+/* Start as many threads as possible, including the caller's; null if memory runs out. */
 Crew *rowcast_gather(int64_t threads) {
     void *room;
     if (posix_memalign(&room, LINE, sizeof(Crew))) return NULL;
     Crew *crew = memset(room, 0, sizeof(Crew));
-    pthread_mutexattr_t again; /* a foreign operation may share out its own work */
+    pthread_mutexattr_t again; /* a foreign operation may share its own work */
     pthread_mutexattr_init(&again);
     pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&crew->turn, &again);

@@ -2,10 +2,10 @@
 
     weights ──pack──▶ Packed;  linear(states, Packed) ──▶ states @ weight.T + bias, + residual
 
-Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token as they come; sums exact). The
+Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token at run time; sums exact). The
 bits of a token's result depend on its input and the weights: not on the number of tokens, its place
-among them or the number of threads. Several operations in one call: `linear_plan`. Which layers a
-model has is not known here. `python -m rowcast.engine.measuring.linear_bench` prints figures.
+among them or the number of threads. Several operations in one call: `linear_plan`. Knows no model's
+layers. `python -m rowcast.engine.measuring.linear_bench` prints figures.
 """
 
 import ctypes
@@ -24,9 +24,9 @@ from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
 Kind = Literal["fp32", "bf16", "int8"]
 
 SOURCE = Path(__file__).with_name("linear_kernel.c")
-LANES = 16  # outputs of a panel
+LANES = 16  # outputs per panel
 LINE = 64  # bytes
-CHUNK = 32  # bytes of a token's input that the kernel takes in one turn
+CHUNK = 32  # bytes of a token's input that the kernel reads at a time
 HUGE_PAGE = 1 << 21
 LINEAR = 0  # the operation's number
 MOST_MIXED = 64  # vectors
@@ -44,9 +44,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Directions of the input that int8 leaves out of its rounding: few, and large in every token.
+    """Directions of the input that int8 excludes from its rounding: few, and large in every token.
 
-    What a token has along them is multiplied in fp32, the rest as ever.
+    A token's part along them is multiplied in fp32, the rest as usual.
     """
 
     directions: Tensor  # [count, inputs]: each of length 1, at right angles to the others
@@ -54,7 +54,7 @@ class Apart:
 
 
 class Weight(ctypes.Structure):
-    """As the C file declares it."""
+    """A struct as the C file declares it."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("lines", *_BESIDE)),
@@ -63,7 +63,7 @@ class Weight(ctypes.Structure):
 
 
 class Operation(ctypes.Structure):
-    """As the C file declares it; `source`, `extra` are its `from` and `with`."""
+    """A struct as the C file declares it; `source`, `extra` are its `from` and `with`."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("what", "half", "out_half")),
@@ -76,7 +76,7 @@ class Operation(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """A weight as the kernel reads it, and the memory that it owns."""
+    """A weight in the kernel's layout, and the memory that it owns."""
 
     kind: Kind
     outputs: int
@@ -84,7 +84,7 @@ class Packed:
     lines: Tensor
     beside: Sequence[Tensor]  # in the order of _BESIDE
     weight: Weight
-    calls: Mapping[tuple[torch.dtype, torch.dtype], object]  # by what is read and written
+    calls: Mapping[tuple[torch.dtype, torch.dtype], object]  # by the dtypes read and written
 
     @property
     def size(self) -> int:
@@ -93,12 +93,12 @@ class Packed:
 
     @property
     def reads(self) -> tuple[torch.dtype, ...]:
-        """What its inputs may be."""
+        """The dtypes that its inputs may have."""
         return _READS[self.kind]
 
 
 class LinearKernel:
-    """The compiled kernel and its threads; belongs to the process that it is made in."""
+    """The compiled kernel and its threads; belongs to the process that created it."""
 
     def __init__(self, kernel: Kernel, threads: int) -> None:
         self._library = library = kernel.library
@@ -130,7 +130,7 @@ class LinearKernel:
         bias: Tensor | None = None,
         apart: Apart | None = None,
     ) -> Packed:
-        """Weights [outputs, inputs] that read the same input, laid out as one."""
+        """Pack weights [outputs, inputs] that read the same input as one."""
         inputs = weights[0].shape[1]
         outputs = sum(len(each) for each in weights)
         weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
@@ -158,7 +158,7 @@ class LinearKernel:
         out: Tensor | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """states [..., inputs] to [..., outputs], in the dtype of `states` unless told."""
+        """Multiply states [..., inputs] to [..., outputs], by default in the dtype of `states`."""
         inputs = packed.inputs
         shape = (*states.shape[:-1], packed.outputs)
         if states.shape[-1] != inputs:
@@ -182,9 +182,9 @@ class LinearKernel:
         return out
 
     def turn(self, rows: Tensor, signs: Tensor, factors: Tensor) -> None:
-        """Each row, in place, by signs, a Hadamard matrix and factors [odd, odd] between its parts.
+        """Turn each row in place: signs, a Hadamard matrix, factors [odd, odd] between its parts.
 
-        On every machine the same numbers: sums are in one order and never fused.
+        The numbers are the same on every machine: sums are in one order and never fused.
         """
         (count, size), odd = rows.shape, len(factors)
         even = size // odd
@@ -198,14 +198,14 @@ class LinearKernel:
         check(self._library.rowcast_turn(*addresses, even, odd))
 
     def run(self, operations: "ctypes.Array[Operation]", tokens: int) -> None:
-        """Every operation in turn, each over so many tokens."""
+        """Run every operation in order, each over this many tokens."""
         check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
 
 
 def packed_of(
     kind: Kind, outputs: int, inputs: int, lines: Tensor, beside: Sequence[Tensor]
 ) -> Packed:
-    """A weight out of its memory: as `pack` left it, or to be filled by it."""
+    """Return a weight over its memory, which `pack` has filled or will fill."""
     weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
     weight.lines = lines.data_ptr()
     for name, each in zip(_BESIDE, beside, strict=True):
@@ -217,9 +217,9 @@ def packed_of(
 def choose_linear(
     threads: int, folder: Path | None = None, *, slow_too: bool = False
 ) -> LinearKernel | None:
-    """The kernel, or None where torch is the better choice. `folder` keeps what was compiled.
+    """Return the kernel, or None if torch is the better choice. `folder` stores compiled code.
 
-    `slow_too`: where nothing else reads the weights, the kernel's plain code serves as well.
+    `slow_too`: accept the kernel's plain code, when nothing else reads the weights.
     """
     try:
         kernel = load_kernel(SOURCE, folder)
@@ -235,7 +235,7 @@ def choose_linear(
 
 
 def weight_bytes(outputs: int, inputs: int, kind: Kind) -> int:
-    """What a packed weight takes: whole panels of whole chunks, and scales beside them."""
+    """Return the size of a packed weight: whole panels of whole chunks, and scales next to them."""
     size, beside = {"fp32": (4, 0), "bf16": (2, 0), "int8": (1, 8)}[kind]
     return _up(outputs, LANES) * (_up(inputs * size, CHUNK) + beside)
 
@@ -245,7 +245,7 @@ def _up(number: int, to: int) -> int:
 
 
 def check(state: int) -> None:
-    """What the kernel answers, as an exception."""
+    """Raise the exception for a fault of the kernel."""
     if state:
         raise MemoryError("no memory for a linear layer's inputs")
 
@@ -265,7 +265,7 @@ def _declare(library: ctypes.CDLL) -> None:
 
 
 def _room(size: int) -> Tensor:
-    """Zeros, in huge pages where the machine has them: fewer of the processor's lookups miss."""
+    """Return zeros, in huge pages if the machine supports them, to reduce TLB misses."""
     memory = mmap.mmap(-1, size + HUGE_PAGE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
@@ -277,7 +277,7 @@ def _room(size: int) -> Tensor:
 def _beside(
     kind: Kind, outputs: int, inputs: int, bias: Tensor | None, apart: Apart | None
 ) -> Sequence[Tensor]:
-    """What each output has beside its weights, zeros past the last; empty where there are none."""
+    """Return the numbers per output, zeros past the last; a tensor is empty if it has none."""
     if apart is not None and kind != "int8":
         raise ValueError(f"{kind} rounds no inputs: nothing to leave out of it")
     scaled = outputs if kind == "int8" else 0
@@ -294,7 +294,7 @@ def _beside(
 
 
 def _calls(kind: Kind, weight: Weight) -> dict[tuple[torch.dtype, torch.dtype], object]:
-    """The operation that `linear` passes, made once."""
+    """Return the operations that `linear` passes, made once."""
     return {
         (read, written): ctypes.byref(linear_operation(weight, read, written))
         for read in _READS[kind]
@@ -303,7 +303,7 @@ def _calls(kind: Kind, weight: Weight) -> dict[tuple[torch.dtype, torch.dtype], 
 
 
 def linear_operation(weight: Weight, read: torch.dtype, written: torch.dtype) -> Operation:
-    """A linear layer, but for the addresses of what it reads and writes."""
+    """Return a linear layer's operation, except for the addresses of its input and output."""
     return Operation(
         what=LINEAR,
         half=read == torch.bfloat16,

@@ -1,4 +1,4 @@
-"""Several operations of a step in one call: a list made once, run over so many tokens.
+"""Several operations of a step in one call: a list made once, run over any number of tokens.
 
     Plan(kernel).norm(…).linear(…).rotate(…).foreign(…).linear(…)  ──run(tokens)──▶  the buffers
 
@@ -35,7 +35,7 @@ class Plan:
         self._ready: ctypes.Array[Operation] | None = None
 
     def run(self, tokens: int) -> None:
-        """All of it, over the first rows of every buffer."""
+        """Run all operations over the first rows of every buffer."""
         if self._ready is None:
             self._ready = (Operation * len(self._operations))(*self._operations)
         self._kernel.run(self._ready, tokens)
@@ -65,7 +65,7 @@ class Plan:
     def head_norm(
         self, states: Tensor, first: int, heads: int, weight: Tensor, epsilon: float
     ) -> Self:
-        """Heads `first` to `first + heads` of each row, in place, each by itself."""
+        """Normalize heads `first` to `first + heads` of each row in place, each by itself."""
         size = weight.shape[-1]
         if (first + heads) * size > states.shape[-1]:
             raise ValueError(f"head {first + heads} of {size} is not in {states.shape[-1]}")
@@ -79,8 +79,9 @@ class Plan:
     def swiglu(self, merged: Tensor, to: Tensor, mixed: int = 1) -> Self:
         """to = silu(first half of merged) * second half.
 
-        `mixed`, a power of two: of every so many vectors of 16 results sums and differences are
-        kept, by the Hadamard matrix of ones. One large result becomes a part of each.
+        `mixed`, a power of two, replaces the vectors of 16 results, in groups of this many, by
+        their sums and differences (the Hadamard matrix of ones). It spreads one large result over
+        all.
         """
         size = merged.shape[-1] // 2
         _want(merged, 2 * size, merged.dtype)
@@ -109,7 +110,7 @@ class Plan:
         return self._add(operation, states, others, to)
 
     def rotate(self, states: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Self:
-        """The first `heads` heads of each row, in place: x cos + half-turned x sin."""
+        """Rotate the first `heads` heads of each row in place: x cos + half-turned x sin."""
         size = cos.shape[-1]
         if heads * size > states.shape[-1] or size % 2:
             raise ValueError(f"{heads} heads of {size} do not fit rows of {states.shape[-1]}")
@@ -120,7 +121,7 @@ class Plan:
         return self._add(operation, states, cos, sin)
 
     def pick(self, table: Tensor, index: Tensor, to: Tensor) -> Self:
-        """to = table[index]. The caller sees to it that the table has such rows."""
+        """to = table[index]. The caller ensures that the table has these rows."""
         size = table.shape[-1]
         if index.dtype != torch.int32 or not index.is_contiguous():
             raise ValueError(f"an index must be int32 side by side, not {index.dtype}")
@@ -129,9 +130,10 @@ class Plan:
         return self._add(operation, table, index, to)
 
     def foreign(self, function: int, context: int, *kept: object) -> Self:
-        """Another kernel's `void function(void *context, int64_t tokens)`, on the caller's thread.
+        """Call another kernel's function on the caller's thread.
 
-        It may hand out its work by `LinearKernel.share(crew, …)`.
+        Its signature is `void function(void *context, int64_t tokens)`. It may distribute its work
+        by `LinearKernel.share(crew, …)`.
         """
         return self._add(Operation(what=_FOREIGN, foreign=function, source=context), *kept)
 
@@ -143,28 +145,28 @@ class Plan:
 
 
 def rms_norm(kernel: LinearKernel, states: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """As a Llama's norm does it: fp32 inside, rounded, then times the weight."""
+    """Return a Llama's norm: fp32 inside, rounded, then times the weight."""
     out = torch.empty_like(states)
     Plan(kernel).norm(states, weight, epsilon, out).run(_rows(states))
     return out
 
 
 def swiglu(kernel: LinearKernel, merged: Tensor) -> Tensor:
-    """silu(gate) * up of rows that hold gate and up side by side."""
+    """Return silu(gate) * up of rows that hold gate and up side by side."""
     out = merged.new_empty((*merged.shape[:-1], merged.shape[-1] // 2))
     Plan(kernel).swiglu(merged, out).run(_rows(merged))
     return out
 
 
 def add(kernel: LinearKernel, states: Tensor, others: Tensor) -> Tensor:
-    """states + others."""
+    """Return states + others."""
     out = torch.empty_like(states)
     Plan(kernel).add(states, others, out).run(_rows(states))
     return out
 
 
 def rotate(kernel: LinearKernel, states: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """`states` itself, its first heads rotated."""
+    """Rotate the first heads of `states` in place, and return it."""
     Plan(kernel).rotate(states, heads, cos, sin).run(_rows(states))
     return states
 
@@ -189,7 +191,7 @@ def _over(what: int, states: Tensor, to: Tensor, size: int) -> Operation:
 
 
 def _want(buffer: Tensor, size: int, dtype: torch.dtype) -> Tensor:
-    """The buffer, when it is what the kernel takes it for."""
+    """Return the buffer if it fits the kernel's expectations; otherwise raise ValueError."""
     if not buffer.is_contiguous() or buffer.dtype != dtype or buffer.shape[-1] != size:
         raise ValueError(f"{buffer.dtype} {tuple(buffer.shape)}: wanted {dtype} [..., {size}]")
     if dtype not in (torch.float32, torch.bfloat16):

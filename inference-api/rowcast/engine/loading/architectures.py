@@ -1,9 +1,9 @@
-"""Which of transformers' architectures are served, and how our attention gets into them.
+"""Which architectures of transformers are served, and how they call our attention.
 
 Most call whatever attention function is registered under the configured name, with their options
 (scale, window, softcap, sinks): `row_attention` is ours. One that computes attention itself has an
-adapter (Falcon). `SUPPORTED` lists what the tests hold token-equal to transformers' `generate`;
-everything else is refused at load, never served wrongly.
+adapter (Falcon). `SUPPORTED` lists those that the tests hold token-equal to transformers'
+`generate`; all others are refused at load, never served wrongly.
 """
 
 import math
@@ -24,7 +24,7 @@ COMPANY_ROPES = frozenset({"dynamic", "longrope"})
 
 
 def check(config: PreTrainedConfig) -> None:
-    """Refuse what is not known to be served rightly."""
+    """Refuse a model that is not known to be served correctly."""
     if config.model_type not in SUPPORTED:
         raise UnknownModel(
             f"models of type {config.model_type!r} are not served; "
@@ -38,19 +38,19 @@ def check(config: PreTrainedConfig) -> None:
 
 
 def _rope_types(config: PreTrainedConfig) -> set[str]:
-    """The kinds of rotary positions that a model uses; some have one for each type of layer."""
+    """Return the types of rotary positions of a model; some have one per type of layer."""
     parameters = getattr(config, "rope_parameters", None) or {}
     sets = [parameters, *(each for each in parameters.values() if isinstance(each, dict))]
     return {str(each["rope_type"]) for each in sets if "rope_type" in each}
 
 
 def bind(model: PreTrainedModel, cache: FlatCache) -> None:
-    """Have every attention layer of `model` use `cache`."""
+    """Make every attention layer of `model` use `cache`."""
     AttentionInterface.register(ATTENTION, row_attention)
     model.config._attn_implementation = ATTENTION  # noqa: SLF001  # Falcon has no public way
     for module in model.modules():
         if isinstance(module, PreTrainedModel):
-            # It looks at tokens' values, which costs a synchronisation and is of no use here.
+            # It reads token values, which costs a synchronisation and is useless here.
             module.warn_if_padding_and_no_attention_mask = lambda *_ignored: None
         if isinstance(module, FalconAttention):
             module.__class__ = RowFalconAttention
@@ -70,7 +70,7 @@ def row_attention(  # noqa: PLR0917  # transformers' signature
     s_aux: Tensor | None = None,
     **_options: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' interface: [1, heads, tokens, size] in, [1, tokens, heads, size] out."""
+    """Attend by transformers' interface: [1, heads, tokens, size] to [1, tokens, heads, size]."""
     how = Scores(
         scale=scaling if scaling is not None else query.shape[-1] ** -0.5,
         window=sliding_window or 0,
@@ -83,7 +83,7 @@ def row_attention(  # noqa: PLR0917  # transformers' signature
 
 
 def _flat(states: Tensor) -> Tensor:
-    """[1, heads, tokens, size] as [tokens, heads, size]."""
+    """Return [1, heads, tokens, size] as [tokens, heads, size]."""
     return states[0].transpose(0, 1)
 
 
@@ -107,7 +107,7 @@ class RowFalconAttention(FalconAttention):
     ) -> tuple[Tensor, None]:
         query, key, value = self._split_heads(self.query_key_value(hidden_states))
         if self.new_decoder_architecture:
-            # Keys and values come repeated for every head of a group: keep one of each.
+            # Keys and values are repeated for every head of a group: keep one of each.
             group = self.num_heads // self.num_kv_heads
             key, value = key[:, :, ::group], value[:, :, ::group]
         if alibi is None and position_embeddings is not None:
@@ -123,7 +123,7 @@ class RowFalconAttention(FalconAttention):
         return self.dense(mixed.flatten(1).unsqueeze(0)), None
 
     def _alibi_bias(self, like: Tensor) -> Tensor:
-        """[heads, context]: slope times key position, rounded as transformers rounds it."""
+        """Return [heads, context]: slope times key position, rounded as transformers rounds it."""
         if self._bias is None or self._bias.device != like.device:
             positions = torch.arange(self.max_position_embeddings, device=like.device)
             slopes = _alibi_slopes(self.num_heads).to(like.device)
@@ -133,7 +133,7 @@ class RowFalconAttention(FalconAttention):
 
 
 def _alibi_slopes(heads: int) -> Tensor:
-    """Geometric for a power of two of heads; the rest are every other one of the next power."""
+    """Return a geometric series for a power of two of heads, then every other one of the next."""
     whole = 2 ** math.floor(math.log2(heads))
     base = 2.0 ** -(2.0 ** -(math.log2(whole) - 3))
     slopes = [base**power for power in range(1, whole + 1)]

@@ -1,10 +1,11 @@
-"""Makes a model ready in a process that forks backends, so that one that ended is soon replaced.
+"""Prepares a model in the process that forks backends, so that a backend is replaced quickly.
 
-    settings, files ──▶ prepare ──▶ what a fork calls to have its engine
+    settings, files ──▶ prepare ──▶ what a fork calls to get its engine
 
-Models of the Llama form on a CPU are packed apart, or mapped as an image, and wait here packed: a
-fork shares them, and needs neither transformers nor the files. Others are loaded by each fork, with
-transformers imported here. Nothing computes here: a fork of a process with threads would hang.
+Models of the Llama form on a CPU are packed in another process, or mapped as an image, and kept
+here packed: forks share them, and need neither transformers nor the files. Each fork loads other
+models itself, with transformers already imported here. Nothing computes here: a fork of a process
+with threads would hang.
 """
 
 from collections.abc import Callable
@@ -45,9 +46,9 @@ KINDS: dict[str, Kind] = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
 
 
 def prepare(settings: Settings) -> Engines:
-    """What makes the engine of the model that the settings name."""
+    """Return the maker of the engine of the model that the settings name."""
     device = _device(settings.device)
-    packing_kernel(settings.dtype, device, 1)  # where there must be one, and is none, it says so
+    packing_kernel(settings.dtype, device, 1)  # fail now if a required kernel is missing
     if settings.served_model == ONE_LAYER:
         _refuse_image(settings, "the model that needs no file")
         return _by_modules(settings, device, ONE_LAYER)
@@ -63,7 +64,7 @@ def prepare(settings: Settings) -> Engines:
 
 
 def _device(wanted: str) -> torch.device:
-    """Asked apart: a process that has looked for a GPU cannot be forked into one that uses it."""
+    """Resolve `auto` in another process: a fork of one that has looked for a GPU cannot use it."""
     if wanted == "auto":
         wanted = "cpu"
         if torch.version.cuda is not None:
@@ -73,26 +74,26 @@ def _device(wanted: str) -> torch.device:
 
 
 def _precision(settings: Settings, words: dict[str, Any]) -> str:
-    """As DTYPE calls it; the model's own where that is left to it."""
+    """Return the precision in DTYPE's terms; for `auto`, the model's own."""
     if settings.dtype != "auto":
         return settings.dtype
     return str(words.get("dtype") or words.get("torch_dtype") or "float32")
 
 
 def _folder(settings: Settings, files: ModelFiles) -> Path:
-    """Where everything is that will be read, fetched if need be."""
+    """Return the folder of all files that will be read, fetching them if necessary."""
     few = settings.no_weights or (settings.load_image and not settings.save_image)
     configuration = files.find(CONFIGURATION) if few else None
     folder = configuration.parent if configuration else files.folder()
     if not configuration:
         check_weights(settings.served_model, folder)
-    # transformers goes on without one that it cannot read, and so with other ends of text
+    # transformers ignores one that it cannot read, and then uses other ends of text
     ModelFiles(files.model, folder, None).words(GENERATION)
     return folder
 
 
 def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | None:
-    """Packed weights, from an image or anew; None where the lean decoder cannot serve them."""
+    """Return packed weights, from an image or new; None if the lean decoder cannot serve them."""
     kind, kernel = KINDS.get(precision), _kernel(precision, 1)
     if kind is None or kernel is None:
         return None
@@ -106,7 +107,7 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
     )
 
     def write(file: BinaryIO) -> bool:
-        # Imported here, in a process of its own: the memory that it needs goes with it.
+        # Imported here, in another process: its memory is freed with that process.
         from rowcast.engine.decoding.llama.packer import Packer  # noqa: PLC0415
 
         source = replace(_source(settings, str(folder), CPU), mapped=True)
@@ -129,7 +130,7 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
 
 
 def _lean(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
-    """Each engine over the same packed weights."""
+    """Return the maker of engines over the same packed weights."""
     facts = stored.facts
     facts = replace(facts, context=fitting_context(settings.context_length, facts.positions))
     cache = Cache(facts.shapes, ROWS, facts.context, facts.dtype)
@@ -142,7 +143,7 @@ def _lean(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
         kernel = _kernel(stored.made_of.precision, threads)
         if kernel is None or not isinstance(attention, NativeAttention):
             raise BadImage("the kernels that the weights are packed for are gone")
-        # The kernels have threads of their own, and torch's would go on spinning beside them.
+        # The kernels have their own threads, and torch's would keep spinning alongside them.
         torch.set_num_threads(1)
         context = facts.context
         made = LeanDecoder(stored.model, kernel, attention, rows, context=context, most=most)
@@ -153,7 +154,7 @@ def _lean(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
 
 
 def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines:
-    """Each engine over weights that it reads itself."""
+    """Return the maker of engines that each read the weights."""
     # Imported once, here, so that each fork serves soon.
     from rowcast.engine.decoding.decoders import engine_over, packing_multiplier  # noqa: PLC0415
     from rowcast.engine.loading.loader import load  # noqa: PLC0415
@@ -164,14 +165,14 @@ def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines
         multiplier = packing_multiplier(settings.dtype, device, torch.get_num_threads())
         engine = engine_over(settings.served_name, load(source), multiplier=multiplier)
         if engine.has_threads:
-            torch.set_num_threads(1)  # torch's would go on spinning beside them
+            torch.set_num_threads(1)  # torch's would keep spinning alongside them
         return engine
 
     return make
 
 
 def _kernel(precision: str, threads: int) -> LinearKernel | None:
-    """What computes with packed weights. On one thread it has none of its own: it can be forked."""
+    """Return the kernel for packed weights. With one thread it starts none and can be forked."""
     if precision in PRECISIONS and (kernel := packing_kernel(precision, CPU, threads)):
         return kernel
     return choose_linear(threads)
@@ -196,7 +197,7 @@ def _layers(settings: Settings) -> int:
 
 
 def _image_path(settings: Settings) -> Path | None:
-    """Where the image is kept; None when none is wanted."""
+    """Return the path of the image; None if none is wanted."""
     if not (settings.save_image or settings.load_image):
         return None
     if settings.model_root is None:

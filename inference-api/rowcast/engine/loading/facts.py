@@ -1,4 +1,4 @@
-"""What an engine must know of a model beside how it computes. Made when a model is loaded."""
+"""What an engine must know about a model besides its arithmetic. Made when a model is loaded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from rowcast.engine.kernels.linear_kernel import LinearKernel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Of one model, as it was loaded."""
+    """The properties of one model, as it was loaded."""
 
-    shapes: Mapping[int, LayerShape]  # what each layer keeps of a token
+    shapes: Mapping[int, LayerShape]  # what each layer caches per token
     context: int  # positions that a row may have
-    positions: int  # positions that the model knows
+    positions: int  # positions that the model supports
     vocabulary: int
     dtype: torch.dtype  # of states and cache
     device: torch.device
@@ -27,6 +27,7 @@ class Facts:
 
 
 DecoderMaker = Callable[[Attention, RowCache, int], tuple[Decoder, LinearKernel | None]]
-"""Binds a loaded model to a cache; the number is the most slots that a step has.
+"""Binds a loaded model to a cache; the number is the maximum of slots per step.
 
-With the decoder comes the kernel that it multiplies with: others may work on its threads."""
+Returns the decoder and the kernel of its products, so that others may use its threads.
+"""

@@ -1,12 +1,12 @@
-"""An image: named parts of a model as the kernels read them, and a word about them, in one file.
+"""An image: the named parts of a model in the kernels' layout, and their metadata, in one file.
 
     ImageWriter(file).add(name, part)….finish(about)
     open_image(path) · receive_image(pipe, …)      ──▶ Image: `parts()`, `about`
 
-    in the file: parts, each at a page's start; index; its checksum and size; a mark
+    in the file: parts, each aligned to a page; index; its checksum and size; a mark
 
-A file is mapped, so that servers share it; what comes through a pipe goes to memory of this
-process. What is not whole, or damaged, is refused. What parts mean is not known here.
+A file is mapped, so that servers share it; an image from a pipe is held in memory of this process.
+An incomplete or damaged image is refused. Knows nothing of what parts mean.
 """
 
 import ctypes
@@ -35,7 +35,7 @@ PIECE = 1 << 20
 
 
 class BadImage(RowcastError):
-    """An image that is not there, not whole, or of another build."""
+    """The image is missing, incomplete, damaged, or of another build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One part: a tensor, or a packed weight's: its lines, and what is beside them."""
+    """One part: a tensor, or the lines of a packed weight and the tensors that accompany them."""
 
     places: tuple[Place, ...]
     kind: Kind | None = None
@@ -59,14 +59,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What an image holds."""
+    """The contents of an image."""
 
     about: Mapping[str, Any]
     entries: Mapping[str, Entry]
 
 
 class ImageWriter:
-    """Writes parts one after the other, each at once."""
+    """Writes parts one after the other, each immediately."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -92,7 +92,7 @@ class ImageWriter:
         place = Place(self._size, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
         if tensor.numel():
             size = tensor.numel() * tensor.itemsize
-            tensor = tensor.contiguous()  # kept here while its memory is written
+            tensor = tensor.contiguous()  # keeps its memory alive while it is written
             self._write(memoryview((ctypes.c_ubyte * size).from_address(tensor.data_ptr())))
         return place
 
@@ -103,7 +103,7 @@ class ImageWriter:
 
 
 class Image:
-    """A whole image in memory. Its parts are views of that."""
+    """A whole image in memory. Its parts are views of that memory."""
 
     def __init__(self, name: str, memory: mmap.mmap, start: int, size: int) -> None:
         self.name, self._memory, self._start, self.size = name, memory, start, size
@@ -117,7 +117,7 @@ class Image:
         return {name: self._part(entry) for name, entry in self._index.entries.items()}
 
     def verified(self) -> Self:
-        """Itself, once every byte was read and found to be as it was written."""
+        """Return itself if the checksum of all bytes is right; otherwise raise BadImage."""
         with memoryview(self._memory) as memory:
             end = self._start + self.size - TAIL
             found = _number(zlib.crc32(memory[self._start : end]))
@@ -159,7 +159,7 @@ class Image:
 
 
 def open_image(path: Path) -> Image:
-    """A file's image, mapped; private, so that nothing here can write to the file."""
+    """Map a file's image; private, so that nothing here can write to the file."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -178,7 +178,7 @@ def open_image(path: Path) -> Image:
 
 
 def receive_image(pipe: int, most: int) -> Callable[[], Image]:
-    """Read a pipe to its end; then the image can be had. Only what comes takes memory."""
+    """Read a pipe to its end; return a maker of the image. Only the bytes received use memory."""
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
     memory = mmap.mmap(-1, most + HUGE_PAGE, flags=flags)
     _ask_for_huge_pages(memory)
@@ -196,6 +196,6 @@ def _number(number: int) -> bytes:
 
 
 def _ask_for_huge_pages(memory: mmap.mmap) -> None:
-    """Fewer of the processor's lookups miss, where the machine has them."""
+    """Reduce the processor's TLB misses, if the platform supports it."""
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)

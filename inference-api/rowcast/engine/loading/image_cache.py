@@ -1,7 +1,7 @@
-"""Where small models are kept packed, unasked, so that a second start needs no packer.
+"""An automatic cache of small packed models, so that a second start needs no packer.
 
-Named by all that they are made of: the model's files, what is wanted of them, and the code that
-packs. Only this user can write there, and only the latest few stay.
+An image is named by everything that it is made of: the model's files, how they are wanted, and the
+code that packs. Only this user can write there, and only the latest few are kept.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from rowcast.engine.loading.source_files import weight_bytes
 
 _log = logging.getLogger("rowcast.loading")
 
-SMALL = 64 << 20  # bytes of weights; larger ones are kept only when asked for (SAVE_IMAGE)
+SMALL = 64 << 20  # bytes of weights; larger ones are saved only on request (SAVE_IMAGE)
 KEPT = 8
 CODE = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "transformers")
 
 
 def kept_image(folder: Path, made_of: MadeOf) -> Path | None:
-    """The image's place; None for a large model, and where nothing can be kept."""
+    """Return the image's path; None for a large model, or if no cache is available."""
     if weight_bytes(folder) > SMALL:
         return None
     try:
@@ -38,7 +38,7 @@ def kept_image(folder: Path, made_of: MadeOf) -> Path | None:
 
 
 def forget_older(place: Path) -> None:
-    """Leave this image and the latest few beside it."""
+    """Delete all but this image and the latest few."""
     images = sorted(place.parent.glob("*.image"), key=lambda each: each.stat().st_mtime)
     for each in images[:-KEPT]:
         if each != place:

@@ -1,10 +1,10 @@
-"""A model of the Llama form as an image, and back: what it was made of, beside its parts.
+"""A model of the Llama form as an image, and back: its parts, and what they were made of.
 
-    about(made_of, shape, facts)   the word that goes with a model's parts
+    about(made_of, shape, facts)   the metadata of a model's parts
     restore(image) ──▶ Stored      the model, its facts, what it was made of
 
-Whether an image fits what a server wants is judged in `loading.image_source`; `llama.packer` writes
-one.
+`loading.image_source` decides whether an image fits the server's settings; `llama.packer` writes
+images.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ from rowcast.engine.loading.image import BadImage, Image
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeOf:
-    """What an image was made of; another of these is another image."""
+    """The sources of an image; a difference in any of them makes a different image."""
 
     configuration: str  # a digest of the file
-    weights: str  # of the files; empty where there are none
-    precision: str  # as DTYPE calls it
+    weights: str  # a digest of the files; empty if there are none
+    precision: str  # in DTYPE's terms
     layers: int  # 0: all
-    kernel: str  # its name, which tells the layout of packed weights too
+    kernel: str  # its name, which also identifies the layout of packed weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class _About:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What an image holds."""
+    """The contents of an image."""
 
     model: LeanModel
     facts: Facts
@@ -54,7 +54,7 @@ class Stored:
 
 
 def about(made_of: MadeOf, shape: LeanShape, facts: Facts) -> Mapping[str, Any]:
-    """The word that goes with a model's parts."""
+    """Return the metadata of a model's parts."""
     word = _About(
         made_of=made_of,
         shape=shape,
@@ -70,7 +70,7 @@ def about(made_of: MadeOf, shape: LeanShape, facts: Facts) -> Mapping[str, Any]:
 
 
 def restore(image: Image) -> Stored:
-    """The model that an image holds. Its rows get every position that it knows."""
+    """Return the model in an image. Its rows get every position that the model has."""
     try:
         word = msgspec.convert(image.about, _About, strict=False)
     except msgspec.ValidationError as error:

@@ -1,9 +1,10 @@
-"""Gets a model of the Llama form packed, in a process that computes nothing: by image, or anew.
+"""Obtains a packed model of the Llama form, from an image or newly packed, computing nothing here.
 
-    Order ──obtain──▶ Stored, or None where the model has not the form
+    Order ──obtain──▶ Stored, or None if the model does not have the form
 
-Anew means apart: another process needs transformers, the raw weights and the kernel, and sends or
-saves the image. One that was saved is bound to what it was made of, and refused when that differs.
+A new one is packed in another process, which needs transformers, the raw weights and the kernel,
+and sends or saves the image. A saved image records what it was made of, and is refused if that
+differs.
 """
 
 import logging
@@ -22,16 +23,16 @@ from rowcast.engine.loading.subprocess_call import apart
 
 _log = logging.getLogger("rowcast.loading")
 
-WIDER = 4  # how much larger than its files a packed model may be: fp32 of int8 weights
-SPARE = 4 << 30  # address space for what has no files
+WIDER = 4  # limit of packed size relative to file size: fp32 from int8 weights
+SPARE = 4 << 30  # address space for a model without files
 
 Write = Callable[[BinaryIO], bool]
-"""Writes the image; False when the model has not the form."""
+"""Writes the image; returns False if the model does not have the form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted."""
+    """The model that is wanted, and where its image is."""
 
     model: str
     folder: Path | None  # None: without files
@@ -40,11 +41,11 @@ class Order:
     image: Path | None  # where it is kept
     save: bool
     load: bool
-    unasked: bool = False  # kept to start sooner: trouble with it is no reason to refuse
+    unasked: bool = False  # an automatic cache: problems with it never prevent the start
 
 
 def obtain(order: Order) -> Stored | None:
-    """The packed model."""
+    """Return the packed model."""
     started = time.monotonic()
     found = _obtain(order)
     if found is not None:
@@ -70,7 +71,7 @@ def _obtain(order: Order) -> Image | None:
 
 
 def _kept(order: Order, path: Path) -> Image | None:
-    """By the image that is there, else by one that is made now, else without."""
+    """Use the cached image, else save a new one; if that fails, receive one by a pipe."""
     try:
         return _fitting(order, path)
     except BadImage as error:
@@ -86,7 +87,7 @@ def _kept(order: Order, path: Path) -> Image | None:
 
 
 def _fitting(order: Order, path: Path) -> Image:
-    """The saved image, when it is whole and was made of the same."""
+    """Return the saved image if it is whole and was made of the same sources."""
     if not path.is_file():
         raise BadImage(f"there is no image {path}: start once with SAVE_IMAGE=1")
     image = open_image(path)
@@ -102,7 +103,7 @@ def _fitting(order: Order, path: Path) -> Image:
 
 
 def _received(order: Order) -> Image | None:
-    """Through a pipe, into memory of this process."""
+    """Receive a newly packed image through a pipe, into memory of this process."""
     out, into = os.pipe()
     most = SPARE + WIDER * (weight_bytes(order.folder) if order.folder else 0)
 
@@ -121,7 +122,7 @@ def _received(order: Order) -> Image | None:
 
 
 def _saved(order: Order, path: Path) -> bool:
-    """Written beside its place and renamed, so that no half of it is ever found there."""
+    """Save a new image under a temporary name and rename it, so that no partial file is found."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
 
     def write() -> bool:

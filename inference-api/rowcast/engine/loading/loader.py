@@ -1,9 +1,9 @@
-"""Loads a transformers' model: from a folder, or with random weights of a configuration's shape.
+"""Loads a transformers model: from a folder, or with random weights of a configuration's shape.
 
-Before a weight is read, a pass over tensors without data tells what the KV cache and the weights
-will take, and a model that does not fit is refused with the arithmetic shown. Weights are views of
-their mapped files. What comes out is a model in evaluation mode, bound to nothing yet, and its
-`Facts`. Whatever is wrong with files is one sentence.
+Before any weight is read, a pass over tensors without data computes the memory of the KV cache and
+the weights; a model that does not fit is refused, and the error shows the arithmetic. Weights are
+views of their mapped files. The result is a model in evaluation mode, not yet bound to a cache, and
+its `Facts`. Any fault of the files is reported in one sentence.
 """
 
 import copy
@@ -41,9 +41,9 @@ from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
 
-EXPERTS = "batched_mm"  # where torch multiplies: each token on its own, or company would mix in
+EXPERTS = "batched_mm"  # if torch multiplies: computes each token independently
 SAMPLED = 4096  # bytes of each tensor that enter the fingerprint
-POSITIONS = 2048  # of a model that does not say
+POSITIONS = 2048  # for a model that does not specify them
 UNHEEDED = (
     "bad_words_ids",
     "begin_suppress_tokens",
@@ -52,12 +52,12 @@ UNHEEDED = (
     "no_repeat_ngram_size",
     "sequence_bias",
 )
-NO_CODE = {"trust_remote_code": False}  # None would ask whoever has the terminal
+NO_CODE = {"trust_remote_code": False}  # None would prompt on the terminal
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model, and what the engine must know of it."""
+    """A model, and what the engine must know about it."""
 
     model: PreTrainedModel
     facts: Facts
@@ -65,7 +65,7 @@ class Loaded:
 
 
 def load(source: ModelSource) -> Loaded:
-    """The model, in evaluation mode on its device."""
+    """Return the model, in evaluation mode on its device."""
     with _refusing(f"MODEL {source.model!r} cannot be loaded"):
         return _load(source)
 
@@ -99,7 +99,7 @@ def _load(source: ModelSource) -> Loaded:
 
 
 def _quieten() -> None:
-    """No bars and no advice to programmers among the log's lines."""
+    """Keep progress bars and transformers' advice out of the log."""
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
 
@@ -126,7 +126,7 @@ def _configuration(source: ModelSource) -> PreTrainedConfig:
 def _measure(
     config: PreTrainedConfig, dtype: torch.dtype, kind: Kind | None
 ) -> tuple[dict[int, LayerShape], int]:
-    """What each layer keeps of a token, and the bytes of all weights, from tensors without data."""
+    """Return each layer's cache per token, and the bytes of all weights, from empty tensors."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, **NO_CODE)
     recorder = ShapeRecorder()
@@ -146,7 +146,7 @@ def _weights(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) 
 
 
 def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """The same weights every time."""
+    """Return the same random weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=dtype, **NO_CODE)
@@ -177,24 +177,24 @@ def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> 
 
 @contextmanager
 def _refusing(problem: str) -> Iterator[None]:
-    """Whatever a library says of a model's files, in one sentence; all of it in the debug log."""
+    """Turn a library's error about a model's files into one sentence; log it all for debugging."""
     try:
         yield
     except (RowcastError, MemoryError):
         raise
-    except Exception as error:  # whatever three libraries raise where files are not as they expect
+    except Exception as error:  # three libraries may raise anything if files are not as they expect
         _log.debug("%s", problem, exc_info=True)
         raise UnknownModel(f"{problem}: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:
-    """What a library says, as one line: the first, and what it announces."""
+    """Return an error as one line: its first, and the one that it announces."""
     first, *rest = (str(error).strip() or type(error).__name__).splitlines()
     return f"{first} {rest[0].strip()}" if rest and first.endswith(":") else first
 
 
 def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
-    """The generation configuration's ends of text, else the model's."""
+    """Return the end-of-text tokens of the generation configuration, else of the model."""
     ends = getattr(model.generation_config, "eos_token_id", None)
     if ends is None:
         ends = model.config.eos_token_id
@@ -202,7 +202,7 @@ def _end_tokens(model: PreTrainedModel) -> frozenset[int]:
 
 
 def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[int, ...]:
-    """Tokens that the model's own configuration wants never to be drawn."""
+    """Return the tokens that the model's own configuration suppresses."""
     listed = getattr(generation, "suppress_tokens", None) or []
     if unheeded := [name for name in UNHEEDED if getattr(generation, name, None)]:
         _log.warning("generation_config not_heeded=%s", ",".join(unheeded))
@@ -211,16 +211,16 @@ def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[i
 
 
 def _token_ids(name: str, listed: object) -> list[int]:
-    """What a configuration lists, if it lists token ids."""
+    """Return the listed token ids; raise UnknownModel if they are something else."""
     if not isinstance(listed, list) or not all(type(token) is int for token in listed):
         raise UnknownModel(f"{name} of the model is {str(listed)[:40]!r}; it must be token ids")
     return listed
 
 
 def _digest(model: PreTrainedModel) -> str:
-    """Tells one set of weights from another without reading all of it."""
+    """Return a digest that identifies the weights without reading all of them."""
     words = model.config.to_dict()
-    words.pop("_name_or_path", None)  # wherever the files are
+    words.pop("_name_or_path", None)  # where the files are
     digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
     for name, weight in model.named_parameters():
         digest.update(f"{name}{tuple(weight.shape)}".encode())

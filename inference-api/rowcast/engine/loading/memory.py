@@ -1,4 +1,4 @@
-"""Whether a model fits: the memory of weights and KV cache, computed before either is there."""
+"""Whether a model fits: the memory of weights and KV cache, computed before either is allocated."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ class DoesNotFit(RowcastError):
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """What a KV cache's size follows from."""
+    """What determines the size of a KV cache."""
 
     shapes: Mapping[int, LayerShape]
     rows: int
@@ -43,7 +43,7 @@ class Cache:
 
 
 def check_memory(model: str, weights: int, cache: Cache, device: torch.device) -> None:
-    """Refuse what does not fit, with the arithmetic; log it otherwise."""
+    """Refuse a model that does not fit, and show the arithmetic; otherwise log it."""
     free, needed = free_memory(device), weights + cache.size
     arithmetic = f"weights {weights / MEBIBYTE:,.0f} MiB + {cache}"
     if needed > free:
@@ -55,7 +55,7 @@ def check_memory(model: str, weights: int, cache: Cache, device: torch.device) -
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that may still be taken."""
+    """Return the bytes that may still be allocated."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return min(_machine_free(), _container_free())
@@ -68,7 +68,7 @@ def _machine_free() -> int:
 
 
 def _container_free(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """What a container's own limit leaves; files that it has cached would make room."""
+    """Return what a container's own limit leaves, counting cached files as free."""
     try:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())

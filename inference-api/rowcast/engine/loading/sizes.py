@@ -1,12 +1,12 @@
-"""Checks a model's `config.json` and its folder before anything is built of them.
+"""Checks a model's `config.json` and its folder before anything is built from them.
 
-    sizes     whole numbers within bounds, heads that divide: building a model of others may take
-              for ever, or all the memory
-    code      a model that needs Python of its own is refused: only this server's code runs
-    weights   safetensors; pickled ones are not opened, since reading them can run code
+    sizes     whole numbers within bounds, heads that divide: building a model of other sizes may
+              take forever, or all the memory
+    code      a model that needs its own Python code is refused: only this server's code runs
+    weights   safetensors only; pickled ones are not opened, since reading them can run code
 
-Every fault is one sentence. Whether the weights have the configuration's shapes is seen when they
-are read.
+Every fault is one sentence. Whether the weights have the configuration's shapes is checked when
+they are read.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ SUPPORTED = (
     "qwen3",
     "smollm3",
 )
-"""transformers' `model_type`s that are served; the tests hold each to `generate`."""
+"""The `model_type`s of transformers that are served; the tests compare each with `generate`."""
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 WIDE, MANY = 2**20, 2**12
@@ -67,7 +67,7 @@ def check_configuration(model: str, words: Mapping[str, Any]) -> None:
 
 
 def check_weights(model: str, folder: Path) -> None:
-    """Raise UnknownModel where there are none that can be read."""
+    """Raise UnknownModel if there are no weights that can be read."""
     if any(folder.glob(WEIGHTS)):
         return
     if pickled := next((path for each in PICKLED for path in sorted(folder.glob(each))), None):

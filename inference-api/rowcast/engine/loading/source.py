@@ -1,4 +1,4 @@
-"""What is to be loaded, and how: the settings' wishes in the engine's words."""
+"""What to load, and how: the settings in the engine's terms."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ class ModelSource:
     model: str  # a folder, or ONE_LAYER
     dtype: torch.dtype | None  # None: the model's own
     device: torch.device
-    context: int  # 0: as long as the model's own
+    context: int  # 0: the model's own length
     rows: int
-    weights: Kind | None = None  # what linear layers' weights will be packed as; None: `dtype`
-    layers: int = 0  # 0: all; else the first so many
+    weights: Kind | None = None  # the packing of linear layers' weights; None: `dtype`
+    layers: int = 0  # 0: all; else only the first ones
     random: bool = False  # random weights, no download
     mapped: bool = False  # weights stay in their file's dtype, as views of it
 
 
 def fitting_context(wanted: int, positions: int) -> int:
-    """How many positions a row gets; 0 wants all that the model has."""
+    """Return the positions per row; `wanted` 0 means all that the model has."""
     if wanted > positions:
         raise UnknownModel(
             f"CONTEXT_LENGTH is {wanted}, but the model has {positions} positions: set it lower"

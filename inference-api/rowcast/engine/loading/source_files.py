@@ -1,6 +1,6 @@
-"""What a model's folder holds, told without reading all of it: for an image to be bound to.
+"""Digests of a model's folder, made without reading all of it, which identify an image's sources.
 
-Configuration by its bytes; weights by their files' names, sizes and samples spread over them.
+The configuration by its bytes; weights by their files' names, sizes and samples spread over them.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ SAMPLES, SAMPLED = 512, 4096
 
 
 def weight_files(folder: Path) -> Sequence[Path]:
-    """Those that a model is read from; none where only its configuration is."""
+    """Return the files that weights are read from; empty if there is only a configuration."""
     return sorted(folder.glob(WEIGHTS))
 
 
@@ -26,7 +26,7 @@ def configuration_digest(folder: Path) -> str:
 
 
 def weights_digest(folder: Path) -> str:
-    """Empty where there are none."""
+    """Return a digest of the weights; empty if there are none."""
     files = weight_files(folder)
     digest = hashlib.sha256()
     for path in files:

@@ -1,6 +1,6 @@
-"""Runs a function in a process of its own, which takes all the memory that it needed with it.
+"""Runs a function in another process, whose end frees all the memory that it needed.
 
-    with apart(function) as other: …; other.result()      what it refuses with is raised here
+    with apart(function) as other: …; other.result()      raises the function's RowcastError here
 
 Forked from a process that computes nothing yet. It ends when the block or this process does.
 """
@@ -23,18 +23,18 @@ END_SECONDS = 10.0
 
 
 class Died(RowcastError):
-    """The other process ended without a word."""
+    """The other process ended without a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Apart(Generic[Result]):
-    """A function under way."""
+    """A function that is running in another process."""
 
     process: ForkProcess
     answers: Connection
 
     def result(self) -> Result:
-        """What it returns, once it does."""
+        """Wait for the function's result and return it."""
         try:
             answer = self.answers.recv()
         except EOFError:
@@ -49,7 +49,7 @@ class Apart(Generic[Result]):
 
 @contextmanager
 def apart(function: Callable[[], Result], name: str) -> Iterator[Apart[Result]]:
-    """`function`, running under that name."""
+    """Run `function` in a process with this name."""
     context = multiprocessing.get_context("fork")
     answers, says = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(function, says, os.getpid()), name=name)

@@ -1,6 +1,6 @@
-"""What a model's tokens say, for grammars: from its `tokenizer.json`, when one is first asked for.
+"""The texts of a model's tokens, for grammars: from `tokenizer.json`, read on first use.
 
-The same file that frontends tokenize by. The model that needs no file has bytes for tokens.
+Frontends tokenize by the same file. The tokens of the model that needs no file are bytes.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ FILE = "tokenizer.json"
 
 
 def speech_of(model: str, facts: Facts) -> Speech:
-    """The tokens of a model that is named by its folder, or of ONE_LAYER."""
+    """Return the token texts of a model given by its folder, or of ONE_LAYER."""
     if model == ONE_LAYER:
         (end,) = facts.end_tokens
         texts = [bytes([byte]) for byte in range(end)]

@@ -1,1 +1,1 @@
-"""What a model, a precision and a kernel cost on the machine at hand."""
+"""The costs of a model, a precision and a kernel on this machine."""

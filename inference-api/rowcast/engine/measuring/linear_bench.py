@@ -1,8 +1,8 @@
-"""Prints what the linear kernel reaches on this machine, beside torch with packed weights.
+"""Prints the speed of the linear kernel on this machine, next to torch with packed weights.
 
-Layers of one shape run one after another, so many that their weights come from memory. The two take
-turns, with a pause in which the other's threads stop spinning; figures are medians. The processors'
-time counts as well, as if all threads had run freely: on a busy machine the clock says little.
+Layers of one shape run one after another, enough of them that their weights come from memory. The
+two take turns, with a pause in which the other's threads stop spinning; figures are medians. CPU
+time is shown too, as if all threads had run freely: on a busy machine the clock says little.
 """
 
 import statistics
@@ -30,13 +30,13 @@ Run = Callable[[Tensor], object]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Of one layer."""
+    """The times of one layer."""
 
     clock: float
     processor: float
 
     def text(self, tokens: int, bytes_read: int) -> str:
-        """Speed of arithmetic and of reading by the clock; arithmetic by the processors' time."""
+        """Return arithmetic and read speed by the clock, and arithmetic speed by CPU time."""
         work = 2 * tokens * OUTPUTS * INPUTS / 1e9
         return (
             f"{self.clock * 1e6:8.0f} {work / self.clock:7.0f} {bytes_read / self.clock / 1e9:6.1f}"
@@ -45,7 +45,7 @@ class Figure:
 
 
 def print_table() -> None:
-    """All kinds, all widths."""
+    """Print all kinds and all widths."""
     torch.set_num_threads(THREADS)
     kernel = choose_linear(THREADS)
     if kernel is None:

@@ -1,8 +1,8 @@
-"""Prints what a step of the lean decoder takes on this machine, beside transformers' modules.
+"""Prints the time of a step of the lean decoder on this machine, next to transformers' modules.
 
 Two models of random weights in bf16; every row gets one token at the same position. The two
-decoders run one after the other, since the threads of the one go on spinning for a while and would
-cost the other. Figures are medians of the clock.
+decoders run one after the other, because the threads of each keep spinning for a while and would
+slow down the other. Figures are medians of the clock.
 """
 
 import statistics
@@ -23,12 +23,12 @@ CONTEXT = 640
 ROWS = (1, 4, 8, 32)
 POSITIONS = (16, 512)
 PAUSE = 0.2
-SECONDS, LEAST = 1.0, 7  # a figure's, and its steps
+SECONDS, LEAST = 1.0, 7  # time and minimum number of steps per figure
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A Llama of 64 values a head, two KV heads."""
+    """A Llama with 64 values per head and two KV heads."""
 
     name: str
     hidden: int
@@ -54,7 +54,7 @@ Figures = dict[tuple[int, int], float]
 
 
 def print_table() -> None:
-    """Both models, both decoders."""
+    """Print both models with both decoders."""
     print("| model | position | rows | lean, ms | modules, ms | ratio |\n" + "|---" * 6 + "|")
     for shape in SHAPES:
         lean, modules = _figures(shape, lean=True), _figures(shape, lean=False)
@@ -68,7 +68,7 @@ def print_table() -> None:
 
 
 def _figures(shape: Shape, *, lean: bool) -> Figures:
-    """Milliseconds of a step, by position and rows."""
+    """Return the milliseconds per step, by position and rows."""
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
         shape.config().save_pretrained(folder)

@@ -1,11 +1,11 @@
-"""Prints the price of purity: a step as it is, beside one that may choose any product and width.
+"""Prints the price of purity: a real step, next to one that may choose any product and width.
 
     python -m rowcast.engine.measuring.price MODEL [DTYPE]
 
-Lean decoders pay where torch's product of so many rows is faster than ours; what they would gain is
-measured product by product, and taken off the step. Modules over oneDNN, which serve where our
-kernels do not, pay for the slots that fill a step up to a width that the probe trusts. One token a
-row at one position; medians of the clock. Purity itself is not checked here: tests do.
+Lean decoders pay when torch's product of this many rows is faster than ours; the possible gain is
+measured product by product, and subtracted from the step. Modules over oneDNN, used where our
+kernels do not run, pay for the slots that fill a step up to a width that the probe trusts. One
+token per row at one position; medians of the clock. Purity itself is checked by tests, not here.
 """
 
 import argparse
@@ -27,18 +27,18 @@ from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 
-TOKENS = (1, 8, 32, 128)  # of a step; all but the last are rows that decode
+TOKENS = (1, 8, 32, 128)  # per step; all but the last are rows that decode
 FILLED_UP = (1, 5, 8, 20, 32)
 ROWS, WIDEST, CONTEXT, POSITION = 32, 128, 256, 128
 THREADS = 2
-LEAST, SECONDS, PAUSE = 9, 0.3, 0.3  # a figure's runs, their time, and before it
+LEAST, SECONDS, PAUSE = 9, 0.3, 0.3  # runs per figure, their time, and the pause before it
 
 Shape = tuple[int, int]
 Run = Callable[[], object]
 
 
 def median(run: Run) -> float:
-    """Seconds, after one run that does not count."""
+    """Return the median in seconds, after one run that does not count."""
     run()
     times: list[float] = []
     while len(times) < LEAST or sum(times) < SECONDS:
@@ -49,7 +49,7 @@ def median(run: Run) -> float:
 
 
 def step(decoder: Decoder, tokens: int, width: int = 0) -> Run:
-    """One token of each row; where there are fewer rows, many of one. Blank up to `width`."""
+    """Return a step with one token per row, or many of one row; blank slots up to `width`."""
     each = list(range(tokens))
     blank = max(width - tokens, 0)
     rows = each if tokens <= ROWS else [0] * tokens
@@ -65,7 +65,7 @@ def step(decoder: Decoder, tokens: int, width: int = 0) -> Run:
 
 
 def savings(kernel: LinearKernel, products: Sequence[Packed], tokens: int) -> float:
-    """Seconds that a step would win by torch's products where those are faster."""
+    """Return the seconds that a step would save by using torch's products if they are faster."""
     groups: dict[Shape, list[Packed]] = defaultdict(list)
     for packed in products:
         groups[packed.outputs, packed.inputs].append(packed)
@@ -74,7 +74,7 @@ def savings(kernel: LinearKernel, products: Sequence[Packed], tokens: int) -> fl
 
 @torch.inference_mode()
 def _ours_more(kernel: LinearKernel, group: Sequence[Packed], tokens: int) -> float:
-    """How much longer ours take than torch's for all layers of one shape."""
+    """Return how much longer our products take than torch's for all layers of one shape."""
     first = group[0]
     states = torch.randn(tokens, first.inputs).to(first.reads[0])
     weight = torch.randn(first.outputs, first.inputs).to(states.dtype)
@@ -82,12 +82,12 @@ def _ours_more(kernel: LinearKernel, group: Sequence[Packed], tokens: int) -> fl
     torch.set_num_threads(THREADS)
     theirs = median(lambda: [product(states) for product in others])
     torch.set_num_threads(1)
-    time.sleep(PAUSE)  # torch's threads go on spinning for a while
+    time.sleep(PAUSE)  # torch's threads keep spinning for a while
     return median(lambda: [kernel.linear(states, packed) for packed in group]) - theirs
 
 
 def print_lean(model: str, dtype: str) -> None:
-    """The lean decoder's price."""
+    """Print the lean decoder's price."""
     engine = _engine(model, dtype, None)
     decoder = engine.decoder
     if not isinstance(decoder, LeanDecoder):
@@ -104,7 +104,7 @@ def print_lean(model: str, dtype: str) -> None:
 
 
 def print_modules(model: str, dtype: str) -> None:
-    """What the modules pay for being filled up, over oneDNN."""
+    """Print the price that the modules pay for filled-up slots, over oneDNN."""
     torch.set_num_threads(THREADS)
     engine = _engine(model, dtype, OneDnnMultiplier())
     engine.compile()
@@ -135,7 +135,7 @@ def _engine(model: str, dtype: str, multiplier: Multiplier | None) -> TorchEngin
 
 
 def print_price(arguments: Sequence[str] | None = None) -> None:
-    """Both tables."""
+    """Print both tables."""
     reader = argparse.ArgumentParser(prog="price", description="What purity costs, in tokens/s.")
     reader.add_argument("model", help="a folder or a hub id")
     reader.add_argument("dtype", nargs="?", default="bfloat16", choices=["bfloat16", "float32"])

@@ -1,9 +1,9 @@
-"""Finds, on the machine at hand, the widths whose arithmetic agrees to the bit.
+"""Finds the widths whose arithmetic agrees to the bit on this machine.
 
 Linear layers over w token slots may use another kernel, and so other roundings, for another w. The
 probe runs the same few tokens, in the first slots and in the last, at every candidate width and
-keeps the widths that give the widest one's bits. At worst that is the widest alone: then every step
-runs at one width, and the arithmetic is fixed all the same.
+keeps the widths that give the same bits as the widest. At worst that is only the widest: then every
+step runs at one width, and the arithmetic is still fixed.
 """
 
 import logging
@@ -29,7 +29,7 @@ class Widths:
         return self.safe[-1]
 
     def fitting(self, tokens: int) -> int:
-        """The narrowest width with room for so many tokens."""
+        """Return the narrowest width with room for this many tokens."""
         return next(width for width in self.safe if width >= tokens)
 
 
@@ -38,11 +38,11 @@ def probe(
     vocabulary: int,
     widest: int,
 ) -> Widths:
-    """Measure.
+    """Measure which widths agree.
 
-    `forward(tokens, at)` computes one step of `len(tokens)` slots and gives a row of numbers for
+    `forward(tokens, at)` computes one step of `len(tokens)` slots and returns a row of numbers for
     each. `at` is the first token's number in the sample: a token's row and position follow from its
-    number, so that the same token finds the same past in every step.
+    number, so that the same token meets the same past in every step.
     """
     tried = candidates(widest)
     sample = _tokens(widest, vocabulary)
@@ -53,7 +53,7 @@ def probe(
 
 
 def candidates(widest: int) -> tuple[int, ...]:
-    """The widths that are tried."""
+    """Return the widths to try."""
     return (*(width for width in CANDIDATES if width < widest), widest)
 
 
@@ -63,7 +63,7 @@ def _agrees(
     reference: Tensor,
     width: int,
 ) -> bool:
-    """Whether the first and the last tokens of the sample come out the same at this width."""
+    """True if the first and the last tokens of the sample give the same bits at this width."""
     if width == len(sample):
         return True
     starts = {0, len(sample) - width}
@@ -74,5 +74,5 @@ def _agrees(
 
 
 def _tokens(count: int, vocabulary: int) -> list[int]:
-    """Any tokens, the same at every start."""
+    """Return arbitrary tokens, the same at every start."""
     return [(7919 * (at + 1)) % vocabulary for at in range(count)]

@@ -1,13 +1,13 @@
-"""Prints what a precision costs in quality: other kinds of numbers against fp32, on one model.
+"""Prints the cost of a precision in quality: other kinds of numbers against fp32, on one model.
 
     python -m rowcast.engine.measuring.quality MODEL [DTYPE ...] [--text FILE] [--tokens N]
         [--within PERCENT]
 
-Both models read the same tokens, in windows, and each token's distribution of the next is compared:
-how often the likeliest is the same, the divergence from fp32's (nats a token), the perplexity of
-the text and its change, with the standard error that so many tokens leave. `--within` fails when a
-perplexity rises by more. Without a text the tokens are random, and perplexity says little. Knows no
-server.
+Both models read the same tokens, in windows, and each token's distribution of the next one is
+compared: how often the likeliest is the same, the divergence from fp32's (nats per token), the
+perplexity of the text and its change, with the standard error for this many tokens. `--within`
+fails if a perplexity rises by more. Without a text the tokens are random, and perplexity says
+little. Knows no server.
 """
 
 import argparse
@@ -47,7 +47,7 @@ class Quality:
     squared: float = 0.0  # differences of the two
 
     def add(self, ours: Tensor, reference: Tensor, following: Tensor) -> None:
-        """Logits [tokens, vocabulary] of both, and the tokens that follow."""
+        """Add the logits [tokens, vocabulary] of both, and the tokens that follow."""
         ours, reference = (each.double().log_softmax(-1) for each in (ours, reference))
         self.tokens += len(following)
         self.agreeing += int((ours.argmax(-1) == reference.argmax(-1)).sum())
@@ -61,7 +61,7 @@ class Quality:
 
     @property
     def change(self) -> float:
-        """Of perplexity: 0.01 is one percent more."""
+        """Relative change of perplexity: 0.01 is one percent more."""
         return math.expm1((self.surprise - self.reference_surprise) / self.tokens)
 
     @property
@@ -71,7 +71,7 @@ class Quality:
         return math.sqrt(max(0.0, self.squared / self.tokens - mean**2) / self.tokens)
 
     def row(self, name: str) -> str:
-        """A line of the table."""
+        """Return a line of the table."""
         return (
             f"| {name} | {self.agreeing / self.tokens:.2%} | {self.divergence / self.tokens:.2e} "
             f"| {math.exp(self.surprise / self.tokens):.4g} | {self.change:+.3%} "
@@ -80,7 +80,7 @@ class Quality:
 
 
 def measure(model: str, name: str, reference: TorchEngine, tokens: Sequence[int]) -> Quality:
-    """One precision against the reference."""
+    """Measure one precision against the reference."""
     engine, quality = _engine(model, name), Quality()
     for window in _windows(tokens):
         following = torch.tensor(window[1:])
@@ -104,19 +104,19 @@ def _engine(model: str, name: str) -> TorchEngine:
 
 @torch.inference_mode()
 def _logits(engine: TorchEngine, tokens: Sequence[int]) -> Tensor:
-    """Of each token, given those before it."""
+    """Return the logits of each token, given those before it."""
     places = range(len(tokens))
     return engine.decoder.logits(tokens, [0] * len(tokens), places, places).clone()
 
 
 def _windows(tokens: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Pieces of which each begins with the last token of the one before, read at last."""
+    """Yield windows of tokens; each begins with the last token of the previous one."""
     for at in range(0, len(tokens) - 1, WINDOW):
         yield tokens[at : at + WINDOW + 1]
 
 
 def read_tokens(model: str, text: Path | None, most: int, vocabulary: int) -> list[int]:
-    """The text's first tokens; random ones without a text."""
+    """Return the text's first tokens, or random ones without a text."""
     if text is None:
         chance = torch.Generator().manual_seed(SEED)
         return torch.randint(vocabulary, (most,), generator=chance).tolist()
@@ -126,7 +126,7 @@ def read_tokens(model: str, text: Path | None, most: int, vocabulary: int) -> li
 
 
 def print_table(arguments: Sequence[str] | None = None) -> None:
-    """A line for each precision."""
+    """Print a line for each precision."""
     reader = argparse.ArgumentParser(prog="quality", description="Precisions against fp32.")
     reader.add_argument("model", help="a folder or a hub id")
     reader.add_argument("dtype", nargs="*", help=f"by default {' '.join(COMPARED)}")

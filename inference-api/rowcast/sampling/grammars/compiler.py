@@ -1,9 +1,9 @@
-"""Compiled grammars: made beside the step, once for all rows that want the same one, and kept.
+"""Compiled grammars: made outside the step, once for all rows that use the same one, and cached.
 
-    grammar, team ─▶ a lane of two threads, one at most for each team ─▶ matcher or problem
+    grammar, team ─▶ a lane of two threads, at most one per team ─▶ matcher or problem
 
-A grammar that nobody wants any more is not begun. What is kept is bounded in number and in bytes;
-what a row uses is kept by the row. Knows no rows, no tokens of replies and no masks.
+A grammar that no row needs any more is not compiled. The cache is bounded in number and in bytes;
+a row keeps a reference to the grammar that it uses. Knows no rows, no tokens of replies, no masks.
 """
 
 import threading
@@ -21,7 +21,7 @@ PATIENCE = 0.1  # seconds at full priority
 
 
 class Compiled:
-    """One grammar, compiled or on its way."""
+    """One grammar, compiled or in progress."""
 
     def __init__(self, grammar: str, team: str, load: Callable[[], LLTokenizer]) -> None:
         self.grammar = grammar
@@ -29,7 +29,7 @@ class Compiled:
         self.slow = False  # its last mask took long
         self.problem = ""
         self._matcher: LLMatcher | None = None
-        self.spoken = load  # what the model's tokens say
+        self.spoken = load  # loads the texts of the model's tokens
         self._limits = LLParserLimits(**limits.PARSER)
         self._claimed = threading.Lock()
         self.jobs = [Job(team, self._compile)]
@@ -48,11 +48,11 @@ class Compiled:
         return any(job.started for job in self.jobs)
 
     def matcher(self) -> LLMatcher | None:
-        """A matcher of its own for each reply; None where there is a problem."""
+        """Return a new matcher for a reply; None if there is a problem."""
         return None if self._matcher is None else self._matcher.deep_copy()
 
     def wanted_by(self, team: str) -> Job | None:
-        """One more team that it is compiled in the turn of, if it waits still."""
+        """Return a job in the turn of one more team; None if it is not needed."""
         if self.begun or any(job.team == team for job in self.jobs):
             return None
         self.jobs.append(Job(team, self._compile))
@@ -88,11 +88,11 @@ class Compiler:
 
     @property
     def bytes(self) -> int:
-        """What is kept, by estimate."""
+        """The estimated size of the cache."""
         return sum(limits.compiled_bytes(grammar) for grammar in self._kept)
 
     def want(self, grammar: str, team: str) -> Compiled:
-        """The compiled grammar, for one more reply of this team."""
+        """Return the compiled grammar, for one more reply of this team."""
         compiled = self._kept.get(grammar)
         if compiled is None:
             compiled = self._kept[grammar] = Compiled(grammar, team, self._load)
@@ -108,7 +108,7 @@ class Compiler:
         return compiled
 
     def drop(self, compiled: Compiled) -> None:
-        """One reply fewer wants it."""
+        """Release the grammar for one reply."""
         compiled.wanted -= 1
         if compiled.wanted or compiled.begun:
             return
@@ -118,5 +118,5 @@ class Compiler:
             del self._kept[compiled.grammar]
 
     def watch(self) -> None:
-        """Let no slow grammar keep a thread of the lane."""
+        """Prevent a slow grammar from blocking a thread of the lane."""
         self._lane.watch()

@@ -1,14 +1,15 @@
 """Grammars of replies: for each row a matcher, and a mask of the tokens that may come next.
 
-    grammar ─ compile ─▶ matcher ─ what is drawn or fed of the reply ─▶ mask, one bit a token
+    grammar ─ compile ─▶ matcher ─ drawn or fed reply tokens ─▶ mask, one bit per token
 
-Compiling and masks have threads of their own. A row is `ready` when its matcher is there; `prepare`
-begins masks that are computed while the model computes the logits, and `finish` waits for them, but
-not for long. A row whose mask is late is set aside: it is not ready until the mask is there, is fed
-its last token again, and draws. A row's mask is a function of its grammar and its reply's tokens;
-nothing of it outlives a backend, it is fed again.
-An end of text, and the caller's stop tokens, may come only where the grammar may end.
-Knows no torch, no logits and no other parameters.
+Compiling and masks have threads of their own. A row is `ready` when its matcher is. `prepare`
+starts masks, which are computed while the model computes the logits; `finish` waits for them, but
+not for long. A row whose mask is late is set aside: it is not ready until the mask is done, then it
+is fed its last token again, and draws. A row's mask is a function of its grammar and its reply's
+tokens; no mask outlives a backend, because the reply is fed again.
+
+An end of text, and the caller's stop tokens, may come only where the grammar may end. Knows no
+torch, no logits and no other parameters.
 """
 
 import threading
@@ -25,15 +26,15 @@ from rowcast.sampling.grammars.lanes import Job, Lane
 from rowcast.sampling.grammars.rule import Helpers, Rule
 from rowcast.sampling_params import SamplingParams
 
-STEP_SECONDS = 0.02  # that a step waits for masks when the logits are there
-PATIENCE = 0.005  # that one mask may hold up those behind it
-QUICK = 0.002  # of a processor: a mask that makes a slow grammar quick again
-MASK_SECONDS = 60.0  # after which a mask is given up
-Speech = LLTokenizer  # what each token says
+STEP_SECONDS = 0.02  # maximum wait of a step for masks once the logits are done
+PATIENCE = 0.005  # time that one mask may delay those behind it
+QUICK = 0.002  # CPU time: a faster mask makes a slow grammar quick again
+MASK_SECONDS = 60.0  # after which a mask is abandoned
+Speech = LLTokenizer  # the text of each token
 
 
 class Unspeakable(RowcastError):
-    """This model's tokens have no text that is known here."""
+    """The texts of this model's tokens are unknown."""
 
 
 class Grammars:
@@ -41,7 +42,7 @@ class Grammars:
 
     def __init__(self, rows: int, size: int, load: Callable[[], Speech]) -> None:
         self._size = size
-        self.stride = -(-size // 32) * 4  # bytes of a row's mask
+        self.stride = -(-size // 32) * 4  # bytes per row's mask
         self.masks = bytearray(rows * self.stride)
         self._load = load
         self._speech: Speech | None = None
@@ -50,14 +51,14 @@ class Grammars:
         self._rules: dict[int, Rule] = {}
         self._jobs: dict[int, Job] = {}  # of rows whose rule is being advanced
         self._teams: dict[int, str] = {}
-        self._waiting: list[int] = []  # whose masks were begun
+        self._waiting: list[int] = []  # rows whose masks were started
         self.compiler = Compiler(self._spoken)
         lane = partial(Lane, "grammar-masker", stack_bytes=limits.STACK_BYTES)
         self._quick = lane(patience=PATIENCE)
         self._slow = lane(patience=MASK_SECONDS, low=True)
 
     def seat(self, row: int, params: SamplingParams, team: str = "") -> None:
-        """Begin a row anew."""
+        """Start a new reply in a row."""
         self.leave(row)
         if params.grammar:
             compiled = self.compiler.want(params.grammar, team)
@@ -65,7 +66,7 @@ class Grammars:
             self._teams[row] = team
 
     def leave(self, row: int) -> None:
-        """Nobody sits in the row any more."""
+        """Free the row and cancel its work."""
         rule, job = self._rules.pop(row, None), self._jobs.pop(row, None)
         if rule is not None:
             self.compiler.drop(rule.compiled)
@@ -73,7 +74,7 @@ class Grammars:
             self._slow.cancel(job)
 
     def ready(self, row: int) -> bool:
-        """Whether the row can be fed: its grammar is compiled, and no mask of it is late."""
+        """True if the row can be fed: its grammar is compiled, and none of its masks is late."""
         rule = self._rules.get(row)
         if rule is None:
             return True
@@ -90,13 +91,13 @@ class Grammars:
             rule.observe(tokens)
 
     def prepare(self, rows: Sequence[int]) -> None:
-        """Begin to compute the masks of rows that are about to draw."""
+        """Start computing the masks of rows that are about to draw."""
         self._waiting = [row for row in rows if row in self._rules]
         wanted = [row for row in self._waiting if row not in self._jobs]
         self._advance([row for row in wanted if not self._rules[row].masked])
 
     def finish(self) -> Sequence[int]:
-        """Wait for the masks that were begun; whose are there. The others are late."""
+        """Wait for the masks that were started; return the rows whose masks are not late."""
         waiting, self._waiting = self._waiting, []
         if self._jobs:
             self._quick.settle(STEP_SECONDS)
@@ -107,11 +108,11 @@ class Grammars:
         return there
 
     def late(self, row: int) -> bool:
-        """Whether the row is set aside."""
+        """True if the row is set aside."""
         return row in self._jobs
 
     def take(self, row: int, token: int) -> bool:
-        """Note a token that was drawn for the row; False if the row is set aside until it is."""
+        """Note a token drawn for the row; False if the row is set aside until it is consumed."""
         rule = self._rules.get(row)
         if rule is None or rule.take(token):
             return True
@@ -119,26 +120,26 @@ class Grammars:
         return False
 
     def whole(self, row: int) -> bool:
-        """Whether nothing can follow what the row was fed."""
+        """True if nothing can follow the tokens that the row was fed."""
         rule = self._rules.get(row)
         return rule is not None and rule.whole
 
     def ended(self, row: int) -> bool:
-        """Whether the row's reply is whole, and nothing can follow."""
+        """True if the row's reply is complete, and nothing can follow."""
         rule = self._rules.get(row)
         return rule is not None and rule.ended
 
     def problem(self, row: int) -> str:
-        """Why the row's grammar cannot be followed, if so."""
+        """Return why the row's grammar cannot be followed; empty if it can."""
         rule = self._rules.get(row)
         return "" if rule is None else rule.problem
 
     def allowed(self, row: int) -> bytes:
-        """The row's mask."""
+        """Return the row's mask."""
         return bytes(self.masks[row * self.stride : (row + 1) * self.stride])
 
     def _advance(self, rows: Sequence[int]) -> None:
-        """Have these rows' rules take what is pending, and compute their masks."""
+        """Make these rows' rules consume their pending tokens, and compute their masks."""
         quick: list[Job] = []
         slow: list[Job] = []
         for row in rows:
@@ -153,7 +154,7 @@ class Grammars:
             self._slow.add(slow)
 
     def _settled(self, row: int) -> bool:
-        """True if the row has no job that still runs; raise what a job raised."""
+        """True if the row has no running job; raise a job's error."""
         job = self._jobs.get(row)
         if job is not None and not job.done:
             return False
@@ -163,7 +164,7 @@ class Grammars:
         return True
 
     def _over(self, row: int, rule: Rule, job: Job) -> bool:
-        """Whether a row that was set aside may draw now."""
+        """True if a row that was set aside may draw now."""
         if self._settled(row):
             return True
         if not job.started or time.monotonic() - job.began < MASK_SECONDS:
@@ -181,7 +182,7 @@ class Grammars:
             return self._speech
 
     def _fitting(self, speech: Speech) -> Speech:
-        """Masks of another size would end everybody's step."""
+        """Return the token texts if they fit; masks of another size would fail every row."""
         if -(-speech.vocab_size // 32) * 4 != self.stride:
             raise Unspeakable(f"{speech.vocab_size} of its {self._size} tokens have a text")
         return speech
@@ -200,18 +201,18 @@ def _timed(rule: Rule) -> None:
 
 
 def speech_of_file(text: str, size: int, ends: frozenset[int]) -> Speech:
-    """The tokens of a model, from the text of its `tokenizer.json`."""
+    """Return the tokens of a model, from the text of its `tokenizer.json`."""
     return LLTokenizer(text, n_vocab=size, eos_token=sorted(ends) or None)
 
 
 def speech_of_texts(texts: Sequence[bytes], end: int, size: int) -> Speech:
-    """Tokens that are these bytes, each byte by itself first; the rest, to `size`, say nothing."""
+    """Return tokens with these texts, single bytes first; the rest, up to `size`, are empty."""
     silent = [b""] * (size - len(texts))
     return LLTokenizer(TokenizerWrapper(_Texts([*texts, *silent], end)))
 
 
 class _Texts:
-    """As llguidance wants a tokenizer."""
+    """The tokenizer interface of llguidance."""
 
     bos_token_id = None
 

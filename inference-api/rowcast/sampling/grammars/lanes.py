@@ -1,9 +1,9 @@
-"""Threads for work of unknown length: a lane runs jobs in turn by team, past those that are slow.
+"""Threads for work of unknown length: a lane runs jobs in turn by team, and passes slow ones.
 
     jobs ──▶ a queue for each team, served in turn ──▶ threads
 
-A job that runs for longer than the lane's patience keeps its thread, at a low priority, and another
-thread takes the lane over; the first one ends with its job. Knows nothing of grammars.
+A job that exceeds the lane's patience keeps its thread, at a low priority, and another thread takes
+its place in the lane; the first one ends with its job. Knows nothing of grammars.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 
 LOW_PRIORITY = 10  # a tenth of a busy core
-_STACK_LOCK = threading.Lock()  # the size of new threads' stacks is the process's
+_STACK_LOCK = threading.Lock()  # the stack size of new threads is a setting of the whole process
 
 
 class Job:
-    """Something to run. `late` is called, under the lane's lock, if it exceeds the patience."""
+    """A job of a lane. `late` is called, under the lane's lock, if it exceeds the patience."""
 
     __slots__ = ("began", "done", "error", "late", "run", "started", "team")
 
@@ -35,7 +35,7 @@ class Job:
 
 
 class Turns:
-    """Jobs that wait: the first of each team in turn."""
+    """Waiting jobs: the first of each team in turn."""
 
     def __init__(self) -> None:
         self._teams: OrderedDict[str, deque[Job]] = OrderedDict()
@@ -44,7 +44,7 @@ class Turns:
         self._teams.setdefault(job.team, deque()).append(job)
 
     def take(self, busy: Callable[[str], bool] = lambda _team: False) -> Job | None:
-        """The next job of the first team that is not busy; that team is the last one now."""
+        """Return the next job of the first team that is not busy; that team becomes the last."""
         team = next((team for team in self._teams if not busy(team)), None)
         if team is None:
             return None
@@ -55,7 +55,7 @@ class Turns:
         return job
 
     def remove(self, job: Job) -> bool:
-        """Take a job out; False if it does not wait."""
+        """Remove a job; False if it is not waiting."""
         jobs = self._teams.get(job.team, deque())
         if job not in jobs:
             return False
@@ -74,14 +74,14 @@ class _Worker:
         self.retired = False
 
     def slow_down(self) -> None:
-        """Lower the priority of a thread that does not raise it again: it ends with its job."""
+        """Lower the thread's priority for good: it ends with its job."""
         self.retired = True
         if self.thread is not None and self.thread.native_id is not None:
             _lower(self.thread.native_id)
 
 
 class Lane:
-    """Some threads, started when there is work; a team has one of them at most, if `shared`."""
+    """Some threads, started when there is work; if `shared`, a team has at most one of them."""
 
     def __init__(
         self,
@@ -104,11 +104,11 @@ class Lane:
         self._quiet = threading.Condition(lock)
         self._turns = Turns()
         self._workers: list[_Worker] = []
-        self._slow: list[_Worker] = []  # no longer of the lane, with a job still
+        self._slow: list[_Worker] = []  # removed from the lane, but with a running job
         self._left = 0  # jobs that are neither done nor late
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Run these when their turn comes."""
+        """Run these jobs when their turn comes."""
         with self._work:
             for job in jobs:
                 self._turns.add(job)
@@ -118,7 +118,7 @@ class Lane:
             self._work.notify(self._threads)
 
     def cancel(self, job: Job) -> bool:
-        """Take a job out of the queue; False if it has begun."""
+        """Remove a job from the queue; False if it has begun."""
         with self._work:
             if not self._turns.remove(job):
                 return False
@@ -201,7 +201,7 @@ class Lane:
 
 
 def _thread(name: str, run: Callable[[], None], stack_bytes: int) -> threading.Thread:
-    """A thread that does not keep the process alive, with a stack of this size."""
+    """Start a thread that does not keep the process alive, with a stack of this size."""
     thread = threading.Thread(target=run, name=name, daemon=True)
     with _STACK_LOCK:
         before = threading.stack_size(stack_bytes)

@@ -1,6 +1,6 @@
-"""One row's grammar, and how far its reply has come: a matcher, what it has yet to take, its mask.
+"""One row's grammar and the progress of its reply: a matcher, its pending tokens, its mask.
 
-    begin ─▶ consume what the row was fed ─▶ mask        `advance`, in a thread of a lane
+    begin ─▶ consume the tokens the row was fed ─▶ mask  `advance`, in a thread of a lane
     token drawn ─▶ consume it ─▶ may anything follow?    `take`, at once if the grammar is quick,
                                                          else in a thread too
 
@@ -24,9 +24,10 @@ _SIGNS_OF_LIMITS = ("too many", "current row has", "fuel", "max items", "limit")
 
 
 class Helpers(threading.local):
-    """What a thread needs to consume a token without the interpreter's lock.
+    """The means by which a thread consumes a token without the interpreter's lock.
 
-    Only calls for two matchers or more release it, so a second one, which has failed, comes along.
+    Only calls for two matchers or more release it, so a second one, which has failed, is passed
+    along.
     """
 
     executor: LLExecutor | None = None
@@ -53,28 +54,28 @@ class Rule:
         self._helpers = helpers
         self._matcher: LLMatcher | None = None
         self._observed = 0  # reply tokens that the row was fed
-        self._known = 0  # reply tokens that the matcher has had, or will have before its next mask
+        self._known = 0  # reply tokens that the matcher has consumed, or will before its next mask
         self._pending: list[int] = []
-        self._masked = False  # `mask` is what may follow
+        self._masked = False  # `mask` is valid for the next draw
         self._drawn = -1  # a token that was drawn, and is consumed in a thread
 
     @property
     def whole(self) -> bool:
-        """Whether nothing can follow what the row was fed."""
+        """True if nothing can follow the tokens that the row was fed."""
         return self._drawn < 0 and self.ended
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can follow the last token that was consumed."""
+        """True if nothing can follow the last token that was consumed."""
         return self._matcher is not None and self._matcher.is_stopped() and not self.problem
 
     @property
     def masked(self) -> bool:
-        """Whether the mask of the next draw is there."""
+        """True if the mask of the next draw is computed."""
         return self._masked
 
     def observe(self, tokens: Sequence[int]) -> None:
-        """Note reply tokens that the row is fed; those that were drawn here are known."""
+        """Note reply tokens that the row is fed; those drawn here are known already."""
         fresh = tokens[max(0, self._known - self._observed) :]
         self._observed += len(tokens)
         self._known += len(fresh)
@@ -83,7 +84,7 @@ class Rule:
             self._masked = False
 
     def take(self, token: int) -> bool:
-        """Note a token that was drawn; False if it is to be consumed by `advance` first."""
+        """Note a token that was drawn; False if `advance` must consume it first."""
         if self._drawn == token:
             self._drawn = -1
         elif token not in self._stops and self._matcher is not None:
@@ -98,7 +99,7 @@ class Rule:
         return True
 
     def advance(self) -> None:
-        """Consume what is pending, and compute the mask unless it is there."""
+        """Consume pending tokens, and compute the mask unless it is done."""
         matcher = self._begin()
         if matcher is None or self.problem:
             self._masked = True
@@ -107,12 +108,12 @@ class Rule:
         for token in pending:
             self._helpers.consume(self.compiled, matcher, token)
         if self._drawn >= 0:
-            return  # it is drawn again, with the mask that it was drawn with
+            return  # it is drawn again, with the same mask as before
         self._compute(matcher)
         self._masked = True
 
     def abandoned(self) -> "Rule":
-        """What takes this one's place if its mask does not come: it ends the reply."""
+        """Return the replacement for a rule whose mask does not come: it ends the reply."""
         other = Rule(self.compiled, (), self._stride, self._helpers)
         other.problem = TOO_MUCH.format("its mask did not come in time")
         other._masked = True
@@ -136,9 +137,9 @@ class Rule:
             self._amend(matcher)
 
     def _amend(self, matcher: LLMatcher) -> None:
-        """Stop tokens may come where the grammar may end, and only there."""
+        """Allow stop tokens where the grammar may end, and only there."""
         ends = self.compiled.spoken().eos_tokens
-        # The mask says it already; to ask the matcher is as much work again, under the lock.
+        # The mask already shows it; asking the matcher is as much work again, under the lock.
         may_end = any(map(self._allows, ends)) if ends else matcher.is_accepting()
         for token in filter(self._is_token, self._stops):
             place, bit = token // 8, 1 << token % 8
@@ -156,7 +157,7 @@ class Rule:
 
 
 def explained(error: str) -> str:
-    """Why a matcher failed, in one line that says what to change."""
+    """Return why a matcher failed, in one line that says what to change."""
     line = error.strip().partition("\n")[0].removesuffix(" <non-verbose/>")
     if any(sign in line.lower() for sign in _SIGNS_OF_LIMITS):
         return TOO_MUCH.format(line)

@@ -1,1 +1,1 @@
-"""Models of the Llama form, a step in two calls of C."""
+"""Models of the Llama form: a step in two calls of C."""

@@ -1,12 +1,12 @@
-"""Models of the Llama form, a step in two calls of C: plans over fixed buffers.
+"""Decodes models of the Llama form: a step in two calls of C, as plans over fixed buffers.
 
     layers    tokens, positions ──pick──▶ states, cos, sin ──all layers──▶ states
     head      states ──pick the wanted──▶ last norm, head ──▶ logits
 
-Linear layers and what is between them are operations of `kernels.linear_plan`, attention is the
-attention kernel's, called from the same plan and on the same threads. All of them treat each token
-by itself, so a step runs as many slots as it has tokens. Which models have the form: `llama.shape`.
-`python -m rowcast.engine.measuring.llama_bench` prints what a step takes, beside transformers'
+Linear layers and the operations between them come from `kernels.linear_plan`; the attention kernel
+is called from the same plan and on the same threads. All of them compute each token independently,
+so a step runs as many slots as it has tokens. Which models have the form: `llama.shape`.
+`python -m rowcast.engine.measuring.llama_bench` prints the time of a step, next to transformers'
 modules.
 """
 
@@ -24,7 +24,7 @@ from rowcast.engine.kernels.linear_plan import Plan
 
 
 class _Buffers:
-    """What a step's tokens leave between operations, [most tokens, size] each."""
+    """The states of a step's tokens between operations, [most tokens, size] each."""
 
     def __init__(self, model: LeanModel, most: int) -> None:
         shape, embedding = model.shape, model.tensor("embedding")
@@ -44,14 +44,14 @@ class _Buffers:
 
 
 class _Numbers:
-    """A tensor of int32 that is filled from lists without torch, whose calls cost more."""
+    """A tensor of int32, filled from lists without torch, whose calls would be slower."""
 
     def __init__(self, most: int) -> None:
         self._memory = (ctypes.c_int32 * most)()
         self.tensor = torch.frombuffer(self._memory, dtype=torch.int32)
 
     def fill(self, numbers: Sequence[int], least: int, below: int) -> None:
-        """The first so many; the kernels do not check what they look up."""
+        """Set the first numbers; check their range, because the kernels do not."""
         if numbers and not least <= min(numbers) <= max(numbers) < below:
             raise ValueError(f"{min(numbers)} to {max(numbers)} are not all in {least}..{below}")
         self._memory[: len(numbers)] = list(numbers)
@@ -118,7 +118,7 @@ class LeanDecoder:
             refuse(fault)
 
     def _plan_look_up(self) -> Plan:
-        """Begin a step: the tokens' embeddings and angles."""
+        """Begin a step: look up the tokens' embeddings and angles."""
         buffers, model = self._buffers, self._model
         return (
             Plan(self.kernel)

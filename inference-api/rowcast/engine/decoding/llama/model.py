@@ -1,11 +1,11 @@
-"""A model of the Llama form as the lean decoder reads it: packed weights, tables and plain numbers.
+"""A model of the Llama form for the lean decoder: packed weights, tables and plain numbers.
 
     LeanShape   the plain numbers
     parts       name ──▶ Packed or Tensor: embedding, cos, sin, norm, head, 0.qkv, 0.o, …
     LeanModel   both
 
-A model is made of a transformers' model (`llama.packing`) or of an image
-(`loading.image_format`); neither is known here.
+A model is made from a transformers model (`llama.packing`) or from an image
+(`loading.image_format`). Knows neither.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from torch import Tensor
 from rowcast.engine.kernels.linear_kernel import Packed
 
 Part = Packed | Tensor
-MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # that may have the form
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # types that may have the form
 LAST = "last"  # among the names of norms: the one before the head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerShape:
-    """One layer's plain numbers. Norms are told by the epsilons that they have."""
+    """One layer's plain numbers. A norm exists if it has an epsilon."""
 
     index: int  # in the cache
     rotates: bool
@@ -72,13 +72,13 @@ class LeanModel:
         return part
 
     def norm(self, layer: LayerShape, name: str) -> Norm | None:
-        """A layer's norm, where it has one of that name."""
+        """Return the layer's norm of that name, or None."""
         if name not in layer.epsilons:
             return None
         return Norm(self.tensor(f"{layer.index}.{name}"), layer.epsilons[name])
 
     @property
     def kind(self) -> str:
-        """How its weights are packed, for a build's name."""
+        """The kinds of its packed weights, for the build's name."""
         kinds = {part.kind for part in self._parts.values() if isinstance(part, Packed)}
         return "+".join(sorted(kinds))

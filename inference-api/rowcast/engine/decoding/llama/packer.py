@@ -1,6 +1,6 @@
-"""Makes an image of a model's files: run apart, since it needs transformers and the raw weights.
+"""Makes an image from a model's files, in a process with transformers and the raw weights.
 
-pack(source, precision, to) ──▶ whether the model has the form, and now is in the file
+pack(source, precision, to) ──▶ True if the model has the form, and is now in the file
 """
 
 import logging
@@ -32,7 +32,10 @@ class Packer:
     made_of: MadeOf
 
     def write(self, file: BinaryIO) -> bool:
-        """The image, into a file or a pipe. False, and nothing written: it has not the form."""
+        """Write the image to a file or a pipe.
+
+        Return False, and write nothing, if the model does not have the form.
+        """
         loaded = load(self.source)
         form = read_form(loaded.model)
         if form is None:
@@ -50,7 +53,7 @@ class Packer:
 
 
 def progress(layers: int) -> Callable[[int], None]:
-    """Hears of layers that are done, and logs a line every other second."""
+    """Return a function that logs the number of finished layers, at most every other second."""
     started = told = time.monotonic()
 
     def tell(done: int) -> None:

@@ -1,10 +1,10 @@
-"""Packs a transformers' model of the Llama form, part by part, letting go of each weight.
+"""Packs a transformers model of the Llama form, part by part, releasing each weight.
 
     Form, Basis ──shape_of──▶ LeanShape
     Form, Basis ──parts_of──▶ (name, Packed or Tensor), one at a time: no two copies are kept
 
-Weights may come in another dtype than they are packed from: each is cast when its turn comes, so
-that a mapped file need not be copied whole. Where parts go is not known here.
+Weights may have another dtype than they are packed from: each is cast when its turn comes, so that
+a mapped file need not be copied whole. Knows nothing of where parts go.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,21 +23,21 @@ from rowcast.engine.kernels.linear_kernel import Apart, Kind, LinearKernel, Pack
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How parts are kept."""
+    """How parts are packed."""
 
     kernel: LinearKernel
     kind: Kind
     dtype: torch.dtype  # of embedding, norms and angles
-    context: int  # positions that there are angles for
+    context: int  # positions that have angles
 
     def basis(self, form: Form) -> Basis:
-        """The coordinates in which a model's numbers are packed."""
+        """Return the coordinates in which a model's numbers are packed."""
         return SpreadBasis(form, self.kernel) if self.kind == "int8" else OwnBasis(form, self.dtype)
 
     def products(
         self, products: Sequence[Product], layers: Sequence[nn.Linear], directions: Tensor | None
     ) -> Packed:
-        """Products that read the same input as one weight; the layers' own is let go of."""
+        """Pack products that read the same input as one weight; release the layers' own."""
         columns = [each.columns for each in products if each.columns is not None]
         apart = None
         if columns and directions is not None:
@@ -49,12 +49,12 @@ class Packing:
         return packed
 
     def tensor(self, tensor: Tensor) -> Tensor:
-        """A copy that does not hold on to a mapped file."""
+        """Return a copy, which does not keep a mapped file in memory."""
         return tensor.detach().to(self.dtype, copy=True).contiguous()
 
 
 def pack_model(form: Form, packing: Packing) -> LeanModel:
-    """The whole model, in this process."""
+    """Pack the whole model in this process."""
     with one_thread():
         basis = packing.basis(form)
         return LeanModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
@@ -62,7 +62,7 @@ def pack_model(form: Form, packing: Packing) -> LeanModel:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Short operations of torch meanwhile wait for no thread that a busy machine has put aside."""
+    """Run torch on one thread, so that short operations never wait for a descheduled thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -72,7 +72,7 @@ def one_thread() -> Iterator[None]:
 
 
 def shape_of(form: Form, basis: Basis) -> LeanShape:
-    """The plain numbers of a model."""
+    """Return the plain numbers of a model."""
     return LeanShape(
         heads=form.heads,
         kv_heads=form.kv_heads,
@@ -90,7 +90,7 @@ def parts_of(
     basis: Basis,
     tell: Callable[[int], None] = lambda _layers: None,
 ) -> Iterator[tuple[str, Part]]:
-    """Every part, layer by layer; `tell` hears how many layers are done."""
+    """Yield every part, layer by layer; call `tell` with the number of finished layers."""
     yield "embedding", packing.tensor(basis.embedding())
     cos, sin = _angles(form, packing)
     yield "cos", cos
@@ -122,7 +122,7 @@ def _layer_shape(layer: LayerForm) -> LayerShape:
 
 
 def _angles(form: Form, packing: Packing) -> tuple[Tensor, Tensor]:
-    """Cosine and sine at every position, by the model's own module: [context, head size] each."""
+    """Return cosine and sine at every position, by the model's module: [context, head size]."""
     like = torch.empty(1, 1, dtype=packing.dtype)
     with torch.no_grad():
         cos, sin = form.rotary(like, torch.arange(packing.context)[None])
@@ -132,7 +132,7 @@ def _angles(form: Form, packing: Packing) -> tuple[Tensor, Tensor]:
 
 
 def _bias(products: Sequence[Product]) -> Tensor | None:
-    """The products' biases, one below the other; None when there are none."""
+    """Return the products' biases, one below the other; None if there are none."""
     if all(each.bias is None for each in products):
         return None
     return torch.cat(

@@ -1,4 +1,4 @@
-"""What a layer's products are packed from: the model's own weights, as they are.
+"""The sources of a layer's packed products: the model's own weights, unchanged.
 
     Basis.products(layer) ──▶ name ──▶ () ──▶ Products, made when their turn comes
 
@@ -24,7 +24,7 @@ class Product:
     weight: Tensor  # [outputs, inputs]
     bias: Tensor | None
     columns: Tensor | None = (
-        None  # the weight times each of the basis' directions, where it reads them
+        None  # the weight times each of the basis' directions, if it reads them
     )
 
 
@@ -32,27 +32,27 @@ Make = Callable[[], Sequence[Product]]
 
 
 class Basis(Protocol):
-    """A model's numbers, in coordinates of some choice."""
+    """A model's numbers in some choice of coordinates."""
 
-    name: str  # tells weights that give other bits apart: change it with what a basis makes
+    name: str  # identifies weights that give other bits: change it when a basis changes its results
     mixed: int  # vectors of SwiGLU's results that are mixed with one another; 1: none
     directions: Tensor | None  # [count, hidden]: of states, in which they are always large
 
     def embedding(self) -> Tensor:
-        """One row a token."""
+        """Return one row per token."""
 
     def norm(self, name: str, norm: Norm, /) -> Tensor:
-        """A norm's weight."""
+        """Return a norm's weight."""
 
     def products(self, layer: LayerForm) -> Mapping[str, Make]:
-        """A layer's, by the names of `llama.model`."""
+        """Return the products of a layer, by the names of `llama.model`."""
 
     def head(self) -> Product:
-        """The last."""
+        """Return the last product."""
 
 
 class OwnBasis:
-    """The model's numbers, in the dtype that its states have."""
+    """The model's own numbers, in the dtype of its states."""
 
     name: str = "own"
     mixed: int = 1
@@ -83,11 +83,11 @@ class OwnBasis:
 
 
 def linears(layer: LayerForm) -> Mapping[str, Sequence[nn.Linear]]:
-    """Those that read the same input together, in the order of a step."""
+    """Return the layers, grouped by their common input, in the order of a step."""
     return {"qkv": layer.qkv, "o": [layer.o], "gate_up": layer.gate_up, "down": [layer.down]}
 
 
 def product_of(layer: nn.Linear) -> Product:
-    """A layer's numbers as they are."""
+    """Return a layer's numbers unchanged."""
     bias = layer._parameters["bias"]  # noqa: SLF001  # typed as never None
     return Product(layer.weight.detach(), None if bias is None else bias.detach())

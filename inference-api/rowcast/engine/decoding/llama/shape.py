@@ -3,8 +3,8 @@
     norm, q/k/v, (norms of heads), rotation or none, attention with or without a window, o, sum,
     norm, gate/up, SwiGLU, down, sum; a last norm, a head
 
-A model has it when its type is listed and its modules are these and no others; `read_form` gives
-None for everything else. What a rotation's angles are stays with the model's own module, as long as
+A model has the form if its type is listed and its modules are exactly these; `read_form` returns
+None for everything else. The angles of a rotation are left to the model's own module, as long as
 they follow from a token's position alone. Nothing is computed here.
 """
 
@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from rowcast.engine.decoding.llama.model import MODEL_TYPES, Norm
 
-ROTATIONS = ("default", "linear", "llama3", "yarn")  # others look at the step's other positions
+ROTATIONS = ("default", "linear", "llama3", "yarn")  # others depend on the step's other positions
 LAYER_PARTS = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 ATTENTION_PARTS = {"q_proj", "k_proj", "v_proj", "o_proj"}
 HEAD_NORMS = {"q_norm", "k_norm"}
@@ -54,7 +54,7 @@ class Form:
 
 
 def read_form(network: PreTrainedModel) -> Form | None:
-    """The model's parts, when it has the form."""
+    """Return the model's parts if it has the form, else None."""
     config, inner = network.config, getattr(network, "model", None)
     if config.model_type not in MODEL_TYPES or inner is None:
         return None
@@ -75,7 +75,7 @@ def read_form(network: PreTrainedModel) -> Form | None:
 
 
 def _has_form(layer: nn.Module) -> bool:
-    """Whether a layer's modules are those of the form, and no others."""
+    """True if a layer's modules are exactly those of the form."""
     if _names(layer) != LAYER_PARTS:
         return False
     attention, mlp = layer.get_submodule("self_attn"), layer.get_submodule("mlp")
@@ -98,7 +98,7 @@ def _layer(layer: Any, config: Any) -> LayerForm:
     }
     if hasattr(attention, "q_norm"):
         norms |= {"of_query": attention.q_norm, "of_key": attention.k_norm}
-    # Mistral alone has one window for all layers, kept with the configuration.
+    # Only Mistral has one window for all layers, in its configuration.
     window = config.sliding_window if config.model_type == "mistral" else None
     return LayerForm(
         index=attention.layer_idx,

@@ -7,10 +7,8 @@
     gated             up and down scaled alike channel by channel, then mixed: by SwiGLU as it
                       computes (`mixed`), undone in down's weights
 
-One large channel of a token takes the 255 steps of its scale for itself; spread over all channels
-it leaves them to all. The same holds for a weight's row. Nothing is calibrated: matrices follow
-from sizes, scales and large channels from the weights. In fp32 the function is the same but for
-rounding.
+One large channel of a token uses up the 255 steps of its scale; spread over all channels, it leaves
+them to all. The same holds for a weight's row. Nothing is calibrated: matrices follow rounding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +24,7 @@ from rowcast.engine.decoding.llama.turning import Turn, mix
 from rowcast.engine.kernels.linear_kernel import LANES, MOST_MIXED, LinearKernel
 
 MOST_LARGE = 4  # channels
-LARGE, ORDINARY = 1.8, 0.95  # times what is written to a channel that as many are below
+LARGE, ORDINARY = 1.8, 0.95  # LARGE times what the channel at this quantile receives
 TURNED_NORMS = ("before_attention", "before_mlp", LAST)
 
 
@@ -52,7 +50,7 @@ class SpreadBasis:
         return torch.ones_like(own) if name in TURNED_NORMS else own
 
     def products(self, layer: LayerForm) -> Mapping[str, Make]:
-        """Scales are found now: when o's and down's turn comes, v and up are gone."""
+        """Compute scales now: when o and down are packed, v and up have been released."""
         values, gated = self._scales_of_values(layer), _scales_of_gated(layer)
         return {
             "qkv": partial(self._qkv, layer, values),
@@ -71,7 +69,7 @@ class SpreadBasis:
         return query, key, self._by_heads(_divided(value, scales))
 
     def _by_heads(self, value: Product) -> Product:
-        """Every head's outputs turned."""
+        """Return the product with every head's outputs turned."""
         return Product(
             self._head_by_head(value.weight.T).T,
             None if value.bias is None else self._head_by_head(value.bias[None])[0],
@@ -79,7 +77,7 @@ class SpreadBasis:
         )
 
     def _head_by_head(self, rows: Tensor) -> Tensor:
-        """[rows, heads * size], each row's heads turned."""
+        """Return [rows, heads * size] with each row's heads turned."""
         size = self._form.head_size
         return self._head_turn.rows(rows.reshape(-1, size)).view(rows.shape)
 
@@ -102,19 +100,19 @@ class SpreadBasis:
         return [self._writing(Product(weight, own.bias))]
 
     def _reading(self, layer: nn.Linear, norm: Norm) -> Product:
-        """What reads turned states that no norm has weighted."""
+        """Return a product that reads turned states before any norm's weight."""
         own = product_of(layer)
         weight = _weighted(layer, norm)
         columns = weight[:, self._large].T if self._large else None
         return Product(self._turn.rows(weight), own.bias, columns)
 
     def _writing(self, own: Product) -> Product:
-        """What adds to turned states."""
+        """Return a product that adds to turned states."""
         bias = None if own.bias is None else self._turn.vector(own.bias)
         return Product(self._turn.columns(own.weight), bias)
 
     def _scales_of_values(self, layer: LayerForm) -> Tensor:
-        """One for every output of v; heads that share it read it alike."""
+        """Return one scale per output of v; all heads that read an output share its scale."""
         form = self._form
         value = _weighted(layer.qkv[2], layer.norms["before_attention"])
         shape = (-1, form.kv_heads, form.heads // form.kv_heads, form.head_size)
@@ -123,15 +121,16 @@ class SpreadBasis:
 
 
 def mixed_vectors(size: int) -> int:
-    """How many vectors SwiGLU mixes: the largest power of two that divides all of them evenly."""
+    """Return how many vectors SwiGLU mixes: the largest power of two that divides them evenly."""
     vectors = size // LANES if size % LANES == 0 else 1
     return min(vectors & -vectors, MOST_MIXED)
 
 
 def large_channels(form: Form) -> list[int]:
-    """Channels of the residual stream to which the layers' MLPs write far more than to others.
+    """Return the channels of the residual stream to which the MLPs write far more than to others.
 
-    Found by the weights alone; no scaling of up and down against each other changes the answer.
+    Determined by the weights alone; scaling up and down against each other does not change the
+    result.
     """
     written = sum(map(_written, form.layers), torch.zeros(form.embedding.shape[1]).double())
     most, channels = written.sort(descending=True, stable=True)
@@ -140,7 +139,7 @@ def large_channels(form: Form) -> list[int]:
 
 
 def _written(layer: LayerForm) -> Tensor:
-    """By channel: down's weights, each times its gated channel's length, squared and summed."""
+    """Return, by channel, down's weights times their gated channel's length, squared and summed."""
     up = _weighted(layer.gate_up[1], layer.norms["before_mlp"])
     return _length(layer.down.weight.detach() * _length(up, 1).float(), 1).square()
 
@@ -151,7 +150,7 @@ def _scales_of_gated(layer: LayerForm) -> Tensor:
 
 
 def _weighted(layer: nn.Linear, norm: Norm) -> Tensor:
-    """A layer's weights, its norm's among them."""
+    """Return a layer's weights, multiplied by its norm's."""
     return layer.weight.detach().float() * norm.weight.float()
 
 
@@ -160,9 +159,9 @@ def _length(weight: Tensor, dim: int | tuple[int, ...]) -> Tensor:
 
 
 def _alike(written: Tensor, read: Tensor) -> Tensor:
-    """What a channel's writer is divided by, and its reader multiplied: then both are as long.
+    """Return the scales that divide a channel's writer, and multiply its reader, to equal length.
 
-    Rounded far more than machines differ in the order of their sums.
+    Rounded far more coarsely than the differences between machines in the order of their sums.
     """
     scales = (written / read).sqrt().bfloat16().float()
     return torch.where(scales.isfinite() & (scales > 0), scales, torch.ones_like(scales))

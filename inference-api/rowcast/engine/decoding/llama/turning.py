@@ -29,22 +29,22 @@ class Turn:
         self._signs = torch.tensor(list(islice(_signs(), size)))
 
     def rows(self, matrix: Tensor) -> Tensor:
-        """[rows, size], in fp32."""
+        """Turn every row of [rows, size], in fp32."""
         turned = matrix.to(torch.float32, copy=True).contiguous()
         self._kernel.turn(turned, self._signs, self._factors)
         return turned
 
     def columns(self, matrix: Tensor) -> Tensor:
-        """[size, columns], in fp32."""
+        """Turn every column of [size, columns], in fp32."""
         return self.rows(matrix.T).T.contiguous()
 
     def vector(self, vector: Tensor) -> Tensor:
-        """[size], in fp32."""
+        """Turn one vector of [size], in fp32."""
         return self.rows(vector[None])[0]
 
 
 def mix(values: Tensor) -> None:
-    """[groups, a power of two, rest], in place: each group by the Hadamard matrix of ones."""
+    """Mix [groups, a power of two, rest] in place: each group by the Hadamard matrix of ones."""
     groups, count, rest = values.shape
     apart = 1
     while apart < count:
@@ -57,7 +57,7 @@ def mix(values: Tensor) -> None:
 
 
 def _hartley(size: int) -> Tensor:
-    """The symmetric orthogonal matrix cos + sin."""
+    """Return the symmetric orthogonal matrix cos + sin."""
 
     def entry(at: int) -> float:
         angle = 2 * math.pi * (at % size) / size
@@ -67,7 +67,7 @@ def _hartley(size: int) -> Tensor:
 
 
 def _signs() -> Iterator[float]:
-    """1 and -1 without a pattern: a linear congruence's middle bit."""
+    """Yield 1 and -1 without a pattern: a middle bit of a linear congruential generator."""
     state = 1
     while True:
         state = (state * 1103515245 + 12345) % (1 << 31)
