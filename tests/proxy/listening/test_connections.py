@@ -9,7 +9,10 @@ from gunicorn.http.errors import LimitRequestHeaders
 from processes import ROOT
 from rowcast_proxy.listening.connections import HEAD_BYTES, SPARE, Connection, Crowd, Limits
 
-FOLDERS = (ROOT / "proxy" / "rowcast_proxy", ROOT / "inference-api" / "rowcast" / "frontend")
+FOLDERS = (
+    ROOT / "proxy" / "rowcast_proxy" / "listening",
+    ROOT / "inference-api" / "rowcast" / "frontend" / "listening",
+)
 
 
 @pytest.mark.parametrize("name", ["connections.py", "budget.py"])
