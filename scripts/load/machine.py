@@ -22,7 +22,7 @@ def facts() -> dict[str, object]:
 
 
 def allow_files(count: int) -> str | None:
-    """Raise the soft limit as far as possible; return a sentence if `count` do not fit."""
+    """Raise the soft limit as far as possible; explain if `count` connections do not fit."""
     wanted = count + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

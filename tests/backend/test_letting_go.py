@@ -1,4 +1,4 @@
-"""Cancels, deadlines and lost frontends, for replies in the queue, in a prompt and in decode."""
+"""Cancels, deadlines and lost frontends: in the waiting line, in a prompt and in decode."""
 
 from collections.abc import Sequence
 from dataclasses import replace

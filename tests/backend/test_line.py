@@ -1,4 +1,4 @@
-"""The queue: how much room each team finds in it, and in what order teams are seated."""
+"""The waiting line: how much room each team finds in it, and in what order teams are seated."""
 
 import itertools
 
@@ -24,7 +24,7 @@ def reply(team: str = "", session: str = "", choice: int = 0) -> Reply:
 
 
 def line_of(limit: int, **waiting: int) -> WaitingLine:
-    """Return a queue with this many replies per team, in this order."""
+    """Return a waiting line with this many replies per team, in this order."""
     line = WaitingLine(limit)
     for team, count in waiting.items():
         for _ in range(count):

@@ -9,7 +9,7 @@ from .driven import Driven, submit
 
 
 def full(waiting: int) -> Driven:
-    """A backend with two seated rows and a full queue; prompts are named by numbers."""
+    """A backend with two seated rows and a full waiting line; prompts are named by numbers."""
     driven = Driven(rows=2, width=64, waiting=waiting)
     reader = driven.reader()
     reader.send(*(submit(f"{n}", max_tokens=50) for n in range(2)))

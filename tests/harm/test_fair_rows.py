@@ -1,6 +1,6 @@
 """One team's flood of long replies does not keep another team from its row (finding H3).
 
-Two teams, distinguished as the proxy does it. One fills all rows and the queue; the other's
+Two teams, distinguished as the proxy does it. One fills all rows and the waiting line; the other's
 requests for four tokens finish within 1.3 times their calm time plus one of the seated replies
 (three, since the machine may be busy; first come, first served would take eight or more), and are
 never refused.
@@ -59,7 +59,7 @@ FLOODS: Mapping[str, list[bytes]] = {
 def flooded(
     server: Running, flood: list[bytes], waiting: int
 ) -> Iterator[Callable[[bytes], Client]]:
-    """Seat all rows, with at least `waiting` prompts in the queue; disconnect all at the end."""
+    """Seat all rows, with at least `waiting` prompts in line; disconnect all at the end."""
     with contextlib.ExitStack() as clients:
 
         def send(asked: bytes) -> Client:

@@ -71,7 +71,7 @@ def test_who_waits_for_an_answer_is_told_to_come_back_when_no_backend_comes(star
 
 @pytest.fixture
 def full(start: Start) -> Iterator[tuple[Running, list[Client]]]:
-    """A server whose rows and queue are full, and the clients that fill it."""
+    """A server whose rows and waiting line are full, and the clients that fill it."""
     server = start(STEP_SECONDS=0.05, WAITING_LINE=LINE)
     with contextlib.ExitStack() as stack:
         clients = []

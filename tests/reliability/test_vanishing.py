@@ -1,7 +1,7 @@
 """Clients vanish, in every phase and in every way; afterwards the server holds nothing for them.
 
 `VANISHING` is their number (200; 2000 for the full measure). Phases: half a body sent, in the
-queue, in prefill, in decode, after the headers. Ways: FIN, RST, half-close, silence.
+waiting line, in prefill, in decode, after the headers. Ways: FIN, RST, half-close, silence.
 """
 
 import contextlib

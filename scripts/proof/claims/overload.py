@@ -83,7 +83,7 @@ class _Load:
 
 
 def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
-    """Run with all rows taken and the queue never empty, which gives the maximum."""
+    """Run with all rows taken and the waiting line never empty, which gives the maximum."""
     crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
     began = perf_counter()
     with contextlib.closing(crowd):

@@ -103,7 +103,7 @@ def _half(asked: Asked) -> Asked:
 
 
 def _await_calm(server: Server, wanted: Held | None = None) -> Held:
-    """Wait until rows and queue are free and, if given, no more is held than `wanted`."""
+    """Wait until rows and waiting line are free and, if given, no more is held than `wanted`."""
     server.until(server.free, "free rows")
     held, limit = server.held(), perf_counter() + CALM_SECONDS
     while wanted and perf_counter() < limit:

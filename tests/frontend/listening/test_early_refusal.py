@@ -1,4 +1,4 @@
-"""Early refusal: only requests that a full queue would reject are refused at accept time."""
+"""Early refusal: only requests that a full waiting line would reject are refused at accept time."""
 
 import json
 import socket

@@ -10,7 +10,7 @@ from rowcast.errors import Overloaded
 from rowcast.frontend.sessions.room import Room
 from rowcast.wire import LITTLE_ROOM, TeamRoom
 
-# One team has filled its part of the queue; a newcomer would find room.
+# One team has filled its part of the waiting line; a newcomer would find room.
 CROWDED = replace(
     STATUS,
     seated=32,
