@@ -96,7 +96,7 @@ def _words(dice: random.Random, size: int) -> str:
 
 
 def _mixed(dice: random.Random, size: int) -> str:
-    """Return a character of each kind in turn, so that no run is longer than one."""
+    """Return random characters of several kinds, so that runs of one kind are short."""
     units = "a1 \u0301\u200d\U0001f469.\n\u00e9"
     return "".join(dice.choice(units) for _ in range(size))
 

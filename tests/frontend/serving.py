@@ -115,7 +115,7 @@ def serving(
 
 
 def kept_at(path: Path) -> Place:
-    """Return the configuration of a journal that never deletes anything."""
+    """Return the configuration of a journal that deletes nothing during a test."""
     return Place(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
 
 
