@@ -1,9 +1,9 @@
 """The order of measurement: every number of streams, every contestant in turn, several rounds.
 
-In: running services. Out: one `Burst` per turn. All services stay up, so that turns alternate (A B
-C A B C …) within seconds; what the idle ones compute meanwhile is measured and reported. Each burst
-has its own prompts, so no server's prefix cache helps. Faults (a failure, a prompt or a reply of
-the wrong length) are kept with the burst, whose figures are then not comparable.
+In: running services. Out: one `Burst` per turn. All services stay up, so that turns alternate
+within seconds (A B C A B C …); what the idle ones compute meanwhile is measured and reported. Each
+burst has its own prompts, so no server's prefix cache helps. Faults (a failure, a prompt or a reply
+of the wrong length) are kept with the burst, whose figures are then not comparable.
 """
 
 from __future__ import annotations

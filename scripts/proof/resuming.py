@@ -1,7 +1,8 @@
 """Answers that were cut, read to their end: by stream id, by idempotency key, or by a new request.
 
-headers arrived    GET /v1/streams/<id> from the reader's position only a key         the request
-again, which joins the first one neither            the request again: nothing was promised yet
+headers arrived    GET /v1/streams/<id> from the reader's position
+only a key         the request again, which joins the first one
+neither            the request again: nothing was promised yet
 """
 
 from __future__ import annotations

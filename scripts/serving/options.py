@@ -34,7 +34,7 @@ EPILOG = """variables:
 
 
 class Unfit(Exception):
-    """The options cannot be started; the text says what to change."""
+    """The options do not allow a start; the text says what to change."""
 
 
 def _logs(environ: Mapping[str, str]) -> Path:

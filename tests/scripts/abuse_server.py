@@ -1,7 +1,10 @@
 """A small server for tests of the abuse scripts; the path decides how it behaves.
 
-/good        200, a JSON body with the number of bytes received /silent      nothing, forever /cut
-half of a body /stream      a stream's id anything     404
+/good        200, a JSON body with the number of bytes received
+/silent      nothing, forever
+/cut         half of a body
+/stream      a stream's id
+anything     404
 """
 
 import contextlib

@@ -144,7 +144,7 @@ def _doubling(draw: Draw) -> Shots:
 
 
 def _doubling_of(draw: Draw) -> Shots:
-    """Do the same with allOf, whose parts must be merged."""
+    """Use doubling references in allOf, whose parts must be merged."""
     links = min(draw.about(24), 40)
     defs: dict[str, object] = {
         f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}, {"$ref": f"#/$defs/d{at + 1}"}]}

@@ -23,7 +23,7 @@ def _echo(draw: Draw) -> Shots:
 
 
 def _echo_many(draw: Draw) -> Shots:
-    """Do the same with several prompts, with as many tokens as one prompt of a larger model."""
+    """Echo several prompts, with as many tokens as one prompt of a larger model."""
     return draw.complete(prompt=[[0] * draw.room] * draw.about(6), echo=True, max_tokens=1)
 
 
