@@ -1,6 +1,6 @@
 """Entry of the proxy: `python proxy/proxy.py` from the root, `python proxy.py` in this folder.
 
-It only hands the command line over; what the proxy is made of is mapped in `rowcast_proxy`.
+It only passes the command line on; `rowcast_proxy` has the map of the modules.
 """
 
 import sys

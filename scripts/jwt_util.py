@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes and reads the tokens that the proxy asks for (HS256).
+"""Makes and reads the tokens that the proxy requires (HS256).
 
     jwt_util.py --secret S encode '{"team_id": "a-team", "token_id": "a-token"}' [--expires-in 7d]
     jwt_util.py --secret S decode TOKEN
 
 Prints the token (or its claims) and nothing else, so that the output can go into a variable.
 Without --secret, the secret is JWT_SECRET. Needs only PyJWT. Exit status: 0, 1 for a token that
-does not verify, 2 for a call that makes no sense.
+does not verify, 2 for an invalid call.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class BadCall(Exception):
-    """The arguments make no sense; the text says what to change."""
+    """The arguments are invalid; the text says what to change."""
 
 
 class BadToken(Exception):
@@ -72,7 +72,7 @@ def decode(secret: str, token: str) -> str:
 
 
 def duration(text: str) -> int:
-    """'3600', '90m', '1h' or '7d' as seconds."""
+    """Return '3600', '90m', '1h' or '7d' as seconds."""
     found = re.fullmatch(r"([0-9]{1,9})([smhdw]?)", text)
     if found is None or int(found[1]) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 3600, 90m, 1h or 7d")
@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> str:
     secret = arguments.secret or os.environ.get("JWT_SECRET", "")
     if not secret.strip():
         raise BadCall("There is no secret: pass --secret or set JWT_SECRET.")
-    # PyJWT's remark on short secrets is the proxy's to make, once, when it starts.
+    # The proxy itself warns about short secrets, once, when it starts.
     warnings.simplefilter("ignore")
     if arguments.command == "encode":
         return encode(secret, arguments.claims, arguments.expires_in)

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share: mock servers for tests that do not break them."""
+"""Shared fixtures: mock servers for tests that do not break them."""
 
 import signal
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A mock server that takes 10 ms a step, as a model would."""
+    """A mock server that takes 10 ms per step, as a model would."""
     env = {"STEP_SECONDS": "0.01"}
     with running_server(tmp_path_factory.mktemp("paced"), env=env) as running:
         yield running
@@ -25,5 +25,5 @@ def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _hangups_are_heard() -> None:
-    """A suite that runs under nohup would hand its deafness on to every process that it starts."""
+    """Restore SIGHUP: under nohup, every process that the suite starts would ignore it."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

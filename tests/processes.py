@@ -1,7 +1,7 @@
 """Real processes for tests: a server or a proxy on a free port of 127.0.0.1, ended by its id.
 
 `running_server()` starts gunicorn as a user would and waits until it is ready; `family(pid)` lists
-a process with all its descendants, so that tests can kill any of them and see that nothing is left.
+a process with all its descendants, so that tests can kill any of them and check that none is left.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 30.0
 SERVER = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py")
-SCRIPTS = Path(sys.executable).parent  # where `gunicorn` stands, as a user calls it
+SCRIPTS = Path(sys.executable).parent  # the folder of `gunicorn`, as a user calls it
 MOCK_APP = "_mock_inference_api_server:create_test_server()"
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition; fail, naming it, when it does not come."""
+    """Wait for a condition; fail with its name if it does not become true."""
     limit = time.monotonic() + patience
     while not true():
         if time.monotonic() > limit:
@@ -42,7 +42,7 @@ def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> No
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and all that descend from it."""
+    """Return a process and all its descendants."""
     try:
         head = psutil.Process(pid)
         return [head, *head.children(recursive=True)]
@@ -51,7 +51,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def gone(processes: Sequence[psutil.Process]) -> bool:
-    """Whether all of these have ended."""
+    """True if all of these have ended."""
     return not any(_alive(process) for process in processes)
 
 
@@ -74,7 +74,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     def named(self, *words: str) -> list[psutil.Process]:
-        """Its processes whose command line holds all of `words`."""
+        """Return its processes whose command line contains all of `words`."""
         found = []
         for process in family(self.process.pid):
             with contextlib.suppress(psutil.Error):
@@ -84,14 +84,14 @@ class Running:
         return found
 
     def workers(self) -> list[psutil.Process]:
-        """gunicorn's workers: the master's children that are gunicorn too."""
+        """Return gunicorn's workers: the master's children that are gunicorn too."""
         return [each for each in self.named("gunicorn") if each.ppid() == self.process.pid]
 
     def launcher(self) -> psutil.Process:
         return next(p for p in self.named("rowcast.launch") if p.ppid() == self.process.pid)
 
     def backend(self) -> psutil.Process:
-        """The backend that lives now, or the one that the launcher is about to fork."""
+        """Return the current backend, or wait for the one that the launcher is about to fork."""
         until(lambda: any(map(_alive, self.launcher().children())), "a backend")
         return next(child for child in self.launcher().children() if _alive(child))
 
@@ -105,21 +105,21 @@ class Running:
         return False
 
     def rows_seated(self) -> int:
-        """Rows that are taken, as of the last second."""
+        """Return the number of seated rows, as of the last second."""
         until(lambda: "rows" in self.health(), "a report with rows")
         rows = self.health()["rows"]
         assert isinstance(rows, dict)
         return int(rows["seated"])
 
     def waiting(self) -> int:
-        """Prompts without a row, as of the last second."""
+        """Return the number of prompts without a row, as of the last second."""
         return int(str(self.health().get("waiting", -1)))
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
     def stop(self, how: signal.Signals = signal.SIGTERM, patience: float = PATIENCE) -> int:
-        """End it; fail when anything that it started outlives it."""
+        """End it; fail if anything that it started survives it."""
         everyone = family(self.process.pid)
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -142,7 +142,7 @@ def running(
     ready_path: str = "/readiness",
     patience: float = PATIENCE,
 ) -> Iterator[Running]:
-    """Start a command, wait until it is ready, and end it and all that it started."""
+    """Start a command and wait until it is ready; at the end, stop it and all that it started."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -163,9 +163,9 @@ def running(
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    """This process's variables without those that would change a server, and the given ones.
+    """Return the given variables, plus this process's without those that would change a server.
 
-    The scripted model, unless they name another.
+    The model is the scripted one, unless they name another.
     """
     ours = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "JWT_SECRET", "PROXY_SECRET", "UPSTREAM_URL"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
@@ -207,7 +207,7 @@ def typed(
     ready_path: str = "/readiness",
     patience: float = PATIENCE,
 ) -> Iterator[Running]:
-    """A command as a user types it, with this environment's programs found first."""
+    """A command as a user types it, with this environment's programs first in PATH."""
     path = {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
     with running(
         ("bash", "-c", f"exec {command}"),

@@ -1,8 +1,8 @@
-"""A client that shows what is on the wire: raw sockets, strict framing, every way of leaving.
+"""A client that shows what is on the wire: raw sockets, strict framing, every way to disconnect.
 
 `request_bytes()` writes a request, `Client` sends one and reads as much of the answer as a test
 wants, `gather()` runs many at once in one thread. A body without its end is an `Answer` that is not
-`whole`; nothing is mended, retried or guessed.
+`whole`; nothing is repaired, retried or guessed.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A parsed answer."""
 
     status: int
     version: str
     headers: Mapping[str, str]
     body: bytes
-    whole: bool  # the body's own framing says that it is complete
+    whole: bool  # complete by the body's own framing
     chunks: Sequence[bytes] = field(default=())
 
     @property
@@ -46,7 +46,7 @@ def request_bytes(
     method: str = "POST",
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """One request that ends its connection. `body`: bytes as they are, anything else as JSON."""
+    """Return a request that closes its connection. `body`: bytes as they are, all else as JSON."""
     content = (
         body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     )
@@ -58,7 +58,7 @@ def request_bytes(
 
 
 def parse(received: bytes) -> Answer:
-    """The answer in these bytes, which may end anywhere after the headers."""
+    """Parse the answer in these bytes, which may end anywhere after the headers."""
     head, separator, rest = received.partition(_HEAD_END)
     assert separator, f"the answer ended within its headers: {received[:200]!r}"
     status_line, *lines = head.decode("latin-1").split("\r\n")
@@ -78,7 +78,7 @@ def _body(headers: Mapping[str, str], data: bytes) -> tuple[list[bytes], bool]:
 
 
 def _chunks(data: bytes) -> tuple[list[bytes], bool]:
-    """The chunks that are complete, and whether the last, empty, one is there."""
+    """Return the complete chunks, and whether the last, empty, one has arrived."""
     chunks: list[bytes] = []
     while b"\r\n" in data:
         size, _, data = data.partition(b"\r\n")
@@ -125,7 +125,7 @@ class Client:
         return self
 
     def read_body(self, count: int = 1) -> Self:
-        """Read until at least `count` bytes of the body are here."""
+        """Read until at least `count` bytes of the body have arrived."""
         while len(self.read_headers().so_far().body) < count:
             self._read()
         return self
@@ -134,30 +134,30 @@ class Client:
         return parse(self.received)
 
     def finish(self) -> Answer:
-        """Read until the server closes, and parse what came."""
+        """Read until the server closes, and parse the answer."""
         with contextlib.suppress(ConnectionResetError):
             while data := self.socket.recv(1 << 16):
                 self.received += data
         return parse(self.received)
 
     def closed_by_server(self) -> bool:
-        """Wait for the server to close, whatever it says before."""
+        """Wait for the server to close, whatever it sends before."""
         with contextlib.suppress(ConnectionResetError):
             while data := self.socket.recv(1 << 16):
                 self.received += data
         return True
 
     def leave(self) -> None:
-        """An orderly close: FIN."""
+        """Close normally, with a FIN."""
         self.socket.close()
 
     def abort(self) -> None:
-        """RST."""
+        """Close with an RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def half_close(self) -> None:
-        """FIN of this direction only."""
+        """Send a FIN in this direction only."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def _read(self) -> None:
@@ -167,13 +167,13 @@ class Client:
 
 
 def ask(port: int, data: bytes) -> Answer:
-    """Send one request and read the whole of its answer."""
+    """Send one request and read its whole answer."""
     with Client(port) as client:
         return client.send(data).finish()
 
 
 def gather(port: int, requests: Sequence[bytes], patience: float = 60.0) -> list[Answer]:
-    """Send all requests at once, each on a connection of its own; answers in the same order."""
+    """Send all requests at once, one per connection; return the answers in the same order."""
     received = [bytearray() for _ in requests]
     limit = time.monotonic() + patience
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as clients:

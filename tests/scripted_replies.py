@@ -1,6 +1,6 @@
-"""What the scripted model must say: the engine itself, stepped in this process.
+"""The replies of the scripted model: the engine itself, stepped in this process.
 
-`scripted_reply()` gives text, tokens and finish reason of one reply, without any server, so that
+`scripted_reply()` returns text, tokens and finish reason of one reply, without any server, so that
 every byte that a server sends can be compared.
 """
 
@@ -14,7 +14,7 @@ from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
 @dataclass(frozen=True, slots=True)
 class ScriptedReply:
-    """One whole reply."""
+    """One complete reply."""
 
     text: str
     tokens: tuple[int, ...]
@@ -22,7 +22,7 @@ class ScriptedReply:
 
 
 def scripted_reply(prompt: str, seed: int, max_tokens: int = 128) -> ScriptedReply:
-    """The reply to `prompt`, as any server must give it."""
+    """Return the reply to `prompt`, as any server must give it."""
     tokens, reason = _tokens(prompt, seed, max_tokens)
     decoder = ScriptedTokenizer().decoder()
     return ScriptedReply(decoder.feed(tokens) + decoder.finish(), tuple(tokens), reason)
@@ -44,7 +44,7 @@ def _tokens(prompt: str, seed: int, max_tokens: int) -> tuple[list[int], str]:
 
 
 def long_reply(prompt: str, max_tokens: int = 2048, *, at_least: int = 1500) -> int:
-    """A seed with which the reply to `prompt` goes on for `at_least` tokens."""
+    """Return a seed with which the reply to `prompt` has at least `at_least` tokens."""
     return next(
         seed
         for seed in range(1, 100_000)

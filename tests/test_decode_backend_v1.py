@@ -1,4 +1,4 @@
-"""One backend process alone, and a frontend port that talks to it, as from two terminals.
+"""One separate backend process, and a frontend port connected to it, as from two terminals.
 
 Runs under pytest and as a program: `python tests/test_decode_backend_v1.py`.
 """
@@ -28,7 +28,7 @@ ROWS = 32
 
 
 class BackendProcess:
-    """`python inference-api/decode_backend.py`, and where it listens."""
+    """`python inference-api/decode_backend.py`, and its socket path."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self.path = str(folder / "b.sock")
@@ -38,7 +38,7 @@ class BackendProcess:
         until(self._listens, "the backend listens")
 
     def _listens(self) -> bool:
-        """Its path is there a moment before it hears."""
+        """True if it accepts connections; its path exists a moment earlier."""
         with contextlib.suppress(PeerGone):
             self.connect().close()
             return True
@@ -88,7 +88,7 @@ def submit(session: str, max_tokens: int = 20, text: str = "Hello", seed: int = 
 
 
 def receive_until(port: UnixFrontendPort, kind: type, session: str) -> list[Event]:
-    """This session's events, up to the first of this kind."""
+    """Return this session's events, up to the first of this kind."""
     events: list[Event] = []
 
     def arrived() -> bool:

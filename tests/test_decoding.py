@@ -1,4 +1,4 @@
-"""Decoding without any server: prompts to tokens to text, one backend stepped by hand.
+"""Decoding without any server: prompts to tokens to text, one backend stepped manually.
 
 Runs under pytest and as a program: `python tests/test_decoding.py`.
 """
@@ -37,7 +37,7 @@ def prompt(text: str, session: str = "one", seed: int = 1, max_tokens: int = 40)
 def decode(
     prompts: Sequence[Submit], *, rows: int = 32, width: int = 256
 ) -> dict[str, list[Event]]:
-    """Step a backend until each of these prompts has its end; its events by session."""
+    """Step a backend until each of these prompts has ended; return its events by session."""
     transport = MemoryTransport(seconds=0)
     backend = DecodeBackend(transport.backend_port, lambda: ScriptedEngine(rows=rows, width=width))
     frontend = transport.connect()
@@ -54,7 +54,7 @@ def decode(
 
 
 def tokens_of(events: Sequence[Event]) -> list[int]:
-    """A reply's tokens; their indexes must have no gap."""
+    """Return a reply's tokens; check that their indexes have no gap."""
     tokens: list[int] = []
     for event in events:
         if isinstance(event, Tokens):

@@ -1,6 +1,7 @@
 """The native API of any running server, whatever model it serves.
 
-Under pytest against a mock server. As a program against yours; it exits with 1 if a check fails:
+Runs under pytest against a mock server. As a program it checks yours, and exits with 1 if a check
+fails:
 
     python tests/test_inference_api.py --url http://127.0.0.1:7000
     python tests/test_inference_api.py --url http://127.0.0.1:1223 --token "$TOKEN"
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SECONDS = 60
 TEXT = "Once upon a time there was a"
 SEEDS = range(17, 20)
-SHORTEST = 12  # characters of a reply that shows anything
+SHORTEST = 12  # characters of a reply that can show anything
 
 
 class Api:
@@ -45,18 +46,18 @@ class Api:
         return answer
 
     def body(self, **fields: object) -> dict[str, object]:
-        """A request whose reply is always the same, and not empty."""
+        """Return a request whose reply is always the same, and not empty."""
         return {"text": TEXT, "seed": self.seed, "max_tokens": 24} | fields
 
     def reply(self, **fields: object) -> str:
-        """The text of the reply to `body`."""
+        """Return the text of the reply to `body`."""
         answer = self.post(self.body(**fields))
         assert answer.status_code == 200, text_of(answer)
         return text_of(answer)
 
     @cached_property
     def seed(self) -> int:
-        """The first seed whose reply is long enough to be cut, compared and resumed."""
+        """Return the first seed whose reply is long enough to be cut, compared and resumed."""
         for seed in SEEDS:
             answer = self.post({"text": TEXT, "seed": seed, "max_tokens": 24})
             assert answer.status_code == 200, text_of(answer)
@@ -179,7 +180,7 @@ CHECKS: tuple[Callable[[Api], None], ...] = (
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
-    """One test a check; written so that the program does not need pytest."""
+    """Make one test per check; written so that the program does not need pytest."""
     metafunc.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 
 
@@ -188,7 +189,7 @@ def test_the_server(server: "Running", check: Callable[[Api], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Make every check, print each, and say by the exit status whether all went well."""
+    """Run every check, print each, and return 1 if one failed."""
     parser = argparse.ArgumentParser(description="Checks the native API of a running server.")
     parser.add_argument("--url", default="http://127.0.0.1:7000", help="server or proxy")
     parser.add_argument("--token", default="", help="a token for the proxy")
@@ -203,7 +204,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _problem_of(check: Callable[[Api], None], api: Api) -> str:
-    """What went wrong, on lines of its own; nothing when the check passed."""
+    """Return what went wrong, on its own lines; empty if the check passed."""
     try:
         check(api)
     except (AssertionError, requests.RequestException, KeyError, ValueError) as error:

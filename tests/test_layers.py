@@ -1,4 +1,4 @@
-"""The layer table: who may import whom, held by reading every import in the tree.
+"""The layer table: which module may import which, checked by reading every import in the tree.
 
 Two more promises need a fresh interpreter: importing the server, or the launcher with the scripted
 engine, loads neither torch nor transformers.
@@ -39,7 +39,7 @@ VALUES = ("pydantic", "pydantic_settings", "msgspec")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer's modules, and what they may import beside the standard library and themselves."""
+    """A layer's modules, and what they may import besides the standard library and themselves."""
 
     name: str
     modules: tuple[str, ...]
@@ -103,14 +103,14 @@ COMPOSERS = (  # may import everything
 
 
 def modules(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name and source of each module below a source root."""
+    """Yield name and source of each module below a source root."""
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
         yield ".".join(parts), path.read_text()
 
 
 def imported(module: str, source: str) -> Iterator[str]:
-    """Everything that a module imports, wherever it does so, by absolute name."""
+    """Yield everything that a module imports, anywhere in it, by absolute name."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -121,7 +121,7 @@ def imported(module: str, source: str) -> Iterator[str]:
 
 
 def within(name: str, places: tuple[str, ...]) -> bool:
-    """Whether `name` is one of `places`, or stands inside one."""
+    """True if `name` is one of `places`, or inside one."""
     return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
@@ -130,7 +130,7 @@ def layer_of(module: str) -> Layer | None:
 
 
 def trespasses(layer: Layer, module: str, source: str) -> list[str]:
-    """What a module imports and may not."""
+    """Return the imports of a module that its layer does not allow."""
     allowed = (*layer.modules, *layer.ours, *layer.others, *sys.stdlib_module_names)
     return [name for name in imported(module, source) if not within(name, allowed)]
 

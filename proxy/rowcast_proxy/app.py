@@ -1,9 +1,9 @@
 """The WSGI application: the steps of one request, in order.
 
-In: a WSGI environ from `worker`. Out: a `Relay` of the server's response, or a refusal as JSON.
-Whatever is answered before its body was read ends its connection, because where the next request
-would begin is then unknown. A body is read only when a token is verified: what needs none is
-answered as if nothing followed its head.
+In: a WSGI environ from `worker`. Out: a `Relay` of the server's response, or a refusal as JSON. A
+response sent before the request's body was read closes the connection, because the start of the
+next request is then unknown. A body is read only after its token is verified; a request that needs
+no token is answered as if it had no body.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -128,7 +128,7 @@ class ProxyApp:
 
 
 def _gone(request: InboundRequest) -> StreamCut:
-    """Nobody is left to answer; the status is for the log only."""
+    """Record that the client has disconnected; the status is only for the log."""
     request.status, request.reason = 499, "client_gone"
     request.log_end()
     return StreamCut("client_gone")
@@ -146,7 +146,7 @@ def _refuse(
 
 
 class _Answer:
-    """A short response of the proxy's own."""
+    """A short response that the proxy generates itself."""
 
     def __init__(
         self,

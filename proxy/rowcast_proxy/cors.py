@@ -1,8 +1,8 @@
-"""Which web pages may ask from a browser: the allow-list of origins (CORS), empty by default.
+"""Cross-origin requests from browsers: the allow-list of origins (CORS), empty by default.
 
-In: a request's headers. Out: the headers by which a browser lets a page of another origin read the
-answer, and the answer to its preflight, which carries no token. Credentials such as cookies are
-never allowed: what proves a caller is the token that the page itself holds.
+In: a request's headers. Out: the headers that let a page of another origin read the answer, and the
+answer to its preflight, which carries no token. Credentials such as cookies are never allowed: the
+caller's only proof is the token that the page itself holds.
 """
 
 import re
@@ -23,7 +23,7 @@ class Cors:
         self._origins = origins
 
     def headers(self, environ: Mapping[str, Any]) -> Headers:
-        """What every answer carries; nothing while the list is empty."""
+        """Return the headers for every answer; none while the list is empty."""
         if not self._origins:
             return []
         if "*" in self._origins:
@@ -35,7 +35,7 @@ class Cors:
         return [*allowed, ("Access-Control-Expose-Headers", EXPOSED)]
 
     def preflight(self, environ: Mapping[str, Any], methods: Sequence[str]) -> Headers:
-        """The headers that answer OPTIONS at a path that takes `methods`. Raises Refusal."""
+        """Return the headers that answer OPTIONS at a path that takes `methods`. Raises Refusal."""
         allow = ("Allow", ", ".join(methods))
         if not self._origins:
             raise MethodNotAllowed(
@@ -53,6 +53,6 @@ class Cors:
 
 
 def _asked_for(environ: Mapping[str, Any]) -> str:
-    """The headers that the page wants to send: clients have many, and none of them is harmful."""
+    """Return the headers that the page wants to send: all are allowed, since none is harmful."""
     names = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
     return names if _NAMES.fullmatch(names) else _USUAL

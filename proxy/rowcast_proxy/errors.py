@@ -1,13 +1,13 @@
-"""Every answer that the proxy gives in its own name, as one tree.
+"""Every answer that the proxy generates itself on failure, as one tree.
 
     Refusal
       BadRequest 400 · Unauthorized 401 · Forbidden 403 · NotFound 404 · MethodNotAllowed 405
       BodyTooSlow 408 · BodyTooLarge 413
       UpstreamBroken 502 · Unavailable 503 · UpstreamTimeout 504
-    StreamCut    the head has gone out: the only thing left to say is a connection cut short
+    StreamCut    the head has been sent: the only remaining signal is to cut the connection
 
 A refusal becomes `{"status_code", "message"}` with the same HTTP status; at the paths of OpenAI's
-API `{"error": {…}}`, because its clients read nothing else. Nothing here knows WSGI.
+API `{"error": {…}}`, the only form that its clients read. Nothing here knows WSGI.
 """
 
 import errno
@@ -43,7 +43,7 @@ class BadRequest(Refusal):
 
 
 class Unauthorized(Refusal):
-    """One body for every cause: a stranger learns nothing about which check failed."""
+    """A missing or invalid token. Every failed check gives the same body, which reveals nothing."""
 
     status = 401
     reason = "unauthorized"
@@ -100,15 +100,18 @@ class UpstreamTimeout(Refusal):
 
 
 class StreamCut(BrokenPipeError):
-    """Ends a response whose head has gone out. gunicorn takes a broken pipe for a client that
-    went, says nothing and closes the connection, so no final chunk pretends a clean end."""
+    """Ends a response whose head has been sent.
+
+    gunicorn treats a broken pipe as a disconnected client: it logs nothing and closes the
+    connection, so no final chunk suggests a clean end.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EPIPE, reason)
 
 
 def error_body(status: int, message: str, path: str = "") -> bytes:
-    """The body of a refusal, in the form that callers of `path` know."""
+    """Return the body of a refusal, in the format that callers of `path` expect."""
     if path.startswith(_OPENAI_PATHS):
         return json.dumps({"error": _openai_error(status, message)}).encode()
     return json.dumps({"status_code": status, "message": message}).encode()

@@ -1,8 +1,8 @@
-"""The allow-list: what may be asked of the server, and what must be shown for it.
+"""The allow-list: which requests go to the server, and what each requires.
 
-`match(method, target)` gives the route and the target to send upstream. That target is built from
-the table and the name in it, never from the path received: nothing decodes, joins or normalises a
-path, so `//`, `..`, `;` and percent-escapes simply are not in the table. A dialect adds one line.
+`match(method, target)` returns the route and the target to send upstream. That target is built from
+the table and the name in it, never from the received path: nothing decodes, joins or normalises a
+path, so `//`, `..`, `;` and percent-escapes simply do not match. A dialect adds one line.
 """
 
 import re
@@ -16,7 +16,7 @@ from rowcast_proxy.errors import MethodNotAllowed, NotFound
 _NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 NAMES: Final = {
     "model": _NAME,
-    "id": f"{_NAME}(?:(?:/|%2[Ff]){_NAME}){{0,3}}",  # of a model, with the slashes of a hub's ids
+    "id": f"{_NAME}(?:(?:/|%2[Ff]){_NAME}){{0,3}}",  # of a model, with the slashes of hub ids
     "stream": "[0-9a-f]{1,64}",
 }
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
@@ -31,7 +31,7 @@ class Access(Enum):
 @dataclass(frozen=True, slots=True)
 class Route:
     path: str
-    methods: tuple[str, ...]  # where GET is, HEAD is
+    methods: tuple[str, ...]  # GET includes HEAD
     access: Access = Access.TOKEN
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
@@ -43,11 +43,11 @@ class Route:
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """The methods, with those that are there without being listed."""
+        """The listed methods, and HEAD where GET is one of them."""
         return (*self.methods, "HEAD") if "GET" in self.methods else self.methods
 
     def target(self, path: str) -> str | None:
-        """The path to send upstream when `path` is this route's."""
+        """Return the path to send upstream if `path` matches this route; None otherwise."""
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
@@ -87,7 +87,7 @@ class Matched:
 
 
 def match(method: str, target: str) -> Matched:
-    """The route of a request line, whatever form its target has."""
+    """Return the route of a request line, whatever form its target has."""
     path = path_of(target)
     found = [(route, upstream) for route in ROUTES if (upstream := route.target(path)) is not None]
     for route, upstream in found:
@@ -104,18 +104,18 @@ def match(method: str, target: str) -> Matched:
 
 
 def methods_at(path: str) -> list[str]:
-    """The methods that a path takes; none if there is no such path."""
+    """Return the methods that a path takes; none if there is no such path."""
     taken = (route.allowed for route in ROUTES if route.target(path) is not None)
     return list(dict.fromkeys(method for methods in taken for method in methods))
 
 
 def shown_path(path: str) -> str:
-    """A path for the reader of an error, as the server shows it."""
+    """Return a path as error messages show it; the server uses the same format."""
     return "/" + unquote(path, errors="replace").lstrip("/")[:199]
 
 
 def path_of(target: str) -> str:
-    """The path of a request line's target, in whatever form it came."""
+    """Return the path of a request line's target, in either form."""
     absolute = _ABSOLUTE_FORM.match(target)
     if absolute:
         target = target[absolute.end() :] or "/"

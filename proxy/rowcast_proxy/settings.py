@@ -37,7 +37,7 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0
 
 
 class SettingsError(Exception):
-    """Some variables are missing or out of range; each line of the text is one of them."""
+    """Some variables are missing or out of range; each line of the text names one of them."""
 
 
 class ProxySettings(BaseSettings):
@@ -153,7 +153,7 @@ class ProxySettings(BaseSettings):
 
     @property
     def warnings(self) -> list[str]:
-        """What an operator should mend before the proxy faces anyone else."""
+        """What an operator should fix before exposing the proxy."""
         secret = self.jwt_secret.get_secret_value()
         found = []
         if secret.lower() in KNOWN_SECRETS:
@@ -175,7 +175,7 @@ class ProxySettings(BaseSettings):
 
     @classmethod
     def load(cls, argv: Sequence[str]) -> Self:
-        """Flags first, then variables, then defaults."""
+        """Load the settings: flags first, then variables, then defaults."""
         flags: CliSettingsSource[Any] = CliSettingsSource(
             cls,
             root_parser=_parser(),
@@ -189,7 +189,7 @@ class ProxySettings(BaseSettings):
 
 
 def settings_table() -> str:
-    """The Markdown table of `docs/proxy.md`."""
+    """Return the Markdown table of `docs/proxy.md`."""
     rows = ["| variable | flag | default | meaning |", "|---|---|---|---|"]
     for name, field in ProxySettings.model_fields.items():
         flag = "--" + name.replace("_", "-")
@@ -240,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _complaints(error: ValidationError) -> list[str]:
-    """One sentence a variable, without its value: it may be a secret."""
+    """Return one sentence per variable, without its value, which may be a secret."""
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         variable = str(problem["loc"][0]).upper()

@@ -1,8 +1,8 @@
-"""An Authorization header to the identity it proves, or a refusal.
+"""Turns an Authorization header into the identity that it proves, or a refusal.
 
 In: the header's text. Out: `Identity` (team, token id). HS256 with one secret; the token's own
-header chooses nothing: not the algorithm, not the key. Every check is a line of `identify`.
-Nothing is remembered between requests, so a token that has expired is refused at once.
+header selects neither the algorithm nor the key. Every check is a line of `identify`. Nothing is
+cached between requests, so an expired token is refused at once.
 """
 
 import re
@@ -50,7 +50,7 @@ class TokenVerifier:
 
 
 def _one_bearer_token(authorization: str | None) -> str:
-    """Two Authorization headers arrive joined by a comma, which no token contains."""
+    """Return the one bearer token. Two headers arrive joined by a comma, which no token has."""
     if not authorization:
         raise Unauthorized(token_sent=False)
     found = _BEARER.fullmatch(authorization)
@@ -78,7 +78,7 @@ def _token_id(claims: Mapping[str, Any]) -> str | None:
 
 
 def _is_id(value: object) -> bool:
-    """Blank texts name nobody; lone surrogates (legal in JSON) have no bytes to send."""
+    """True if this is a usable id: blank text names no one; lone surrogates cannot be encoded."""
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_ID:
         return False
     return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,7 +1,7 @@
 """From the command line to an exit status: attack after attack, then the report.
 
-Exit: 0 when no bound was exceeded, 1 when one was, 2 when the command makes no sense. The only
-module that prints. A server that an attack has harmed is replaced before the next one.
+Exit: 0 if no bound was exceeded, 1 if one was, 2 if the command is invalid. The only module that
+prints. A server that an attack has harmed is replaced before the next one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(argv: Sequence[str], kinds: Mapping[str, Kind]) -> int:
 
 
 def _write(options: Options, command: str, results: Sequence[Result]) -> str:
-    """After each attack, so that an interrupted run is told of too."""
+    """Write the report after each attack, so that an interrupted run has one too."""
     table = report.rows(results) if options.exact else report.kinds(results)
     markdown = f"{report.title(options.model, command)}\n\n{table}"
     told = report.document(results, options.model, command, {"seed": options.seed})
@@ -81,7 +81,7 @@ def _results(options: Options, kinds: Mapping[str, Kind], ground: Range) -> Iter
 def _attacks(
     options: Options, kinds: Mapping[str, Kind], ground: Range
 ) -> Iterator[tuple[Kind, Attack]]:
-    """Saved ones; or each kind once; or all kinds in turn, in a drawn order, until time is over."""
+    """Yield saved attacks; or each kind once; or all kinds in random order until time is over."""
     if options.again:
         for path in options.again:
             attack = Attack.load(path)
@@ -105,7 +105,7 @@ def _attacks(
 
 @dataclass(slots=True)
 class Range:
-    """Where attacks take place: one stand at a time, replaced when it is harmed or does not fit."""
+    """The target of attacks: one stand at a time, replaced if harmed or unsuitable."""
 
     options: Options
     folder: Path
@@ -123,13 +123,13 @@ class Range:
 
     @property
     def facts(self) -> Facts:
-        """Of the model."""
+        """Facts about the model."""
         if self._facts is None:
             self._facts = self._open(Needs()).stand.facts()
         return self._facts
 
     def attack(self, kind: Kind, attack: Attack) -> Result:
-        """Send an attack to a stand that has what it needs."""
+        """Send an attack to a stand that meets the kind's needs."""
         trial = self._trial
         if trial is None or self._needs != kind.needs:
             trial = self._open(kind.needs)
@@ -139,7 +139,10 @@ class Range:
         return result
 
     def _open(self, needs: Needs) -> Trial:
-        """A stand with its witness. Tried twice: the machine may be busy with other things."""
+        """Open a stand with its witness.
+
+        Try twice, since the machine may be busy with other work.
+        """
         self._close()
         try:
             return self._begin(needs)
@@ -185,7 +188,7 @@ class Range:
 
 
 def _shown(argv: Sequence[str]) -> list[str]:
-    """The arguments without tokens."""
+    """Return the arguments without tokens."""
     return [
         "…" if before == "--token" else each
         for before, each in zip(["", *argv], argv, strict=False)

@@ -1,7 +1,7 @@
-"""Where an attack is delivered, by a process of its own, and what was answered.
+"""Delivery of an attack by a separate process, and the answers.
 
-The folder that both sides share holds the attack, the plan, and then the answers. Credentials stand
-in the plan only, which its owner alone can read and which is removed.
+A folder shared by both sides holds the attack, the plan, and then the answers. Credentials are only
+in the plan, which only its owner can read and which is removed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Identity = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An address, and what a request shows there."""
+    """An address, and the credentials that a request shows there."""
 
     host: str
     port: int
@@ -36,14 +36,14 @@ class Door:
 
     @classmethod
     def read(cls, told: dict[str, Any]) -> Self:
-        """From JSON."""
+        """Read it from JSON."""
         identity = tuple((name, value) for name, value in told["identity"])
         return cls(told["host"], told["port"], identity)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where the sender delivers, and for how long."""
+    """The targets of a sender, and its time limit."""
 
     seconds: float
     team: Door
@@ -51,19 +51,19 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a file."""
+        """Read it from a file."""
         told = json.loads(path.read_text())
         return cls(told["seconds"], Door.read(told["team"]), Door.read(told["stranger"]))
 
     def write(self, path: Path) -> None:
-        """To a file that only its owner can read: it holds credentials."""
+        """Write it to a file that only its owner can read, since it holds credentials."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)))
 
 
 @dataclass(slots=True)
 class Answers:
-    """How often each status came, and the beginning of its first body."""
+    """The count of each status, and the beginning of its first body."""
 
     counted: Counter[str] = field(default_factory=Counter)
     said: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Answers:
 
 @contextlib.contextmanager
 def sending(attack: Attack, plan: Plan, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that delivers an attack, ended with the block; `answers_in` has what came."""
+    """A process that delivers an attack, ended with the block; `answers_in` returns the answers."""
     (folder / ANSWERS).unlink(missing_ok=True)
     attack.save(folder / ATTACK)
     plan.write(folder / PLAN)
@@ -96,7 +96,7 @@ def sending(attack: Attack, plan: Plan, folder: Path) -> Iterator[subprocess.Pop
 
 
 def answers_in(folder: Path) -> Answers:
-    """What a sender has written; nothing where it was ended before."""
+    """Return what a sender has written; nothing if it was ended early."""
     path = folder / ANSWERS
     if not path.exists():
         return Answers()

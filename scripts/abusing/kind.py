@@ -1,7 +1,7 @@
 """A kind of attack: a name, a sentence, and the function that draws one.
 
-What a kind needs beyond a server as it is stands in `Needs`; where a needed thing differs, the
-server is started anew.
+`Needs` lists what a kind needs beyond a default server; if the needs change, the server is
+restarted.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Shots = Shot | Sequence[Shot]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What must be so that the harm can be seen."""
+    """The conditions under which the harm is visible."""
 
-    front: bool = False  # both teams ask at the proxy
+    front: bool = False  # both teams send to the proxy
     settings: tuple[tuple[str, str], ...] = ()
     characters: int = 0  # of the witness's short prompt
 
@@ -37,7 +37,7 @@ class Kind:
     needs: Needs = Needs()
 
     def attack(self, facts: Facts, seed: int, number: int, *, exact: bool = False) -> Attack:
-        """The attack of this number: the same facts, seed and number draw the same bytes."""
+        """Return the attack of this number: equal facts, seed and number give equal bytes."""
         dice = Random(f"{seed}/{self.name}/{number}")  # noqa: S311 - repeatable, not secret
         draw = Draw(dice, facts, exact)
         opening = self.opening(draw) if self.opening else None
@@ -47,5 +47,5 @@ class Kind:
 
 
 def needing(kind: Kind, **needs: object) -> Kind:
-    """The same kind, with needs."""
+    """Return the same kind with needs."""
     return replace(kind, needs=Needs(**needs))  # type: ignore[arg-type]  # names are Needs' own

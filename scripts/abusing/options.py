@@ -26,13 +26,13 @@ sent again with --again. MODEL in the environment stands for --model."""
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line, read."""
+    """The parsed command line."""
 
     kinds: tuple[str, ...]
     exact: bool
     seconds: float  # of the whole run
     bound: float  # seconds of one attack
-    calm: float  # seconds before it
+    calm: float  # seconds before each attack
     seed: int
     only: int | None
     again: tuple[Path, ...]
@@ -46,7 +46,7 @@ class Options:
 
 
 def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME, description=PURPOSE, epilog=EPILOG, allow_abbrev=False
     )

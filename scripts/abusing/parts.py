@@ -1,7 +1,6 @@
-"""The processes of a server: which of them is what, and the memory that they hold together.
+"""The processes of a server: their roles, and the memory that they hold together.
 
-Helpers may end and be replaced: that is what they are there for. Every other process that ends was
-killed, or died.
+Helpers may end and be replaced, by design. Every other process that ends was killed or crashed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _WORDS = {
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and all that descend from it."""
+    """Return a process and all its descendants."""
     with contextlib.suppress(psutil.NoSuchProcess):
         head = psutil.Process(pid)
         return [head, *head.children(recursive=True)]
@@ -30,7 +29,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def named(master: int, processes: Iterable[psutil.Process]) -> dict[int, str]:
-    """Those that live, by id, and what each of them is. `master`: gunicorn's first process."""
+    """Return the live processes by id, with their roles. `master`: gunicorn's first process."""
     found = {}
     for each in processes:
         with contextlib.suppress(psutil.Error):
@@ -50,12 +49,12 @@ def _part(process: psutil.Process, master: int) -> str:
 
 
 def memory(processes: Iterable[psutil.Process]) -> int:
-    """Bytes that no file is behind, and that these processes alone hold."""
+    """Return their memory without file mappings, in bytes; shared pages are divided."""
     return sum(map(_proportional, processes))
 
 
 def _proportional(process: psutil.Process) -> int:
-    with contextlib.suppress(OSError):  # it has just ended
+    with contextlib.suppress(OSError):  # it may have just ended
         told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
         return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))
@@ -63,5 +62,5 @@ def _proportional(process: psutil.Process) -> int:
 
 
 def ended(before: dict[int, str], after: dict[int, str]) -> list[str]:
-    """What the processes were that are no longer there."""
+    """Return the roles of the processes that are gone."""
     return [name for pid, name in before.items() if pid not in after]

@@ -1,4 +1,4 @@
-"""What was found, as Markdown and as JSON. In a hunt's table each kind has one line: its worst."""
+"""The findings as Markdown and JSON. A hunt's table has one line per kind: its worst attack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIB = 1 << 20
 
 
 def rows(results: Sequence[Result]) -> str:
-    """The table of known attacks."""
+    """Return the table of known attacks."""
     head = (
         "| | sent | stall (calm) | short (calm) | ready | memory: peak, left | died | kept | got |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -26,7 +26,7 @@ def rows(results: Sequence[Result]) -> str:
 
 
 def kinds(results: Sequence[Result]) -> str:
-    """The table of a hunt: the worst of each kind, the worst stall first."""
+    """Return the table of a hunt: the worst of each kind, the worst stall first."""
     worst: dict[str, list[Result]] = {}
     for result in results:
         worst.setdefault(result.kind, []).append(result)
@@ -41,7 +41,7 @@ def kinds(results: Sequence[Result]) -> str:
 def document(
     results: Sequence[Result], model: str, command: str, facts: Mapping[str, object]
 ) -> dict[str, object]:
-    """Everything, with the machine that it was measured on."""
+    """Return everything, with the machine that it was measured on."""
     return {
         "when": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
         "model": model,
@@ -52,7 +52,7 @@ def document(
 
 
 def title(model: str, command: str) -> str:
-    """What a table was measured on, in a sentence."""
+    """Return a sentence on the conditions of a table's measurement."""
     facts = machine.facts()
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     dtype = f" in {os.environ['DTYPE']}" if "DTYPE" in os.environ else ""
@@ -63,7 +63,7 @@ def title(model: str, command: str) -> str:
 
 
 def write(path: Path, markdown: str, told: Mapping[str, object]) -> None:
-    """`path` names the Markdown; the JSON stands beside it."""
+    """Write the Markdown to `path`, and the JSON next to it."""
     path.with_suffix(".md").write_text(markdown + "\n")
     path.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
 

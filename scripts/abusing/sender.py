@@ -1,8 +1,8 @@
-"""A program: delivers the attack that a folder holds and writes there what was answered.
+"""A program: delivers the attack in a folder, and writes the answers there.
 
     python -m abusing.sender FOLDER
 
-One thread, one selector. It is a nice process: what it costs shall not be taken for the server's.
+One thread, one selector. It runs at low priority, so that its cost is not taken for the server's.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class _Link:
     sent: float = 0.0
     head: bytes = b""
     seen: int = 0
-    interest: int = 0  # the events that are listened for
+    interest: int = 0  # the events that are registered
     http: ResponseReader = field(default_factory=ResponseReader)
 
     def write(self) -> None:
-        """Send what the connection takes."""
+        """Send what the connection accepts."""
         if self.shot.drip and monotonic() < self.next_byte:
             return
         count = self.sock.send(self.left[: 1 if self.shot.drip else len(self.left)])
@@ -55,7 +55,7 @@ class _Link:
         self.sent = monotonic()
 
     def read(self, answers: Answers) -> bool:
-        """Take what came; False at the end."""
+        """Read what has arrived; False at the end."""
         data = self.sock.recv(PIECE)
         if self.shot.times > 1 or self.shot.raw is not None:
             return self._read_several(data, answers)
@@ -75,7 +75,7 @@ class _Link:
         return False
 
     def _read_several(self, data: bytes, answers: Answers) -> bool:
-        """Answers one after the other on one connection: only their statuses are read."""
+        """Read several answers on one connection; only their statuses are parsed."""
         for found in _STATUS.finditer(self.head + data):
             answers.note(found[1].decode(), data)
             self.seen += 1
@@ -86,7 +86,7 @@ class _Link:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to close it."""
+        """True if it is time to close the connection."""
         now, shot = monotonic(), self.shot
         if shot.leave and now > self.began + shot.leave:
             return True
@@ -160,7 +160,7 @@ class Sender:
         return True
 
     def _listen(self, link: _Link) -> None:
-        """Hear of what the connection waits for; of nothing, where it neither reads nor writes."""
+        """Register for the events that the connection waits for, if any."""
         wanted, heard = _interest(link), link.interest
         if heard and wanted and heard != wanted:
             self._selector.modify(link.sock, wanted, link)
@@ -171,7 +171,7 @@ class Sender:
         link.interest = wanted
 
     def _wake_dripping(self) -> None:
-        """Those that wait for the time of their next byte."""
+        """Write the next byte of connections whose time has come."""
         for link in self._links:
             if link.shot.drip and link.left and monotonic() >= link.next_byte:
                 with contextlib.suppress(OSError):
@@ -193,7 +193,7 @@ class Sender:
 
 @dataclass(slots=True)
 class _Queue:
-    """The connections of a shot that are still to be made."""
+    """The connections of a shot that are still to be opened."""
 
     shot: Shot
     data: memoryview
@@ -214,14 +214,14 @@ class _Queue:
 
 
 def _interest(link: _Link) -> int:
-    """What a connection waits for."""
+    """Return the events that a connection waits for."""
     reads = selectors.EVENT_READ if link.shot.reads else 0
     writes = selectors.EVENT_WRITE if link.left and not link.shot.drip else 0
     return reads | writes
 
 
 def main(argv: list[str]) -> None:
-    """Deliver, and write what was answered."""
+    """Deliver, and write the answers."""
     folder = Path(argv[0])
     allow_files(MOST_FILES)
     os.nice(10)

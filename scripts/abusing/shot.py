@@ -1,7 +1,7 @@
 """A shot: one request as a value, and how it is delivered. An attack: shots that arrive together.
 
-Both can be written to a file and read again, so that a finding can be repeated byte by byte.
-Nothing in them is secret: who sends them is decided where they are sent.
+Both can be written to a file and read again, so that a finding can be repeated byte by byte. They
+contain no secrets: the sender adds the credentials.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-STREAM = "{stream}"  # in a path: the id of the stream that the attack's opening has begun
+STREAM = "{stream}"  # in a path: the id of the stream that the attack's opening started
 COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """One request. `raw` takes the place of a request's bytes."""
+    """One request. `raw` replaces the request's bytes."""
 
     path: str = COMPLETIONS
     body: bytes = field(default=b"", repr=False)
@@ -28,22 +28,22 @@ class Shot:
     headers: tuple[tuple[str, str], ...] = ()
     raw: bytes | None = field(default=None, repr=False)
     copies: int = 1  # connections that send it
-    width: int = 0  # most of them at once; 0: all
+    width: int = 0  # maximum at once; 0: all
     times: int = 1  # on each connection, without waiting for answers
-    missing: int = 0  # bytes at the end that are announced and never sent
+    missing: int = 0  # bytes at the end that are announced but never sent
     drip: float = 0.0  # seconds between two bytes
-    reads: bool = True  # False: takes nothing of the answer
-    hold: float = 0.0  # seconds that the connection stays open without reading an end
-    leave: float = 0.0  # seconds until it is closed, whatever came; 0: never
+    reads: bool = True  # False: does not read the answer
+    hold: float = 0.0  # seconds that the connection stays open, with the end unread
+    leave: float = 0.0  # seconds until it is closed in any case; 0: never
     stranger: bool = False  # sent without a token
 
     @classmethod
     def of(cls, body: Mapping[str, object], path: str = COMPLETIONS, **more: Any) -> Self:
-        """With a JSON body."""
+        """Return a shot with a JSON body."""
         return cls(path=path, body=json.dumps(body, ensure_ascii=False).encode(), **more)
 
     def request(self, identity: tuple[tuple[str, str], ...], stream: str = "") -> bytes:
-        """What one connection sends."""
+        """Return what one connection sends."""
         if self.raw is not None:
             return self.raw
         last = self._request(identity, stream, "close")
@@ -65,11 +65,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """What one team sends at once, and what it is called."""
+    """What one team sends at once, with a name."""
 
     kind: str
     shots: tuple[Shot, ...]
-    opening: Shot | None = None  # sent before, and answered; names the stream that paths speak of
+    opening: Shot | None = None  # sent and answered first; its stream's id fills the paths
     seed: int = 0
     number: int = 0
 
@@ -93,7 +93,7 @@ class Attack:
 
     @property
     def described(self) -> str:
-        """In a line."""
+        """A description in one line."""
         return "; ".join(_described(shot) for shot in self.shots[:3])
 
 

@@ -1,8 +1,7 @@
-"""The server under test: a stand. Its teams, its memory, its processes, what it says of itself.
+"""The server under test: a stand. Its teams, its memory, its processes, and its own facts.
 
-`OwnStand` starts a server of one worker, and a proxy in front of it, each time anew. `FarStand`
-speaks to one that runs already, by a token for each of two teams; of its processes nothing is
-known.
+`OwnStand` starts a server of one worker, and a proxy in front of it. `FarStand` uses a running
+server, with a token for each of two teams; nothing is known about its processes.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ FILL_TIMEOUT = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What attacks are made to measure for."""
+    """The facts to which attacks are tailored."""
 
     model: str
     context: int
@@ -47,7 +46,7 @@ class Facts:
 
 
 class Stand(Protocol):
-    """What a trial needs of a server."""
+    """What a trial needs from a server."""
 
     def door(self, team: str, *, front: bool) -> Door: ...
     def stranger(self) -> Door: ...
@@ -58,7 +57,7 @@ class Stand(Protocol):
 
 
 class OwnStand:
-    """A server and a proxy of our own."""
+    """A server and a proxy that we start ourselves."""
 
     def __init__(self, folder: Path, first_port: int, settings: Mapping[str, str]) -> None:
         self._secret, self._key = secrets.token_hex(32), secrets.token_hex(32)
@@ -79,7 +78,7 @@ class OwnStand:
         self.log = folder / "server.log"
 
     def start(self) -> None:
-        """Start both, and come back when both are ready."""
+        """Start both, and wait until both are ready."""
         self._server.start()
         self._proxy.start()
         limit = time.monotonic() + PATIENCE
@@ -94,7 +93,7 @@ class OwnStand:
         self._server.end()
 
     def door(self, team: str, *, front: bool) -> Door:
-        """Where a team asks: at the server as its proxy does, or at the proxy."""
+        """Return where a team sends: to the server, as its proxy does, or to the proxy."""
         if front:
             token = jwt.encode({"team_id": team, "token_id": team}, self._key, algorithm="HS256")
             return Door(LOCAL, self._front, (("Authorization", f"Bearer {token}"),))
@@ -102,23 +101,23 @@ class OwnStand:
         return Door(LOCAL, self._server.port, claims)
 
     def stranger(self) -> Door:
-        """Where those ask who have no token."""
+        """Return where callers without a token send."""
         return Door(LOCAL, self._front)
 
     def facts(self) -> Facts:
-        """Of the model that it serves."""
+        """Return the facts of the model that it serves."""
         return facts_of(self.door(WITNESS, front=False))
 
     def memory(self) -> int:
-        """Of all its processes, in bytes; what they share counts once."""
+        """Return the memory of all its processes, in bytes; shared memory counts once."""
         return parts.memory(self._family())
 
     def processes(self) -> dict[int, str]:
-        """Those that live, by id, and what each of them is."""
+        """Return its live processes, by id, with the role of each."""
         return parts.named(self._server.pid, self._family())
 
     def quiet(self) -> bool:
-        """Whether nobody but the witness has a row, and nobody waits for one."""
+        """True if only the witness has a row, and nothing waits for one."""
         return is_quiet(self.door(WITNESS, front=False))
 
     def _family(self) -> list[psutil.Process]:
@@ -130,41 +129,41 @@ class OwnStand:
 
 @dataclass(frozen=True, slots=True)
 class FarStand:
-    """A server that runs already."""
+    """A server that already runs."""
 
     url: str
     tokens: Mapping[str, str] = field(repr=False)
 
     def door(self, team: str, *, front: bool) -> Door:  # noqa: ARG002  # there is only one
-        """Where a team asks."""
+        """Return where a team sends."""
         where = urlsplit(self.url)
         identity = (("Authorization", f"Bearer {self.tokens[team]}"),)
         return Door(where.hostname or LOCAL, where.port or 80, identity)
 
     def stranger(self) -> Door:
-        """Where those ask who have no token."""
+        """Return where callers without a token send."""
         door = self.door(WITNESS, front=True)
         return Door(door.host, door.port)
 
     def facts(self) -> Facts:
-        """Of the model that it serves."""
+        """Return the facts of the model that it serves."""
         return facts_of(self.door(WITNESS, front=True))
 
     def memory(self) -> int:
-        """Unknown."""
+        """Return 0, since it is unknown."""
         return 0
 
     def processes(self) -> dict[int, str]:
-        """Unknown."""
+        """Return nothing, since they are unknown."""
         return {}
 
     def quiet(self) -> bool:
-        """Whether nobody but the witness has a row, and nobody waits for one."""
+        """True if only the witness has a row, and nothing waits for one."""
         return is_quiet(self.door(WITNESS, front=True))
 
 
 def is_quiet(door: Door) -> bool:
-    """Whether nobody but the witness has a row there, and nobody waits for one."""
+    """True if only the witness has a row there, and nothing waits for one."""
     status, health = _asked(door, "/health")
     rows = health.get("rows")
     seated = rows.get("seated", 99) if isinstance(rows, dict) else 99
@@ -174,10 +173,10 @@ def is_quiet(door: Door) -> bool:
 def fill_cache(door: Door, facts: Facts) -> None:
     """Write to every position of every row, so that their memory is not taken for an attack's.
 
-    The system gives the memory of the cache when it is first written to.
+    The system allocates the memory of the cache on first write.
     """
     prompt = [facts.vocabulary - 1] * (facts.context - 2)
-    # Choices of one prompt: it is computed once, and its row copied to the others.
+    # Choices of one prompt: it is computed once, and its row is copied to the others.
     body = {"model": facts.model, "prompt": prompt, "n": ROWS, "max_tokens": 2, "ignore_eos": True}
     connection = http.client.HTTPConnection(door.host, door.port, timeout=FILL_TIMEOUT)
     with contextlib.closing(connection):
@@ -189,7 +188,7 @@ def fill_cache(door: Door, facts: Facts) -> None:
 
 
 def facts_of(door: Door) -> Facts:
-    """Of the model that is served there."""
+    """Return the facts of the model that is served there."""
     health = _asked(door, "/health")[1]
     context = int(str(health.get("context_length", 1024)))
     documents = _asked(door, "/openapi.json")[1]
@@ -197,7 +196,7 @@ def facts_of(door: Door) -> Facts:
 
 
 def _largest_token(documents: object) -> int:
-    """The documents tell the largest token id that the model knows."""
+    """Return the largest token id of the model, from the API documents."""
     if isinstance(documents, list):
         return max(map(_largest_token, documents), default=0)
     if not isinstance(documents, dict):
@@ -218,7 +217,7 @@ def _asked(door: Door, path: str) -> tuple[int, dict[str, object]]:
 
 
 def _free_ports(first: int, count: int) -> list[int]:
-    """The first ones from `first` on that nobody listens on."""
+    """Return the first free ports from `first` on."""
     found: list[int] = []
     for port in range(first, 65536):
         with contextlib.closing(socket.socket()) as probe:

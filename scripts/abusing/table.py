@@ -1,4 +1,4 @@
-"""The table of known attacks: its rows, in order, and the kinds that are each row's."""
+"""The table of known attacks: its rows, in order, and each row's kinds."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ KINDS = tuple(kind for kinds in ROWS.values() for kind in kinds)
 
 
 def row_of(kind: str) -> str:
-    """The row that a kind belongs to; "" for one of the hunt's own."""
+    """Return the row that a kind belongs to; "" for kinds of the hunt alone."""
     return next((row for row, kinds in ROWS.items() if kind in kinds), "")

@@ -1,7 +1,7 @@
-"""One attack on a stand, from calm to calm: what the witness saw, and what the server lost by it.
+"""One attack on a stand, from calm to calm: the witness's measurements, and the server's losses.
 
 In: a stand, its witness, an attack. Out: a `Result`; its `harms` are the bounds that it exceeded.
-The attack is sent by a process of its own, which is ended when its time is over.
+The attack is sent by a separate process, which is ended when its time is over.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FAULTS = ("500", "502", "504")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What an attack did."""
+    """The effects of an attack."""
 
     kind: str
     described: str
@@ -42,9 +42,9 @@ class Result:
     peak: int
     after: int
     died: tuple[str, ...]
-    helpers: int  # that ended; others take their place
-    kept: str  # what became of a finished stream of the other team
-    settled: bool  # soon after it the server had nothing left to do
+    helpers: int  # ended helpers; others replace them
+    kept: str  # the state of a finished stream of the other team
+    settled: bool  # True if the server had finished its work soon afterwards
     answers: Mapping[str, int]
     said: Mapping[str, str] = field(repr=False)
     seconds: float
@@ -52,7 +52,7 @@ class Result:
 
     @property
     def harms(self) -> list[str]:
-        """Which bounds it exceeded."""
+        """The bounds that it exceeded."""
         calm, seen = self.calm, self.seen
         found = []
         if seen.stall > max(STALL_SECONDS, STALL_TIMES * calm.stall):
@@ -70,7 +70,7 @@ class Result:
 
     @property
     def told(self) -> dict[str, object]:
-        """For JSON."""
+        """The result for JSON."""
         return {**asdict(self), "harms": self.harms}
 
 
@@ -80,7 +80,7 @@ def _fault(status: str) -> bool:
 
 @dataclass(slots=True)
 class Trial:
-    """A stand and its witness, and where files go."""
+    """A stand and its witness, and a folder for files."""
 
     stand: Stand
     witness: Witness
@@ -90,7 +90,7 @@ class Trial:
     _calm: Figures | None = None
 
     def run(self, attack: Attack, seconds: float) -> Result:
-        """Send an attack. `seconds`: how long it and its consequences are waited for."""
+        """Send an attack. `seconds`: the time limit for it and its consequences."""
         calm = self._calm = self.witness.calm(self.calm_seconds).worse(self._calm)
         stream = self._keep()
         before, processes = self.stand.memory(), self.stand.processes()
@@ -133,7 +133,7 @@ class Trial:
         return self.stand.door(team, front=self.front)
 
     def _keep(self) -> str:
-        """The id of a stream of the other team that has ended, and is kept."""
+        """Return the id of a finished and kept stream of the other team."""
         body = {"model": self.stand.facts().model, "prompt": "Once", "max_tokens": 2}
         status, stream = _asked(self._door(WITNESS), "POST", COMPLETIONS, json.dumps(body))
         return stream if status == 200 else ""
@@ -150,7 +150,7 @@ class Trial:
 
 
 def _asked(door: Door, method: str, path: str, body: str | None = None) -> tuple[int, str]:
-    """A status, and the id of the stream."""
+    """Return the status and the stream's id."""
     connection = http.client.HTTPConnection(door.host, door.port, timeout=ANSWER_TIMEOUT)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request(method, path, body, {"Connection": "close", **dict(door.identity)})

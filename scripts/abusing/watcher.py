@@ -1,11 +1,11 @@
-"""A program: another team's calm use of a server, written down as it happens.
+"""A program: another team's calm use of a server, recorded as it happens.
 
     python -m abusing.watcher ORDERS LINES
 
-Three threads, until it is told to end: a stream that is begun again whenever it ends, a short
-request every quarter of a second, a health check every second. Each event is a line of JSON: what
-happened, when (monotonic, which all processes of a machine share), and more. Who reads the lines
-judges; this program only writes.
+Three threads, until SIGTERM: a stream that is restarted whenever it ends, a short request every
+quarter of a second, a health check every second. Each event is a line of JSON: what happened, when
+(monotonic, which all processes of a machine share), and more. This program only writes; the reader
+of the lines judges.
 """
 
 from __future__ import annotations
@@ -33,34 +33,34 @@ PROMPT = "Once upon a time"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Where to ask, and for what."""
+    """What to request, and where."""
 
     door: Door
-    front: Door  # whose health is looked at
+    front: Door  # whose health is checked
     model: str
     tokens: int  # of the stream
     characters: int = 0  # of the short request's prompt; 0: a few words
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a file."""
+        """Read them from a file."""
         told = json.loads(path.read_text())
         doors = (Door.read(told["door"]), Door.read(told["front"]))
         return cls(*doors, told["model"], told["tokens"], told["characters"])
 
     def write(self, path: Path) -> None:
-        """To a file that only its owner can read: it holds credentials."""
+        """Write them to a file that only its owner can read, since they hold credentials."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)))
 
     @property
     def stream(self) -> dict[str, object]:
-        """The body of the stream that is watched."""
+        """Return the body of the stream that is watched."""
         return self._body(self.tokens, PROMPT) | {"stream": True}
 
     @property
     def short(self) -> dict[str, object]:
-        """The body of a short request."""
+        """Return the body of a short request."""
         times = self.characters // (len(PROMPT) + 2) + 1
         return self._body(4, ", ".join([PROMPT] * times))
 
@@ -79,7 +79,7 @@ class Watcher:
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Run until SIGTERM."""
         for how in (signal.SIGTERM, signal.SIGINT):
             signal.signal(how, lambda *_: self._over.set())
         parts = (self._stream, self._short, self._health)

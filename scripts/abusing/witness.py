@@ -1,7 +1,7 @@
-"""A witness: another team's calm stream and short requests, and the figures of a stretch of time.
+"""A witness: another team's calm stream and short requests, and the figures of an interval.
 
-It is measured by a process of its own (`watcher`), so that nothing that its owner does, such as
-building large attacks, is taken for the server's delay.
+It runs in a separate process (`watcher`), so that delays of this one, which builds large attacks,
+are not taken for the server's.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ FLUSH_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the witness saw between two moments. Times are seconds, each the longest."""
+    """What the witness measured between two moments. Times are maxima, in seconds."""
 
-    stall: float  # between two chunks of its stream; what is still going on counts so far
+    stall: float  # between two chunks of its stream; an open gap counts so far
     short: float  # of a request for four tokens
     health: float  # of a health check
     chunks: int
     shorts: int  # answered with 200
-    refused: int  # with another status, or not at all
-    cuts: int  # streams that ended without their end
+    refused: int  # with another status, or no answer
+    cuts: int  # streams that were cut
 
     def worse(self, other: Figures | None) -> Figures:
-        """The longer times of two stretches, and the numbers of this one."""
+        """Return the longer times of two intervals, and the counts of this one."""
         if other is None:
             return self
         stall, short = max(self.stall, other.stall), max(self.short, other.short)
@@ -45,18 +45,18 @@ class Figures:
 
     @property
     def told(self) -> str:
-        """In a line."""
+        """The figures in one line."""
         said = f"stall {self.stall * 1000:.0f} ms, short {self.short * 1000:.0f} ms"
         more = f", {self.refused} refused" if self.refused else ""
         return said + more + (f", {self.cuts} cut" if self.cuts else "")
 
 
 class WitnessError(Exception):
-    """The witness saw nothing where it should have; the text says what."""
+    """The witness saw nothing where it should have; the text gives the details."""
 
 
 class Witness:
-    """One watcher, and what it has written."""
+    """One watcher, and its records."""
 
     def __init__(self, orders: Orders, folder: Path) -> None:
         self._orders = folder / "witness-orders.json"
@@ -68,7 +68,7 @@ class Witness:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin to watch; come back when the stream flows and a short request was answered."""
+        """Start the watcher; return when the stream flows and a short request was answered."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "abusing.watcher", self._orders, self._lines],
             cwd=SCRIPTS,
@@ -97,7 +97,7 @@ class Witness:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Witness]:
-        """It watches as long as the block lasts."""
+        """Watch for as long as the block lasts."""
         try:
             self.start()
             yield self
@@ -105,13 +105,13 @@ class Witness:
             self.stop()
 
     def calm(self, seconds: float) -> Figures:
-        """Wait, and tell what was seen meanwhile."""
+        """Wait, and return the figures of that time."""
         began = monotonic()
         time.sleep(seconds)
         return self.between(began, monotonic())
 
     def between(self, begin: float, end: float) -> Figures:
-        """What was seen between two moments, of which the second may be now."""
+        """Return the figures between two moments; the second may be now."""
         time.sleep(FLUSH_SECONDS)
         return figures(self._all(), begin, end)
 
@@ -126,7 +126,7 @@ class Witness:
 
 
 def figures(events: list[list[Any]], begin: float, end: float) -> Figures:
-    """The figures of a stretch of time, from everything that a watcher wrote."""
+    """Return the figures of an interval, from everything that a watcher wrote."""
     inside = [event for event in events if begin <= event[1] <= end]
     shorts = [event for event in inside if event[0] == "short"]
     good = [event for event in shorts if event[3] == "200"]
@@ -142,7 +142,10 @@ def figures(events: list[list[Any]], begin: float, end: float) -> Figures:
 
 
 def _gaps(events: list[list[Any]], begin: float, end: float) -> Iterator[tuple[float, float]]:
-    """Gaps that reach into the time. Between an orderly end and the next stream there is none."""
+    """Yield gaps that overlap the interval.
+
+    Between a clean end and the next stream there is none.
+    """
     last: float | None = None
     for event in events:
         if event[1] > end:
@@ -158,7 +161,7 @@ def _gaps(events: list[list[Any]], begin: float, end: float) -> Iterator[tuple[f
 
 
 def _times(events: list[list[Any]], what: str, begin: float, end: float) -> Iterator[float]:
-    """How long those took that ended in this time, or still last."""
+    """Yield the durations of requests that ended in this interval, or are still open."""
     asked: float | None = None
     for event in events:
         if event[1] > end:

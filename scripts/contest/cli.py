@@ -1,7 +1,7 @@
 """From the command line to an exit status: install, list, run. The only module that prints.
 
-Exit: 0; 1 when a contestant did not serve or was faulty, or a step of installing failed; 2 when the
-command makes no sense. Whatever happens, every server that was started is ended.
+Exit: 0; 1 if a contestant did not serve or was faulty, or a step of installing failed; 2 if the
+command is invalid. In every case, all servers that were started are ended.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _list(_: Options, peers: Peers) -> int:
 
 @dataclass(slots=True)
 class Field:
-    """Who takes part, and who does not and why; `ending` ends whoever was started."""
+    """The contestants, and those left out with the reason; `ending` ends all that were started."""
 
     setting: Setting
     patience: float
@@ -83,7 +83,7 @@ class Field:
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def enter(self, peer: Peer, precision: str) -> None:
-        """Start one contestant, or note why it does not take part."""
+        """Start one contestant, or record why it does not take part."""
         label, place = f"{peer.name}:{precision}", _place(peer.name)
         try:
             peer.check(place)

@@ -1,9 +1,9 @@
 """Makes a model of random weights with a tokenizer, as a folder that every peer can convert.
 
 In: a shape, a seed, a folder. Out: config.json, model.safetensors (bf16), tokenizer.json. A byte is
-a token, so a prompt's length is known; each other token is a word, so that every token of a reply
-is text at once. Bytes are never drawn greedily: their rows of the head are zero. Made once; the
-stamp, written last, says of what.
+a token, so a prompt's length is known; every other token is a word, so that every token of a reply
+becomes text at once. Bytes are never drawn greedily: their rows of the head are zero. Made once;
+the stamp, written last, records the parameters.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 STAMP = "made-by-bench_peers.json"
 BYTES = 256
-TILDES = "~~"  # some tools want at least one merge; no prompt has two tildes
+TILDES = "~~"  # some tools require at least one merge; no prompt has two tildes
 DEVIATION = 0.02
 CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
 def make_model(shape: Shape, folder: Path, seed: int = 0) -> Path:
-    """The model's folder; made if it is not there."""
+    """Return the model's folder; make it if it does not exist."""
     stamp = json.dumps({"form": 1, "seed": seed, "shape": shape.told()})
     file = folder / STAMP
     if file.is_file() and file.read_text() == stamp:
@@ -49,7 +49,7 @@ def _write_tokenizer(shape: Shape, folder: Path) -> None:
     words = [f"Ġw{number}" for number in range(shape.vocabulary - len(letters) - 1)]
     vocabulary = {text: number for number, text in enumerate([*letters, TILDES, *words])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[("~", "~")]))
-    # The stubs know neither attribute as one that can be set.
+    # The stubs declare neither attribute as writable.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment,unused-ignore]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment,unused-ignore]
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -78,7 +78,7 @@ def _tensor(name: str, size: tuple[int, ...], dice: torch.Generator) -> torch.Te
 
 
 def tensor_sizes(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every tensor of the model by its name, with its size."""
+    """Yield every tensor of the model by name, with its size."""
     wide, narrow = shape.hidden, shape.head * shape.kv_heads
     yield "model.embed_tokens.weight", (shape.vocabulary, wide)
     for layer in range(shape.layers):

@@ -1,4 +1,4 @@
-"""The command line of `scripts/bench_peers`: what may be asked, and what contradicts itself.
+"""The command line of `scripts/bench_peers`: its options, and the combinations that are invalid.
 
 In: argv. Out: checked `Options`, or a sentence and exit status 2. It starts nothing.
 """
@@ -28,7 +28,7 @@ What each peer is and how it is installed: scripts/peers/README.md"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line, read."""
+    """The parsed command line."""
 
     command: str
     names: tuple[str, ...] = ()  # to install
@@ -47,7 +47,7 @@ class Options:
 
 
 def parse(argv: Sequence[str], peers: Mapping[str, Peer]) -> Options:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description=DESCRIPTION,

@@ -1,7 +1,7 @@
-"""What a server must tell of itself to be measured: how it is installed, fed, and started.
+"""What a server must declare to be measured: how it is installed, configured and started.
 
 In: a place, a model, a precision, a port. Out: a `Plan`, which `service` starts and drives. A peer
-keeps no state; one that needs no installing inherits what says so.
+keeps no state; one without installation inherits the methods that say so.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ MOST_STREAMS = 32
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all contestants share."""
+    """The settings that all contestants share."""
 
     model: Path  # in Hugging Face's form
-    positions: int  # that one stream needs, prompt and reply
+    positions: int  # needed by one stream, prompt and reply
     threads: int
-    streams: int  # the most that are measured
+    streams: int  # the highest number measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How to start one server and how to speak to it."""
+    """How to start one server and how to send requests to it."""
 
     command: tuple[str, ...]
     ready: str  # the path that answers 200 once it serves
-    dialect: Dialect | None  # None: a program of ours that runs an engine in its own process
+    dialect: Dialect | None  # None: our own program that runs an engine in its process
     model: str = "model"  # its name in requests
     extra: Mapping[str, object] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -51,11 +51,11 @@ class Peer(ABC):
     most_streams: ClassVar[int] = MOST_STREAMS
 
     def install(self, place: Place) -> None:  # noqa: ARG002
-        """Put it into its place."""
+        """Install it into its place."""
         raise NotInstalledError(f"{self.name} is part of this project: nothing to install")
 
     def check(self, place: Place) -> None:
-        """Raises NotInstalledError."""
+        """Check that it is installed. Raises NotInstalledError."""
         if place.installed != self.version:
             found = f"version {place.installed} is" if place.installed else "nothing is"
             raise NotInstalledError(
@@ -65,4 +65,4 @@ class Peer(ABC):
 
     @abstractmethod
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
-        """Convert the model if need be, and say how to start."""
+        """Convert the model if necessary, and return how to start."""

@@ -1,7 +1,7 @@
-"""Where a peer lives: a folder of the cache with its virtual environment, its sources, its weights.
+"""A peer's folder in the cache, with its virtual environment, its sources, its weights.
 
-Installing is explicit and happens here only: commands run in the folder, what they say goes to
-install.log, and a stamp, written last, says which version stands there. Knows no peer.
+Installing is explicit and happens only here: commands run in the folder, their output goes to
+install.log, and a stamp, written last, records the installed version. Knows no peer.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class NotInstalledError(Exception):
 
 
 class StepError(Exception):
-    """A command that a peer needs failed; the text shows the end of what it said."""
+    """A command that a peer needs failed; the text shows the end of its output."""
 
 
 def cache() -> Path:
-    """The folder that holds all peers and models."""
+    """Return the folder that holds all peers and models."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "rowcast" / "peers"
 
@@ -45,15 +45,15 @@ class Place:
 
     @property
     def log(self) -> Path:
-        """What installing and converting said."""
+        """The output of installing and converting."""
         return self.folder / "install.log"
 
     def program(self, name: str) -> str:
-        """A command of its own environment."""
+        """Return a command of its own environment."""
         return str(self.python.parent / name)
 
     def make_venv(self) -> None:
-        """A fresh environment, of the Python that runs this."""
+        """Create a fresh environment, with the Python that runs this."""
         self.run([sys.executable, "-m", "venv", "--clear", str(self.folder / "venv")])
 
     def pip(self, *arguments: str) -> None:
@@ -81,16 +81,16 @@ class Place:
             raise StepError(f"{command[0]} ended with {done.returncode}:\n{self._tail()}")
 
     def stamp(self, version: str) -> None:
-        """Say that this version stands here, whole."""
+        """Record that this version is completely installed."""
         (self.folder / STAMP).write_text(version)
 
     def unstamp(self) -> None:
-        """Say that nothing here can be relied on."""
+        """Record that nothing here is reliable."""
         (self.folder / STAMP).unlink(missing_ok=True)
 
     @property
     def installed(self) -> str | None:
-        """The version that stands here."""
+        """The installed version, if any."""
         file = self.folder / STAMP
         return file.read_text() if file.is_file() else None
 

@@ -1,9 +1,9 @@
-"""Who is measured when: every number of streams, every contestant in turn, several rounds.
+"""The order of measurement: every number of streams, every contestant in turn, several rounds.
 
-In: running services. Out: one `Burst` for each turn. All services stay up, so that turns alternate
-(A B C A B C …) within seconds; what the idle ones compute meanwhile is measured and told. Each
-burst has prompts of its own, so no server's prefix cache helps. Faults (a failure, a prompt or a
-reply of another length than asked) are kept with the burst: its figures are not comparable then.
+In: running services. Out: one `Burst` per turn. All services stay up, so that turns alternate
+within seconds (A B C A B C …); what the idle ones compute meanwhile is measured and reported. Each
+burst has its own prompts, so no server's prefix cache helps. Faults (a failure, a prompt or a reply
+of the wrong length) are kept with the burst, whose figures are then not comparable.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Burst:
     streams: int
     summary: Summary
     memory: Memory
-    cores: float  # that its processes kept busy
-    idle: dict[str, float]  # cores that the others took meanwhile
+    cores: float  # kept busy by its processes
+    idle: dict[str, float]  # cores that the others used meanwhile
     fault: str | None
 
 
@@ -55,18 +55,18 @@ class Rounds:
     def __init__(
         self, services: Sequence[tuple[Service, int]], turns: Turns, tell: Callable[[str], None]
     ) -> None:
-        """`services` come with the most streams that each is measured with."""
+        """Take services, each with the highest number of streams that it is measured with."""
         self._services, self._turns, self._tell = services, turns, tell
         self._seed = turns.seed
 
     def warm_up(self) -> None:
-        """Each contestant meets each number of streams once, unmeasured."""
+        """Run each contestant with each number of streams once, unmeasured."""
         self._rest("warming up")
         for service, streams in self._seats():
             service.burst(self._asks(streams, WARM_UP_TOKENS), self._turns.timeout)
 
     def measure(self) -> list[Burst]:
-        """All rounds."""
+        """Measure all rounds."""
         bursts = []
         for number in range(1, self._turns.rounds + 1):
             self._rest(f"round {number}")
@@ -111,7 +111,7 @@ class Rounds:
 
 
 def fault_of(run: Run, turns: Turns) -> str | None:
-    """The first thing that makes a burst unfit for comparison."""
+    """Return the first problem that makes a burst unfit for comparison."""
     for seen in run.outcomes:
         if seen.failure:
             told = " ".join(f"{seen.failure}: {seen.detail}".split())

@@ -1,7 +1,7 @@
-"""Bursts as scores: for each contestant and number of streams the medians, and the first's lead.
+"""Bursts as scores: medians per contestant and number of streams, and the first one's lead.
 
-The lead is the first contestant's tokens/s over the other's, of bursts of the same round, so that
-what slows the whole machine for a while slows both: the median of the rounds, and their range.
+The lead is the first contestant's tokens/s over the other's, from bursts of the same round, so that
+a temporary slowdown of the machine affects both: the median of the rounds, and their range.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Score:
     pss_mb: float
     rss_mb: float
     cores: float
-    idle: float  # cores it took while others were measured
+    idle: float  # cores used while others were measured
     faults: list[str]
 
 
 def scores(bursts: Sequence[Burst]) -> list[Score]:
-    """In the order in which they were measured; the first label leads."""
+    """Return the scores in the order of measurement; the first label leads."""
     if not bursts:
         return []
     first = bursts[0].label

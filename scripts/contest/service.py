@@ -1,8 +1,8 @@
 """One running server: started, awaited, driven one burst at a time, ended with all its children.
 
 In: a `Plan` and a port. Out: for each burst a `Run`, as `load` makes it. A server is driven over
-HTTP by `load`'s driver; a plan without a dialect is a program of ours that runs an engine in its
-own process, is told the prompts by one POST, and answers with the moments that it saw. They are of
+HTTP by `load`'s driver; a plan without a dialect is our own program that runs an engine in its
+process, receives the prompts by one POST, and answers with the times that it measured. They share
 one clock: on Linux `perf_counter` is the same for all processes.
 """
 
@@ -33,7 +33,7 @@ STOP_SECONDS = 20.0
 
 
 class NeverReadyError(Exception):
-    """A server that did not come to serve; the text shows the end of its log."""
+    """A server that never became ready; the text shows the end of its log."""
 
 
 class Service:
@@ -48,7 +48,7 @@ class Service:
         self._family: set[processes.Known] = set()
 
     def start(self, patience: float) -> float:
-        """Start it; the seconds until it serves. Raises NeverReadyError."""
+        """Start it; return the seconds until it serves. Raises NeverReadyError."""
         began = time.monotonic()
         self._part.start()
         while not self._serves():
@@ -60,7 +60,7 @@ class Service:
         return time.monotonic() - began
 
     def burst(self, asks: Sequence[Ask], timeout: float) -> Run:
-        """Send all asks at once, and wait for every end."""
+        """Send all requests at once, and wait for every end."""
         if self._plan.dialect is None:
             return Run(_burst_inside(self._port, asks, timeout), 0.0)
         target = Target(
@@ -75,15 +75,15 @@ class Service:
         return Run(driver.run(), time.process_time() - began)
 
     def memory(self) -> processes.Memory:
-        """What its processes hold now."""
+        """Return what its processes hold now."""
         return processes.memory(self._part.pid) if self._part.pid else processes.Memory(0, 0)
 
     def cpu_seconds(self) -> float:
-        """What its processes have computed so far."""
+        """Return the CPU time of its processes so far."""
         return processes.cpu_seconds(self._part.pid) if self._part.pid else 0.0
 
     def stop(self) -> None:
-        """End it, its group, and whatever descends from it, wherever that went."""
+        """End it, its process group, and all its descendants in other groups."""
         if self._part.pid is None:
             return
         self._family |= processes.known(self._part.pid)
@@ -96,7 +96,7 @@ class Service:
                     os.kill(one.pid, signal.SIGKILL)
 
     def _gone(self) -> bool:
-        # Its status is asked for first: a process nobody waited for still stands in the list.
+        # The status is read first: a process that was not waited for is still in the list.
         return self._part.status is not None and not any(one.lives for one in self._family)
 
     def _serves(self) -> bool:
@@ -134,7 +134,7 @@ def _burst_inside(port: int, asks: Sequence[Ask], timeout: float) -> list[Outcom
 
 
 def outcome_inside(index: int, seen: Mapping[str, Any]) -> Outcome:
-    """What the engine's program saw of one reply, in the form of a client's view."""
+    """Return what the engine's program measured for one reply, in the form of a client's view."""
     arrivals: list[float] = seen["arrivals"]
     started: float = seen["started"]
     return Outcome(
@@ -161,4 +161,4 @@ def _wait_until(true: Callable[[], bool], patience: float) -> None:
 
 
 def _watch_nothing(_: Driver) -> None:
-    """Progress is told once a burst."""
+    """Do nothing: progress is reported per burst."""

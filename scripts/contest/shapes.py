@@ -1,4 +1,4 @@
-"""The shapes of model that are compared: sizes of Llama's form, by the name they go by here."""
+"""The shapes of model that are compared: sizes in Llama's form, by their names here."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Shape:
 
     @property
     def head(self) -> int:
-        """Numbers in one head."""
+        """The size of one head."""
         return self.hidden // self.heads
 
     @property
     def parameters(self) -> int:
-        """How many weights there are."""
+        """The number of weights."""
         attention = 2 * self.hidden * self.head * (self.heads + self.kv_heads)
         layer = attention + 3 * self.hidden * self.inner + 2 * self.hidden
         return 2 * self.vocabulary * self.hidden + self.layers * layer + self.hidden
 
     def config(self) -> dict[str, object]:
-        """Its `config.json`. There is no end of text: replies are as long as was asked."""
+        """Return its `config.json`. There is no end of text: replies have the requested length."""
         return {
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
@@ -54,7 +54,7 @@ class Shape:
         }
 
     def told(self) -> dict[str, int]:
-        """For a report."""
+        """Return the shape for a report."""
         return {**asdict(self), "parameters": self.parameters}
 
 

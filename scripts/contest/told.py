@@ -35,7 +35,7 @@ LEGEND = """
 
 
 def table(title: str, scored: Sequence[Score], absent: Mapping[str, str]) -> str:
-    """One row a contestant and number of streams."""
+    """Return a table with one row per contestant and number of streams."""
     rows: list[Sequence[str]] = [("", *HEAD), *(_row(score) for score in scored)]
     faults = [f"  {s.label}, {s.streams} streams: {s.faults[0]}" for s in scored if s.faults]
     missing = [f"  {label}: {why}" for label, why in absent.items()]
@@ -64,7 +64,7 @@ def write(
     scored: Sequence[Score],
     bursts: Sequence[Burst],
 ) -> None:
-    """Everything, for other tools."""
+    """Write everything, for other tools."""
     report = {
         "tool": "rowcast bench_peers",
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,7 +78,7 @@ def write(
 
 
 def _plain(value: object) -> object:
-    """JSON has no NaN and no paths."""
+    """Convert a value for JSON, which has no NaN and no paths."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""What each request asks for: a prompt of an exact length, a seed, a token limit.
+"""The content of each request: a prompt of an exact length, a seed, a token limit.
 
-In: sizes and one base seed. Out: the same `Ask`s on every machine. Prompts are pseudo-words, each
-request's own, so that no server's prefix cache flatters it. A named prompt begins with its
-stream's name. Nothing here knows of dialects or sockets.
+In: sizes and one base seed. Out: the same `Ask`s on every machine. Prompts are pseudo-words,
+different for each request, so that no server's prefix cache helps. A named prompt begins with its
+stream's name. Knows no dialects and no sockets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEEDS = 2**63
 NAME_BYTES = 15
 _CONSONANTS = "bdfghklmnprstvz"
 _VOWELS = "aeiou"
-# Words that most vocabularies hold as one token each, a leading space included.
+# Words that are one token each in most vocabularies, a leading space included.
 _COMMON_WORDS = (
     "time",
     "year",
@@ -86,7 +86,7 @@ _COMMON_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request's content; `seed` is None when the server shall choose one."""
+    """One request's content; `seed` is None if the server chooses one."""
 
     index: int
     prompt: str
@@ -96,7 +96,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What all requests of a run have in common."""
+    """The common properties of all requests of a run."""
 
     prompt_tokens: int
     reply_tokens: int
@@ -106,12 +106,12 @@ class Sizes:
 
 
 def make_asks(count: int, sizes: Sizes, seed: int) -> list[Ask]:
-    """The requests of one run; request i has the seed `seed + i` and a prompt of its own."""
+    """Return the requests of one run; request i has the seed `seed + i` and its own prompt."""
     return [_make_ask(index, sizes, (seed + index) % SEEDS) for index in range(count)]
 
 
 def stream_name(index: int) -> str:
-    """The name at the head of a named prompt: of one width, so none is the start of another."""
+    """Return the name at the head of a named prompt: of fixed width, so none begins another."""
     return f"stream-{index:0{NAME_BYTES - 8}d} "
 
 
@@ -129,7 +129,7 @@ def _prompt(sizes: Sizes, seed: int, name: str) -> str:
         if len(text) >= sizes.prompt_tokens:
             break
         text += word
-    # A prompt that ends in a space is trimmed by some servers: its length would not hold.
+    # Some servers trim a prompt that ends in a space, which would change its length.
     return text[: sizes.prompt_tokens - 1] + "."
 
 

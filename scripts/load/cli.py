@@ -1,7 +1,7 @@
 """From the command line to an exit status: targets, runs, verification, output.
 
-In: argv. Out: a table on stdout, a report file, and 0, or 1 when a request failed or a byte
-differed, or 2 when the command makes no sense. The only module that prints.
+In: argv. Out: a table on stdout, a report file, and 0, or 1 if a request failed or a byte differed,
+or 2 if the command is invalid. The only module that prints.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 class Bench:
-    """Runs rounds; each run gets seeds, and so prompts, that no run before it had."""
+    """Runs rounds; each run gets seeds, and so prompts, that no earlier run had."""
 
     def __init__(self, options: Options, progress: Progress) -> None:
         self._options = options
@@ -121,7 +121,7 @@ class Bench:
 
 
 def _timed(driver: Driver) -> Run:
-    """Run without the cycle collector, whose pauses would be measured as the server's."""
+    """Run without the cycle collector, whose pauses would be attributed to the server."""
     gc.collect()
     gc.disable()
     began = process_time()
@@ -149,7 +149,7 @@ def _targets(options: Options) -> list[Target]:
 
 
 def _other_side(options: Options, first: Target) -> Target:
-    """The same in everything but what was asked for; a token never goes to another server."""
+    """Return the second target: equal except for the given options; a token is never shared."""
     url, dialect = options.vs or options.url, options.vs_dialect or options.dialect
     own_token = None if options.vs else options.token
     own_extra = {} if options.vs_dialect else options.extra
@@ -179,7 +179,7 @@ def _told(measured: Sequence[Measured], comparison: Comparison | None) -> str:
 
 
 def _judge(measured: Sequence[Measured], *, allow_errors: bool) -> int:
-    """Say what went wrong, and whether that fails the command."""
+    """Print what went wrong, and return whether that fails the command."""
     failed = 0
     for one in measured:
         failed += one.summary.requests - one.summary.ok

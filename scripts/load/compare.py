@@ -1,7 +1,7 @@
-"""Two targets, told apart: medians of alternate rounds, and the ratio B/A.
+"""Two targets compared: medians of alternating rounds, and the ratio B/A.
 
-In: one summary a round and side, measured A B A B. Out: for each figure both medians, the median of
-the rounds' own ratios, and how far these ratios went: a ratio whose range spans 1 proves nothing.
+In: one summary per round and side, measured A B A B. Out: for each figure both medians, the median
+of the rounds' own ratios, and the range of these ratios: a range that spans 1 proves nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare(a: str, b: str, of_a: Sequence[Summary], of_b: Sequence[Summary]) -> Comparison:
-    """Put the rounds of A beside those of B."""
+    """Compare the rounds of A with those of B."""
     return Comparison(a, b, [_compared(name, of_a, of_b) for name in FIGURES])
 
 

@@ -1,8 +1,8 @@
-"""The socket loop: starts requests when their pace says so, reads whatever comes, ends them.
+"""The socket loop: starts requests at their pace, reads what arrives, ends them.
 
-In: a target, asks, a pace, a time limit. Out: one `Outcome` an ask. One thread, non-blocking
-sockets and one selector: a chunk costs about a quarter of what it does through asyncio's protocols,
-and the generator shares its cores with the server it measures. Nothing is ever retried.
+In: a target, asks, a pace, a time limit. Out: one `Outcome` per ask. One thread, non-blocking
+sockets and one selector: a chunk costs about a quarter of what it costs with asyncio's protocols,
+and the generator shares its cores with the server that it measures. Nothing is ever retried.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from load.pace import Pace
 from load.target import Target
 
 READ_SIZE = 16_384
-STARTS_A_TURN = 16  # more would keep the answers that are already here waiting, unmeasured
+STARTS_A_TURN = 16  # more would delay the measurement of answers that have already arrived
 TURN_SECONDS = 0.2
 
 Watch = Callable[["Driver"], None]
 
 
 class Link:
-    """One connection, and the exchange that it carries; idle when there is none."""
+    """One connection, and the exchange that it carries; idle if there is none."""
 
     __slots__ = ("exchange", "sock")
 
@@ -76,7 +76,7 @@ class Driver:
         self._watch(self)
 
     def _start_what_is_due(self) -> float:
-        """Start requests; give back how long nothing else is to be started."""
+        """Start the requests that are due; return how long until the next one."""
         for _ in range(STARTS_A_TURN):
             if self._sent == self.total:
                 return TURN_SECONDS
@@ -133,7 +133,7 @@ class Driver:
     def _on_readable(self, link: Link) -> None:
         exchange = link.exchange
         if exchange is None:
-            # A server closes what waits for work, or speaks unasked: neither is of use again.
+            # The server closed an idle connection, or sent bytes unasked: neither can be reused.
             self._idle.remove(link)
             self._drop(link)
             return

@@ -1,7 +1,7 @@
-"""One request in flight: bytes and moments in, an `Outcome` out.
+"""One request in flight: bytes and times in, an `Outcome` out.
 
-It joins the HTTP reader to the dialect's reader and decides how the request ended. It does not know
-sockets: the driver tells it what came and when.
+It connects the HTTP reader to the dialect's reader and decides how the request ended. It knows no
+sockets: the driver passes bytes with their times.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class Exchange:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer has come to its end."""
+        """True if the answer has ended."""
         return self._http.complete
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection may carry another request."""
+        """True if the connection may carry another request."""
         return self._http.complete and self._http.keep_alive and not self.unsent
 
     def feed(self, data: bytes, now: float) -> None:
-        """Take in what was received at `now`; raises MalformedResponseError."""
+        """Process what was received at `now`; raises MalformedResponseError."""
         seen = self.outcome
         if seen.first_byte is None:
             seen.first_byte = now
@@ -57,11 +57,11 @@ class Exchange:
             seen.arrivals.append(now)
 
     def peer_closed(self) -> str | None:
-        """The server has closed: the failure, if this is not the answer's right end."""
+        """Handle the server's close; return the failure if this is not the answer's proper end."""
         return self._http.close()
 
     def finish(self, now: float, failure: str | None = None) -> Outcome:
-        """Close the account; `failure` is what the connection or HTTP says."""
+        """Complete the outcome; `failure` is what the connection or HTTP reported."""
         seen, reader = self.outcome, self._reader
         seen.ended = now
         seen.status = self._http.status or None

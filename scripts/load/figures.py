@@ -1,4 +1,4 @@
-"""Figures of one run: spreads of moments, rates, counts.
+"""Figures of one run: distributions of times, rates, counts.
 
 In: outcomes and the seconds that the run took. Out: a `Summary`. Latencies count from the moment a
 request was due; they come from requests that ended well, failures are only counted.
@@ -18,7 +18,7 @@ PERCENTS = (0, 1, 10, 50, 90, 99, 100)
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A sample told by its percentiles; NaN when it is empty."""
+    """The percentiles of a sample; NaN if it is empty."""
 
     count: int
     min: float
@@ -32,21 +32,21 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a driver brought home."""
+    """The result of a driver."""
 
     outcomes: list[Outcome]
     cpu_seconds: float
 
     @property
     def seconds(self) -> float:
-        """From the first request's start to the last one's end."""
+        """The time from the first request's start to the last one's end."""
         ends = [outcome.ended for outcome in self.outcomes if outcome.ended is not None]
         return max(ends) - min(outcome.started for outcome in self.outcomes) if ends else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run in figures: seconds, and counts a second."""
+    """One run in figures: seconds, and counts per second."""
 
     requests: int
     ok: int
@@ -73,7 +73,7 @@ class Summary:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """A percentile of an ordered sample, between its two neighbours in proportion."""
+    """Return a percentile of an ordered sample, interpolated between its two neighbours."""
     if not ordered:
         return math.nan
     place = (len(ordered) - 1) * percent / 100
@@ -83,13 +83,13 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """The percentiles of a sample."""
+    """Return the percentiles of a sample."""
     ordered = sorted(values)
     return Spread(len(ordered), *(percentile(ordered, percent) for percent in PERCENTS))
 
 
 def summarize(run: Run, differences: Sequence[str] = ()) -> Summary:
-    """Everything that a run's table says."""
+    """Return everything that a run's table shows."""
     good = [outcome for outcome in run.outcomes if outcome.ok]
     seconds = run.seconds
     tokens, pieces = sum(o.tokens for o in good), sum(o.pieces for o in good)
@@ -120,9 +120,9 @@ def summarize(run: Run, differences: Sequence[str] = ()) -> Summary:
 
 
 def _stream_rates(outcomes: Iterable[Outcome]) -> Iterable[float]:
-    """Tokens a second while a stream speaks; what comes first only starts the clock.
+    """Yield tokens per second during each stream; the first arrival only starts the clock.
 
-    Which tokens came with the first arrival is not told: they are taken to be as many as its bytes.
+    How many tokens the first arrival had is unknown: their share is estimated from its bytes.
     """
     for outcome in outcomes:
         span = outcome.arrivals[-1] - outcome.arrivals[0] if outcome.arrivals else 0.0

@@ -1,8 +1,8 @@
-"""A guest: one more request, with a prompt of its own length, that comes while others stream.
+"""A guest: one more request, with its own prompt length, that arrives while others stream.
 
-In: the moments of a run whose last request was the guest. Out: how long the guest waited for its
-first text, and the others' gaps before it came and while its prompt was fed. What a gap is, and
-percentiles, are those of `figures`.
+In: the times of a run whose last request was the guest. Out: how long the guest waited for its
+first text, and the others' gaps before it arrived and while its prompt was fed. Gaps and
+percentiles are defined in `figures`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class WithGuest:
         self._began: float | None = None
 
     def due(self, sent: int, in_flight: int, now: float) -> float | None:  # noqa: ARG002
-        """At once for the streams; the guest has an appointment."""
+        """Return now for the streams, and the fixed time for the guest."""
         if self._began is None:
             self._began = now
         return self._began + (self._after if sent == self._streams else 0.0)
@@ -32,16 +32,16 @@ class WithGuest:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the guest saw, and what it cost the others; seconds."""
+    """The guest's latency, and its cost to the others, in seconds."""
 
     first_piece: float
-    steps: int  # arrivals of the stream that heard most while the guest waited
+    steps: int  # most arrivals of one stream while the guest waited
     before: Spread
     during: Spread
 
 
 def visit(outcomes: Sequence[Outcome]) -> Visit | None:
-    """The visit's figures; None when the guest got no text."""
+    """Return the visit's figures; None if the guest got no text."""
     guest = max(outcomes, key=lambda outcome: outcome.index)
     others = [outcome for outcome in outcomes if outcome is not guest]
     first, came = guest.first_piece, guest.started
@@ -57,7 +57,7 @@ def visit(outcomes: Sequence[Outcome]) -> Visit | None:
 
 
 def visit_table(seen: Visit | None) -> str:
-    """The figures as lines of text."""
+    """Return the figures as lines of text."""
     if seen is None:
         return "guest: it got no text"
     grown = seen.during.p50 / seen.before.p50 if seen.before.count else math.nan
@@ -76,7 +76,7 @@ def _told(gaps: Spread) -> str:
 
 
 def _gaps_between(outcomes: Sequence[Outcome], begin: float, end: float) -> Iterator[float]:
-    """Gaps that ended within the span, once every stream was speaking."""
+    """Yield gaps that ended within the span, after every stream had begun."""
     for outcome in outcomes:
         for sooner, later in zip(outcome.arrivals, outcome.arrivals[1:], strict=False):
             if begin < sooner and later <= end:

@@ -1,8 +1,8 @@
-"""A strict reader of one HTTP/1.1 response, fed with bytes as they come.
+"""A strict parser of one HTTP/1.1 response, fed with bytes as they arrive.
 
-In: what `recv` returned. Out: the pieces of the body, one a chunk where the body is chunked; then
+In: the result of `recv`. Out: the pieces of the body, one per chunk if the body is chunked; then
 `complete`, or the reason why it never will be. Bodies are chunked, counted or ended by the close.
-Anything that two readers could understand differently is refused. It knows no sockets, no dialect.
+Anything that two parsers could interpret differently is refused. Knows no sockets and no dialects.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _State = Callable[["ResponseReader", bytes, int, list[bytes]], int]
 
 
 class MalformedResponseError(Exception):
-    """The bytes are no HTTP/1.1 response."""
+    """The bytes are not an HTTP/1.1 response."""
 
 
 class ResponseReader:
-    """Reads one response; a connection that is kept open gets a new reader each time."""
+    """Parses one response; a connection that is kept open gets a new reader each time."""
 
     __slots__ = ("_left", "_rest", "_state", "complete", "headers", "keep_alive", "status")
 
@@ -43,7 +43,7 @@ class ResponseReader:
         self._left = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes in; give back the parts of the body that they hold."""
+        """Parse bytes; return the parts of the body that they contain."""
         if self._rest:
             data = self._rest + data
         parts: list[bytes] = []
@@ -54,7 +54,7 @@ class ResponseReader:
         return parts
 
     def close(self) -> str | None:
-        """The peer has closed: None when that is the body's right end, else what is missing."""
+        """Handle the peer's close: None if the body ended properly, otherwise what is missing."""
         if self._state is ResponseReader._until_close:
             self.complete = True
         if self.complete:

@@ -1,4 +1,4 @@
-"""The machine that measures: its facts for the report, its file limit, its clock of CPU seconds."""
+"""The measuring machine: its facts for the report, and its limit of open files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SPARE_FILES = 64
 
 
 def facts() -> dict[str, object]:
-    """What a reader must know to judge the figures."""
+    """Return what a reader must know to judge the figures."""
     return {
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
@@ -22,7 +22,7 @@ def facts() -> dict[str, object]:
 
 
 def allow_files(count: int) -> str | None:
-    """Raise the soft limit as far as may be; a sentence if `count` connections do not fit."""
+    """Raise the soft limit as far as possible; explain if `count` connections do not fit."""
     wanted = count + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

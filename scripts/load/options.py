@@ -1,4 +1,4 @@
-"""The command line: what may be asked, its defaults, and what contradicts itself.
+"""The command line: options, their defaults, and combinations that are invalid.
 
 In: argv and the environment's BENCH_TOKEN. Out: checked `Options`, or a sentence and exit status 2.
 It opens nothing.
@@ -29,7 +29,7 @@ EXAMPLES = f"""examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line, read."""
+    """The parsed command line."""
 
     url: str
     dialect: str
@@ -63,17 +63,17 @@ class Options:
 
     @property
     def compares(self) -> bool:
-        """Whether there are two sides."""
+        """True if there are two sides."""
         return bool(self.vs or self.vs_dialect or self.vs_model)
 
     @property
     def dialects(self) -> list[Dialect]:
-        """The dialects of both sides, which may be one."""
+        """The dialects of both sides, which may be equal."""
         return [DIALECTS[name] for name in (self.dialect, self.vs_dialect or self.dialect)]
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """Read the command line."""
+    """Parse the command line."""
     parser = _parser()
     given = parser.parse_args(argv)
     given.requests = given.requests or given.streams
@@ -163,7 +163,7 @@ def _add_checks(parser: argparse.ArgumentParser) -> None:
 
 
 def _fault(options: Options) -> str | None:
-    """The first thing that contradicts another."""
+    """Return the first contradiction."""
     return next((sentence for wrong, sentence in _contradictions(options) if wrong), None)
 
 

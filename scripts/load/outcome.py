@@ -1,7 +1,7 @@
-"""What was seen of one request: moments, status, text, ending.
+"""What was received for one request: times, status, text, end.
 
-Written by `exchange` while bytes come in, completed by `verify`, read by `figures` and `report`.
-All moments are `time.perf_counter()` seconds; what did not happen is None.
+Written by `exchange` while bytes arrive, completed by `verify`, read by `figures` and `report`. All
+times are `time.perf_counter()` seconds; what did not happen is None.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Outcome:
-    """One request, as its client saw it."""
+    """One request from its client's view."""
 
     index: int
     due: float
@@ -34,24 +34,24 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the whole answer came, and said so."""
+        """True if the answer is complete and reported no error."""
         return self.failure is None
 
     @property
     def first_piece(self) -> float | None:
-        """When the first text came."""
+        """The time of the first text."""
         return self.arrivals[0] if self.arrivals else None
 
     @property
     def tokens(self) -> int:
-        """The best count of reply tokens known: by the rule, by the server, or its pieces."""
+        """The best known count of reply tokens: by the rule, by the server, or its pieces."""
         if self.verified_tokens is not None:
             return self.verified_tokens
         return self.pieces if self.usage_tokens is None else self.usage_tokens
 
     @property
     def tokens_by(self) -> str:
-        """Where `tokens` comes from."""
+        """The source of `tokens`."""
         if self.verified_tokens is not None:
             return "rule"
         return "pieces" if self.usage_tokens is None else "usage"

@@ -1,8 +1,8 @@
-"""When requests start: as soon as another ends (closed loop), or at given moments (open loop).
+"""When requests start: as soon as another ends (closed loop), or at given times (open loop).
 
-In: how many are sent and in flight. Out: the moment at which the next one is due. An open loop
-keeps its appointments however slow the server is; latency counts from the appointment, so that a
-stalled server cannot hide its stall by receiving fewer requests.
+In: how many are sent and in flight. Out: the time at which the next one is due. An open loop keeps
+its schedule however slow the server is; latency counts from the scheduled time, so that a stalled
+server cannot hide its stall by receiving fewer requests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Pace(Protocol):
     """Decides when the next request starts."""
 
     def due(self, sent: int, in_flight: int, now: float) -> float | None:
-        """The moment the next request is due; None: not before another has ended."""
+        """Return the time at which the next request is due; None: not before another has ended."""
 
 
 class ClosedLoop:
@@ -26,12 +26,12 @@ class ClosedLoop:
         self._streams = streams
 
     def due(self, sent: int, in_flight: int, now: float) -> float | None:  # noqa: ARG002
-        """At once while a stream is free."""
+        """Return now if a stream is free."""
         return now if in_flight < self._streams else None
 
 
 class OpenLoop:
-    """Poisson arrivals: independent users, `rate` a second on average."""
+    """Poisson arrivals: independent users, `rate` per second on average."""
 
     def __init__(self, rate: float, requests: int, seed: int) -> None:
         dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -39,7 +39,7 @@ class OpenLoop:
         self._began: float | None = None
 
     def due(self, sent: int, in_flight: int, now: float) -> float | None:  # noqa: ARG002
-        """At its appointment, whoever else is in flight; the first call starts the clock."""
+        """Return the scheduled time, whatever is in flight; the first call starts the clock."""
         if self._began is None:
             self._began = now
         return self._began + self._offsets[sent]

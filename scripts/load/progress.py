@@ -1,4 +1,4 @@
-"""A line on a terminal's stderr that says how far a run is; nothing where no one watches."""
+"""A line on a terminal's stderr that shows the progress of a run; nothing without a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """Called at each turn of the loop; writes a few times a second."""
+    """Called at each turn of the loop; writes a few times per second."""
 
     def __init__(self, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
@@ -26,7 +26,7 @@ class Progress:
         self._label = label
 
     def watch(self, driver: Driver) -> None:
-        """Show how far the driver is."""
+        """Show the driver's progress."""
         if not self._shown:
             return
         now = perf_counter()
@@ -39,7 +39,7 @@ class Progress:
         )
 
     def clear(self) -> None:
-        """Leave the terminal clean."""
+        """Clear the line."""
         if self._shown:
             self._write("")
 

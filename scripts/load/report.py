@@ -1,6 +1,6 @@
-"""The JSON file: arguments (tokens left out), the machine, and every run with its raw moments.
+"""The JSON file: arguments (tokens left out), the machine, and every run with its raw times.
 
-Moments are seconds from their run's first start, rounded to a microsecond; NaN becomes null.
+Times are seconds from their run's first start, rounded to a microsecond; NaN becomes null.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write(
 
 
 def arguments(options: Options) -> dict[str, object]:
-    """What was asked, without what must stay secret."""
+    """Return the arguments, without secrets."""
     given = asdict(options) | {"json": str(options.json)}
     return {name: "(redacted)" if name in SECRET and given[name] else given[name] for name in given}
 
@@ -91,7 +91,7 @@ def _request(seen: Outcome, start: float) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    """JSON has no NaN."""
+    """Convert a value for JSON, which has no NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""The scripted engine's rule, written a second time.
+"""A second implementation of the scripted engine's rule.
 
-In: a prompt's bytes, a seed, a choice and a token limit. Out: every byte that a reply must hold,
-the number of its tokens, and why it ends. The rule is arithmetic on (tokens so far, seed,
-position), so a reply can be computed here without asking any server. This module shares no code
-with the server it judges, and knows nothing of HTTP.
+In: a prompt's bytes, a seed, a choice and a token limit. Out: every byte of the reply, the number
+of its tokens, and why it ends. The rule is arithmetic on (tokens so far, seed, position), so a
+reply can be computed here without a server. This module shares no code with the server that it
+judges, and knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TOKEN = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a reply must be: its text in UTF-8, its tokens, its finish reason."""
+    """The required reply: its text in UTF-8, its tokens, its finish reason."""
 
     text: bytes
     tokens: int
@@ -37,7 +37,7 @@ class Reply:
 
 
 def reply_to(prompt: bytes, seed: int, max_tokens: int, choice: int = 0) -> Reply:
-    """Compute the whole reply to a prompt that is encoded as one token a byte."""
+    """Compute the whole reply to a prompt that is encoded as one token per byte."""
     crc = crc32(struct.pack(f"<{len(prompt)}I", *prompt))
     before, last = _last_two(prompt)
     missing = _still_missing(prompt)
@@ -73,7 +73,7 @@ def _choose(noise: int, missing: int, before: int, last: int) -> int:
 
 
 def _continuation(noise: int, before: int, last: int) -> int:
-    # Four-byte characters are kept to U+1F600..U+1F63F, which every terminal can show.
+    # Four-byte characters are limited to U+1F600..U+1F63F, which every terminal can show.
     if last == 0xF0:
         return 0x9F
     if (before, last) == (0xF0, 0x9F):
@@ -82,7 +82,7 @@ def _continuation(noise: int, before: int, last: int) -> int:
 
 
 def _missing_after(token: int, missing: int) -> int:
-    """How many bytes the last UTF-8 character still lacks, once `token` has been added."""
+    """Return how many bytes the last UTF-8 character still lacks after `token`."""
     if 0x80 <= token <= 0xBF:
         return max(missing - 1, 0)
     if 0xC2 <= token <= 0xDF:

@@ -1,6 +1,6 @@
 """Summaries as text: a table for one run, a table with ratios for a comparison.
 
-In: summaries. Out: lines. Times are milliseconds; everything else says its unit.
+In: summaries. Out: lines. Times are milliseconds; everything else has its unit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAME_WIDTH = 23
 
 
 def run_table(label: str, summary: Summary) -> str:
-    """One run."""
+    """Return the table of one run."""
     lines = [
         label,
         *columns(
@@ -36,7 +36,7 @@ def run_table(label: str, summary: Summary) -> str:
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """Two targets, measured alternately."""
+    """Return the table of two targets, measured alternately."""
     rows: list[Sequence[str]] = [("median of rounds", "A", "B", "B/A", "B/A lowest..highest")]
     for figure in comparison.figures:
         scale = 1000 if figure.name.endswith(", ms") else 1
@@ -54,7 +54,7 @@ def comparison_table(comparison: Comparison) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as aligned lines: the first column to the left, the others to the right."""
+    """Return rows as aligned lines: the first column to the left, the others to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = []
     for first, *others in rows:
@@ -64,7 +64,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Three digits that matter; thousands are grouped."""
+    """Format a number with three significant digits; thousands are grouped."""
     if not math.isfinite(value):
         return DASH
     size = abs(value)
@@ -78,7 +78,7 @@ def _milliseconds(name: str, values: Spread) -> tuple[str, ...]:
 
 
 def _slow_end(values: Spread) -> str:
-    """Of a rate it is the low end that hurts."""
+    """Return the low percentiles: for a rate, these are the bad ones."""
     return f"p50 {number(values.p50)}, p10 {number(values.p10)}, lowest {number(values.min)}"
 
 

@@ -1,7 +1,7 @@
 """One server to measure: its address, its dialect, and the bytes of a request to it.
 
-In: a URL and what is particular to this server. Out: resolved socket addresses (once, so that no
-request waits for a name) and complete HTTP/1.1 requests. Only http:// is spoken here.
+In: a URL and the options of this server. Out: resolved socket addresses (once, so that no request
+waits for a lookup) and complete HTTP/1.1 requests. Only http:// is supported.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from load.dialects.dialect import Dialect
 
 
 class BadTargetError(Exception):
-    """A URL that cannot be measured, said in a sentence."""
+    """A URL that cannot be measured; the text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect to, and what to call it in Host."""
+    """The address to connect to, and its name in the Host header."""
 
     family: socket.AddressFamily
     sockaddr: tuple[str, int]
@@ -31,7 +31,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One server, and how to speak to it."""
+    """One server, and how to send requests to it."""
 
     label: str
     address: Address
@@ -44,7 +44,7 @@ class Target:
     extra: dict[str, object] = field(default_factory=dict)
 
     def request(self, ask: Ask) -> bytes:
-        """The bytes of one request."""
+        """Return the bytes of one request."""
         body = self.dialect.body(ask, self.model, echo=self.echo) | self.extra
         content = json.dumps(body).encode()
         path = self.address.prefix + (self.path or self.dialect.path(self.model))
@@ -63,7 +63,7 @@ class Target:
 
 
 def resolve(url: str) -> Address:
-    """Find a URL's first address."""
+    """Return a URL's first address."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme != "http":
         raise BadTargetError(

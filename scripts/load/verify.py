@@ -1,8 +1,8 @@
-"""Were these the right bytes? Judges outcomes by the scripted rule, or by the prompt they repeat.
+"""Judges the bytes of outcomes, by the scripted rule or by the prompt that they repeat.
 
-In: asks and outcomes. Out: one sentence for each stream that differs, the first offset named, and
-the other stream whose bytes they are, if there is one. A cut stream is judged as far as it came.
-Where the rule is known it also tells the true number of tokens, which raw text does not carry.
+In: asks and outcomes. Out: one sentence for each stream that differs, with the first offset, and
+the other stream whose bytes they are, if there is one. A cut stream is judged as far as it came. If
+the rule is known, it also gives the true number of tokens, which raw text does not carry.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from load.outcome import Outcome
 from load.scripted import Reply, reply_to
 
 EXCERPT = 24
-TRACE = 12  # bytes that are enough to recognise another stream by
+TRACE = 12  # bytes that suffice to recognise another stream
 
 
 def verify(asks: Sequence[Ask], outcomes: Sequence[Outcome]) -> list[str]:
-    """Hold every byte against the scripted engine's rule; failed differences mark their outcome."""
+    """Check every byte against the scripted engine's rule; differences fail their outcome."""
     replies: dict[int, Reply] = {ask.index: _expected(ask) for ask in asks}
 
     def owner_of(trace: bytes, but: int) -> int | None:
@@ -28,7 +28,7 @@ def verify(asks: Sequence[Ask], outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def verify_echo(asks: Sequence[Ask], outcomes: Sequence[Outcome]) -> list[str]:
-    """Hold every text against its own named prompt, which must come back, and come alone."""
+    """Check that every text contains its own named prompt, and no other."""
     prompts = {ask.index: ask.prompt.encode() for ask in asks}
     return _collect(outcomes, lambda seen: _against_prompt(seen, prompts))
 
@@ -63,7 +63,7 @@ def _against_rule(
     seen.verified_tokens = reply.tokens
     if seen.finish_reason not in {None, reply.finish_reason}:
         return f"ended as {seen.finish_reason!r}, but the rule says {reply.finish_reason!r}"
-    # The end-of-text token is made but not shown: servers may count it or not.
+    # The end-of-text token is drawn but not shown: servers may count it or not.
     counts = {None, reply.tokens, reply.tokens - (reply.finish_reason == "stop")}
     if seen.usage_tokens not in counts:
         return f"counted {seen.usage_tokens} tokens, but the rule makes {reply.tokens}"
@@ -85,7 +85,7 @@ def _against_prompt(seen: Outcome, prompts: dict[int, bytes]) -> str | None:
 
 
 def first_difference(left: bytes, right: bytes) -> int:
-    """The first offset at which two texts differ, or the end of the shorter one."""
+    """Return the first offset at which two texts differ, or the end of the shorter one."""
     pairs = zip(left, right, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
 

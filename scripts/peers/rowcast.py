@@ -25,7 +25,7 @@ class Rowcast(Peer):
     precisions: ClassVar[tuple[str, ...]] = tuple(DTYPES)
 
     def check(self, place: Place) -> None:  # noqa: ARG002
-        """Its Python must be the one that runs this."""
+        """Check that the Python that runs this has everything it needs."""
         missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
         if missing:
             raise NotInstalledError(
@@ -34,7 +34,7 @@ class Rowcast(Peer):
             )
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
-        """gunicorn, as `make run-app` has it."""
+        """Start gunicorn as `make run-app` does."""
         return Plan(
             command=(sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"),
             ready="/readiness",

@@ -1,6 +1,6 @@
-"""`transformers serve`, with continuous batching where that is faster: the library's own server.
+"""`transformers serve`, the library's own server, with continuous batching where that is faster.
 
-Its streams end with the counts and without `[DONE]`; the reader here knows that.
+Its streams end with the counts and without `[DONE]`; the reader here expects that.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from contest.place import Place
 from load.dialects.dialect import Reader
 from load.dialects.openai import CompletionEvents, OpenAI
 
-PAGE = 256  # tokens in a block of its cache
+PAGE = 256  # tokens per block of its cache
 
 
 class WithoutDone(CompletionEvents):
-    """The event with the counts is the last one."""
+    """Reads streams whose last event is the one with the counts."""
 
     def close(self) -> str | None:
-        """The end of the body, once the reason was told, is the end of the reply."""
+        """Accept the end of the body, after the finish reason, as the end of the reply."""
         self.ended = self.ended or self.finish_reason is not None
         return super().close()
 
 
 class TransformersCompletions(OpenAI):
-    """OpenAI's completions as `transformers serve` has them."""
+    """OpenAI's completions as `transformers serve` implements them."""
 
     def reader(self) -> Reader:
-        """Completion events without a last word."""
+        """Return a reader of completion events without `[DONE]`."""
         return WithoutDone()
 
 
@@ -41,12 +41,12 @@ class TransformersServe(Peer):
     precisions: ClassVar[tuple[str, ...]] = ("bf16",)
 
     def install(self, place: Place) -> None:
-        """The library and what its server needs."""
+        """Install the library and the requirements of its server."""
         place.make_venv()
         place.pip("install", "torch==2.13.0", f"transformers[serving]=={self.version}")
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
-        """One model, loaded at the start; the cache sized, or it takes all memory."""
+        """Start with one model and a sized cache; otherwise it takes all memory."""
         return Plan(
             command=(
                 *(place.program("transformers"), "serve", str(setting.model)),
@@ -63,5 +63,5 @@ class TransformersServe(Peer):
 
 
 def _blocks(setting: Setting) -> int:
-    """Twice what the streams need: it keeps some free."""
+    """Return twice what the streams need: it keeps some blocks free."""
     return 2 * setting.streams * math.ceil(setting.positions / PAGE)

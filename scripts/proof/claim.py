@@ -1,7 +1,7 @@
-"""A claim: a sentence, how often it is put to the test, and the run that may refute it.
+"""A claim: a sentence, how often it is tested, and the run that may refute it.
 
 In: a context, dice, a size. Out: a `Finding`: figures, faults (something was wrong) and misses
-(something was too slow). Only a finding without both keeps the claim; a test looks at faults alone.
+(something was too slow). A claim is kept only without both; a test looks at faults alone.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ SizeName = Literal["test", "ci", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How often, or how long: in a test, in continuous integration, and to be sure."""
+    """How often, or how long: in a test, in continuous integration, and in full."""
 
     test: int
     ci: int
     full: int
 
     def named(self, name: SizeName) -> int:
-        """One of the three."""
+        """Return one of the three."""
         return {"test": self.test, "ci": self.ci, "full": self.full}[name]
 
 
 @dataclass(slots=True)
 class Finding:
-    """What a run has seen."""
+    """The results of a run."""
 
     figures: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -39,16 +39,16 @@ class Finding:
 
     @property
     def kept(self) -> bool:
-        """Whether the claim stands."""
+        """True if the claim holds."""
         return not self.faults and not self.misses
 
     def expect(self, true: object, otherwise: str) -> None:
-        """Note a fault unless this holds."""
+        """Record a fault unless this holds."""
         if not true:
             self.faults.append(otherwise)
 
     def wish(self, true: object, otherwise: str) -> None:
-        """Note a miss unless this holds."""
+        """Record a miss unless this holds."""
         if not true:
             self.misses.append(otherwise)
 

@@ -1,7 +1,7 @@
 """From the command line to an exit status: claim after claim, then the table.
 
-Exit: 0 when every claim held, 1 when one did not, 2 when the command makes no sense. The only
-module that prints.
+Exit: 0 if every claim held, 1 if one did not, 2 if the command is invalid. The only module that
+prints.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FILES = 4096
 
 
 def main(argv: Sequence[str], claims: Mapping[str, Claim]) -> int:
-    """Put claims to the test."""
+    """Test the claims."""
     options = parse(argv, claims)
     allow_files(MOST_FILES)
     lines = []
@@ -56,7 +56,7 @@ def _line(claim: Claim, options: Options) -> Line:
 
 
 def run(claim: Claim, options: Options, size: int) -> Finding:
-    """One claim's run, from dice that only the seed and its name decide."""
+    """Run one claim; its dice depend only on the seed and its name."""
     dice = random.Random(f"{options.seed}/{claim.name}")  # noqa: S311 - repeatable, not secret
     with tempfile.TemporaryDirectory(prefix="rowcast-chaos-") as folder:
         context = Context(options.model, Path(folder), options.port, _progress(claim))
@@ -68,7 +68,7 @@ def run(claim: Claim, options: Options, size: int) -> Finding:
 
 
 class _progress:  # noqa: N801  # called like a function
-    """How far a claim's run is: a line that is written over, on a terminal only."""
+    """Shows the progress of a claim's run in one overwritten line, on a terminal only."""
 
     def __init__(self, claim: Claim) -> None:
         self._name = claim.name

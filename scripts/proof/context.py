@@ -1,7 +1,7 @@
-"""What every claim is given: servers of the model under test, a folder, and a voice.
+"""What every claim receives: servers of the model under test, a folder, and a progress output.
 
-A server lives as long as its `with` block; whatever happens in there, it and all that it started
-are ended after it.
+A server lives as long as its `with` block; whatever happens in the block, the server and all that
+it started are ended after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCRIPTED = "scripted"
 
 @dataclass(slots=True)
 class Context:
-    """One run's surroundings."""
+    """The environment of one run."""
 
     model: str
     folder: Path
@@ -30,7 +30,7 @@ class Context:
 
     @property
     def scripted(self) -> bool:
-        """Whether the model is the one without weights."""
+        """True if the model is the one without weights."""
         return self.model == SCRIPTED
 
     @contextlib.contextmanager
@@ -57,7 +57,7 @@ class Context:
             server.end()
 
     def _free_port(self) -> int:
-        """The first one from `first_port` on that nobody listens on."""
+        """Return the first free port from `first_port` on."""
         return next(port for port in range(self.first_port, 65536) if _is_free(port))
 
 

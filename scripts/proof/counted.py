@@ -1,7 +1,7 @@
-"""Any application under gunicorn and gevent, and beside it one greenlet that counts all of them.
+"""Any application under gunicorn and gevent, plus one greenlet that counts all greenlets.
 
-gunicorn loads `proof.counted:create()` in the place of the application that `APPLICATION` names;
-nothing in that is changed. Each worker writes its count to a file named by its process id.
+gunicorn loads `proof.counted:create()` in place of the application that `APPLICATION` names, which
+is unchanged. Each worker writes its count to a file named by its process id.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SECONDS = 1.0
 
 
 def create() -> Any:
-    """The application, counted."""
+    """Return the application, counted."""
     application = import_app(os.environ[APPLICATION])
     gevent.spawn(_count, Path(os.environ[FOLDER]) / str(os.getpid()))
     return application

@@ -1,7 +1,7 @@
-"""Many requests at once in one thread: begun, read as they come, left in every manner.
+"""Many requests at once in one thread: begun, read as they arrive, left in every way.
 
-A `Reading` is one request and what has come of its answer. Its body holds whole chunks only, which
-is what an HTTP client hands on. Nothing is ever retried.
+A `Reading` is one request and what has arrived of its answer. Its body holds whole chunks only,
+which is what an HTTP client passes on. Nothing is ever retried.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TURN_SECONDS = 0.05
 
 @dataclass(slots=True, eq=False)
 class Reading:
-    """One request, and what has come."""
+    """One request, and what has arrived of its answer."""
 
     asked: Asked
     sock: socket.socket
@@ -37,16 +37,16 @@ class Reading:
     arrivals: list[float] = field(default_factory=list)
     ended: float | None = None
     failure: str = ""
-    local_port: int = 0  # by which the other end can be found
+    local_port: int = 0  # identifies the connection at the other end
     _http: ResponseReader = field(default_factory=ResponseReader)
 
     @property
     def whole(self) -> bool:
-        """Whether all of a good answer is here."""
+        """True if a good answer has arrived completely."""
         return self.status == 200 and self._http.complete and not self.failure
 
     def read(self) -> bool:
-        """Take what there is; False when nothing more will come."""
+        """Read what has arrived; False if nothing more will arrive."""
         try:
             data = self.sock.recv(READ_SIZE)
         except BlockingIOError:
@@ -58,7 +58,7 @@ class Reading:
         return self._take(data)
 
     def end(self, failure: str = "") -> bool:
-        """Close the account."""
+        """Record the end of the reading."""
         self.failure = self.failure or failure
         self.ended = perf_counter()
         return False
@@ -76,31 +76,31 @@ class Reading:
 
 
 class Crowd:
-    """The readings that are open."""
+    """The open readings."""
 
     def __init__(self, port: int) -> None:
-        self.pieces = 0  # how often something has come
-        self.last = 0.0  # when it did
+        self.pieces = 0  # number of arrivals
+        self.last = 0.0  # time of the last arrival
         self._port = port
         self._selector = selectors.DefaultSelector()
 
     @property
     def open(self) -> list[Reading]:
-        """Those that have not ended."""
+        """The readings that have not ended."""
         return [key.data for key in self._selector.get_map().values()]
 
     def __len__(self) -> int:
         return len(self._selector.get_map())
 
     def begin(self, asked: Asked, *, receive_buffer: int | None = None) -> Reading:
-        """Connect, send all of the request, and read from now on."""
+        """Connect, send the whole request, and read from now on."""
         reading = connect(self._port, asked, receive_buffer)
         if reading.ended is None:
             self._selector.register(reading.sock, selectors.EVENT_READ, reading)
         return reading
 
     def turn(self, seconds: float = TURN_SECONDS) -> list[Reading]:
-        """Read what has come; those that have ended with it."""
+        """Read what has arrived; return the readings that have ended."""
         ended = []
         for key, _ in self._selector.select(seconds):
             reading: Reading = key.data
@@ -114,7 +114,7 @@ class Crowd:
         return ended
 
     def drain(self, patience: float) -> list[Reading]:
-        """Read until all have ended; who does not is cut, and said so."""
+        """Read until all have ended; cut those that do not end in time, with that failure."""
         limit = perf_counter() + patience
         ended: list[Reading] = []
         while len(self) and perf_counter() < limit:
@@ -125,25 +125,25 @@ class Crowd:
         return ended
 
     def leave(self, reading: Reading, why: str = "we left") -> None:
-        """An orderly close: FIN."""
+        """Close normally, with a FIN."""
         if reading.ended is None:
             reading.end(why)
             self._drop(reading)
 
     def abort(self, reading: Reading) -> None:
-        """RST."""
+        """Close with an RST."""
         if reading.ended is None:
             reading.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.leave(reading)
 
     def half_close(self, reading: Reading) -> None:
-        """FIN of this direction only; what comes is still read."""
+        """Send a FIN in this direction only; the answer is still read."""
         if reading.ended is None:
             with contextlib.suppress(OSError):
                 reading.sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Leave all that are open."""
+        """Close all open readings."""
         for reading in self.open:
             self.leave(reading)
         self._selector.close()
@@ -155,7 +155,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def unpaused() -> Iterator[None]:
-    """No collection of garbage meanwhile: what it takes would be counted as the server's time."""
+    """Disable garbage collection, whose pauses would be counted as the server's."""
     gc.collect()
     gc.disable()
     try:
@@ -165,7 +165,7 @@ def unpaused() -> Iterator[None]:
 
 
 def connect(port: int, asked: Asked, receive_buffer: int | None = None) -> Reading:
-    """Send a request; what the connection says against it is the reading's failure."""
+    """Send a request; an error of the connection becomes the reading's failure."""
     reading = Reading(asked, socket.socket(), perf_counter())
     if receive_buffer is not None:
         reading.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -184,7 +184,7 @@ def connect(port: int, asked: Asked, receive_buffer: int | None = None) -> Readi
 def read_all(
     port: int, asks: Iterable[Asked], width: int, patience: float = 600.0
 ) -> list[Reading]:
-    """The answers to all of these, `width` at a time, in their order."""
+    """Return the answers to all of these in order, sent `width` at a time."""
     crowd, readings, limit = Crowd(port), list[Reading](), perf_counter() + patience
     with contextlib.closing(crowd):
         for asked in asks:

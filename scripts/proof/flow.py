@@ -1,7 +1,7 @@
-"""Keeps a crowd in flight and holds each answer against the one that was given undisturbed.
+"""Keeps a crowd in flight and compares each answer with the undisturbed one.
 
-`undisturbed` asks a server that nobody harms. `Flow` goes round those requests, a new one for each
-that has ended, while the claim does its harm; then `finish` drains it.
+`undisturbed` gets the answers of an undisturbed server. `Flow` cycles through those requests and
+starts a new one for each that has ended, while the claim disturbs the server; `finish` drains it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from proof.told import difference, told
 WIDTH = 32
 PATIENCE = 180.0
 REFUSALS_SECONDS = 60.0
-REFUSED_SECONDS = 0.2  # before somebody else comes
+REFUSED_SECONDS = 0.2  # before a refused request is sent again
 
 Truth = Mapping[Asked, object]
 
 
 def undisturbed(server: Server, asks: Sequence[Asked], width: int = WIDTH) -> Truth:
-    """What each is answered when nothing happens. Raises ServerError when one is not."""
+    """Return the answer to each request without disturbance. Raises ServerError if one fails."""
     readings = answers(server.port, asks, width)
     for reading in readings:
         if not reading.whole:
@@ -33,7 +33,7 @@ def undisturbed(server: Server, asks: Sequence[Asked], width: int = WIDTH) -> Tr
 
 
 def answers(port: int, asks: Sequence[Asked], width: int = WIDTH) -> list[Reading]:
-    """The answers to all of these, in their order; who is refused comes again."""
+    """Return the answers to all of these in order; refused requests are sent again."""
     readings = read_all(port, asks, width)
     limit = perf_counter() + REFUSALS_SECONDS
     while perf_counter() < limit:
@@ -48,26 +48,26 @@ def answers(port: int, asks: Sequence[Asked], width: int = WIDTH) -> list[Readin
 
 
 def is_refused(reading: Reading) -> bool:
-    """Whether the server said that it cannot now, and when to come again: nothing was promised."""
+    """True if the server refused with a Retry-After: then nothing was promised."""
     return reading.status == 503 and "retry-after" in reading.headers
 
 
 def described(reading: Reading) -> str:
-    """A reading that is not as it should be."""
+    """Describe a reading that is not as it should be."""
     detail = bytes(reading.body[-120:]) if reading.status != 200 else b""
     why = reading.failure or f"status {reading.status}"
     return f"{reading.asked.kind} {reading.asked.body[:60]!r}: {why} {detail!r}"
 
 
 def fault_of(reading: Reading, truth: Truth) -> str | None:
-    """What is wrong with an answer, if anything."""
+    """Return what is wrong with an answer, or None."""
     if not reading.whole:
         return described(reading)
     return fault_in(reading.asked, bytes(reading.body), truth)
 
 
 def fault_in(asked: Asked, body: bytes, truth: Truth) -> str | None:
-    """What is wrong with these bytes, if anything."""
+    """Return what is wrong with these bytes, or None."""
     got, wanted = told(asked.form, body), truth[asked.plain()]
     return None if got == wanted else f"{asked.kind}: {difference(wanted, got)}"
 
@@ -85,20 +85,20 @@ class Flow:
         self._next = 0.0
 
     def turn(self) -> None:
-        """Begin where there is room, read what has come, judge what has ended."""
+        """Begin where there is room, read what has arrived, judge what has ended."""
         while len(self.crowd) < self._width and perf_counter() > self._next:
             self._note(self.crowd.begin(next(self._asks)))
         for reading in self.crowd.turn():
             self._judge(reading)
 
     def go_on(self, seconds: float) -> None:
-        """For so long."""
+        """Continue for this many seconds."""
         limit = perf_counter() + seconds
         while perf_counter() < limit:
             self.turn()
 
     def finish(self, patience: float = PATIENCE) -> None:
-        """Begin none, and judge the rest."""
+        """Begin no more, and judge the rest."""
         for reading in self.crowd.drain(patience):
             self._judge(reading)
         self.crowd.close()
@@ -119,13 +119,13 @@ class Flow:
 
     @property
     def told(self) -> str:
-        """What was seen, in words."""
+        """The results in words."""
         refused = f", {self.refused} told to come again" if self.refused else ""
         return f"{self.read} answers{refused}, {len(self.faults)} lost, doubled or altered"
 
 
 def begun(crowd: Crowd, asks: Sequence[Asked], patience: float = PATIENCE) -> list[Reading]:
-    """Begin all of these, and read until each that is streamed has its headers."""
+    """Begin all of these, and read until each streamed one has its headers."""
     readings = [crowd.begin(asked) for asked in asks]
     limit = perf_counter() + patience
     while perf_counter() < limit and not all(map(_has_begun, readings)):

@@ -1,7 +1,7 @@
-"""Clients that keep their connections: one request after the other, as HTTP/1.1 allows.
+"""Clients that keep their connections: one request after another, as HTTP/1.1 allows.
 
-A connection is used again until the server says `Connection: close`. A request whose connection
-ends without an answer is a fault; nothing is ever retried.
+A connection is reused until the server sends `Connection: close`. A request whose connection ends
+without an answer is a fault; nothing is ever retried.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from proof.flow import Truth, fault_in
 from proof.server import LOCAL
 
 SECONDS = 60.0
-_LONGEST_PAUSE = 0.4  # before a request, its connection being open; far less than HEADER_SECONDS
+_LONGEST_PAUSE = 0.4  # before a request on an open connection; far less than HEADER_SECONDS
 
 
 @dataclass(slots=True)
 class Keeper:
-    """One client, on a thread of its own."""
+    """One client, in its own thread."""
 
     port: int
     asks: Sequence[Asked]
     truth: Truth
     dice: random.Random
     answers: int = 0
-    closed: int = 0  # connections that the server said it would close
+    closed: int = 0  # connections that the server announced to close
     faults: list[str] = field(default_factory=list)
 
     def run(self, enough: threading.Event) -> None:
-        """Ask until told to stop."""
+        """Send requests until stopped."""
         connection = http.client.HTTPConnection(LOCAL, self.port, timeout=SECONDS)
         with contextlib.closing(connection):
             while not enough.is_set():
@@ -64,7 +64,7 @@ class Keeper:
 
 @contextlib.contextmanager
 def keeping(keepers: Sequence[Keeper]) -> Iterator[None]:
-    """Let them all ask during the block."""
+    """Let them all send during the block."""
     enough = threading.Event()
     threads = [
         threading.Thread(target=keeper.run, args=(enough,), name="keeper") for keeper in keepers

@@ -1,6 +1,6 @@
 """Requests of every kind and dialect, drawn from dice: a kind is a function and a line in `KINDS`.
 
-All carry a seed, so that each has one right answer. Texts are told apart by a number.
+All carry a seed, so that each has one right answer. A number makes their texts different.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from proof.asked import Asked, Form
 
-MODEL = "falcon40b"  # whatever is served answers to this name
+MODEL = "falcon40b"  # an alias of whatever is served
 COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 _OPENINGS = (
     "Once upon a time there was a lighthouse keeper who",
@@ -33,7 +33,7 @@ _SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one request is made of."""
+    """The parameters of one request."""
 
     text: str
     seed: int
@@ -42,7 +42,7 @@ class Draw:
 
     @property
     def common(self) -> dict[str, object]:
-        """What both of OpenAI's routes are told."""
+        """The fields common to both of OpenAI's routes."""
         return {"model": MODEL, "seed": self.seed, "max_tokens": self.tokens}
 
     def native(self, kind: str, form: Form, path: str, **more: object) -> Asked:
@@ -146,12 +146,12 @@ def mixed(
     most: int,
     kinds: tuple[Callable[[Draw], Asked], ...] = KINDS,
 ) -> list[Asked]:
-    """`count` requests of all kinds in turn, of `least` to `most` tokens."""
+    """Return `count` requests of all kinds in turn, of `least` to `most` tokens."""
     return [kinds[number % len(kinds)](_draw(dice, number, least, most)) for number in range(count)]
 
 
 def raw(dice: random.Random, count: int, least: int, most: int) -> list[Asked]:
-    """Raw text alone, where kinds do not matter."""
+    """Return raw text requests alone, where kinds do not matter."""
     return mixed(dice, count, least, most, (_raw,))
 
 

@@ -29,7 +29,7 @@ again. MODEL in the environment stands for --model."""
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line, read."""
+    """The parsed command line."""
 
     size: SizeName | int
     only: tuple[str, ...]
@@ -39,11 +39,11 @@ class Options:
     page: Path | None
 
     def size_of(self, claim: Claim) -> int:
-        """How often this claim is put to the test."""
+        """Return how often this claim is tested."""
         return self.size if isinstance(self.size, int) else claim.sizes.named(self.size)
 
     def again(self, claim: Claim) -> str:
-        """The command that runs one claim of this run again."""
+        """Return the command that repeats one claim of this run."""
         model = "" if self.model == SCRIPTED else f"MODEL={self.model} "
         flags = f"--only {claim.name} --size {self.size} --seed {self.seed}"
         if NAME != SCRIPT:
@@ -52,7 +52,7 @@ class Options:
 
 
 def parse(argv: Sequence[str], claims: Mapping[str, Claim]) -> Options:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog=NAME,
         description=PURPOSE,

@@ -1,7 +1,7 @@
-"""The table of docs/reliability.md: one line a claim, with what was found, when and on what.
+"""The table of docs/reliability.md: one line per claim, with the finding, the date and the machine.
 
-Lines of claims that a run did not touch stay as they are. What stands around the table is the
-page's own and is never touched.
+Lines of claims that a run did not test stay as they are. The text around the table belongs to the
+page and is never changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Line:
 
     @classmethod
     def of(cls, claim: Claim, found: Finding, size: int, model: str, again: str) -> Line:
-        """What a run has found."""
+        """Return the line for a run's finding."""
         today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
         verdict = "kept" if found.kept else "**not kept**"
         asked = f"{size:,} {claim.unit}, {Path(model).name}, {today}, {_cores()}"
@@ -42,7 +42,7 @@ class Line:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """As Markdown."""
+    """Return the table as Markdown."""
     return "\n".join([*HEAD, *(line.text for line in lines)])
 
 
@@ -55,7 +55,7 @@ def write(path: Path, lines: Sequence[Line], order: Sequence[str]) -> None:
 
 
 def _read(path: Path) -> tuple[str, dict[str, str], str]:
-    """What stands before the table, its lines by name, and what stands after it."""
+    """Return the text before the table, its lines by name, and the text after it."""
     page = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
     before, _, rest = page.partition(BEGIN)
     inside, _, after = rest.partition(END)

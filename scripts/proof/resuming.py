@@ -1,7 +1,7 @@
-"""Answers that were cut, read to their end: by the stream's name, by their key, or asked anew.
+"""Answers that were cut, read to their end: by stream id, by idempotency key, or by a new request.
 
-headers came       GET /v1/streams/<id> from where the reader is
-only a key         the request again, which joins what was begun
+headers arrived    GET /v1/streams/<id> from the reader's position
+only a key         the request again, which joins the first one
 neither            the request again: nothing was promised yet
 """
 
@@ -20,7 +20,7 @@ STREAM = "x-stream-id"
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What one reader has of an answer that was cut, and what it asks next."""
+    """What one reader has of a cut answer, and its next request."""
 
     asked: Asked
     had: bytes
@@ -28,7 +28,7 @@ class Cut:
 
     @classmethod
     def of(cls, reading: Reading) -> Cut:
-        """Of a reading that has ended too early."""
+        """Return the cut of a reading that has ended too early."""
         asked = reading.asked
         stream = reading.headers.get(STREAM)
         if reading.status != 200 or stream is None:
@@ -38,7 +38,7 @@ class Cut:
 
 
 def read_on(port: int, cuts: Sequence[Cut], truth: Truth) -> list[str]:
-    """Read all of them to their end; what was wrong with them."""
+    """Read all of them to their end; return what was wrong with them."""
     rests = answers(port, [cut.next for cut in cuts])
     faults = [_fault(cut, rest, truth) for cut, rest in zip(cuts, rests, strict=True)]
     return [fault for fault in faults if fault]

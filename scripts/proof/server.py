@@ -1,7 +1,7 @@
-"""A server of our own: started and awaited, its processes by their part, and ways to end them.
+"""A server of our own: started and awaited, its processes by role, and ways to end them.
 
-Also what they hold of the machine. Everything is done by process id, never by a name; what a server
-leaves behind is an error of `end`.
+Also the resources that they hold. Everything is done by process id, never by name; `end` raises an
+error for whatever a server leaves behind.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKE
 
 
 class ServerError(Exception):
-    """A server that does not do what every run needs; the text says what."""
+    """A server that fails to do what every run needs; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What all processes of a server hold together."""
+    """The resources that all processes of a server hold together."""
 
     descriptors: int
     threads: int
-    memory: int  # bytes; what several of them share counts once
-    greenlets: int = 0  # as of the last second, where they are counted
+    memory: int  # bytes; shared memory counts once
+    greenlets: int = 0  # as of the last second, if they are counted
 
 
 class Server:
@@ -58,7 +58,7 @@ class Server:
         *,
         counted: bool = False,
     ) -> None:
-        """`files`: most descriptors; `counted`: its greenlets are."""
+        """Prepare it. `files`: limit of descriptors; `counted`: count its greenlets."""
         self.port = port
         self.log = folder / "server.log"
         self._leftovers = folder / "tmp"
@@ -75,10 +75,10 @@ class Server:
         self._read = self._counted = 0
 
     def start(self) -> None:
-        """Start it, and come back when it is ready."""
+        """Start it, and return when it is ready."""
         self._part = self._new_part()
         self._part.start()
-        self._read = self._counted = 0  # its log begins anew
+        self._read = self._counted = 0  # its log is new
         self.until(self.ready, "readiness")
 
     @property
@@ -91,11 +91,11 @@ class Server:
 
     @property
     def runs(self) -> bool:
-        """Whether the master lives."""
+        """True if the master lives."""
         return self._part.runs
 
     def health(self, path: str = "/health") -> dict[str, object]:
-        """What it says of itself; nothing when it does not answer."""
+        """Return its health report; empty if it does not answer."""
         connection = http.client.HTTPConnection(LOCAL, self.port, timeout=10)
         with contextlib.closing(connection), contextlib.suppress(OSError, ValueError):
             connection.request("GET", path, headers={"Connection": "close"})
@@ -105,17 +105,17 @@ class Server:
         return {}
 
     def ready(self) -> bool:
-        """Whether a prompt would be answered now."""
+        """True if a prompt would be answered now."""
         return self.health("/readiness").get("http") == 200
 
     def free(self) -> bool:
-        """Whether no row is taken and nobody waits."""
+        """True if no row is taken and nothing waits."""
         health = self.health()
         rows = health.get("rows")
         return isinstance(rows, dict) and rows["seated"] == 0 and health.get("waiting") == 0
 
     def until(self, true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-        """Wait for a condition. Raises ServerError, naming it, when it does not come."""
+        """Wait for a condition. Raises ServerError, naming it, if it does not become true."""
         limit = time.monotonic() + patience
         while not true():
             if not self._part.runs:
@@ -125,29 +125,29 @@ class Server:
             time.sleep(LOOK_SECONDS)
 
     def family(self) -> list[psutil.Process]:
-        """The master and all that descend from it."""
+        """Return the master and all its descendants."""
         with contextlib.suppress(psutil.NoSuchProcess):
             master = psutil.Process(self.pid)
             return [master, *master.children(recursive=True)]
         return []
 
     def workers(self) -> list[psutil.Process]:
-        """The frontend processes."""
+        """Return the frontend processes."""
         return [each for each in self._children(self.pid) if "rowcast.launch" not in _line(each)]
 
     def journals(self) -> list[psutil.Process]:
-        """The processes that write the journal."""
+        """Return the processes that write the journal."""
         return [each for each in self.family() if "rowcast.journal.service" in _line(each)]
 
     def backend(self) -> psutil.Process | None:
-        """The decoder that lives now, if there is one."""
+        """Return the current decoder, if there is one."""
         for launcher in self._children(self.pid):
             if "rowcast.launch" in _line(launcher):
                 return next(iter(self._children(launcher.pid)), None)
         return None
 
     def a_backend(self) -> psutil.Process:
-        """The decoder that lives now, or the next one."""
+        """Return the current decoder, or the next one."""
         self.until(lambda: self.backend() is not None, "a backend")
         backend = self.backend()
         if backend is None:
@@ -155,7 +155,7 @@ class Server:
         return backend
 
     def holders(self) -> dict[int, int]:
-        """Which worker holds each connection, by the client's port."""
+        """Return the worker that holds each connection, by the client's port."""
         held: dict[int, int] = {}
         for worker in self.workers():
             with contextlib.suppress(psutil.Error):
@@ -164,7 +164,7 @@ class Server:
         return held
 
     def held(self) -> Held:
-        """What its processes hold now."""
+        """Return what its processes hold now."""
         descriptors = threads = memory = 0
         for each in self.family():
             with contextlib.suppress(psutil.Error):
@@ -179,7 +179,7 @@ class Server:
         return 0
 
     def recoveries(self) -> int:
-        """How often a frontend has gone on with its sessions at another backend."""
+        """Return how often a frontend has continued its sessions on another backend."""
         with self.log.open("rb") as log:
             log.seek(self._read)
             lines = log.read().split(b"\n")
@@ -192,14 +192,14 @@ class Server:
         self._part.tell(how)
 
     def status(self, patience: float = PATIENCE) -> int | None:
-        """The status it ends with; None when it does not within `patience`."""
+        """Return its exit status; None if it does not end within `patience`."""
         limit = time.monotonic() + patience
         while self._part.runs and time.monotonic() < limit:
             time.sleep(LOOK_SECONDS)
         return self._part.status
 
     def kill(self) -> None:
-        """SIGKILL to every one of its processes."""
+        """Send SIGKILL to every process."""
         everyone = self.family()
         for each in everyone:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -208,7 +208,7 @@ class Server:
         psutil.wait_procs(everyone, timeout=30)
 
     def end(self) -> None:
-        """End it if it runs. Raises ServerError when it leaves a process behind."""
+        """End it if it runs. Raises ServerError if it leaves a process behind."""
         everyone = self.family()
         if self._part.runs:
             self._part.tell(signal.SIGQUIT)
@@ -246,8 +246,8 @@ def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:
 
 
 def _own(process: psutil.Process) -> int:
-    """Its part of the memory that no file is behind, and that it shares with its family alone."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+    """Return its share of the memory without file mappings that only its family holds."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have just ended
         told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
         return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))

@@ -1,9 +1,9 @@
-"""What an answer says, whatever the pieces it came in, and where to go on reading a cut one.
+"""The content of an answer, whatever its pieces, and where to resume one that was cut.
 
     raw      its bytes
-    events   per choice its text, log-probabilities and end, joined; counts of what comes once
+    events   per choice its text, log-probabilities and end, joined; counts of single events
     json     the object
-Clocks and names of the single answer are left out. Every other byte of every field is compared.
+Times and ids of the single answer are left out. Every other byte of every field is compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from load.dialects.sse import Event, EventReader
 from proof.asked import Form
 
-_ID = re.compile(rb"^id: ", re.MULTILINE)  # comments may stand before it
+_ID = re.compile(rb"^id: ", re.MULTILINE)  # comments may precede it
 _ITS_OWN = {"id", "created", "tokens_per_second", "processing_time"}
 
 
@@ -29,7 +29,7 @@ class _Events(EventReader):
 
 
 def told(form: Form, body: bytes) -> object:
-    """What a whole answer says, for comparing."""
+    """Return the content of a whole answer, for comparison."""
     if form == "raw":
         return body
     if form == "json":
@@ -41,7 +41,7 @@ def told(form: Form, body: bytes) -> object:
 
 
 def kept(form: Form, body: bytes) -> bytes:
-    """So much of a cut answer as its reader can go on from."""
+    """Return the part of a cut answer from which its reader can resume."""
     if form == "raw":
         return body
     if form == "json":
@@ -49,12 +49,12 @@ def kept(form: Form, body: bytes) -> bytes:
     end = body.rfind(b"\n\n") + 2 if b"\n\n" in body else 0
     blocks = body[:end].split(b"\n\n")[:-1]
     while blocks and not _ID.search(blocks[-1]):
-        blocks.pop()  # without an id: what follows the last id is told again
+        blocks.pop()  # without an id: what follows the last id is sent again
     return b"".join(block + b"\n\n" for block in blocks)
 
 
 def place(form: Form, had: bytes) -> str:
-    """Where that is, in the words of the server."""
+    """Return that position in the server's format."""
     if form == "raw":
         return str(len(had))
     events = _events(had) if form == "events" else []
@@ -62,7 +62,7 @@ def place(form: Form, had: bytes) -> str:
 
 
 def difference(wanted: object, got: object) -> str:
-    """Where two answers part, in a few words."""
+    """Describe in a few words where two answers differ."""
     if isinstance(got, dict) and isinstance(wanted, dict) and "error" in {*got} - {*wanted}:
         return f"it ended with an error: {_plain(got['error'])[:200]}"
     left, right = _plain(wanted), _plain(got)
@@ -93,7 +93,7 @@ def _grow_by_event(whole: dict[str, Any], event: Event) -> None:
 
 
 def _grow(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Texts and lists go on, the rest stands once."""
+    """Merge: texts and lists are appended, other values are kept once."""
     for name, value in new.items():
         match value:
             case None:
@@ -107,7 +107,7 @@ def _grow(old: dict[str, Any], new: dict[str, Any]) -> None:
 
 
 def _lasting(value: Any) -> Any:
-    """Without what is this answer's alone."""
+    """Return the value without the fields that are unique to one answer."""
     if isinstance(value, dict):
         return {name: _lasting(each) for name, each in value.items() if name not in _ITS_OWN}
     return [_lasting(each) for each in value] if isinstance(value, list) else value

@@ -1,8 +1,8 @@
 """What the user of `scripts/replay` reads, and the exit status.
 
-In: argv, a file, and the variables ROWCAST and TOKEN. Out: one line a reply; with `--text` they go
-to the terminal's other stream, so that the text stands alone. Status: 0 all equal, 1 one differs,
-2 a call or receipt that makes no sense, 3 another build serves, 4 the server computed nothing.
+In: argv, a file, and the variables ROWCAST and TOKEN. Out: one line per reply; with `--text` these
+lines go to standard error, so that the text stands alone. Status: 0 all equal, 1 one differs, 2 an
+invalid call or receipt, 3 another build serves, 4 the server computed nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _tell(receipt: Receipt, replayed: Replayed, out: TextIO) -> int:
-    """The verdict on each reply."""
+    """Print the verdict on each reply."""
     if receipt.build != replayed.receipt.build:
         out.write(f"another build: {receipt.build} then, {replayed.receipt.build} now\n")
     pairs = list(zip(receipt.replies, replayed.receipt.replies, strict=True))
@@ -65,7 +65,7 @@ def _tell(receipt: Receipt, replayed: Replayed, out: TextIO) -> int:
 
 
 def _tell_texts(texts: Sequence[str]) -> None:
-    """One as it is; several, each with a line end of its own."""
+    """Print one text as it is; several, each with its own line end."""
     text = texts[0] if len(texts) == 1 else "".join(f"{text}\n" for text in texts)
     sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()

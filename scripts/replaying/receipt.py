@@ -1,8 +1,8 @@
-"""Finds a receipt in what a user has, and takes it apart.
+"""Finds a receipt in a user's file, and parses it.
 
 In: a receipt, an answer that carries one, or the events of a stream that ends with one. Out: a
-`Receipt`: the question as it stands, and what is told of each reply. Of a damaged one it says what
-is wrong. Knows the form of receipts, and nothing of how replies are made.
+`Receipt`: the unchanged question, and the record of each reply. For a damaged one it says what is
+wrong. Knows the form of receipts, and nothing of how replies are computed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 VERSION = 1
-ANSWERS = ("model", "replies")  # what is not of the question
+ANSWERS = ("model", "replies")  # fields that are not part of the question
 HEX = re.compile("([0-9a-f]{2})*")
 
 
@@ -24,7 +24,7 @@ class NoReceipt(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is told of one reply."""
+    """The record of one reply."""
 
     prompt: int
     choice: int
@@ -52,7 +52,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was asked, and what is told of the replies."""
+    """The question, and the records of the replies."""
 
     question: dict[str, Any]
     replies: tuple[Reply, ...]
@@ -72,13 +72,13 @@ class Receipt:
 
     @property
     def build(self) -> str:
-        """Of what computed the replies."""
+        """The build that computed the replies."""
         context = self.question.get("context_length")
         return f"{self.question['build']} with a context of {context} tokens"
 
 
 def find(text: str) -> Receipt:
-    """The receipt that this text is, or holds."""
+    """Return the receipt that this text is, or contains."""
     found = list(_receipts(text))
     if not found:
         raise NoReceipt('there is no receipt in it; ask with "receipt": true')
@@ -88,7 +88,7 @@ def find(text: str) -> Receipt:
 
 
 def _receipts(text: str) -> Iterator[dict[str, Any]]:
-    """Of one JSON object, or of the events of a stream."""
+    """Yield the receipts of one JSON object, or of the events of a stream."""
     whole = _parsed(text)
     datas = [line.partition(":")[2] for line in text.splitlines() if line.startswith("data:")]
     for each in [whole] if whole is not None else map(_parsed, datas):

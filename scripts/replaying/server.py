@@ -1,7 +1,7 @@
-"""Asks a server to compute replies again.
+"""Requests a recomputation from a server.
 
-In: a receipt, of which only the question is sent. Out: the server's own receipt of what it has
-computed, and the texts; or `Refused`, `OtherBuild`, `Unreachable`, which say why there are none.
+In: a receipt, of which only the question is sent. Out: the server's own receipt of the recomputed
+replies, and the texts; or `Refused`, `OtherBuild`, `Unreachable`, with the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BUILD = ("build", "context_length")
 
 
 class Refused(Exception):
-    """The server does not compute it, or not now."""
+    """The server does not compute it, at least not now."""
 
 
 class OtherBuild(Refused):
@@ -28,12 +28,12 @@ class OtherBuild(Refused):
 
 
 class Unreachable(Refused):
-    """No server answers, or nothing that can be read."""
+    """No server answers, or its answer cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the server has computed."""
+    """The server's recomputed replies."""
 
     receipt: Receipt
     texts: list[str]
@@ -41,14 +41,14 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where to ask."""
+    """The server to send to."""
 
     url: str
     token: str | None = field(repr=False)
     seconds: float
 
     def replay(self, receipt: Receipt, *, any_build: bool = False) -> Replayed:
-        """The same question again."""
+        """Send the same question again."""
         answer = self._ask(question_of(receipt, any_build=any_build))
         try:
             replayed = Replayed(Receipt.read(answer["receipt"]), list(map(str, answer["texts"])))
@@ -75,7 +75,7 @@ class Server:
 
 
 def question_of(receipt: Receipt, *, any_build: bool) -> dict[str, Any]:
-    """What is sent: nothing by which the server could know the answers."""
+    """Return what is sent: nothing from which the server could derive the answers."""
     left_out = BUILD if any_build else ()
     asked = {name: value for name, value in receipt.question.items() if name not in left_out}
     replies = [{"prompt": each.prompt, "choice": each.choice} for each in receipt.replies]

@@ -1,8 +1,8 @@
-"""Compares what is told of a reply with what came of computing it again.
+"""Compares the record of a reply with its recomputation.
 
-A trail has one byte a token, which hangs on all tokens before it too: the first byte that differs
+A trail has one byte per token, which depends on all earlier tokens too: the first byte that differs
 is at the first token that does. One time in 256 it is equal there by chance, and the next byte
-tells; the digest does not err.
+differs; the digest is reliable.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from replaying.receipt import Reply
 
 
 def verdict(told: Reply, now: Reply) -> str:
-    """Where they part; "" when they are equal."""
+    """Return where they differ; "" if they are equal."""
     same = _alike(told.trail, now.trail)
     if same < min(told.tokens, now.tokens):
         return f"from token {same + 1} on ({told.tokens} tokens then, {now.tokens} now)"
@@ -21,7 +21,7 @@ def verdict(told: Reply, now: Reply) -> str:
 
 
 def _alike(one: bytes, other: bytes) -> int:
-    """How many bytes two trails begin with alike."""
+    """Return the length of the common beginning of two trails."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 

@@ -1,7 +1,7 @@
 """What the user of `scripts/serve` reads: progress, the curl line, and why it ended.
 
-In: argv. Out: lines on the terminal and an exit status: 0 when we were asked to end and did so
-cleanly, 1 when something went wrong, 2 when what was asked for makes no sense.
+In: argv. Out: lines on the terminal and an exit status: 0 if we were asked to end and did so
+cleanly, 1 if something went wrong, 2 if the options are invalid.
 """
 
 import importlib.util
@@ -43,7 +43,7 @@ def _run(chosen: Options, asked: Asked) -> int:
     if not chosen.foreground:
         chosen.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         if chosen.logs == options.LOGS:
-            chosen.logs.chmod(0o700)  # another's rights are its owner's business
+            chosen.logs.chmod(0o700)  # the rights of other folders are their owner's concern
     parts = chosen.parts()
     stack = Stack(parts, asked)
     failed = True
@@ -60,7 +60,7 @@ def _run(chosen: Options, asked: Asked) -> int:
 
 
 def _serve(chosen: Options, stack: Stack) -> None:
-    """Until we are asked to end."""
+    """Serve until we are asked to end."""
     began = time.monotonic()
     _say(f"Starting the server on {options.LOCAL}:{chosen.port}")
     _say(f"Starting the proxy on {chosen.proxy_host}:{chosen.proxy_port}")
@@ -76,7 +76,7 @@ def _serve(chosen: Options, stack: Stack) -> None:
 
 
 def _stop(chosen: Options, stack: Stack, failed: bool) -> bool:
-    """End both; whether one had to be killed."""
+    """Stop both; return whether one had to be killed."""
     if not failed:
         _say("\nStopping; open streams may finish. Ctrl-C again ends them.")
     stubborn = stack.stop(chosen.stop_seconds)
@@ -88,7 +88,7 @@ def _stop(chosen: Options, stack: Stack, failed: bool) -> bool:
 
 
 class _News:
-    """Says what is awaited, but not all the time."""
+    """Reports what is awaited, at intervals."""
 
     def __init__(self) -> None:
         self._due = time.monotonic() + NEWS_SECONDS
@@ -100,7 +100,7 @@ class _News:
 
 
 def curl_line(chosen: Options, model: str, token: str) -> str:
-    """A command that streams when pasted."""
+    """Return a command that streams when pasted."""
     body = json.dumps({"text": "Once upon a time", "max_tokens": 200})
     words = ["curl", "-N", f"{chosen.url}/inference/{model.rpartition('/')[2]}"]
     words += ["-H", f"Authorization: Bearer {token}", "-d", body]
@@ -108,15 +108,15 @@ def curl_line(chosen: Options, model: str, token: str) -> str:
 
 
 def token_of(secret: str) -> str:
-    """A token for the person at this machine."""
-    import jwt  # noqa: PLC0415  # known to be there only when main has looked
+    """Return a token for the user of this machine."""
+    import jwt  # noqa: PLC0415  # only known to be there after main has checked
 
     claims: dict[str, Any] = {
         "team_id": "local",
         "token_id": "serve",
         "exp": int(time.time()) + TOKEN_HOURS * 3600,
     }
-    with warnings.catch_warnings(action="ignore"):  # the proxy says in its log what a secret lacks
+    with warnings.catch_warnings(action="ignore"):  # the proxy itself warns about weak secrets
         return jwt.encode(claims, secret, algorithm="HS256")
 
 
@@ -130,7 +130,7 @@ def _invitation(chosen: Options, model: str) -> str:
 
 
 def _shown(path: Path) -> str:
-    """Return the path as seen from here, or whole when it is elsewhere."""
+    """Return the path as seen from here, or the absolute one if it is elsewhere."""
     relative = os.path.relpath(path)
     return str(path.absolute()) if relative.startswith("..") else relative
 

@@ -1,7 +1,7 @@
 """What to run and where: the command line and the environment, read once and checked.
 
 In: argv and a mapping of variables. Out: frozen `Options`, with the environment of each part. The
-secrets are fresh random ones unless they were given; they never print. Nothing is started here.
+secrets are fresh random ones unless given; they never print. Nothing is started here.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from serving.part import Part
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/serve"
 LOCAL = "127.0.0.1"
-EVERYWHERE = {"0.0.0.0": LOCAL, "::": "::1"}  # where to find who listens there
-PACE = "0.03"  # seconds a step: slow enough to see the scripted model stream
+EVERYWHERE = {"0.0.0.0": LOCAL, "::": "::1"}  # the address at which such a listener is reached
+PACE = "0.03"  # seconds per step: slow enough to see the scripted model stream
 
 DESCRIPTION = """Starts server and proxy on this machine, waits until they are ready, and prints a
 curl line with a token that streams at once. Ctrl-C stops both."""
@@ -34,11 +34,11 @@ EPILOG = """variables:
 
 
 class Unfit(Exception):
-    """What was asked for cannot be started; the text says what to change."""
+    """The options do not allow a start; the text says what to change."""
 
 
 def _logs(environ: Mapping[str, str]) -> Path:
-    """Return where logs go: into the source tree, or this user's state once installed."""
+    """Return the folder for logs: in the source tree, or in this user's state once installed."""
     if (ROOT / "Makefile").is_file():
         return ROOT / ".rowcast"
     state = environ.get("XDG_STATE_HOME") or "~/.local/state"
@@ -50,7 +50,7 @@ LOGS = _logs(os.environ)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All there is to know before the start."""
+    """Everything that must be known before the start."""
 
     port: int
     proxy_port: int
@@ -73,14 +73,14 @@ class Options:
 
     @property
     def stop_seconds(self) -> float:
-        """Longer than the parts let open streams go on."""
+        """Longer than the parts let open streams continue."""
         names = ("GRACEFUL_SECONDS", "PROXY_GRACEFUL_S")
         return 15.0 + max(_seconds(self.environment.get(name, ""), 30.0) for name in names)
 
     def parts(self) -> tuple[Part, Part]:
-        """Server and proxy, not started."""
+        """Return server and proxy, not started."""
         logs = None if self.foreground else self.logs
-        here = Path.cwd()  # so that MODEL may be a path from where we were started
+        here = Path.cwd()  # so that MODEL may be a relative path
         config = str(ROOT / "gunicorn.conf.py")
         return (
             Part(
@@ -101,7 +101,7 @@ class Options:
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
-    """Command line first, then variables, then defaults. Raises Unfit."""
+    """Read the command line first, then variables, then defaults. Raises Unfit."""
     given = _parser().parse_args(argv)
     known = {name: value for name, value in environ.items() if value.strip()}
     if given.foreground and "JWT_SECRET" not in known:
@@ -134,7 +134,7 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
 
 
 def check_ports(options: Options) -> None:
-    """Say that a port cannot be had before anything is started. Raises Unfit."""
+    """Check the ports before anything is started. Raises Unfit."""
     wanted = (("PORT", LOCAL, options.port), ("PROXY_PORT", options.proxy_host, options.proxy_port))
     for variable, host, port in wanted:
         problem = _obstacle(host, port)
@@ -143,7 +143,7 @@ def check_ports(options: Options) -> None:
 
 
 def _obstacle(host: str, port: int) -> str:
-    """Why nobody can listen there; nothing when one can."""
+    """Return why a port cannot be used; empty if it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -185,7 +185,7 @@ def _port(variable: str, value: str | None, default: int) -> int:
 
 
 def _seconds(text: str, default: float) -> float:
-    """A bad value is for the part to complain about."""
+    """Parse seconds; the part itself reports a bad value."""
     return float(text) if text.isascii() and text.isdigit() else default
 
 

@@ -1,8 +1,8 @@
-"""One process of the stack: started in a process group of its own, ended by its id.
+"""One process of the stack: started in its own process group, ended by its id.
 
-Its own group, so that Ctrl-C reaches it through us and not beside us. What it writes goes to a log
-file that only this user may read, or, without one, to where our own output goes. Should this
-process die without a word, Linux tells the part to end. Knows nothing of what it runs.
+It has its own group so that Ctrl-C reaches it only through us. Its output goes to a log file that
+only this user may read, or, without one, to our own output. If this process dies suddenly, Linux
+ends the part. Knows nothing of what it runs.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 PR_SET_PDEATHSIG = 1
-QUICK = signal.SIGQUIT  # gunicorn's word for: end now, do not wait for open streams
+QUICK = signal.SIGQUIT  # for gunicorn: end now, without waiting for open streams
 
 
 @dataclass(slots=True)
 class Part:
-    """What to run, and the process once it was started."""
+    """What to run, and the process once it is started."""
 
     name: str
     command: Sequence[str]
@@ -51,7 +51,7 @@ class Part:
 
     @property
     def status(self) -> int | None:
-        """How it ended; None while it runs, and before it was started."""
+        """Its exit status; None while it runs, and before it is started."""
         return self._process.poll() if self._process else None
 
     @property
@@ -63,21 +63,21 @@ class Part:
             self._process.send_signal(how)
 
     def kill(self) -> None:
-        """End its whole group at once."""
+        """Kill its whole group at once."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(timeout=10)
 
     def tail(self, lines: int = 15) -> list[str]:
-        """The end of its log."""
+        """Return the end of its log."""
         if self.log is None or not self.log.exists():
             return []
         return self.log.read_text(errors="replace").splitlines()[-lines:]
 
 
 def _own_file(path: Path) -> BinaryIO:
-    """A new, empty file that nobody else may read; one that is there already loses its rights."""
+    """Open a new, empty file that only this user can read; an existing file loses other rights."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "wb")

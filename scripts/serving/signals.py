@@ -1,6 +1,6 @@
 """Counts the signals that ask this process to end: one means finish, a second means hurry.
 
-Nothing happens in a signal handler but the counting; who waits looks at the count.
+The signal handler only counts; the waiting code looks at the count.
 """
 
 import signal
@@ -16,7 +16,7 @@ class Asked:
         self.times = 0
 
     def listen(self) -> None:
-        """From now on. A hang-up that is ignored stays ignored: that is how nohup works."""
+        """Start counting. A hang-up that is ignored stays ignored: that is how nohup works."""
         for each in ENDING:
             if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
                 signal.signal(each, self._hear)

@@ -1,10 +1,10 @@
-"""Server and proxy as one thing: they start together, are ready together, and end together.
+"""Server and proxy as one unit: they start together, are ready together, and end together.
 
     start ▶ await_ready ▶ watch ▶ stop
 
-`watch` ends when somebody asked us to end, or with `Ended` when a part did so by itself. `stop`
-lets open streams finish; asked a second time it does not. Waits by looking ten times a second:
-nothing here is in a request's path.
+`watch` ends when we are asked to end, or with `Ended` if a part ended by itself. `stop` lets open
+streams finish, unless it is asked a second time. It polls ten times per second: nothing here is in
+a request's path.
 """
 
 import http.client
@@ -23,7 +23,7 @@ HURRY_SECONDS = 5.0
 
 
 class Ended(Exception):
-    """A part ended although nobody asked it to."""
+    """A part ended without being asked to."""
 
     def __init__(self, part: Part) -> None:
         super().__init__(f"The {part.name} ended by itself (status {part.status}).")
@@ -31,7 +31,7 @@ class Ended(Exception):
 
 
 class NeverReady(Exception):
-    """The parts run, but what they serve did not become ready in time."""
+    """The parts run, but did not become ready in time."""
 
 
 class Stack:
@@ -48,7 +48,7 @@ class Stack:
     def await_ready(
         self, host: str, port: int, patience: float, waiting: Callable[[str], None]
     ) -> dict[str, Any] | None:
-        """Its answer once `/readiness` says yes; None when we were asked to end before that."""
+        """Return the answer of `/readiness` once ready; None if we were asked to end first."""
         until = time.monotonic() + patience
         while not self._asked.times:
             self._check()
@@ -63,14 +63,14 @@ class Stack:
         return None
 
     def watch(self) -> None:
-        """Until we are asked to end. Raises Ended when a part does not wait for that."""
+        """Watch until we are asked to end. Raises Ended if a part ends first."""
         while not self._asked.times:
             self._check()
             bury_orphans({part.pid for part in self._parts})
             time.sleep(LOOK_SECONDS)
 
     def stop(self, patience: float) -> list[Part]:
-        """End all parts; which of them had to be killed."""
+        """Stop all parts; return those that had to be killed."""
         self._tell(signal.SIGTERM)
         until = time.monotonic() + patience
         before = self._asked.times
@@ -96,7 +96,7 @@ class Stack:
 
 
 def readiness(host: str, port: int) -> tuple[bool, dict[str, Any]]:
-    """What `/readiness` says at an address."""
+    """Return the answer of `/readiness` at an address."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", "/readiness")
@@ -110,9 +110,9 @@ def readiness(host: str, port: int) -> tuple[bool, dict[str, Any]]:
 
 
 def bury_orphans(ours: set[int | None]) -> None:
-    """As process 1 of a container we inherit the children of the dead; nobody else waits for them.
+    """Wait for orphans: process 1 of a container inherits them, and nothing else waits for them.
 
-    A part that ended is left alone: its status is read where it is asked for.
+    A part that ended is left alone: its status is read elsewhere.
     """
     while True:
         try:

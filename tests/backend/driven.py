@@ -1,7 +1,7 @@
-"""A `DecodeBackend` that the test steps by hand, over the memory transport and without threads.
+"""A `DecodeBackend` that the test steps manually, over the memory transport and without threads.
 
-`Driven` joins a backend, a scripted engine that remembers its steps, and any number of `Reader`s:
-frontends that keep what they are told, and check as they go that nothing is told that must not be.
+`Driven` joins a backend, a scripted engine that records its steps, and any number of `Reader`s:
+frontends that record their events, and check on arrival that none of them is wrong.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def submit(
     team: str = "",
     **params: Any,
 ) -> Submit:
-    """A prompt; unless told otherwise its reply has exactly `max_tokens` tokens."""
+    """Return a prompt; by default its reply has exactly `max_tokens` tokens."""
     return Submit(
         session=session,
         choice=choice,
@@ -58,7 +58,7 @@ def submit(
 
 
 class RecordedEngine(ScriptedEngine):
-    """Remembers who was seated and what each step was fed, and refuses unsound steps."""
+    """Records the seatings and the feeds of each step, and refuses invalid steps."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class RecordedEngine(ScriptedEngine):
         )
         self.seatings: list[Seating] = []
         self.steps: list[list[Feed]] = []
-        self.forks: list[int] = []  # how many tokens each gave
+        self.forks: list[int] = []  # tokens shared by each fork
 
     def seat(self, row: int, seating: Seating) -> None:
         self.seatings.append(seating)
@@ -81,7 +81,7 @@ class RecordedEngine(ScriptedEngine):
 
     @property
     def computed(self) -> int:
-        """All tokens that rows were fed."""
+        """The number of tokens fed to all rows."""
         return sum(len(feed.tokens) for feeds in self.steps for feed in feeds)
 
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
@@ -101,7 +101,7 @@ class RecordedEngine(ScriptedEngine):
 def choices(
     session: str, count: int, prompt: Sequence[int] = b"Hello", **asked: Any
 ) -> list[Submit]:
-    """The choices of one session; reply and end of all but the first are told apart by `named`."""
+    """Return the choices of one session; `named` distinguishes their replies."""
     return [
         msgspec.structs.replace(submit(session, prompt, choice=choice, **asked), choices=count)
         for choice in range(count)
@@ -109,13 +109,13 @@ def choices(
 
 
 def named(session: str, choice: int) -> str:
-    """What a reader calls a reply."""
+    """Return the name under which a reader records a reply."""
     return f"{session}/{choice}" if choice else session
 
 
 @dataclass
 class Reader:
-    """One frontend and everything that it was told."""
+    """One frontend and every event that it received."""
 
     port: MemoryFrontendPort
     batches: list[list[Event]] = field(default_factory=list)
@@ -133,14 +133,14 @@ class Reader:
         self.send(Cancel(session, choice))
 
     def read(self) -> None:
-        """Take in what has arrived."""
+        """Read what has arrived."""
         while batch := self.port.receive():
             self.batches.append(batch)
             for event in batch:
                 self._take(event)
 
     def read_to_the_end(self) -> None:
-        """Take in what a backend said before it ended."""
+        """Read what a backend sent before it ended."""
         with contextlib.suppress(PeerGone):
             self.read()
 
@@ -170,7 +170,7 @@ class Reader:
                 self.ends[name] = event
 
     def reason(self, session: str) -> str | None:
-        """Why a reply has ended, if it has."""
+        """Return why a reply has ended, or None."""
         end = self.ends.get(session)
         return end.reason if end else None
 
@@ -197,7 +197,7 @@ class Driven:
         self.readers: list[Reader] = []
 
     def reader(self) -> Reader:
-        """One more frontend."""
+        """Connect one more frontend."""
         self.readers.append(Reader(self._transport.connect()))
         return self.readers[-1]
 
@@ -208,11 +208,11 @@ class Driven:
                 reader.read()
 
     def pass_time(self, seconds: float) -> None:
-        """Have the backend let go of what will have expired by then."""
+        """Expire what will have expired after this time."""
         self.backend._expire(time.monotonic() + seconds)
 
     def finish(self, most: int = 5000) -> None:
-        """Step until nothing is left to do."""
+        """Step until the backend is idle."""
         for _ in range(most):
             self.step()
             if self.backend.idle:

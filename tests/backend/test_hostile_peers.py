@@ -1,4 +1,4 @@
-"""Whatever a peer sends, the backend lives and its other replies are as they must be.
+"""Whatever a peer sends, the backend survives and its other replies are correct.
 
 Values that no frontend sends are refused prompt by prompt; frames that hold no commands end their
 own connection.
@@ -24,7 +24,7 @@ from .driven import Driven, RecordedEngine, submit
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=150)
 CONTEXT = 64
-WITNESS = submit("witness", b"Once", max_tokens=55, seed=5)  # busy while peers are heard
+WITNESS = submit("witness", b"Once", max_tokens=55, seed=5)  # busy while other peers send
 WHOLE = expected(b"Once", 5, 55, ignore_eos=True)[0]
 
 INTS = st.sampled_from([0, 1, 2, 3, 31, 3856, 3857, -1, -(2**63), 2**31, 2**63, 2**64 - 1])
@@ -65,7 +65,7 @@ SOUND = submit("s", b"Hi", max_tokens=3)
 
 @st.composite
 def submits(draw: st.DrawFn) -> Submit:
-    """A sound prompt, of which a few values are wild."""
+    """Draw a valid prompt with a few wild values."""
     wild = draw(st.sets(st.sampled_from([*PARAMS, *FIELDS]), max_size=3))
     params = {name: draw(PARAMS[name]) for name in PARAMS if name in wild}
     fields = {name: draw(FIELDS[name]) for name in FIELDS if name in wild}
@@ -170,7 +170,7 @@ FRAMES = [
 
 
 class Machine:
-    """A backend over a socket, stepped by hand, with a witness whose reply is under way."""
+    """A backend over a socket, stepped manually, with a witness whose reply is in progress."""
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / "b.sock")
@@ -182,7 +182,7 @@ class Machine:
         self.backend.step()
 
     def hear(self, frame: bytes) -> bytes:
-        """What a peer that sends this frame gets, until it is dropped or some steps are done."""
+        """Send this frame as a peer; return what it receives until it is dropped or time is up."""
         with socket.socket(socket.AF_UNIX) as peer:
             peer.connect(self.path)
             peer.setblocking(False)
@@ -205,7 +205,7 @@ class Machine:
         return bytes(told)
 
     def close(self) -> None:
-        """The witness's reply is whole, and the backend ends as it should."""
+        """Check that the witness's reply is complete, and that the backend ends cleanly."""
         told: list[int] = []
         while len(told) < len(WHOLE):
             self.backend.step()

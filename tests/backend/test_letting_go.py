@@ -1,4 +1,4 @@
-"""Cancels, lost time and vanished frontends, in the line, in the middle of a prompt, in decode."""
+"""Cancels, deadlines and lost frontends: in the waiting line, in a prompt and in decode."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from .driven import Driven, Reader, RecordedEngine, submit
 
 
 def busy(reply_seconds: float = 3600.0) -> tuple[Driven, Reader]:
-    """One decodes, one is in the middle of its prompt, one waits."""
+    """A backend where one reply decodes, one is in the middle of its prompt, and one waits."""
     driven = Driven(rows=2, width=16, reply_seconds=reply_seconds)
     reader = driven.reader()
     reader.send(
@@ -149,7 +149,7 @@ def test_an_expired_row_is_free_for_the_next() -> None:
 
 
 class StumblingEngine(RecordedEngine):
-    """Cannot go on with row 0 once it has said three tokens."""
+    """Reports a problem for row 0 in the third step."""
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         drawn = super().step(feeds)

@@ -17,14 +17,14 @@ NAMES = itertools.count()
 
 
 def reply(team: str = "", session: str = "", choice: int = 0) -> Reply:
-    """One more reply; of a session of its own unless it is named."""
+    """Return one more reply, of a new session unless one is named."""
     named = session or f"{next(NAMES)}"
     prompt = submit(named, team=team, choice=choice)
     return Reply(1, prompt, limit=9, expires=0, accepted=0)
 
 
 def line_of(limit: int, **waiting: int) -> WaitingLine:
-    """A line in which these teams have so many replies, in this order."""
+    """Return a waiting line with this many replies per team, in this order."""
     line = WaitingLine(limit)
     for team, count in waiting.items():
         for _ in range(count):
@@ -158,7 +158,7 @@ def test_one_session_has_less_than_half_of_the_rows_while_others_wait() -> None:
 
 
 def test_a_team_that_comes_back_waits_for_its_turn_again() -> None:
-    """Those whose replies are over at once do not pass by one that waits."""
+    """Teams with very short replies do not overtake a team that waits."""
     line, rows = line_of(99, a=1, b=1, c=3), Rows(1)
     order = ""
     for _ in range(5):
@@ -172,8 +172,8 @@ def test_a_team_that_comes_back_waits_for_its_turn_again() -> None:
 
 ACTS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from("abcdefg"), st.integers(1, 5)),  # so many join
-        st.tuples(st.just(""), st.integers(0, 3)),  # one row is given up
+        st.tuples(st.sampled_from("abcdefg"), st.integers(1, 5)),  # this many join
+        st.tuples(st.just(""), st.integers(0, 3)),  # one row is freed
     ),
     max_size=80,
 )
@@ -185,7 +185,7 @@ def test_a_team_without_a_row_is_seated_after_at_most_one_of_each_other_waiting_
     acts: list[tuple[str, int]], count: int
 ) -> None:
     line, rows = WaitingLine(1000), Rows(count)
-    ahead: dict[str, int] = {}  # of each team without a row: how many may be seated before it
+    ahead: dict[str, int] = {}  # for each team without a row: how many may be seated before it
     for team, number in acts:
         if team:
             for _ in range(number):

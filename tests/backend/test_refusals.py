@@ -1,4 +1,4 @@
-"""What the backend does not take on: too long, too many, too late."""
+"""Prompts that the backend refuses: too long, too many, too late."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from .driven import Driven, submit
 
 
 def full(waiting: int) -> Driven:
-    """Two rows seated, and the line full; prompts are named by numbers."""
+    """A backend with two seated rows and a full waiting line; prompts are named by numbers."""
     driven = Driven(rows=2, width=64, waiting=waiting)
     reader = driven.reader()
     reader.send(*(submit(f"{n}", max_tokens=50) for n in range(2)))
@@ -31,7 +31,7 @@ def test_a_full_line_refuses_the_next_prompt_at_once(waiting: int) -> None:
 
 
 def rooms(status: Status) -> dict[str, int]:
-    """What each team that is named may add."""
+    """Return how many prompts each named team may add."""
     return {each.team: each.room for each in status.team_rooms}
 
 

@@ -1,4 +1,4 @@
-"""Rows and the arithmetic of a reply: what it has, what it lacks, and why it ends."""
+"""Rows and the arithmetic of a reply: which tokens it has, which it lacks, and why it ends."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ END = frozenset({256})
 
 
 def reply(*, limit: int = 4, delivered: Sequence[int] | None = None, **params: object) -> Reply:
-    """A reply to [1, 2, 3]."""
+    """Return a reply to [1, 2, 3]."""
     prompt = submit("s", [1, 2, 3], delivered=delivered, ignore_eos=False)
     changed = msgspec.structs.replace(prompt.params, **params)
     prompt = msgspec.structs.replace(prompt, params=changed)

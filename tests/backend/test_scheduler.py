@@ -1,4 +1,4 @@
-"""Who is granted how much of a step, and who sits down next."""
+"""How a step's width is divided, and which reply is seated next."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Whatever happens around a reply: it has one end, and its tokens are a function of its prompt."""
+"""Whatever happens around a reply, it ends once, and its tokens are a function of its prompt."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ BOUNDED = settings(deadline=None, derandomize=True, max_examples=60)
 
 @dataclass(frozen=True)
 class Act:
-    """Something that a frontend does between two steps."""
+    """An action of a frontend between two steps."""
 
     frontend: int
     what: str  # submit, cancel or die
@@ -33,7 +33,7 @@ SCHEDULES = st.lists(st.lists(ACTS, max_size=5), min_size=1, max_size=12)
 
 
 def prompt(number: int) -> Submit:
-    """Prompt `number`: short and long ones, short and long replies, all different."""
+    """Return prompt `number`: short and long ones, short and long replies, all different."""
     length = (1, 3, 40, 90)[number % 4]
     text = bytes((number * 7 + at) % 256 for at in range(length))
     return submit(f"{number}", text, max_tokens=1 + number * 3 % 11, seed=number, ignore_eos=False)
@@ -44,7 +44,7 @@ def answer(wanted: Submit) -> tuple[tuple[int, ...], str]:
 
 
 class Crowd:
-    """Three frontends that come back after they died."""
+    """Three frontends that reconnect after they died."""
 
     def __init__(self, driven: Driven) -> None:
         self._driven = driven
@@ -88,7 +88,7 @@ def test_every_accepted_prompt_ends_exactly_once_and_truly(schedule: list[list[A
 
 
 def judge(reader: Reader) -> None:
-    """Each reply says what the rule says, and its end tells the truth about it."""
+    """Check each reply against the rule, and its end against its tokens."""
     for session, end in reader.ends.items():
         tokens, reason = answer(prompt(int(session)))
         told = tuple(reader.tokens[session])

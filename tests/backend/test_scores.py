@@ -1,4 +1,4 @@
-"""Log-probabilities on their way out: of replies with their tokens, of prompts before the reply."""
+"""Log-probabilities in events: a reply's with its tokens, a prompt's before the reply."""
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ TEXT = b"Once upon a time"
 
 
 def scored(reader: Reader, session: str) -> list[float]:
-    """The scores of a prompt; each event's index is that of its first token."""
+    """Return the scores of a prompt; check that each event's index is that of its first token."""
     numbers: list[float] = []
     for event in reader.scored[session]:
         assert event.index == len(numbers) + 1

@@ -1,4 +1,4 @@
-"""Choices of one prompt compute it once, and say what they would have said by themselves."""
+"""The choices of one prompt compute it once, and equal the choices computed separately."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ LONG = bytes(range(65, 91)) * 4
 
 
 def judge(reader: Reader, count: int, prompt: bytes = LONG, max_tokens: int = 8) -> None:
-    """Each choice says what the rule says."""
+    """Check each choice against the rule."""
     for choice in range(count):
         name = named("s", choice)
         tokens, reason = expected(prompt, 1, max_tokens, choice=choice, ignore_eos=True)
@@ -29,7 +29,7 @@ def test_the_prompt_is_computed_once(width: int) -> None:
     reader.send(*choices("s", 8, LONG))
     driven.finish()
     judge(reader, 8)
-    # The rest of each choice: the prompt's last token, and all of the reply but its last.
+    # The rest of each choice: the prompt's last token, and all of the reply except its last.
     assert driven.engine.computed == len(LONG) + 7 + 8 * 7
     assert driven.engine.forks == [len(LONG) - 1] * 7
 
@@ -124,9 +124,9 @@ class Life:
     prompt: int
     count: int
     max_tokens: int
-    delivered: tuple[int, ...]  # of each choice, from the backend before
-    cancels: tuple[tuple[int, int], ...]  # at a step, a choice
-    strangers: tuple[int, ...]  # the steps at which somebody else comes
+    delivered: tuple[int, ...]  # of each choice, by the previous backend
+    cancels: tuple[tuple[int, int], ...]  # (step, choice)
+    strangers: tuple[int, ...]  # the steps at which another prompt arrives
 
 
 LIVES = st.builds(

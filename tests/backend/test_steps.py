@@ -1,4 +1,4 @@
-"""The decode loop, step by step: what is seated, fed and told, and when."""
+"""The decode loop, step by step: what is seated, fed and emitted, and when."""
 
 import pytest
 

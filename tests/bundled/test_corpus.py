@@ -1,4 +1,4 @@
-"""The corpus: the same everywhere, true to its worlds, and in whole sentences."""
+"""The corpus: the same everywhere, consistent with its worlds, and in whole sentences."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def test_every_question_is_answered_by_the_story(plot: stories.Plot) -> None:
         story = tale.finish()
         assert len(story.questions) >= 4
         for question in story.questions:
-            counted = question.key == "three"  # tries are told one by one
+            counted = question.key == "three"  # tries are counted one by one
             assert counted or question.key in story.text, question
             assert question.key in question.answer, question
 
@@ -57,7 +57,7 @@ def test_a_reader_who_knows_the_sentences_alone_comes_to_the_same_answers() -> N
 
 
 def _read(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Who holds what and where everybody is, by the words of one sentence after the other."""
+    """Read, sentence by sentence, who holds which object and where everybody is."""
     holder: dict[str, str] = {}
     place: dict[str, str] = {}
     for said in text.rstrip(".").split(". "):
@@ -108,7 +108,7 @@ def test_no_text_slips(slip: str) -> None:
 
 
 def _prose(doc: Document) -> str:
-    """Without what stands between guest and model, and without JSON."""
+    """Return the prose, without chat markers and JSON."""
     text = re.sub(r"<\|\w+\|>", "\n", doc.text)
     return "\n".join(line for line in text.split("\n") if '"' not in line or "said" in line)
 

@@ -1,4 +1,4 @@
-"""Judging answers: the key must be there, and nothing else that might have been the answer."""
+"""Judging answers: the key must be there, and no other candidate."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The models in the box: the files are those of the cards, they load, and say what they said."""
+"""The bundled models: the files match the model cards, they load, and reach their scores."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from models.training import HELD_OUT_SEED
 
 FOLDERS = (HERE / "storyteller", HERE / "draft")
 MOST_BYTES = 24_000_000
-ASKED = 30  # of each kind, in both forms
+ASKED = 30  # per kind, in both forms
 ENOUGH = {"stories": 0.8, "notes": 0.5}  # guessing among the names of a text gives 0.2
 
 

@@ -1,4 +1,4 @@
-"""The storyteller behind the server: a real model's replies, and what company does to them."""
+"""The storyteller behind the server: a real model's replies, alone and in company."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from models.training import HELD_OUT_SEED
 from processes import SERVER, Running, free_port, running
 
 ROWS = 32
-LOADING = 120.0  # seconds; the kernels are compiled when they are met first
+LOADING = 120.0  # seconds; the kernels are compiled on first use
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def ask(server: Running, **body: object) -> str:
 
 
 def bodies() -> list[dict[str, object]]:
-    """Stories and answers, drawn and greedy."""
+    """Request bodies for stories and answers, sampled and greedy."""
     drawn = [{"text": "Once upon a time", "seed": seed} for seed in range(ROWS - 8)]
     asked = [exam.prompt for exam in exams(HELD_OUT_SEED, "stories", "chat", 8)]
     return [*drawn, *({"text": text, "top_k": 1, "max_tokens": 30} for text in asked)]

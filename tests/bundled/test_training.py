@@ -1,4 +1,4 @@
-"""The trainer: learns, and a run that is taken up again goes on as if it had not been ended."""
+"""The trainer learns, and a resumed run equals an uninterrupted one."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ from models.windows import POOL, Packer, Place, encoded
 
 RECIPE = Recipe(steps=6, batch=512, warmup=1, draft_from=0.5)
 
-# A step of the true shapes takes a minute where bf16 products are emulated.
+# A step at full size takes a minute where bf16 products are emulated.
 SMALL = (
     STORYTELLER | {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2},
     DRAFT | {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 1},

@@ -25,13 +25,13 @@ SKIPPED = 77
 
 @dataclass(frozen=True)
 class Client:
-    """A program, and what it needs."""
+    """A program and its requirements."""
 
     name: str
     program: str
     packages: tuple[str, ...] = ()
     node: tuple[str, ...] = ()  # packages for node
-    settings: Mapping[str, str] = field(default_factory=lambda: CALM)  # of the server it asks
+    settings: Mapping[str, str] = field(default_factory=lambda: CALM)  # of its server
 
 
 NODE = ("openai", "ai", "@ai-sdk/openai-compatible", "eventsource", "zod")
@@ -57,7 +57,7 @@ CLIENTS = (
 
 
 def environment(client: Client, cache: Path) -> Path:
-    """The client's environment, made when it is not there."""
+    """Return the client's environment; create it if it does not exist."""
     folder = cache / client.name
     if not (folder / "ready").exists():
         packages = client.packages
@@ -76,13 +76,13 @@ def environment(client: Client, cache: Path) -> Path:
 
 
 def _path(folder: Path) -> dict[str, str]:
-    """This process's variables, with the programs of an environment found first."""
+    """Return this process's variables, with an environment's programs first in PATH."""
     modules = {"NODE_PATH": str(folder / "node_modules")}
     return os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"} | modules
 
 
 def command(client: Client, folder: Path | None) -> list[str]:
-    """How its program is called."""
+    """Return the command that runs a client's program."""
     program = str(HERE / "programs" / client.program)
     python = str(folder / "bin" / "python") if folder else sys.executable
     by = {".sh": ["bash", "-euo", "pipefail"], ".cjs": ["node"]}
@@ -90,12 +90,12 @@ def command(client: Client, folder: Path | None) -> list[str]:
 
 
 def run(client: Client, cache: Path, variables: Variables) -> str:
-    """How the client's program went: ok, skipped or FAILED."""
+    """Run the client's program; return ok, skipped or FAILED."""
     print(f"=== {client.name}", flush=True)
     folder = environment(client, cache) if client.packages or client.node else None
     env = (_path(folder) if folder else dict(os.environ)) | variables
     with tempfile.TemporaryDirectory() as home:
-        # Nothing of the caller's own settings and keys reaches the clients.
+        # None of the caller's own settings and keys reach the clients.
         env |= {"HOME": home, "LLM_USER_PATH": home, "LITELLM_LOCAL_MODEL_COST_MAP": "true"}
         try:
             status = subprocess.run(
@@ -110,7 +110,7 @@ def run(client: Client, cache: Path, variables: Variables) -> str:
 
 
 def main() -> int:
-    """Run them all."""
+    """Run all clients."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rowcast" / "clients"
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", nargs="+", choices=[client.name for client in CLIENTS])

@@ -1,7 +1,7 @@
-"""The servers that the clients' programs ask, and what may be done to their decoder.
+"""The servers for the clients' programs, and controls to disturb their decoder.
 
-`CALM` is instant. `SLOW` takes 50 ms a step and keeps its streams; programs that are held against
-disturbances ask it, and say over HTTP what is to happen: POST /kill, /stand-still for 20 s, or
+`CALM` is instant. `SLOW` takes 50 ms per step and keeps its streams. Programs that are tested under
+disturbance use it, and request disturbances over HTTP: POST /kill, /stand-still for 20 s, or
 /settle, which returns when a decoder serves.
 """
 
@@ -30,7 +30,7 @@ Variables = dict[str, str]
 @contextmanager
 def stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Variables]:
     """A server with its proxy, as the variables by which programs find them."""
-    page = free_port()  # of the web page that may ask the proxy
+    page = free_port()  # of the web page that the proxy allows
     origin = {"PROXY_CORS_ORIGINS": f"http://127.0.0.1:{page}"}
     env = {**SECRETS, **origin, "CHAT_TEMPLATE": str(TEMPLATE), **settings}
     if settings:
@@ -63,7 +63,7 @@ def _token() -> str:
 
 @contextmanager
 def _control(server: Running) -> Iterator[str]:
-    """An address of this process where things are done to the server's decoder."""
+    """An address of this process that disturbs the server's decoder on request."""
     standing: list[threading.Timer] = []
     deeds: dict[str, Callable[[], object]] = {
         "/settle": lambda: _settle(server, standing),
@@ -78,7 +78,7 @@ def _control(server: Running) -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Control) as listening:
         thread = threading.Thread(target=listening.serve_forever, name="control")

@@ -1,4 +1,4 @@
-"""How the contract tests ask: one native request, and what it must bring."""
+"""Requests of the contract tests: one native request, and the required answer."""
 
 from raw_http import Answer, ask, request_bytes
 from scripted_replies import scripted_reply
@@ -7,7 +7,7 @@ PATH = "/inference/falcon40b"
 
 
 def post(port: int, body: object, path: str = PATH, **headers: str) -> Answer:
-    """One request; headers as keywords: `X_Request_ID="a"`."""
+    """Send one request; headers are keywords: `X_Request_ID="a"`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return ask(port, request_bytes(path, body, headers=named))
 
@@ -18,7 +18,7 @@ def get(port: int, path: str, **headers: str) -> Answer:
 
 
 def is_error(answer: Answer, status: int, *words: str) -> bool:
-    """Whether it is an error of the promised form whose message holds all of `words`."""
+    """Check that it is an error of the promised form whose message contains all of `words`."""
     assert answer.status == status, answer.text
     body = answer.json()
     assert set(body) == {"status_code", "message"}
@@ -29,7 +29,7 @@ def is_error(answer: Answer, status: int, *words: str) -> bool:
 
 
 def serves(port: int) -> bool:
-    """Whether the native dialect works: a whole reply, every byte as computed."""
+    """Check that the native dialect works: a complete reply, every byte as computed."""
     answer = post(port, {"text": "Hello", "seed": 11, "max_tokens": 12})
     assert answer.status == 200, answer.text
     return answer.whole and answer.text == scripted_reply("Hello", 11, 12).text

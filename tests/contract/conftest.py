@@ -1,4 +1,4 @@
-"""What contract tests share: a server with its proxy in front, and a server of a real model."""
+"""Fixtures of the contract tests: a server behind its proxy, and a server of a real model."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ JWT_SECRET = "a-secret-for-the-contract-tests-only"
 PROXY_SECRET = "shared-by-both-processes-of-the-tests"
 
 
-LOADING = 120.0  # seconds; the kernels are compiled when they are met first
+LOADING = 120.0  # seconds; the kernels are compiled on first use
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Stack:
 
 
 def encoded(claims: str, secret: str = JWT_SECRET) -> str:
-    """What `jwt_util.py encode` prints for these claims."""
+    """Return what `jwt_util.py encode` prints for these claims."""
     command = [sys.executable, "scripts/jwt_util.py", "--secret", secret, "encode", claims]
     return subprocess.run(
         command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=30
@@ -43,7 +43,7 @@ def encoded(claims: str, secret: str = JWT_SECRET) -> str:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An instant server behind a proxy; both know the shared secret."""
+    """An instant server behind a proxy; both have the shared secret."""
     folder = tmp_path_factory.mktemp("stack")
     secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
     token = encoded('{"team_id": "tenstorrent", "token_id":"debug-test"}')
@@ -56,7 +56,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def draft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server of the smaller model in the box: what it says depends on every parameter."""
+    """A server of the smaller bundled model, whose replies depend on every parameter."""
     folder, port = tmp_path_factory.mktemp("draft"), free_port()
     env = {"PORT": str(port), "MODEL": "draft", "DTYPE": "float32", "JOURNAL": "off"}
     with running(SERVER, port, folder / "log", env=env, patience=LOADING) as server:

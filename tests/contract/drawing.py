@@ -1,7 +1,7 @@
-"""What a real model draws: the scripted one says the same whatever the sampling parameters are.
+"""What a real model samples; the scripted model's replies do not depend on sampling parameters.
 
-`firsts()` counts the first tokens of many replies to one prompt, a seed each; `likeliest()` is what
-the model itself thinks of them.
+`firsts()` counts the first tokens of many replies to one prompt, one per seed; `likeliest()`
+returns the model's own probabilities for them.
 """
 
 import math
@@ -13,11 +13,11 @@ from raw_http import gather, request_bytes
 
 TEXT = "Once upon a time there was a"
 SEEDS = range(64)
-OPEN = {"temperature": 1, "top_k": 1000, "top_p": 1}  # nothing but the model's own probabilities
+OPEN = {"temperature": 1, "top_k": 1000, "top_p": 1}  # only the model's own probabilities
 
 
 def firsts(server: Running, **fields: object) -> Counter[str]:
-    """The first tokens of the replies of all SEEDS; `fields` beside or instead of OPEN."""
+    """Count the first tokens of the replies of all SEEDS; `fields` extend or override OPEN."""
     body = {"text": TEXT, "max_tokens": 1} | OPEN | fields
     answers = gather(server.port, [request_bytes(PATH, body | {"seed": seed}) for seed in SEEDS])
     assert {answer.status for answer in answers} == {200}
@@ -26,7 +26,7 @@ def firsts(server: Running, **fields: object) -> Counter[str]:
 
 
 def likeliest(server: Running, count: int = 20) -> dict[str, float]:
-    """The likeliest first tokens and their probabilities, in order."""
+    """Return the likeliest first tokens and their probabilities, in order."""
     body = {"model": "falcon40b", "prompt": TEXT, "max_tokens": 1, "logprobs": count}
     (choice,) = post(server.port, body, "/v1/completions").json()["choices"]
     top: dict[str, float] = choice["logprobs"]["top_logprobs"][0]

@@ -1,4 +1,4 @@
-"""A backend and its sessions in this process, over the memory transport: to look inside."""
+"""A backend and its sessions in this process, over the memory transport, open to inspection."""
 
 import contextlib
 import threading
@@ -17,7 +17,7 @@ from rowcast.wire import Finished, Submit
 
 
 class RecordingEngine(ScriptedEngine):
-    """The scripted engine; it keeps what it was fed in each step."""
+    """The scripted engine; it records what it was fed in each step."""
 
     def __init__(self) -> None:
         super().__init__(width=64)
@@ -29,13 +29,13 @@ class RecordingEngine(ScriptedEngine):
 
 
 def submit(text: str, seed: int = 0, max_tokens: int = 20, session: str = "") -> Submit:
-    """A prompt as the frontend would send it."""
+    """Return a prompt as the frontend would send it."""
     tokens = ScriptedTokenizer().encode(text)
     return Submit(session, 0, tokens, SamplingParams(max_tokens=max_tokens), seed)
 
 
 def read(session: Session) -> tuple[int, ...]:
-    """The session's reply tokens, once it has ended."""
+    """Return the session's reply tokens, once it has ended."""
     until(lambda: any(isinstance(event, Finished) for event in session.take(1.0)), "the end")
     return tuple(session.tokens)
 

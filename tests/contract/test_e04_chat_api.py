@@ -1,4 +1,4 @@
-"""E-02 to E-12, E-16, E-17, E-20: what EasyDeL's users send, and what they read."""
+"""E-02 to E-12, E-16, E-17, E-20: requests of EasyDeL's users, and the answers."""
 
 import json
 import subprocess
@@ -84,7 +84,7 @@ def test_e10_e16_models_are_listed(server: Running) -> None:
 
 
 def test_e16_a_models_name_may_have_a_slash(tmp_path: Path) -> None:
-    """In bodies of every dialect, in the list, and to OpenAI's client; paths take its last part."""
+    """In bodies of every dialect, in the list, and in OpenAI's client; paths use its last part."""
     secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
     token = encoded('{"team_id": "one"}')
     with (
@@ -134,7 +134,7 @@ STORY = [{"role": "user", "content": "Tell me a story."}]
 
 
 def _told(draft: Running, *asked: dict[str, Any]) -> list[str]:
-    """What the model answers to one question, asked in these ways at once."""
+    """Return the model's answers to one question, sent with these variations at once."""
     fixed = {"model": "draft", "messages": STORY, "max_tokens": 60, "temperature": 0}
     answers = gather(draft.port, [request_bytes(CHAT, fixed | each) for each in asked])
     assert {answer.status for answer in answers} == {200}
@@ -142,7 +142,7 @@ def _told(draft: Running, *asked: dict[str, Any]) -> list[str]:
 
 
 def _of_seeds(draft: Running, **fields: Any) -> set[str]:
-    """The beginnings that 6 seeds bring."""
+    """Return the beginnings of the replies of 6 seeds."""
     return {*_told(draft, *({"max_tokens": 12, "seed": seed} | fields for seed in range(6)))}
 
 
@@ -155,7 +155,7 @@ def test_e17_temperature_top_p_and_top_k_choose_how_freely_it_is_drawn(draft: Ru
 
 
 def test_e17_each_penalty_has_an_effect_of_its_own(draft: Running) -> None:
-    """What was said is said again less often, in three different ways."""
+    """Three penalties reduce repetition, each with a different reply."""
     penalties = {"repetition_penalty": 1.5, "presence_penalty": 2, "frequency_penalty": 2}
     plain, *others = _told(draft, {}, *({name: high} for name, high in penalties.items()))
     assert len({plain, *others}) == 4
@@ -163,13 +163,13 @@ def test_e17_each_penalty_has_an_effect_of_its_own(draft: Running) -> None:
 
 
 def _repeated(text: str) -> int:
-    """How many of its words were there before."""
+    """Return how many words occurred before."""
     words = text.lower().split()
     return len(words) - len(set(words))
 
 
 def _run(stack: Stack, program: str, *arguments: str) -> str:
-    """What one of the programs prints, when it ends well."""
+    """Run one of the programs; return its output if it succeeds."""
     token = stack.authorization.removeprefix("Bearer ")
     shown = subprocess.run(
         [sys.executable, f"examples/openai/{program}", stack.proxy.url, token, *arguments],
@@ -186,7 +186,7 @@ def _run(stack: Stack, program: str, *arguments: str) -> str:
     ("program", "says"),
     [
         ("chat.py", "processing_time"),
-        ("stream.py", "\n"),  # its seed is the server's, so the reply may be empty
+        ("stream.py", "\n"),  # the seed is the server's, so the reply may be empty
         ("image.py", "reads text only"),
         ("count_tokens.py", f"{len('Hello, how are you today?')} tokens"),
         ("models.py", "scripted owned by rowcast"),
@@ -197,7 +197,7 @@ def test_e20_the_clients_programs_run(stack: Stack, program: str, says: str) -> 
 
 
 def _prompt(*said: tuple[str, str]) -> str:
-    """The scripted model's prompt of a conversation."""
+    """Return the scripted model's prompt for a conversation."""
     return "\n".join([*(f"{role}: {text}" for role, text in said), "assistant:"])
 
 

@@ -1,4 +1,4 @@
-"""Paths as clients have them: base URLs without /v1, HEAD, and what is not there, at both ports."""
+"""Paths as clients send them: base URLs without /v1, HEAD, and unknown paths, at both ports."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ TEXT = {"model": "scripted", "prompt": "Hi", "max_tokens": 5, "seed": 3}
 def both(
     server: Running, stack: Stack, path: str, method: str, body: object = None
 ) -> list[Answer]:
-    """The same request, sent to a server and to a proxy."""
+    """Send the same request to a server and to a proxy."""
     token = {"Authorization": stack.authorization}
     raws = [request_bytes(path, body, method=method, headers=each) for each in ({}, token)]
     return [ask(port, raw) for port, raw in zip((server.port, stack.proxy.port), raws, strict=True)]
@@ -40,7 +40,7 @@ def test_a_base_url_without_v1_is_answered_the_same(
         for each in told:
             each.pop("id", None)
             each.pop("created", None)
-            each.pop("usage", None)  # has speeds
+            each.pop("usage", None)  # contains speeds
         assert told[0] == told[1]
 
 
@@ -85,7 +85,7 @@ def test_a_stream_begun_there_is_resumed(tmp_path: Path) -> None:
 
 
 def told(stream: Answer) -> str:
-    """The text of a stream's events, however it was cut."""
+    """Return the text of a stream's events, however it was cut."""
     data = [line[6:] for line in stream.text.splitlines() if line.startswith("data: {")]
     choices = (choice for each in data for choice in json.loads(each)["choices"])
     return "".join(choice["delta"].get("content") or "" for choice in choices)

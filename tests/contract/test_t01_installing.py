@@ -25,7 +25,7 @@ def _requirements(name: str) -> list[Requirement]:
 
 
 def _assert_installed(requirements: list[Requirement]) -> None:
-    """Pinned, and installed in that version; the mock does without the model's libraries."""
+    """Check that each is pinned and installed in that version, except for the model's libraries."""
     assert all(len(each.specifier) == 1 and "==" in str(each.specifier) for each in requirements)
     needed = [each for each in requirements if each.name not in {"torch", "transformers"}]
     wrong = {
@@ -36,16 +36,16 @@ def _assert_installed(requirements: list[Requirement]) -> None:
 
 @pytest.fixture(scope="module")
 def activated(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """`source env/bin/activate` of an environment made as documented; it sees our packages.
+    """The line `source env/bin/activate` of an environment made as documented, with our packages.
 
-    Nothing is fetched: its pip finds what we have installed, and refuses what we have not.
+    Nothing is downloaded: its pip finds the packages that we have installed, and refuses others.
     """
     env = tmp_path_factory.mktemp("installing") / "env"
     subprocess.run([sys.executable, "-m", "venv", env], check=True, timeout=100)
     (site,) = env.glob("lib/python3*/site-packages")
     ours = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
     (site / "ours.pth").write_text("\n".join(ours))
-    for old in site.glob("setuptools*"):  # of Python's own; it would hide ours, which torch needs
+    for old in site.glob("setuptools*"):  # Python's own would hide ours, which torch needs
         shutil.rmtree(old)
     return f"source {env}/bin/activate"
 
@@ -78,7 +78,7 @@ def test_t01_what_is_not_installed_is_not_taken_for_it(activated: str, tmp_path:
 def test_t01_the_server_runs_in_a_virtual_environment_as_documented(
     activated: str, tmp_path: Path
 ) -> None:
-    """Made by `python3 -m venv`, activated by `source`, used by `python`."""
+    """The environment is made by `python3 -m venv`, activated by `source`, used by `python`."""
     assert "Inference API" in README.read_text()
     assert "python3 -m venv env && source env/bin/activate" in RUNNING.read_text()
     assert "/env/bin/python" in _typed(activated, "which python").stdout

@@ -1,4 +1,4 @@
-"""T-08 to T-18: every promised command line starts what it says, typed as promised."""
+"""T-08 to T-18: every promised command line, typed as promised, starts the right thing."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ INSIDE = ROOT / "inference-api"
 
 
 def _starts(command: str, tmp_path: Path, cwd: Path = ROOT, **env: str) -> None:
-    """The command serves the native dialect until SIGTERM, and ends with status 0."""
+    """Check that the command serves the native dialect until SIGTERM, and ends with status 0."""
     port = free_port()
     log = tmp_path / "server.log"
     with typed(command, port, log, env={"PORT": str(port), **env}, cwd=cwd) as server:
@@ -28,7 +28,7 @@ PLACES = ("tests", "inference-api")
 
 
 def _run_test_file(name: str, place: str) -> str:
-    """A test file as a plain program: its output, when it passes."""
+    """Run a test file as a plain program; return its output if it passes."""
     ran = subprocess.run(
         [sys.executable, f"{place}/{name}"],
         cwd=ROOT,
@@ -70,7 +70,7 @@ def test_t12_test_decoding_needs_no_server(place: str) -> None:
 
 
 def _check_api(*arguments: str, place: str = "tests") -> tuple[int, str]:
-    """`test_inference_api.py` as a plain program: its exit status and output."""
+    """Run `test_inference_api.py` as a plain program; return exit status and output."""
     ran = subprocess.run(
         [sys.executable, f"{place}/test_inference_api.py", *arguments],
         cwd=ROOT,
@@ -147,7 +147,7 @@ def test_t17_gunicorn_runs_the_factory_that_the_configuration_names(tmp_path: Pa
 
 def test_t18_gunicorn_runs_the_mock_when_told_on_the_command_line(tmp_path: Path) -> None:
     command = "gunicorn --config gunicorn.conf.py '_mock_inference_api_server:create_test_server()'"
-    # A model that is not there would keep any other server from starting.
+    # A model that does not exist keeps every server except the mock from starting.
     _starts(command, tmp_path, MODEL="/a/model/that/is/not/there")
 
 

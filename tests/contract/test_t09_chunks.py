@@ -14,13 +14,13 @@ TOKENS = 100
 
 
 def _reply() -> tuple[int, ScriptedReply]:
-    """A reply that does not end before its limit, and its seed."""
+    """Return a reply that does not end before its limit, and its seed."""
     seed = long_reply(TEXT, TOKENS, at_least=TOKENS)
     return seed, scripted_reply(TEXT, seed, TOKENS)
 
 
 def _streamed(port: int, seed: int) -> tuple[http.client.HTTPResponse, list[tuple[float, bytes]]]:
-    """The answer, and when each of its chunks came; the first time is the request's own."""
+    """Return the answer, and its chunks with their times; the first time is the request's own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     body = json.dumps({"text": TEXT, "max_tokens": TOKENS, "seed": seed})
     arrivals = [(time.monotonic(), b"")]
@@ -42,7 +42,7 @@ def test_t09_streams_token_by_token_in_http11_chunks(paced_server: Running) -> N
 
 
 def test_t09_most_chunks_are_one_token(paced_server: Running) -> None:
-    """A frontend that is late, on a busy machine, may send some tokens together."""
+    """A frontend that lags on a busy machine may send several tokens together."""
     seed, reply = _reply()
     decoder = ScriptedTokenizer().decoder()
     pieces = [piece for token in reply.tokens if (piece := decoder.feed([token]))]
@@ -51,7 +51,7 @@ def test_t09_most_chunks_are_one_token(paced_server: Running) -> None:
 
 
 def test_t09_each_chunk_is_sent_when_its_token_is_there(paced_server: Running) -> None:
-    """The reply comes all the time that it is made: no pause is half as long as the whole."""
+    """Chunks arrive throughout the reply: no pause is half as long as the whole."""
     seed, _ = _reply()
     _, arrivals = _streamed(paced_server.port, seed)
     pauses = [later - earlier for (earlier, _), (later, _) in pairwise(arrivals)]

@@ -1,4 +1,4 @@
-"""T-19 and T-36 to T-39: tokens are made by the script, shown in a header, checked by the proxy."""
+"""T-19 and T-36 to T-39: the script makes tokens, a header carries them, the proxy checks them."""
 
 import os
 import subprocess
@@ -60,7 +60,7 @@ def test_t38_the_claims_are_team_id_and_token_id_and_no_more_is_needed(stack: St
 def test_t38_nobody_speaks_for_a_team_without_the_proxy(stack: Stack, server: Running) -> None:
     claimed = {"X_Rowcast_Team": "somebody", "X_Request_ID": "claimed-in-t38"}
     assert is_error(post(stack.server.port, SHORT, **claimed), 403, "serves only its proxy")
-    assert post(server.port, SHORT, **claimed).status == 200  # it has no secret, and no teams
+    assert post(server.port, SHORT, **claimed).status == 200  # it has no secret and no teams
     until(lambda: "request=claimed-in-t38" in server.output(), "the request is logged")
     (line,) = (each for each in server.output().splitlines() if "request=claimed-in-t38" in each)
     assert "somebody" not in line

@@ -1,4 +1,4 @@
-"""T-20 to T-23, T-31 to T-34: images, compose, clean-up, and configuration by environment only."""
+"""T-20 to T-23, T-31 to T-34: images, Compose, clean-up, and configuration by environment only."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 
 
 def _instructions(name: str) -> list[tuple[str, str]]:
-    """A Dockerfile's instructions with their arguments, continued lines joined."""
+    """Return a Dockerfile's instructions with their arguments, continued lines joined."""
     text = re.sub(r"\\\n", " ", (ROOT / name).read_text())
     lines = [line.strip() for line in text.splitlines()]
     pairs = [line.split(None, 1) for line in lines if line and not line.startswith("#")]
@@ -29,7 +29,7 @@ def _arguments(name: str, instruction: str) -> list[str]:
 
 
 def _service(name: str) -> str:
-    """One service's lines of the compose file."""
+    """Return one service's lines of the Compose file."""
     found = re.search(
         rf"^  {name}:\n((?:(?:    .*)?\n)+)", COMPOSE.read_text() + "\n", re.MULTILINE
     )
@@ -83,7 +83,7 @@ def test_t31_the_local_container_serves_the_mock() -> None:
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile-local"])
 def test_t32_the_images_have_a_shell(name: str) -> None:
     (base, *_) = _arguments(name, "FROM")
-    assert not re.search("distroless|scratch|alpine", base)  # Debian's images bring bash
+    assert not re.search("distroless|scratch|alpine", base)  # Debian's images include bash
 
 
 def test_t33_compose_starts_server_and_proxy_and_publishes_the_proxy_alone() -> None:
@@ -97,7 +97,7 @@ def test_t33_compose_starts_server_and_proxy_and_publishes_the_proxy_alone() -> 
 
 
 def _example(field: FieldInfo) -> str:
-    """A value that is not the default, as an environment holds it."""
+    """Return a value other than the default, as an environment holds it."""
     default: Any = field.default
     if isinstance(default, bool):
         return str(int(not default))

@@ -10,7 +10,7 @@ from processes import Running, free_port, typed
 
 
 def _environment(tmp_path: Path) -> dict[str, str]:
-    """What T-30 and T-24 hand to `docker run -e`, and a model that only the mock can do without."""
+    """Return the variables of T-30 and T-24, and a missing model that only the mock accepts."""
     return {
         "PORT": str(free_port()),
         "MOCK_MODEL": "1",

@@ -1,4 +1,4 @@
-"""T-06, T-07, T-16, T-25 to T-29: models as a container is told of them, and what is refused."""
+"""T-06, T-07, T-16, T-25 to T-29: the model settings of a container, and what is refused."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from processes import ROOT, Running, free_port, typed
 from rowcast.engine.kernels.linear_kernel import choose_linear
 
 SERVER = "python inference-api/inference_api_server.py"
-IMPORTS = 90.0  # seconds that torch may take to be imported on a busy machine
+IMPORTS = 90.0  # seconds that importing torch may take on a busy machine
 
 
 def environment(store: Path, **others: str) -> dict[str, str]:
@@ -42,7 +42,7 @@ def reply(server: Running) -> str:
 
 
 def refusal(store: Path, **others: str) -> str:
-    """The sentence of a server that does not start, and ends with status 2."""
+    """Return the sentence of a server that refuses to start; check that its status is 2."""
     ended = subprocess.run(
         [sys.executable, *SERVER.split()[1:]],
         cwd=ROOT,
@@ -70,7 +70,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def as_fetched(model: Path, cache: Path) -> str:
-    """The model as a hub's library keeps what it once fetched; its id there."""
+    """Move the model into the layout of a hub's cache; return its id there."""
     home = cache / "models--somebody--llama"
     (home / "refs").mkdir(parents=True)
     (home / "refs" / "main").write_text("abc")

@@ -1,4 +1,4 @@
-"""T-40 to T-46: every parameter, its bounds, its defaults, and numbers that come as strings."""
+"""T-40 to T-46: every parameter, its bounds, its defaults, and numbers sent as strings."""
 
 import pytest
 
@@ -87,7 +87,7 @@ def test_t43_top_k_1_is_greedy(draft: Running) -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 10])
 def test_t43_only_the_top_k_likeliest_are_drawn(draft: Running, count: int) -> None:
-    """So hot that each of them comes."""
+    """The temperature is so high that every allowed token occurs."""
     allowed = list(likeliest(draft))[:count]
     assert set(firsts(draft, top_k=count, temperature=100)) == set(allowed)
 
@@ -124,7 +124,7 @@ def test_t44_top_p_1_cuts_nothing(draft: Running) -> None:
 
 
 def _nucleus(ranked: dict[str, float], mass: float) -> list[str]:
-    """The likeliest tokens, until they have that mass together."""
+    """Return the likeliest tokens that together reach this probability."""
     found: list[str] = []
     for token, probability in ranked.items():
         found.append(token)
@@ -151,7 +151,7 @@ def _stopped_at(server: Running, sequence: str) -> str:
 def test_t45_a_stop_sequence_of_any_length_ends_the_reply_before_itself(
     server: Running, place: int, length: int
 ) -> None:
-    """Wherever it stands: within a token, or across several, which come in pieces of their own."""
+    """The sequence may be within a token, or span several tokens that arrive separately."""
     sequence = _reply()[place : place + length]
     assert _stopped_at(server, sequence) == _reply().partition(sequence)[0]
 

@@ -1,4 +1,4 @@
-"""T-47, T-48 and T-54: broken bodies are told apart, and every error has the one promised form."""
+"""T-47, T-48 and T-54: distinct errors for broken bodies, all in the one promised form."""
 
 import pytest
 

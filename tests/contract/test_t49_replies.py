@@ -1,4 +1,4 @@
-"""T-49 to T-53: where to ask, and the forms in which a reply comes."""
+"""T-49 to T-53: the routes, and the forms of a reply."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_t49_chat_answers_server_sent_events(server: Running) -> None:
     *events, end = answer.text.rstrip().split("\n\n")
     pieces = [event.splitlines() for event in events if event.startswith("id: ")]
     told = [int(lines[0].removeprefix("id: ").rstrip("r")) for lines in pieces]
-    assert told == sorted(set(told))  # how many tokens a reader has with each
+    assert told == sorted(set(told))  # how many tokens a reader has after each
     assert told[-1] == 32
     texts = [json.loads(lines[1].removeprefix("data: "))["text"] for lines in pieces]
     assert "".join(texts) == REPLY.text

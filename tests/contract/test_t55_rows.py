@@ -34,7 +34,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _open(server: Running, count: int) -> Iterator[list[Client]]:
-    """Long streams whose headers have come; the first 32 have begun to speak."""
+    """Long streams whose headers have arrived; the first 32 have begun to produce text."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(server.port)) for _ in range(count)]
         for number, client in enumerate(clients):
@@ -51,7 +51,7 @@ def _long(text: str) -> bytes:
 
 
 def test_t55_each_request_has_a_thread_of_its_own(slow: Running) -> None:
-    """40 streams are open at once in one worker, and others are answered meanwhile."""
+    """40 streams are open at once in one worker, and other requests are answered meanwhile."""
     assert len(slow.workers()) == 1
     with _open(slow, 40) as clients:
         assert get(slow.port, "/liveness").status == 200
@@ -74,7 +74,7 @@ def test_t57_prompts_move_into_32_rows(slow: Running) -> None:
 
 
 def test_t58_prefill_shares_the_steps_of_decode() -> None:
-    """No phase of its own: steps feed one row a single token and another many."""
+    """There is no prefill phase: a step feeds one row a single token and another row many."""
     transport = MemoryTransport(seconds=0)
     engine = RecordingEngine()
     backend = DecodeBackend(transport.backend_port, lambda: engine)
@@ -111,7 +111,7 @@ def test_t60_one_thread_fills_one_queue_a_session() -> None:
 
 
 def test_t61_no_two_users_get_each_others_tokens(server: Running) -> None:
-    """Same prompt, same session_id, another seed: and still each gets their own reply."""
+    """Same prompt, same session_id, another seed: each user still gets their own reply."""
     body = {"text": "Who am I?", "max_tokens": 60, "session_id": "the-same"}
     answers = gather(
         server.port, [request_bytes(PATH, body | {"seed": seed}) for seed in range(100)]
@@ -159,7 +159,7 @@ def test_t63_the_models_end_of_text_closes_reply_and_connection(server: Running)
 @pytest.mark.parametrize("path", [PATH, "/chat/falcon40b"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_t63_a_reply_that_ends_deletes_its_session_with_its_queue(path: str, stream: bool) -> None:
-    """Nobody closes it by hand: the request does, when its last byte is sent."""
+    """The request closes its session itself, when its last byte is sent."""
     text = "Until the end. "
     seed = _ending_seed(text)
     with serving() as served:
@@ -175,7 +175,7 @@ def test_t63_a_reply_that_ends_deletes_its_session_with_its_queue(path: str, str
 
 
 class MockBackend(DecodeBackend):
-    """The promised seams, replaced the way the mock server of old replaced them."""
+    """The promised methods, overridden as the former mock server did."""
 
     def load_model_and_tokenizer(self) -> None:
         self._engine = ScriptedEngine(rows=2)

@@ -1,4 +1,4 @@
-"""T-65: the two documents exist, and say what they are about."""
+"""T-65: the two documents exist, and cover their subjects."""
 
 from processes import ROOT
 

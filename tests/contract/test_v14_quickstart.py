@@ -66,7 +66,7 @@ def test_v17_a_completion(server: Running) -> None:
 
 
 def test_v17_temperature_0_is_greedy(draft: Running) -> None:
-    """Every seed, and none, brings the likeliest token at each place."""
+    """With every seed, and with none, each token is the likeliest one."""
     asked = ASKED | {"model": "draft", "prompt": TEXT, "logprobs": 1}
     seeds: list[dict[str, int]] = [{}, *({"seed": seed} for seed in range(8))]
 
@@ -97,7 +97,7 @@ def test_v17_curl(server: Running) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
 def test_v18_the_old_clients_wire_form(server: Running, headers: dict[str, str]) -> None:
-    """openai before 1.0 sends what is sent today; `tests/clients` runs it."""
+    """openai before 1.0 sends these headers; `tests/clients` runs it."""
     raw = request_bytes("/v1/completions", ASKED, headers=headers)
     assert ask(server.port, raw).json()["choices"][0]["text"]
 

@@ -1,4 +1,4 @@
-"""docs/contract.md and tests/contract/ agree: a test's id leads to its promise, and back."""
+"""docs/contract.md and tests/contract/ agree: a test's id names its promise, and the reverse."""
 
 import re
 from collections import Counter, defaultdict
@@ -12,11 +12,11 @@ FOLDER = ROOT / "tests" / "contract"
 PAGE = (ROOT / "docs" / "contract.md").read_text()
 ROWS = re.findall(r"^\| ([A-Z]-\d\d) \| .* \| (.*) \| (.*) \|$", PAGE, re.MULTILINE)
 TESTS = {name: tests for name, _, tests in ROWS}
-PARTS = "TFVPE"  # those whose promises are counted
+PARTS = "TFVPE"  # the sections whose promises are counted
 
 
 def ids(function: str) -> list[str]:
-    """The promises in a test's name: test_t06_t25_to_t28_… is T-06 and T-25 to T-28."""
+    """Return the promises in a test's name: test_t06_t25_to_t28_… is T-06 and T-25 to T-28."""
     found: list[str] = []
     words = iter(function.split("_")[1:])
     for word in words:
@@ -35,7 +35,7 @@ def _between(first: str, last: str) -> range:
 
 
 def files_by_promise() -> dict[str, set[str]]:
-    """The files of tests/contract by the promises that their tests name."""
+    """Return the files of tests/contract, by the promises that their tests name."""
     files: dict[str, set[str]] = defaultdict(set)
     for page in sorted(FOLDER.glob("test_*.py")):
         for function in re.findall(r"^(?:async )?def (test_\w+)", page.read_text(), re.MULTILINE):

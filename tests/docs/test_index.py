@@ -1,4 +1,4 @@
-"""docs/README.md leads to every page of docs/."""
+"""docs/README.md links to every page of docs/."""
 
 import re
 

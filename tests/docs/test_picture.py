@@ -1,4 +1,4 @@
-"""docs/road.svg is what scripts/picture draws."""
+"""docs/road.svg equals the output of scripts/picture."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""docs/settings.md says what the code says."""
+"""docs/settings.md agrees with the code."""
 
 from pathlib import Path
 

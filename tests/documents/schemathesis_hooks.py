@@ -1,14 +1,13 @@
-"""What schemathesis cannot read in the API documents: about HTTP's headers, and about time.
+"""Corrections for what schemathesis cannot infer from the API documents: headers and time.
 
-A server that refused headers which it does not know would refuse every proxy's, so requests that
-are bad only by such a header are left out. And where a request allows its reply a thousandth of a
-second, the reply is a 504 or is cut, as the documents say; here the replies are to be seen, so
-such requests are given a minute. `tests/reliability/test_request_timeouts.py` is about theirs.
-Where it allows 128 replies to fill the context, it gets what it asks for, which takes minutes; here
-replies are short.
+A server that refused unknown headers would refuse every proxy's, so requests that are invalid only
+because of such a header are left out. If a request allows its reply a thousandth of a second, the
+reply is a 504 or is cut, as documented; these tests need the reply, so such requests are given a
+minute. `tests/reliability/test_request_timeouts.py` covers the short timeouts. A request for 128
+replies that fill the context takes minutes; here replies are short.
 
-In the stateful phase a reply's links are followed to its stream. That phase begins with no
-operation that has a field named as if it came from another's answer (`session_id`).
+In the stateful phase a reply's links are followed to its stream. That phase does not begin with an
+operation whose fields are named as if they came from another's answer (`session_id`).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def before_load_schema(
     context: schemathesis.HookContext,
     raw_schema: dict[str, Any],
 ) -> None:
-    """Leave out, in the stateful phase, what looks as if another operation had to give it."""
+    """In the stateful phase, drop fields that look as if another operation had to provide them."""
     if os.environ["PHASES"] != "stateful":
         return
     components = raw_schema["components"]["schemas"]
@@ -41,7 +40,7 @@ def before_load_schema(
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Whether every header that it sends is described."""
+    """True if every header that it sends is documented."""
     described = {each.name.lower() for each in case.operation.headers}
     return {name.lower() for name in case.headers or {}} <= described
 
@@ -52,20 +51,20 @@ def before_call(
     case: schemathesis.Case[Any],
     kwargs: dict[str, Any],
 ) -> None:
-    """Give a reply enough time, where the request allows it any, and have it short."""
+    """Give a reply enough time, if the request sets a valid limit, and keep it short."""
     if case.headers and _allows(case.headers.get(HEADER)):
         case.headers[HEADER] = str(ENOUGH)
     if isinstance(case.body, dict):
         if _allows(case.body.get("timeout")):
             case.body["timeout"] = ENOUGH
         if case.path.endswith("/chat/completions") and "max_completion_tokens" not in case.body:
-            case.body.setdefault("max_tokens", TOKENS)  # else as many as the context holds
+            case.body.setdefault("max_tokens", TOKENS)  # the default fills the context
         _shorten(case.body)
         _shorten(case.body.get("parameters"))
 
 
 def _shorten(fields: object) -> None:
-    """No more tokens than a test can wait for, where there may be more."""
+    """Reduce token counts to what a test can wait for."""
     if not isinstance(fields, dict):
         return
     for name in ("max_tokens", "max_completion_tokens", "min_tokens"):
@@ -81,7 +80,7 @@ def _allows(timeout: object) -> bool:
 
 
 def _drop_ids(body: dict[str, Any]) -> None:
-    """Of its fields, those that are named as ids."""
+    """Drop the fields whose names look like ids."""
     fields = body.get("properties", {})
     for name in [name for name in fields if name.endswith(("_id", "_ids"))]:
         del fields[name]

@@ -1,4 +1,4 @@
-"""The API documents: complete, sound, true of this server, and nothing from elsewhere."""
+"""The API documents: complete, well-formed, accurate, and self-contained."""
 
 import re
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_this_servers_facts_are_told(served: Served, spec: dict[str, Any]) -> No
 def test_examples_are_answered(served: Served, spec: dict[str, Any]) -> None:
     for path, methods in spec["paths"].items():
         if "{stream}" in path:
-            continue  # there are none, without a journal
+            continue  # without a journal there are no streams
         for method, described in methods.items():
             body = described.get("requestBody", {"content": {}})["content"]
             example = body.get("application/json", {}).get("example")

@@ -1,8 +1,8 @@
-"""The server against its own documents: schemathesis, every operation, wild and tame requests.
+"""The server against its own documents: schemathesis, every operation, valid and invalid requests.
 
-`make test-api ARGS='--cases 50000'` sends as many as wanted: first all phases (examples, coverage,
-fuzzing, stateful), then rounds of the last two with other seeds. Nothing may be answered with 5xx,
-nothing may differ from its schema, and no row may be left behind.
+`make test-api ARGS='--cases 50000'` sends as many as requested: first all phases (examples,
+coverage, fuzzing, stateful), then rounds of the last two with other seeds. No answer may be a 5xx
+or differ from its schema, and no row may be left occupied.
 """
 
 import argparse
@@ -24,10 +24,10 @@ HOOKS = {
     "SCHEMATHESIS_HOOKS": str(HERE / "schemathesis_hooks.py"),
     "PYTHONPATH": str(ROOT / "inference-api"),
 }
-STATEFUL = "stateful"  # on its own: it reads the documents a little differently
+STATEFUL = "stateful"  # separate, since it reads the documents a little differently
 ALL = ("examples,coverage,fuzzing", STATEFUL)
 MORE = ("fuzzing", STATEFUL)
-EXAMPLES = 60  # an operation; many small rounds are faster than few large ones
+EXAMPLES = 60  # per operation; many small rounds are faster than few large ones
 CASES = 5000
 SLOW = 60  # seconds; one request may ask for a thousand replies
 LINKS = re.compile(r"API Links: +(\d+) covered")
@@ -35,13 +35,16 @@ GENERATED = re.compile(r"(\d+) generated")
 
 
 def run(server: Running, rounds: Iterable[str], seed: int, seconds: float) -> tuple[int, str]:
-    """Runs of schemathesis: how many requests, and the reports. Fails when one finds anything."""
+    """Run schemathesis for each round; return the request count and the reports.
+
+    Fail on any finding.
+    """
     ran = [run_once(server, phases, seed, seconds) for phases in rounds]
     return sum(sent for sent, _ in ran), "\n".join(report for _, report in ran)
 
 
 def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[int, str]:
-    """One of them."""
+    """Run schemathesis once."""
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         f"--config-file={HERE / 'schemathesis.toml'}",
@@ -50,7 +53,7 @@ def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[i
         "--checks=all",
         f"--phases={phases}",
         f"--max-examples={EXAMPLES}",
-        "--workers=1",  # its threads share what is not safe to share
+        "--workers=1",  # its threads share unsafe state
         f"--seed={seed}",
         f"--request-timeout={SLOW}",
         f"--max-response-time={SLOW}",
@@ -74,7 +77,7 @@ def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[i
 
 @contextmanager
 def tried(folder: Path) -> Iterator[Running]:
-    """A server that keeps streams; in the end all its rows must be free, and its log clean."""
+    """A server that keeps streams; at the end all its rows must be free, and its log clean."""
     env = {"LOG_LEVEL": "warning", "JOURNAL": str(folder / "journal.db")}
     with running_server(folder, env=env) as server:
         yield server
@@ -94,7 +97,7 @@ def test_the_server_does_what_its_documents_say(tmp_path: Path) -> None:
 
 
 def main() -> None:
-    """As many cases as wanted, a line a round."""
+    """Run the requested number of cases, and print a line per round."""
     options = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     options.add_argument("--cases", type=int, default=50_000, help="at least so many requests")
     options.add_argument("--seed", type=int, default=1, help="of the first round")

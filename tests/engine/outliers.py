@@ -1,7 +1,7 @@
-"""A model with channels of very different sizes, and the same function as before.
+"""Rescales a model's channels to very different sizes, without changing its function.
 
-Powers of two are multiplied into what writes a channel and divided out of what reads it, so in
-fp32 and bf16 not a bit of any result changes; int8 with one scale a row loses what is small.
+Powers of two are multiplied into what writes a channel and divided out of what reads it, so in fp32
+and bf16 no bit of any result changes; int8 with one scale per row loses small values.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ EVERY = 37  # channels
 
 @torch.no_grad()
 def scale_against_each_other(model: PreTrainedModel) -> None:
-    """In every layer: between up and down, v and o, norms and what follows them."""
+    """Scale in every layer: between up and down, v and o, norms and the layers after them."""
     inner: Any = model.model
     for layer in inner.layers:
         attention, mlp = layer.self_attn, layer.mlp
@@ -42,7 +42,7 @@ def _scale(writer: Tensor, *readers: Any) -> None:
 
 
 def save_with_outliers(source: Path, folder: Path) -> Path:
-    """A copy of a model's folder, its channels scaled."""
+    """Save a copy of a model's folder with scaled channels."""
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     scale_against_each_other(model)
     model.save_pretrained(folder)

@@ -1,7 +1,7 @@
-"""The scripted model's rule as it is written down: slow, whole, and without any state.
+"""The scripted model's rule as documented: slow, complete, and without any state.
 
-Each token is computed from all tokens before it, so that a mistake in what the engine keeps between
-steps cannot hide here. Nothing is taken from the engine.
+Each token is computed from all tokens before it, so that a mistake in the state that the engine
+keeps between steps cannot hide here. It shares no code with the engine.
 """
 
 import math
@@ -14,7 +14,7 @@ LEADS = [0xC3, 0xC4, 0xC5, 0xCE, 0xCF, 0xD0, 0xD1, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8,
 
 
 def missing_bytes(tokens: Sequence[int]) -> int:
-    """How many bytes the last UTF-8 character still lacks."""
+    """Return how many bytes the last UTF-8 character still lacks."""
     missing = 0
     for token in tokens:
         if 0x80 <= token <= 0xBF:
@@ -38,7 +38,7 @@ def noise(tokens: Sequence[int], seed: int, choice: int, position: int) -> int:
 def next_token(
     tokens: Sequence[int], seed: int, choice: int, position: int, *, may_end: bool = True
 ) -> int:
-    """What follows `tokens`; number `position` of the reply."""
+    """Return the token after `tokens`, number `position` of the reply."""
     x = noise(tokens, seed, choice, position)
     if missing_bytes(tokens):
         if tokens[-1] == 0xF0:
@@ -57,7 +57,7 @@ def next_token(
 def next_among(
     tokens: Sequence[int], seed: int, choice: int, position: int, allowed: Sequence[int]
 ) -> int:
-    """What follows `tokens` when only `allowed` tokens may."""
+    """Return the token after `tokens` if only `allowed` ones are possible."""
     x = noise(tokens, seed, choice, position)
     if x < 2**29:
         for closing in (END, 0x22, 0x5D, 0x7D):
@@ -76,7 +76,7 @@ def reply(
     min_tokens: int = 0,
     ignore_eos: bool = False,
 ) -> tuple[tuple[int, ...], str]:
-    """The reply's tokens, without the end of text, and why it ends."""
+    """Return the reply's tokens, without the end of text, and why it ends."""
     tokens = list(prompt)
     for position in range(max_tokens):
         may_end = position >= min_tokens and not ignore_eos
@@ -94,7 +94,7 @@ def mixed_crc(tokens: Sequence[int]) -> int:
 
 
 def likeliest(tokens: Sequence[int], count: int) -> tuple[tuple[int, float], ...]:
-    """The likeliest tokens after `tokens`, and their made-up log-probabilities."""
+    """Return the likeliest tokens after `tokens`, and their made-up log-probabilities."""
     first = mixed_crc(tokens)
     return tuple(
         ((first + rank) % 3857, -math.log((rank + 1) * (rank + 2))) for rank in range(count)
@@ -102,10 +102,10 @@ def likeliest(tokens: Sequence[int], count: int) -> tuple[tuple[int, float], ...
 
 
 def logprob(tokens: Sequence[int], token: int) -> float:
-    """What `token` has after `tokens`."""
+    """Return the log-probability of `token` after `tokens`."""
     return dict(likeliest(tokens, 3857))[token]
 
 
 def prompt_logprobs(prompt: Sequence[int]) -> tuple[float, ...]:
-    """What each token of a prompt has, but the first."""
+    """Return the log-probability of each token of a prompt except the first."""
     return tuple(logprob(prompt[:at], prompt[at]) for at in range(1, len(prompt)))

@@ -1,4 +1,4 @@
-"""Random JSON schemas, and a plain judge of whether a value follows one."""
+"""Random JSON schemas, and a simple validator of values."""
 
 import random
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ _KINDS = ("object", "array", "string", "integer", "number", "boolean", "null", "
 
 
 def random_schema(chance: random.Random, depth: int = 3) -> dict[str, Any]:
-    """A schema whose texts are not very long."""
+    """Return a schema whose texts are not very long."""
     kind = chance.choice(_KINDS if depth else _KINDS[2:8])
     match kind:
         case "object":
@@ -43,7 +43,7 @@ def _object(chance: random.Random, depth: int) -> dict[str, Any]:
 
 
 def follows(value: object, schema: Schema) -> bool:
-    """Whether a value is one of the schema's."""
+    """True if the value follows the schema."""
     if "anyOf" in schema:
         return any(follows(value, each) for each in schema["anyOf"])
     if "enum" in schema:

@@ -1,6 +1,6 @@
-"""A tiny model that has a tokenizer: every byte, a few longer tokens, and ids that say nothing.
+"""A tiny model with a tokenizer: every byte, a few longer tokens, and ids without text.
 
-Its weights are random, so without a rule it babbles; what it says under one is the rule's doing.
+Its weights are random, so without a rule its text is random; under a rule, the rule shapes it.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 TEXT = ['{"name": "value", "list": [1, 2, 3], "flag": true, "none": null, "other": false}'] * 9
-SIZE = 320  # more than the tokenizer has, as in many models
+SIZE = 320  # larger than the tokenizer, as in many models
 END = 2
 
 

@@ -1,4 +1,4 @@
-"""A forked row says, bit for bit, what it would have said had it been fed everything itself."""
+"""A forked row equals, bit for bit, a row that was fed everything itself."""
 
 import random
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def seat(engine: Engine, row: int, params: SamplingParams, choice: int) -> Talk:
 
 
 def finish(engine: Engine, talks: Sequence[Talk]) -> list[Said]:
-    """All replies to their ends, side by side."""
+    """Run all replies to their ends, in shared steps."""
     while going := [talk for talk in talks if not talk.done]:
         for drawn in engine.step([talk.feed(len(PROMPT)) for talk in going]):
             next(talk for talk in going if talk.row == drawn.row).hear(drawn)
@@ -40,7 +40,7 @@ def finish(engine: Engine, talks: Sequence[Talk]) -> list[Said]:
 def test_a_fork_changes_no_bit(engine: TorchEngine, params: SamplingParams, shared: int) -> None:
     alone = finish(engine, [seat(engine, row, params, choice) for choice, row in enumerate((3, 0))])
     leader = seat(engine, 5, params, choice=0)
-    while len(leader.said) < REPLY // 2:  # it may have come further than what is shared
+    while len(leader.said) < REPLY // 2:  # may be past what is shared
         for drawn in engine.step([leader.feed(4)]):
             leader.hear(drawn)
     for row in (1, 3):

@@ -1,4 +1,4 @@
-"""Grammars on a real engine: what it says follows them, and is as pure as all it says."""
+"""Grammars on a real engine: replies follow them, and are as pure as all replies."""
 
 import json
 import random
@@ -51,7 +51,7 @@ def engine(request: pytest.FixtureRequest, path: Path) -> TorchEngine:
 
 
 def replies(engine: TorchEngine, *submits: Submit) -> dict[str, tuple[list[int], Finished]]:
-    """What a backend says to all of them at once, delivered tokens included."""
+    """Submit all of them at once; return their replies, delivered tokens included."""
     transport = MemoryTransport(seconds=0)
     backend = DecodeBackend(transport.backend_port, lambda: engine)
     port = transport.connect()

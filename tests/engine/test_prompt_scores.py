@@ -1,4 +1,4 @@
-"""Scores of a prompt are the model's own log-probabilities, bit for bit, however it is fed."""
+"""A prompt's scores are the model's own log-probabilities, bit for bit, however it is fed."""
 
 import random
 from pathlib import Path
@@ -14,7 +14,7 @@ from rowcast.engine.engine import Feed, Scores, Seating
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 
-PROMPT = [*SHORT, *reversed(SHORT)]  # more places than are scored at once
+PROMPT = [*SHORT, *reversed(SHORT)]  # more positions than are scored at once
 SCORED = SamplingParams(max_tokens=1, prompt_logprobs=True, top_logprobs=4)
 WAYS = [("llama", True), ("llama", False), ("gpt2", False), ("gemma2", False)]
 Found = tuple[list[float], list[tuple[tuple[int, float], ...]]]
@@ -39,7 +39,7 @@ def scoring(row: int, at: int, size: int) -> Feed:
 
 
 def scored(engine: TorchEngine, chance: random.Random | None = None) -> Found:
-    """Scores of the prompt, fed whole and alone, or in pieces and company."""
+    """Return the scores of the prompt, fed whole and alone, or in pieces and in company."""
     row = chance.randrange(ROWS) if chance else 0
     other = Talk((row + 1) % ROWS, [9, 8, 7], random.Random(1).choice([SAMPLED, GREEDY]), seed=3)
     other.seat(engine)

@@ -1,8 +1,8 @@
 """A reply is a value: its tokens and the bits of its log-probabilities do not depend on company.
 
-One prompt is computed alone, its prompt fed whole; then again in another row, among neighbours that
-come and go, fed in other pieces, over a cache of another length, by another engine and by another
-process. Greedy and sampled, fp32, bf16 and int8.
+One prompt is computed alone, fed whole; then again in another row, among neighbours that come and
+go, fed in other pieces, over a cache of another length, by another engine and by another process.
+Greedy and sampled, fp32, bf16 and int8.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ Said = list[tuple[int, float]]
 
 @dataclass
 class Talk:
-    """One row's reply as a test drives it."""
+    """One row's reply, driven by the test."""
 
     row: int
     prompt: Sequence[int]
@@ -128,7 +128,7 @@ def alone(engine: TorchEngine, params: SamplingParams) -> Said:
 
 
 def in_company(engine: TorchEngine, params: SamplingParams, chance: random.Random) -> Said:
-    """The same prompt in a random row, in random pieces, among neighbours that come and go."""
+    """Compute the same prompt in a random row, in random pieces, among changing neighbours."""
     rows = list(range(ROWS))
     chance.shuffle(rows)
     ours = Talk(rows.pop(), PROMPT, params, seed=5)
@@ -159,7 +159,7 @@ def _step(engine: TorchEngine, talks: list[Talk], chance: random.Random) -> None
 
 @pytest.mark.parametrize(("name", "kind", "lean"), WAYS)
 def test_company_changes_no_bit(name: str, kind: str, lean: bool, tmp_path: Path) -> None:
-    """Nor row, pieces and order, nor another engine over a cache of another length."""
+    """Row, pieces, order, another engine and another cache length change no bit either."""
     path = save(name, tmp_path)
     engine = engine_of(path, KINDS[kind], lean=lean)
     other = engine_of(path, KINDS[kind], lean=lean, context=96)
@@ -172,7 +172,7 @@ def test_company_changes_no_bit(name: str, kind: str, lean: bool, tmp_path: Path
 
 
 class CrookedMultiplier:
-    """As a kernel would that sums in another order for every number of rows."""
+    """A kernel whose summation order depends on the number of rows."""
 
     name = "crooked"
 
@@ -201,7 +201,7 @@ def test_kernels_that_disagree_leave_one_width(tmp_path: Path) -> None:
 
 
 class CrookedDecoder:
-    """Promises that no bit depends on the number of slots, and does not keep it."""
+    """Claims that no bit depends on the number of slots, which is false."""
 
     any_width = True
     name = "crooked"
@@ -230,7 +230,7 @@ def test_the_probe_tells_what_it_found(caplog: pytest.LogCaptureFixture, tmp_pat
 
 
 def told(path: Path, precision: str) -> str:
-    """A build, and the bits of what it says, in company and alone, greedily and sampled."""
+    """Return a build and a digest of its replies, in company and alone, greedy and sampled."""
     engine = engine_of(path, precision)
     said = [in_company(engine, SAMPLED, random.Random(2)), alone(engine, GREEDY)]
     bits = repr([[(token, logprob.hex()) for token, logprob in each] for each in said])
@@ -238,7 +238,7 @@ def told(path: Path, precision: str) -> str:
 
 
 def test_another_process_changes_no_bit(tmp_path: Path) -> None:
-    """One that starts anew, with a hash seed and a number of threads of its own."""
+    """The process has its own hash seed and number of threads."""
     path, own = save("llama", tmp_path), {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "2"}
     ours = [told(path, precision) for precision in KINDS.values()]
     assert len({each.split()[1] for each in ours}) == len(KINDS)

@@ -1,4 +1,4 @@
-"""The scripted engine says what its rule says: three writings of it, and values fixed by hand."""
+"""The scripted engine follows its rule: three implementations of it, and values fixed by hand."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ PROMPTS = st.lists(
 def reply(
     prompt: Sequence[int], seed: int, params: SamplingParams, choice: int = 0
 ) -> tuple[tuple[int, ...], str]:
-    """A reply as the engine gives it, one token a step."""
+    """Return the engine's reply, computed one token per step."""
     engine = ScriptedEngine(rows=1)
     engine.seat(0, Seating(params, seed, choice, len(prompt)))
     fed, fresh, tokens = 0, list(prompt), list[int]()
@@ -76,7 +76,7 @@ def test_the_load_generator_judges_by_the_same_rule() -> None:
 
 
 def ending_seed(prompt: bytes, before: int) -> int:
-    """A seed whose reply ends by itself within `before` tokens."""
+    """Return a seed whose reply ends by itself within `before` tokens."""
     return next(seed for seed in range(10**6) if rule.reply(prompt, seed, before)[1] == "stop")
 
 

@@ -1,4 +1,4 @@
-"""The scripted engine as an engine: rows, feeds, and what they may not depend on."""
+"""The scripted engine as an engine: rows, feeds, and their independence."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from rowcast.sampling_params import SamplingParams
 from . import rule
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=80)
-OPENINGS = st.sampled_from([0xC3, 0xE6, 0xF0, 0x9F])  # characters that a feed may cut in two
+OPENINGS = st.sampled_from([0xC3, 0xE6, 0xF0, 0x9F])  # characters that a feed may split
 PROMPTS = st.lists(st.integers(0, 3856) | OPENINGS, min_size=1, max_size=30)
 SIZES = st.lists(st.integers(1, 9), max_size=30)
 
@@ -23,7 +23,7 @@ def seating(prompt: Sequence[int], seed: int = 0, *, logprobs: bool = False) -> 
 
 
 def parts(prompt: Sequence[int], sizes: Sequence[int]) -> list[Feed]:
-    """`prompt` as feeds of the given sizes for row 0; the last one draws."""
+    """Return `prompt` as feeds of the given sizes for row 0; the last one draws."""
     feeds, at = [], 0
     for size in [*sizes, len(prompt)]:
         some = prompt[at : at + size]

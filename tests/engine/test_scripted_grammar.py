@@ -1,4 +1,4 @@
-"""The scripted engine under grammars: it says what its rule says among the tokens allowed."""
+"""The scripted engine under grammars: its rule, applied to the allowed tokens."""
 
 import json
 import random
@@ -30,7 +30,7 @@ def text_of(tokens: list[int]) -> str:
 
 
 def reply_by_the_rule(grammar: str, seed: int, most: int) -> tuple[list[int], str]:
-    """Slow and whole, one token after another."""
+    """Compute the reply directly, one token after another."""
     matcher = LLMatcher(speech_of_texts(TEXTS, END, len(TEXTS)), grammar)
     tokens = list(PROMPT)
     while len(tokens) < len(PROMPT) + most:

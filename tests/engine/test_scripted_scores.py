@@ -19,7 +19,7 @@ ASKING = SamplingParams(max_tokens=9, logprobs=True, prompt_logprobs=True, top_l
 
 
 def fed(prompt: Sequence[int], sizes: Sequence[int], params: SamplingParams) -> list[Drawn]:
-    """What the engine says to a prompt that is fed in pieces and scored."""
+    """Feed a prompt in pieces, with scores; return everything that the engine draws."""
     engine = ScriptedEngine()
     engine.seat(0, Seating(params, 5, 0, len(prompt)))
     said, at = list[Drawn](), 0

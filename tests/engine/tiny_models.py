@@ -1,6 +1,6 @@
-"""Small random-weight checkpoints, one of each architecture that is served, in a folder each.
+"""Small random-weight checkpoints, one folder for each supported architecture.
 
-`SHAPES` names them; `save(name, folder)` writes one as its hub would hold it. Weights are spread
+`SHAPES` names them; `save(name, folder)` writes one in the layout of its hub. Weights are spread
 more widely than a fresh model's, so that greedy replies vary instead of repeating one token.
 """
 
@@ -80,7 +80,7 @@ LEAN_SHAPES = (
 
 
 def save(name: str, folder: Path) -> Path:
-    """Write the checkpoint of a shape; the same weights every time."""
+    """Write the checkpoint of a shape, with the same weights every time."""
     torch.manual_seed(1)
     model = AutoModelForCausalLM.from_config(SHAPES[name]())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""One server in this process, for all tests that leave it as they found it."""
+"""One server in this process, shared by all tests that leave it as they found it."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def one_server() -> Iterator[Served]:
 
 @pytest.fixture
 def served(one_server: Served) -> Iterator[Served]:
-    """The server that all share; each test leaves it idle."""
+    """The shared server; each test leaves it idle."""
     one_server.engine.seatings.clear()
     one_server.engine.steps.clear()
     yield one_server

@@ -1,7 +1,7 @@
-"""The Flask application in this process: real sessions, the memory carrier, a backend's thread.
+"""The Flask application in this process: real sessions, the memory transport, a backend thread.
 
-`serving()` gives a `Served`, whose `client` sends requests without sockets; `spoken()` says what a
-reply must be.
+`serving()` yields a `Served`, whose `client` sends requests without sockets; `spoken()` returns the
+text that a reply must have.
 """
 
 import threading
@@ -48,29 +48,32 @@ class Served:
 
     @property
     def client(self) -> FlaskClient:
-        """One that shows the proxy's secret."""
+        """Return a client that sends the proxy's secret."""
         client = self.app.test_client()
         client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET
         return client
 
     def post(self, path: str = "/", **fields: Any) -> TestResponse:
-        """A request with these fields as its JSON body; the whole answer."""
+        """Send these fields as the JSON body of a request; return the whole answer."""
         return self.client.post(path, json=fields, buffered=True)
 
     def stream(self, path: str = "/", client: object = None, **fields: Any) -> TestResponse:
-        """The same, read by whoever has the answer, who must close it. `client` is watched."""
+        """Send the same, but leave the reading to the caller, who must close it.
+
+        `client` is watched.
+        """
         watched = {"gunicorn.socket": client} if client else {}
         return self.client.post(path, json=fields, buffered=False, environ_overrides=watched)
 
     def answer(self, **fields: Any) -> dict[str, Any]:
-        """The JSON object that answers a prompt."""
+        """Return the JSON object that answers a prompt."""
         response = self.post(stream=False, **fields)
         assert response.status_code == 200, response.text
         found: dict[str, Any] = response.get_json()
         return found
 
     def await_idle(self) -> None:
-        """Wait until no reply is left, on either side."""
+        """Wait until no reply is left, in frontend or backend."""
         until(lambda: len(self.frontend.sessions) == 0, "no session is open", PATIENCE)
         until(lambda: self.backend.idle, "no row is seated", PATIENCE)
 
@@ -85,7 +88,7 @@ def serving(
     chat: ChatTemplate | None = None,
     journal: Path | None = None,
 ) -> Iterator[Served]:
-    """A server that is ready; at its end nothing of it is left but its journal, if it has one."""
+    """A server that is ready. On exit nothing of it remains except its journal, if it has one."""
     transport = MemoryTransport()
     made = engine or RecordedEngine()
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
@@ -112,12 +115,12 @@ def serving(
 
 
 def kept_at(path: Path) -> Place:
-    """A journal of which nothing is swept away."""
+    """Return the configuration of a journal that deletes nothing during a test."""
     return Place(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
 
 
 def error_of(response: TestResponse, status: int) -> str:
-    """The message of an error, which has the one form that errors have."""
+    """Return the message of an error, and check that it has the one form of errors."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["X-Request-ID"]
@@ -128,13 +131,13 @@ def error_of(response: TestResponse, status: int) -> str:
 
 
 def spoken(prompt: str, seed: int, max_tokens: int) -> str:
-    """The text that a reply must have."""
+    """Return the text that a reply must have."""
     tokens, _ = rule.reply(prompt.encode(), seed, max_tokens)
     return b"".join(TEXTS[token] for token in tokens).decode(errors="replace")
 
 
 def lasting_seed(prompt: str, at_least: int) -> int:
-    """A seed whose reply to `prompt` does not end by itself within `at_least` tokens."""
+    """Return a seed whose reply to `prompt` does not end by itself within `at_least` tokens."""
     return next(
         seed for seed in range(10**4) if rule.reply(prompt.encode(), seed, at_least)[1] == "length"
     )

@@ -1,4 +1,4 @@
-"""What every request goes through: ids, limits, and one form of error."""
+"""Handling common to every request: ids, limits, and one form of error."""
 
 import io
 
@@ -114,7 +114,7 @@ def test_a_stream_has_its_request_id(served: Served) -> None:
 
 
 class BrokenTokenizer(ScriptedTokenizer):
-    """Fails at a prompt, and at a reply, that says so."""
+    """Fails at prompts and replies that contain "broken"."""
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         if "broken" in text:

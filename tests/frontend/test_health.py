@@ -1,4 +1,4 @@
-"""Health over HTTP: alive, ready, and the truth about why not."""
+"""Health over HTTP: alive, ready, and the true reason if not."""
 
 import pytest
 

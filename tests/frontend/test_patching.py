@@ -1,8 +1,8 @@
-"""Modules are imported before gevent replaces what blocks: nothing of it may be captured then.
+"""Modules are imported before gevent patches blocking calls, so they must not capture any of them.
 
-An Event of the standard library works under gevent, too, but lets all other green threads run
-each time that it is set: to deliver one step's tokens took as many rounds of the event loop as
-there were rows.
+An Event of the standard library works under gevent, too, but lets all other greenlets run each time
+that it is set: to deliver one step's tokens took as many rounds of the event loop as there were
+rows.
 """
 
 import ast
@@ -17,7 +17,7 @@ REPLACED = {"threading": {"Event", "Lock", "RLock", "Condition", "Semaphore"}, "
 
 
 def captured(tree: ast.AST) -> Iterator[str]:
-    """What is looked up while the module is imported, outside of functions and annotations."""
+    """Yield names that are looked up at import time, outside functions and annotations."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             for default in [*node.args.defaults, *node.args.kw_defaults]:

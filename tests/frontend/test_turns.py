@@ -1,4 +1,4 @@
-"""Long work lets others run, and what the event loop stood still for is noted."""
+"""Long work yields to other requests, and stalls of the event loop are logged."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ def test_all_items_come_in_their_order_and_others_run_between() -> None:
 
 
 class Held(Turnstile):
-    """One whose rests end when the test says so; a rest may also end with an error."""
+    """A turnstile whose rests end when the test says so; a rest may also end with an error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Held(Turnstile):
 
 def test_requests_with_long_work_pass_one_at_a_time_and_in_order() -> None:
     turnstile = Held()
-    turnstile._enter()  # somebody rests
+    turnstile._enter()  # another request rests
     threads = []
     for at, name in enumerate("abc", 1):
         threads.append(turnstile.start(name))
@@ -61,7 +61,7 @@ def test_requests_with_long_work_pass_one_at_a_time_and_in_order() -> None:
     for thread in threads:
         thread.join(10)
     assert turnstile.passed == ["a", "b", "c"]
-    turnstile.rest()  # nobody holds it any more
+    turnstile.rest()  # nobody holds it now
 
 
 def test_a_request_that_ends_while_it_waits_holds_nobody_up(

@@ -1,4 +1,4 @@
-"""Servers with a calm witness of another team, which a test may attack."""
+"""Servers with a calm witness of another team, for tests to attack."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,19 +13,19 @@ Start = Callable[..., Witness]
 STORYTELLER: dict[str, Any] = {
     "MODEL": "storyteller",
     "DTYPE": "float32",
-}  # which every processor computes
+}  # every processor supports it
 
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Iterator[Witness]:
-    """The scripted model at 10 ms a step: quick to start, and no core is busy with it."""
+    """The scripted model at 10 ms per step: quick to start, and light on the processor."""
     with witnessed(tmp_path) as witness:
         yield witness
 
 
 @pytest.fixture
 def storyteller(tmp_path: Path) -> Iterator[Witness]:
-    """A model with weights, a tokenizer of pieces, and masks as large as its vocabulary."""
+    """A model with weights, a subword tokenizer, and masks as large as its vocabulary."""
     with witnessed(tmp_path, **STORYTELLER) as witness:
         yield witness
 

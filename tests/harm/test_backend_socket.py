@@ -1,4 +1,4 @@
-"""What strangers write to a backend's socket ends their own connection, and nothing else (L)."""
+"""Invalid bytes on a backend's socket end only the sender's own connection (L)."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ VALUES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A backend by hand; at the end it is still the same process, and ends as it should."""
+    """A backend started by hand; at the end it is still the same process, and exits cleanly."""
     path = str(tmp_path_factory.mktemp("backend") / "b.sock")
     command = [sys.executable, "inference-api/decode_backend.py", "--backend-socket", path]
     env = os.environ | {"MODEL": "scripted", "STEP_SECONDS": "0.005"}
@@ -70,7 +70,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @contextlib.contextmanager
 def witnessed(path: str) -> Iterator[None]:
-    """Another frontend's reply is whole, whatever happens meanwhile."""
+    """Check that another frontend's reply is complete, whatever happens in the block."""
     port = UnixFrontendPort(path)
     port.send([WITNESS])
     yield
@@ -102,7 +102,7 @@ def test_l_a_value_out_of_range_is_rejected_alone(backend: str, which: str) -> N
         raw.connect(backend)
         port = UnixFrontendPort(backend)
         with contextlib.suppress(BrokenPipeError):
-            raw.sendall(framed([wrong])[:-1])  # and one that never ends
+            raw.sendall(framed([wrong])[:-1])  # and a frame that never ends
         port.send([wrong, HI, Cancel("nobody", -5)])
         rejected: list[str] = []
         finished: list[str] = []

@@ -1,4 +1,4 @@
-"""Costly bodies of one team, and another team's stream meanwhile (findings H1, H5, M8)."""
+"""One team's costly bodies, and another team's stream at the same time (findings H1, H5, M8)."""
 
 import json
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def expect_no_stall(harm: Harm) -> None:
-    """The witness's stream has no gap beyond what a busy machine makes of its calm ones."""
+    """Check that the witness's stream has no gap beyond its calm ones, within noise."""
     assert harm.seen.chunks, "the witness saw nothing"
     assert harm.seen.cuts == 0
     assert not harm.died

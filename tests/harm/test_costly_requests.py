@@ -1,6 +1,6 @@
-"""What one request may cost in a frontend, and that others do not pay for it.
+"""What one request may cost in a frontend, and that other requests do not pay for it.
 
-All attacks of this file go to one server, whose processes must outlive them all.
+All attacks of this file go to one server, whose processes must survive them all.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_a_large_answer_is_made_in_parts(served: Witness, kind: str) -> None:
     with served.attacked() as harm:
         answers = served.deliver(kind)
     assert not {"500", "502", "504"} & set(answers.counted), answers
-    # A short request may wait for one reply of those seated, however long that is here.
+    # A short request may wait for one of the seated replies, however long that takes here.
     assert not [bound for bound in harm.found() if "short request took" not in bound]
 
 

@@ -1,8 +1,9 @@
-"""One team's flood of long replies keeps no other team from its row (finding H3).
+"""One team's flood of long replies does not keep another team from its row (finding H3).
 
-Two teams, told apart as the proxy tells them. One fills all rows and the line; the other's requests
-for four tokens come within 1.3 times their calm time and one reply of those seated (three, since
-the machine may be busy; first come, first served would take eight and more), and are never refused.
+Two teams, distinguished as the proxy does it. One fills all rows and the waiting line; the other's
+requests for four tokens finish within 1.3 times their calm time plus one of the seated replies
+(three, since the machine may be busy; first come, first served would take eight or more), and are
+never refused.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ NOISE = 3
 
 
 def request(team: str, tokens: int, **fields: object) -> bytes:
-    """What the proxy would forward."""
+    """Return what the proxy would forward."""
     claims = {"X-Rowcast-Proxy-Secret": SECRET, "X-Rowcast-Team": team}
     body = {"model": "scripted", "prompt": "Once", "max_tokens": tokens, "ignore_eos": True}
     body |= {"seed": 1, **fields}
@@ -58,7 +59,7 @@ FLOODS: Mapping[str, list[bytes]] = {
 def flooded(
     server: Running, flood: list[bytes], waiting: int
 ) -> Iterator[Callable[[bytes], Client]]:
-    """All rows are seated, and so many prompts wait; clients that leave at the end."""
+    """Seat all rows, with at least `waiting` prompts in line; disconnect all at the end."""
     with contextlib.ExitStack() as clients:
 
         def send(asked: bytes) -> Client:

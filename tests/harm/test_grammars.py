@@ -1,8 +1,8 @@
-"""Grammars that cost too much harm nobody but the one who sends them.
+"""Grammars that cost too much harm only their sender.
 
-Each attack runs beside another caller's stream on the same worker and decoder: no process dies, the
-stream's longest gap stays near its calm one, the attacker learns the limit, and another caller gets
-a plain JSON reply meanwhile.
+Each attack runs alongside another caller's stream on the same worker and decoder: no process dies,
+the stream's longest gap stays close to its calm one, the attacker is told the limit, and another
+caller gets a plain JSON reply meanwhile.
 """
 
 import json
@@ -50,7 +50,7 @@ class Stream:
         self._thread.start()
 
     def longest(self, seconds: float = 0.0) -> float:
-        """The longest gap since the last time, after waiting; the one that is open counts."""
+        """Wait; return the longest gap since the last call, including the current one."""
         time.sleep(seconds)
         assert not self._ended.is_set(), "the stream was cut"
         gaps, self._gaps = self._gaps, []
@@ -77,7 +77,7 @@ def completion(server: Running, **rule: Any) -> requests.Response:
 
 
 def plain_json(server: Running) -> requests.Response:
-    """What another caller wants meanwhile."""
+    """Send what another caller requests meanwhile."""
     body = {
         "model": "scripted",
         "messages": [{"role": "user", "content": "an object"}],
@@ -88,7 +88,7 @@ def plain_json(server: Running) -> requests.Response:
 
 
 def unharmed(server: Running, *attacks: dict[str, Any]) -> list[requests.Response]:
-    """Send all attacks at once, and see that nobody else feels them; the attackers' answers."""
+    """Send all attacks at once; return their answers. Check that nobody else is affected."""
     pids = {each.pid for each in [*server.workers(), server.backend()]}
     witness = Stream(server)
     try:

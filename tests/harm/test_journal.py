@@ -1,4 +1,4 @@
-"""Padded requests of one team, and what is kept of another's (finding M2)."""
+"""One team's padded requests do not displace another team's records (finding M2)."""
 
 import time
 
@@ -19,7 +19,7 @@ def test_m2_padded_bodies_take_no_room_from_another_team(watched: Start) -> None
     for _ in range(3):
         answers = witness.deliver(Shot.of(padded, copies=8), seconds=60)
         assert answers.counted == {"200": 8}
-        time.sleep(2)  # within which the journal is swept
+        time.sleep(2)  # long enough for the journal to be swept
     for name, answer in zip(names, kept, strict=True):
         again = witness.ask(f"/v1/streams/{name}", method="GET", team="small")
         assert again.status == 200

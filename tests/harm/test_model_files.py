@@ -1,6 +1,7 @@
 """A hostile or broken model folder: refused with one sentence, and none of its Python runs.
 
-The backend is started by hand, as in a terminal where somebody says yes to every question (M6, L).
+The backend is started by hand, as in a terminal where the user answers yes to every question (M6,
+L).
 """
 
 import json
@@ -38,7 +39,7 @@ AUTO_MAP = {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}
 
 
 def folder_of(folder: Path, configuration: Mapping[str, object], **files: bytes) -> Path:
-    """A model of these files; `__` in a name stands for its point."""
+    """Create a model folder with these files; `__` in a name stands for its dot."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(configuration))
     for name, content in files.items():
@@ -47,7 +48,7 @@ def folder_of(folder: Path, configuration: Mapping[str, object], **files: bytes)
 
 
 def start(model: Path, socket: Path) -> subprocess.CompletedProcess[str]:
-    """A backend by hand, whose every question is answered with yes."""
+    """Run a backend by hand, and answer yes to every question."""
     return subprocess.run(
         [sys.executable, "inference-api/decode_backend.py", "--backend-socket", str(socket)],
         cwd=ROOT,
@@ -61,7 +62,7 @@ def start(model: Path, socket: Path) -> subprocess.CompletedProcess[str]:
 
 
 def sentence_of(done: subprocess.CompletedProcess[str]) -> str:
-    """The one sentence with which it was refused."""
+    """Return the one sentence with which it was refused."""
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("rowcast: ")]

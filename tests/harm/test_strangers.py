@@ -1,7 +1,7 @@
-"""Those who have no token, or no right: what they can take from others, over real processes.
+"""Callers without a token or a right: what they can take from others, over real processes.
 
 Named after the findings: H6 (memory by bodies and heads), M4 (a proxy without the shared secret),
-M5 (a server that serves whoever is on the host), M7 (idle connections).
+M5 (a server that serves everyone on the host), M7 (idle connections).
 """
 
 import contextlib
@@ -61,12 +61,12 @@ def get(port: int, path: str, **headers: str) -> Answer:
 
 
 def memory(process: Running) -> int:
-    """Bytes of a program that belong to it alone."""
+    """Return the bytes of a program that belong to it alone."""
     return sum(each.memory_full_info().uss for each in process.workers() or process.named("proxy"))
 
 
 def grown(process: Running, before: int) -> float:
-    """Megabytes more than before, when nothing changes any more."""
+    """Return the growth in megabytes, once memory is stable."""
     sizes = [memory(process)]
 
     def rests() -> bool:
@@ -79,7 +79,7 @@ def grown(process: Running, before: int) -> float:
 
 @contextlib.contextmanager
 def many(port: int, count: int, *data: bytes) -> Iterator[list[Client]]:
-    """Connections that have each sent these bytes, as far as anybody took them."""
+    """Open connections that have each sent these bytes, as far as they were read."""
     clients = [Client(port) for _ in range(count)]
     for client in clients:
         client.socket.settimeout(5)
@@ -94,7 +94,7 @@ def many(port: int, count: int, *data: bytes) -> Iterator[list[Client]]:
 
 
 def answer(client: Client) -> Answer | None:
-    """What has come on a connection that may still be open; None: nothing."""
+    """Return the answer on a connection that may still be open; None if there is none."""
     client.socket.settimeout(1)
     with contextlib.suppress(OSError):
         while data := client.socket.recv(1 << 16):
@@ -132,7 +132,7 @@ def test_h6_heads_without_an_end_are_not_held(tmp_path: Path, where: str) -> Non
 
 @pytest.mark.parametrize("where", ["proxy", "server"])
 def test_h6_heads_of_all_strangers_together_are_bounded(tmp_path: Path, where: str) -> None:
-    """Each is short enough; the longest ends when they are too many."""
+    """Each head is short enough; when their sum is too large, the longest is closed."""
     head = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
     lines = (b"X-A: " + b"a" * 8000 + b"\r\n") * 6
     limits = {"PROXY_HEADS_LIMIT": str(MB), "HEADS_BYTES": str(MB)}
@@ -176,7 +176,7 @@ def test_h6_one_team_s_bodies_are_bounded_and_others_pass(tmp_path: Path, where:
 
 @pytest.mark.parametrize("where", ["proxy", "server"])
 def test_m7_idle_connections_keep_nobody_out(tmp_path: Path, where: str) -> None:
-    """More than may be open: the idle ones end, a stream that flows does not."""
+    """Beyond the connection limit idle ones are closed; an active stream is not."""
     server = {"CONNECTIONS": "60", "STEP_SECONDS": "0.05"}
     proxy = {"PROXY_CONNECTIONS": "60"}
     slow = PROMPT | {"max_tokens": 40, "seed": 3, "stop_sequence": "zzz"}
@@ -188,7 +188,7 @@ def test_m7_idle_connections_keep_nobody_out(tmp_path: Path, where: str) -> None
             with many(target.port, 100) as idle:
                 began = time.monotonic()
                 assert get(target.port, "/health").status == 200
-                assert time.monotonic() - began < 30  # the idle ones would live for 90 s
+                assert time.monotonic() - began < 30  # idle ones would live for 90 s
                 assert post(both.proxy.port).status == 200
                 until(lambda: sum(map(_has_ended, idle)) >= 40, "the oldest have ended")
                 assert not _has_ended(idle[-1])

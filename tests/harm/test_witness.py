@@ -1,4 +1,4 @@
-"""The harness itself: it sees no harm where there is none, and it sees what there is."""
+"""The harness itself: it reports no harm where there is none, and every harm that there is."""
 
 import signal
 import threading

@@ -1,7 +1,7 @@
 """What one team's requests do to another's stream: the harness of the tests in this folder.
 
-A test starts a server with a calm witness of another team, attacks, and looks at what the witness
-saw in the same run:
+A test starts a server with a calm witness of another team, attacks, and examines what the witness
+measured in the same run:
 
     def test_c1_a_chain_of_references(storyteller: Witness) -> None:
         with storyteller.attacked() as harm:
@@ -9,9 +9,9 @@ saw in the same run:
         assert answers.counted == {"400": 1}
         harm.expect_none()
 
-`deliver` sends an attack of `scripts/abusing/kinds`, or shots of the test's own, by another
-process; `ask` sends one request as a team and gives its answer. Both go straight to the server, as
-its proxy would send them. Figures are compared with the calm ones of the same run.
+`deliver` sends an attack of `scripts/abusing/kinds`, or the test's own shots, from another process;
+`ask` sends one request as a team and returns its answer. Both go straight to the server, as its
+proxy would send them. Figures are compared with the calm ones of the same run.
 """
 
 import contextlib
@@ -38,24 +38,24 @@ LOCAL = "127.0.0.1"
 ATTACKER, WITNESS = "attacker", "witness"
 CALM_SECONDS = 4.0
 SETTLE_SECONDS = 20.0
-# What is wanted is 0.25 s, 3 times and 50 MiB, and `make abuse` judges by that. Here, beside other
-# work on a small machine, a bound tells what was mended (seconds, or a death) from noise.
+# The goal is 0.25 s, 3 times and 50 MiB, and `make abuse` judges by that. Here, alongside other
+# work on a small machine, the bounds separate fixed faults (seconds, or a death) from noise.
 STALL_SECONDS, STALL_TIMES = 2.0, 8.0
 SHORT_SECONDS, SHORT_TIMES = 2.0, 6.0
 MEMORY_BYTES = 100 << 20
-LOADING = 120.0  # seconds; a model's kernels are compiled when they are met first
+LOADING = 120.0  # seconds; a model's kernels are compiled on first use
 
 
 @dataclass(slots=True)
 class Harm:
-    """What an attack did. Its figures are there once the block has ended."""
+    """What an attack did. The figures are set when the block ends."""
 
     calm: Figures
-    before: int  # bytes of memory, of all the server's processes
+    before: int  # memory of all the server's processes, bytes
     after: int = 0
     seen: Figures = field(default_factory=lambda: Figures(0, 0, 0, 0, 0, 0, 0))
-    died: Sequence[str] = ()  # what those processes were that ended; helpers are not counted
-    helpers: int = 0  # of the offload pool, that ended
+    died: Sequence[str] = ()  # processes that ended; helpers are not counted
+    helpers: int = 0  # helpers of the offload pool that ended
 
     def expect_none(self, *, short_times: float = SHORT_TIMES, memory: int = MEMORY_BYTES) -> None:
         """Fail, naming every bound that was exceeded."""
@@ -63,7 +63,7 @@ class Harm:
         assert not found, "; ".join(found)
 
     def found(self, short_times: float = SHORT_TIMES, memory: int = MEMORY_BYTES) -> list[str]:
-        """The bounds that were exceeded."""
+        """Return the bounds that were exceeded."""
         return [*self._stalls(), *self._shorts(short_times), *self._losses(memory)]
 
     def _stalls(self) -> Iterator[str]:
@@ -98,12 +98,12 @@ class Witness:
         self._folder = folder
 
     def headers(self, team: str = ATTACKER) -> dict[str, str]:
-        """What the proxy sends for a team."""
+        """Return the headers that the proxy sends for a team."""
         return dict(self._door(self._secret, team).identity)
 
     @contextlib.contextmanager
     def attacked(self, calm_seconds: float = CALM_SECONDS) -> Iterator[Harm]:
-        """Calm figures first, then the block, until the server has nothing left to do for it."""
+        """Measure calm figures, run the block, then wait until the server has finished its work."""
         calm = self._watched.calm(calm_seconds)
         before = self.processes()
         harm = Harm(calm, self.memory())
@@ -126,7 +126,7 @@ class Witness:
         headers: Mapping[str, str] | None = None,
         patience: float = 60.0,
     ) -> Answer:
-        """One request as a team. Status 0: no answer came."""
+        """Send one request as a team. Status 0: no answer arrived."""
         sent = request_bytes(
             path, body, method=method, headers={**self.headers(team), **(headers or {})}
         )
@@ -141,7 +141,7 @@ class Witness:
         return Answer(0, "", {}, b"", whole=False)
 
     def deliver(self, *what: str | Shot, seconds: float = 30.0) -> Answers:
-        """Shots, or the attack of a kind, sent at once by another process; statuses, counted."""
+        """Send shots, or a kind's attack, all at once from another process; count the statuses."""
         attack = self._attack(what)
         door = self._door(self._secret, ATTACKER)
         plan = Plan(seconds, door, Door(LOCAL, self.server.port))
@@ -150,11 +150,11 @@ class Witness:
         return answers_in(self._folder)
 
     def processes(self) -> dict[int, str]:
-        """Those of the server that live, by id, and what each is."""
+        """Return the server's live processes, by id, with the role of each."""
         return parts.named(self.server.process.pid, self._family())
 
     def memory(self) -> int:
-        """Bytes that they hold together."""
+        """Return the memory of all processes together, in bytes."""
         return parts.memory(self._family())
 
     def _attack(self, what: Sequence[str | Shot]) -> Attack:
@@ -181,7 +181,7 @@ class Witness:
 
 
 def _running(folder: Path, env: dict[str, str]) -> contextlib.AbstractContextManager[Running]:
-    """The server as users start it; without a MODEL the scripted one."""
+    """Start the server as users do; without a MODEL it is the scripted one."""
     port = free_port()
     model = {} if "MODEL" in env else {"MOCK_MODEL": "1"}
     where = {"PORT": str(port)} | model | env
@@ -192,11 +192,13 @@ def _running(folder: Path, env: dict[str, str]) -> contextlib.AbstractContextMan
 def witnessed(
     folder: Path, *, characters: int = 0, filled: bool = False, **settings: object
 ) -> Iterator[Witness]:
-    """A server with a witness. `characters`: of its short requests' prompt; 0: a few words.
+    """Start a server with a witness.
 
-    `filled`: every position of every row was used once, so that memory can be judged.
+    `characters`: prompt length of its short requests; 0: a few words.
 
-    The scripted model at 10 ms a step, unless the settings name another.
+    `filled`: every position of every row has been used once, so that memory can be judged.
+
+    It runs the scripted model at 10 ms per step, unless the settings name another.
     """
     secret = secrets.token_hex(32)
     usual = {"PROXY_SECRET": secret, "JOURNAL": folder / "journal.db", "STEP_SECONDS": 0.01}

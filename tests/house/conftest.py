@@ -1,4 +1,4 @@
-"""`scripts/serve` as a user starts it, on free ports, with its logs in a folder of the test."""
+"""`scripts/serve` as a user starts it, on free ports, with its logs in the test's folder."""
 
 import contextlib
 import re
@@ -30,7 +30,7 @@ class Stack:
 
     @property
     def curl(self) -> str:
-        """The line that the user is told to paste."""
+        """Return the line that the user is told to paste."""
         return next(each for each in self.said().splitlines() if each.startswith("curl "))
 
     @property
@@ -43,7 +43,7 @@ class Stack:
         return self.running.output()
 
     def end(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Ask it to end; fails when anything that it started stays."""
+        """Send a signal to end it; fail if any process that it started remains."""
         return self.running.stop(how)
 
 
@@ -75,12 +75,12 @@ def serving(
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One for tests that do not end it."""
+    """A stack shared by tests that do not end it."""
     with serving(tmp_path_factory.mktemp("serve")) as one:
         yield one
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """One of a test's own."""
+    """A function that starts a stack for one test."""
     return lambda *arguments, **env: serving(tmp_path, *arguments, **env)

@@ -1,7 +1,7 @@
-"""docker-compose.yml hands on every documented setting that a container can have, when it is set.
+"""docker-compose.yml passes on every documented setting that a container can have, if it is set.
 
-Compose itself is not run: `environment_of` does what it does with a service's `environment`, and
-the settings are read from the outcome.
+Compose itself is not run: `environment_of` does what Compose does with a service's `environment`,
+and the settings are read from the result.
 """
 
 import re
@@ -22,7 +22,7 @@ Kind = type[Settings] | type[ProxySettings]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SECRETS = {"JWT_SECRET": "a" * 40, "PROXY_SECRET": "b" * 40}
 
-# What a container of ours has by itself, and why.
+# Values that our containers fix themselves, and why.
 FIXED = {
     "HOST": "the proxy's container reaches it at any address",
     "PORT": "UPSTREAM_URL names it",
@@ -51,7 +51,7 @@ VALUES = {
 
 
 def environment_of(service: str, shell: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a service's container when Compose is run with those of `shell`."""
+    """Return a service's variables when Compose runs with the variables of `shell`."""
     (lines,) = re.findall(
         rf"^  {service}:\n(?:    .*\n)*?    environment:\n((?: {{6}}.*\n)+)", COMPOSE, re.MULTILINE
     )
@@ -69,7 +69,7 @@ def environment_of(service: str, shell: Mapping[str, str]) -> dict[str, str]:
 
 
 def variables(fields: Mapping[str, FieldInfo]) -> list[tuple[str, str]]:
-    """Every documented variable, with the name of its setting."""
+    """Return every documented variable, with the name of its setting."""
     found = []
     for name, field in fields.items():
         alias = field.validation_alias
@@ -79,7 +79,7 @@ def variables(fields: Mapping[str, FieldInfo]) -> list[tuple[str, str]]:
 
 
 def value_for(name: str, default: Any) -> str:
-    """What a user may set, other than the default."""
+    """Return a value that a user may set, other than the default."""
     if name in VALUES:
         return VALUES[name]
     return str(int(not default)) if isinstance(default, bool) else str(default + 1)
@@ -91,7 +91,7 @@ def settings_in(
     shell: Mapping[str, str],
     patch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
-    """What the service's program reads in its container."""
+    """Return what the service's program reads in its container."""
     for variable, _ in variables(kind.model_fields):
         patch.delenv(variable, raising=False)
     for variable, value in environment_of(service, SECRETS | dict(shell)).items():
@@ -126,7 +126,7 @@ def test_every_setting_reaches_its_service(
 def test_empty_variables_change_nothing(
     service: str, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line `DTYPE=` in the file .env sets it to nothing, and Compose hands that on."""
+    """A line `DTYPE=` in the file .env sets it to an empty value, which Compose passes on."""
     empty = {
         variable: "" for variable, _ in variables(kind.model_fields) if variable not in SECRETS
     }

@@ -1,6 +1,6 @@
-"""The command `rowcast`, installed from a wheel into an environment of its own, far from the tree.
+"""The command `rowcast`, installed from a wheel into its own environment, outside the tree.
 
-The environment finds the packages that Rowcast needs in the one that runs the tests: nothing is
+The environment takes the packages that Rowcast needs from the one that runs the tests: nothing is
 downloaded.
 """
 
@@ -39,7 +39,7 @@ def pip(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `pip wheel .` makes of a copy of the tree, so that the tree stays clean."""
+    """Build a wheel from a copy of the tree, so that the tree stays clean."""
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT, folder / "source", ignore=LEFT_OUT)
     offline = ("--no-deps", "--no-index", "--no-build-isolation")
@@ -50,7 +50,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with Rowcast in it, and an empty folder to call it from."""
+    """An environment with Rowcast installed, and an empty folder to run it from."""
 
     environment: Path
     home: Path
@@ -60,7 +60,7 @@ class Installed:
         return str(self.environment / "bin" / "rowcast")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command that ends by itself."""
+        """Run a command that ends by itself."""
         return subprocess.run(
             (self.program, *arguments),
             check=False,
@@ -72,7 +72,7 @@ class Installed:
         )
 
     def files(self) -> set[Path]:
-        """Everything in the environment but compiled Python."""
+        """Return everything in the environment except compiled Python."""
         return {each for each in self.environment.rglob("*") if "__pycache__" not in each.parts}
 
 
@@ -164,7 +164,7 @@ def test_in_the_source_tree_the_same_programs_are_found(command: Command) -> Non
 
 
 def tracked(*folders: str) -> Iterator[str]:
-    """Files of the tree that the wheel must have."""
+    """Yield the files of the tree that the wheel must contain."""
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
@@ -181,7 +181,7 @@ def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
 
 @pytest.mark.slow
 def test_q10_serve_streams_a_story_from_an_empty_folder(installed: Installed) -> None:
-    """Which is not quite empty: a file there has the name of a module that the server needs."""
+    """The folder is not quite empty: a file shadows a module that the server needs."""
     empty = installed.home / "empty"
     empty.mkdir()
     (empty / "random.py").write_text("raise SystemExit('this is not the random that is wanted')")

@@ -1,4 +1,4 @@
-"""`scripts/install` in a scratch tree, with a pip that only writes down what it hears."""
+"""`scripts/install` in a scratch tree, with a pip that only records its arguments."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from processes import ROOT
 
-# A Python that is real but for what the test's variables say of it.
+# A real Python, except where the test's variables override it.
 STUB = f"""#!/bin/sh
 case "$*" in
     "-m pip"*"index versions"*) echo "Available versions: $OFFERED"; exit 0 ;;
@@ -27,7 +27,7 @@ NO_GPU = not Path("/dev/nvidia0").exists()
 
 
 class Tree:
-    """A folder that holds what `scripts/install` needs, and nothing else."""
+    """A folder with the files that `scripts/install` needs, and nothing else."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""The pages for users show what happens: commands run as they stand, but for the address."""
+"""The user pages show what happens: their commands run as written, except for the address."""
 
 import os
 import re
@@ -34,19 +34,19 @@ SHOWN = [
 PROGRAMS = [text for blocks in BLOCKS for kind, text in blocks if kind == "python"]
 
 
-# What users of another stack typed; docs/migrating.md says what they type here.
+# Commands of another stack; docs/migrating.md lists their equivalents here.
 TARGETS_OF_OTHERS = {
     "convert",
     "start-inference-service",
     "stop-inference-service",
     "test-inference-service",
 }
-LOADING = 120.0  # seconds; the kernels are compiled when they are met first
+LOADING = 120.0  # seconds; the kernels are compiled on first use
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """What `make serve` serves, for one who has set nothing."""
+    """What `make serve` starts for a user who has set nothing."""
     folder = tmp_path_factory.mktemp("readme")
     state = {"MODEL": "", "XDG_STATE_HOME": str(folder)}
     with serving(folder, patience=LOADING, **state) as one:

@@ -1,4 +1,4 @@
-"""`make serve`'s program from start to end, as somebody at a terminal sees it."""
+"""The program of `make serve` from start to end, as a user at a terminal sees it."""
 
 import signal
 import socket
@@ -18,7 +18,7 @@ SERVE = (sys.executable, "scripts/serve")
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """One that ends by itself."""
+    """Run a command that ends by itself."""
     return subprocess.run(
         (*SERVE, *arguments),
         check=False,

@@ -1,8 +1,8 @@
-"""Reads what a connection gave back: all HTTP/1 answers in it, strictly.
+"""Parses the bytes received on a connection: all HTTP/1 answers in them, strictly.
 
-In: every byte received, and whether the connection has ended. Out: the final answers in their
-order (interim ones, 1xx, are passed over), each whole; anything else raises `NotHTTP`. Shares no
-code with the servers it judges.
+In: every byte received, and whether the connection has ended. Out: the final answers in order
+(interim ones, 1xx, are skipped), each complete; anything else raises `NotHTTP`. Shares no code with
+the servers under test.
 """
 
 import json
@@ -15,16 +15,16 @@ _BODILESS = {204, 304}
 
 
 class NotHTTP(Exception):
-    """What came is not a sequence of HTTP answers."""
+    """The bytes received are not a sequence of HTTP answers."""
 
 
 class Incomplete(Exception):
-    """More bytes are needed before the answer is whole."""
+    """The answer is not complete yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer."""
+    """One complete answer."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def last(self) -> bool:
-        """Whether it says that the connection ends with it."""
+        """True if it announces that the connection ends with it."""
         return self.headers.get("connection", "").lower() == "close"
 
     def json(self) -> object:
@@ -44,7 +44,7 @@ class Answer:
 
 
 def read_answers(received: bytes, *, ended: bool, bodiless: bool = False) -> list[Answer]:
-    """The final answers in `received`; `bodiless` when the first of them answers a HEAD."""
+    """Return the final answers in `received`; `bodiless` if the first of them answers a HEAD."""
     answers: list[Answer] = []
     while received:
         answer, received = _read_one(received, ended, bodiless and not answers)

@@ -1,6 +1,6 @@
-"""Mock servers and a proxy before one whose limits are near, and the corpus on its way to both.
+"""Mock servers, a proxy with short limits in front of one, and the corpus sent to both.
 
-The server that is spoken to directly has no secret, or it would serve a proxy alone.
+The server that is addressed directly has no secret; with one it would serve only a proxy.
 """
 
 import sys
@@ -59,7 +59,7 @@ def hasty_proxy(
 
 @pytest.fixture(scope="session", params=["server", "proxy"])
 def tested(request: pytest.FixtureRequest) -> list[Running]:
-    """The processes of one target: the last of them is spoken to."""
+    """Return the processes of one target; requests go to the last of them."""
     names = ["hasty_server"] if request.param == "server" else ["server_behind", "hasty_proxy"]
     return [request.getfixturevalue(name) for name in names]
 

@@ -1,8 +1,8 @@
-"""Sends the corpus over raw sockets, many cases at a time, each followed by a good request.
+"""Sends the corpus over raw sockets, many cases at a time, each followed by a valid request.
 
-`Target.try_case(case, drip=…)` gives an `Outcome`: what came back, whether the connection lived on
-(then a probe was answered on it), and what a good request on a new connection gave right after.
-Every wait has a limit, so a hang is an outcome too.
+`Target.try_case(case, drip=…)` returns an `Outcome`: the answers, whether the connection stayed
+open (then a probe was answered on it), and the answer to a valid request on a new connection. Every
+wait has a limit, so a hang is an outcome too.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ PROBE_ID = "probe"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a case led to."""
+    """The outcome of a case."""
 
     answers: list[Answer]
-    probe: Answer | None  # the answer to a good request on the same connection
-    next: Answer  # the answer to a good request on a new connection
+    probe: Answer | None  # answer to a valid request on the same connection
+    next: Answer  # answer to a valid request on a new connection
 
     def keeps_its_word(self, case: Case) -> bool:
-        """Whether a connection that was not said to end answered a good request."""
+        """True if a connection that did not announce its end answered a valid request."""
         if self.probe is not None:
             return self.probe.status == 200
         return not self.answers or case.ends or self.answers[-1].last
@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Talk:
-    """One connection: what came so far, and whether it has ended."""
+    """One connection: the bytes received so far, and whether it has ended."""
 
     sock: socket.socket
     bodiless: bool = False
@@ -47,7 +47,10 @@ class _Talk:
     limit: float = field(default_factory=lambda: time.monotonic() + PATIENCE)
 
     def send(self, data: bytes, *, drip: bool = False) -> None:
-        """A server may refuse early and close; what it said is still read."""
+        """Send; ignore a closed connection.
+
+        A server may refuse early, and its answer is still read.
+        """
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             for at in range(0, len(data), 1 if drip else max(1, len(data))):
                 self.sock.sendall(data[at : at + 1] if drip else data)
@@ -69,7 +72,7 @@ class _Talk:
         self.ended = not data
 
     def first(self) -> Answer | None:
-        """The first final answer, as soon as it is whole; None when the connection ends first."""
+        """Return the first final answer once it is complete; None if the connection ends first."""
         while True:
             with contextlib.suppress(Incomplete):
                 answers = self.answers()
@@ -78,7 +81,7 @@ class _Talk:
             self.receive()
 
     def all(self) -> list[Answer]:
-        """All answers, when the connection has ended."""
+        """Wait for the end of the connection; return all answers."""
         while not self.ended:
             self.receive()
         return self.answers()
@@ -109,7 +112,7 @@ class Target:
         return Outcome(answers, probe, self.ask_well())
 
     def try_slowly(self, raw: bytes, more: bytes) -> list[Answer]:
-        """Send a request's beginning, and then `more` of it, again and again, until it is over."""
+        """Send the beginning of a request, then `more` repeatedly, until the connection ends."""
         with self._connection() as sock:
             talk = _Talk(sock)
             talk.send(self._with_token(raw))
@@ -121,7 +124,7 @@ class Target:
             return talk.answers()
 
     def ask_well(self) -> Answer:
-        """A good prompt on a new connection."""
+        """Send a valid prompt on a new connection."""
         with self._connection() as sock:
             talk = _Talk(sock)
             talk.send(self._with_token(sent(GOOD_BODY, b"Connection: close")))
@@ -146,7 +149,7 @@ GOOD_REPLY = reply_to(PROMPT, SEED, MAX_TOKENS).text
 
 
 def is_refusal(answer: Answer) -> bool:
-    """Whether it is our form of an error, with a message that a person can use."""
+    """True if it is an error in our form, with a message that a person can use."""
     if answer.headers.get("content-type") != "application/json":
         return False
     said = json.loads(answer.body)

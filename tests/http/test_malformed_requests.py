@@ -1,7 +1,7 @@
 """The corpus against the real server, and through the real proxy, whole and byte by byte.
 
-Every request gets a lawful answer within a limit, is never a 5xx, never leaves anything behind that
-is taken for another request, and never keeps the next one from working.
+Every request gets a correct answer within a limit, never a 5xx; no leftover of it is taken for
+another request, and it never keeps the next one from working.
 """
 
 import itertools
@@ -77,7 +77,7 @@ def test_the_corpus_is_as_large_as_promised_and_names_are_unique() -> None:
 
 
 def test_a_hidden_request_would_be_noticed(volley: Volley) -> None:
-    """The same words, not hidden: its id comes back, and stands in the server's log."""
+    """Send the same bytes, not hidden: the id is returned, and appears in the server's log."""
     seen = Case(name="seen", says="", raw=sent(GOOD_BODY) + sent(GOOD_BODY, b"X-Request-ID: seen"))
     outcome = volley.target.try_case(seen, drip=False)
     assert [answer.request_id == "seen" for answer in outcome.answers] == [False, True]
@@ -85,7 +85,7 @@ def test_a_hidden_request_would_be_noticed(volley: Volley) -> None:
 
 
 def test_a_target_without_the_token_would_be_noticed(volley: Volley) -> None:
-    """What is meant to be behind the token must show that it was reached."""
+    """Show that a request without the token does not pass."""
     if not volley.target.is_proxy:
         pytest.skip("the server does not look at tokens")
     stranger = replace(volley.target, token="not.a.token".ljust(TOKEN_BYTES, "x"))

@@ -1,4 +1,4 @@
-"""Clients that send a little at a time, for ever: each part of a request has its deadline."""
+"""Clients that send a little at a time, forever: each part of a request has its deadline."""
 
 from concurrent.futures import ThreadPoolExecutor
 

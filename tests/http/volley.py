@@ -1,4 +1,4 @@
-"""All cases against one target, a few in flight at a time, and their outcomes as they come."""
+"""All cases against one target, a few in flight at a time, with outcomes as they arrive."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +32,7 @@ class Volley:
         return self._shots[family, case.name, drip].result(timeout=2 * PATIENCE)
 
     def finish(self) -> None:
-        """Wait until all have ended, well or not."""
+        """Wait until all have ended, successfully or not."""
         for shot in self._shots.values():
             shot.exception(timeout=2 * PATIENCE)
 

@@ -1,4 +1,4 @@
-"""The journal: who has a stream, what is kept of it, and for how long."""
+"""The journal: who owns a stream, what is kept of it, and for how long."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Held:
-    """Two processes' holds of one file, so to speak, and their clock."""
+    """Two journals on one file, as two processes would have, and their clock."""
 
     def __init__(self, path: Path, limit: int = 1 << 24) -> None:
         self.clock = Clock()

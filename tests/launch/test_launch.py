@@ -1,4 +1,4 @@
-"""The launcher's parts: which engine a model means, and a child that dies with its parent."""
+"""The launcher's parts: the engine for a model, and a child that dies with its parent."""
 
 import os
 import signal

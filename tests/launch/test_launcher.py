@@ -1,4 +1,4 @@
-"""The launcher as a process: it keeps a backend alive, and nothing of it outlives it."""
+"""The launcher as a process: it keeps a backend alive, and leaves nothing behind."""
 
 import contextlib
 import os
@@ -42,18 +42,18 @@ sys.exit(Launcher(settings, settings.backend_socket, make_engine).run())
 
 @dataclass
 class Launched:
-    """A launcher, and where its backend listens."""
+    """A launcher, and the socket path of its backend."""
 
     process: subprocess.Popen[str]
     path: str
 
     def backend(self) -> psutil.Process:
-        """The launcher's child."""
+        """Return the launcher's child."""
         until(lambda: bool(self._children()), "the backend is started", PATIENCE)
         return self._children()[0]
 
     def connect(self) -> UnixFrontendPort:
-        """A frontend's end, as soon as a backend listens."""
+        """Connect as a frontend, as soon as a backend listens."""
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
             with contextlib.suppress(PeerGone):
@@ -87,7 +87,7 @@ def started(
 def launched(
     folder: Path, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
 ) -> Iterator[Launched]:
-    """A launcher with a folder of its own, as gunicorn.conf.py gives it one."""
+    """A launcher with its own folder, as gunicorn.conf.py starts it."""
     home = folder / "rowcast-home"
     home.mkdir()
     process = started(str(home / "backend.sock"), env, command)
@@ -108,14 +108,14 @@ def launcher(tmp_path: Path) -> Iterator[Launched]:
 
 
 def status(port: UnixFrontendPort) -> Status:
-    """What a backend says of itself when a frontend joins."""
+    """Return the status that a backend sends when a frontend connects."""
     (first, *_) = port.receive()
     assert isinstance(first, Status)
     return first
 
 
 def to_the_end(port: UnixFrontendPort) -> list[Event]:
-    """All that a backend still says before it ends."""
+    """Return all events that a backend sends before it ends."""
     events: list[Event] = []
     limit = time.monotonic() + PATIENCE
     with contextlib.suppress(PeerGone):
@@ -150,7 +150,7 @@ def test_a_backend_that_ended_is_started_again(launcher: Launched, how: signal.S
 
 
 def next_status(launcher: Launched) -> Status:
-    """Of the next backend; a connection may still reach the one that ends."""
+    """Return the next backend's status; a connection may still reach the one that ends."""
     found: list[Status] = []
 
     def told() -> bool:
@@ -225,7 +225,7 @@ def test_told_to_stop_it_lets_the_backend_finish_what_it_accepted(tmp_path: Path
 
 
 def refusal(process: subprocess.Popen[str]) -> str:
-    """What a launcher that refuses says; it has ended, with the status that says so."""
+    """Return the message of a launcher that refuses; check that its exit status says so."""
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == REFUSED
     return said

@@ -1,6 +1,6 @@
-"""A port that cannot be had ends the server before a model is loaded: `gunicorn.conf.py`.
+"""A port that is in use ends the server before a model is loaded: `gunicorn.conf.py`.
 
-The port that `make serve` cannot have is in tests/house/test_serve.py.
+The same for `make serve` is in tests/house/test_serve.py.
 """
 
 import os
@@ -23,7 +23,7 @@ COMMANDS = {"gunicorn": (*SERVER, MOCK_APP), "directly": DIRECTLY}
 
 @pytest.fixture
 def taken() -> Iterator[socket.socket]:
-    """A port of the loopback on which somebody listens."""
+    """A loopback port with a listener on it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield listener
 

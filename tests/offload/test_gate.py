@@ -1,4 +1,4 @@
-"""Who enters next: teams in turn."""
+"""The order of entering: teams in turn."""
 
 import threading
 
@@ -9,7 +9,7 @@ PATIENCE = 20.0
 
 
 def entering(gate: Gate, *teams: str) -> tuple[list[str], list[threading.Thread]]:
-    """Threads that wait to enter, in this order, and the list of teams that have entered."""
+    """Start threads that wait to enter, in this order; return the list of those that entered."""
     entered: list[str] = []
     threads = []
     for team in teams:

@@ -1,4 +1,4 @@
-"""The pool of helpers: results, faults, limits, fairness, and what happens to helpers that die."""
+"""The pool of helpers: results, faults, limits, fairness, and helpers that die."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ from rowcast.offload.source import HelperSource
 from rowcast.text.rules.grammar import GrammarFault, of_regex
 
 ANYBODY = Client()
-# As much work as the caller says.
+# As much work as the caller requests.
 TEMPLATE = "{% for a in range(n) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"
 COSTLY: tuple[Any, ...] = ([], None, False, {"n": 99_999}, None)
 
@@ -48,10 +48,10 @@ def helpers() -> Iterator[HelperPool]:
 
 
 def processes() -> list[psutil.Process]:
-    """The nurseries and helpers of this process."""
+    """Return the nurseries and helpers of this process."""
     found = []
     for each in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it has just ended
+        with contextlib.suppress(psutil.Error):  # it may have just ended
             if "rowcast.offload.nursery" in " ".join(each.cmdline()):
                 found.append(each)
     return found
@@ -85,7 +85,7 @@ def test_a_task_that_takes_too_much_memory_is_refused() -> None:
 
 
 def test_a_slow_task_of_one_team_delays_nobody_else(helpers: HelperPool) -> None:
-    """Six slow tasks, more than there are helpers: others' tasks are done meanwhile."""
+    """Run six slow tasks, more than there are helpers: other teams' tasks are done meanwhile."""
     outcomes: list[object] = []
 
     def slow() -> None:
@@ -99,7 +99,7 @@ def test_a_slow_task_of_one_team_delays_nobody_else(helpers: HelperPool) -> None
         thread.start()
     for number in range(50):
         assert helpers.run(Client("calm"), tasks.decode, [number]) == chr(number)
-    assert len(outcomes) < len(threads)  # they are still at it
+    assert len(outcomes) < len(threads)  # they are still running
     for thread in threads:
         thread.join()
     assert len(outcomes) == len(threads)

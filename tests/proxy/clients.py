@@ -1,4 +1,4 @@
-"""Clients for the proxy's tests: one that behaves, and one that sends any bytes it is given."""
+"""Clients for the proxy's tests: a well-behaved one, and one that sends arbitrary bytes."""
 
 import contextlib
 import http.client
@@ -30,7 +30,7 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """The sentence of an error, whose body must have the agreed form."""
+        """Return the sentence of an error, and check that its body has the agreed form."""
         error = json.loads(self.body)
         assert set(error) == {"status_code", "message"}
         assert error["status_code"] == self.status
@@ -44,7 +44,7 @@ def ask(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """A request of a client that behaves."""
+    """Send a request as a well-behaved client."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
         connection.request(method, path, body, dict(headers or {}))
@@ -57,7 +57,7 @@ def generate(port: int, body: bytes = b"{}", path: str = "/inference/scripted") 
 
 
 def raw_request(*lines: str, body: bytes = b"", authorized: bool = True) -> bytes:
-    """A request line, headers as they are, the token, and the body."""
+    """Return a request line, the headers as given, the token, and the body."""
     said = [*lines, f"Authorization: Bearer {token()}"] if authorized else list(lines)
     return "\r\n".join(said).encode("latin-1") + b"\r\n\r\n" + body
 
@@ -82,7 +82,7 @@ def send_raw(port: int, data: bytes) -> Reply:
 
 
 def everything(sock: socket.socket) -> bytes:
-    """All bytes until the other side closes or resets."""
+    """Return all bytes until the other side closes or resets."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while data := sock.recv(65536):

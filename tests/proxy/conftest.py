@@ -1,4 +1,4 @@
-"""One fake upstream and proxies before it, shared by tests that do not break them."""
+"""One fake upstream with proxies in front of it, shared by tests that do not break them."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ ENTRY = (sys.executable, str(ROOT / "proxy" / "proxy.py"))
 def running_proxy(
     folder: Path, upstream_url: str, env: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Running]:
-    """The proxy as a user would start it."""
+    """Start the proxy as a user would."""
     port = free_port()
     settings = {
         "JWT_SECRET": SECRET,
@@ -48,7 +48,7 @@ def upstream(one_upstream: FakeUpstream) -> Iterator[FakeUpstream]:
 def proxy(
     one_upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A proxy with patience."""
+    """A proxy with the default limits."""
     with running_proxy(tmp_path_factory.mktemp("proxy"), one_upstream.url) as process:
         yield process
 
@@ -57,7 +57,7 @@ def proxy(
 def hasty_proxy(
     one_upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A proxy whose every limit is near."""
+    """A proxy with low limits."""
     limits = {
         "PROXY_BODY_LIMIT": "1000",
         "PROXY_BODY_TIMEOUT_S": "0.5",

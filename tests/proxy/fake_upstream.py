@@ -1,8 +1,7 @@
-"""A small real server for the proxy's tests: threads and sockets, and an answer that a test writes.
+"""A small real server for the proxy's tests: threads, sockets, and answers written by the test.
 
-`FakeUpstream.answer` is called with a `Call` for each request; it sends whatever bytes it likes,
-whenever it likes. What arrived is kept in `calls`. It has no manners of its own, so it can
-stall, lie, truncate and babble.
+`FakeUpstream.answer` is called with a `Call` for each request; it sends arbitrary bytes at any
+time. Requests are kept in `calls`. It enforces no protocol, so it can stall, lie and truncate.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ def chunk(data: bytes) -> bytes:
 
 @dataclass
 class Call:
-    """One request as it arrived, and the socket to answer on."""
+    """One request as it arrived, and the socket for the answer."""
 
     line: str
     headers: list[tuple[str, str]]
@@ -36,7 +35,7 @@ class Call:
     hung_up: threading.Event = field(default_factory=threading.Event)
 
     def header(self, name: str) -> str | None:
-        """The only value of a header, or None; two would be an error of the proxy."""
+        """Return the only value of a header, or None; two would be an error of the proxy."""
         values = [value for each, value in self.headers if each.lower() == name.lower()]
         assert len(values) < 2, f"{name} was sent {len(values)} times"
         return values[0] if values else None
@@ -64,7 +63,7 @@ Answer = Callable[[Call], None]
 
 
 def echo(call: Call) -> None:
-    """The default answer: the request's body, in one piece."""
+    """Send the default answer: the request's body, in one piece."""
     call.answer("200 OK", call.body, "Content-Type: text/plain")
 
 
@@ -86,7 +85,7 @@ class FakeUpstream:
         return self.calls.get(timeout=PATIENCE)
 
     def forget(self) -> None:
-        """A clean slate for the next test."""
+        """Reset for the next test."""
         self.answer = echo
         self.reads_bodies = True
         self.calls = queue.Queue()

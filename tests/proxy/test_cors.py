@@ -20,7 +20,7 @@ ALLOWED = "Access-Control-Allow-Origin"
 def friendly_proxy(
     one_upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    """A proxy that one page may ask."""
+    """A proxy that allows one page."""
     listed = {"PROXY_CORS_ORIGINS": f"{PAGE}, http://localhost:3000"}
     with running_proxy(tmp_path_factory.mktemp("cors"), one_upstream.url, listed) as proxy:
         yield proxy

@@ -1,4 +1,4 @@
-"""The commands that the documentation names, run as a user runs them."""
+"""The documented commands, run as a user runs them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the proxy refuses in its own name, and how it says so."""
+"""What the proxy itself refuses, and the form of its errors."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The allow-list: exact paths in, the table's own paths out."""
+"""The allow-list: only exact paths match, and only the table's paths are sent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Settings: variables, flags, and how the proxy complains about them."""
+"""Settings: variables, flags, and error messages about them."""
 
 import pytest
 

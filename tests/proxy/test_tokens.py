@@ -1,4 +1,4 @@
-"""Tokens: what proves an identity, and one test for each way in which others were fooled."""
+"""Tokens: what proves an identity, and one test for each known way to forge one."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ def base64url(data: bytes) -> str:
 def forge(
     header: object, payload: object, secret: str = SECRET, digest: Any = hashlib.sha256
 ) -> str:
-    """A token made by hand, with any header and any payload, properly signed."""
+    """Return a handmade token with any header and any payload, properly signed."""
     parts = [part if isinstance(part, bytes) else _json(part) for part in (header, payload)]
     signed = ".".join(base64url(part) for part in parts)
     signature = hmac.new(secret.encode(), signed.encode(), digest).digest()

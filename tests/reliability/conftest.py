@@ -1,4 +1,4 @@
-"""Servers that a test may break: each with a folder of its own for what it leaves behind."""
+"""Servers that a test may break, each with its own folder for temporary files."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def leftovers(tmp_path: Path) -> Path:
-    """The folder where the test's servers keep their sockets; empty when nothing is left."""
+    """The folder where the test's servers keep their sockets; empty if nothing is left behind."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     return folder

@@ -1,4 +1,4 @@
-"""Streams in flight: opened and read a little, then finished and compared byte by byte."""
+"""Streams in flight: opened and partly read, then finished and compared byte by byte."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ PATH = "/inference/scripted"
 
 @dataclass(frozen=True)
 class OpenStream:
-    """A reply in flight, and what it must say in the end."""
+    """A reply in flight, and its complete text."""
 
     client: Client
     expected: str
 
     def finish(self) -> Answer:
-        """Read the rest; fail unless it is whole and every byte is as computed."""
+        """Read the rest; fail unless it is complete and every byte is as computed."""
         with self.client:
             answer = self.client.finish()
         assert answer.whole
@@ -25,13 +25,13 @@ class OpenStream:
         return answer
 
     def is_cut(self) -> bool:
-        """Read until the server closes: whether the body ended without its last chunk."""
+        """Read until the server closes; return whether the body ended without its last chunk."""
         with self.client:
             return not self.client.finish().whole
 
 
 def prompt(text: str, seed: int, max_tokens: int, **more: object) -> bytes:
-    """The request for one scripted reply."""
+    """Return the request for one scripted reply."""
     body = {"text": text, "seed": seed, "max_tokens": max_tokens, **more}
     return request_bytes(PATH, body)
 
@@ -45,18 +45,18 @@ def begin(port: int, name: str, tokens: int) -> OpenStream:
 
 
 def begin_several(port: int, count: int, tokens: int) -> list[OpenStream]:
-    """Some distinguishable streams."""
+    """Open several distinguishable streams."""
     return [begin(port, f"number {number}", tokens) for number in range(count)]
 
 
 def finish_all(streams: Sequence[OpenStream]) -> None:
-    """Finish them; each must be as computed."""
+    """Finish all streams; each must be as computed."""
     for stream in streams:
         stream.finish()
 
 
 def works(port: int) -> bool:
-    """Whether a good request gets its good answer."""
+    """True if a valid request gets its correct answer."""
     with Client(port) as client:
         answer = client.send(prompt("Hello", 5, 20)).finish()
     return answer.status == 200 and answer.text == scripted_reply("Hello", 5, 20).text

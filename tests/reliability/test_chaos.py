@@ -1,6 +1,6 @@
-"""`make chaos`, each claim once: at its CI size where CI is set, else at its smallest.
+"""`make chaos`, each claim once: at its CI size if CI is set, otherwise at its smallest.
 
-How long something took is not judged here: a claim's misses are the machine's, its faults are ours.
+Times are not judged here: a claim's misses may be the machine's, its faults are ours.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote read on through silence and killed decoders, to the same end.
+"""Third-party clients read on through silence and killed decoders, to the same end.
 
 OpenAI's own client reads its two routes and a forced tool call; its parser of server-sent events,
 which dispatches an event on every empty line once it has seen an id, reads the native events too.
@@ -18,7 +18,7 @@ from processes import ROOT, Running, running_server
 from scripted_replies import long_reply
 
 TEMPLATE = ROOT / "tests" / "clients" / "template.jinja"
-PROMPT = "Say something long. " * 100  # several steps pass before its first token
+PROMPT = "Say something long. " * 100  # several steps before its first token
 SEED = 3
 TOKENS = 12
 WEATHER: ChatCompletionToolUnionParam = {
@@ -40,7 +40,7 @@ Read = Callable[[Running], Iterator[str]]
 
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server whose event streams are silent, by its own measure, before each token."""
+    """A server whose event streams count as silent before each token."""
     env = {"STEP_SECONDS": "0.02", "COMMENT_SECONDS": "0.005", "CHAT_TEMPLATE": str(TEMPLATE)}
     with running_server(tmp_path_factory.mktemp("slow"), env=env) as server:
         yield server
@@ -102,7 +102,7 @@ READERS = (completion, chat, tool_call, native_events)
 
 
 def _read(read: Read, server: Running, kill_at: int | None = None) -> str:
-    """All of it; the decoder is killed when this many parts have come."""
+    """Read everything; kill the decoder after this many parts."""
     parts = []
     for at, part in enumerate(read(server)):
         parts.append(part)
@@ -122,7 +122,7 @@ def test_a_client_reads_on_when_the_decoder_is_killed(slow_server: Running, read
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/chat/scripted"])
 def test_silence_is_told_by_lines_that_are_no_events(slow_server: Running, path: str) -> None:
-    """Some parsers dispatch at every empty line, some read lines: each block has data."""
+    """Some parsers dispatch at every empty line, some read lines: every block has data."""
     body: dict[str, object] = {"model": "scripted", "prompt": PROMPT, "stream": True}
     if path == "/v1/chat/completions":
         body = {"model": "scripted", "messages": MESSAGES, "stream": True}

@@ -1,4 +1,4 @@
-"""Nobody may take for ever: replies, bodies and headers have their time, and then an answer."""
+"""Nothing may take forever: replies, bodies and headers have deadlines, and then get an answer."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from scripted_replies import long_reply
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A slow model behind a server without patience."""
+    """A slow model behind a server with short limits."""
     env = {
         "STEP_SECONDS": "0.05",
         "REPLY_SECONDS": "1",

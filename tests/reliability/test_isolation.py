@@ -1,4 +1,4 @@
-"""Many streams at once: no byte of one in another, every byte as the scripted rule computes."""
+"""Many streams at once: no byte of one in another, every byte as the scripted rule computes it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""kill -9 of each process in turn: what can go on goes on, and nothing is left behind."""
+"""kill -9 of each process in turn: everything else continues, and nothing is left behind."""
 
 import signal
 from pathlib import Path
@@ -17,7 +17,7 @@ STEP = 0.01
 
 
 def _worker_of(stream: OpenStream, server: Running) -> int:
-    """The id of the worker that holds this stream's connection."""
+    """Return the id of the worker that holds this stream's connection."""
     port = stream.client.socket.getsockname()[1]
     for worker in server.workers():
         if any(link.raddr and link.raddr.port == port for link in worker.net_connections()):

@@ -1,4 +1,4 @@
-"""A request may say how long its reply may take: then it ends, wherever it is, alone."""
+"""A request may limit its reply's time; then that reply alone ends, in whatever state it is."""
 
 import json
 from collections.abc import Iterator
@@ -120,7 +120,7 @@ def test_it_can_be_read_on_and_has_time_again(slow: Running) -> None:
 
 
 def test_who_joins_a_stream_has_a_time_of_his_own(slow: Running) -> None:
-    """The one that computes goes on."""
+    """The computing request continues."""
     tokens = 60
     seed = long_reply(TEXT, tokens, at_least=tokens)
     body = {"text": TEXT, "seed": seed, "max_tokens": tokens}

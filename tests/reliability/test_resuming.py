@@ -1,4 +1,4 @@
-"""Streams that go on although everything that carried them was killed, byte for byte."""
+"""Streams that continue, byte for byte, although every process that carried them was killed."""
 
 import random
 import resource
@@ -48,7 +48,7 @@ def rest_of(port: int, stream: str, start: object, method: str = "GET") -> Answe
 
 
 def holder(server: Running, client: Client) -> psutil.Process:
-    """The worker at the other end."""
+    """Return the worker at the other end of the connection."""
     port = client.socket.getsockname()[1]
     for worker in server.workers():
         if any(link.raddr and link.raddr.port == port for link in worker.net_connections()):
@@ -102,7 +102,7 @@ def test_streams_that_a_stop_cut_go_on_after_it(start: Start, journal: Path) -> 
 
 
 class Texts(EventReader):
-    """Ids and texts of the native dialect's events."""
+    """Collects ids and texts of the native dialect's events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ def test_who_follows_a_killed_worker_goes_on_by_itself(start: Start, journal: Pa
 
 
 def full(_: Path, server: Running) -> None:
-    """No file of the journal may grow, as on a full disk."""
+    """Keep the journal's files from growing, as on a full disk."""
     for process in server.named("rowcast.journal.service"):
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 

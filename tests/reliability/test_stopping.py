@@ -1,4 +1,4 @@
-"""The server ends, reloads, is upgraded: what is open finishes, what is new is served or told."""
+"""Stop, reload, upgrade: open streams finish, new requests are served or refused."""
 
 import contextlib
 import signal
@@ -25,7 +25,7 @@ def _one_more(server: Running) -> Answer:
 def _assert_nothing_is_left(
     server: Running, everyone: list[psutil.Process], leftovers: Path
 ) -> None:
-    """It ends well, and its processes and its socket with it."""
+    """Check that it exits cleanly, and that its processes and its socket are gone."""
     assert server.stop() == 0
     until(lambda: gone(everyone), "everyone has ended")
     assert not list(leftovers.iterdir())
@@ -85,11 +85,11 @@ def test_a_worker_that_is_being_replaced_does_not_hold_up_the_end(start: Start) 
     until(lambda: len(server.workers()) == 2, "two workers")
     server.workers()[0].kill()
     until(lambda: len(server.workers()) == 2, "the worker is replaced")
-    assert server.stop() == 0  # within the patience of the test, which is less than the grace
+    assert server.stop() == 0  # within the test's timeout, which is shorter than the grace
 
 
 class _Stubborn(threading.Thread):
-    """Asks again and again, and keeps what was not a good answer."""
+    """Sends requests repeatedly, and records those without a good answer."""
 
     def __init__(self, port: int) -> None:
         super().__init__(name="stubborn-client", daemon=True)
@@ -117,7 +117,7 @@ class _Stubborn(threading.Thread):
 
 @contextlib.contextmanager
 def _asked_all_the_while(port: int) -> Iterator[_Stubborn]:
-    """Fail when one of many requests during the block was not answered well."""
+    """Fail if one of many requests during the block was not answered well."""
     stubborn = _Stubborn(port)
     stubborn.start()
     try:
@@ -164,17 +164,17 @@ def test_a_reload_loses_no_request_that_comes_on_a_connection_of_the_old_worker(
 
 
 def _keeping(request: bytes) -> bytes:
-    """The same request, after which the connection may be kept."""
+    """Return the same request, but without closing the connection."""
     return request.replace(b"Connection: close\r\n", b"")
 
 
 def _launches(process: psutil.Process) -> bool:
-    """Whether it is a launcher (or the backend that one has forked)."""
+    """True if it is a launcher, or a backend that one has forked."""
     return "rowcast.launch" in process.cmdline()
 
 
 def _successor(server: Running) -> psutil.Process | None:
-    """The new master: a child of the old one that has a launcher of its own."""
+    """Return the new master: a child of the old one that has its own launcher."""
     for child in psutil.Process(server.process.pid).children():
         with contextlib.suppress(psutil.Error):
             if not _launches(child) and any(map(_launches, child.children())):
@@ -183,7 +183,7 @@ def _successor(server: Running) -> psutil.Process | None:
 
 
 def _end_for_good(master: psutil.Process) -> None:
-    """A successor is nobody's child: if the test fails, it must not live on."""
+    """Terminate a successor, which is nobody's child: if the test fails, it must not survive."""
     with contextlib.suppress(psutil.NoSuchProcess):
         master.terminate()
 

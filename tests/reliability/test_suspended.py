@@ -1,4 +1,4 @@
-"""Health tells the truth: of a backend that stands still, and of a server that is only busy."""
+"""Health is accurate for a backend that is stopped, and for a server that is only busy."""
 
 import contextlib
 import signal
@@ -53,7 +53,7 @@ def test_who_waits_for_an_answer_is_told_to_come_back_when_no_backend_comes(star
     clients = [Client(server.port).send(body) for body in bodies]
     until(lambda: server.rows_seated() == 3, "all are seated")
     launcher, backend = server.launcher(), server.backend()
-    launcher.suspend()  # so that nobody starts the next backend
+    launcher.suspend()  # so that the next backend is not started
     backend.kill()
     try:
         for client in clients:
@@ -83,7 +83,7 @@ def full(start: Start) -> Iterator[tuple[Running, list[Client]]]:
 
 
 def _endless(text: str) -> bytes:
-    """A reply that outlasts the test."""
+    """Return a request whose reply outlasts the test."""
     return request_bytes(
         PATH, {"text": text, "seed": long_reply(text, at_least=600), "max_tokens": 2048}
     )
@@ -107,7 +107,7 @@ def test_a_full_waiting_line_answers_503_with_retry_after_at_once(
 def test_at_the_door_is_said_what_is_said_inside(
     full: tuple[Running, list[Client]], path: str
 ) -> None:
-    """Who is heard only after it was accepted is let in, so one may have to knock again."""
+    """A request that is read only after accept is let in, so the test may have to try again."""
     server, _ = full
 
     def refused(query: str) -> Answer:

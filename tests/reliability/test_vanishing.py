@@ -1,7 +1,7 @@
-"""Clients vanish, in every phase and in every manner; afterwards nothing of them is held.
+"""Clients vanish, in every phase and in every way; afterwards the server holds nothing for them.
 
-`VANISHING` says how many do (200; 2000 for the full measure). Phases: half a body sent, in the
-waiting line, in prefill, in decode, after the headers. Manners: FIN, RST, half-close, silence.
+`VANISHING` is their number (200; 2000 for the full measure). Phases: half a body sent, in the
+waiting line, in prefill, in decode, after the headers. Ways: FIN, RST, half-close, silence.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def _in_decode(client: Client) -> None:
 
 
 def _silent(client: Client) -> None:
-    """It stays, and does nothing any more."""
+    """Stay connected, and do nothing more."""
 
 
 PHASES: tuple[Phase, ...] = (_half_a_body, _at_once, _in_prefill, _after_headers, _in_decode)
@@ -61,7 +61,7 @@ LEAVING: tuple[Manner, ...] = (Client.leave, Client.abort, Client.half_close)
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server that many clients vanish from."""
+    """A server from which many clients vanish."""
     env = {
         "STEP_SECONDS": "0.005",
         "CLIENT_SECONDS": str(CLIENT_SECONDS),
@@ -72,14 +72,14 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-# Helper processes are started when they are first needed, and stay: the socket of their nursery,
-# and a socket and a handle for each of two.
+# Helper processes are started on first use, and stay: one socket for their nursery, and one socket
+# and one handle for each of the two helpers.
 HELPERS_DESCRIPTORS = 5
 
 
 @dataclass(frozen=True)
 class _Held:
-    """What the worker and the backend hold."""
+    """The resources that worker and backend hold."""
 
     descriptors: int
     threads: int
@@ -152,7 +152,7 @@ def test_clients_that_vanish_from_the_waiting_line_are_seen(start: Start) -> Non
 
 @pytest.fixture(scope="module")
 def crawling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server that needs longer to read a long prompt than a test has patience."""
+    """A server that takes longer for a long prompt than the tests wait."""
     env = {"STEP_SECONDS": "1", "CLIENT_SECONDS": str(CLIENT_SECONDS)}
     with running_server(tmp_path_factory.mktemp("crawling"), env=env) as running:
         yield running
@@ -177,7 +177,7 @@ def test_a_client_that_vanishes_in_prefill_is_seen_before_anything_is_written(
 def test_a_client_that_stops_reading_loses_its_row_though_its_prompt_is_being_read(
     crawling: Running,
 ) -> None:
-    """Its window is full after some 2 kB, and it stays."""
+    """The client's window is full after some 2 kB, and it stays connected."""
     with Client(crawling.port, receive_buffer=2048) as client:
         _send_long_prompt(client)
         until(lambda: crawling.rows_seated() == 1, "it is seated")

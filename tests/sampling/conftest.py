@@ -1,4 +1,4 @@
-"""One thread for these many small computations; a test that wants threads asks for them."""
+"""One thread for these many small computations; tests that need threads set them."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
-"""The sampling rules written a second time: one row, plain loops, no tensors.
+"""A second implementation of the sampling rules: one row, plain loops, no tensors.
 
-`distribution()` gives the exact probability of every token that may be drawn. `chi_square()` says
-whether counts agree with it.
+`distribution()` returns the exact probability of every token that may be drawn. `chi_square()`
+tests whether counts agree with it.
 """
 
 import math
@@ -21,7 +21,7 @@ def distribution(
     position: int = 0,
     end_tokens: Sequence[int] = (),
 ) -> dict[int, float]:
-    """Token to probability, for the tokens whose probability is not zero."""
+    """Return the probability of every token whose probability is not zero."""
     edited = _penalised(list(logits), params, prompt, reply)
     _mask(edited, params, position, end_tokens)
     ranked = sorted(
@@ -68,7 +68,7 @@ def _mask(
 
 
 def _nucleus(probabilities: Mapping[int, float], top_p: float) -> dict[int, float]:
-    """The likeliest tokens up to the one that reaches `top_p`."""
+    """Return the likeliest tokens up to the one that reaches `top_p`."""
     kept: dict[int, float] = {}
     for token, probability in probabilities.items():
         if kept and math.fsum(kept.values()) >= top_p:
@@ -88,7 +88,7 @@ def _normal(weights: Mapping[int, float]) -> dict[int, float]:
 
 
 def agrees(counts: Mapping[int, int], expected: Mapping[int, float], alpha: float = 1e-4) -> bool:
-    """Whether drawn tokens are distributed as expected, by a chi-square test; none may be alien."""
+    """True if draws are distributed as expected, by a chi-square test; none may be foreign."""
     if not counts.keys() <= expected.keys():
         return False
     drawn = sum(counts.values())
@@ -98,7 +98,7 @@ def agrees(counts: Mapping[int, int], expected: Mapping[int, float], alpha: floa
 
 
 def _cells(counts: Mapping[int, int], means: Mapping[int, float]) -> list[tuple[float, float]]:
-    """(seen, expected) pairs; what is expected fewer than eight times goes into one."""
+    """Return (seen, expected) pairs; tokens expected fewer than eight times share one pair."""
     cells = [(float(counts.get(token, 0)), mean) for token, mean in means.items() if mean >= 8]
     rare = [token for token, mean in means.items() if mean < 8]
     mean = math.fsum(means[token] for token in rare)
@@ -108,7 +108,7 @@ def _cells(counts: Mapping[int, int], means: Mapping[int, float]) -> list[tuple[
 
 
 def _quantile(probability: float, freedom: int) -> float:
-    """Of the chi-square distribution, by Wilson and Hilferty's cube."""
+    """Return a quantile of the chi-square distribution, by Wilson and Hilferty's cube."""
     spread = 2 / (9 * freedom)
     z = NormalDist().inv_cdf(probability)
     return float(freedom * (1 - spread + z * math.sqrt(spread)) ** 3)

@@ -13,7 +13,7 @@ END = 5
 
 
 def logits_of(size: int, seed: int = 0, *, scale: float = 2.0, rows: int = 1) -> Tensor:
-    """Logits like a model's; in bf16 first, so that many are equal."""
+    """Return logits like a model's, rounded to bf16, so that many are equal."""
     generator = torch.Generator().manual_seed(seed)
     return (scale * torch.randn(rows, size, generator=generator)).bfloat16().float()
 
@@ -27,7 +27,7 @@ def seated(
     prompt: Sequence[int] = (),
     reply: Sequence[int] = (),
 ) -> Sampler:
-    """A sampler whose row 0 is seated."""
+    """Return a sampler whose row 0 is seated."""
     sampler = Sampler(1, size, frozenset({END}), CPU)
     sampler.seat(0, params, seed, choice)
     sampler.observe(0, prompt, reply=False)
@@ -36,11 +36,11 @@ def seated(
 
 
 def chosen(sampler: Sampler, logits: Tensor, positions: Sequence[int]) -> list[Choice]:
-    """Row 0's choices at many positions, from the same logits."""
+    """Return row 0's choices at many positions, from the same logits."""
     many = logits.expand(len(positions), -1)
     return sampler.choose(many, [0] * len(positions), positions)
 
 
 def drawn(sampler: Sampler, logits: Tensor, positions: Sequence[int]) -> list[int]:
-    """The tokens of `chosen`."""
+    """Return the tokens of `chosen`."""
     return [choice.token for choice in chosen(sampler, logits, positions)]

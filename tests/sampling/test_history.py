@@ -1,4 +1,4 @@
-"""What a row was fed counts once a token, however it was cut, and never for the next in the row."""
+"""A fed token counts once, however the feeds were cut, and never for the row's next reply."""
 
 from itertools import pairwise
 
@@ -50,11 +50,11 @@ def test_the_next_in_the_row_begins_anew() -> None:
     params = SamplingParams(max_tokens=1, temperature=0, frequency_penalty=1.0)
     sampler = seated(params, SIZE, reply=range(200, 900))
     found(sampler)
-    sampler.observe(0, range(900, 1000), reply=True)  # noted, and never used
+    sampler.observe(0, range(900, 1000), reply=True)  # recorded, but never used
     sampler.seat(0, params, 1, 0)
     sampler.observe(0, [7], reply=True)
     logits = torch.zeros(1, SIZE)
-    logits[0, 7] = 1.5  # the likeliest after one penalty, not after two
+    logits[0, 7] = 1.5  # the likeliest after one penalty, but not after two
     assert [choice.token for choice in chosen(sampler, logits, [1])] == [7]
 
 

@@ -1,4 +1,4 @@
-"""Log-probabilities: of the model's own distribution, whatever the parameters did to it."""
+"""Log-probabilities are of the model's own distribution, whatever the parameters."""
 
 import math
 

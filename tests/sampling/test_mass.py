@@ -1,4 +1,4 @@
-"""Sums and draws of probability mass, at the edges that chance would hardly reach."""
+"""Sums and draws of probability mass, at edges that random tests would rarely reach."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The noise: fixed for ever, even, and without a trace of its neighbours."""
+"""The noise: fixed forever, uniform, and independent of its neighbours."""
 
 import math
 from collections import Counter

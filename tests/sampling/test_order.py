@@ -1,4 +1,4 @@
-"""The likeliest tokens: ties go to the smaller id, however many are asked for."""
+"""The likeliest tokens: ties go to the smaller id, however many are requested."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from rowcast.sampling import order
 
 
 def plainly(values: Tensor) -> list[list[int]]:
-    """Every row's tokens, likeliest first."""
+    """Return every row's tokens, likeliest first."""
     return [
         sorted(range(len(row)), key=lambda token: (-row[token], token)) for row in values.tolist()
     ]

@@ -1,4 +1,4 @@
-"""Each parameter against the plain rules: what may be drawn, and how often."""
+"""Each parameter against the plain rules: which tokens may be drawn, and how often."""
 
 from typing import Any
 

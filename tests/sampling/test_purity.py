@@ -1,4 +1,4 @@
-"""A row's choice is its own: whoever it is computed with, wherever it stands."""
+"""A row's choice does not depend on the other rows or on its own position in the batch."""
 
 import torch
 from hypothesis import given, settings
@@ -34,7 +34,7 @@ params = st.builds(
 
 @st.composite
 def seats(draw: st.DrawFn) -> tuple[SamplingParams, int, int, int, list[int], list[int], int]:
-    """Parameters, seed, choice, position, prompt, reply, and which logits."""
+    """Draw parameters, seed, choice, position, prompt, reply, and an index of logits."""
     numbers = [draw(st.integers(0, high)) for high in (2**63 - 1, 3, 5)]
     seed, choice, position = numbers
     which = draw(st.integers(0, 99))
@@ -45,7 +45,7 @@ Seat = tuple[SamplingParams, int, int, int, list[int], list[int], int]
 
 
 def logits_for(size: int, which: int, dtype: torch.dtype) -> Tensor:
-    """Everything from flat to peaked; now and then a row that fails."""
+    """Return logits from flat to peaked; some rows fail."""
     generator = torch.Generator().manual_seed(which)
     logits = torch.randn(size, generator=generator) * (0.01, 1.0, 3.0, 30.0)[which % 4]
     if which % 25 == 24:
@@ -56,7 +56,7 @@ def logits_for(size: int, which: int, dtype: torch.dtype) -> Tensor:
 def choices(
     size: int, dtype: torch.dtype, company: list[Seat], rows: list[int], sampler: Sampler
 ) -> list[Choice]:
-    """What a company is given when it sits in `rows` and is computed together."""
+    """Return the choices of a company that is seated in `rows` and computed together."""
     for row, (asked, seed, choice, _, prompt, reply, _) in zip(rows, company, strict=True):
         sampler.seat(row, asked, seed, choice)
         sampler.observe(row, prompt, reply=False)
@@ -77,7 +77,7 @@ def test_company_changes_nothing(
     company: list[Seat], others: list[Seat], size: int, dtype: torch.dtype, order: list[int]
 ) -> None:
     used = Sampler(ROWS, size, frozenset({END}), CPU)
-    choices(size, dtype, others, order[: len(others)], used)  # who sat here before
+    choices(size, dtype, others, order[: len(others)], used)  # the rows' previous occupants
     together = choices(size, dtype, company, order[: len(company)], used)
     alone = [
         choices(size, dtype, [seat], [0], Sampler(1, size, frozenset({END}), CPU))[0]
@@ -101,7 +101,7 @@ def test_the_order_of_asking_changes_nothing(company: list[Seat], data: st.DataO
 
 
 def test_large_rows_keep_their_bits_in_company() -> None:
-    """Large enough for threads and vector kernels to cut the work differently."""
+    """Rows large enough for threads and vector kernels to split the work differently."""
     torch.set_num_threads(2)
     size, company = 50_021, list[Seat]()
     for which in range(9):

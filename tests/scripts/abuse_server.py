@@ -1,7 +1,7 @@
-"""A small server for tests of the abuse scripts: it answers, is silent, cuts or counts, by path.
+"""A small server for tests of the abuse scripts; the path decides how it behaves.
 
-/good        200, a JSON body with the number of bytes that came
-/silent      nothing, for ever
+/good        200, a JSON body with the number of bytes received
+/silent      nothing, forever
 /cut         half of a body
 /stream      a stream's id
 anything     404
@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass
 class Seen:
-    """What came, and where."""
+    """The requests received, and the server's port."""
 
     port: int
     paths: list[str] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""A small real server that speaks every measured dialect by the scripted rule, and lies on demand.
+"""A small real server for every measured dialect, with the scripted rule and faults on demand.
 
-In: `Faults`, and for which stream they hold. Out: an HTTP/1.1 server in a thread of its own, on a
-free port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; a chat is
-rendered as its last message. It checks nothing: the bench is what is tested.
+In: `Faults`, and the stream that they affect. Out: an HTTP/1.1 server in its own thread, on a free
+port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; a chat is
+rendered as its last message. It checks nothing: the bench is under test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WAIT_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How to misbehave; `victim` limits it to requests whose prompt holds that text."""
+    """How to misbehave; `victim` limits it to requests whose prompt contains that text."""
 
     victim: str = ""
     status: int = 200
@@ -38,7 +38,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request, understood."""
+    """A parsed request."""
 
     path: str
     prompt: str
@@ -48,12 +48,12 @@ class Wanted:
 
     @property
     def reply(self) -> Reply:
-        """What the rule says."""
+        """Return the reply by the rule."""
         return reply_to(self.prompt.encode(), self.seed, self.max_tokens)
 
 
 class LoadServer:
-    """Serves until it is left: `with LoadServer() as server: server.url`."""
+    """Serves until the block ends: `with LoadServer() as server: server.url`."""
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.faults = faults or Faults()
@@ -103,7 +103,7 @@ class LoadServer:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; whether the connection may go on."""
+        """Answer one request; return whether the connection may be kept."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = next(
             line for line in head.split("\r\n") if line.lower().startswith("content-length:")

@@ -1,8 +1,9 @@
-"""A small server in a process of its own, in OpenAI's dialect, for the tests of `bench_peers`.
+"""A small server in its own process, in OpenAI's dialect, for the tests of `bench_peers`.
 
 `peer_program.py --port N [--short N] [--deaf] [--broken] [--inside]`. A reply is `max_tokens`
-words, less the short ones. Deaf, it ignores SIGTERM and leaves a child in another session, as some
-servers do. Inside, it answers the bench's own POST /burst, as a program with an engine does.
+words, minus the short ones. With `--deaf` it ignores SIGTERM and leaves a child in another session,
+as some servers do. With `--inside` it answers the bench's own POST /burst, as a program with an
+engine does.
 """
 
 import argparse
@@ -71,7 +72,7 @@ class Answers(BaseHTTPRequestHandler):
 
 
 def seen(prompt: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """What a program with an engine says of one reply."""
+    """Return what a program with an engine reports about one reply."""
     now, tokens = time.perf_counter(), asked["reply_tokens"]
     moments = [now + 0.01 * (1 + number) for number in range(tokens)]
     counts = {"prompt_tokens": len(prompt), "tokens": tokens}

@@ -1,4 +1,4 @@
-"""`scripts/abuse` as a user runs it, on the scripted server: a hunt, a finding sent again."""
+"""`scripts/abuse` as a user runs it, on the scripted server: a hunt, and a finding sent again."""
 
 import json
 from pathlib import Path

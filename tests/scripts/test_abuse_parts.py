@@ -1,4 +1,4 @@
-"""What abuse judges by: attacks that repeat, figures of a stretch of time, bounds, reports."""
+"""The basis of abuse's verdicts: repeatable attacks, figures of an interval, bounds, reports."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Delivery: what is sent in which manner, and what is told of the answers."""
+"""Delivery: how each kind of shot is sent, and how its answers are recorded."""
 
 import time
 from pathlib import Path

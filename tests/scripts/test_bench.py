@@ -1,4 +1,4 @@
-"""The bench as its user meets it: commands against a real server, their output and exit status."""
+"""The bench as a user runs it: commands against a real server, their output and exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each dialect sends, and how it reads pieces, counts and endings."""
+"""Each dialect's requests, and how it reads pieces, counts and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Percentiles, rates, prompts, arrivals, and the tables that tell them."""
+"""Percentiles, rates, prompts, arrivals, and the tables that show them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from load.table import comparison_table, number, run_table
 
 
 def outcome(index: int = 0, due: float = 10.0, speed: float = 1.0, **more: object) -> Outcome:
-    """Due at `due`; first byte after 0.1 s, pieces after 0.2, 0.3, 0.6 s, end after 0.7 s."""
+    """Return an outcome: first byte 0.1 s after `due`, pieces after 0.2, 0.3, 0.6 s, end 0.7 s."""
     seen = Outcome(index=index, due=due, started=due, status=200, finish_reason="length")
     seen.first_byte = due + 0.1 * speed
     seen.arrivals = [due + moment * speed for moment in (0.2, 0.3, 0.6)]
@@ -141,6 +141,6 @@ def test_open_loop_is_poisson_and_repeats() -> None:
     gaps = [later - sooner for sooner, later in pairwise([3.0, *moments(1)])]
     assert min(gaps) > 0
     assert mean(gaps) == pytest.approx(1 / 50, rel=0.1)
-    # An exponential's variance is its mean squared; a steady beat's would be zero.
+    # An exponential's variance is its mean squared; a regular rhythm's would be zero.
     assert mean(gap * gap for gap in gaps) == pytest.approx(2 / 50**2, rel=0.2)
     assert moments(1) == moments(1) != moments(2)

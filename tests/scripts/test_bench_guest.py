@@ -1,4 +1,4 @@
-"""A guest among streams: when it comes, and what its table says of known moments."""
+"""A guest among streams: when it arrives, and its table for known times."""
 
 from __future__ import annotations
 

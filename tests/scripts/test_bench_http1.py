@@ -1,4 +1,4 @@
-"""The bench's HTTP reader: framings, every way of cutting them, and what it refuses."""
+"""The bench's HTTP reader: framings, every way of splitting them, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scripts/bench_peers` as its user meets it: commands, small real servers, and what is printed."""
+"""`scripts/bench_peers` as a user runs it: commands, small real servers, and the output."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ class Fake(Peer):
 
 
 class Narrow(Fake):
-    """Installed by failing; measured with few streams."""
+    """Fails to install; measured with few streams."""
 
     name: ClassVar[str] = "narrow"
     most_streams: ClassVar[int] = 2

@@ -156,5 +156,5 @@ def test_every_peer_is_told_of() -> None:
 
 
 def test_times_are_of_one_clock() -> None:
-    """`openvino` sends moments of its own process."""
+    """`openvino` sends times of its own process."""
     assert time.get_clock_info("perf_counter").implementation == "clock_gettime(CLOCK_MONOTONIC)"

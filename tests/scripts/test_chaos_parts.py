@@ -1,4 +1,4 @@
-"""What chaos judges by: answers whatever their pieces, places to read on from, the page."""
+"""The basis of chaos's verdicts: answers in any pieces, positions to resume at, the page."""
 
 import json
 import random
@@ -19,7 +19,7 @@ from proof.told import difference, kept, place, told
 
 
 def events(*data: object, first: int = 1) -> bytes:
-    """Server-sent events with ids."""
+    """Return server-sent events with ids."""
     said = [f"id: {at}\ndata: {json.dumps(each)}\n\n" for at, each in enumerate(data, first)]
     return "".join(said).encode()
 

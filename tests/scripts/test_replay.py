@@ -1,4 +1,4 @@
-"""scripts/replay: a receipt found, asked of a real server again, and compared."""
+"""scripts/replay: a receipt is found, sent to a real server again, and compared."""
 
 import json
 import subprocess
@@ -108,7 +108,7 @@ def test_where_replies_part(now: Reply, where: str) -> None:
 
 
 def replay(held: str, *options: str, **env: str) -> tuple[int, str, str]:
-    """Status and what it said, on both streams."""
+    """Run it; return its status, output and error output."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "replay"), "-", *options],
         input=held.encode(),
@@ -129,7 +129,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def events(server: Running) -> str:
-    """A stream that ends with a receipt."""
+    """Return a stream that ends with a receipt."""
     asked = {"text": "größer", "seed": 3, "max_tokens": 30, "receipt": True}
     return post(server.port, asked, "/chat/falcon40b").text
 

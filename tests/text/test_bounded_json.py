@@ -1,4 +1,4 @@
-"""JSON to a bounded depth: deeper values are refused with their depth, others read as ever."""
+"""JSON to a bounded depth: deeper values are refused with their depth, others parsed as usual."""
 
 import pytest
 

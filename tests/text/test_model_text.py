@@ -1,4 +1,4 @@
-"""The text side of a model, or a sentence that says what is wrong with it."""
+"""The text side of a model, or a sentence that explains what is wrong with it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stop sequences: found wherever pieces are cut, never sent, and nothing held back for longer."""
+"""Stop sequences: found wherever pieces are cut, never sent, and nothing is held back longer."""
 
 from itertools import combinations
 
@@ -15,7 +15,7 @@ CUTS = st.sets(st.integers(1, 15))
 
 
 def expected(text: str, sequences: list[str]) -> tuple[str, bool]:
-    """What a reader sees when the whole text is there at once, and whether it was stopped."""
+    """Return the text that a reader sees if it arrives whole, and whether it was stopped."""
     for at in range(len(text)):
         if any(text[at:].startswith(sequence) for sequence in sequences):
             return text[:at], True
@@ -23,13 +23,13 @@ def expected(text: str, sequences: list[str]) -> tuple[str, bool]:
 
 
 def cut(text: str, places: set[int]) -> list[str]:
-    """`text` in pieces that end at `places`."""
+    """Return `text` in pieces that end at `places`."""
     ends = [*sorted(place for place in places if place < len(text)), len(text)]
     return [text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def streamed(pieces: list[str], sequences: list[str]) -> tuple[str, bool]:
-    """What a reader sees when the text comes in pieces."""
+    """Return the text that a reader sees if it arrives in pieces, and whether it was stopped."""
     stop = StopFilter(sequences)
     released = "".join([stop.feed(piece) for piece in pieces]) + stop.finish()
     return released, stop.stopped
@@ -69,7 +69,7 @@ def test_only_what_may_become_a_sequence_is_held_back(
 
 
 class Plain:
-    """The same filter, by its definition: it looks at all that is held, for each sequence."""
+    """The same filter by definition: it searches all held text for each sequence."""
 
     def __init__(self, sequences: list[str]) -> None:
         self._sequences = sequences

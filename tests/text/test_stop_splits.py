@@ -1,4 +1,4 @@
-"""Stop sequences at random: wherever a text is cut, what leaves is the same, and no stop."""
+"""Stop sequences at random: wherever a text is cut, the output is the same, without a stop."""
 
 import random
 
@@ -15,7 +15,7 @@ def released(text: str, stops: list[str], cuts: list[int]) -> tuple[str, bool]:
 
 
 def before_first(text: str, stops: list[str]) -> str:
-    """By the definition: up to where the earliest of them begins."""
+    """Return the text up to the earliest stop, by definition."""
     return text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
 
 

@@ -1,4 +1,4 @@
-"""Both carriers behind one face, and bounded ways to wait for what they carry."""
+"""Both transports behind one interface, with bounded waits for their messages."""
 
 import threading
 import time
@@ -14,13 +14,13 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """One backend's end, and a way to open frontends' ends."""
+    """One backend's end, and a function that opens frontends' ends."""
 
     backend: BackendPort
     connect: Callable[[], FrontendPort]
 
     def arrivals(self, count: int) -> list[Arrival]:
-        """The next `count` arrivals; fails when they do not come."""
+        """Return the next `count` arrivals; fail if they do not come."""
         found: list[Arrival] = []
         limit = time.monotonic() + PATIENCE
         while len(found) < count and time.monotonic() < limit:
@@ -29,14 +29,14 @@ class Carrier:
         return found
 
     def join(self) -> tuple[FrontendPort, int]:
-        """A new frontend's end, and its name on the backend's side."""
+        """Return a new frontend's end, and its name on the backend's side."""
         port = self.connect()
         ((name, _),) = self.arrivals(1)
         return port, name
 
     @contextmanager
     def pumped(self) -> Iterator[None]:
-        """Meanwhile the backend goes on receiving, as its loop would, in a thread."""
+        """Keep the backend receiving in a thread, as its loop would."""
         done = threading.Event()
 
         def pump() -> None:
@@ -53,7 +53,7 @@ class Carrier:
 
 
 def events(port: FrontendPort, count: int) -> list[Event]:
-    """The next `count` events of one frontend."""
+    """Return the next `count` events of one frontend."""
     found: list[Event] = []
     while len(found) < count:
         found += port.receive()
@@ -62,5 +62,5 @@ def events(port: FrontendPort, count: int) -> list[Event]:
 
 
 def tokens(session: str, count: int) -> Tokens:
-    """An event of about three bytes a token."""
+    """Return an event of about three bytes per token."""
     return Tokens(session, 0, 0, tuple(range(1000, 1000 + count)))

@@ -1,4 +1,4 @@
-"""What both carriers promise: order, wholeness, several frontends, and an end that is seen."""
+"""What both transports promise: order, completeness, several frontends, and a visible end."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What only the Unix socket has: a file, frames, and peers that misbehave."""
+"""Properties of the Unix socket alone: a file, frames, and peers that misbehave."""
 
 import socket
 import stat
@@ -41,7 +41,7 @@ def carrier(path: str) -> Iterator[Carrier]:
 
 @pytest.fixture
 def raw(carrier: Carrier, path: str) -> Iterator[socket.socket]:
-    """A frontend that sends whatever the test wants, already joined."""
+    """A connected frontend that sends whatever the test wants."""
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(PATIENCE)
         peer.connect(path)

@@ -1,4 +1,4 @@
-"""The error tree: one status each, and texts that people read."""
+"""The error tree: one status each, and texts for people."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""The log's words: one line whatever they hold."""
+"""Values in the log: always one line."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Signs of life: beats once there are some, and before them that the process runs at all."""
+"""The heartbeat once there is one; before it, whether the process runs at all."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ SLEEPS = "import time; print(flush=True); time.sleep(3600)"
 
 @pytest.fixture
 def process(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A Python program of its own."""
+    """A separate Python program."""
     command = [sys.executable, "-c", request.param]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as started:
         yield started.pid
@@ -27,7 +27,7 @@ def process(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def misses(pulse: Pulse, process: int, seconds: float = 0.5) -> bool:
-    """Whether a sign of life is missed in the next seconds."""
+    """True if the heartbeat is missed within the next seconds."""
     until_then = time.monotonic() + 4 * seconds
     while time.monotonic() < until_then:
         if pulse.missed(seconds, process):

@@ -1,4 +1,4 @@
-"""Settings: variables, flags, aliases; all faults at once; secrets that never show."""
+"""Settings: variables, flags, aliases; all errors at once; secrets that never show."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from rowcast.settings import STORYTELLER, Settings, read_settings, settings_tabl
 
 @pytest.fixture(autouse=True)
 def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have variables of their own."""
+    """Remove variables of the user who runs the tests."""
     for name in [*Settings.model_fields, "FALCON_40B_LOG_LEVEL_DEBUG"]:
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
@@ -23,7 +23,7 @@ def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(
     capsys: pytest.CaptureFixture[str], arguments: Sequence[str] | None = None
 ) -> list[str]:
-    """The lines with which settings are refused."""
+    """Return the lines with which settings are refused."""
     with pytest.raises(SystemExit) as ended:
         read_settings(arguments)
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""The wire: every message survives the way, and nothing else is taken for one."""
+"""The wire format: every message survives the round trip, and nothing else is accepted."""
 
 from typing import Any, get_args
 
@@ -161,7 +161,7 @@ def test_messages_cannot_be_changed() -> None:
 
 
 def test_a_token_costs_few_bytes() -> None:
-    # A step of 32 rows must stay small; names of fields on the wire would triple it.
+    # A step of 32 rows must stay small; field names on the wire would triple it.
     batch = [Tokens(f"{row:032x}", 0, 1000, (3000,)) for row in range(32)]
     assert len(encode(batch)) < 32 * 60
 

@@ -1,1 +1,1 @@
-"""A request on its way to the server, and the answer on its way back."""
+"""Forwarding: a request to the server, and its answer back to the client."""

@@ -1,8 +1,8 @@
-"""The body of a request: all of it, or a refusal that says why.
+"""Reading a request's body: return all of it, or refuse it with the reason.
 
-gunicorn hands a body cut short to the application as if it were whole, and waits for ever for a
-slow one; both are refused here, and so is one that is too long, announced or not. What has arrived
-of it is taken from the process's budget until `Body.release`.
+gunicorn passes a truncated body to the application as if it were whole, and waits forever for a
+slow one; both are refused here, as is a body that is too long, with or without a Content-Length.
+The bytes received count against the process's budget until `Body.release`.
 """
 
 from typing import Any, Final, Protocol
@@ -22,14 +22,14 @@ class _Input(Protocol):
 
 
 class Body:
-    """The bytes of a body, until somebody has them who needs them."""
+    """The bytes of a body, held until `release`."""
 
     def __init__(self, share: Share) -> None:
         self._share = share
         self.data = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """Hold a piece more. Raises Unavailable when bodies of others leave no room."""
+        """Append a piece. Raises Unavailable if the bodies in flight leave no room."""
         if not self._share.take(len(piece)):
             raise Unavailable(
                 "The proxy holds as many bytes of request bodies as it may (PROXY_BODIES_LIMIT, of "
@@ -49,7 +49,7 @@ class BodyReader:
         self._budget = budget
 
     def read(self, request: InboundRequest) -> Body:
-        """The body of a request whose token is verified."""
+        """Read the body of a request whose token is verified."""
         body = Body(self._budget.share(request.team or ""))
         if not request.body_pending:
             return body

@@ -1,8 +1,8 @@
-"""Where a response body ends: incremental decoders for the two framings that can tell.
+"""Incremental decoders for the two framings that mark where a response body ends.
 
-In: bytes as the socket gives them, in pieces of any size. Out: body bytes, and `finished`.
-All chunks that have arrived leave as one piece; none is held back. What follows the end is dropped.
-Anything malformed raises `BadFraming`. Knows no sockets.
+In: bytes from the socket, in pieces of any size. Out: body bytes, and `finished`. All chunks that
+have arrived are returned as one piece; none is held back. Bytes after the end are dropped.
+Malformed input raises `BadFraming`. Knows no sockets.
 """
 
 import re
@@ -24,7 +24,7 @@ class Decoder(Protocol):
 
 
 class LengthDecoder:
-    """A body of a length announced; 0 for answers that have none."""
+    """A body of known length; 0 for responses without a body."""
 
     def __init__(self, length: int) -> None:
         self._missing = length
@@ -40,7 +40,8 @@ class LengthDecoder:
 class ChunkedDecoder:
     """A chunked body.
 
-    `_at` is how far the buffer is read; `_missing` what the chunk at hand lacks, its CRLF included.
+    `_at` is the read position in the buffer; `_missing` is the number of bytes that the current
+    chunk still lacks, including its CRLF.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class ChunkedDecoder:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _advance(self, pieces: list[bytes]) -> bool:
-        """Consume one element of the buffer; False when it is not all there, or none follows."""
+        """Consume one element of the buffer; False if it is incomplete, or the body has ended."""
         if self._missing:
             return self._take_data(pieces)
         line = self._take_line()
@@ -84,7 +85,7 @@ class ChunkedDecoder:
         return True
 
     def _take_part(self, pieces: list[bytes]) -> bool:
-        """Release what is there of a chunk's data, but of its CRLF nothing."""
+        """Release the part of a chunk's data that has arrived, without its CRLF."""
         ready = min(len(self._buffer) - self._at, self._missing - 2)
         if ready > 0:
             pieces.append(self._buffer[self._at : self._at + ready])

@@ -1,8 +1,8 @@
-"""Which headers pass, and which never do, in each direction.
+"""Which headers pass in each direction, and which never do.
 
-Upstream go the client's own headers without hop-by-hop ones (RFC 9110, 7.6.1), without credentials
-and without anything that the proxy alone may say: who the caller is, where it came from. Back go
-the server's headers without hop-by-hop ones, identity and what gunicorn writes itself.
+Upstream: the client's own headers, without hop-by-hop ones (RFC 9110, 7.6.1), credentials, and the
+headers that only the proxy may set (the caller's identity and address). Back: the server's headers,
+without hop-by-hop ones, identity, and those that gunicorn writes itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ _NOT_UPSTREAM: Final = HOP_BY_HOP | {
     "expect",
     "forwarded",
     "host",
-    "origin",  # who may ask across origins, the proxy decides: see `cors`
+    "origin",  # the proxy decides which origins may call: see `cors`
     "true-client-ip",
     "x-client-ip",
     "x-real-ip",
@@ -58,7 +58,7 @@ _NOT_BACK: Final = HOP_BY_HOP | {
 
 
 def client_headers(environ: Mapping[str, Any]) -> Headers:
-    """The client's headers that may go upstream."""
+    """Return the client's headers that may go upstream."""
     barred = _NOT_UPSTREAM | _named_by(environ.get("HTTP_CONNECTION", ""))
     passed = [
         (name, value)
@@ -71,7 +71,7 @@ def client_headers(environ: Mapping[str, Any]) -> Headers:
 
 
 def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:
-    """Where the request comes from, in the proxy's own words."""
+    """Return the headers that say where the request comes from."""
     return [
         ("x-request-id", request_id),
         ("x-forwarded-for", environ.get("REMOTE_ADDR", "")),
@@ -80,7 +80,7 @@ def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:
 
 
 def identity_headers(identity: Identity | None, proxy_secret: str | None) -> Headers:
-    """That this is the proxy, and verified claims; without the secret nobody could trust them."""
+    """Return the headers that identify the proxy and, if there is a secret, the verified claims."""
     said = [("x-rowcast-proxy", "1")]
     if identity is None or proxy_secret is None:
         return said
@@ -94,7 +94,7 @@ def identity_headers(identity: Identity | None, proxy_secret: str | None) -> Hea
 
 
 def server_headers(head: Iterable[tuple[str, str]], request_id: str) -> Headers:
-    """The server's headers that may go back to the client."""
+    """Return the server's headers that may go back to the client."""
     received = [(name, name.lower(), value) for name, value in head]
     named = _named_by(",".join(value for _, lower, value in received if lower == "connection"))
     barred = _NOT_BACK | named

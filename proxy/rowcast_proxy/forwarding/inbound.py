@@ -1,7 +1,7 @@
-"""One request as the proxy sees it: what was asked, by whom, and how it ended.
+"""One request as the proxy sees it: method and path, caller, and outcome.
 
-In: a WSGI environ. Out: the facts that the steps need, and one logfmt line when it is over.
-Neither token nor body ever reaches the line.
+In: a WSGI environ. Out: the facts that the steps need, and one logfmt line at the end. That line
+never contains the token or the body.
 """
 
 import json
@@ -37,7 +37,7 @@ class InboundRequest:
         self.speaks_1_1 = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
         self.draining: bool = environ.get(DRAINING, False)
         self.crowded: str = getattr(self.client, "crowded", "")  # why only health is answered
-        self.cors: list[tuple[str, str]] = []  # headers of the answer, whatever it is
+        self.cors: list[tuple[str, str]] = []  # headers that every answer carries
         self.body_pending = _has_body(environ)
         self.ends_connection = False
         self.route: Route | None = None
@@ -49,12 +49,12 @@ class InboundRequest:
         self._began = time.monotonic()
 
     def check(self) -> None:
-        """Refuse what HTTP forbids and gunicorn lets pass."""
+        """Refuse what HTTP forbids but gunicorn accepts."""
         self._check_host()
         self._check_coding()
 
     def find_route(self) -> Route:
-        """What goes upstream is the route's path. Raises NotFound and MethodNotAllowed."""
+        """Find the route; its path is what goes upstream. Raises NotFound and MethodNotAllowed."""
         matched = match(self.method, self.environ["RAW_URI"])
         self.route, self.path = matched.route, matched.path
         return matched.route
@@ -65,7 +65,7 @@ class InboundRequest:
         return f"{self.path}?{query}" if query else self.path
 
     def force_close(self) -> None:
-        """The connection ends with this response, whatever the client may have sent after it."""
+        """Close the connection after this response, even if the client has sent more."""
         self.ends_connection = True
         close: Callable[[], None] | None = self.environ.get(FORCE_CLOSE)
         if close is not None:
@@ -92,7 +92,7 @@ class InboundRequest:
             raise BadRequest("The Host header is malformed.")
 
     def _check_coding(self) -> None:
-        """gunicorn lets other codings pass before chunked, and does not undo them."""
+        """Refuse other codings before chunked: gunicorn accepts them, but does not decode them."""
         if self.environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
             raise BadRequest("The only transfer coding supported is chunked.")
 

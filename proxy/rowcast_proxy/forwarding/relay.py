@@ -1,6 +1,6 @@
 """A response on its way from the server to the client, as WSGI iterates it.
 
-Each piece is what one read found: a chunk at once when the client keeps up, all chunks that have
+Each piece is the result of one read: a single chunk while the client keeps up, all chunks that have
 arrived when it lags. It ends in one of two ways: the server's response is complete, or `StreamCut`,
 which leaves the client without a clean end. `close` runs in every case and frees the row.
 """
@@ -23,7 +23,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Link:
-    """The client and its connection to the server: when the client goes, both are cut."""
+    """The client and its connection to the server: if the client disconnects, both are shut."""
 
     def __init__(self, client: socket.socket, upstream: socket.socket, watch: HangupWatch) -> None:
         self._client = client
@@ -33,7 +33,7 @@ class Link:
         watch.watch(client, self._cut)
 
     def _cut(self) -> None:
-        """Shutting down wakes whoever waits on these sockets, whatever the phase."""
+        """Shut both sockets down, which wakes any greenlet that is blocked on them."""
         self.client_gone = True
         for sock in (self.upstream, self._client):
             with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ class Relay:
         self._link = link
         self._decoder: Decoder = head.decoder
         self._ends_by_close = not request.speaks_1_1 and not _has_length(head)
-        # May be empty: the head goes out even if the body has not begun.
+        # May be empty: the head is sent even if the body has not begun.
         self._first: bytes | None = first
         request.reason = "client_gone"
 

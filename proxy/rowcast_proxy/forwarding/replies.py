@@ -1,8 +1,8 @@
 """The head of a response: bytes to status, headers and the decoder of its body.
 
-Strict on purpose: a head that two readers could read differently is refused (`BadHead`), and so
-is a body without a length, because its truncation could not be told from its end.
-Knows no sockets.
+Deliberately strict: a head that two parsers could read differently is refused (`BadHead`), and so
+is a body without a length, because truncation could not be distinguished from its end. Knows no
+sockets.
 """
 
 import re
@@ -19,7 +19,7 @@ _BODILESS: Final = frozenset({204, 304})
 
 
 class BadHead(Exception):
-    """The upstream does not speak the HTTP that this proxy accepts."""
+    """The server's response is not the HTTP that this proxy accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Head:
 
 
 def parse_head(block: bytes, *, bodiless: bool = False) -> Head | None:
-    """Read the bytes before the empty line; None for an interim (1xx) response.
+    """Parse the bytes before the empty line; None for an interim (1xx) response.
 
-    `bodiless`: it answers HEAD, and no body follows, whatever the head says.
+    `bodiless`: the response answers HEAD, so no body follows, whatever the head says.
     """
     first, *lines = block.split(b"\r\n")
     found = _STATUS_LINE.fullmatch(first)

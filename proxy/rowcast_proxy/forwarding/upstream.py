@@ -1,8 +1,8 @@
 """One request to the server: connect, send, read the head.
 
-A connection carries one request and is then closed, so that closing it means "this reply is not
-wanted any more" and nothing of one caller can reach another. Nothing is ever sent twice.
-Out: a socket, and the head with the first bytes of the body. Knows no client.
+A connection carries one request and is then closed, so that closing it means "this reply is no
+longer wanted" and no caller's bytes can reach another. Nothing is ever sent twice. Out: a socket,
+and the head with the first bytes of the body. Knows no client.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from rowcast_proxy.forwarding.framing import BadFraming
 from rowcast_proxy.forwarding.replies import LONGEST_HEAD, BadHead, Head, parse_head
 
 RECEIVE_BYTES: Final = 65536
-_SENT_TOGETHER: Final = 65536  # bytes of a body that are worth a copy behind the head
+_SENT_TOGETHER: Final = 65536  # largest body that is copied and sent together with the head
 
 
 class Upstream:
@@ -44,7 +44,10 @@ class Upstream:
             raise Unavailable("The model server cannot be reached at the moment.") from None
 
     def _connected(self) -> socket.socket:
-        """A name is looked up each time, because it may move; a literal address never is."""
+        """Connect.
+
+        A host name is resolved each time, because it may move; a literal address never is.
+        """
         if self._family is None:
             return socket.create_connection(self._address, self._connect_timeout_s)
         sock = socket.socket(self._family, socket.SOCK_STREAM)
@@ -64,7 +67,7 @@ class Upstream:
         headers: Iterable[tuple[str, str]],
         body: bytearray,
     ) -> None:
-        """Send the request; afterwards nobody needs its body any more."""
+        """Send the request; the caller may release its body afterwards."""
         sock.settimeout(self._first_byte_timeout_s)
         head = request_head(method, target, self._host, headers, len(body))
         try:
@@ -79,7 +82,7 @@ class Upstream:
             raise UpstreamBroken("The model server gave no valid answer.") from None
 
     def answer(self, sock: socket.socket, method: str) -> tuple[Head, bytes]:
-        """The head of the answer, and the piece of its body that came with it."""
+        """Return the head of the answer, and the first piece of its body."""
         try:
             head, rest = self._read_head(sock, bodiless=method == "HEAD")
             first = head.decoder.feed(rest)
@@ -91,7 +94,7 @@ class Upstream:
         return head, first
 
     def _read_head(self, sock: socket.socket, *, bodiless: bool) -> tuple[Head, bytes]:
-        """The deadline is for the whole head, so that no drip can renew it."""
+        """Read the head. The deadline covers all of it, so that a slow drip cannot renew it."""
         deadline = time.monotonic() + self._first_byte_timeout_s
         received = b""
         while True:
@@ -117,7 +120,7 @@ def request_head(
 
 
 def _send(sock: socket.socket, data: bytes | bytearray) -> None:
-    """A server may refuse a body before it has read it: its answer is still worth reading."""
+    """Send; ignore a broken pipe, since a server that refuses a body early still answers."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         sock.sendall(data)
 

@@ -1,1 +1,1 @@
-"""Connections: how they come, are bounded, and end."""
+"""Client connections: accepting, bounding and closing them."""

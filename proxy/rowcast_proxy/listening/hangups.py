@@ -1,9 +1,9 @@
-"""Sees clients that go away, also while nothing is being written to them.
+"""Detects clients that disconnect, even while nothing is being written to them.
 
-One greenlet watches all clients: an epoll set asked only for hang-ups (FIN, RST, half-close, an
-expired keep-alive), itself waited for by gevent's loop. So a waiting client costs no greenlet and
-no polling, and a FIN is seen even behind pipelined bytes that nobody has read.
-`watch(sock, cut)` calls `cut` at most once; it must not block.
+One greenlet watches all clients: an epoll set that reports only hang-ups (FIN, RST, half-close, an
+expired keep-alive), and gevent's loop waits on that set. So an idle client costs no greenlet and no
+polling, and a FIN is seen even behind unread pipelined bytes. `watch(sock, cut)` calls `cut` at
+most once; it must not block.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from gevent import monkey, socket
 
 class HangupWatch:
     def __init__(self) -> None:
-        # gevent's patching hides epoll: waiting on one would stop the hub. Here, the hub waits.
+        # gevent's patching hides epoll, since polling one would block the hub. Here the hub waits
+        # for it.
         self._epoll: select.epoll = monkey.get_original("select", "epoll")()
         self._cuts: dict[int, Callable[[], None]] = {}
         self._greenlet = gevent.spawn(self._run)
@@ -28,7 +29,7 @@ class HangupWatch:
         self._epoll.register(descriptor, select.EPOLLRDHUP)
 
     def forget(self, sock: socket.socket) -> None:
-        """To be called before the socket is closed: descriptors are used again."""
+        """Stop watching. Call this before the socket is closed, since descriptors are reused."""
         descriptor = sock.fileno()
         if self._cuts.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)

@@ -1,7 +1,7 @@
-"""Closes a connection on which unread bytes may stand.
+"""Closes a connection that may have unread bytes.
 
-A close with unread bytes is a reset, which can destroy the answer on its way. So the answer is
-ended first, and what still comes is read and dropped for a moment.
+A close with unread bytes sends a reset, which can destroy the answer in transit. So the answer is
+ended first, and further input is read and dropped for a moment.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Runs the proxy under gunicorn: settings in, an exit status out.
 
-The arbiter process reads the settings and opens the port; each worker patches the standard
-library for gevent first and builds the application after that.
+The arbiter process reads the settings and opens the port; each worker first patches the standard
+library for gevent, then builds the application.
 """
 
 import logging
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 class GunicornProxy(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: ProxySettings) -> None:
         self.settings = settings
-        # Shared with the workers, which are forked: one byte, set when the whole proxy stops.
+        # Shared with the forked workers: one byte, set when the whole proxy stops.
         self._stopping = mmap.mmap(-1, 1)
         super().__init__()
 
@@ -61,12 +61,15 @@ class GunicornProxy(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Called in a worker, after monkey patching: what opens sockets is imported only here."""
+        """Build the application, in a worker and after monkey patching.
+
+        Modules that open sockets are imported only here.
+        """
         from jwt.warnings import InsecureKeyLengthWarning  # noqa: PLC0415
 
         from rowcast_proxy.app import ProxyApp  # noqa: PLC0415
 
-        # Said once at the start, in our own words.
+        # The warning is logged once at startup, in our own words.
         warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
         return ProxyApp(self.settings)
 
@@ -104,7 +107,7 @@ def gunicorn_options(settings: ProxySettings) -> dict[str, object]:
 
 
 def _raise_descriptor_limit() -> None:
-    """A stream takes two descriptors; the usual soft limit of 1024 is for older programs."""
+    """Raise the soft descriptor limit: a stream takes two, and the usual 1024 is too low."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker, with manners.
+"""gunicorn's gevent worker, with stricter error handling and limits.
 
-What it adds: protocol errors are answered as JSON and are never a 5xx; a client that stalls or is
-silently gone is cut by the kernel; connections and what they send are bounded (`connections`); on a
+What it adds: protocol errors are answered as JSON and are never a 5xx; the kernel cuts a client
+that stalls or has silently vanished; connections and their input are bounded (`connections`); on a
 graceful stop open streams finish while new requests get a 503 instead of a refused connection.
 Knows nothing of tokens or routes.
 """
@@ -29,7 +29,7 @@ from rowcast_proxy.listening.connections import RECEIVE, Connection, Crowd, Limi
 from rowcast_proxy.listening.lingering import linger
 
 _HEARTBEAT_S: Final = 1.0
-# The arbiter kills at the graceful timeout; stopping a little earlier lets responses be closed.
+# The arbiter kills at the graceful timeout; stopping slightly earlier lets responses be closed.
 _MARGIN_S: Final = 1.0
 
 _FAULTS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
@@ -46,8 +46,8 @@ _FAULTS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (http.ParseException, 400, "The request is not valid HTTP."),
 )
 
-# The kernel gave the client up (TCP_USER_TIMEOUT), or `relay` shut its socket: both are in the
-# request's log line already, and are no news for the error log.
+# The kernel gave up on the client (TCP_USER_TIMEOUT), or `relay` shut its socket down: both are
+# already in the request's log line, so the error log need not repeat them.
 _CLIENT_LOST: Final = frozenset(
     {errno.ETIMEDOUT, errno.EBADF, errno.EHOSTUNREACH, errno.ENETUNREACH}
 )
@@ -79,7 +79,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
     @property
     def _draining(self) -> bool:
-        """All of the proxy stops, not only this worker (then others take new requests)."""
+        """True if the whole proxy is stopping. If only this worker is, others take new requests."""
         return not self.alive and self.app.stopping
 
     def run(self) -> None:
@@ -95,7 +95,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
         while self.alive and not self.app.stopping:
             self.notify()
             self._stop_asked.wait(_HEARTBEAT_S)
-        # A signal that came before its handler was set is lost; the flag is not.
+        # A signal that arrived before its handler was set is lost; the flag is not.
         self.alive = False
         if not self._draining:
             for server in servers:
@@ -164,7 +164,7 @@ class ProxyWorker(GeventWorker):  # type: ignore[misc]
 
 
 class _Listener(StreamServer):
-    """Accepts connections; those for which there is no place are told so at once."""
+    """Accepts connections; those for which there is no room get a 503 at once."""
 
     def __init__(self, listener: Any, crowd: Crowd, handle: Callable[..., object]) -> None:
         super().__init__(listener, handle=handle, spawn=Pool())
@@ -184,14 +184,14 @@ class _Listener(StreamServer):
             return
         client.setblocking(False)
         with contextlib.suppress(OSError):
-            client.recv(RECEIVE)  # a close before it was read would destroy the answer
+            client.recv(RECEIVE)  # closing with unread input would destroy the answer
         with contextlib.suppress(OSError):
             client.send(_last_response(503, client.crowded, "Retry-After: 2\r\n"))
         client.close()
 
 
 def bound_silence(listener: socket.socket, seconds: float) -> None:
-    """Set on the listener, these are inherited by every connection."""
+    """Set keep-alive and timeouts on the listener; every connection inherits them."""
     interval = max(1, int(seconds / 3))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,4 +1,4 @@
-"""The kinds of attack: some files of them, and one line for each file here."""
+"""The kinds of attack: a few files, each registered by one line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chats: messages by the ten thousand, deep and wide bodies, tools, arguments for templates."""
+"""Chats: tens of thousands of messages, deep and wide bodies, tools, arguments for templates."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _tools(draw: Draw) -> Shots:
 
 
 def _tool_schema(draw: Draw) -> Shots:
-    """What a rule may cost, by way of a tool."""
+    """Send a costly rule as a tool's parameters."""
     schema = draw.one_of(
         {"type": "object", "properties": {"a": {"type": "integer", "multipleOf": 999_983}}},
         {"type": "object", "properties": {"a": {"type": "string", "pattern": "(a|b)*a(a|b){200}"}}},
@@ -94,14 +94,14 @@ def _kwargs(draw: Draw) -> Shots:
 
 
 def _padded(draw: Draw) -> Shots:
-    """Large bodies of which little is read, and all is kept."""
+    """Send large bodies of which little is used, but everything is stored."""
     padding = {"m": "x" * min(draw.about(LARGEST_BODY), LARGEST_BODY)}
     body = draw.completion(max_tokens=1, metadata=padding)
     return Shot.of(body, copies=24, width=4)
 
 
 def _many_fields(draw: Draw) -> Shots:
-    """Names that are not known, of which the nearest known one is looked for."""
+    """Send unknown field names, for each of which the nearest known one is searched."""
     count = draw.about(100_000)
     fields: dict[str, object] = {f"max_token{at}": 1 for at in range(count)}
     return Shot.of(draw.completion() | fields)
@@ -112,7 +112,7 @@ def _long_name(draw: Draw) -> Shots:
 
 
 def _numbers(draw: Draw) -> Shots:
-    """Numbers that are long to read."""
+    """Send numbers that take long to parse."""
     digits = "9" * draw.about(1_000_000)
     text = json.dumps(draw.completion())[:-1]
     number = str(draw.one_of(digits, f"0.{digits}", f"1e{digits[:300]}", f"-{digits}.{digits}"))
@@ -126,19 +126,19 @@ def _repeated_keys(draw: Draw) -> Shots:
 
 
 def _escapes(draw: Draw) -> Shots:
-    """A text in which each character is written as an escape."""
+    """Send a text in which each character is an escape."""
     text = "\\ud83d\\ude00" * min(draw.about(300_000), 330_000)
     return Shot(body=f'{{"model": "{draw.facts.model}", "prompt": "{text}"}}'.encode())
 
 
 def _surrogates(draw: Draw) -> Shots:
-    """Halves of pairs, which are no text."""
+    """Send half surrogate pairs, which are not valid text."""
     text = "\\ud800" * draw.about(500_000)
     return Shot(body=f'{{"model": "{draw.facts.model}", "prompt": "{text}"}}'.encode())
 
 
 def _values(draw: Draw) -> Shots:
-    """Small values by the million, in a field that is not looked at."""
+    """Send millions of small values in a field that is not used."""
     unit = str(
         draw.one_of("{}", "[]", '{"a":1}', "1.5", '"a"', "1e5", nested(100), "true", '"\\n"')
     )

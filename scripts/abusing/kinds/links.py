@@ -1,4 +1,4 @@
-"""Connections: slow, idle, unfinished, many, pipelined; kept streams and their followers."""
+"""Connections: slow, idle, unfinished, many, pipelined; kept streams and their readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SIZE = 4 * 1024 * 1024
 
 
 def _open_bodies(draw: Draw) -> Shots:
-    """Bodies for routes that take none, all but their last byte."""
+    """Send bodies, except their last byte, to routes that take none."""
     path = str(draw.one_of("/health", "/readiness", "/docs", "/openapi.json"))
     body = b" " * (_SIZE - 1)
     return Shot(path=path, body=body, method="GET", missing=1, copies=150, hold=20.0, stranger=True)
@@ -21,13 +21,13 @@ def _idle(draw: Draw) -> Shots:
 
 
 def _heads(draw: Draw) -> Shots:
-    """Heads that come a byte at a time."""
+    """Send heads one byte at a time."""
     raw = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 200
     return Shot(raw=raw, copies=draw.about(500), drip=0.2, leave=25.0, stranger=True)
 
 
 def _bodies(draw: Draw) -> Shots:
-    """Bodies that come a byte at a time, of those who have a token."""
+    """Send bodies one byte at a time, with a token."""
     body = draw.completion()
     return Shot.of(body, copies=draw.about(500), drip=0.2, leave=25.0)
 
@@ -50,13 +50,13 @@ def _pipelined_prompts(draw: Draw) -> Shots:
 
 
 def _storm(draw: Draw) -> Shots:
-    """Connections that each ask once, as fast as they come."""
+    """Open connections with one request each, as fast as possible."""
     path = str(draw.one_of("/v1/models", "/health", "/nothing", "/v1/streams/0123"))
     return Shot(path=path, method="GET", copies=draw.about(4_000), width=64)
 
 
 def _refused(draw: Draw) -> Shots:
-    """Requests without a token."""
+    """Send requests without a token."""
     body = draw.completion()
     return Shot.of(body, copies=draw.about(4_000), width=64, stranger=True)
 
@@ -92,7 +92,7 @@ def _opened(draw: Draw) -> Shot:
 
 
 def _resumed(draw: Draw) -> Shots:
-    """A kept stream, read on from many places at once: each reader takes it from the one before."""
+    """Resume a kept stream at many positions at once: each reader takes it from the one before."""
     places = [draw.one_of(0, draw.dice.randrange(draw.room), "1.1.1.1", "") for _ in range(100)]
     return [
         Shot(path=f"/v1/streams/{STREAM}?from={place}", method="GET", copies=draw.about(3))
@@ -117,7 +117,7 @@ def _cancelled(draw: Draw) -> Shots:
 
 
 def _keys(draw: Draw) -> Shots:
-    """As many idempotency keys as there are requests."""
+    """Use a new idempotency key for each request."""
     return [
         Shot.of(
             draw.completion(max_tokens=1), COMPLETIONS, headers=(("Idempotency-Key", f"k{at}"),)
@@ -127,7 +127,7 @@ def _keys(draw: Draw) -> Shots:
 
 
 def _deadlines(draw: Draw) -> Shots:
-    """Deadlines that pass at once, while the prompt waits or is fed."""
+    """Set deadlines that expire at once, while the prompt waits or is fed."""
     body = draw.completion(n=16, max_tokens=draw.room, timeout=draw.one_of(0.001, 0.01, 0.2))
     return Shot.of(body, copies=draw.about(200), width=32)
 

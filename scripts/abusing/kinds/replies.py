@@ -1,4 +1,4 @@
-"""What replies can be asked for: choices, log-probabilities, stop strings, biases, penalties."""
+"""Costly replies: choices, log-probabilities, stop strings, biases, penalties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _streams(draw: Draw) -> Shots:
 
 
 def _stops(draw: Draw) -> Shots:
-    """Stop strings that a reply follows for long: of one letter less than what it repeats."""
+    """Use stop strings that the reply matches for long: they differ in the last letter only."""
     size = draw.about(20_000)
     stops = ["a" * size + chr(98 + at) for at in range(16)]
     return draw.complete(
@@ -53,7 +53,7 @@ def _streamed_logprobs(draw: Draw) -> Shots:
 
 
 def _biases(draw: Draw) -> Shots:
-    """Half of the vocabulary, in each of many requests."""
+    """Bias half of the vocabulary, in each of many requests."""
     count = min(draw.about(20_000), draw.facts.vocabulary)
     biases = {str(at): draw.dice.uniform(-5, 5) for at in range(count)}
     return draw.complete(logit_bias=biases, n=16, max_tokens=200, copies=draw.about(4))
@@ -64,11 +64,11 @@ def _allowed(draw: Draw) -> Shots:
     return draw.complete(allowed_token_ids=allowed, n=16, max_tokens=200)
 
 
-_ALL = 8  # prompts, which with 128 choices make as many replies as a request may ask for
+_ALL = 8  # prompts; with 128 choices they make the most replies that a request may ask for
 
 
 def _allowed_copies(draw: Draw) -> Shots:
-    """A long list of parameters for each of a thousand replies."""
+    """Send a long list of parameters for each of a thousand replies."""
     allowed = [draw.token() for _ in range(draw.about(100_000))]
     return draw.complete(prompt=["a"] * _ALL, n=128, allowed_token_ids=allowed, max_tokens=1)
 
@@ -79,7 +79,7 @@ def _bias_copies(draw: Draw) -> Shots:
 
 
 def _rule_copies(draw: Draw) -> Shots:
-    """A small rule in a long text, for each of a thousand replies."""
+    """Send a small rule in a long text, for each of a thousand replies."""
     grammar = 'start: "a"\n' + f"// {'x' * 96}\n" * (draw.about(400_000) // 100)
     return draw.complete(prompt=["a"] * _ALL, n=128, guided_grammar=grammar, max_tokens=1)
 
@@ -90,13 +90,13 @@ def _stop_copies(draw: Draw) -> Shots:
 
 
 def _choices_streamed(draw: Draw) -> Shots:
-    """A stream of a thousand replies: each event's id tells the place of all of them."""
+    """Stream a thousand replies: each event's id contains the positions of all of them."""
     body = draw.completion(prompt=["a"] * _ALL, n=128, max_tokens=draw.about(40), stream=True)
     return Shot.of(body | {"ignore_eos": True})
 
 
 def _whole_copies(draw: Draw) -> Shots:
-    """A long prompt, echoed for each of a thousand replies."""
+    """Echo a long prompt for each of a thousand replies."""
     prompt = "once upon a time, " * (draw.room // 8)
     return draw.complete(prompt=[prompt] * _ALL, n=128, echo=True, logprobs=20, max_tokens=1)
 
@@ -117,7 +117,7 @@ def _penalties(draw: Draw) -> Shots:
 
 
 def _tiny(draw: Draw) -> Shots:
-    """Replies of one token, as many as a request may ask for."""
+    """Request replies of one token, as many as a request may ask for."""
     return draw.complete(prompt=["a"] * 8, n=128, max_tokens=1, logprobs=20, copies=draw.about(16))
 
 
@@ -126,13 +126,13 @@ def _zero(draw: Draw) -> Shots:
 
 
 def _left(draw: Draw) -> Shots:
-    """Requests that are left at once, again and again."""
+    """Abandon requests at once, repeatedly."""
     body = draw.completion(n=16, max_tokens=draw.room, ignore_eos=True, stream=True)
     return Shot.of(body, copies=draw.about(200), width=8, leave=0.3)
 
 
 def _unread(draw: Draw) -> Shots:
-    """Large answers that nobody takes."""
+    """Request large answers without reading them."""
     body = draw.completion(n=32, max_tokens=draw.about(500), logprobs=20, stream=True)
     return Shot.of(body, copies=draw.about(4), reads=False, leave=20.0)
 
@@ -152,7 +152,7 @@ def _replay(draw: Draw) -> Shots:
 
 
 def _replay_one(draw: Draw) -> Shots:
-    """One prompt, its replies by high numbers."""
+    """Replay one prompt, with high choice numbers."""
     body = {
         "version": 1,
         "seed": 1,

@@ -1,4 +1,4 @@
-"""Rules that replies must follow: JSON schemas, Lark grammars, regular expressions, choices."""
+"""Rules for replies: JSON schemas, Lark grammars, regular expressions, choices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _ref_chain(draw: Draw) -> Shots:
 
 
 def _link(form: str, reference: str) -> dict[str, object]:
-    """A schema that is, or holds, what it refers to."""
+    """Return a schema that is, or contains, its reference's target."""
     target = {"$ref": reference}
     forms: dict[str, dict[str, object]] = {
         "items": {"type": "array", "items": target},
@@ -130,7 +130,7 @@ def _all_of(draw: Draw) -> Shots:
 
 
 def _doubling(draw: Draw) -> Shots:
-    """References that double at each link: small to write, large when written out."""
+    """Use references that double at each link: small as written, large when expanded."""
     links = min(draw.about(40), 60)
     defs: dict[str, object] = {
         f"d{at}": {
@@ -144,7 +144,7 @@ def _doubling(draw: Draw) -> Shots:
 
 
 def _doubling_of(draw: Draw) -> Shots:
-    """The same of allOf, whose parts must be merged."""
+    """Use doubling references in allOf, whose parts must be merged."""
     links = min(draw.about(24), 40)
     defs: dict[str, object] = {
         f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}, {"$ref": f"#/$defs/d{at + 1}"}]}
@@ -187,7 +187,7 @@ def _lark_range(draw: Draw) -> Shots:
 
 
 def _many_rules(draw: Draw) -> Shots:
-    """Different small rules, one after the other: each must be compiled, none is used again."""
+    """Send different small rules in sequence: each must be compiled, none is used again."""
     shots = []
     for at in range(min(draw.about(200), 400)):
         schema = {"type": "object", "properties": {f"p{at}": {"type": "string", "maxLength": 500}}}
@@ -196,7 +196,7 @@ def _many_rules(draw: Draw) -> Shots:
 
 
 def _string_schema(draw: Draw) -> Shots:
-    """A schema that comes as a string, nested in everything that JSON can nest."""
+    """Send a schema as a string, nested as deep as possible."""
     return draw.complete(guided_json=nested(draw.about(960), SCHEMAS))
 
 

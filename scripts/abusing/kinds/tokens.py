@@ -1,4 +1,4 @@
-"""Token ids and texts: prompts by the thousand, long texts, /tokenize, /detokenize, counting."""
+"""Token ids and texts: thousands of prompts, long texts, /tokenize, /detokenize, counting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _echo(draw: Draw) -> Shots:
 
 
 def _echo_many(draw: Draw) -> Shots:
-    """The same in several prompts, together as many tokens as a larger model's one."""
+    """Echo several prompts, with as many tokens as one prompt of a larger model."""
     return draw.complete(prompt=[[0] * draw.room] * draw.about(6), echo=True, max_tokens=1)
 
 
@@ -36,7 +36,7 @@ def _six_digits(draw: Draw) -> Shots:
 
 
 def _runs(draw: Draw) -> str:
-    """Runs of digits that are just short of what is looked for, in a large body."""
+    """Return a large body of digit runs that are just short of a match."""
     run = "7" * int(str(draw.one_of(1000, 999, 100, 5000))) + " "
     return run * (min(LARGEST_BODY, draw.about(LARGEST_BODY)) // len(run))
 
@@ -60,7 +60,7 @@ def _awkward(draw: Draw) -> Shots:
 
 
 def _fitting(draw: Draw) -> Shots:
-    """Awkward texts that fit, so that they are computed, echoed and scored."""
+    """Send awkward texts that fit, so that they are computed, echoed and scored."""
     text = draw.text(draw.about(600))
     return draw.complete(prompt=[text] * 16, echo=True, logprobs=5, max_tokens=8)
 
@@ -90,7 +90,7 @@ def _native(draw: Draw) -> Shots:
 
 
 def _ids(draw: Draw) -> Shots:
-    """Prompts of token ids, far too many or far too long."""
+    """Send prompts of token ids, far too many or far too long."""
     count = draw.about(500_000)
     prompt = draw.one_of([[1]] * (count // 4), [1] * count, [[1] * 100] * (count // 150))
     return draw.complete(prompt=prompt, max_tokens=1)

@@ -1,7 +1,7 @@
 """The HTTP dialects that can be measured, by name.
 
-A dialect says where to post, what body to send, and how to read pieces and their end. A new one is
-one module with a `Dialect` and one line here.
+A dialect defines where to post, what body to send, and how to read pieces and their end. A new one
+is one module with a `Dialect` and one line here.
 """
 
 from __future__ import annotations

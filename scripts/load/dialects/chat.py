@@ -14,14 +14,14 @@ _ID = re.compile(r"([0-9]+)(r?)")
 
 
 class ChatEvents(EventReader):
-    """Events {"text"} with rising ids, then `end` with the counts, or `error`."""
+    """Reads events {"text"} with rising ids, then `end` with the counts, or `error`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._last = (-1, "")  # tokens told; "r" where that is all of the reply
+        self._last = (-1, "")  # tokens so far; "r" if that is the whole reply
 
     def on_event(self, event: Event) -> None:
-        """Tell the three kinds of event apart."""
+        """Handle the three kinds of event."""
         data = self.load(event.data)
         if event.name == "end":
             self._end(data)
@@ -62,13 +62,13 @@ class Chat(Dialect):
     own: ClassVar[bool] = True
 
     def path(self, model: str) -> str:
-        """The route that names its model."""
+        """Return the route that names its model."""
         return f"/chat/{model}"
 
     def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
-        """The same body as the raw text routes."""
+        """Return the same body as for the raw text routes."""
         return native_body(ask, echo=echo)
 
     def reader(self) -> Reader:
-        """Events with ids."""
+        """Return a reader of events with ids."""
         return ChatEvents()

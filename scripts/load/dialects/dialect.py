@@ -13,7 +13,7 @@ from load.asks import Ask
 
 
 class Reader(ABC):
-    """Reads one answer's body. `failure` says what the answer itself reported, or got wrong."""
+    """Reads one answer's body. `failure` is what the answer itself reported, or got wrong."""
 
     def __init__(self) -> None:
         self.text: list[bytes] = []
@@ -26,10 +26,10 @@ class Reader(ABC):
 
     @abstractmethod
     def feed(self, parts: list[bytes]) -> None:
-        """Take parts of the body in, in order."""
+        """Read parts of the body, in order."""
 
     def close(self) -> str | None:
-        """The body has ended as HTTP wants it: None, or what the dialect misses."""
+        """Return what the dialect lacks at the end of the body; None if the reply is complete."""
         if self.failure is None and not self.ended:
             return "no end event"
         return self.failure
@@ -41,21 +41,21 @@ class Reader(ABC):
 
 
 class Dialect(ABC):
-    """How to ask a server for a streamed reply."""
+    """How to request a streamed reply from a server."""
 
     media_type: ClassVar[str] = "text/event-stream"
     own: ClassVar[bool] = False  # one of Rowcast's: prompts are sized in bytes
-    plain_prompt: ClassVar[bool] = True  # the engine sees the prompt's bytes and no others
+    plain_prompt: ClassVar[bool] = True  # the engine gets the prompt's bytes and no others
     can_echo: ClassVar[bool] = False  # the answer can begin with the prompt
 
     @abstractmethod
     def path(self, model: str) -> str:
-        """Where to post."""
+        """Return the path to post to."""
 
     @abstractmethod
     def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:
-        """What to post."""
+        """Return the body to post."""
 
     @abstractmethod
     def reader(self) -> Reader:
-        """A reader for one answer."""
+        """Return a reader for one answer."""

@@ -1,6 +1,6 @@
 """OpenAI's completions as peers serve them: events `data: {json}`, ended by `data: [DONE]`.
 
-`stream_options.include_usage` asks for the server's own token counts, which come in a last event.
+`stream_options.include_usage` requests the server's own token counts, which arrive in a last event.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from load.dialects.sse import Event, EventReader, count
 
 
 class OpenAIEvents(EventReader):
-    """What completions and chat have in common; they differ in where a piece lies."""
+    """The common part of completions and chat; they differ in the place of a piece."""
 
     @abstractmethod
     def piece(self, choice: dict[str, object]) -> object:
-        """The text that one event adds."""
+        """Return the text that one event adds."""
 
     def on_event(self, event: Event) -> None:
         """Read one `data:` event."""
@@ -50,7 +50,7 @@ class CompletionEvents(OpenAIEvents):
     """A piece is `text`."""
 
     def piece(self, choice: dict[str, object]) -> object:
-        """The text that one event adds."""
+        """Return the text that one event adds."""
         return choice.get("text")
 
 
@@ -58,20 +58,20 @@ class OpenAI(Dialect):
     """POST /v1/completions."""
 
     def path(self, model: str) -> str:  # noqa: ARG002
-        """The body names the model."""
+        """Return the path; the body names the model."""
         return "/v1/completions"
 
     def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
-        """A streamed completion of one prompt."""
+        """Return a streamed completion of one prompt."""
         return {"prompt": ask.prompt, **shared_body(ask, model)}
 
     def reader(self) -> Reader:
-        """Completion events."""
+        """Return a reader of completion events."""
         return CompletionEvents()
 
 
 def shared_body(ask: Ask, model: str) -> dict[str, object]:
-    """What completions and chat have in common."""
+    """Return the common fields of completions and chat."""
     body: dict[str, object] = {
         "model": model,
         "max_tokens": ask.max_tokens,

@@ -13,7 +13,7 @@ class ChatCompletionEvents(OpenAIEvents):
     """A piece is `delta.content`, or a reasoning model's `delta.reasoning_content`."""
 
     def piece(self, choice: dict[str, object]) -> object:
-        """The text that one event adds."""
+        """Return the text that one event adds."""
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             return None
@@ -26,14 +26,14 @@ class OpenAIChat(Dialect):
     plain_prompt: ClassVar[bool] = False
 
     def path(self, model: str) -> str:  # noqa: ARG002
-        """The body names the model."""
+        """Return the path; the body names the model."""
         return "/v1/chat/completions"
 
     def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
-        """The prompt as one user's message."""
+        """Return the prompt as one user message."""
         messages = [{"role": "user", "content": ask.prompt}]
         return {"messages": messages, **shared_body(ask, model)}
 
     def reader(self) -> Reader:
-        """Chat completion events."""
+        """Return a reader of chat completion events."""
         return ChatCompletionEvents()

@@ -1,4 +1,4 @@
-"""Server-sent events out of body parts, however the server has cut them.
+"""Parses server-sent events from body parts, however the server has split them.
 
 In: parts of a body. Out: calls of `on_event` with the event's fields. Comments are skipped; lines
 may end in LF or CRLF; an event that the end of the body cuts off is dropped, as the standard says.
@@ -23,7 +23,7 @@ class Event:
 
 
 class EventReader(Reader):
-    """A reader of event streams; a dialect says what its events mean."""
+    """A reader of event streams; a dialect defines the meaning of its events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class EventReader(Reader):
 
     @abstractmethod
     def on_event(self, event: Event) -> None:
-        """Take one event in."""
+        """Handle one event."""
 
     def feed(self, parts: list[bytes]) -> None:
-        """Take parts in and hand on the events they complete."""
+        """Read parts, and pass on the events that they complete."""
         data = self._rest + b"".join(parts)
         if b"\r" in data:
-            # A CR at the very end may be half of a CRLF: it waits for its other half.
+            # A CR at the very end may be half of a CRLF: it waits for the other half.
             held = data.endswith(b"\r")
             data = data.removesuffix(b"\r").replace(b"\r\n", b"\n") + b"\r" * held
         *blocks, self._rest = data.split(b"\n\n")
@@ -45,11 +45,11 @@ class EventReader(Reader):
             self._read(block)
 
     def fail(self, reason: str) -> None:
-        """Note the first thing that is wrong with the stream."""
+        """Record the first thing that is wrong with the stream."""
         self.failure = self.failure or reason
 
     def load(self, data: str) -> dict[str, object]:
-        """The JSON object that an event carries; anything else is a failure."""
+        """Return the JSON object of an event; anything else is a failure."""
         try:
             value = json.loads(data)
         except ValueError:
@@ -73,7 +73,7 @@ class EventReader(Reader):
 
 
 def count(value: object) -> int | None:
-    """A count as JSON carries it, or None."""
+    """Return a count from JSON, or None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -1,4 +1,4 @@
-"""Flask and `generate`: the plainest server of a language model, in OpenAI's completions dialect.
+"""Flask and `generate`: the simplest server of a language model, in OpenAI's completions dialect.
 
 `flask_server.py FOLDER --port N --threads N`. One reply at a time: the next one waits for the lock.
 """
@@ -19,7 +19,7 @@ REPLY_SECONDS = 600.0
 
 
 def main() -> None:
-    """Serve until ended."""
+    """Serve until killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     parser.add_argument("--port", type=int, required=True)
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def create_app(folder: str) -> Flask:
-    """The application, its model loaded."""
+    """Return the application, with its model loaded."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     app, turn = Flask(__name__), threading.Lock()

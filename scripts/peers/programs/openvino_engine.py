@@ -1,8 +1,8 @@
-"""OpenVINO GenAI's pipeline in this process; a burst is asked for by one POST.
+"""OpenVINO GenAI's pipeline in this process; one POST requests a burst.
 
-`openvino_engine.py FOLDER --port N …`. GET /health says that it serves. POST /burst with the
-prompts and the replies' length runs them all at once, by the pipeline's own steps, and answers with
-the moments at which it gave each token. No HTTP stands between the tokens and the clock.
+`openvino_engine.py FOLDER --port N …`. GET /health answers once it serves. POST /burst with the
+prompts and the length of the replies runs them all at once, by the pipeline's own steps, and
+returns the time of each token. There is no HTTP between the tokens and the clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 CACHE_GB = 2
 BATCH_TOKENS = 4096
-NEVER_DRAWN = 0  # a byte; the pipeline insists on a token that ends texts
+NEVER_DRAWN = 0  # a byte; the pipeline requires an end-of-text token
 
 
 class Engine:
@@ -40,7 +40,7 @@ class Engine:
         self._next = 0
 
     def burst(self, prompts: list[str], reply_tokens: int) -> list[dict[str, Any]]:
-        """All prompts at once; when each token came."""
+        """Run all prompts at once; return the time of each token."""
         config = genai.GenerationConfig()
         config.max_new_tokens = reply_tokens
         config.ignore_eos = True
@@ -72,7 +72,7 @@ class Engine:
 
 
 def properties(given: argparse.Namespace) -> dict[str, Any]:
-    """How the device computes."""
+    """Return the properties of the device."""
     shared = {"INFERENCE_NUM_THREADS": given.threads, "PERFORMANCE_HINT": "LATENCY"}
     if given.precision == "int8":
         return {**shared, "DYNAMIC_QUANTIZATION_GROUP_SIZE": given.group}
@@ -89,16 +89,16 @@ def _take(handle: Any, reply: dict[str, Any], now: float) -> None:
 
 
 class Control(BaseHTTPRequestHandler):
-    """Two routes."""
+    """Handles the two routes."""
 
     engine: Engine
 
     def do_GET(self) -> None:
-        """It listens only once it can serve."""
+        """Answer 200: it listens only once it can serve."""
         self._answer(200, {"ready": True})
 
     def do_POST(self) -> None:
-        """One burst."""
+        """Run one burst."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             replies = self.engine.burst(asked["prompts"], asked["reply_tokens"])
@@ -108,7 +108,7 @@ class Control(BaseHTTPRequestHandler):
             self._answer(200, {"replies": replies})
 
     def log_message(self, *args: object) -> None:
-        """Nothing: the bench tells what was measured."""
+        """Log nothing: the bench reports the results."""
 
     def _answer(self, status: int, value: object) -> None:
         content = json.dumps(value).encode()
@@ -119,7 +119,7 @@ class Control(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve until ended."""
+    """Serve until killed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     parser.add_argument("--precision", required=True)

@@ -1,7 +1,7 @@
 """Writes a model of Llama's form as a GGUF file in bf16: `write_gguf.py FOLDER FILE`.
 
 Runs in the environment of llama-server, which has `gguf`. llama.cpp's own converter refuses
-tokenizers that it does not know by name, and the bench's own is such a one.
+tokenizers that it does not know by name, such as the bench's own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IN_LAYER = {
 
 
 def main(folder: Path, file: Path) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file, completely or not at all."""
     config = json.loads((folder / "config.json").read_text())
     unfinished = file.with_suffix(".unfinished")
     writer = gguf.GGUFWriter(unfinished, "llama")
@@ -75,13 +75,13 @@ def _write_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict[str, Any]) -> None
     writer.add_token_list(sorted(vocabulary, key=vocabulary.__getitem__))
     writer.add_token_types([gguf.TokenType.NORMAL] * len(vocabulary))
     writer.add_token_merges([" ".join(pair) for pair in merges])
-    # Without one it would take another's: this is a byte, which no reply ever has.
+    # Without one it would use a default: this is a byte, which no reply ever has.
     writer.add_eos_token_id(0)
     writer.add_add_bos_token(False)
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """bf16 as the 16 bits that it is: numpy has no such type."""
+    """Yield bf16 values as 16-bit integers, since numpy has no such type."""
     with file.open("rb") as opened:
         (size,) = struct.unpack("<Q", opened.read(8))
         head = json.loads(opened.read(size))
@@ -93,7 +93,7 @@ def _tensors(file: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _interleaved(values: np.ndarray, heads: int) -> np.ndarray:
-    """Queries and keys in llama.cpp's order: it rotates neighbours, Hugging Face halves."""
+    """Return queries and keys in llama.cpp's order: it rotates neighbours, Hugging Face halves."""
     rows, columns = values.shape
     halves = values.reshape(heads, 2, rows // heads // 2, columns)
     return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(rows, columns)

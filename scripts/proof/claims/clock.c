@@ -1,4 +1,4 @@
-/* Adds to the wall clock what the file CHAOS_CLOCK says, in seconds; see clock.py. */
+/* Adds the offset in the file CHAOS_CLOCK, in seconds, to the wall clock; see clock.py. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

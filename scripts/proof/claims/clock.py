@@ -1,7 +1,7 @@
-"""The wall clock is moved by an hour, forth and back, while streams are read, cut and read on.
+"""The wall clock is moved by an hour, forward and back, while streams are read, cut and resumed.
 
-A small library, built with `cc` and preloaded into the server, adds to the wall clock what a
-mapped file says; the monotonic clock runs on, as it does when a machine's clock is set.
+A small library, built with `cc` and preloaded into the server, adds to the wall clock the offset in
+a mapped file; the monotonic clock is unchanged, as when a machine's clock is set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proof.server import Server, ServerError
 
 SOURCE = Path(__file__).with_name("clock.c")
 HOUR = 3600
-KEPT = 3 * HOUR  # so that what is kept is not past its time by the new clock
+KEPT = 3 * HOUR  # so that the new clock does not expire what is kept
 CUT = 8
 
 
@@ -57,7 +57,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def _cut(server: Server, truth: Truth, dice: random.Random) -> Sequence[Cut]:
-    """Streams whose clients leave in the middle."""
+    """Begin streams whose clients disconnect halfway."""
     streamed = [each for each in truth if each.form != "json"]
     with contextlib.closing(Crowd(server.port)) as crowd:
         readings = begun(crowd, dice.sample(streamed, CUT))
@@ -76,7 +76,7 @@ class _Clock:
             raise ServerError(f"the clock's library could not be built: {done.stderr[:300]}")
 
     def move(self, seconds: int) -> None:
-        """So far from the true time."""
+        """Move the clock to this offset from the true time."""
         with self.offset.open("r+b" if self.offset.exists() else "wb") as file:
             file.write(struct.pack("=q", seconds))
 

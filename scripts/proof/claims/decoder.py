@@ -39,7 +39,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def _go_on_for_pieces(flow: Flow, count: int) -> None:
-    """Until so many more have come."""
+    """Continue until this many more pieces have arrived."""
     began, wanted = perf_counter(), flow.crowd.pieces + count
     while flow.crowd.pieces < wanted:
         flow.turn()
@@ -47,12 +47,12 @@ def _go_on_for_pieces(flow: Flow, count: int) -> None:
 
 
 def _kill(server: Server, flow: Flow) -> float:
-    """Kill the decoder; seconds until something comes from the next one."""
+    """Kill the decoder; return the seconds until the first output of the next one."""
     before, backend = server.recoveries(), server.a_backend()
     killed = perf_counter()
     backend.kill()
     while server.recoveries() == before:
-        flow.turn()  # what was on its way still comes, and does not count
+        flow.turn()  # output of the old decoder may still arrive; it does not count
         _check_time(killed, "another decoder")
     since = perf_counter()
     while flow.crowd.last <= since:

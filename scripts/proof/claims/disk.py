@@ -1,4 +1,4 @@
-"""The disk under the journal is full, and then it is not."""
+"""The disk under the journal fills up, and is freed again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proof.resuming import Cut, read_on
 from proof.server import Server
 
 DISK_BYTES = 8 << 20
-JOURNAL_BYTES = 2 << 20  # so that it is not the journal that fills the disk
+JOURNAL_BYTES = 2 << 20  # so that the journal itself does not fill the disk
 CUT = 6
 
 
@@ -53,7 +53,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def _go_on_until(flow: Flow, server: Server, state: str) -> None:
-    """Until the journal is said to be so."""
+    """Continue until health reports this state of the journal."""
 
     def said() -> bool:
         flow.go_on(0.2)
@@ -63,7 +63,7 @@ def _go_on_until(flow: Flow, server: Server, state: str) -> None:
 
 
 def _cut_and_read_on(server: Server, truth: Truth, dice: random.Random) -> list[str]:
-    """Streams that begin now can be resumed."""
+    """Check that streams that begin now can be resumed."""
     streamed = [each for each in truth if each.form != "json"]
     with contextlib.closing(Crowd(server.port)) as crowd:
         readings = begun(crowd, dice.sample(streamed, CUT))
@@ -73,19 +73,19 @@ def _cut_and_read_on(server: Server, truth: Truth, dice: random.Random) -> list[
 
 
 class _Disk(Protocol):
-    """A disk that can be full."""
+    """A disk that can be filled."""
 
     name: str
 
     def fill(self, server: Server) -> None:
-        """Nothing more can be written."""
+        """Make further writes fail."""
 
     def free(self, server: Server) -> None:
-        """It can, again."""
+        """Make writes succeed again."""
 
 
 class _Small:
-    """A file system of its own."""
+    """A separate small file system."""
 
     name = "a file system of 8 MiB"
 
@@ -102,7 +102,7 @@ class _Small:
 
 
 class _Limited:
-    """Where nothing may be mounted: the journal's process may write no file beyond its size."""
+    """Where mounting is not allowed: the journal's process may not extend any file."""
 
     name = "a file size limit"
 

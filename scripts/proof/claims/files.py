@@ -1,4 +1,4 @@
-"""A server that may open 256 files, and 400 connections that do nothing."""
+"""A server with a limit of 256 open files, and 400 idle connections."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def _idle(server: Server) -> socket.socket:
-    """A connection that says nothing."""
+    """Open a connection that sends nothing."""
     return socket.create_connection((LOCAL, server.port), timeout=30)
 
 

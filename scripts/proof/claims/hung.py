@@ -1,4 +1,4 @@
-"""The decoder is stopped (SIGSTOP): it lives by every sign, and does nothing."""
+"""The decoder is stopped (SIGSTOP): it appears alive, but does nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three times as many requests arrive as the server can answer."""
+"""Requests arrive at three times the rate that the server can answer."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def seconds_of_turns(size: int) -> list[int]:
-    """Seconds of each kind of load, by turns, so that the machine is the same to both."""
+    """Return the seconds of each alternating load, so that both have the same machine."""
     turns = math.ceil(size / TURN_SECONDS)
     return [size // turns + (turn < size % turns) for turn in range(turns)]
 
 
 @dataclass(slots=True)
 class _Load:
-    """Who asked, and how much good came of it."""
+    """The requests of one load, and its useful output."""
 
     readings: list[Reading]
     seconds: float
@@ -73,17 +73,17 @@ class _Load:
 
     @property
     def rate(self) -> float:
-        """Whole answers a second."""
+        """Complete answers per second."""
         return len(self._in_time) / self.seconds
 
     @property
     def good(self) -> int:
-        """Bytes of whole answers."""
+        """Bytes of complete answers."""
         return sum(len(each.body) for each in self._in_time)
 
 
 def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
-    """All rows taken, and always somebody waiting: the most that there is."""
+    """Run with all rows taken and the waiting line never empty, which gives the maximum."""
     crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
     began = perf_counter()
     with contextlib.closing(crowd):
@@ -96,7 +96,7 @@ def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
 
 
 def _open(server: Server, truth: Truth, seconds: int, rate: float, dice: random.Random) -> _Load:
-    """Users who come by chance, `rate` a second, however busy the server is."""
+    """Run with random arrivals, `rate` per second, however busy the server is."""
     crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
     began = due = perf_counter()
     with contextlib.closing(crowd):

@@ -1,4 +1,4 @@
-"""SIGHUP while requests come on new connections and on kept ones."""
+"""SIGHUP while requests arrive on new connections and on kept ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _keepers(server: Server, truth: Truth, dice: random.Random) -> list[Keeper]:
 
 
 def _reload(server: Server, flow: Flow) -> None:
-    """Replace the workers, and go on asking until the old ones have ended."""
+    """Replace the workers, and keep sending until the old ones have ended."""
     old = server.workers()
     server.tell(signal.SIGHUP)
     limit = time.monotonic() + PATIENCE

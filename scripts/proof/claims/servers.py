@@ -43,7 +43,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 def _killed(server: Server, asks: Sequence[Asked], dice: random.Random) -> list[Reading]:
-    """Begin these, and kill the server in their midst."""
+    """Begin these requests, and kill the server while they run."""
     with contextlib.closing(Crowd(server.port)) as crowd:
         readings = begun(crowd, asks)
         for _ in range(dice.randrange(60)):

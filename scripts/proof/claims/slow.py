@@ -1,7 +1,8 @@
-"""500 clients at a time that send and read a few bytes a second, beside good ones.
+"""500 clients at a time that send and read a few bytes per second, alongside good ones.
 
-Who was ended comes again after a while, as people do: the many that the server ends in the same
-second would else come back in the same second, and their requests be a crowd, which is not slow.
+A client that was disconnected returns after a while, as people do: otherwise the many that the
+server disconnects in the same second would return in the same second, and their requests would be a
+crowd, which is not slow.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from proof.crowd import Crowd, Reading, connect, unpaused
 from proof.flow import PATIENCE, Truth, fault_of, undisturbed
 from proof.server import Server
 
-SLOW = 700  # some 500 of them are there at a time
-AWAY_SECONDS = 30.0  # at most, until one comes again
+SLOW = 700  # of which some 500 are connected at a time
+AWAY_SECONDS = 30.0  # longest time until one returns
 GOOD = 4
 SIP_BYTES = 64
 SIP_SECONDS = 1.0
@@ -54,7 +55,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 def _firsts(
     server: Server, truth: Truth, seconds: int, meanwhile: Callable[[], None], found: Finding
 ) -> float:
-    """Good clients for so long; the 99th percentile of their first token, in seconds."""
+    """Run good clients for this long; return the 99th percentile of the first token, seconds."""
     crowd, asks, firsts = Crowd(server.port), [*truth], list[float]()
     began, number = perf_counter(), 0
     with contextlib.closing(crowd):
@@ -72,14 +73,14 @@ def _firsts(
 
 @dataclass(slots=True)
 class _Slow:
-    """One who reads a little now and then, or sends so; who is ended comes again."""
+    """A client that reads or sends a little at a time, and returns after a disconnect."""
 
     port: int
     asked: Asked
     sends: bool
     dice: random.Random
     times: int = 0
-    due: float | None = None  # when it comes again; None: it is there
+    due: float | None = None  # when it returns; None: it is connected
     reading: Reading = field(init=False)
     _unsent: bytes = b""
 
@@ -87,14 +88,14 @@ class _Slow:
         self.come()
 
     def come(self) -> None:
-        """Begin, or begin again."""
+        """Connect, or connect again."""
         self.times, self.due = self.times + 1, None
         self._unsent = self.asked.body if self.sends else b""
         asked = replace(self.asked, missing=len(self._unsent))
         self.reading = connect(self.port, asked, SMALL_BUFFER)
 
     def sip(self, now: float) -> None:
-        """Take or give a little, or come again."""
+        """Read or send a little, or return."""
         if self.due is not None:
             if now > self.due:
                 self.come()
@@ -117,10 +118,10 @@ class _Slow:
 
 
 class _Crawl:
-    """All of the slow ones."""
+    """All slow clients."""
 
     def __init__(self, server: Server, dice: random.Random) -> None:
-        """Comes back when the answers of those who read have been computed."""
+        """Connect them, and return when the replies of the readers have been computed."""
         asks = kinds.mixed(dice, SLOW, 150, 200, (_wordy,))
         self._clients = [_Slow(server.port, ask, at % 2 > 0, dice) for at, ask in enumerate(asks)]
         server.until(server.free, "the slow clients' replies", PATIENCE)
@@ -128,7 +129,7 @@ class _Crawl:
         self._sips = self._there = 0
 
     def sip(self) -> None:
-        """Let those whose turn it is take or give a little: each has one a second."""
+        """Let the clients whose turn it is read or send: each has one turn per second."""
         now = perf_counter()
         due = int((now - self._began) * SLOW / SIP_SECONDS)
         for turn in range(self._sips, max(self._sips, due)):
@@ -139,22 +140,22 @@ class _Crawl:
 
     @property
     def present(self) -> float:
-        """How many were there at a time."""
+        """The average number of connected clients."""
         return SLOW * self._there / max(1, self._sips)
 
     @property
     def ended(self) -> int:
-        """How often the server had enough of one."""
+        """How often the server disconnected one."""
         return sum(client.times - 1 for client in self._clients)
 
     def leave(self) -> None:
-        """All of them."""
+        """Disconnect all of them."""
         for client in self._clients:
             client.reading.sock.close()
 
 
 def _wordy(draw: kinds.Draw) -> Asked:
-    """An answer that no buffer holds: some 200 kB."""
+    """Return a request whose answer fits no buffer: some 200 kB."""
     return draw.completion("wordy", logprobs=20, ignore_eos=True)
 
 

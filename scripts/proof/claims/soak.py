@@ -1,4 +1,4 @@
-"""Thousands of requests: what the server holds afterwards must not grow with them."""
+"""Thousands of requests: the server's resources afterwards must not grow with them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from proof.context import Context
 from proof.flow import Flow, undisturbed
 from proof.server import Held, Server
 
-STOPS = 20  # moments at which the server is at rest and measured
+STOPS = 20  # moments at which the server is idle and measured
 WARM = 6
 MIB = 1 << 20
-SLOPE = 1.0  # MiB in 10,000 requests
+SLOPE = 1.0  # MiB per 10,000 requests
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:

@@ -1,4 +1,4 @@
-"""SIGTERM while streams are read and new requests keep coming."""
+"""SIGTERM while streams are read and new requests keep arriving."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 @dataclass(slots=True)
 class _Stop:
-    """One stop: all that was asked, when SIGTERM was sent, and how the server ended."""
+    """One stop: all requests, the time of SIGTERM, and how the server ended."""
 
     readings: list[Reading]
     told: float
@@ -46,15 +46,15 @@ class _Stop:
 
 @dataclass(slots=True)
 class _Seen:
-    """What all stops have shown."""
+    """The results of all stops."""
 
     finished: int = 0
     sent_away: int = 0
-    unheard: int = 0  # came when nobody listened any more
+    unheard: int = 0  # arrived when nothing listened any more
     faults: list[str] = field(default_factory=list)
 
     def take(self, stop: _Stop, truth: Truth) -> None:
-        """Judge all that was asked, and how the server ended."""
+        """Judge all requests, and how the server ended."""
         if stop.status != 0:
             self.faults.append(f"the server ended with status {stop.status}")
         for reading in stop.readings:
@@ -70,7 +70,7 @@ class _Seen:
 
 
 def _stop(server: Server, truth: Truth, dice: random.Random) -> _Stop:
-    """Fill the server, tell it to end, and go on asking until it has."""
+    """Fill the server, stop it, and keep sending until it has ended."""
     crowd, asks, readings = Crowd(server.port), cycle(dice.sample([*truth], len(truth))), []
     limit = perf_counter() + dice.uniform(0.2, 1.5)
     while perf_counter() < limit:

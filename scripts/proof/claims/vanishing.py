@@ -1,4 +1,4 @@
-"""Clients vanish in every phase and manner; then the server must hold what it held before."""
+"""Clients vanish in every phase and way; then the server must hold no more than before."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from proof.server import Held, Server
 AT_ONCE = 40
 PHASE_SECONDS = 30.0
 CALM_SECONDS = 90.0
-LIMIT_SECONDS = 3  # then the server has had enough of one who says nothing
+LIMIT_SECONDS = 3  # then the server disconnects a silent client
 
-Phase = Callable[[Reading], bool]  # whether the reading is that far
+Phase = Callable[[Reading], bool]  # True if the reading has reached this phase
 
 
 def _at_once(_: Reading) -> bool:
@@ -44,7 +44,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     limits = dict.fromkeys(("CLIENT_SECONDS", "BODY_SECONDS", "HEADER_SECONDS"), LIMIT_SECONDS)
     with context.server(step=0.005, counted=True, **limits) as server:
         truth = undisturbed(server, kinds.mixed(dice, 32, 20, 60))
-        _vanish(server, dice, AT_ONCE)  # what is made once, is made now
+        _vanish(server, dice, AT_ONCE)  # creates what is only created once
         sleep(2 * LIMIT_SECONDS)
         before = _await_calm(server)
         for done in range(0, size, AT_ONCE):
@@ -81,7 +81,7 @@ def _compare(found: Finding, before: Held, after: Held) -> None:
 
 
 def _vanish(server: Server, dice: random.Random, count: int) -> None:
-    """So many clients begin, come as far as their phase, and go."""
+    """Have this many clients begin, reach their phase, and vanish."""
     crowd = Crowd(server.port)
     asks = kinds.mixed(dice, count, 100, 2000)
     ways = [(dice.choice(PHASES), dice.choice(MANNERS)) for _ in asks]
@@ -98,12 +98,12 @@ def _vanish(server: Server, dice: random.Random, count: int) -> None:
 
 
 def _half(asked: Asked) -> Asked:
-    """A request whose body never comes whole."""
+    """Return a request whose body never arrives completely."""
     return replace(asked, missing=20)
 
 
 def _await_calm(server: Server, wanted: Held | None = None) -> Held:
-    """Until rows and line are free and, if it comes to that, no more is held than `wanted`."""
+    """Wait until rows and waiting line are free and, if given, no more is held than `wanted`."""
     server.until(server.free, "free rows")
     held, limit = server.held(), perf_counter() + CALM_SECONDS
     while wanted and perf_counter() < limit:
@@ -114,7 +114,7 @@ def _await_calm(server: Server, wanted: Held | None = None) -> Held:
 
 
 def _is_within(held: Held, wanted: Held) -> bool:
-    """Whether no more is held of what is counted."""
+    """True if no more is held of any counted resource."""
     return (
         held.descriptors <= wanted.descriptors
         and held.threads <= wanted.threads

@@ -1,4 +1,4 @@
-"""A frontend process is killed: who is served by another goes on, its own streams are resumed."""
+"""A frontend process is killed: other workers' streams continue, its own streams are resumed."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 @dataclass(slots=True)
 class _Kill:
-    """One kill: whose streams were the killed worker's, and all as they ended."""
+    """One kill: all readings at their end, and the ports of the killed worker's clients."""
 
     readings: Sequence[Reading]
-    ports: frozenset[int]  # clients of the killed one
+    ports: frozenset[int]  # of the killed worker's clients
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What all kills have shown."""
+    """The results of all kills."""
 
     lost: int = 0
     others: int = 0
     faults: list[str] = field(default_factory=list)
 
     def take(self, kill: _Kill, port: int, truth: Truth) -> None:
-        """Read on what was cut, and judge all."""
+        """Resume what was cut, and judge everything."""
         cuts = []
         for reading in kill.readings:
             if reading.local_port in kill.ports and not reading.whole:

@@ -1,7 +1,7 @@
-"""Chromium, the system's: EventSource, and a page of another origin that asks the proxy itself.
+"""Chromium, the system's: EventSource, and a page of another origin that calls the proxy directly.
 
 EventSource reads a kept chat through silence, killed decoders and a cut connection. Its page comes
-from a small server of this program, which sends the browser's requests on with the token, as an
+from a small server of this program, which forwards the browser's requests with the token, as an
 application's own server would.
 """
 
@@ -46,12 +46,12 @@ FETCH = """async ([url, token, body]) => {
   for (let part; !(part = await reader.read()).done;) parts.push(decoder.decode(part.value));
   return [answer.status, answer.headers.get('X-Stream-ID'), parts];
 }"""
-cuts: list[int] = []  # after how many events the next answer is cut off
-resumed: list[str] = []  # the ids from which the browser went on
+cuts: list[int] = []  # the number of events after which the next answer is cut
+resumed: list[str] = []  # the ids from which the browser resumed
 
 
 def upstream(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Any:
-    """The answer to a request, which is sent again while there is no decoder."""
+    """Send a request, and repeat it while there is no decoder; return the answer."""
     for _ in range(60):
         connection = http.client.HTTPConnection(urlsplit(URL).netloc, timeout=60)
         connection.request(method, path, body, headers | {"Authorization": f"Bearer {TOKEN}"})
@@ -64,7 +64,7 @@ def upstream(method: str, path: str, headers: dict[str, str], body: bytes = b"")
 
 
 class Application(BaseHTTPRequestHandler):
-    """`/`: an empty page; all else is asked of Rowcast."""
+    """`/`: an empty page; every other path is forwarded to Rowcast."""
 
     def do_GET(self) -> None:
         if not self.path.startswith("/v1/"):
@@ -86,11 +86,11 @@ class Application(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def begun() -> str:
-    """The path of a stream that nobody reads yet."""
+    """Start a stream; return its path before anybody reads it."""
     asked = {"model": "scripted", "stream": True, "messages": HELLO, "seed": 3, "max_tokens": 12}
     answer = upstream("POST", "/v1/chat/completions", {}, json.dumps(asked).encode())
     stream = answer.headers["X-Stream-ID"]
@@ -99,7 +99,7 @@ def begun() -> str:
 
 
 def check_other_origins(browser: Browser, listed: int, unlisted: int) -> None:
-    """A page on the proxy's list reads a stream as it comes; one that is not reads nothing."""
+    """Check that a page on the proxy's list reads a stream as it arrives; others read nothing."""
     body = {"model": "scripted", "stream": True, "messages": HELLO, "seed": 3, "max_tokens": 12}
 
     def fetched(port: int, token: str) -> Any:

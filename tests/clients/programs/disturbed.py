@@ -1,8 +1,8 @@
-"""Readings of a client while things happen to the server; each must be as it is on a calm day.
+"""Readings of a client while the server is disturbed; each must equal an undisturbed one.
 
 `hold(name, read)` reads undisturbed, then with the decoder killed before the first token and after
-the third part, and, with `silent=True`, through 20 s in which the decoder stands still.
-`read(came)` makes one request, calls `came()` for each part, and returns all that it got.
+the third part, and, with `silent=True`, while the decoder is stopped for 20 s. `read(came)` makes
+one request, calls `came()` for each part, and returns everything it received.
 """
 
 import os
@@ -15,17 +15,17 @@ URL = os.environ["ROWCAST_URL"]
 BASE = URL + "/v1"
 TOKEN = os.environ["ROWCAST_TOKEN"]
 CONTROL = os.environ["ROWCAST_CONTROL"]
-PROMPT = "Say something long. " * 175  # some 14 steps of the decoder pass before the first token
+PROMPT = "Say something long. " * 175  # some 14 steps of the decoder before the first token
 HELLO = [{"role": "user", "content": PROMPT}]
 PERSON_ASKED = [{"role": "user", "content": PROMPT + "Who?"}]
-FIRST = 0.2  # seconds after the request, in which no token has come
+FIRST = 0.2  # seconds after the request, before the first token
 THIRD = 3
 
 Read = Callable[[Callable[[], None]], str]
 
 
 class Watch:
-    """Counts parts, and does something to the server at one of them."""
+    """Counts parts, and disturbs the server at one of them."""
 
     def __init__(self, at: int = 0, what: str = "") -> None:
         self.parts = 0
@@ -33,7 +33,7 @@ class Watch:
         self._at, self._what = at, what
 
     def came(self) -> None:
-        """Take note of a part."""
+        """Count a part."""
         self.parts += 1
         if self.parts == 1:
             self.first = time.monotonic()
@@ -42,15 +42,15 @@ class Watch:
 
 
 def control(what: str) -> float:
-    """Have it done to the server's decoder; the time at which it was done."""
+    """Disturb the server's decoder; return the time at which it was done."""
     with urllib.request.urlopen(f"{CONTROL}/{what}", data=b"", timeout=60):
         return time.monotonic()
 
 
 def hold(name: str, read: Read, *, silent: bool = False, middle: float = 0) -> None:
-    """Read it calmly, then disturbed; fail where the two differ.
+    """Read calmly, then disturbed; fail if the two differ.
 
-    `middle`: for clients that hold parts back, the seconds after which the middle has come.
+    `middle`: for clients that buffer parts, the seconds until the middle of the reply.
     """
     control("settle")
     calm = read(Watch().came)
@@ -78,7 +78,7 @@ def _killed_first(read: Read) -> str:
 
 
 def _disturbed_at(seconds: float, what: str, read: Read, watch: Watch) -> tuple[str, float]:
-    """What was read, and when the decoder was disturbed; fail if all had been read by then."""
+    """Return what was read, and when the decoder was disturbed; fail if all was read before."""
     done: list[float] = []
     timer = threading.Timer(seconds, lambda: done.append(control(what)))
     timer.start()

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 
 class Person(BaseModel):
-    """Somebody."""
+    """A person."""
 
     age: int
     married: bool

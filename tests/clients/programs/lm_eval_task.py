@@ -34,7 +34,7 @@ metric_list: [{metric: exact_match}]"""
 
 
 def characters() -> dict[str, int]:
-    """The scripted model's first tokens: each byte is its own, written as a character."""
+    """Return the scripted model's first tokens: each byte is a token, written as a character."""
     kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
     moved = [byte for byte in range(256) if byte not in kept]
     names = {byte: chr(byte) for byte in kept}

@@ -14,7 +14,7 @@ MODEL = OpenAIChatModel("scripted", provider=OpenAIProvider(base_url=BASE, api_k
 
 
 class Person(BaseModel):
-    """Somebody."""
+    """A person."""
 
     age: int
     married: bool

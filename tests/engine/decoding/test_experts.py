@@ -1,4 +1,4 @@
-"""Experts on packed products: what transformers' compute, whoever else goes to an expert."""
+"""Experts on packed products: equal to transformers' experts, whatever else is in the batch."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ def kernel() -> Iterator[LinearKernel]:
 
 
 def layer(name: str) -> Any:
-    """A model's first layer of experts, with weights that leave nothing near zero."""
+    """Return a model's first layer of experts, with weights well away from zero."""
     torch.manual_seed(2)
     mlp = AutoModelForCausalLM.from_config(SHAPES[name]()).model.layers[0].mlp
     for weight in mlp.experts.parameters():
@@ -38,7 +38,7 @@ def layer(name: str) -> Any:
 
 
 def routed() -> tuple[Tensor, Tensor, Tensor]:
-    """States, choices (expert 3 is nobody's) and weights of tokens."""
+    """Return states, choices and weights of tokens; no token chooses expert 3."""
     torch.manual_seed(1)
     chosen = torch.stack([torch.randperm(EXPERTS - 1)[:CHOICES] for _ in range(TOKENS)])
     return torch.randn(TOKENS, HIDDEN), chosen, torch.rand(TOKENS, CHOICES)

@@ -1,4 +1,4 @@
-"""Rows whose masks are late are set aside: they draw later, and what they draw is the same."""
+"""Rows with late masks are deferred: they draw later, and draw the same tokens."""
 
 import json
 import time
@@ -40,7 +40,7 @@ Found = dict[str, tuple[list[int], list[float], Finished]]
 
 
 class WatchedEngine(RecordedEngine):
-    """Counts the rows that were set aside."""
+    """Counts the deferred rows."""
 
     late = 0
 
@@ -51,7 +51,7 @@ class WatchedEngine(RecordedEngine):
 
 
 def asks() -> list[Submit]:
-    """Replies of every kind that a mask, a fork, a score or a count could spoil."""
+    """Return replies of every kind that a mask, a fork, a score or a count could affect."""
 
     def ask(name: str, **params: object) -> Submit:
         asked = {"max_tokens": 60, "ignore_eos": False, **params}
@@ -70,7 +70,7 @@ def asks() -> list[Submit]:
 
 
 def replies(backend: DecodeBackend, transport: MemoryTransport, submits: list[Submit]) -> Found:
-    """Everything that a backend says to all of them at once."""
+    """Submit all of them at once; return everything that the backend sends."""
     port = transport.connect()
     port.send(submits)
     said: dict[str, list[int]] = {}
@@ -96,7 +96,7 @@ def replies(backend: DecodeBackend, transport: MemoryTransport, submits: list[Su
 
 
 def scripted(seed: int | None, submits: list[Submit]) -> tuple[Found, int]:
-    """What the scripted engine says, in slow lanes if there is a seed; how many were set aside."""
+    """Run the scripted engine, with slow lanes if there is a seed; also count deferred rows."""
     engine = WatchedEngine(rows=ROWS)
     if seed is not None:
         slowed(engine._grammars, seed)
@@ -131,7 +131,7 @@ def test_a_reply_that_was_delivered_in_part_goes_on_when_its_mask_is_late() -> N
 def test_nobody_waits_for_a_row_that_is_set_aside() -> None:
     driven = Driven(engine=WatchedEngine(rows=ROWS))
     lane = slowed(driven.engine._grammars, 1)
-    lane._seconds = 100.0  # never
+    lane._seconds = 100.0  # effectively never
     reader = driven.reader()
     reader.send(submit("late", grammar=PERSON), submit("free", max_tokens=40))
     limit = time.monotonic() + 60
@@ -194,7 +194,7 @@ def test_late_masks_change_no_bit_of_a_real_model(engine: TorchEngine) -> None:
 
 
 def asks_of_model() -> list[Submit]:
-    """The same, with tokens that the tiny model has."""
+    """Return the same, with tokens that the tiny model has."""
     return [
         msgspec.structs.replace(each, prompt=tuple(65 + at % 20 for at in range(30)))
         for each in asks()

@@ -1,4 +1,4 @@
-"""The lean decoder says what transformers' modules say, takes only what it can do, and says no."""
+"""The lean decoder equals transformers' modules, and refuses models that it cannot compute."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ def engine_of(
 
 @torch.inference_mode()
 def said(engine: TorchEngine, pieces: Sequence[int]) -> Tensor:
-    """Logits of every token of three rows' prompts, fed in pieces: [rows, tokens, vocabulary]."""
+    """Return the logits of three rows' prompts, fed in pieces: [rows, tokens, vocabulary]."""
     found, at = [], 0
     for piece in pieces:
         slots = [(row, at + each) for each in range(piece) for row in range(3)]

@@ -1,4 +1,4 @@
-"""What DTYPE names: every name is known, int8 is refused where nothing computes it, and counted."""
+"""DTYPE: every name is known, int8 is refused where no kernel computes it, sizes are counted."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_a_packed_weight_takes_what_is_said(kind: Kind, outputs: int, inputs: in
 
 @pytest.mark.parametrize("name", ["gpt2", "falcon, ALiBi", "opt", "mixtral", "gpt_oss"])
 def test_all_that_is_linear_is_packed_and_counted(name: str) -> None:
-    """Of modules that are no plain nn.Linear too; what is left counts as it is."""
+    """Includes modules that are not plain nn.Linear; the rest counts unpacked."""
     kernel = choose_linear(1, slow_too=True)
     if kernel is None:
         pytest.skip("no compiler here")
@@ -90,7 +90,7 @@ def test_all_that_is_linear_is_packed_and_counted(name: str) -> None:
 
 
 class Counting(KernelMultiplier):
-    """Adds up what is packed."""
+    """Sums the size of what is packed."""
 
     def __init__(self, other: KernelMultiplier) -> None:
         super().__init__(other.kernel, other.kind)

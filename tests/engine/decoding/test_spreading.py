@@ -1,4 +1,4 @@
-"""The basis of int8: the same function as the model's own, whatever is large or scaled in it."""
+"""The basis of int8 computes the model's own function, whatever is large or scaled in it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -47,7 +47,7 @@ def form_of(model: PreTrainedModel) -> Form:
 
 
 class Walk:
-    """A model of the form, its attention left out: each query takes its own value."""
+    """A model of the form without attention: each query takes its own value."""
 
     def __init__(self, form: Form, basis: Basis) -> None:
         self.form, self.basis = form, basis

@@ -1,4 +1,4 @@
-"""Turning: an orthogonal matrix of every size, that spreads one large number over all places."""
+"""Turning: an orthogonal matrix of any size that spreads one large number over all positions."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Caches, tokens and the plain formula that the tests of attention share."""
+"""Caches, tokens and the plain formula for the tests of attention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an architecture may ask for."""
+    """The options that an architecture may need."""
 
     window: int = 0
     softcap: float = 0.0
@@ -34,7 +34,7 @@ class Shape:
     value_size: int
 
     def options(self, context: int) -> dict[str, Options]:
-        """Each option alone, and all at once."""
+        """Return each option alone, and all together."""
         sinks, bias = torch.randn(self.heads), torch.randn(self.heads, context)
         return {
             "plain": Options(),
@@ -48,7 +48,7 @@ class Shape:
 
 @dataclass(slots=True)
 class Caches:
-    """Keys and values of some rows; where nothing is stored, nothing is a number."""
+    """Keys and values of some rows; unused places hold NaN or infinity."""
 
     shape: Shape
     rows: int
@@ -63,14 +63,14 @@ class Caches:
         self.values = torch.full((*size, shape.value_size), torch.inf, dtype=self.dtype)
 
     def fill(self, row: int, keys: Tensor, values: Tensor) -> None:
-        """Put [tokens, kv heads, size] at the beginning of a row."""
+        """Store [tokens, kv heads, size] at the beginning of a row."""
         self.keys[row, :, : len(keys)] = keys.transpose(0, 1)
         self.values[row, :, : len(values)] = values.transpose(0, 1)
 
     def attend(
         self, attention: Attention, query: Tensor, places: Sequence[tuple[int, int]], how: Options
     ) -> Tensor:
-        """What the tokens at (row, position) get."""
+        """Return the attention output of the tokens at (row, position)."""
         row, position = (
             torch.tensor(each, dtype=torch.int32) for each in zip(*places, strict=True)
         )
@@ -89,7 +89,7 @@ class Caches:
 
 
 def implementation(kind: str, folder: Path) -> Attention:
-    """`torch`, or the kernel compiled for a machine; skips the test where that cannot be."""
+    """Return `torch`, or the kernel compiled for a machine; skip the test if that is impossible."""
     if kind == "torch":
         return TorchAttention()
     try:
@@ -101,7 +101,7 @@ def implementation(kind: str, folder: Path) -> Attention:
 def formula(
     query: Tensor, caches: Caches, places: Sequence[tuple[int, int]], how: Options
 ) -> Tensor:
-    """Attention as it is written in books, one head of one token at a time, in fp64."""
+    """Compute attention by the textbook formula, one head of one token at a time, in fp64."""
     share = caches.shape.heads // caches.shape.kv_heads
     output = torch.zeros(*query.shape[:2], caches.shape.value_size, dtype=torch.float64)
     for token, (row, position) in enumerate(places):
@@ -121,11 +121,11 @@ def formula(
 
 
 def states(count: int, heads: int, size: int, dtype: torch.dtype) -> Tensor:
-    """Random queries, keys or values."""
+    """Return random queries, keys or values."""
     return torch.randn(count, heads, size).to(dtype)
 
 
 def split(places: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-    """Rows and positions, as attention takes them."""
+    """Return rows and positions in the form that attention expects."""
     both = torch.tensor(places, dtype=torch.int32).T.contiguous()
     return both[0], both[1]

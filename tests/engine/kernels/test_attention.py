@@ -1,4 +1,4 @@
-"""Both implementations of attention against the plain formula, and what they refuse."""
+"""Both implementations of attention against the plain formula, and their refusals."""
 
 import logging
 import platform
@@ -36,7 +36,7 @@ X86_64 = platform.machine() == "x86_64"
 
 
 def machine_has(feature: str) -> bool:
-    """Whether this Linux machine's CPU has an extension."""
+    """True if this Linux machine's CPU has an extension."""
     cpu = Path("/proc/cpuinfo")
     return cpu.exists() and feature in cpu.read_text().split()
 
@@ -64,7 +64,7 @@ def attention(request: pytest.FixtureRequest, folder: Path) -> Attention:
 
 @pytest.fixture
 def filled() -> Caches:
-    """Five rows of ten keys."""
+    """Return five rows of ten keys."""
     torch.manual_seed(3)
     caches = Caches(Shape(4, 2, 16, 16), rows=5, context=40, dtype=torch.float32)
     for row in range(5):

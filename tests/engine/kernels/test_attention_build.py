@@ -1,4 +1,4 @@
-"""The folder of compiled kernels: built once, rebuilt when broken, never trusted when foreign."""
+"""The folder of compiled kernels: built once, rebuilt if broken, refused if not ours."""
 
 import os
 import subprocess
@@ -141,5 +141,5 @@ def start_elsewhere(source: Path, folder: Path) -> subprocess.Popen[str]:
 
 
 def run_elsewhere(source: Path, folder: Path) -> str:
-    """Loaded by a new process: this one still holds the whole file."""
+    """Load it in a new process, since this one still maps the complete file."""
     return start_elsewhere(source, folder).communicate(timeout=60)[0].strip()

@@ -1,4 +1,4 @@
-"""A layer's store and attend from a plan, on another kernel's threads: the bits of single calls."""
+"""A layer's store and attend from a plan, on another kernel's threads: equal to single calls."""
 
 import ctypes
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SCALE = SIZE**-0.5
 
 
 class Layer:
-    """Buffers of random numbers, merged as a decoder keeps them, and half-filled caches."""
+    """Buffers of random numbers, merged as in a decoder, and half-filled caches."""
 
     def __init__(self, dtype: torch.dtype, window: int) -> None:
         torch.manual_seed(3)
@@ -37,7 +37,7 @@ class Layer:
         )
 
     def step(self, attention: NativeAttention, tokens: int) -> torch.Tensor:
-        """What single calls give; the caches stay as they were."""
+        """Return the result of single calls; the caches are left unchanged."""
         of, some = self.buffers, slice(tokens)
         caches, places = (of.keys.clone(), of.values.clone()), (of.row[some], of.position[some])
         attention.store(of.key[some], of.value[some], *caches, *places)

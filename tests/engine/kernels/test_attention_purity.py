@@ -1,8 +1,8 @@
-"""The bits of a token's attention depend on its query and its row up to its position alone.
+"""The bits of a token's attention depend only on its query and its row up to its position.
 
-Each token is first computed by itself: one row, one token a step, a cache no longer than needed,
-one thread. Then the same tokens are fed in pieces of any size, in any company and order, in any row
-of any cache, by one thread or two; every bit must be the same.
+Each token is first computed alone: one row, one token per step, a cache no longer than needed, one
+thread. Then the same tokens are fed in pieces of any size, in any company and order, in any row of
+any cache, by one thread or two; every bit must be the same.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ LONGEST = 1200
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A row's tokens, of which the last few are asked for."""
+    """A row's tokens; the results of the last few are compared."""
 
     shape: Shape
     query: Tensor
@@ -49,7 +49,7 @@ class Subject:
         )
 
     def alone(self, attention: Attention, first: int) -> dict[int, Tensor]:
-        """Each token from `first` on, by itself."""
+        """Compute each token from `first` on, alone."""
         results = {}
         for position in range(first, len(self.query)):
             end = position + 1
@@ -62,13 +62,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """What differs between two ways to compute the same."""
+    """The conditions that differ between two computations of the same tokens."""
 
     rows: int
     row: int
     slack: int
     pieces: list[int]
-    neighbours: list[tuple[int, int]]  # (row, position) that others ask for
+    neighbours: list[tuple[int, int]]  # (row, position) of other tokens in the batch
     order: int
     threads: int
 
@@ -107,7 +107,7 @@ def threads_of_torch() -> Iterator[None]:
 def in_company(
     attention: Attention, subject: Subject, first: int, company: Company
 ) -> Mapping[int, Tensor]:
-    """The subject's tokens from `first` on, as the company has it."""
+    """Compute the subject's tokens from `first` on, in this company."""
     held, dtype, shape = len(subject.query), subject.query.dtype, subject.shape
     caches = Caches(shape, company.rows, max(held, 701) + company.slack, dtype)
     torch.manual_seed(company.order)
@@ -182,7 +182,7 @@ def test_company_changes_no_bit(
 
 
 def test_a_long_prompt_at_once_and_token_by_token(attention: Attention) -> None:
-    """Many tokens of one row fill several groups, split by spans on two threads."""
+    """Many tokens of one row fill several groups, split by spans across two threads."""
     held = 300 if attention.name == "torch" else 1100
     subject = Subject.drawn(7, SHAPES["grouped"], held, torch.bfloat16, "plain")
     torch.set_num_threads(1)
@@ -197,5 +197,5 @@ def test_a_long_prompt_at_once_and_token_by_token(attention: Attention) -> None:
 
 
 def bits(output: Tensor) -> bytes:
-    """The numbers as they lie in memory: 0 and -0 differ, and a NaN equals itself."""
+    """Return the numbers as bytes: 0 and -0 differ, and a NaN equals itself."""
     return output.contiguous().view(torch.uint8).numpy().tobytes()

@@ -1,4 +1,4 @@
-"""The C chooser gives the tokens that the sampler chooses in torch, to the last draw."""
+"""The C chooser selects the same tokens as the torch sampler, for every draw."""
 
 from functools import cache
 
@@ -91,7 +91,7 @@ def test_the_threads_of_another_kernel_change_nothing() -> None:
 
 
 def test_a_row_of_the_batch_is_read_where_it_lies() -> None:
-    """Logits may be a part of something wider, and rows of it may be one and the same."""
+    """Logits may be part of a wider tensor, and several rows of it may be the same one."""
     wide = logits_of(2000, rows=6)
     both = [Sampler(4, 1000, frozenset(), CPU), sampler(1000, rows=4)]
     for each in both:

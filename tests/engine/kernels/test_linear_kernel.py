@@ -1,4 +1,4 @@
-"""Linear layers in C against fp64, exact integers and themselves: no bit may know its company."""
+"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ def made(machine: str, folder: Path, threads: int) -> LinearKernel:
 
 
 def drawn(outputs: int, inputs: int, kind: Kind, tokens: int = 5) -> tuple[Tensor, Tensor]:
-    """States and a weight."""
+    """Return random states and a weight."""
     torch.manual_seed(outputs * inputs)
     states, weight = torch.randn(tokens, inputs), torch.randn(outputs, inputs)
     return states.to(DTYPE[kind]), weight.to(DTYPE[kind])
@@ -58,7 +58,7 @@ def error_of(result: Tensor, expected: Tensor) -> float:
 
 
 def rounded(values: Tensor, most: Tensor) -> Tensor:
-    """What int8 keeps of rows whose largest numbers are `most`."""
+    """Return the int8 values of rows whose largest numbers are `most`."""
     return torch.round(values.float() * (torch.tensor(127.0) / most)).to(torch.int64)
 
 
@@ -98,7 +98,7 @@ def test_no_bit_depends_on_company(
 
 
 def apart_of(weight: Tensor, count: int) -> Apart:
-    """Directions at right angles, and what the weight makes of them."""
+    """Return orthogonal directions, and the weight's products with them."""
     directions = torch.linalg.qr(torch.randn(weight.shape[1], count))[0].T.contiguous()
     return Apart(directions, directions @ weight.float().T)
 

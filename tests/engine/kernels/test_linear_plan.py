@@ -1,4 +1,4 @@
-"""Operations between linear layers against torch's own, alone and one after another in a plan."""
+"""Operations between linear layers against torch's own, alone and in sequence in a plan."""
 
 import ctypes
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel
 from rowcast.engine.kernels.linear_plan import Plan, add, rms_norm, rotate, swiglu
 
 DTYPES = (torch.float32, torch.bfloat16)
-UNIT = {torch.float32: 2.0**-23, torch.bfloat16: 2.0**-7}  # between a number and the next, relative
+UNIT = {torch.float32: 2.0**-23, torch.bfloat16: 2.0**-7}  # relative gap between neighbours
 SIZES = (2, 48, 100, 896)
 EPSILON = 1e-6
 
@@ -38,7 +38,7 @@ def drawn(*shape: int, dtype: torch.dtype) -> Tensor:
 
 
 def assert_near(result: Tensor, expected: Tensor, units: float) -> None:
-    """Within so many units in the last place."""
+    """Check that results differ by at most this many units in the last place."""
     assert result.dtype == expected.dtype
     apart = (result.double() - expected.double()).abs()
     assert bool((apart <= units * UNIT[expected.dtype] * expected.double().abs()).all())

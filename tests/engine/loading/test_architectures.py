@@ -1,4 +1,4 @@
-"""Every architecture that is served says, greedily and in fp32, what transformers' `generate` says.
+"""Every supported architecture equals transformers' `generate`, greedily and in fp32.
 
 `python tests/engine/loading/test_architectures.py` writes docs/models.md from the same list.
 """
@@ -24,7 +24,7 @@ PROMPT, REPLY, PIECE = 23, 24, 7
 
 
 def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
-    """A small engine over a checkpoint, probed."""
+    """Return a small engine over a checkpoint, probed."""
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=torch.float32, device=cpu, context=128, rows=8)
     engine = engine_over("tiny", load(source), rows=8, widest=64, lean=lean)
@@ -33,7 +33,7 @@ def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
 
 
 def greedy(engine: TorchEngine, prompt: list[int], row: int = 3) -> list[int]:
-    """A reply of one row, its prompt fed in pieces."""
+    """Return one row's reply, its prompt fed in pieces."""
     params = SamplingParams(max_tokens=REPLY, min_tokens=REPLY, temperature=0.0)
     engine.seat(row, Seating(params, 1, 0, len(prompt)))
     tokens, fed = list(prompt), 0
@@ -79,7 +79,7 @@ def test_rotations_that_depend_on_company_are_refused(tmp_path: Path) -> None:
 
 
 def models_page() -> str:
-    """docs/models.md, whole."""
+    """Return the text of docs/models.md."""
     rows = "\n".join(f"| {name} | `{shape().model_type}` | yes |" for name, shape in SHAPES.items())
     return f"""# Models
 

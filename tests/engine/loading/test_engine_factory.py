@@ -1,4 +1,4 @@
-"""A model's way from its files to an engine: packed apart or by an image; and what is refused."""
+"""From a model's files to an engine: packed in a separate process or from an image; refusals."""
 
 import json
 import os
@@ -31,7 +31,7 @@ packed_only = pytest.mark.skipif(not PACKED, reason="the linear kernel is not fa
 
 
 def said(engine: TorchEngine) -> list[int]:
-    """A sampled reply to a fixed prompt."""
+    """Return a sampled reply to a fixed prompt."""
     prompt, params = [7, 8, 9, 10], SamplingParams(max_tokens=REPLY, min_tokens=REPLY, top_k=50)
     engine.seat(0, Seating(params, 5, 0, len(prompt)))
     tokens, fed = list(prompt), 0
@@ -63,7 +63,7 @@ def test_an_image_says_what_its_weights_say(model: Path, tmp_path: Path, dtype: 
     plain = engine_of(wanted(model, dtype=dtype))
     kept = {"model_root": tmp_path, "image_suffix": "v2", "dtype": dtype}
     saved = engine_of(wanted(model, save_image=True, **kept))
-    (model / "model.safetensors").unlink()  # it is not read again
+    (model / "model.safetensors").unlink()  # must not be read again
     loaded = engine_of(wanted(model, load_image=True, **kept))
     assert (tmp_path / "tti_cache" / "llama-v2.image").is_file()
     assert isinstance(loaded.decoder, LeanDecoder)
@@ -92,7 +92,7 @@ def test_both_wishes_take_an_image_that_fits_and_else_make_one(model: Path, tmp_
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, with the kernels that are there already."""
+    """A separate image cache for the test, with the existing kernels."""
     for name in (name for name in os.environ if name.startswith("XDG_CACHE")):
         monkeypatch.delenv(name)
     images = tmp_path / "cache"
@@ -129,7 +129,7 @@ def test_a_kept_image_that_is_not_whole_is_made_anew(model: Path, cache: Path, h
     [image] = cache.iterdir()
     part = Path(shutil.copy(image, image.with_suffix(".part")))
     {"damaged": damaged, "shortened": shortened, "emptied": emptied}[harm](part)
-    part.replace(image)  # the first engine goes on with the one that it has mapped
+    part.replace(image)  # the first engine keeps its own mapping
     assert said(engine_of(wanted(model))) == said(first)
     engine_of(wanted(model))
 
@@ -342,7 +342,7 @@ def test_a_hub_without_a_network_is_one_sentence(
 
 
 def in_hub_cache(model: Path, cache: Path) -> str:
-    """The model as a hub's library keeps what it once fetched; its id."""
+    """Move the model into the layout of a hub's cache; return its id."""
     home = cache / "models--somebody--llama"
     (home / "refs").mkdir(parents=True)
     (home / "refs" / "main").write_text("abc")

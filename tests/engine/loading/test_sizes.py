@@ -1,4 +1,4 @@
-"""What is wrong with a configuration or a folder is said before anything is built of it."""
+"""Faults in a configuration or a folder are reported before anything is built from it."""
 
 from collections.abc import Mapping
 from contextlib import suppress

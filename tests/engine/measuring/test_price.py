@@ -1,4 +1,4 @@
-"""The price command: both tables are whole, and a price is what it says."""
+"""The price command: both tables are complete, and the prices are correct."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from rowcast.engine.measuring import price
 
 
 def table(lines: list[str], title: str) -> list[list[str]]:
-    """The cells of the table below a title, without its head."""
+    """Return the cells of the table below a title, without its header."""
     start = next(at for at, line in enumerate(lines) if title in line) + 4
     rows = []
     for line in lines[start:]:

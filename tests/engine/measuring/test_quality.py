@@ -1,4 +1,4 @@
-"""The quality command: its sums are those of the definitions, fp32 equals itself, text is read."""
+"""The quality command: sums match their definitions, fp32 equals itself, text is read."""
 
 from itertools import islice
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_fp32_is_itself_and_int8_is_near(
 
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
-    """What the storyteller has never read."""
+    """Text that the storyteller was not trained on."""
     file = tmp_path / "text"
     file.write_text("\n\n".join(each.text for each in islice(documents(HELD_OUT_SEED), 6)))
     return file

@@ -1,4 +1,4 @@
-"""The native dialect's answers: which bytes, in which form, with which headers."""
+"""The native dialect's answers: bytes, form and headers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The native dialect's events: numbered pieces, one end, and comments while it is silent."""
+"""The native dialect's events: numbered pieces, one end, and comments during silence."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from ..serving import Served, lasting_seed, serving, spoken
 
 
 def events(body: str) -> list[dict[str, Any]]:
-    """The events of a stream; `data` is parsed, comments are left out."""
+    """Return the events of a stream; `data` is parsed, comments are left out."""
     assert body.endswith("\n\n")
     found = []
     for block in body[:-2].split("\n\n"):

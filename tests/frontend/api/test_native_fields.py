@@ -10,7 +10,7 @@ from ..serving import Served, lasting_seed, spoken
 
 
 def refusal(served: Served, **fields: Any) -> str:
-    """The message with which a body is refused."""
+    """Return the message with which a body is refused."""
     response = served.post("/", **{"text": "Hi", **fields})
     assert response.status_code == 400, response.text
     body = response.get_json()

@@ -1,4 +1,4 @@
-"""A client's socket writes everything, however little the kernel takes at once."""
+"""A client's socket writes everything, however little the kernel accepts at once."""
 
 import gevent
 from gevent import socket as green

@@ -1,4 +1,4 @@
-"""The door: who would only hear that the line is full hears it there, and nobody else does."""
+"""Early refusal: only requests that a full waiting line would reject are refused at accept time."""
 
 import json
 import socket
@@ -110,7 +110,7 @@ def test_anything_else_is_not_judged_here(which: str) -> None:
 
 @contextmanager
 def knocking(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A client that has sent this, and the server's end."""
+    """A client that has sent these bytes, and the server's end."""
     client, served = socket.socketpair()
     with client, served:
         client.settimeout(10)

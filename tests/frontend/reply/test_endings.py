@@ -1,4 +1,4 @@
-"""How replies end when something goes wrong: cut, told, and never taking a row along."""
+"""How replies end on failure: cut or reported, and always with the row freed."""
 
 import socket
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ..sessions.played import PATIENCE
 
 
 def late_server() -> AbstractContextManager[Served]:
-    """A server whose replies may take a moment only, and take longer."""
+    """A server whose replies exceed their short time limit."""
     return serving(engine=RecordedEngine(step_seconds=0.01), limits=Limits(reply_seconds=0.15))
 
 

@@ -1,4 +1,4 @@
-"""Event ids: a place in a stream, which does not hang on how its pieces were cut."""
+"""Event ids: a position in a stream, independent of how its pieces were cut."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ class Said:
 
 
 def said(batches: Sequence[Sequence[Event]], stop: Sequence[str], start: str = "") -> Said:
-    """What a reader is told to whom these batches come one after the other."""
+    """Return what a client receives if these batches arrive one after another."""
     position = Position.read(start, 1)
     cursor, told = Cursor(position), Said()
     session = Session(Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1))
@@ -108,7 +108,7 @@ def said(batches: Sequence[Sequence[Event]], stop: Sequence[str], start: str = "
 
 
 def cut(tokens: Sequence[int], cuts: Sequence[int], *, end_alone: bool) -> list[list[Event]]:
-    """The tokens' events, arriving in batches that end at `cuts`."""
+    """Return the tokens' events, in batches that end at `cuts`."""
     batches: list[list[Event]] = [[Accepted("s", 0)]]
     places = sorted({at for at in cuts if 0 < at < len(tokens)} | {0, len(tokens)})
     for begin, end in pairwise(places):

@@ -1,4 +1,4 @@
-"""Receipts: what they tell of replies, in each dialect; and the same had again by them."""
+"""Receipts: what they record about replies, in each dialect, and replies recomputed from them."""
 
 import hashlib
 import json
@@ -35,21 +35,21 @@ RULES: dict[str, dict[str, Any]] = {
 
 
 def question(receipt: dict[str, Any]) -> dict[str, Any]:
-    """What of a receipt is sent to have it computed again."""
+    """Return the part of a receipt that is sent to recompute its replies."""
     asked = {name: value for name, value in receipt.items() if name != "model"}
     which = [{name: each[name] for name in ("prompt", "choice")} for each in receipt["replies"]]
     return asked | {"replies": which}
 
 
 def again(served: Served, receipt: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The receipt and the texts of what it tells of, computed again."""
+    """Recompute the replies of a receipt; return the new receipt and the texts."""
     answer = served.post(REPLAY, **question(receipt))
     assert answer.status_code == 200, answer.text
     return answer.get_json()["receipt"], answer.get_json()["texts"]
 
 
 def by_hand(tokens: tuple[int, ...]) -> tuple[str, str]:
-    """Digest and trail, as the documents say."""
+    """Compute digest and trail as the documents describe."""
     links = [b"\0" * 32]
     for token in tokens:
         links.append(hashlib.sha256(links[-1] + bytes([token % 256, token // 256, 0, 0])).digest())

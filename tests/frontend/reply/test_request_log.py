@@ -1,4 +1,4 @@
-"""The log's one line a reply: ids and counts, never text."""
+"""The log's one line per reply: ids and counts, never text."""
 
 import logging
 from typing import Any
@@ -10,7 +10,7 @@ from ..serving import SECRET, Served, serving
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
-    """The one line that a reply has logged."""
+    """Return the one line that a reply has logged."""
     (record,) = [each for each in caplog.records if each.name == "rowcast.request"]
     return record.getMessage()
 

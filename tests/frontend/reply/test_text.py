@@ -1,4 +1,4 @@
-"""A reply's text: whole pieces, one true ending, and counts that do not hang on timing."""
+"""A reply's text: whole pieces, one true end, and counts that do not depend on timing."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -20,7 +20,7 @@ SMILEY = (0xF0, 0x9F, 0x98, 0x80)
 
 
 class Told:
-    """A reply and the session that it reads, which the test fills."""
+    """A reply and its session, which the test fills."""
 
     def __init__(self, *stop: str) -> None:
         self.session = Session(Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1))
@@ -163,7 +163,7 @@ def batched(tokens: Sequence[int], sizes: Sequence[int]) -> list[Sequence[int]]:
 
 
 def whole(tokens: Sequence[int], stop: str) -> tuple[str, str, int]:
-    """Text, reason and count, read from the reply as a value: token by token."""
+    """Compute text, reason and count from the whole reply, token by token."""
     text = bytes_of(tokens)
     if not stop or stop not in text:
         return text, "length", len(tokens)

@@ -1,4 +1,4 @@
-"""Who may ask: the proxy alone where there is a secret, else local names and pages."""
+"""Access: only the proxy if there is a secret; otherwise only local names and pages."""
 
 import pytest
 from werkzeug.datastructures import Headers
@@ -38,7 +38,7 @@ def test_a_proxy_without_it_is_told_what_is_missing(shown: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [
-        ("", True),  # no browser sends none
+        ("", True),  # every browser sends one
         ("localhost", True),
         ("LOCALHOST:7000", True),
         ("model.localhost", True),

@@ -1,4 +1,4 @@
-"""The body: whole, in time, and one strict JSON object; else an error that says where."""
+"""The body: complete, on time, and one strict JSON object; otherwise an error that says where."""
 
 import json
 from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_every_sound_object_is_read_as_it_was_meant(value: dict[str, Any], escap
 
 
 class Stream:
-    """A body as gunicorn gives it, which does something before each part of it."""
+    """A body as gunicorn provides it; calls `before` ahead of each part."""
 
     def __init__(self, body: bytes, before: Callable[[], object] = lambda: None) -> None:
         self._body = BytesIO(body)
@@ -139,7 +139,7 @@ class Stream:
 
 
 def request(stream: Stream, length: int | None = None) -> Request:
-    """A request as gunicorn hands it over: with a length, or in chunks."""
+    """Return a request as gunicorn passes it on: with a length, or chunked."""
     environ = EnvironBuilder(method="POST").get_environ()
     environ |= {"wsgi.input": stream, "wsgi.input_terminated": True}
     if length is not None:

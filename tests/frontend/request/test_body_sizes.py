@@ -1,4 +1,4 @@
-"""What a body may hold is bounded, and counted outside of its strings."""
+"""The content of a body is bounded, and counted outside its strings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a model's generation_config.json wants of requests; a request's own word goes before it."""
+"""Defaults from a model's generation_config.json; a request's own fields take precedence."""
 
 from typing import Any
 

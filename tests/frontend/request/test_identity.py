@@ -1,4 +1,4 @@
-"""Who asks: claims count only with the proxy's secret; request ids are kept when they are plain."""
+"""Identity: claims count only with the proxy's secret; plain request ids are kept."""
 
 import pytest
 from werkzeug.datastructures import Headers

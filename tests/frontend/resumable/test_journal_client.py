@@ -1,4 +1,4 @@
-"""The way to the journal: many calls in one commit, nobody waits for long, and none is lost."""
+"""The journal client: many calls per commit, short waits, and no call lost."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Record
 
 
 def process(recorder: Recorder) -> psutil.Process:
-    """The journal's."""
+    """Return the journal's process."""
     until(lambda: recorder._process is not None, "it has a process")
     assert recorder._process is not None
     return psutil.Process(recorder._process.pid)

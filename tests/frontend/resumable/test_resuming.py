@@ -1,4 +1,4 @@
-"""Streams read again from any event, in every dialect, from what the journal has of them."""
+"""Streams resumed at any event, in every dialect, from the journal's record."""
 
 import json
 from collections.abc import Iterator
@@ -47,12 +47,12 @@ def kept(tmp_path: Path) -> Iterator[Served]:
 
 
 def again(served: Served, stream: str, **headers: str) -> TestResponse:
-    """The stream, read to its end."""
+    """Read the stream to its end."""
     return served.client.get(f"/v1/streams/{stream}", headers=headers, buffered=True)
 
 
 def events_of(text: str) -> list[tuple[str, Any]]:
-    """Ids and data of the events; without figures that hang on the clock."""
+    """Return ids and data of the events, without figures that depend on the clock."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if line[:1] != ":")
@@ -70,7 +70,7 @@ def _plain(data: str) -> Any:
 
 
 def joined(events: list[tuple[str, Any]]) -> list[Any]:
-    """What events say, however the text was cut: each choice's text and scores in one."""
+    """Return the events' content, independent of the cuts: each choice's text and scores joined."""
     said: dict[str, Any] = {}
     for _, data in events:
         for choice in data.get("choices") or [{}] if isinstance(data, dict) else [{}]:
@@ -94,7 +94,7 @@ def _scores(logprobs: dict[str, Any]) -> list[Any]:
 
 
 def _frame(data: Any) -> Any:
-    """What an event says beside text: its role, its end, the usage."""
+    """Return an event's content besides text: its role, its end, the usage."""
     if not isinstance(data, dict) or "text" in data:
         return None if isinstance(data, dict) else data
     marks = {name: data.get(name) for name in ("id", "created", "seed", "usage", "finish_reason")}
@@ -165,7 +165,7 @@ def test_a_stream_with_reasoning_and_calls_goes_on_after_any_event(
 
 
 def by_choice(events: list[tuple[str, Any]]) -> dict[Any, list[Any]]:
-    """Each choice's events in their order, and those of all; how choices mix hangs on timing."""
+    """Group events by choice, in order; how the choices interleave depends on timing."""
     found: dict[Any, list[Any]] = {}
     for _, data in events:
         choices = data.get("choices") if isinstance(data, dict) else None
@@ -174,13 +174,13 @@ def by_choice(events: list[tuple[str, Any]]) -> dict[Any, list[Any]]:
 
 
 def a_stream(kept: Served, seed: int | None = None, **more: Any) -> Any:
-    """A raw stream that is long enough to be left in the middle."""
+    """Open a raw stream that is long enough to be abandoned halfway."""
     seed = lasting_seed("Hello", 2000) if seed is None else seed
     return kept.stream("/", text="Hello", seed=seed, max_tokens=2000, **more)
 
 
 def read_some(response: Any, count: int) -> bytes:
-    """At least `count` bytes of a body that goes on."""
+    """Read at least `count` bytes of an unfinished body."""
     read = b""
     parts = response.iter_encoded()
     while len(read) < count:

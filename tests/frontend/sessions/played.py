@@ -1,7 +1,7 @@
-"""A backend that the test plays itself: it reads commands and says events, over the memory carrier.
+"""A backend that the test plays itself, over the memory transport: it reads commands, sends events.
 
-`Road` joins `Sessions` to one played backend after another, so that a test decides when a backend
-comes, what it says and when it dies.
+`Road` connects `Sessions` to one played backend after another, so that a test decides when a
+backend starts, what it sends and when it dies.
 """
 
 import time
@@ -37,7 +37,7 @@ class Backend:
             self._receive()
 
     def commands(self, count: int) -> list[Submit | Cancel]:
-        """The next `count` commands."""
+        """Return the next `count` commands."""
         limit = time.monotonic() + PATIENCE
         while len(self._commands) < count:
             assert time.monotonic() < limit, f"wanted {count} commands: {self._commands}"
@@ -47,7 +47,7 @@ class Backend:
         return taken
 
     def hears_nothing(self) -> bool:
-        """Whether no command has come, now that all which were sent have arrived."""
+        """True if no command has arrived, now that all that were sent have been read."""
         self._receive(0.0)
         return not self._commands
 
@@ -73,7 +73,7 @@ class Backend:
 
 
 class Road:
-    """Sessions, and the backend that is there now, if any."""
+    """Sessions, and the current backend, if any."""
 
     def __init__(self, *, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> None:
         self._backend: Backend | None = None
@@ -82,7 +82,7 @@ class Road:
         )
 
     def begin(self, status: Status | None = STATUS) -> Backend:
-        """A new backend takes the place of the last one, which dies, and says how it is."""
+        """Replace the current backend, which dies, by a new one that sends its status."""
         self.lose()
         backend = self._backend = Backend()
         backend.await_frontend()
@@ -91,19 +91,19 @@ class Road:
         return backend
 
     def ready(self, status: Status = STATUS) -> Backend:
-        """A new backend, and sessions that have heard of it."""
+        """Start a new backend, and wait until the sessions have its status."""
         backend = self.begin(status)
         until(lambda: self.sessions.health().ready, "the sessions are ready", PATIENCE)
         return backend
 
     def break_off(self) -> None:
-        """The backend dies, whether or not the sessions have noticed."""
+        """Kill the backend; do not wait until the sessions notice."""
         if self._backend is not None:
             backend, self._backend = self._backend, None
             backend.die()
 
     def lose(self) -> None:
-        """The backend dies, and the sessions have noticed."""
+        """Kill the backend, and wait until the sessions notice."""
         if self._backend is not None:
             self.break_off()
             until(lambda: not self.sessions.health().ready, "the loss is seen", PATIENCE)
@@ -116,7 +116,7 @@ class Road:
 
 @contextmanager
 def road(*, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> Iterator[Road]:
-    """A road that is closed at the end."""
+    """A road that is closed at the end of the test."""
     made = Road(silence_seconds=silence_seconds, recovery_seconds=recovery_seconds)
     made.sessions.start()
     yield made
@@ -124,7 +124,7 @@ def road(*, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> It
 
 
 def events_of(session: Session, count: int) -> list[Event]:
-    """The next `count` events of a session, however they are batched."""
+    """Return the next `count` events of a session, however they are batched."""
     found: list[Event] = []
     limit = time.monotonic() + PATIENCE
     while len(found) < count:

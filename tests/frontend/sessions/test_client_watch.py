@@ -1,4 +1,4 @@
-"""The client watch over real sockets: it sees every way to go, and nobody go who stays."""
+"""The client watch over real sockets: it detects every kind of disconnect, and no false ones."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def watch() -> Iterator[ClientWatch]:
 
 @dataclass
 class Pair:
-    """A client, the server's end of its connection, and whether the client was seen to go."""
+    """A client, the server's end of its connection, and whether a disconnect was detected."""
 
     client: socket.socket
     served: socket.socket
@@ -53,7 +53,7 @@ def pair() -> Iterator[Pair]:
 
 
 def reset(client: socket.socket) -> None:
-    """Leave without a goodbye, as a process that is killed with data unread."""
+    """Disconnect with a reset, as when a process is killed with unread data."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 
@@ -150,7 +150,7 @@ def test_a_descriptor_that_is_used_again_belongs_to_its_new_client(watch: Client
     with connected() as old, connected() as new:
         descriptor = old.served.fileno()
         unwatch_old = watch.watch(old.served, old.see)
-        os.dup2(new.served.fileno(), descriptor)  # ends the old connection, unheard by the watch
+        os.dup2(new.served.fileno(), descriptor)  # ends the old connection, unseen by the watch
         unwatch_new = watch.watch(old.served, new.see)
         unwatch_old()
         new.client.close()
@@ -208,7 +208,7 @@ def test_closing_ends_the_thread() -> None:
 
 
 def let_it_look(watch: ClientWatch) -> None:
-    """Come back when the watch has handled all that had happened before."""
+    """Return when the watch has handled everything that happened before."""
     with connected() as probe:
         unwatch = watch.watch(probe.served, probe.see)
         probe.client.close()

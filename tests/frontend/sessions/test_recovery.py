@@ -1,4 +1,4 @@
-"""A backend that ends under open sessions: they go on with the next one, as if nothing were."""
+"""A backend dies under open sessions: they continue on the next one, with the same replies."""
 
 from collections.abc import Sequence
 
@@ -73,7 +73,7 @@ def test_ended_and_closed_sessions_are_not_submitted_again() -> None:
 
 
 def lose_seated(made: Road, backend: Backend, session: Session, status: Status = STATUS) -> Backend:
-    """The backend dies while the session has a row; the next one is there."""
+    """Kill the backend while the session has a row; return the next backend."""
     backend.say(Seated(session.submit.session, 0))
     until(lambda: session.seated, "the session hears of its row", PATIENCE)
     made.lose()
@@ -191,7 +191,7 @@ def test_a_session_that_the_next_backend_refuses_ends_with_an_error() -> None:
 
 
 class DyingEngine(RecordedEngine):
-    """Ends its backend when it is fed, or is to seat, what it cannot bear."""
+    """Kills its backend when the deadly token is fed or seated."""
 
     def __init__(self, deadly: int | None) -> None:
         super().__init__(rows=8, width=24, context_length=4096)
@@ -209,11 +209,11 @@ class DyingEngine(RecordedEngine):
 
 
 class EngineDied(Exception):
-    """What a test takes for the end of the process."""
+    """Stands for the end of the process."""
 
 
 class RealBackends:
-    """One real backend after another, stepped by hand."""
+    """One real backend after another, stepped manually."""
 
     def __init__(self, deadly: int | None = None) -> None:
         self._deadly = deadly
@@ -297,7 +297,7 @@ def prompt(seed: int) -> Submit:
     return Submit("", 0, text, SamplingParams(max_tokens=25, prompt_logprobs=True), seed=seed)
 
 
-DEADLY = ord("~")  # no reply has it
+DEADLY = ord("~")  # occurs in no reply
 DEADLY_SEED = 13
 
 

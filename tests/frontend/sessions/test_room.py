@@ -1,4 +1,4 @@
-"""Room as a frontend knows it: each team's own, less what the backend has not spoken of yet."""
+"""Room as a frontend knows it: per team, minus requests that the backend has not yet reported."""
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +10,7 @@ from rowcast.errors import Overloaded
 from rowcast.frontend.sessions.room import Room
 from rowcast.wire import LITTLE_ROOM, TeamRoom
 
-# One team has filled its part of the line; a newcomer would find room.
+# One team has filled its part of the waiting line; a newcomer would find room.
 CROWDED = replace(
     STATUS,
     seated=32,

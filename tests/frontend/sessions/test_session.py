@@ -1,4 +1,4 @@
-"""One session: it keeps what is news, in order, and ends exactly once."""
+"""One session: it keeps new events, in order, and ends exactly once."""
 
 import threading
 
@@ -20,7 +20,7 @@ def session() -> Session:
 
 
 def told(session: Session, *events: Event) -> list[Event]:
-    """What the reader gets when the backend says `events`."""
+    """Return what the reader gets when the backend sends `events`."""
     for event in events:
         session.offer(event)
     return session.take(0)
@@ -157,7 +157,7 @@ def test_at_least_once_deliveries_become_exactly_one_reply(
     read: list[int] = []
     for start, count in deliveries:
         if start > len(session.tokens):
-            continue  # a gap; it has a test of its own
+            continue  # a gap; covered by its own test
         for event in told(session, tokens(start, *REPLY[start : start + count])):
             assert isinstance(event, Tokens)
             assert event.index == len(read)

@@ -1,4 +1,4 @@
-"""Sessions: each gets its own events, the backend is believed when heard, and nothing leaks."""
+"""Sessions: each gets its own events, the backend's status is used, and nothing leaks."""
 
 import logging
 import threading
@@ -261,7 +261,7 @@ def test_the_limit_that_is_told_counts_the_places_that_are_still_free() -> None:
 
 
 def test_while_changes_are_not_told_the_backend_decides() -> None:
-    """Replies that have ended since may have left more room than was told."""
+    """Replies that have ended since may have left more room than the last status reported."""
     with road() as made:
         backend = made.ready(replace(STATUS, room=LITTLE_ROOM))
         opened = [made.sessions.open(PROMPT) for _ in range(LITTLE_ROOM + 1)]

@@ -1,4 +1,4 @@
-"""The corpus: one module a family, each a table `CASES`. `FAMILIES` names them all."""
+"""The corpus: one module per family, each a table `CASES`. `FAMILIES` names them all."""
 
 from ..case import Case
 from . import (

@@ -1,4 +1,4 @@
-"""Bodies in encodings and under names that are not ours, and bodies of every size."""
+"""Bodies with unsupported encodings and content types, and bodies of every size."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ def _coded(name: str, coding: bytes, body: bytes, says: str) -> Case:
 
 
 def _padded(size: int) -> bytes:
-    """A good body with white space up to `size` bytes."""
+    """Return a valid body, padded with white space to `size` bytes."""
     return GOOD_BODY + b" " * (size - len(GOOD_BODY))
 
 

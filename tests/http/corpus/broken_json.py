@@ -1,7 +1,7 @@
-"""Bodies that are framed well and are not the JSON object that a prompt is.
+"""Bodies with correct framing that are not the JSON object that a prompt is.
 
-All are answered 400 by the server itself, also through the proxy, with a message that begins in the
-same words and, for a fault of syntax, names its line and column.
+All are answered 400 by the server itself, also through the proxy. The message begins with the same
+words and, for a syntax error, names its line and column.
 """
 
 from ..case import Case, sent

@@ -1,4 +1,4 @@
-"""Chunked bodies that break their own rules: sizes, extensions, ends, trailers."""
+"""Malformed chunked bodies: sizes, extensions, ends, trailers."""
 
 from ..case import BODY_LIMIT, GOOD_BODY, GOOD_CHUNKS, LAST_CHUNK, Case, asked, chunk, chunked
 

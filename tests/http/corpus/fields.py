@@ -1,4 +1,4 @@
-"""JSON objects that are no prompt: wrong types, wrong values, missing and unknown fields.
+"""JSON objects that are not prompts: wrong types, wrong values, missing and unknown fields.
 
 All are answered 400 by the server itself, also through the proxy, and the message names the field.
 """
@@ -29,14 +29,14 @@ def _field(field: str, value: bytes, what: str, says: str, *allowed: int) -> Cas
 
 
 def _shapes(field: str, says: str, *besides: str) -> tuple[Case, ...]:
-    """A field with every JSON type that it cannot have."""
+    """Return a case for every JSON type that the field cannot have."""
     return tuple(
         _field(field, value, what, says) for what, value in _SHAPES.items() if what not in besides
     )
 
 
 def _number(field: str, low: bytes, high: bytes) -> tuple[Case, ...]:
-    """What no number field takes."""
+    """Return values that no number field accepts."""
     says = "a number within its bounds is needed"
     return (
         *_shapes(field, says),
@@ -55,7 +55,7 @@ def _number(field: str, low: bytes, high: bytes) -> tuple[Case, ...]:
 
 
 def _text(field: str) -> tuple[Case, ...]:
-    """What no text field takes."""
+    """Return values that no text field accepts."""
     says = "a string of Unicode text is needed"
     return (
         *_shapes(field, says),

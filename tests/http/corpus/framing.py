@@ -1,4 +1,4 @@
-"""Bodies whose length is unclear: Content-Length and Transfer-Encoding, wrong, double, at odds."""
+"""Bodies of unclear length: wrong, repeated or contradictory framing headers."""
 
 from ..case import CLOSED, GOOD_BODY, GOOD_CHUNKS, Case, posted
 

@@ -1,4 +1,4 @@
-"""Other protocols, and changes of protocol: Expect, Upgrade, HTTP/2, TLS and what else knocks."""
+"""Other protocols, and changes of protocol: Expect, Upgrade, HTTP/2, TLS and others."""
 
 from ..case import CLOSED, GOOD_BODY, GOOD_CHUNKS, Case, asked, chunked, posted, sent
 

@@ -1,4 +1,4 @@
-"""Request lines that HTTP does not allow: the method, the spaces, the version, the line's end."""
+"""Request lines that HTTP does not allow: method, spaces, version, line end."""
 
 from ..case import CLOSED, Case, asked
 

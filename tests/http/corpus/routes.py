@@ -1,5 +1,7 @@
-"""Good HTTP that asks for what is not there: unknown paths and models, wrong methods, bodies where
-none belong."""
+"""Valid HTTP requests for what does not exist: unknown paths and models, wrong methods.
+
+Some have a body where none belongs.
+"""
 
 from ..case import GOOD_BODY, Case, asked, posted, sent
 

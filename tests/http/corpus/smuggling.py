@@ -1,8 +1,8 @@
-"""Requests that hide a second one, for a reader who frames the first one differently.
+"""Requests that hide a second one from a reader that frames the first one differently.
 
-The hidden request is a good prompt with the id `hidden`. It must never be answered, nor reach the
-server behind the proxy: in all these cases it is part of a body, or stands behind a fault that ends
-the connection.
+The hidden request is a valid prompt with the id `hidden`. It must never be answered, nor reach the
+server behind the proxy: in all these cases it is part of a body, or follows a fault that ends the
+connection.
 """
 
 from ..case import (

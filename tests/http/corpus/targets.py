@@ -1,8 +1,8 @@
-"""Request targets in every form, and the tricks by which a path pretends to be another.
+"""Request targets in every form, and tricks to disguise one path as another.
 
-A trick must end in 404 or 400 or, where the target lawfully means a known path, in its answer;
-never in a redirect, which would carry the client's words in a Location. The proxy forwards what is
-written plainly in its table, and nothing else.
+A trick must end in 404 or 400 or, where the target legitimately means a known path, in its answer;
+never in a redirect, which would carry the client's text in a Location. The proxy forwards only the
+paths written in its table.
 """
 
 from ..case import Case, asked, request

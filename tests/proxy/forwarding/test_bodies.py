@@ -1,4 +1,4 @@
-"""Bodies that are too long, too slow or not all there."""
+"""Bodies that are too long, too slow or incomplete."""
 
 import pytest
 
@@ -101,7 +101,7 @@ def test_bad_chunks_are_refused(proxy: Running, upstream: FakeUpstream, body: by
 def test_a_stranger_cannot_make_the_proxy_read_a_body(
     proxy: Running, upstream: FakeUpstream
 ) -> None:
-    """The refusal comes at once, and the connection ends, whatever was announced."""
+    """The refusal is sent at once, and the connection ends, whatever length was announced."""
     request = raw_request(POST, "Host: a", "Content-Length: 4000000", authorized=False)
     reply = send_raw(proxy.port, request)
     assert reply.status == 401

@@ -37,7 +37,7 @@ def test_a_request_and_its_answer_pass(proxy: Running, upstream: FakeUpstream) -
 
 
 def test_every_chunk_leaves_at_once(proxy: Running, upstream: FakeUpstream) -> None:
-    """Each chunk is sent only after the client has the one before."""
+    """Each chunk is sent only after the client has received the one before."""
     received = threading.Semaphore(0)
 
     def one_by_one(call: Call) -> None:
@@ -147,7 +147,7 @@ def test_nobody_speaks_for_another_team(proxy: Running, upstream: FakeUpstream, 
 
 
 def test_connection_cannot_strip_the_claims(proxy: Running, upstream: FakeUpstream) -> None:
-    """A client that names our headers hop-by-hop must not become nobody."""
+    """A client that lists our headers as hop-by-hop must not remove its identity."""
     named = "close, X-Rowcast-Team, X-Rowcast-Proxy-Secret, X-Request-ID, Content-Length"
     generate_with = {**bearer(), "Connection": named}
     ask(proxy.port, "POST", "/inference/scripted", b"{}", generate_with)

@@ -1,4 +1,4 @@
-"""Bodies are decoded whatever pieces the socket gives, and released without delay."""
+"""Bodies are decoded whatever pieces the socket returns, and released without delay."""
 
 import itertools
 

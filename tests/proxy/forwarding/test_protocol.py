@@ -1,4 +1,4 @@
-"""Requests that are not HTTP, or could be read in two ways: 4xx as JSON, and nothing passes."""
+"""Requests that are not HTTP, or are ambiguous: 4xx as JSON, and nothing passes."""
 
 import json
 

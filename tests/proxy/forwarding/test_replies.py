@@ -1,4 +1,4 @@
-"""Response heads: what is understood, and what is refused rather than guessed."""
+"""Response heads: what is accepted, and what is refused instead of guessed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""When the server fails, the client is told, or cut: an answer never just seems to end."""
+"""When the server fails, the client gets an error or a cut, never an apparently clean end."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Bytes of bodies: a bound in all, half of it for a team, a little for everybody."""
+"""Bytes of bodies: a total bound, half of it per team, and a small grant for everyone."""
 
 from rowcast_proxy.listening.budget import GRANTED, Budget
 

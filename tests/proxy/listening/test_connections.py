@@ -1,4 +1,4 @@
-"""Which connections are kept when there are too many, and how much of heads is held."""
+"""Which connections are kept when there are too many, and how many bytes of heads are held."""
 
 from pathlib import Path
 

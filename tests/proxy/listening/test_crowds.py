@@ -1,4 +1,4 @@
-"""Many streams at once: all whole, and none mixed up."""
+"""Many streams at once: all complete, and none mixed up."""
 
 import concurrent.futures
 
@@ -12,7 +12,7 @@ from ..fake_upstream import LAST_CHUNK, STREAM_HEAD, Call, FakeUpstream, chunk
 
 
 def name_itself(call: Call) -> None:
-    """A stream that says, in many chunks, who asked for what."""
+    """Send a stream of many chunks that each contain the caller and its request."""
     word = f"{call.header('X-Rowcast-Team')}/{call.body.decode()} ".encode()
     call.send(STREAM_HEAD)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""Clients that go away: the server must learn of it at once, so that the row is freed."""
+"""Clients that disconnect: the server must learn of it at once, so that the row is freed."""
 
 import contextlib
 import socket
@@ -53,7 +53,7 @@ def silent_within_a_stream(call: Call) -> None:
 
 
 def sending(call: Call) -> None:
-    """Stops when the proxy has closed: sending fails then."""
+    """Send until the proxy has closed, which makes sending fail."""
     call.send(STREAM_HEAD)
     with contextlib.suppress(OSError):
         while not call.hung_up.wait(0.005):
@@ -62,7 +62,7 @@ def sending(call: Call) -> None:
 
 
 def flooding(call: Call) -> None:
-    """Fills every buffer, so that the proxy is blocked in sending to its client."""
+    """Fill every buffer, so that the proxy blocks while sending to its client."""
     call.send(STREAM_HEAD)
     with contextlib.suppress(OSError):
         while True:
@@ -103,7 +103,7 @@ def test_a_client_that_goes_before_its_body_is_there(
 
 
 def test_a_client_that_takes_nothing_is_cut(hasty_proxy: Running, upstream: FakeUpstream) -> None:
-    """Alive, connected, but it does not read: the same as one whose cable was pulled."""
+    """The client is connected but reads nothing: the same as one whose cable was pulled."""
     upstream.answer = flooding
     with connected(hasty_proxy.port) as client:
         client.sendall(REQUEST)

@@ -1,4 +1,4 @@
-"""SIGTERM: open streams finish, new requests are told, and the exit status is 0."""
+"""SIGTERM: open streams finish, new requests get a 503, and the exit status is 0."""
 
 import contextlib
 import http.client
@@ -29,14 +29,14 @@ Start = Callable[..., Running]
 
 
 class Paused:
-    """An answer that stops in its middle until `go` is set."""
+    """An answer that pauses halfway until `go` is set."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
 
     def __call__(self, call: Call) -> None:
         call.send(STREAM_HEAD + chunk(b"one"))
-        if self.go.wait(PATIENCE):  # else: the test has ended and reads no more
+        if self.go.wait(PATIENCE):  # otherwise the test has ended and reads no more
             call.send(chunk(b"two") + LAST_CHUNK)
 
 
@@ -88,7 +88,7 @@ def test_open_streams_finish_while_new_requests_are_told(
 
 
 def test_a_worker_that_was_still_starting_stops_too(start: Start) -> None:
-    """The new worker may be told to stop before it can hear."""
+    """The new worker may be stopped before its signal handler is set."""
     proxy = start()
     proxy.process.send_signal(signal.SIGTTIN)
     until(lambda: len(psutil.Process(proxy.process.pid).children()) == 2, "a second worker")
@@ -127,7 +127,7 @@ def test_ctrl_c_stops_everything(start: Start, upstream: FakeUpstream) -> None:
 
 
 def test_a_reload_serves_on(start: Start, upstream: FakeUpstream) -> None:
-    """Workers that leave while the proxy stays must not refuse what others would serve."""
+    """Workers that leave while the proxy stays must not refuse requests that others can serve."""
     proxy = start()
     old = psutil.Process(proxy.process.pid).children()
     upstream.answer = paused = Paused()

@@ -1,4 +1,4 @@
-"""A lane in which jobs take as long as chance will have it, and nobody waits for them."""
+"""A lane whose jobs take random times, and whose callers do not wait for them."""
 
 import random
 import time
@@ -11,7 +11,7 @@ from rowcast.sampling.grammars.lanes import Job, Lane
 
 
 class SlowLane(Lane):
-    """Delays jobs by up to `seconds`, and calls some of them late; counts both."""
+    """Delays jobs by up to `seconds`, and reports some of them as late; counts both."""
 
     def __init__(self, seed: int, seconds: float = 0.004) -> None:
         super().__init__("slow", patience=60.0, stack_bytes=STACK_BYTES)
@@ -31,12 +31,12 @@ class SlowLane(Lane):
         super().add(delayed)
 
     def settle(self, seconds: float) -> None:
-        """A step waits for as long as chance will have it, too."""
+        """Wait for a random time, too."""
         super().settle(min(seconds, self._chance.random() * self._seconds / 2))
 
 
 def slowed(grammars: Grammars, seed: int) -> SlowLane:
-    """Have all masks of these grammars computed in one slow lane."""
+    """Compute all masks of these grammars in one slow lane."""
     lane = SlowLane(seed)
     grammars._quick = lane
     grammars._slow = lane

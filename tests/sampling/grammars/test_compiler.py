@@ -1,4 +1,4 @@
-"""Compiled grammars: made in turn by team, dropped when nobody wants them, and bounded."""
+"""Compiled grammars: compiled in turn by team, dropped when unused, and bounded."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ TEXTS = [*(bytes([byte]) for byte in range(256)), b""]
 
 
 class Gate:
-    """Loads a tokenizer when it is let; compiling waits for it."""
+    """Loads a tokenizer when the test opens it; compiling waits for that."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()

@@ -1,4 +1,4 @@
-"""Grammars of rows: their masks, their ends and their faults, whichever way a reply came here."""
+"""Grammars of rows: their masks, ends and faults, for fresh and resumed replies."""
 
 import time
 
@@ -41,7 +41,7 @@ def seat(grammars: Grammars, rule: str, *, row: int, stops: tuple[int, ...] = ()
 
 
 def masked(grammars: Grammars, rows: list[int]) -> None:
-    """Have the masks of these rows computed, however long it takes."""
+    """Compute the masks of these rows, however long it takes."""
     limit = time.monotonic() + 60
     grammars.prepare(rows)
     while len(grammars.finish()) < len(rows):
@@ -58,7 +58,7 @@ def allowed(grammars: Grammars, row: int = 0) -> set[int]:
 
 
 def plainly(rule: str, reply: list[int]) -> set[int]:
-    """The tokens that may follow, each tried by itself."""
+    """Return the tokens that may follow, each tried separately."""
     matcher = LLMatcher(speech(), rule)
     assert matcher.consume_tokens(reply)
     tried = {token for token in range(len(TEXTS)) if matcher.validate_tokens([token])}
@@ -74,14 +74,14 @@ def test_a_mask_is_what_may_follow_however_the_reply_came(
     for choice in choices:
         may = sorted(allowed(drawn))
         plain = plainly(rule, reply)
-        assert set(may) <= plain  # text that is forced is spelled in one way only, by bytes here
+        assert set(may) <= plain  # forced text has only one spelling, by bytes here
         assert {each for each in may if each <= END} == {each for each in plain if each <= END}
         token = may[choice % len(may)]
         drawn.take(0, token)
         if token == END or drawn.ended(0):
             break
         reply.append(token)
-        drawn.observe(0, [token])  # as it is fed
+        drawn.observe(0, [token])  # as when it is fed
     else:
         again = seated(rule, row=2)
         cut = data.draw(st.integers(0, len(reply)))

@@ -1,4 +1,4 @@
-"""The input of a custom tool, read from its arguments piece by piece."""
+"""The input of a custom tool, parsed from its arguments piece by piece."""
 
 import json
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Tools for templates that do not know them: described, called and answered in messages."""
+"""Tools for templates that do not support them: described, called and answered in messages."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ The answer comes in <tool_response> tags."""  # noqa: E501  # as prompts have it
 USER = {"role": "user", "content": "How big?"}
 CALL = {"id": "1", "type": "function", "function": {"name": "größe", "arguments": {"a": "ö"}}}
 ANSWER = {"role": "tool", "tool_call_id": "1", "content": "3 m"}
-# Neither a system message, nor twice the same role.
+# Refuses system messages, and two messages of the same role in a row.
 STRICT = """\
 {%- for message in messages %}
 {%- if (message.role == 'user') != loop.first and not loop.previtem.role != message.role %}

@@ -1,4 +1,4 @@
-"""Reasoning in a text: the same however it is cut; where it begins; rules that begin after it."""
+"""Reasoning in a text: independent of the cuts; where it begins; rules that apply after it."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -110,7 +110,7 @@ RULES = [
 
 
 def tokenizer_with(kind: str) -> FastTokenizer:
-    """The storyteller's, which spells the marks; or with tokens for them, special ones or not."""
+    """Return the storyteller's tokenizer: it spells the marks, or has (special) tokens for them."""
     tokenizer = FastTokenizer.from_file(str(STORYTELLER))
     marks = [
         AddedToken(mark, special=kind == "special", normalized=False)

@@ -1,4 +1,4 @@
-"""Tool calls in a text: the same calls however the text is cut, and text that is no call stays."""
+"""Tool calls in a text: the same calls however the text is cut; other text is unchanged."""
 
 import pytest
 from hypothesis import given, settings

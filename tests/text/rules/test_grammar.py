@@ -1,4 +1,4 @@
-"""Rules for a reply's text become grammars; what can not be followed says why."""
+"""Rules for a reply's text become grammars; unsupported ones are refused with the reason."""
 
 import json
 from collections.abc import Callable

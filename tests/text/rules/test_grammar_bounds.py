@@ -1,4 +1,4 @@
-"""Bounds of grammars: what exceeds one names it, and ordinary grammars exceed none."""
+"""Bounds of grammars: the error names the bound, and ordinary grammars exceed none."""
 
 import json
 import random
@@ -31,7 +31,7 @@ def chain(links: int, key: str = "$defs") -> Schema:
 
 
 def interface(models: int, fields: int) -> Schema:
-    """As large as those of an API's description, with references everywhere."""
+    """Return a schema as large as an API's description, with references everywhere."""
     chance = random.Random(models)
 
     def field() -> Schema:

@@ -1,4 +1,4 @@
-"""References of a schema that becomes a part of another: resolved where they stand."""
+"""References of a schema that becomes part of another: resolved in place."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ CLOSED = {"additionalProperties": False}
 
 
 def nested(schema: dict[str, Any]) -> str:
-    """The grammar of an object whose `arguments` are of this schema."""
+    """Return the grammar of an object whose `arguments` follow this schema."""
     outer = {
         "type": "object",
         "properties": {"arguments": inside(schema, AT)},
@@ -28,7 +28,7 @@ def nested(schema: dict[str, Any]) -> str:
 
 
 def of_u(ref: str, **more: Any) -> dict[str, Any]:
-    """An object whose `u` is what the reference means."""
+    """Return an object whose `u` is what the reference points to."""
     return {"type": "object", "properties": {"u": {"$ref": ref}}, "required": ["u"]} | CLOSED | more
 
 

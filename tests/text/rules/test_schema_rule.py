@@ -1,4 +1,4 @@
-"""Schemas that no grammar follows: what can be kept is kept, and what is left out is named."""
+"""Schemas that no grammar can express: what is possible is enforced, and the rest is named."""
 
 import json
 from contextlib import suppress
@@ -26,7 +26,7 @@ OBJECT = {
 
 
 def of_property(**schema: Any) -> dict[str, Any]:
-    """An object with one property, `a`."""
+    """Return the schema of an object with one property, `a`."""
     return {"type": "object", "properties": {"a": schema}, "required": ["a"]}
 
 
@@ -145,7 +145,7 @@ def test_places_are_pointers_into_the_schema_that_was_sent() -> None:
 
 
 def tagged(*kinds: str, **more: Any) -> dict[str, Any]:
-    """A union as pydantic writes it: of references, told apart by a constant."""
+    """Return a union as pydantic writes it: of references, distinguished by a constant."""
     return {
         "$defs": {
             kind: {
@@ -274,5 +274,5 @@ def test_depth_is_bounded_before_anything_recurses() -> None:
 def test_many_alternatives_cost_a_bounded_number_of_comparisons() -> None:
     many = tagged(*[f"k{number}" for number in range(400)])
     rule = rule_of_schema(many)
-    assert rule.unenforced == ("oneOf at /",)  # 79,800 pairs: not compared to the end
+    assert rule.unenforced == ("oneOf at /",)  # 79,800 pairs: not all are compared
     assert "anyOf" in json.loads(rule.grammar)["grammars"][0]["json_schema"]

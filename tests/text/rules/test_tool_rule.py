@@ -1,4 +1,4 @@
-"""The grammar of a reply that must call: names, arguments, references, what is not enforced."""
+"""The grammar of a reply that must call: names, arguments, references, and what is not enforced."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def call(form: Form, name: str, arguments: Any) -> str:
 
 
 def of_u(kind: str) -> dict[str, Any]:
-    """Parameters whose definitions have the same names in every tool."""
+    """Return parameters whose definitions have the same names in every tool."""
     return {
         "$defs": {"U": {"type": kind}, "L": {"type": "array", "items": {"$ref": "#/$defs/U"}}},
         "type": "object",

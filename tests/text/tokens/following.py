@@ -1,10 +1,10 @@
-"""Whether a text may be a whole reply under a grammar."""
+"""Checks whether a text may be a complete reply under a grammar."""
 
 from llguidance import LLMatcher, LLTokenizer
 
 
 def follows(rule: str, text: str) -> bool:
-    """Whether this may be a whole reply."""
+    """True if this may be a complete reply."""
     speech = LLTokenizer("byte")
     matcher = LLMatcher(speech, rule, log_level=0)
     assert not matcher.is_error(), matcher.get_error()

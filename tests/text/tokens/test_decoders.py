@@ -16,7 +16,7 @@ BYTE_LEVEL = FastTokenizer.from_file(str(STORYTELLER))
 
 
 def byte_fallback() -> FastTokenizer:
-    """A vocabulary in the other manner: text with marks for spaces, and single bytes."""
+    """Return a vocabulary of the other kind: text with marks for spaces, and single bytes."""
     words = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "\u2581Hi", "a"]
     made = FastTokenizer(
         models.BPE({word: at for at, word in enumerate(words)}, [], byte_fallback=True)
@@ -65,7 +65,7 @@ def test_pieces_of_a_marked_tokenizer_join_to_the_library_s_text(tokens: list[in
 def test_no_more_tokens_are_held_than_a_character_may_have_and_some() -> None:
     decoder = StreamDecoder(MARKED, {1})
     assert decoder.feed([259]) == "Hi"
-    broken = 2 + 0x80  # a byte that continues a character which never began
+    broken = 2 + 0x80  # a continuation byte without a character
     pieces = [decoder.feed([broken]) for _ in range(10 * MOST_HELD)]
     assert sum(map(bool, pieces)) == 10
     assert decoder.feed([259]) == " Hi"

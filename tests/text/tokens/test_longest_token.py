@@ -1,4 +1,4 @@
-"""How much text one token can stand for, and when nobody can tell."""
+"""How much text one token can stand for, and when that is unknown."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def test_the_longest_word_is_the_bound(words: dict[str, Any]) -> None:
                 "pretokenizers": [{"type": "Split", "behavior": "Removed"}, {"type": "ByteLevel"}],
             }
         },
-        {"pre_tokenizer": {"type": "Metaspace"}},  # and no byte has a token of its own
+        {"pre_tokenizer": {"type": "Metaspace"}},  # and no byte has its own token
     ],
 )
 def test_there_is_none_where_text_may_be_lost(change: dict[str, Any]) -> None:

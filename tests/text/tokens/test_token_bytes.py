@@ -1,4 +1,4 @@
-"""Each token's bytes, for vocabularies written in either manner; together they are the text."""
+"""Each token's bytes, for vocabularies of either kind; joined, they are the text."""
 
 from collections.abc import Callable
 

@@ -18,7 +18,7 @@ SIZES = st.lists(st.integers(1, 5), max_size=30)
 
 
 def pieces(tokens: list[int], sizes: list[int]) -> list[str]:
-    """The text of `tokens`, fed in parts of `sizes`, and what comes at the end."""
+    """Return the text of `tokens`, fed in parts of `sizes`, and the text at the end."""
     decoder = ScriptedTokenizer().decoder()
     ends = [end for end in accumulate(sizes) if end < len(tokens)] + [len(tokens)]
     parts = [tokens[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -1,4 +1,4 @@
-"""How tests ask the OpenAI dialect in this process, and what its streams must look like."""
+"""Sends requests to the OpenAI dialect in this process, and checks the form of its streams."""
 
 import json
 import re
@@ -15,17 +15,17 @@ HELLO_TEXT = "user: Hello\nassistant:"  # as the plain template writes it
 
 
 def complete(served: Served, **fields: Any) -> dict[str, Any]:
-    """The object that answers a completion."""
+    """Return the object that answers a completion."""
     return _object(served.post(COMPLETIONS, **{"model": "scripted", "prompt": "Hello"} | fields))
 
 
 def chat(served: Served, **fields: Any) -> dict[str, Any]:
-    """The object that answers a chat."""
+    """Return the object that answers a chat."""
     return _object(served.post(CHAT, **{"model": "scripted", "messages": HELLO} | fields))
 
 
 def events(served: Served, path: str, **fields: Any) -> list[dict[str, Any]]:
-    """The chunks of a stream, which ends as streams must."""
+    """Return the chunks of a stream, and check that it ends correctly."""
     asked = {"prompt": "Hello"} if path == COMPLETIONS else {"messages": HELLO}
     response = served.post(path, **{"model": "scripted", "stream": True} | asked | fields)
     assert response.status_code == 200, response.text
@@ -36,7 +36,7 @@ def events(served: Served, path: str, **fields: Any) -> list[dict[str, Any]]:
 
 
 def split(stream: str) -> tuple[list[dict[str, Any]], bool]:
-    """A stream's objects, and whether [DONE] is its end."""
+    """Return a stream's objects, and whether it ends with [DONE]."""
     events = [block for block in stream.split("\n\n") if block]
     blocks = [re.sub(r"^(: waiting\n)*(id: [0-9a-z.*~-]+\n)?", "", event) for event in events]
     assert all(block.startswith("data: ") and "\n" not in block for block in blocks), blocks
@@ -46,7 +46,7 @@ def split(stream: str) -> tuple[list[dict[str, Any]], bool]:
 
 
 def texts(chunks: list[dict[str, Any]], count: int = 1) -> list[str]:
-    """Each choice's text, joined."""
+    """Return each choice's text, joined."""
     joined = [""] * count
     for chunk in chunks:
         for choice in chunk["choices"]:
@@ -56,7 +56,7 @@ def texts(chunks: list[dict[str, Any]], count: int = 1) -> list[str]:
 
 
 def reasons(chunks: list[dict[str, Any]]) -> dict[int, str]:
-    """Each choice's finish reason, which it has exactly once."""
+    """Return each choice's finish reason; check that it has exactly one."""
     found: dict[int, str] = {}
     for choice in (choice for chunk in chunks for choice in chunk["choices"]):
         assert choice["index"] not in found, "a choice goes on after its end"
@@ -66,7 +66,7 @@ def reasons(chunks: list[dict[str, Any]]) -> dict[int, str]:
 
 
 def refusal(response: TestResponse, status: int = 400) -> dict[str, Any]:
-    """OpenAI's error object."""
+    """Return OpenAI's error object."""
     assert response.status_code == status, response.text
     body = response.get_json()
     assert set(body) == {"error"}

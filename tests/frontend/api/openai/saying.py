@@ -1,6 +1,6 @@
-"""An engine that says what a test wants, a byte a token, and then goes on as the scripted one.
+"""An engine that replies with a given text, one byte per token, then as the scripted engine does.
 
-Under a grammar each byte must be allowed: a text that breaks its rule fails the test that sent it.
+Under a grammar each byte must be allowed: a text that breaks the rule fails the test.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from rowcast.scripted_vocabulary import END
 
 
 class SayingEngine(RecordedEngine):
-    """Says `text` first; `ends`: and nothing else."""
+    """Replies with `text` first; with `ends`, with nothing else."""
 
     def __init__(self, text: str, *, ends: bool = True, **sized: int) -> None:
         super().__init__(**sized)
         self.says(text, ends=ends)
 
     def says(self, text: str, *, ends: bool = True) -> None:
-        """What it says from now on."""
+        """Set the text of the replies from now on."""
         self._text: Sequence[int] = [*text.encode(), *([END] if ends else [])]
 
     def _draw(self, number: int, masked: Sequence[int]) -> Drawn:

@@ -1,4 +1,4 @@
-"""The OpenAI dialect reads strictly: types, names and models, with errors in OpenAI's form."""
+"""Strict parsing in the OpenAI dialect: types, names and models, with errors in OpenAI's form."""
 
 import json
 import re

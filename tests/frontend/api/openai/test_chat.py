@@ -9,7 +9,7 @@ from .asking import CHAT, HELLO, HELLO_TEXT, chat, events, reasons, refusal, tex
 
 
 def seated_prompt(served: Served) -> str:
-    """The text that the engine was fed."""
+    """Return the text that the engine was fed."""
     fed = [feed.tokens for step in served.engine.steps for feed in step]
     return bytes(token for tokens in fed for token in tokens if token < 256).decode()
 

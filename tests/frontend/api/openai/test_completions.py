@@ -1,4 +1,4 @@
-"""POST /v1/completions: which bytes, in which form, for each form of prompt and any choices."""
+"""POST /v1/completions: bytes and form of the reply, for every form of prompt and many choices."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from .asking import COMPLETIONS, complete, events, reasons, refusal, texts
 
 
 def said(prompt: str, seed: int, max_tokens: int, choice: int = 0) -> str:
-    """The text that one choice must have."""
+    """Return the text that one choice must have."""
     tokens, _ = rule.reply(prompt.encode(), seed, max_tokens, choice=choice)
     return b"".join(TEXTS[token] for token in tokens).decode(errors="replace")
 

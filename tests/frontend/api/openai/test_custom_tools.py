@@ -1,5 +1,4 @@
-"""Custom tools, tools of which some are allowed, and tools for a template that has no words for
-them."""
+"""Custom tools, allowed subsets of tools, and tools with templates that do not support them."""
 
 import json
 import re
@@ -41,7 +40,7 @@ FUNCTION: dict[str, Any] = {
 
 
 def named(tool: dict[str, Any]) -> dict[str, Any]:
-    """The tool as a choice."""
+    """Return the tool as a `tool_choice` value."""
     kind = tool["type"]
     return {"type": kind, kind: {"name": tool[kind]["name"]}}
 
@@ -55,14 +54,14 @@ def allowed(mode: str, *tools: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=[TAGGED, BARE, None], ids=["tagged", "bare", "none"])
 def caller(request: pytest.FixtureRequest) -> Iterator[Served]:
-    """A server whose model's template knows tools in one of two forms, or not at all."""
+    """A server whose model's template supports tools in one of two forms, or not at all."""
     chat = ChatTemplate(request.param) if request.param else None
     with serving(chat=chat) as served:
         yield served
 
 
 def calls(served: Served, **asked: Any) -> list[dict[str, Any]]:
-    """The calls of a reply that must call."""
+    """Return the calls of a reply that must call."""
     (choice,) = chat(served, **{"max_tokens": 1500, "seed": 5} | asked)["choices"]
     assert choice["finish_reason"] == "tool_calls", choice
     found: list[dict[str, Any]] = choice["message"]["tool_calls"]
@@ -70,7 +69,7 @@ def calls(served: Served, **asked: Any) -> list[dict[str, Any]]:
 
 
 def streamed(served: Served, **asked: Any) -> list[dict[str, Any]]:
-    """The same calls, joined from deltas."""
+    """Return the same calls, joined from deltas."""
     chunks = events(served, CHAT, **{"max_tokens": 1500, "seed": 5} | asked)
     assert reasons(chunks) == {0: "tool_calls"}
     found: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Replies that follow a rule: every form in which it is sent, and what is said of a bad one."""
+"""Replies that follow a rule: every form in which a rule is sent, and the errors for a bad one."""
 
 import json
 import re

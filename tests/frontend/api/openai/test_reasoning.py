@@ -1,5 +1,4 @@
-"""Models that think: reasoning apart from the text, streamed and whole, and rules that begin
-after it."""
+"""Models that think: reasoning separate from the text, streamed and whole; rules apply after it."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ OFF = {"chat_template_kwargs": {"enable_thinking": False}}
 
 @pytest.fixture(scope="module", params=[ITSELF, OPENED], ids=["itself", "opened"])
 def thinker(request: pytest.FixtureRequest) -> Iterator[tuple[Served, SayingEngine, str]]:
-    """A server whose model thinks, what it says next, and how its thoughts begin."""
+    """A server whose model thinks, its engine, and how its reasoning begins."""
     engine = SayingEngine("")
     with serving(engine=engine, chat=ChatTemplate(request.param)) as served:
         yield served, engine, "" if request.param == OPENED else "<think>\n"
@@ -38,7 +37,7 @@ Thinker = tuple[Served, SayingEngine, str]
 
 
 def message(thinker: Thinker, text: str, **asked: Any) -> dict[str, Any]:
-    """The message of a reply that thinks, then says `text`."""
+    """Return the message of a reply that thinks, then says `text`."""
     served, engine, begin = thinker
     engine.says(begin + text)
     (choice,) = chat(served, **asked)["choices"]
@@ -47,7 +46,7 @@ def message(thinker: Thinker, text: str, **asked: Any) -> dict[str, Any]:
 
 
 def joined(chunks: list[dict[str, Any]]) -> dict[str, str]:
-    """Each field of the deltas, joined."""
+    """Return each field of the deltas, joined."""
     found: dict[str, str] = {}
     for chunk in chunks:
         for choice in chunk["choices"]:
@@ -128,7 +127,7 @@ def test_a_rule_holds_for_what_follows_the_reasoning(
 
 def test_a_rule_holds_though_the_model_says_anything(thinker: Thinker) -> None:
     served, engine, begin = thinker
-    engine.says(f"{begin}Hm. </think>", ends=False)  # from there on it says what is allowed
+    engine.says(f"{begin}Hm. </think>", ends=False)  # from here on, only allowed bytes
     for seed in range(4):
         (choice,) = chat(served, seed=seed, max_tokens=300, guided_json=SCHEMA)["choices"]
         assert choice["message"]["reasoning"] == "Hm."

@@ -1,5 +1,7 @@
-"""Schemas as pydantic writes them for instructor, pydantic-ai and agents: every reply is one of
-their values, called or answered, strictly or not."""
+"""Schemas as pydantic generates them for instructor, pydantic-ai and agents.
+
+Every reply is a valid value of its schema, as a tool call or as an answer, strict or not.
+"""
 
 import datetime
 import json
@@ -38,7 +40,7 @@ class Person(Closed):
     """Nested models, optional fields, literals, enums."""
 
     name: Annotated[str, Field(min_length=1, max_length=9)]
-    nick: Optional[Annotated[str, Field(max_length=9)]] = None  # noqa: UP045  # as many write it
+    nick: Optional[Annotated[str, Field(max_length=9)]] = None  # noqa: UP045  # a common spelling
     home: Address
     others: Annotated[list[Address], FEW]
     mood: Literal["good", "bad", 3]
@@ -68,13 +70,13 @@ Dog.model_rebuild()
 
 
 class Owner(Closed):
-    """A tagged union, which is recursive, too."""
+    """A recursive tagged union."""
 
     pet: Pet
 
 
 class Plain(Closed):
-    """A union without a tag that pydantic names."""
+    """A union without a tag."""
 
     pet: Cat | Dog | None
 
@@ -108,7 +110,7 @@ class Nothing(BaseModel):
 
 
 class Tags(Closed):
-    """What no grammar follows: a set, and the look-ahead of a decimal."""
+    """Two schemas that no grammar can express: a set, and the look-ahead of a decimal."""
 
     tags: Annotated[set[int], FEW]
     price: Annotated[str, Field(json_schema_extra={"pattern": r"^(?!^[-+.]*$)[+-]?\d*\.?\d*$"})]
@@ -123,7 +125,7 @@ def tool(model: type[BaseModel], *, strict: bool | None = None) -> dict[str, Any
 
 
 def finished(served: Served, seeds: int, **asked: Any) -> list[dict[str, Any]]:
-    """The messages of replies that came to their end, of which there must be some."""
+    """Return the messages of complete replies; at least half of the replies must be complete."""
     choices = [
         choice
         for seed in range(seeds)

@@ -1,4 +1,4 @@
-"""The manners of OpenAI's streams: [DONE] at a true end only, errors in the midst, rows let go."""
+"""The rules of OpenAI's streams: [DONE] only at a true end, errors mid-stream, rows freed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ LONG: dict[str, Any] = {
 
 @pytest.fixture
 def hasty() -> Iterator[Served]:
-    """A slow engine, and little patience with replies and silence."""
+    """A slow engine with short limits for replies and silence."""
     engine, settings = RecordedEngine(step_seconds=0.02), {"comment_seconds": 0.001}
     with serving(engine=engine, limits=Limits(reply_seconds=0.1), settings=settings) as served:
         yield served

@@ -1,4 +1,4 @@
-"""Tokenizing as vLLM does: texts, messages with all that shapes a prompt, the tokens' spelling."""
+"""Tokenizing as vLLM does: texts, messages with every prompt option, and the tokens' spelling."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def tokenized(served: Served, **fields: Any) -> dict[str, Any]:
 
 
 def prompt_of(served: Served, **fields: Any) -> str:
-    """The text of the prompt that these messages make."""
+    """Return the text of the prompt that these messages make."""
     return bytes(tokenized(served, messages=HELLO, **fields)["tokens"]).decode()
 
 
@@ -40,7 +40,7 @@ def test_a_text(served: Served) -> None:
 
 
 def test_tokens_are_spelled_as_the_vocabulary_spells_them(served: Served) -> None:
-    """A space, a line feed and parts of a character are not what they decode to."""
+    """A space, a line feed and parts of a character are not spelled as they decode."""
     found = tokenized(served, prompt="a b\né", return_token_strs=True)
     assert found["token_strs"] == ["a", "Ġ", "b", "Ċ", "Ã", "©"]
 

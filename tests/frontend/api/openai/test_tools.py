@@ -1,4 +1,4 @@
-"""Tools in a chat: shown by the template, called by a rule, told whole and streamed."""
+"""Tools in a chat: shown by the template, called by a rule, returned whole and streamed."""
 
 import json
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ NAMED = {"type": "function", "function": {"name": "weather"}}
 
 @pytest.fixture(scope="module", params=[TAGGED, BARE], ids=["tagged", "bare"])
 def caller(request: pytest.FixtureRequest) -> Iterator[Served]:
-    """A server whose model's template knows tools."""
+    """A server whose model's template supports tools."""
     with serving(chat=ChatTemplate(request.param)) as served:
         yield served
 
 
 def call_of(served: Served, **asked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The choice and its one call."""
+    """Return the choice and its one call."""
     (choice,) = chat(served, tools=TOOLS, max_tokens=1500, **asked)["choices"]
     (call,) = choice["message"]["tool_calls"]
     return choice, call

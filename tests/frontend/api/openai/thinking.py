@@ -1,4 +1,4 @@
-"""Chat templates of models that think, in the shapes that are met."""
+"""Chat templates of models that think, in the forms found in practice."""
 
 _MESSAGES = """\
 {%- for tool in tools or [] %}{{ tool | tojson }} <tool_call>
@@ -24,7 +24,7 @@ OPENED = (
     f"{_MESSAGES}{{% if add_generation_prompt %}}<|assistant|>{_NOTHING}"
     "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}{% endif %}"
 )
-# Channels, as gpt-oss has them.
+# Channels, as in gpt-oss.
 CHANNELS = (
     "{% for message in messages %}<|start|>{{ message.role }}<|channel|>final<|message|>"
     "{{ message.content }}<|end|>{% endfor %}"
