@@ -31,6 +31,8 @@ class Stream:
         self.owned = False  # the journal names this process as its owner
         self.accepted = False
         self.seen = 0  # the last batch read, if another process computes the stream
+        self.reads = ""  # the kept stream that it counts as a reader of
+        self.recalled = 0  # bytes of the record that its sessions began with
         self._unwritten: list[Event] = []
         self._ended: set[int] = set()
         self._held = set(range(len(self.sessions)))

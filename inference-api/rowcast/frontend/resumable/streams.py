@@ -11,6 +11,7 @@ lost is computed again. Knows no dialect and no HTTP.
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,10 +21,10 @@ from rowcast.errors import (
     KeyReused,
     NotReady,
     Overloaded,
-    RowcastError,
     StreamCancelled,
     UnknownStream,
 )
+from rowcast.frontend.listening.budget import Budget
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.resumable.journal_client import Recorder
@@ -37,7 +38,8 @@ from rowcast.wire import Accepted, Finished, Submit
 
 TAKEN = "another connection reads this stream now"
 CANCELLED = "the stream was cancelled"
-FOLLOWERS = 16  # connections of one process that may follow one stream
+READERS = 8  # connections of one process that may read one kept stream
+RECALLED_BYTES = 1 << 24  # of records that are being read; in memory they take some ten times this
 
 
 def _event() -> threading.Event:
@@ -71,6 +73,8 @@ class Streams:
         self.recorder = recorder
         self._sessions = sessions
         self._line = line
+        self._readers: Counter[str] = Counter()
+        self._recalled = Budget(RECALLED_BYTES)
 
     @property
     def journal(self) -> str | None:
@@ -85,7 +89,7 @@ class Streams:
         stream = Stream(origin, list(itertools.chain(*sessions)))
         try:
             self._open(stream, asking)
-        except RowcastError:
+        except Exception:
             self._leave(stream)
             raise
         return stream
@@ -168,7 +172,7 @@ class Streams:
         if self.recorder is not None and stream.origin.record is not None:
             self._check_same(stream.origin.record, asking)
             self._check_line(asking.caller.team)
-            self._resume(self.recorder, stream)
+            self._resume(self.recorder, stream, asking.caller.team)
         elif not asking.caller.keeps:
             self.compute(stream)
         elif self.recorder is not None and stream.origin.key is not None:
@@ -178,8 +182,9 @@ class Streams:
                 stream.listen()
             self.compute(stream)
 
-    def _resume(self, recorder: Recorder, stream: Stream) -> None:
+    def _resume(self, recorder: Recorder, stream: Stream, team: str) -> None:
         """Take a stream from its owner."""
+        self._count_reader(stream, stream.id)
         before = self.live.get(stream.id)
         written = before.take() if before is not None else []
         try:
@@ -190,15 +195,15 @@ class Streams:
             raise
         if news is None:
             raise _unknown(stream.id)
-        stream.know(in_turns(news.batches))
         stream.name = stream.id
         if news.state == "open":
             self._own(stream)
+        self._recall(stream, news.batches, team)
         self.compute(stream)
 
     def _claim(self, recorder: Recorder, stream: Stream, asking: Asking) -> None:
         """Join the stream that has the same key, if there is one."""
-        self._check_followers(asking.caller.team, stream.origin.key)
+        self._count_reader(stream, f"{asking.caller.team} {stream.origin.key}")
         record = self._record(stream.origin, asking)
         try:
             taken = recorder.do(Journal.claim, record)
@@ -214,7 +219,7 @@ class Streams:
         self._check_joins(stream.origin, found, asking)
         stream.origin = Origin.recorded(found, stream.origin.start)
         stream.name = stream.id
-        stream.know(in_turns(news.batches))
+        self._recall(stream, news.batches, found.team)
         self._follow(stream)
         self.go_on(stream, replace(news, batches=[]))
 
@@ -247,14 +252,26 @@ class Streams:
         if status and status.seated >= status.rows and status.waiting >= self._line:
             self._sessions.check_room(team=team)
 
-    def _check_followers(self, team: str, key: str | None) -> None:
-        """Limit a stream's followers: this process encodes the reply again for each of them."""
-        known = [each.origin.record for each in self.following if each.origin.key == key]
-        if sum(record is not None and record.team == team for record in known) >= FOLLOWERS:
+    def _count_reader(self, stream: Stream, name: str) -> None:
+        """Limit the readers of a kept stream: the reply is decoded and encoded for each of them."""
+        if self._readers[name] > READERS:
             raise Overloaded(
-                f"{FOLLOWERS} connections follow the stream of this Idempotency-Key already, which "
-                "is the limit; try again when it has ended"
+                f"{READERS} connections read this stream already, which is the limit; "
+                "try again when they have ended"
             )
+        self._readers[name] += 1
+        stream.reads = name
+
+    def _recall(self, stream: Stream, batches: Sequence[bytes], team: str) -> None:
+        """Bring a stream to the state of its record, if there is memory for it."""
+        count = sum(map(len, batches))
+        if self._recalled.holds(team) and not self._recalled.has_room(team, count):
+            raise Overloaded(
+                "kept streams that are being read fill the memory for them; try again in a moment"
+            )
+        self._recalled.add(team, count)
+        stream.recalled = count
+        stream.know(in_turns(batches))
 
     def _follow(self, stream: Stream) -> None:
         """Follow a stream: its tokens will come through the journal."""
@@ -275,6 +292,7 @@ class Streams:
 
     def _leave(self, stream: Stream) -> None:
         """Note in the journal that the stream has no reader here, with its last events."""
+        self._release(stream)
         if stream in self.following:
             self.following.remove(stream)
         if self.recorder is None or not stream.owned:
@@ -286,6 +304,17 @@ class Streams:
             return
         last = encoded(stream.take())
         self.recorder.soon(Journal.let_go, stream.id, last, stream.complete)
+
+    def _release(self, stream: Stream) -> None:
+        """Stop counting a stream as a reader, and the memory of its record."""
+        if stream.reads:
+            self._readers[stream.reads] -= 1
+            if not self._readers[stream.reads]:
+                del self._readers[stream.reads]
+            stream.reads = ""
+        if stream.recalled and stream.origin.record is not None:
+            self._recalled.add(stream.origin.record.team, -stream.recalled)
+            stream.recalled = 0
 
     def _never_mind(self, recorder: Recorder, stream: Stream) -> None:
         """Continue without the journal; if the journal recovers, delete the partial record."""
