@@ -13,7 +13,7 @@ from rowcast_proxy.errors import Forbidden, MethodNotAllowed
 from rowcast_proxy.forwarding.headers import Headers
 
 EXPOSED: Final = "X-Request-ID, X-Stream-ID, X-Rowcast-Seed, X-Rowcast-Unenforced, Retry-After"
-MAX_AGE_S: Final = 600
+MAX_AGE_SECONDS: Final = 600
 _NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(?:[ \t]*,[ \t]*[A-Za-z0-9-]{1,64}){0,63}")
 _USUAL: Final = "authorization, content-type, idempotency-key, last-event-id, x-request-id"
 
@@ -48,7 +48,7 @@ class Cors:
             allow,
             ("Access-Control-Allow-Methods", ", ".join(methods)),
             ("Access-Control-Allow-Headers", _asked_for(environ)),
-            ("Access-Control-Max-Age", str(MAX_AGE_S)),
+            ("Access-Control-Max-Age", str(MAX_AGE_SECONDS)),
         ]
 
 
