@@ -149,7 +149,9 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
         assert trespasses(layer, module, source) == []
 
 
-@pytest.mark.parametrize(("folder", "unknown"), [("proxy", OURS), ("scripts", (*OURS, *HTTP))])
+@pytest.mark.parametrize(
+    ("folder", "unknown"), [("proxy", OURS), ("scripts", (*OURS, *HTTP, "rowcast_proxy"))]
+)
 def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
     folder: str, unknown: tuple[str, ...]
 ) -> None:

@@ -18,15 +18,17 @@ class BodyErrors:
         return BodyTooSlow("The body did not arrive in time.")
 
     def cut_short(self, received: int, announced: int) -> Exception:
-        return BadRequest(f"The body has {received} bytes, Content-Length says {announced}.")
+        return BadRequest(
+            f"The body ended after {received} bytes; its Content-Length is {announced}."
+        )
 
     def broken(self) -> Exception:
-        return BadRequest("The body is not properly chunked, or was cut short.")
+        return BadRequest("The body's chunked encoding is broken, or ends early.")
 
     def no_room(self) -> Exception:
         return Unavailable(
-            "The proxy holds as many bytes of request bodies as it may (PROXY_BODIES_LIMIT, of "
-            "which one team gets half). Send fewer large requests at once, or try again."
+            "The proxy holds the maximum number of bytes of request bodies (PROXY_BODIES_LIMIT, of "
+            "which one team gets half). Send fewer large requests at once, or try again later."
         )
 
 

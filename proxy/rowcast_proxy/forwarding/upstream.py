@@ -79,7 +79,7 @@ class Upstream:
         except TimeoutError:
             raise UpstreamTimeout("The model server did not answer in time.") from None
         except OSError:
-            raise UpstreamBroken("The model server gave no valid answer.") from None
+            raise UpstreamBroken("The model server did not send a valid response.") from None
 
     def answer(self, sock: socket.socket, method: str) -> tuple[Head, bytes]:
         """Return the head of the answer, and the first piece of its body."""
@@ -89,7 +89,7 @@ class Upstream:
         except TimeoutError:
             raise UpstreamTimeout("The model server did not answer in time.") from None
         except (OSError, BadHead, BadFraming):
-            raise UpstreamBroken("The model server gave no valid answer.") from None
+            raise UpstreamBroken("The model server did not send a valid response.") from None
         sock.settimeout(self._idle_seconds)
         return head, first
 

@@ -103,10 +103,10 @@ def bound_silence(listener: socket.socket, seconds: float) -> None:
 
 def _fault(error: BaseException) -> tuple[int, str]:
     if isinstance(error, (http.InvalidResponseHeader, http.InvalidResponseHeaderName)):
-        return 502, "The model server gave no valid answer."
+        return 502, "The model server did not send a valid response."
     status = client_error(error)
     if not status:
-        return 500, "The proxy failed. The request may be sent again."
+        return 500, "The proxy failed; send the request again."
     return status, next(message for kind, message in _MESSAGES if isinstance(error, kind))
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowcast_proxy.forwarding.headers import (
-    client_headers,
     caller_headers,
+    client_headers,
     origin_headers,
     server_headers,
 )
