@@ -22,7 +22,6 @@ from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 from rowcast.frontend.resumable.journal_client import Place, Recorder
 from rowcast.frontend.resumable.streams import Streams
-from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
 from rowcast.offload.limits import Limits
@@ -32,6 +31,7 @@ from rowcast.settings import Settings, read_settings
 from rowcast.text.model_text import ModelText, text_of
 from rowcast.transport.unix_socket import UnixFrontendPort
 from rowcast.tree import tree
+from rowcast_http.client_watch import ClientWatch
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
 

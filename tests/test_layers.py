@@ -34,6 +34,7 @@ VOCABULARY = tuple(
     )
 )
 FILES = ("rowcast.model_files",)
+HTTP = ("rowcast_http",)  # the proxy uses it, too
 VALUES = ("pydantic", "pydantic_settings", "msgspec")
 
 
@@ -52,6 +53,7 @@ LAYERS = (
     Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
+    Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
     Layer(
@@ -84,6 +86,7 @@ LAYERS = (
         (
             *VOCABULARY,
             *FILES,
+            *HTTP,
             "rowcast.__version__",
             "rowcast.transport",
             "rowcast.text",
@@ -146,10 +149,14 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
         assert trespasses(layer, module, source) == []
 
 
-@pytest.mark.parametrize("folder", ["proxy", "scripts"])
-def test_the_proxy_and_the_scripts_know_nothing_of_the_server(folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "unknown"), [("proxy", OURS), ("scripts", (*OURS, *HTTP, "rowcast_proxy"))]
+)
+def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
+    folder: str, unknown: tuple[str, ...]
+) -> None:
     for module, source in modules(ROOT / folder):
-        assert [name for name in imported(module, source) if within(name, OURS)] == [], module
+        assert [name for name in imported(module, source) if within(name, unknown)] == [], module
 
 
 @pytest.mark.parametrize(
@@ -162,6 +169,8 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(folder: str) -> No
         ("rowcast.backend.new", "def late() -> None:\n    import rowcast.engine.scripted_engine"),
         ("rowcast.wire", "from rowcast.transport.ports import Gone"),
         ("rowcast.text.new", "import flask"),
+        ("rowcast_http.new", "from rowcast.errors import Overloaded"),
+        ("rowcast_http.new", "from rowcast_proxy.errors import Refusal"),
     ],
 )
 def test_the_table_sees_a_trespass(module: str, source: str) -> None:

@@ -23,7 +23,6 @@ from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.resumable.journal_client import Place, Recorder
 from rowcast.frontend.resumable.streams import Streams
-from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
@@ -32,6 +31,7 @@ from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
+from rowcast_http.client_watch import ClientWatch
 
 PATIENCE = 20.0
 SECRET = "a secret between proxy and server"

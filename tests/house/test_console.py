@@ -173,7 +173,8 @@ def tracked(*folders: str) -> Iterator[str]:
 
 def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     has = {*zipfile.ZipFile(wheel).namelist()}
-    packages = {each.removeprefix("inference-api/") for each in tracked("inference-api/rowcast")}
+    folders = ("inference-api/rowcast", "inference-api/rowcast_http")
+    packages = {each.removeprefix("inference-api/") for each in tracked(*folders)}
     beside = {*tracked("models/storyteller", "models/draft", "proxy", "scripts")} - IN_THE_TREE_ONLY
     assert packages - has == set()
     assert {f"rowcast_tree/{each}" for each in {*beside, "gunicorn.conf.py"}} - has == set()

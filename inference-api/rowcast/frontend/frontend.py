@@ -30,7 +30,6 @@ from rowcast.frontend.request.sizes import check_size
 from rowcast.frontend.resumable.stream import Stream
 from rowcast.frontend.resumable.streams import Asking, Streams
 from rowcast.frontend.resumable.sync import Tending
-from rowcast.frontend.sessions.client_watch import WENT_AWAY, ClientWatch
 from rowcast.frontend.sessions.session import Session
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import quoted
@@ -42,6 +41,7 @@ from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.text.tokens.tokenizer import Tokenizer, decoded
 from rowcast.wire import Finished, FinishReason, Status, Submit
+from rowcast_http.client_watch import WENT_AWAY, ClientWatch
 
 _log = logging.getLogger("rowcast.request")
 

@@ -24,7 +24,6 @@ from rowcast.errors import (
     StreamCancelled,
     UnknownStream,
 )
-from rowcast.frontend.listening.budget import Budget
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.resumable.journal_client import Recorder
@@ -35,6 +34,7 @@ from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, Record
 from rowcast.wire import Accepted, Finished, Submit
+from rowcast_http.budget import Budget
 
 TAKEN = "another connection reads this stream now"
 CANCELLED = "the stream was cancelled"

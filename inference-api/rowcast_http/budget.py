@@ -3,9 +3,6 @@
 A body is charged for the bytes that have arrived, not for its announced length, and releases them
 when they are no longer needed. The first few bytes of each body are always granted, so that
 ordinary requests pass while large ones of others fill the budget.
-
-This file exists in the server and in the proxy, which import nothing from each other; a test holds
-the two equal.
 """
 
 from collections import Counter

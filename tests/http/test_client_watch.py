@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rowcast.frontend.sessions.client_watch import ClientWatch
+from rowcast_http.client_watch import ClientWatch
 
 PATIENCE = 20.0
 
@@ -83,6 +83,7 @@ def test_a_client_that_leaves_is_seen(
     leave(pair.client)
     assert pair.gone.wait(PATIENCE)
     assert pair.calls == 1
+    assert len(watch) == 0
     unwatch()
 
 
@@ -114,6 +115,7 @@ def test_nothing_that_the_client_sent_is_taken_away(watch: ClientWatch, pair: Pa
 
 def test_after_the_watch_nobody_is_called(watch: ClientWatch, pair: Pair) -> None:
     watch.watch(pair.served, pair.see)()
+    assert len(watch) == 0
     pair.client.close()
     let_it_look(watch)
     assert not pair.calls
@@ -198,6 +200,18 @@ def test_a_unix_socket_is_watched_as_well(watch: ClientWatch) -> None:
         client.close()
         assert pair.gone.wait(PATIENCE)
         unwatch()
+
+
+def test_without_a_limit_of_its_own_it_leaves_the_listener_s(pair: Pair) -> None:
+    before = pair.served.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    own = ClientWatch()
+    own.start()
+    unwatch = own.watch(pair.served, pair.see)
+    assert pair.served.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == before
+    pair.client.close()
+    assert pair.gone.wait(PATIENCE)
+    unwatch()
+    own.close()
 
 
 def test_closing_ends_the_thread() -> None:

@@ -1,6 +1,6 @@
 """Bytes of bodies: a total bound, half of it per team, and a small grant for everyone."""
 
-from rowcast_proxy.listening.budget import GRANTED, Budget
+from rowcast_http.budget import GRANTED, Budget
 
 LIMIT = 10 * GRANTED
 

@@ -5,10 +5,8 @@ answered. When there are too many, of one address or in all, a waiting one is cl
 one. Connections that have never sent a complete request are closed before those that have, unless
 they are very new; of the address with the most of these, the oldest is closed first. When all are
 busy, a few more are accepted as `crowded`, so that health checks are still answered; the
-application refuses everything else on those.
-
-This file exists in the server and in the proxy, which import nothing from each other; a test holds
-the two equal. Knows no HTTP but the error for a head that is too long.
+application refuses everything else on those. Knows no HTTP but the error for a head that is too
+long.
 """
 
 import contextlib
@@ -79,7 +77,7 @@ class Limits:
     per_address: int = 0  # 0: no limit
     head_bytes: int = HEAD_BYTES  # per head
     heads_bytes: int = 1 << 26  # of all incomplete heads
-    grace_s: float = 1.0  # how long a new connection may take before it counts as idle
+    grace_seconds: float = 1.0  # how long a new connection may take before it counts as idle
 
 
 _Group = dict[Connection, None]  # the oldest first
@@ -98,6 +96,16 @@ class Crowd:
 
     def __len__(self) -> int:
         return self._open.total()
+
+    @property
+    def unread(self) -> bool:
+        """True if a connection has not sent a complete request yet."""
+        return bool(self._new)
+
+    @property
+    def waiting(self) -> bool:
+        """True if a connection may send a request, its first or another one."""
+        return bool(self._new or self._kept)
 
     def enter(self, client: Connection, address: object) -> bool:
         """Admit a new connection; False if there is no place for it, not even a spare one."""
@@ -167,7 +175,7 @@ class Crowd:
     def _close_either(self, new: _Group | None, kept: _Group | None) -> bool:
         """Close one that never sent a request, one that has, or else a very new one."""
         chosen = _oldest(new)
-        if chosen is None or time.monotonic() - chosen.since < self._limits.grace_s:
+        if chosen is None or time.monotonic() - chosen.since < self._limits.grace_seconds:
             chosen = _oldest(kept) or chosen
         if chosen is not None:
             self._close(chosen)

@@ -1,31 +1,17 @@
 """Which connections are kept when there are too many, and how many bytes of heads are held."""
 
-from pathlib import Path
-
 import pytest
 from gevent import socket
 from gunicorn.http.errors import LimitRequestHeaders
 
-from processes import ROOT
-from rowcast_proxy.listening.connections import HEAD_BYTES, SPARE, Connection, Crowd, Limits
-
-FOLDERS = (
-    ROOT / "proxy" / "rowcast_proxy" / "listening",
-    ROOT / "inference-api" / "rowcast" / "frontend" / "listening",
-)
-
-
-@pytest.mark.parametrize("name", ["connections.py", "budget.py"])
-def test_what_stands_twice_is_the_same(name: str) -> None:
-    ours, theirs = (Path(folder, name).read_text() for folder in FOLDERS)
-    assert ours == theirs
+from rowcast_http.connections import HEAD_BYTES, SPARE, Connection, Crowd, Limits
 
 
 class Lobby:
     """A crowd, and the other ends of its connections."""
 
-    def __init__(self, *, grace_s: float = 0, **limits: int) -> None:
-        self.crowd = Crowd(Limits(grace_s=grace_s, **limits))
+    def __init__(self, *, grace_seconds: float = 0, **limits: int) -> None:
+        self.crowd = Crowd(Limits(grace_seconds=grace_seconds, **limits))
         self.peers: dict[Connection, socket.socket] = {}
 
     def come(self, address: str = "192.0.2.1") -> Connection:
@@ -71,7 +57,7 @@ def test_busy_ones_and_those_that_were_served_are_kept_longer() -> None:
 
 
 def test_one_that_came_just_now_is_kept_longer_than_one_that_was_served() -> None:
-    lobby = Lobby(connections=2, grace_s=3600)
+    lobby = Lobby(connections=2, grace_seconds=3600)
     served, new = lobby.come(), lobby.come()
     lobby.crowd.begin(served)
     lobby.crowd.rest(served)

@@ -3,7 +3,7 @@
 import gevent
 from gevent import socket as green
 
-from rowcast.frontend.listening.connections import Connection
+from rowcast_http.connections import Connection
 
 MUCH = bytes(range(256)) * (1 << 14)
 
