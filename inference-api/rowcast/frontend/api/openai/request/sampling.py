@@ -1,14 +1,18 @@
 """From a body's parameters to the sampler's, with the checks that types cannot express."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
+
+from msgspec import structs
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.types import Sampling
 from rowcast.frontend.request.defaults import Defaults
-from rowcast.sampling_params import SamplingParams
+from rowcast.parameter import Biases, Parameter, Tokens
+from rowcast.sampling_params import PARAMETERS, SamplingParams
 
-Number = TypeVar("Number", int, float)
+# Of several faults, those in lists of tokens are reported before those in biases.
+SENT = sorted((each for each in PARAMETERS if each.openai), key=lambda each: each.type == Biases)
 
 
 def params_of(
@@ -25,29 +29,45 @@ def params_of(
 
     Parameters that the body omits take the defaults of the model's own configuration.
     """
-    return SamplingParams(
+    values = structs.asdict(defaults) | _sent(body, vocabulary)
+    params = SamplingParams(
         max_tokens=max_tokens,
-        temperature=_given(body.temperature, defaults.temperature),
-        top_k=max(0, _given(body.top_k, defaults.top_k)),
-        top_p=max(1e-9, _given(body.top_p, defaults.top_p)),  # 0 leaves the likeliest
-        min_p=_given(body.min_p, defaults.min_p),
-        min_tokens=min(body.min_tokens or 0, max_tokens),
-        ignore_eos=bool(body.ignore_eos),
-        repetition_penalty=_given(body.repetition_penalty, defaults.repetition_penalty),
-        presence_penalty=body.presence_penalty or 0.0,
-        frequency_penalty=body.frequency_penalty or 0.0,
-        stop_token_ids=_tokens("stop_token_ids", body.stop_token_ids, vocabulary),
-        allowed_tokens=_allowed(body.allowed_token_ids, vocabulary),
-        logit_bias=_biases(body.logit_bias, vocabulary),
         logprobs=logprobs is not None,
         top_logprobs=logprobs or 0,
         prompt_logprobs=prompt_logprobs,
         grammar=grammar,
+        **{each.name: _raised(each, values[each.name]) for each in SENT if each.name in values},
     )
+    return structs.replace(params, min_tokens=min(params.min_tokens, max_tokens))
 
 
-def _given(value: Number | None, default: Number) -> Number:
-    return default if value is None else value
+def _sent(body: Sampling, vocabulary: int) -> dict[str, Any]:
+    """Return the body's parameters, in the sampler's form."""
+    sent = ((each, getattr(body, each.openai_name)) for each in SENT)
+    return {
+        each.name: _converted(each, value, vocabulary)
+        for each, value in sent
+        if not _is_default(each, value)
+    }
+
+
+def _is_default(parameter: Parameter, value: object) -> bool:
+    """True if the default applies; a penalty of -0.0 equals it too."""
+    return value is None or (parameter.configured is None and value == parameter.default)
+
+
+def _converted(parameter: Parameter, value: Any, vocabulary: int) -> Any:
+    if parameter.type == Biases:
+        return _biases(parameter.openai_name, value, vocabulary)
+    if parameter.type != Tokens:
+        return value
+    if parameter.openai and parameter.openai.refuse_empty and not value:
+        raise InvalidField(parameter.openai_name, "is empty; name at least one token")
+    return checked_tokens(parameter.openai_name, value, vocabulary)
+
+
+def _raised(parameter: Parameter, value: Any) -> Any:
+    return value if parameter.floor is None else max(parameter.floor, value)
 
 
 def check_stream_options(body: Sampling) -> None:
@@ -64,19 +84,7 @@ def checked_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> tuple[
     return checked
 
 
-def _tokens(field: str, tokens: Iterable[int] | None, vocabulary: int) -> tuple[int, ...]:
-    return checked_tokens(field, tokens or (), vocabulary)
-
-
-def _allowed(tokens: list[int] | None, vocabulary: int) -> tuple[int, ...]:
-    if tokens is not None and not tokens:
-        raise InvalidField("allowed_token_ids", "is empty; name at least one token")
-    return _tokens("allowed_token_ids", tokens, vocabulary)
-
-
-def _biases(biases: dict[str, float] | None, vocabulary: int) -> tuple[tuple[int, float], ...]:
-    if biases is None:
-        return ()
+def _biases(field: str, biases: dict[str, float], vocabulary: int) -> Biases:
     for name in biases:
-        checked_tokens(f'logit_bias["{name}"]', [int(name)], vocabulary)
+        checked_tokens(f'{field}["{name}"]', [int(name)], vocabulary)
     return tuple(sorted((int(name), bias) for name, bias in biases.items()))
