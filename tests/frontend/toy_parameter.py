@@ -7,17 +7,14 @@ import json
 import sys
 from typing import Any
 
+from backend.driven import Driven, submit
 from frontend.serving import Served, serving
 from rowcast import wire
-from rowcast.backend.judging import Judge
-from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.frontend.api.documents.tables import TABLES
 from rowcast.frontend.request.defaults import defaults_of
-from rowcast.sampling_params import SamplingParams
 
 COMPLETION = {"model": "scripted", "prompt": "Hello", "seed": 3, "max_tokens": 4}
 NATIVE = {"text": "Hello", "max_tokens": 4, "stream": False}
-PARAMS: Any = SamplingParams  # mypy knows no toy
 
 
 def posted(served: Served, path: str, **fields: Any) -> dict[str, Any]:
@@ -42,19 +39,20 @@ def replayed(served: Served, receipt: dict[str, Any]) -> dict[str, Any]:
     return posted(served, "/v1/replay", **asked | {"replies": [{"prompt": 0, "choice": 0}]})
 
 
-def across_the_wire(**fields: Any) -> float | None:
+def across_the_wire(**params: Any) -> float | None:
     """Return the toy of parameters that were encoded and decoded."""
-    submit = wire.Submit("s", 0, (72,), PARAMS(max_tokens=1, **fields), 0)
-    (command,) = wire.decode_commands(wire.encode([submit]))
+    (command,) = wire.decode_commands(wire.encode([submit("s", **params)]))
     assert isinstance(command, wire.Submit)
     return getattr(command.params, "toy", None)
 
 
-def fault_of(**fields: Any) -> str:
+def fault_of(**params: Any) -> str:
     """Return the message with which the backend refuses parameters."""
-    submit = wire.Submit("s", 0, (72,), PARAMS(max_tokens=1, **fields), 0)
-    fault = Judge(ScriptedEngine()).fault_of(submit)
-    return fault.message if fault else ""
+    driven = Driven()
+    peer = driven.reader()
+    peer.send(submit("s", **params))
+    driven.step()
+    return peer.rejected["s"].message if peer.rejected else ""
 
 
 def seen(served: Served) -> dict[str, Any]:

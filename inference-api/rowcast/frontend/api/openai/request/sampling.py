@@ -13,6 +13,7 @@ from rowcast.sampling_params import PARAMETERS, SamplingParams
 
 # Of several faults, those in lists of tokens are reported before those in biases.
 SENT = sorted((each for each in PARAMETERS if each.openai), key=lambda each: each.type == Biases)
+FLOORS = {each.name: each.floor for each in PARAMETERS if each.floor is not None}
 
 
 def params_of(
@@ -30,15 +31,17 @@ def params_of(
     Parameters that the body omits take the defaults of the model's own configuration.
     """
     values = structs.asdict(defaults) | _sent(body, vocabulary)
-    params = SamplingParams(
+    for name in values.keys() & FLOORS.keys():
+        values[name] = max(FLOORS[name], values[name])
+    values["min_tokens"] = min(values.get("min_tokens", 0), max_tokens)
+    return SamplingParams(
         max_tokens=max_tokens,
         logprobs=logprobs is not None,
         top_logprobs=logprobs or 0,
         prompt_logprobs=prompt_logprobs,
         grammar=grammar,
-        **{each.name: _raised(each, values[each.name]) for each in SENT if each.name in values},
+        **values,
     )
-    return structs.replace(params, min_tokens=min(params.min_tokens, max_tokens))
 
 
 def _sent(body: Sampling, vocabulary: int) -> dict[str, Any]:
@@ -64,10 +67,6 @@ def _converted(parameter: Parameter, value: Any, vocabulary: int) -> Any:
     if parameter.openai and parameter.openai.refuse_empty and not value:
         raise InvalidField(parameter.openai_name, "is empty; name at least one token")
     return checked_tokens(parameter.openai_name, value, vocabulary)
-
-
-def _raised(parameter: Parameter, value: Any) -> Any:
-    return value if parameter.floor is None else max(parameter.floor, value)
 
 
 def check_stream_options(body: Sampling) -> None:
