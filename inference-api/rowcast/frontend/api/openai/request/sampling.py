@@ -8,11 +8,15 @@ from msgspec import structs
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.types import Sampling
 from rowcast.frontend.request.defaults import Defaults
-from rowcast.parameter import Biases, Parameter, Tokens
+from rowcast.parameter import Biases, Parameter
 from rowcast.sampling_params import PARAMETERS, SamplingParams
 
 # Of several faults, those in lists of tokens are reported before those in biases.
-SENT = sorted((each for each in PARAMETERS if each.openai), key=lambda each: each.type == Biases)
+SENT = {
+    each.openai_name: each
+    for each in sorted(PARAMETERS, key=lambda each: each.type == Biases)
+    if each.openai
+}
 FLOORS = {each.name: each.floor for each in PARAMETERS if each.floor is not None}
 
 
@@ -46,27 +50,27 @@ def params_of(
 
 def _sent(body: Sampling, vocabulary: int) -> dict[str, Any]:
     """Return the body's parameters, in the sampler's form."""
-    sent = ((each, getattr(body, each.openai_name)) for each in SENT)
+    sent = {field: value for field in SENT if (value := getattr(body, field)) is not None}
     return {
-        each.name: _converted(each, value, vocabulary)
-        for each, value in sent
-        if not _is_default(each, value)
+        SENT[field].name: _converted(SENT[field], field, value, vocabulary)
+        for field, value in sent.items()
+        if not _is_default(SENT[field], value)
     }
 
 
 def _is_default(parameter: Parameter, value: object) -> bool:
-    """True if the default applies; a penalty of -0.0 equals it too."""
-    return value is None or (parameter.configured is None and value == parameter.default)
+    """True if it equals the default and no model has its own; a penalty of -0.0 equals 0.0."""
+    return parameter.configured is None and bool(value == parameter.default)
 
 
-def _converted(parameter: Parameter, value: Any, vocabulary: int) -> Any:
-    if parameter.type == Biases:
-        return _biases(parameter.openai_name, value, vocabulary)
-    if parameter.type != Tokens:
+def _converted(parameter: Parameter, field: str, value: Any, vocabulary: int) -> Any:
+    if isinstance(value, dict):
+        return _biases(field, value, vocabulary)
+    if not isinstance(value, list):
         return value
     if parameter.openai and parameter.openai.refuse_empty and not value:
-        raise InvalidField(parameter.openai_name, "is empty; name at least one token")
-    return checked_tokens(parameter.openai_name, value, vocabulary)
+        raise InvalidField(field, "is empty; name at least one token")
+    return checked_tokens(field, value, vocabulary)
 
 
 def check_stream_options(body: Sampling) -> None:
