@@ -24,6 +24,7 @@ VOCABULARY = tuple(
     for name in (
         "settings",
         "errors",
+        "parameter",
         "sampling_params",
         "grammar_limits",
         "wire",

@@ -8,13 +8,14 @@ the caller. Knows no waiting line: whether there is room is checked elsewhere.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from rowcast.engine.engine import Engine
-from rowcast.sampling_params import SamplingParams
+from rowcast.parameter import Biases, Parameter
+from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.wire import RejectReason, Submit
 
 SCORES_LIMIT = 2**20  # log-probabilities per prompt, which a frontend holds at once
-STOP_TOKENS = 1024
 NAME_LENGTH = 1024  # maximum characters of a session's or team's name
 SEEDS = 2**64
 MOST = 2**31  # limit for counts, and for token ids in parameters, which may be unknown ones
@@ -74,23 +75,25 @@ def _places(submit: Submit) -> Iterator[str]:
 
 def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:
     """Yield faults of the sampling parameters."""
-    yield from _outside("max_tokens", params.max_tokens, 0, MOST)
-    yield from _outside("min_tokens", params.min_tokens, 0, MOST)
-    yield from _outside("top_k", params.top_k, -1, MOST)
+    for each in PARAMETERS:
+        yield from _faults(each, getattr(params, each.name), vocabulary)
     yield from _outside("top_logprobs", params.top_logprobs, 0, vocabulary)
-    yield from _outside("temperature", params.temperature, 0, LARGEST)
-    yield from _outside("top_p", params.top_p, 0, LARGEST)
-    yield from _outside("min_p", params.min_p, 0, LARGEST)
-    yield from _outside("repetition_penalty", params.repetition_penalty, 1e-9, LARGEST)
-    yield from _outside("presence_penalty", params.presence_penalty, -LARGEST, LARGEST)
-    yield from _outside("frequency_penalty", params.frequency_penalty, -LARGEST, LARGEST)
-    if not all(isfinite(bias) for _, bias in params.logit_bias):
-        yield "logit_bias holds a number that is not finite"
-    biased = [token for token, _ in params.logit_bias]
-    yield from _listed("stop_token_ids", params.stop_token_ids, STOP_TOKENS)
-    yield from _listed("logit_bias", biased, vocabulary)
-    yield from _listed("allowed_tokens", params.allowed_tokens, vocabulary)
-    yield from _listed("banned_tokens", params.banned_tokens, vocabulary)
+
+
+def _faults(parameter: Parameter, value: Any, vocabulary: int) -> Iterator[str]:
+    name = parameter.name
+    if parameter.type in (int, float):
+        yield from _outside(name, value, *_range(parameter))
+    if parameter.type == Biases and not all(isfinite(bias) for _, bias in value):
+        yield f"{name} holds a number that is not finite"
+    most = (parameter.bounds and parameter.bounds.max_length) or vocabulary
+    yield from _listed(name, parameter.tokens(value), most)
+
+
+def _range(parameter: Parameter) -> tuple[float, float]:
+    """Return what the engine can compute, which is more than the dialects allow."""
+    least, most = (0, MOST) if parameter.type is int else (-LARGEST, LARGEST)
+    return least if parameter.least is None else parameter.least, most
 
 
 def _outside(name: str, value: float, least: float, most: float) -> Iterator[str]:
