@@ -30,7 +30,7 @@ VOCABULARY = tuple(
         "tree",
         "scripted_vocabulary",
         "log",
-        "dying",
+        "parent_death",
     )
 )
 FILES = ("rowcast.model_files",)
@@ -95,7 +95,8 @@ LAYERS = (
 )
 COMPOSERS = (  # may import everything
     "rowcast.launch",
-    "rowcast.pulse",
+    "rowcast.engines",
+    "rowcast.heartbeat",
     "rowcast.llm",
     "rowcast.console",
     *ENTRIES,
