@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
-from rowcast.engine.decoding.following import follow, late
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.grammar_check import follow, late
 from rowcast.sampling.grammars.grammars import Grammars, speech_of_texts
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
 from rowcast.settings import Settings

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.build import Kernel, load_kernel
 from rowcast.engine.kernels.chooser import SOURCE, NativeChooser
 from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.kernels.threads import Threads
 from rowcast.sampling.sampler import Sampler
 from rowcast.sampling_params import SamplingParams
 from sampling.seats import CPU, END, chosen, logits_of
@@ -82,7 +82,7 @@ def test_the_threads_of_another_kernel_change_nothing() -> None:
     logits = logits_of(size, rows=rows).bfloat16()
     tokens = []
     with linear:
-        threads = Threads(linear.threads, linear.share.value or 0, linear.crew.value or 0)
+        threads = linear.crew_threads
         for each in (sampler(size, rows=rows), sampler(size, threads, rows=rows)):
             for row in range(rows):
                 each.seat(row, SamplingParams(max_tokens=1, top_p=0.9), row, 0)

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
+from rowcast.engine.kernels.threads import Threads
 from rowcast.sampling import mass
 from rowcast.sampling.chooser import Changes, Past
 from rowcast.sampling.draws import Way
@@ -160,7 +160,7 @@ def _print_table() -> None:
     from rowcast.sampling.__main__ import main  # noqa: PLC0415
 
     linear = choose_linear(2)
-    threads = Threads(2, linear.share.value or 0, linear.crew.value or 0) if linear else None
+    threads = linear.crew_threads if linear else None
     main(lambda rows, size: choose_chooser(rows, size, threads))
 
 
