@@ -142,12 +142,14 @@ def test_where_nothing_can_be_kept_it_starts_all_the_same(model: Path, cache: Pa
 
 @packed_only
 def test_only_the_latest_images_stay(tmp_path: Path) -> None:
-    for number in range(keeping.KEPT + 3):
+    for number in range(image_cache.KEPT + 3):
         image = tmp_path / f"{number}.image"
         image.write_text("")
         os.utime(image, (number, number))
-    keeping.forget_older(image)
-    assert {int(each.stem) for each in tmp_path.glob("*.image")} == set(range(3, keeping.KEPT + 3))
+    image_cache.forget_older(image)
+    assert {int(each.stem) for each in tmp_path.glob("*.image")} == set(
+        range(3, image_cache.KEPT + 3)
+    )
 
 
 def damaged(image: Path) -> None:
