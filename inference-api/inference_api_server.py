@@ -29,7 +29,8 @@ from rowcast.offload.pool import HelperPool
 from rowcast.offload.source import HelperSource
 from rowcast.settings import Settings, read_settings
 from rowcast.text.model_text import ModelText, text_of
-from rowcast.transport.unix_socket import UnixFrontendPort
+from rowcast.transport.carriers import UnknownCarrier, carrier
+from rowcast.transport.ports import Carrier
 from rowcast.tree import tree
 from rowcast_http.client_watch import ClientWatch
 
@@ -44,11 +45,8 @@ def create_server() -> Flask:
 def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
     configure(settings.level)
-    path = settings.backend_socket
-    if path is None:
-        sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
     sessions = Sessions(
-        lambda: UnixFrontendPort(path),
+        _carrier(settings).connect,
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
@@ -75,6 +73,16 @@ def run(app: str, settings: Settings) -> None:
     config = str(tree() / "gunicorn.conf.py")
     command = [sys.executable, "-P", "-m", "gunicorn", "--config", config, app]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _carrier(settings: Settings) -> Carrier:
+    url = settings.backend_socket
+    if url is None:
+        sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
+    try:
+        return carrier(url)
+    except UnknownCarrier as error:
+        _refuse(error, settings)
 
 
 def _recorder(settings: Settings) -> Recorder | None:

@@ -31,11 +31,17 @@ VOCABULARY = tuple(
         "tree",
         "scripted_vocabulary",
         "log",
-        "dying",
+        "parent_death",
     )
 )
 FILES = ("rowcast.model_files",)
 HTTP = ("rowcast_http",)  # the proxy uses it, too
+KERNELS = ("rowcast.engine.kernels",)
+DECODING = ("rowcast.engine.decoding",)
+ENGINES = tuple(
+    f"rowcast.engine.{name}" for name in ("grammar_check", "scripted_engine", "torch_engine")
+)
+LOADING = ("rowcast.engine.loading", "rowcast.engine.one_layer")
 VALUES = ("pydantic", "pydantic_settings", "msgspec")
 
 
@@ -70,11 +76,27 @@ LAYERS = (
         ("llguidance", "msgspec"),
     ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
+    Layer("engine protocol", ("rowcast.engine.__init__", "rowcast.engine.engine"), VOCABULARY),
+    # The engine's rooms are a ladder: each imports only those above it in this list.
+    Layer("kernels", KERNELS, (*VOCABULARY, "rowcast.sampling"), ("torch", "transformers")),
+    Layer("decoding", DECODING, (*VOCABULARY, *KERNELS), ("torch", "transformers")),
     Layer(
-        "engine",
-        ("rowcast.engine",),
-        (*VOCABULARY, *FILES, "rowcast.sampling"),
-        ("torch", "transformers", "safetensors", "msgspec"),
+        "engines",
+        ENGINES,
+        (*VOCABULARY, *KERNELS, *DECODING, "rowcast.engine.engine", "rowcast.sampling"),
+        ("torch", "msgspec"),
+    ),
+    Layer(
+        "loading",
+        LOADING,
+        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, "rowcast.sampling"),
+        ("torch", "transformers", "msgspec"),
+    ),
+    Layer(
+        "measuring",
+        ("rowcast.engine.measuring",),
+        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, *LOADING),
+        ("torch", "transformers"),
     ),
     Layer(
         "backend",
@@ -99,7 +121,8 @@ LAYERS = (
 )
 COMPOSERS = (  # may import everything
     "rowcast.launch",
-    "rowcast.pulse",
+    "rowcast.engines",
+    "rowcast.heartbeat",
     "rowcast.llm",
     "rowcast.console",
     *ENTRIES,
@@ -168,6 +191,10 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
         ("rowcast.frontend.api.new", "from ...engine import engine"),
         ("rowcast.backend.new", "from rowcast.engine import torch_engine"),
         ("rowcast.backend.new", "def late() -> None:\n    import rowcast.engine.scripted_engine"),
+        ("rowcast.engine.kernels.new", "from rowcast.engine.decoding import row_cache"),
+        ("rowcast.engine.decoding.new", "from rowcast.engine.loading.loader import load"),
+        ("rowcast.engine.torch_engine", "from rowcast.engine.measuring.price import median"),
+        ("rowcast.engine.loading.new", "from rowcast.engine.measuring.price import median"),
         ("rowcast.wire", "from rowcast.transport.ports import Gone"),
         ("rowcast.text.new", "import flask"),
         ("rowcast_http.new", "from rowcast.errors import Overloaded"),

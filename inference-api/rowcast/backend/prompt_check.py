@@ -2,7 +2,7 @@
 
 Frontends validate what callers send, and with better messages. This is the backend's own defense:
 whatever a peer sends, the engine receives only values that it supports. A fault is a sentence for
-the caller. Knows no waiting line: whether there is room is checked elsewhere.
+the caller. Knows no waiting line: whether there is room is decided by `admission`.
 """
 
 from collections.abc import Collection, Iterator
@@ -30,7 +30,7 @@ class Fault:
     message: str
 
 
-class Judge:
+class PromptCheck:
     """Validates prompts for one engine."""
 
     def __init__(self, engine: Engine) -> None:

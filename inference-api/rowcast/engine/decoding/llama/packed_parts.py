@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from rowcast.engine.decoding.llama.model import LAST, LayerShape, LeanModel, LeanShape, Part
 from rowcast.engine.decoding.llama.products import Basis, OwnBasis, Product, linears
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
-from rowcast.engine.decoding.llama.spreading import SpreadBasis
+from rowcast.engine.decoding.llama.spread_basis import SpreadBasis
 from rowcast.engine.kernels.linear_kernel import Apart, Kind, LinearKernel, Packed
 
 

@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from engine.outliers import scale_against_each_other
 from engine.tiny_models import LEAN_SHAPES, SHAPES
 from rowcast.engine.decoding.llama.model import LAST, Norm
+from rowcast.engine.decoding.llama.orthogonal import mix
 from rowcast.engine.decoding.llama.products import Basis, OwnBasis, Product
 from rowcast.engine.decoding.llama.shape import Form, LayerForm, read_form
-from rowcast.engine.decoding.llama.spreading import SpreadBasis, large_channels, mixed_vectors
-from rowcast.engine.decoding.llama.turning import mix
+from rowcast.engine.decoding.llama.spread_basis import SpreadBasis, large_channels, mixed_vectors
 from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
 
 LANES = 16

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from rowcast.engine.decoding.llama.turning import Turn, mix
+from rowcast.engine.decoding.llama.orthogonal import Turn, mix
 from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
 
 SIZES = (1, 2, 3, 15, 64, 96, 576)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from processes import until
-from rowcast.pulse import Pulse, turns
+from rowcast.heartbeat import Heartbeat, turns
 
 RUNS = "import time\nwhile True: time.sleep(0.001)"
 STARTS_ONE_THAT_RUNS = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {RUNS!r}])"
@@ -26,11 +26,11 @@ def process(request: pytest.FixtureRequest) -> Iterator[int]:
         os.killpg(started.pid, 9)
 
 
-def misses(pulse: Pulse, process: int, seconds: float = 0.5) -> bool:
+def misses(heartbeat: Heartbeat, process: int, seconds: float = 0.5) -> bool:
     """True if the heartbeat is missed within the next seconds."""
     until_then = time.monotonic() + 4 * seconds
     while time.monotonic() < until_then:
-        if pulse.missed(seconds, process):
+        if heartbeat.missed(seconds, process):
             return True
         time.sleep(0.02)
     return False
@@ -38,36 +38,36 @@ def misses(pulse: Pulse, process: int, seconds: float = 0.5) -> bool:
 
 @pytest.mark.parametrize("process", [RUNS, STARTS_ONE_THAT_RUNS], indirect=True)
 def test_who_loads_and_runs_is_not_missed(process: int) -> None:
-    assert not misses(Pulse(), process)
+    assert not misses(Heartbeat(), process)
 
 
 @pytest.mark.parametrize("process", [SLEEPS], indirect=True)
 def test_who_loads_and_does_not_run_is(process: int) -> None:
-    assert misses(Pulse(), process)
+    assert misses(Heartbeat(), process)
 
 
 def test_a_beat_since_the_last_look_is_enough() -> None:
-    pulse = Pulse()
+    heartbeat = Heartbeat()
     for _ in range(3):
-        pulse.beat()
-        assert not pulse.missed(0.0, os.getpid())
+        heartbeat.beat()
+        assert not heartbeat.missed(0.0, os.getpid())
 
 
 def test_who_stopped_beating_is_missed_though_it_runs() -> None:
-    pulse = Pulse()
-    pulse.beat()
-    assert misses(pulse, os.getpid())
-    assert not pulse.missed(3600, os.getpid())
+    heartbeat = Heartbeat()
+    heartbeat.beat()
+    assert misses(heartbeat, os.getpid())
+    assert not heartbeat.missed(3600, os.getpid())
 
 
 def test_it_knows_since_when_there_is_one() -> None:
-    pulse = Pulse()
-    assert pulse.since() == 0
-    pulse.beat()
+    heartbeat = Heartbeat()
+    assert heartbeat.since() == 0
+    heartbeat.beat()
     time.sleep(0.01)
-    first = pulse.since()
-    pulse.beat()
-    assert pulse.since() >= first > 0
+    first = heartbeat.since()
+    heartbeat.beat()
+    assert heartbeat.since() >= first > 0
 
 
 def test_where_the_kernel_does_not_count_nobody_is_missed(tmp_path: Path) -> None:

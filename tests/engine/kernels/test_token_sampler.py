@@ -1,4 +1,4 @@
-"""The C chooser selects the same tokens as the torch sampler, for every draw."""
+"""The C token sampler selects the same tokens as the torch sampler, for every draw."""
 
 from functools import cache
 
@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.build import Kernel, load_kernel
-from rowcast.engine.kernels.chooser import SOURCE, NativeChooser
 from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.kernels.threads import Threads
+from rowcast.engine.kernels.token_sampler import SOURCE, NativeTokenSampler
 from rowcast.sampling.sampler import Sampler
 from rowcast.sampling_params import SamplingParams
 from sampling.seats import CPU, END, chosen, logits_of
@@ -23,7 +23,9 @@ def built() -> Kernel:
 
 
 def sampler(size: int, threads: Threads | None = None, rows: int = ROWS) -> Sampler:
-    return Sampler(rows, size, frozenset({END}), CPU, NativeChooser(built(), rows, size, threads))
+    return Sampler(
+        rows, size, frozenset({END}), CPU, NativeTokenSampler(built(), rows, size, threads)
+    )
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -82,7 +84,7 @@ def test_the_threads_of_another_kernel_change_nothing() -> None:
     logits = logits_of(size, rows=rows).bfloat16()
     tokens = []
     with linear:
-        threads = Threads(linear.threads, linear.share.value or 0, linear.crew.value or 0)
+        threads = linear.crew_threads
         for each in (sampler(size, rows=rows), sampler(size, threads, rows=rows)):
             for row in range(rows):
                 each.seat(row, SamplingParams(max_tokens=1, top_p=0.9), row, 0)
@@ -102,19 +104,19 @@ def test_a_row_of_the_batch_is_read_where_it_lies() -> None:
 
 
 def test_it_refuses_what_it_would_read_out_of_place() -> None:
-    chooser = NativeChooser(built(), 2, 100, None)
+    native = NativeTokenSampler(built(), 2, 100, None)
     for logits, rows in ((torch.zeros(1, 100), [0, 1]), (torch.zeros(2, 99), [0, 1])):
         with pytest.raises(ValueError, match="logits"):
-            chooser.choose(logits, rows, [0, 0])
+            native.choose(logits, rows, [0, 0])
     with pytest.raises(ValueError, match="rows"):
-        chooser.choose(torch.zeros(1, 100), [2], [0])
-    assert not chooser.takes(torch.zeros(2, 100, dtype=torch.float16))
-    assert not chooser.takes(torch.zeros(100, 2).T)
+        native.choose(torch.zeros(1, 100), [2], [0])
+    assert not native.takes(torch.zeros(2, 100, dtype=torch.float16))
+    assert not native.takes(torch.zeros(100, 2).T)
 
 
 def test_without_vectors_of_512_bits_it_chooses_the_same() -> None:
     size, asked = 4099, SamplingParams(max_tokens=1, temperature=1.2, top_p=0.7)
-    narrow = NativeChooser(load_kernel(SOURCE, machine="x86-64"), 1, size, None)
+    narrow = NativeTokenSampler(load_kernel(SOURCE, machine="x86-64"), 1, size, None)
     both = [Sampler(1, size, frozenset(), CPU, narrow), sampler(size, rows=1)]
     for each in both:
         each.seat(0, asked, 5, 0)

@@ -14,14 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.attention_native import Threads
 from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
+from rowcast.engine.kernels.threads import Threads
 from rowcast.sampling import mass
 from rowcast.sampling.chooser import Changes, Past
 from rowcast.sampling.draws import Way
 from rowcast.sampling_params import SamplingParams
 
-SOURCE = Path(__file__).with_name("chooser_kernel.c")
+SOURCE = Path(__file__).with_name("token_sampler_kernel.c")
 DTYPES = (torch.float32, torch.bfloat16)
 
 _WAYS: dict[Way, int] = {"greedy": 0, "few": 1, "many": 1, "open": 2}
@@ -62,7 +62,7 @@ class Ask(ctypes.Structure):
     )
 
 
-class NativeChooser:
+class NativeTokenSampler:
     """The `Chooser` Protocol by a loaded kernel."""
 
     def __init__(self, kernel: Kernel, rows: int, vocabulary: int, threads: Threads | None) -> None:
@@ -143,25 +143,25 @@ class NativeChooser:
         self._asked = ctypes.byref(self._ask)
 
 
-def choose_chooser(
+def choose_token_sampler(
     rows: int, vocabulary: int, threads: Threads | None, folder: Path | None = None
-) -> NativeChooser | None:
+) -> NativeTokenSampler | None:
     """Return the kernel for logits on the CPU, or None if it cannot be built."""
     try:
-        return NativeChooser(load_kernel(SOURCE, folder), rows, vocabulary, threads)
+        return NativeTokenSampler(load_kernel(SOURCE, folder), rows, vocabulary, threads)
     except KernelUnavailable as error:
         _log.warning("sampling=torch reason=%r", str(error))
         return None
 
 
 def _print_table() -> None:
-    """Print the table of `rowcast.sampling` with this chooser, on two threads if possible."""
+    """Print the table of `rowcast.sampling` with this token sampler, on two threads if possible."""
     from rowcast.engine.kernels.linear_kernel import choose_linear  # noqa: PLC0415
     from rowcast.sampling.__main__ import main  # noqa: PLC0415
 
     linear = choose_linear(2)
-    threads = Threads(2, linear.share.value or 0, linear.crew.value or 0) if linear else None
-    main(lambda rows, size: choose_chooser(rows, size, threads))
+    threads = linear.crew_threads if linear else None
+    main(lambda rows, size: choose_token_sampler(rows, size, threads))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """What an engine must know about a model besides its arithmetic. Made when a model is loaded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
-from rowcast.engine.decoding.decoder import Decoder
-from rowcast.engine.decoding.row_cache import LayerShape, RowCache
-from rowcast.engine.kernels.attention import Attention
-from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.decoding.row_cache import LayerShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +21,3 @@ class Facts:
     end_tokens: frozenset[int]
     suppressed: tuple[int, ...]  # never drawn, by the model's own configuration
     digest: str  # of configuration and weights
-
-
-DecoderMaker = Callable[[Attention, RowCache, int], tuple[Decoder, LinearKernel | None]]
-"""Binds a loaded model to a cache; the number is the maximum of slots per step.
-
-Returns the decoder and the kernel of its products, so that others may use its threads.
-"""

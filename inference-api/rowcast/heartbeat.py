@@ -1,9 +1,9 @@
-"""The backend's pulse: a count in memory that it shares with the launcher.
+"""The backend's heartbeat: a count in memory that it shares with the launcher.
 
     backend   one beat per turn of its loop      launcher   has the count moved lately?
 
 A backend that is stopped, or hangs inside its engine, looks alive by all other signs: its process
-exists and its socket is open. While it loads it has no pulse yet, but it must at least run: the
+exists and its socket is open. While it loads it has no heartbeat yet, but it must at least run: the
 kernel counts how often each of its threads, and of the programs that it started, was scheduled on a
 processor. Knows neither of the two; shared by a fork.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 _BEATS = struct.Struct("<Qd")  # the number of beats, and the time of the first
 
 
-class Pulse:
-    """The pulse of one backend, from before its fork to its end."""
+class Heartbeat:
+    """The heartbeat of one backend, from before its fork to its end."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _BEATS.size)

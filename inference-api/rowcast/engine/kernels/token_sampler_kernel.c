@@ -8,7 +8,7 @@
  *
  * Values are compared as integers that sort like them. Each step rounds as torch's operations
  * do, one after the other; sums are of integers, or fold halves in one shape. Rows are
- * distributed over another kernel's threads. Knows no tensors and checks no shapes: chooser.py
+ * distributed over another kernel's threads. Knows no tensors and checks no shapes: token_sampler.py
  * does.
  */
 #include <math.h>
@@ -35,7 +35,7 @@ typedef int32_t vi __attribute__((vector_size(64)));
 typedef uint32_t vu __attribute__((vector_size(64)));
 typedef uint16_t vh __attribute__((vector_size(32)));
 
-/* A row's parameters, as chooser.py keeps them. */
+/* A row's parameters, as token_sampler.py keeps them. */
 typedef struct {
     int64_t way, top_k;
     double temperature, top_p, min_p;
@@ -482,7 +482,7 @@ static void draw_rows(const void *context, int64_t first, int64_t last) {
     atomic_fetch_and(&room->taken, ~desk);
 }
 
-/* ---- what chooser.py calls ---- */
+/* ---- what token_sampler.py calls ---- */
 
 void rowcast_choose(Room *room, const Ask *ask) {
     Work work = {room, ask};

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from rowcast.engine.decoding.llama.model import LAST, Norm
+from rowcast.engine.decoding.llama.orthogonal import Turn, mix
 from rowcast.engine.decoding.llama.products import Make, Product, product_of
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
-from rowcast.engine.decoding.llama.turning import Turn, mix
 from rowcast.engine.kernels.linear_kernel import LANES, MOST_MIXED, LinearKernel
 
 MOST_LARGE = 4  # channels

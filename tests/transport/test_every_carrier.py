@@ -1,4 +1,4 @@
-"""What both transports promise: order, completeness, several frontends, and a visible end."""
+"""What every carrier promises: order, completeness, several frontends, and a visible end."""
 
 import threading
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ import pytest
 
 from rowcast.errors import PeerGone
 from rowcast.sampling_params import SamplingParams
-from rowcast.transport.memory import MemoryTransport
+from rowcast.transport.carriers import CARRIERS
+from rowcast.transport.carriers import carrier as made_by
 from rowcast.transport.ports import FrontendPort, Gone, Joined
-from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Accepted, Cancel, Event, Submit
 
 from .carriers import PATIENCE, Carrier, events, tokens
+from .spool import Spool
 
 
-@pytest.fixture(params=["memory", "unix_socket"])
-def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Carrier]:
-    path = str(tmp_path / "backend.sock")
-    if request.param == "memory":
-        transport = MemoryTransport()
-        made = Carrier(transport.backend_port, transport.connect)
-    else:
-        made = Carrier(UnixBackendPort(path), lambda: UnixFrontendPort(path))
+@pytest.fixture(params=["memory:", "unix:{0}/backend.sock", "spool:{0}"])
+def carrier(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Carrier]:
+    monkeypatch.setitem(CARRIERS, "spool", Spool)
+    way = made_by(str(request.param).format(tmp_path))
+    made = Carrier(way.listen(), way.connect)
     yield made
     made.backend.close()
 

@@ -3,8 +3,7 @@
     about(made_of, shape, facts)   the metadata of a model's parts
     restore(image) ──▶ Stored      the model, its facts, what it was made of
 
-`loading.image_source` decides whether an image fits the server's settings; `llama.packer` writes
-images.
+`image_source` decides whether an image fits the server's settings; `packer` writes images.
 """
 
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from typing import Any
 import msgspec
 import torch
 
+from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.llama.model import LeanModel, LeanShape
 from rowcast.engine.decoding.row_cache import LayerShape
-from rowcast.engine.loading.facts import Facts
-from rowcast.engine.loading.image import BadImage, Image
+from rowcast.engine.loading.images.image import BadImage, Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

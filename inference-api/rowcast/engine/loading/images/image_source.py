@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from rowcast.engine.loading.image import BadImage, Image, open_image, receive_image
-from rowcast.engine.loading.image_cache import forget_older
-from rowcast.engine.loading.image_format import MadeOf, Stored, restore
+from rowcast.engine.loading.images.image import BadImage, Image, open_image, receive_image
+from rowcast.engine.loading.images.image_cache import forget_older
+from rowcast.engine.loading.images.image_format import MadeOf, Stored, restore
 from rowcast.engine.loading.source_files import weight_bytes
 from rowcast.engine.loading.subprocess_call import apart
 

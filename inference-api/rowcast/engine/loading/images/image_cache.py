@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rowcast.engine.kernels.build import cache_folder, private
-from rowcast.engine.loading.image_format import MadeOf
+from rowcast.engine.loading.images.image_format import MadeOf
 from rowcast.engine.loading.source_files import weight_bytes
 
 _log = logging.getLogger("rowcast.loading")
 
 SMALL = 64 << 20  # bytes of weights; larger ones are saved only on request (SAVE_IMAGE)
 KEPT = 8
-CODE = Path(__file__).resolve().parents[1]
+CODE = Path(__file__).resolve().parents[2]  # of the engine
 LIBRARIES = ("torch", "transformers")
 
 

@@ -1,6 +1,7 @@
 """Makes an image from a model's files, in a process with transformers and the raw weights.
 
-pack(source, precision, to) ──▶ True if the model has the form, and is now in the file
+Packer(source, kernel, kind, made_of).write(file) ──▶ True if the model has the form, and is
+                                                      now in the file
 """
 
 import logging
@@ -9,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rowcast.engine.decoding.llama.packing import Packing, one_thread, parts_of, shape_of
+from rowcast.engine.decoding.llama.packed_parts import Packing, one_thread, parts_of, shape_of
 from rowcast.engine.decoding.llama.shape import read_form
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel
-from rowcast.engine.loading.image import ImageWriter
-from rowcast.engine.loading.image_format import MadeOf, about
+from rowcast.engine.loading.images.image import ImageWriter
+from rowcast.engine.loading.images.image_format import MadeOf, about
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 
