@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from abusing.shot import CHAT, Shot
+from commands.abuse.attacks.shot import CHAT, Shot
 from harm.witness import Harm, Witness
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from abusing.shot import Shot
+from commands.abuse.attacks.shot import Shot
 from harm.conftest import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

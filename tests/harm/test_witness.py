@@ -7,8 +7,8 @@ import time
 import psutil
 import pytest
 
-from abusing.shot import Shot
-from abusing.witness import Figures
+from commands.abuse.attacks.shot import Shot
+from commands.abuse.measurement.witness import Figures
 from harm.witness import Harm, Witness
 
 pytestmark = pytest.mark.slow

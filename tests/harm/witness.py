@@ -9,7 +9,7 @@ measured in the same run:
         assert answers.counted == {"400": 1}
         harm.expect_none()
 
-`deliver` sends an attack of `scripts/abusing/kinds`, or the test's own shots, from another process;
+`deliver` sends an attack of `scripts/commands/abuse/attacks/kinds`, or the test's own shots, from another process;
 `ask` sends one request as a team and returns its answer. Both go straight to the server, as its
 proxy would send them. Figures are compared with the calm ones of the same run.
 """
@@ -23,14 +23,14 @@ from pathlib import Path
 
 import psutil
 
-from abusing import parts
-from abusing.delivery import Answers, Door, Plan, answers_in, sending
-from abusing.kinds import KINDS
-from abusing.shot import COMPLETIONS, Attack, Shot
-from abusing.stand import Facts, facts_of, fill_cache, is_quiet
-from abusing.watcher import Orders
-from abusing.witness import Figures
-from abusing.witness import Witness as Watched
+from commands.abuse.attacks.kinds import KINDS
+from commands.abuse.attacks.shot import COMPLETIONS, Attack, Shot
+from commands.abuse.delivery.plan import Answers, Door, Plan, answers_in, sending
+from commands.abuse.measurement.watcher import Orders
+from commands.abuse.measurement.witness import Figures
+from commands.abuse.measurement.witness import Witness as Watched
+from commands.abuse.target import roles
+from commands.abuse.target.stand import Facts, facts_of, fill_cache, is_quiet
 from processes import SERVER, Running, family, free_port, running
 from raw_http import Answer, Client, parse, request_bytes
 
@@ -111,9 +111,9 @@ class Witness:
         yield harm
         self._settle()
         harm.seen = self._watched.between(began, time.monotonic())
-        gone = parts.ended(before, self.processes())
-        harm.died = [name for name in gone if name != parts.HELPER]
-        harm.helpers = gone.count(parts.HELPER)
+        gone = roles.ended(before, self.processes())
+        harm.died = [name for name in gone if name != roles.HELPER]
+        harm.helpers = gone.count(roles.HELPER)
         harm.after = self.memory()
 
     def ask(
@@ -151,11 +151,11 @@ class Witness:
 
     def processes(self) -> dict[int, str]:
         """Return the server's live processes, by id, with the role of each."""
-        return parts.named(self.server.process.pid, self._family())
+        return roles.named(self.server.process.pid, self._family())
 
     def memory(self) -> int:
         """Return the memory of all processes together, in bytes."""
-        return parts.memory(self._family())
+        return roles.memory(self._family())
 
     def _attack(self, what: Sequence[str | Shot]) -> Attack:
         shots: list[Shot] = []

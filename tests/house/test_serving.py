@@ -9,10 +9,10 @@ from pathlib import Path
 import jwt
 import pytest
 
+from commands.serve import cli, options
+from commands.serve.options import Unfit
+from local.child import Part
 from processes import ROOT, until
-from serving import cli, options
-from serving.options import Unfit
-from serving.part import Part
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -84,7 +84,7 @@ def test_l_a_log_that_all_could_read_is_this_user_s_alone_from_the_next_start(
 ORPHANS = """
 import ctypes, os, sys, time
 sys.path.insert(0, "scripts")
-from serving.stack import bury_orphans
+from commands.serve.stack import bury_orphans
 ctypes.CDLL(None).prctl(36, 1)  # as process 1: inherit orphans
 told, tell = os.pipe()
 ours = os.fork()

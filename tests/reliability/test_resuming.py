@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from load.dialects.sse import Event, EventReader
+from commands.bench.dialects.event_reader import Event, EventReader
 from processes import Running, family, gone, until
 from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from abusing.cli import main
-from abusing.kinds import KINDS
-from abusing.shot import Attack
-from abusing.stand import Facts
+from commands.abuse.attacks.kinds import KINDS
+from commands.abuse.attacks.shot import Attack
+from commands.abuse.cli import main
+from commands.abuse.target.stand import Facts
 
 SCRIPTED = Facts("scripted", 16384, 3857)
 

@@ -7,16 +7,16 @@ from random import Random
 
 import pytest
 
-from abusing import report
-from abusing.draw import TEXTS, Draw, nested, with_json
-from abusing.kinds import KINDS
-from abusing.options import parse
-from abusing.shot import Attack, Shot
-from abusing.stand import Facts
-from abusing.table import KINDS as TABLE
-from abusing.table import ROWS, row_of
-from abusing.trial import Result
-from abusing.witness import Figures, figures
+from commands.abuse import report
+from commands.abuse.attacks.draw import TEXTS, Draw, nested, with_json
+from commands.abuse.attacks.kinds import KINDS
+from commands.abuse.attacks.known_attacks import KINDS as TABLE
+from commands.abuse.attacks.known_attacks import ROWS, row_of
+from commands.abuse.attacks.shot import Attack, Shot
+from commands.abuse.measurement.trial import Result
+from commands.abuse.measurement.witness import Figures, figures
+from commands.abuse.options import parse
+from commands.abuse.target.stand import Facts
 
 FACTS = Facts("storyteller", 1024, 3072)
 BODY_BYTES = 4 << 20

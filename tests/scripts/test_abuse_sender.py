@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from abusing.delivery import Answers, Door, Plan, answers_in, sending
-from abusing.sender import Sender
-from abusing.shot import STREAM, Attack, Shot
+from commands.abuse.attacks.shot import STREAM, Attack, Shot
+from commands.abuse.delivery.plan import Answers, Door, Plan, answers_in, sending
+from commands.abuse.delivery.sender import Sender
 from scripts.abuse_server import Seen, answering
 
 

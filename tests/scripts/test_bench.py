@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from load import cli
-from load.asks import stream_name
+from commands.bench import cli
+from commands.bench.load.requests import stream_name
 from scripts.load_server import Faults, LoadServer
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench"
@@ -249,7 +249,7 @@ def test_the_script_needs_nothing_installed() -> None:
 
 def test_running_out_of_files_is_a_counted_failure() -> None:
     script = (
-        "import resource, sys; from load import cli, machine;"
+        "import resource, sys; from commands.bench import cli; from local import machine;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24));"
         "sys.exit(cli.main(sys.argv[1:]))"
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from load.asks import Ask
-from load.dialects import DIALECTS
-from load.dialects.dialect import Reader
+from commands.bench.dialects import DIALECTS
+from commands.bench.dialects.dialect import Reader
+from commands.bench.load.requests import Ask
 
 ASK = Ask(index=3, prompt="say", seed=9, max_tokens=5)
 UNSEEDED = Ask(index=3, prompt="say", seed=None, max_tokens=5)

@@ -8,12 +8,12 @@ from statistics import mean
 
 import pytest
 
-from load.asks import NAME_BYTES, Sizes, make_asks, stream_name
-from load.compare import compare
-from load.figures import Run, Summary, percentile, spread, summarize
-from load.outcome import Outcome
-from load.pace import ClosedLoop, OpenLoop
-from load.table import comparison_table, number, run_table
+from commands.bench.load.outcome import Outcome
+from commands.bench.load.pace import ClosedLoop, OpenLoop
+from commands.bench.load.requests import NAME_BYTES, Sizes, make_asks, stream_name
+from commands.bench.results.comparison import compare
+from commands.bench.results.figures import Run, Summary, percentile, spread, summarize
+from commands.bench.results.table import comparison_table, number, run_table
 
 
 def outcome(index: int = 0, due: float = 10.0, speed: float = 1.0, **more: object) -> Outcome:

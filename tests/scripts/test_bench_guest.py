@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from load import cli
-from load.guest import WithGuest, visit, visit_table
-from load.outcome import Outcome
+from commands.bench import cli
+from commands.bench.load.outcome import Outcome
+from commands.bench.results.guest import WithGuest, visit, visit_table
 from scripts.load_server import LoadServer
 
 

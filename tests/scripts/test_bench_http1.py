@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from load.http1 import MAX_CHUNK, MAX_HEAD, MalformedResponseError, ResponseReader
+from http_client.http1 import MAX_CHUNK, MAX_HEAD, MalformedResponseError, ResponseReader
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 STREAM = CHUNKED + b"5\r\n bada\r\n6;a=b\r\n b\r\nuh\r\n0\r\nX-Sum: 1\r\n\r\n"

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from contest import cli
-from contest.peer import Peer, Plan, Setting
-from contest.place import Place
-from load.dialects import DIALECTS
+from commands.bench.dialects import DIALECTS
+from commands.bench_peers import cli
+from commands.bench_peers.installation import Place
+from commands.bench_peers.peer import Peer, Plan, Setting
 
 PROGRAM = Path(__file__).with_name("peer_program.py")
 SMALL = ("--model", "tiny", "--prompt-tokens", "24", "--reply-tokens", "8")

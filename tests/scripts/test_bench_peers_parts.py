@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from contest import processes
-from contest.model import BYTES, make_model, tensor_sizes
-from contest.peer import Plan
-from contest.processes import Memory
-from contest.rounds import Burst, Turns, fault_of
-from contest.scores import scores
-from contest.service import Service
-from contest.shapes import SHAPES
-from load.asks import Sizes, make_asks
-from load.dialects import DIALECTS
-from load.figures import Run, summarize
-from load.outcome import Outcome
-from peers import PEERS
-from peers.transformers_serve import TransformersCompletions
+from commands.bench.dialects import DIALECTS
+from commands.bench.load.outcome import Outcome
+from commands.bench.load.requests import Sizes, make_asks
+from commands.bench.results.figures import Run, summarize
+from commands.bench_peers import usage
+from commands.bench_peers.model import BYTES, make_model, tensor_sizes
+from commands.bench_peers.peer import Plan
+from commands.bench_peers.peers import PEERS
+from commands.bench_peers.peers.transformers_serve import TransformersCompletions
+from commands.bench_peers.rounds import Burst, Turns, fault_of
+from commands.bench_peers.scores import scores
+from commands.bench_peers.service import Service
+from commands.bench_peers.shapes import SHAPES
+from commands.bench_peers.usage import Memory
 from processes import free_port, until
 
 PROGRAM = Path(__file__).with_name("peer_program.py")
@@ -72,11 +72,11 @@ def service(tmp_path: Path, *flags: str) -> Service:
 
 
 def test_nothing_of_a_server_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contest.service.STOP_SECONDS", 0.2)
+    monkeypatch.setattr("commands.bench_peers.service.STOP_SECONDS", 0.2)
     started = service(tmp_path, "--deaf")
     started.start(patience=30)
     _, child, own = (tmp_path / "log").read_text().split()
-    family = processes.known(int(own))
+    family = usage.known(int(own))
     assert {each.pid for each in family} == {int(own), int(child)}
     started.stop()
     until(lambda: not any(each.lives for each in family), "the end of both")
@@ -146,7 +146,7 @@ def test_an_end_without_a_last_word() -> None:
 
 
 def test_every_peer_is_told_of() -> None:
-    told = (Path("scripts") / "peers" / "README.md").read_text()
+    told = (Path("scripts/commands/bench_peers/peers/README.md")).read_text()
     for name, peer in PEERS.items():
         assert name == peer.name
         assert f"`{name}`" in told

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from load.scripted import Reply, reply_to
+from commands.bench.verification.scripted_rule import Reply, reply_to
 
 CUT = "\ufffd".encode()
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from proof import page
-from proof.asked import Asked
-from proof.claim import Claim, Finding, Sizes
-from proof.claims import CLAIMS
-from proof.claims.overload import TURN_SECONDS, seconds_of_turns
-from proof.kinds import KINDS, mixed
-from proof.options import parse
-from proof.page import Line
-from proof.told import difference, kept, place, told
+from commands.chaos import page
+from commands.chaos.claim import Claim, Finding, Sizes
+from commands.chaos.claims import CLAIMS
+from commands.chaos.claims.clients.overload import TURN_SECONDS, seconds_of_turns
+from commands.chaos.options import parse
+from commands.chaos.page import Line
+from commands.chaos.traffic.content import difference, kept, place, told
+from commands.chaos.traffic.kinds import KINDS, mixed
+from commands.chaos.traffic.request import Asked
 
 
 def events(*data: object, first: int = 1) -> bytes:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from commands.replay.receipt import NoReceipt, Receipt, Reply, find
+from commands.replay.server import question_of
+from commands.replay.verdict import verdict
 from contract.asking import post
 from processes import ROOT, Running, free_port, running_server
-from replaying.receipt import NoReceipt, Receipt, Reply, find
-from replaying.server import question_of
-from replaying.verdict import verdict
 
 TRAIL = bytes(range(10, 30))
 TOLD: dict[str, Any] = {
