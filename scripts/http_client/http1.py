@@ -75,7 +75,7 @@ class ResponseReader:
             raise MalformedResponseError(f"a status line {first[:60]!r}")
         status = int(matched[2])
         if status == 101:
-            raise MalformedResponseError("an unasked-for change of protocol")
+            raise MalformedResponseError("an unrequested change of protocol")
         if status >= 200:
             self._choose_framing(status, _headers(lines), old=matched[1] == b"0")
         return end + 4
@@ -83,7 +83,7 @@ class ResponseReader:
     def _choose_framing(self, status: int, headers: dict[str, str], *, old: bool) -> None:
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None and (old or length is not None or coding.lower() != "chunked"):
-            raise MalformedResponseError("an unclear body: Transfer-Encoding beside other framing")
+            raise MalformedResponseError("an ambiguous body: Transfer-Encoding with other framing")
         if length is not None and not _LENGTH.fullmatch(length):
             raise MalformedResponseError(f"a Content-Length {length[:40]!r}")
         self.status, self.headers = status, headers

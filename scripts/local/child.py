@@ -1,8 +1,8 @@
-"""One process of the stack: started in its own process group, ended by its id.
+"""One child process: started in its own process group, ended by its id.
 
 It has its own group so that Ctrl-C reaches it only through us. Its output goes to a log file that
 only this user may read, or, without one, to our own output. If this process dies suddenly, Linux
-ends the part. Knows nothing of what it runs.
+ends the child. Knows nothing about the command.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ QUICK = signal.SIGQUIT  # for gunicorn: end now, without waiting for open stream
 
 
 @dataclass(slots=True)
-class Part:
-    """What to run, and the process once it is started."""
+class Child:
+    """The command to run, and its process once started."""
 
     name: str
     command: Sequence[str]
@@ -42,7 +42,7 @@ class Part:
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
                 process_group=0,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # this program has one thread
+                preexec_fn=_DieWithParent(os.getpid()),  # noqa: PLW1509  # this program has one thread
             )
 
     @property
@@ -58,7 +58,7 @@ class Part:
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def tell(self, how: signal.Signals) -> None:
+    def send(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
 
@@ -83,8 +83,8 @@ def _own_file(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "wb")
 
 
-class _die_with:  # noqa: N801  # reads as the verb that it is
-    """Runs in the child, before it becomes the command."""
+class _DieWithParent:
+    """Called in the child before it becomes the command: when the parent dies, end the child."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent

@@ -1,7 +1,7 @@
 """Any application under gunicorn and gevent, plus one greenlet that counts all greenlets.
 
-gunicorn loads `local.greenlet_count:create()` in place of the application that `APPLICATION` names, which
-is unchanged. Each worker writes its count to a file named by its process id.
+gunicorn loads `local.greenlet_count:create()` in place of the application that `APPLICATION`
+names, which is unchanged. Each worker writes its count to a file named by its process id.
 """
 
 from __future__ import annotations

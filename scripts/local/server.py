@@ -20,10 +20,11 @@ from pathlib import Path
 
 import psutil
 
-from local.child import Part
+from local.child import Child
+from local.ports import LOCAL
+from local.processes import command_line, family, lives, private_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCAL = "127.0.0.1"
 PATIENCE = 180.0
 LOOK_SECONDS = 0.02
 APPLICATION = "inference_api_server:create_server()"
@@ -37,7 +38,7 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Resources:
     """The resources that all processes of a server hold together."""
 
     descriptors: int
@@ -56,7 +57,7 @@ class Server:
         settings: Mapping[str, str],
         files: int | None = None,
         *,
-        counted: bool = False,
+        count_greenlets: bool = False,
     ) -> None:
         """Prepare it. `files`: limit of descriptors; `counted`: count its greenlets."""
         self.port = port
@@ -70,7 +71,7 @@ class Server:
             "COUNTED_APPLICATION": APPLICATION,
             "COUNTED_FOLDER": str(self._greenlets),
         }
-        self._command = _command(files, COUNTED if counted else ())
+        self._command = _command(files, COUNTED if count_greenlets else ())
         self._part = self._new_part()
         self._read = self._counted = 0
 
@@ -79,7 +80,7 @@ class Server:
         self._part = self._new_part()
         self._part.start()
         self._read = self._counted = 0  # its log is new
-        self.until(self.ready, "readiness")
+        self.wait_until(self.ready, "readiness")
 
     @property
     def pid(self) -> int:
@@ -114,7 +115,7 @@ class Server:
         rows = health.get("rows")
         return isinstance(rows, dict) and rows["seated"] == 0 and health.get("waiting") == 0
 
-    def until(self, true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    def wait_until(self, true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
         """Wait for a condition. Raises ServerError, naming it, if it does not become true."""
         limit = time.monotonic() + patience
         while not true():
@@ -126,29 +127,28 @@ class Server:
 
     def family(self) -> list[psutil.Process]:
         """Return the master and all its descendants."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            master = psutil.Process(self.pid)
-            return [master, *master.children(recursive=True)]
-        return []
+        return family(self.pid)
 
     def workers(self) -> list[psutil.Process]:
         """Return the frontend processes."""
-        return [each for each in self._children(self.pid) if "rowcast.launch" not in _line(each)]
+        return [
+            each for each in self._children(self.pid) if "rowcast.launch" not in command_line(each)
+        ]
 
     def journals(self) -> list[psutil.Process]:
         """Return the processes that write the journal."""
-        return [each for each in self.family() if "rowcast.journal.service" in _line(each)]
+        return [each for each in self.family() if "rowcast.journal.service" in command_line(each)]
 
     def backend(self) -> psutil.Process | None:
         """Return the current decoder, if there is one."""
         for launcher in self._children(self.pid):
-            if "rowcast.launch" in _line(launcher):
+            if "rowcast.launch" in command_line(launcher):
                 return next(iter(self._children(launcher.pid)), None)
         return None
 
-    def a_backend(self) -> psutil.Process:
+    def current_backend(self) -> psutil.Process:
         """Return the current decoder, or the next one."""
-        self.until(lambda: self.backend() is not None, "a backend")
+        self.wait_until(lambda: self.backend() is not None, "a backend")
         backend = self.backend()
         if backend is None:
             raise ServerError("its backend ended at once")
@@ -163,15 +163,15 @@ class Server:
                 held |= {link.raddr.port: worker.pid for link in links if link.raddr}
         return held
 
-    def held(self) -> Held:
+    def resources(self) -> Resources:
         """Return what its processes hold now."""
         descriptors = threads = memory = 0
         for each in self.family():
             with contextlib.suppress(psutil.Error):
                 descriptors += each.num_fds()
                 threads += each.num_threads()
-                memory += _own(each)
-        return Held(descriptors, threads, memory, sum(map(self._greenlets_of, self.workers())))
+                memory += private_bytes(each)
+        return Resources(descriptors, threads, memory, sum(map(self._greenlets_of, self.workers())))
 
     def _greenlets_of(self, worker: psutil.Process) -> int:
         with contextlib.suppress(FileNotFoundError):  # they are not counted
@@ -187,9 +187,9 @@ class Server:
         self._counted += sum(RECOVERY in line for line in lines[:-1])
         return self._counted
 
-    def tell(self, how: signal.Signals) -> None:
+    def send(self, how: signal.Signals) -> None:
         """Send the master a signal."""
-        self._part.tell(how)
+        self._part.send(how)
 
     def status(self, patience: float = PATIENCE) -> int | None:
         """Return its exit status; None if it does not end within `patience`."""
@@ -211,10 +211,10 @@ class Server:
         """End it if it runs. Raises ServerError if it leaves a process behind."""
         everyone = self.family()
         if self._part.runs:
-            self._part.tell(signal.SIGQUIT)
+            self._part.send(signal.SIGQUIT)
             self.status(30)
         _, left = psutil.wait_procs(everyone, timeout=20)
-        named = [_line(each) or f"{each.pid}" for each in left]
+        named = [command_line(each) or f"{each.pid}" for each in left]
         for each in left:
             each.kill()
         if self._part.runs:
@@ -222,15 +222,15 @@ class Server:
         if left:
             raise ServerError(f"outlived by {', '.join(named)}: {self._tail()}")
 
-    def _new_part(self) -> Part:
-        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+    def _new_part(self) -> Child:
+        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
         ours = {"HOST": LOCAL, "PORT": str(self.port), "TMPDIR": str(self._leftovers)}
-        environment = kept | ours | {"PYTHONUNBUFFERED": "1"} | self._settings
-        return Part("server", self._command, environment, Path.cwd(), self.log)
+        environment = inherited | ours | {"PYTHONUNBUFFERED": "1"} | self._settings
+        return Child("server", self._command, environment, Path.cwd(), self.log)
 
     def _children(self, pid: int) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
-            return [each for each in psutil.Process(pid).children() if _lives(each)]
+            return [each for each in psutil.Process(pid).children() if lives(each)]
         return []
 
     def _tail(self) -> str:
@@ -243,24 +243,3 @@ def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:
     if files is None:
         return server
     return ("bash", "-c", f"ulimit -n {files}; exec {shlex.join(server)}")
-
-
-def _own(process: psutil.Process) -> int:
-    """Return its share of the memory without file mappings that only its family holds."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have just ended
-        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
-        return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))
-    return 0
-
-
-def _lives(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
-def _line(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""

@@ -10,8 +10,8 @@ import jwt
 import pytest
 
 from commands.serve import cli, options
-from commands.serve.options import Unfit
-from local.child import Part
+from commands.serve.options import InvalidOptions
+from local.child import Child
 from processes import ROOT, until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -31,12 +31,12 @@ def test_flags_win_over_variables_and_an_empty_variable_counts_as_not_set() -> N
 
 @pytest.mark.parametrize("value", ["0", "65536", "x", "-1", "1e3", "²"])
 def test_a_port_that_is_none_is_refused(value: str) -> None:
-    with pytest.raises(Unfit, match="PROXY_PORT"):
+    with pytest.raises(InvalidOptions, match="PROXY_PORT"):
         options.read([], {"PROXY_PORT": value})
 
 
 def test_two_parts_cannot_have_one_port() -> None:
-    with pytest.raises(Unfit, match="1223"):
+    with pytest.raises(InvalidOptions, match="1223"):
         options.read([], {"PORT": "1223"})
 
 
@@ -74,7 +74,7 @@ def test_l_a_log_that_all_could_read_is_this_user_s_alone_from_the_next_start(
     log = tmp_path / "part.log"
     log.write_text("of the last time")
     log.chmod(0o644)
-    part = Part("part", (sys.executable, "-c", "print('now')"), {}, tmp_path, log)
+    part = Child("part", (sys.executable, "-c", "print('now')"), {}, tmp_path, log)
     part.start()
     until(lambda: not part.runs, "its end")
     assert log.read_text() == "now\n"
@@ -84,7 +84,7 @@ def test_l_a_log_that_all_could_read_is_this_user_s_alone_from_the_next_start(
 ORPHANS = """
 import ctypes, os, sys, time
 sys.path.insert(0, "scripts")
-from commands.serve.stack import bury_orphans
+from commands.serve.stack import reap_orphans
 ctypes.CDLL(None).prctl(36, 1)  # as process 1: inherit orphans
 told, tell = os.pipe()
 ours = os.fork()
@@ -99,19 +99,19 @@ os.waitpid(parent, 0)
 until = time.monotonic() + 30
 children = None
 while children != [str(ours)] and time.monotonic() < until:
-    bury_orphans({ours})
+    reap_orphans({ours})
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         children = file.read().split()
     time.sleep(0.01)
 os.write(tell, b".")
 os.waitid(os.P_PID, ours, os.WEXITED | os.WNOWAIT)
-bury_orphans({ours})
+reap_orphans({ours})
 print(children == [str(ours)], os.waitstatus_to_exitcode(os.waitpid(ours, 0)[1]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has containers' process 1")
-def test_orphans_are_buried_and_our_own_are_left_to_us() -> None:
+def test_orphans_are_reaped_and_our_own_are_left_to_us() -> None:
     done = subprocess.run(
         (sys.executable, "-c", ORPHANS),
         check=False,

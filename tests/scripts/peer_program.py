@@ -33,23 +33,23 @@ class Answers(BaseHTTPRequestHandler):
         self.whole(200, {})
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/burst":
-            self.stream(asked)
+            self.stream(body)
         elif GIVEN.inside:
-            self.whole(200, {"replies": [seen(each, asked) for each in asked["prompts"]]})
+            self.whole(200, {"replies": [seen(each, body) for each in body["prompts"]]})
         else:
             self.whole(500, {"message": "out of\nmemory"})
 
-    def stream(self, asked: dict[str, Any]) -> None:
+    def stream(self, body: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        tokens = asked["max_tokens"] - GIVEN.short
+        tokens = body["max_tokens"] - GIVEN.short
         for _ in range(tokens):
             self.event({"choices": [{"text": " word", "finish_reason": None}]})
-        counts = {"prompt_tokens": len(asked["prompt"]), "completion_tokens": tokens}
+        counts = {"prompt_tokens": len(body["prompt"]), "completion_tokens": tokens}
         self.event({"choices": [{"text": "", "finish_reason": "length"}], "usage": counts})
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
@@ -71,9 +71,9 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
-def seen(prompt: str, asked: dict[str, Any]) -> dict[str, Any]:
+def seen(prompt: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return what a program with an engine reports about one reply."""
-    now, tokens = time.perf_counter(), asked["reply_tokens"]
+    now, tokens = time.perf_counter(), body["reply_tokens"]
     moments = [now + 0.01 * (1 + number) for number in range(tokens)]
     counts = {"prompt_tokens": len(prompt), "tokens": tokens}
     return {**counts, "started": now, "arrivals": moments, "ended": moments[-1]}

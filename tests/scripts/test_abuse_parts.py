@@ -9,6 +9,7 @@ import pytest
 
 from commands.abuse import report
 from commands.abuse.attacks.draw import TEXTS, Draw, nested, with_json
+from commands.abuse.attacks.facts import Facts
 from commands.abuse.attacks.kinds import KINDS
 from commands.abuse.attacks.known_attacks import KINDS as TABLE
 from commands.abuse.attacks.known_attacks import ROWS, row_of
@@ -16,7 +17,6 @@ from commands.abuse.attacks.shot import Attack, Shot
 from commands.abuse.measurement.trial import Result
 from commands.abuse.measurement.witness import Figures, figures
 from commands.abuse.options import parse
-from commands.abuse.target.stand import Facts
 
 FACTS = Facts("storyteller", 1024, 3072)
 BODY_BYTES = 4 << 20
@@ -97,10 +97,10 @@ def test_a_request_announces_what_it_never_sends() -> None:
 
 EVENTS: list[list[object]] = [
     ["chunk", 1.0],
-    ["short asked", 1.0],
+    ["short begun", 1.0],
     ["chunk", 1.1],
     ["short", 1.2, 0.2, "200"],
-    ["short asked", 1.5],
+    ["short begun", 1.5],
     ["chunk", 2.1],
     ["ended", 2.2],
     ["chunk", 4.0],
@@ -146,10 +146,10 @@ def result(**more: object) -> Result:
         after=0,
         died=(),
         helpers=0,
-        kept="kept",
+        stream="intact",
         settled=True,
         answers={"200": 1},
-        said={"200": "ok"},
+        bodies={"200": "ok"},
         seconds=1.0,
     )
     return replace(usual, **more)  # type: ignore[arg-type]
@@ -161,18 +161,18 @@ def test_nothing_exceeded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "sentence"),
     [
         ({"seen": Figures(0.26, 0.08, 0.01, 100, 10, 0, 0)}, "stalled for 0.26 s"),
         ({"seen": Figures(0.05, 0.08, 0.01, 100, 10, 0, 2)}, "2 streams of the witness cut"),
         ({"died": ("worker",)}, "died: worker"),
-        ({"after": 51 << 20}, "51 MiB not given back"),
-        ({"kept": "lost (404)"}, "a stream of the other team: lost (404)"),
+        ({"after": 51 << 20}, "51 MiB not released"),
+        ({"stream": "lost (404)"}, "a stream of the other team: lost (404)"),
         ({"answers": {"500": 2}}, "2 x 500"),
     ],
 )
-def test_each_bound_is_told(more: dict[str, object], said: str) -> None:
-    assert [harm.startswith(said) for harm in result(**more).harms] == [True]
+def test_each_bound_is_told(more: dict[str, object], sentence: str) -> None:
+    assert [harm.startswith(sentence) for harm in result(**more).harms] == [True]
 
 
 def test_a_stall_is_held_against_the_calm_one() -> None:
@@ -192,13 +192,13 @@ def test_a_hunts_table_tells_the_worst_of_each_kind() -> None:
 
 
 def test_the_table_of_rows_and_its_json(tmp_path: Path) -> None:
-    one = result(kind="c1-ref-chain", answers={"400": 1}, said={"400": "a | b"})
+    one = result(kind="c1-ref-chain", answers={"400": 1}, bodies={"400": "a | b"})
     report.write(tmp_path / "out", report.rows([one]), report.document([one], "m", "c", {}))
     assert "| C1 | `c1-ref-chain`" in (tmp_path / "out.md").read_text()
     assert "a \\| b" in (tmp_path / "out.md").read_text()
-    told = json.loads((tmp_path / "out.json").read_text())
-    assert told["results"][0]["row"] == "C1"
-    assert told["machine"]["processor"]
+    fields = json.loads((tmp_path / "out.json").read_text())
+    assert fields["results"][0]["row"] == "C1"
+    assert fields["machine"]["processor"]
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from commands.abuse.attacks.shot import STREAM, Attack, Shot
-from commands.abuse.delivery.plan import Answers, Door, Plan, answers_in, sending
+from commands.abuse.delivery.plan import Address, Answers, Plan, answers_in, sending
 from commands.abuse.delivery.sender import Sender
 from scripts.abuse_server import Seen, answering
 
 
 def plan(seen: Seen, seconds: float = 10.0) -> Plan:
-    door = Door("127.0.0.1", seen.port, (("X-Team", "attacker"),))
-    return Plan(seconds, door, Door("127.0.0.1", seen.port))
+    address = Address("127.0.0.1", seen.port, (("X-Team", "attacker"),))
+    return Plan(seconds, address, Address("127.0.0.1", seen.port))
 
 
 def deliver(seen: Seen, *shots: Shot, opening: Shot | None = None, seconds: float = 10) -> Answers:
@@ -26,8 +26,8 @@ def test_all_copies_are_sent_and_their_answers_counted() -> None:
         body = b"x" * 300_000
         good = Shot(path="/good", body=body, copies=20, width=5)
         answers = deliver(seen, good, Shot(path="/nothing"))
-    assert answers.counted == {"200": 20, "404": 1}
-    assert answers.said["200"] == '{"bytes": 300000}'
+    assert answers.counts == {"200": 20, "404": 1}
+    assert answers.bodies["200"] == '{"bytes": 300000}'
     assert sorted(seen.paths) == ["/good"] * 20 + ["/nothing"]
 
 
@@ -39,7 +39,7 @@ def test_a_team_shows_who_it_is_and_a_stranger_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shot", "said"),
+    ("shot", "status"),
     [
         (Shot(path="/cut"), "200, cut"),
         (Shot(path="/silent"), "unfinished"),
@@ -50,22 +50,22 @@ def test_a_team_shows_who_it_is_and_a_stranger_does_not() -> None:
         (Shot(path="/good", reads=False, leave=0.3), "left"),
     ],
 )
-def test_what_has_no_whole_answer_says_why(shot: Shot, said: str) -> None:
+def test_what_has_no_whole_answer_says_why(shot: Shot, status: str) -> None:
     with answering() as seen:
         answers = deliver(seen, shot, seconds=1.0)
-    assert answers.counted == {said: 1}
+    assert answers.counts == {status: 1}
 
 
 def test_nobody_listens() -> None:
     with answering() as seen:
         pass
-    assert deliver(seen, Shot(path="/good")).counted == {"Connection refused": 1}
+    assert deliver(seen, Shot(path="/good")).counts == {"Connection refused": 1}
 
 
 def test_requests_on_one_connection_are_all_answered() -> None:
     with answering() as seen:
         answers = deliver(seen, Shot(path="/good", method="GET", times=50, copies=2))
-    assert answers.counted == {"200": 100}
+    assert answers.counts == {"200": 100}
 
 
 def test_a_dripping_request_arrives_byte_by_byte() -> None:
@@ -73,7 +73,7 @@ def test_a_dripping_request_arrives_byte_by_byte() -> None:
     began = time.monotonic()
     with answering() as seen:
         answers = deliver(seen, Shot(raw=raw, drip=0.005))
-    assert answers.counted == {"200": 1}
+    assert answers.counts == {"200": 1}
     assert time.monotonic() - began >= 0.005 * (len(raw) - 1)
 
 
@@ -88,9 +88,9 @@ def test_a_process_of_its_own_delivers_and_leaves_no_credentials(tmp_path: Path)
         attack = Attack(kind="a", shots=(Shot(path="/good", copies=3),))
         with sending(attack, plan(seen), tmp_path) as sender:
             assert sender.wait(timeout=30) == 0
-    assert answers_in(tmp_path).counted == {"200": 3}
+    assert answers_in(tmp_path).counts == {"200": 3}
     assert not any("X-Team" in each.read_text() for each in tmp_path.iterdir())
 
 
 def test_a_sender_that_was_ended_has_told_nothing(tmp_path: Path) -> None:
-    assert answers_in(tmp_path).counted == {}
+    assert answers_in(tmp_path).counts == {}

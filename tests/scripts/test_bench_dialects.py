@@ -6,10 +6,10 @@ import pytest
 
 from commands.bench.dialects import DIALECTS
 from commands.bench.dialects.dialect import Reader
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 
-ASK = Ask(index=3, prompt="say", seed=9, max_tokens=5)
-UNSEEDED = Ask(index=3, prompt="say", seed=None, max_tokens=5)
+ASK = Request(index=3, prompt="say", seed=9, max_tokens=5)
+UNSEEDED = Request(index=3, prompt="say", seed=None, max_tokens=5)
 
 
 def read(dialect: str, *parts: str) -> Reader:

@@ -10,7 +10,7 @@ import pytest
 
 from commands.bench.load.outcome import Outcome
 from commands.bench.load.pace import ClosedLoop, OpenLoop
-from commands.bench.load.requests import NAME_BYTES, Sizes, make_asks, stream_name
+from commands.bench.load.requests import NAME_BYTES, Sizes, make_requests, stream_name
 from commands.bench.results.comparison import compare
 from commands.bench.results.figures import Run, Summary, percentile, spread, summarize
 from commands.bench.results.table import comparison_table, number, run_table
@@ -108,24 +108,26 @@ def test_number(value: float, text: str) -> None:
 
 
 def test_prompts_have_their_length_and_their_own_text() -> None:
-    asks = make_asks(50, Sizes(prompt_tokens=40, reply_tokens=8), seed=5)
-    assert {len(ask.prompt.encode()) for ask in asks} == {40}
-    assert len({ask.prompt for ask in asks}) == 50
-    assert [ask.seed for ask in asks] == list(range(5, 55))
-    assert asks == make_asks(50, Sizes(prompt_tokens=40, reply_tokens=8), seed=5)
+    requests = make_requests(50, Sizes(prompt_tokens=40, reply_tokens=8), seed=5)
+    assert {len(request.prompt.encode()) for request in requests} == {40}
+    assert len({request.prompt for request in requests}) == 50
+    assert [request.seed for request in requests] == list(range(5, 55))
+    assert requests == make_requests(50, Sizes(prompt_tokens=40, reply_tokens=8), seed=5)
 
 
 def test_words_and_names() -> None:
-    words = make_asks(1, Sizes(30, 8, unit="word"), seed=1)[0].prompt
+    words = make_requests(1, Sizes(30, 8, unit="word"), seed=1)[0].prompt
     assert len(words.split()) == 30
-    named = make_asks(3, Sizes(NAME_BYTES + 1, 8, named=True, send_seed=False), seed=1)
-    assert [ask.prompt.startswith(stream_name(i)) for i, ask in enumerate(named)] == [True] * 3
-    assert {len(ask.prompt) for ask in named} == {NAME_BYTES + 1}
-    assert {ask.seed for ask in named} == {None}
+    named = make_requests(3, Sizes(NAME_BYTES + 1, 8, named=True, send_seed=False), seed=1)
+    assert [request.prompt.startswith(stream_name(i)) for i, request in enumerate(named)] == [
+        True
+    ] * 3
+    assert {len(request.prompt) for request in named} == {NAME_BYTES + 1}
+    assert {request.seed for request in named} == {None}
 
 
 def test_shortest_prompt() -> None:
-    assert len(make_asks(1, Sizes(1, 1), seed=1)[0].prompt) == 1
+    assert len(make_requests(1, Sizes(1, 1), seed=1)[0].prompt) == 1
 
 
 def test_closed_loop() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from commands.bench import cli
 from commands.bench.load.outcome import Outcome
-from commands.bench.results.guest import WithGuest, visit, visit_table
+from commands.bench.load.pace import WithGuest
+from commands.bench.results.guest import visit, visit_table
 from scripts.load_server import LoadServer
 
 

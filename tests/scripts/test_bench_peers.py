@@ -10,7 +10,7 @@ import pytest
 
 from commands.bench.dialects import DIALECTS
 from commands.bench_peers import cli
-from commands.bench_peers.installation import Place
+from commands.bench_peers.installation import Installation
 from commands.bench_peers.peer import Peer, Plan, Setting
 
 PROGRAM = Path(__file__).with_name("peer_program.py")
@@ -24,10 +24,10 @@ class Fake(Peer):
     version: ClassVar[str] = "1.0"
     precisions: ClassVar[tuple[str, ...]] = ("good", "short", "broken", "inside", "refused")
 
-    def install(self, place: Place) -> None:
-        place.run([sys.executable, "-c", "print('built')"])
+    def install(self, installation: Installation) -> None:
+        installation.run([sys.executable, "-c", "print('built')"])
 
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:
         assert (setting.model / "model.safetensors").is_file()
         flags = {"short": ["--short", "2"], "broken": ["--broken"], "inside": ["--inside"]}
         inside = precision in {"inside", "refused"}
@@ -47,10 +47,10 @@ class Narrow(Fake):
     name: ClassVar[str] = "narrow"
     most_streams: ClassVar[int] = 2
 
-    def install(self, place: Place) -> None:
-        place.run([sys.executable, "-c", "raise SystemExit('no compiler')"])
+    def install(self, installation: Installation) -> None:
+        installation.run([sys.executable, "-c", "raise SystemExit('no compiler')"])
 
-    def check(self, place: Place) -> None:
+    def check(self, installation: Installation) -> None:
         pass
 
 
@@ -146,10 +146,10 @@ def test_an_engine_that_fails_says_why_in_one_line(capsys: pytest.CaptureFixture
     ("arguments", "sentence"),
     [
         (["run", "nobody:bf16"], "no peer 'nobody'; known: fake, narrow"),
-        (["run", "fake"], "'fake' says no precision of fake; known: fake:good,"),
+        (["run", "fake"], "'fake' is no known precision of fake; known: fake:good,"),
         (["run", "fake:good", "fake:good"], "a contestant is named twice"),
         (["run", "fake:good", "--streams", "1,64"], "at most 32 streams"),
-        (["run", "fake:good", "--rounds", "0"], "'0' is not a number from 1"),
+        (["run", "fake:good", "--rounds", "0"], "'0' is not a whole number of at least 1"),
         (["run", "fake:good", "--model", "tiny", "--reply-tokens", "200"], "need 328 positions"),
         (["install", "nobody"], "invalid choice: 'nobody'"),
         ([], "COMMAND"),

@@ -9,7 +9,7 @@ import pytest
 
 from commands.bench.dialects import DIALECTS
 from commands.bench.load.outcome import Outcome
-from commands.bench.load.requests import Sizes, make_asks
+from commands.bench.load.requests import Sizes, make_requests
 from commands.bench.results.figures import Run, summarize
 from commands.bench_peers import usage
 from commands.bench_peers.model import BYTES, make_model, tensor_sizes
@@ -53,10 +53,10 @@ def test_a_byte_of_a_prompt_is_a_token_and_none_of_a_reply_is(tmp_path: Path) ->
 
     folder = make_model(SHAPES["tiny"], tmp_path / "model")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    for ask in make_asks(3, Sizes(128, 8, "byte"), 7):
-        ids = tokenizer.encode(ask.prompt).ids
+    for request in make_requests(3, Sizes(128, 8, "byte"), 7):
+        ids = tokenizer.encode(request.prompt).ids
         assert len(ids) == 128
-        assert tokenizer.decode(ids) == ask.prompt
+        assert tokenizer.decode(ids) == request.prompt
     words = range(BYTES + 1, SHAPES["tiny"].vocabulary)
     assert all(tokenizer.decode([word]).startswith(" w") for word in words)
     head = load_file(folder / "model.safetensors")["lm_head.weight"]
@@ -76,7 +76,7 @@ def test_nothing_of_a_server_stays_behind(tmp_path: Path, monkeypatch: pytest.Mo
     started = service(tmp_path, "--deaf")
     started.start(patience=30)
     _, child, own = (tmp_path / "log").read_text().split()
-    family = usage.known(int(own))
+    family = usage.members(int(own))
     assert {each.pid for each in family} == {int(own), int(child)}
     started.stop()
     until(lambda: not any(each.lives for each in family), "the end of both")
@@ -86,7 +86,7 @@ def test_a_service_tells_what_it_takes(tmp_path: Path) -> None:
     started = service(tmp_path)
     try:
         started.start(patience=30)
-        run = started.burst(make_asks(2, Sizes(4, 10, "byte"), 1), timeout=30)
+        run = started.burst(make_requests(2, Sizes(4, 10, "byte"), 1), timeout=30)
         assert fault_of(run, TURNS) is None
         assert 1 < started.memory().pss_mb <= started.memory().rss_mb
         assert started.cpu_seconds() > 0
@@ -146,13 +146,13 @@ def test_an_end_without_a_last_word() -> None:
 
 
 def test_every_peer_is_told_of() -> None:
-    told = (Path("scripts/commands/bench_peers/peers/README.md")).read_text()
+    text = (Path("scripts/commands/bench_peers/peers/README.md")).read_text()
     for name, peer in PEERS.items():
         assert name == peer.name
-        assert f"`{name}`" in told
-        assert f"| {peer.version} |" in told
+        assert f"`{name}`" in text
+        assert f"| {peer.version} |" in text
         for precision in peer.precisions:
-            assert precision in told
+            assert precision in text
 
 
 def test_times_are_of_one_clock() -> None:

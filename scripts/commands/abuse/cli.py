@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Self
 
 from commands.abuse import report
+from commands.abuse.attacks.facts import Facts
 from commands.abuse.attacks.kind import Kind, Needs
 from commands.abuse.attacks.shot import Attack
 from commands.abuse.measurement.trial import Result, Trial
@@ -28,7 +29,6 @@ from commands.abuse.options import NAME, Options, parse
 from commands.abuse.target.stand import (
     ATTACKER,
     WITNESS,
-    Facts,
     FarStand,
     OwnStand,
     Stand,
@@ -55,7 +55,7 @@ def main(argv: Sequence[str], kinds: Mapping[str, Kind]) -> int:
                 results.append(result)
                 _write(options, command, results)
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _log("interrupted")
     print(_write(options, command, results))
     return int(any(each.harms for each in results) and not options.report_only)
 
@@ -64,14 +64,14 @@ def _write(options: Options, command: str, results: Sequence[Result]) -> str:
     """Write the report after each attack, so that an interrupted run has one too."""
     table = report.rows(results) if options.exact else report.kinds(results)
     markdown = f"{report.title(options.model, command)}\n\n{table}"
-    told = report.document(results, options.model, command, {"seed": options.seed})
+    document = report.document(results, options.model, command, {"seed": options.seed})
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    report.write(options.out, markdown, told)
+    report.write(options.out, markdown, document)
     return markdown
 
 
 def _results(options: Options, kinds: Mapping[str, Kind], ground: Range) -> Iterator[Result]:
-    _tell(f"seed {options.seed}")
+    _log(f"seed {options.seed}")
     for kind, attack in _attacks(options, kinds, ground):
         result = ground.attack(kind, attack)
         if result.harms:
@@ -80,9 +80,9 @@ def _results(options: Options, kinds: Mapping[str, Kind], ground: Range) -> Iter
             )
             attack.save(file)
             result = replace(result, file=str(file))
-        _tell(f"{attack.kind} {attack.number}: {result.seen.told}; {dict(result.answers)}")
+        _log(f"{attack.kind} {attack.number}: {result.seen.summary}; {dict(result.answers)}")
         for harm in result.harms[:_SHOWN]:
-            _tell(f"{attack.kind} {attack.number}: {harm}")
+            _log(f"{attack.kind} {attack.number}: {harm}")
         yield result
 
 
@@ -155,7 +155,7 @@ class Range:
         try:
             return self._begin(needs)
         except (ServerError, WitnessError) as error:
-            _tell(f"{error}; once more")
+            _log(f"{error}; once more")
             self._close()
             return self._begin(needs)
 
@@ -165,7 +165,7 @@ class Range:
         folder.mkdir()
         stand = self._own(folder, needs) if not self.options.url else self._far()
         facts, front = stand.facts(), needs.front or self.options.proxy
-        team = stand.door(WITNESS, front=front)
+        team = stand.address_of(WITNESS, front=front)
         orders = Orders(team, stand.stranger(), facts.model, facts.context - 16, needs.characters)
         witness = self._closing.enter_context(Witness(orders, folder).watching())
         self._trial, self._needs = Trial(stand, witness, folder, front, self.options.calm), needs
@@ -179,7 +179,7 @@ class Range:
         self._closing.callback(stand.end)
         stand.start()
         if self.options.model != "scripted":
-            fill_cache(stand.door(ATTACKER, front=False), stand.facts())
+            fill_cache(stand.address_of(ATTACKER, front=False), stand.facts())
         return stand
 
     def _far(self) -> Stand:
@@ -191,7 +191,7 @@ class Range:
         try:
             self._closing.close()
         except ServerError as error:
-            _tell(f"{error}")
+            _log(f"{error}")
         self._closing = contextlib.ExitStack()
 
 
@@ -203,6 +203,6 @@ def _shown(argv: Sequence[str]) -> list[str]:
     ]
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     sys.stderr.write(f"abuse: {line}\n")
     sys.stderr.flush()

@@ -17,11 +17,11 @@ from commands.abuse.attacks.known_attacks import KINDS as TABLE
 
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/abuse"
 MINUTES = {"ci": 2, "full": 240}
-PURPOSE = """Sends requests that are costly but legal, and measures what they do to another team:
-the longest gap of its stream, the time of its short requests, the server's memory and processes."""
-EPILOG = """Exit status 1 when a bound is exceeded: a gap over 250 ms and five times the calm one,
-a process that died, 50 MB not given back, a stream cut or lost, a 500. What did it is saved, and
-sent again with --again. MODEL in the environment stands for --model."""
+PURPOSE = """Sends costly but legal requests and measures their effect on another team: the
+longest gap of its stream, the time of its short requests, the server's memory and processes."""
+EPILOG = """Exit status 1 if a bound is exceeded: a gap over 250 ms and five times the calm one, a
+process that died, 50 MiB not released, a stream cut or lost, a 500. The attack is saved; --again
+repeats it. The variable MODEL is the default of --model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +56,36 @@ def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
     add("--kind", action="append", choices=[*kinds], metavar="KIND", help="may be repeated")
     add("--kinds", action="store_true", help="list the kinds of attack")
     add("--table", action="store_true", help="known attacks, or each --kind, once and in full")
-    add("--seed", type=int, metavar="N", help="what is drawn; a fresh one without it")
+    add("--seed", type=int, metavar="N", help="seed of the attacks; random by default")
     add("--only", type=int, metavar="N", help="only attack number N of each kind")
-    add("--again", action="append", type=Path, metavar="FILE", help="send a saved attack again")
-    add("--bound", type=float, metavar="S", help="seconds for one attack (30; 90 with --table)")
-    add("--model", default=os.environ.get("MODEL") or "storyteller", help="as MODEL (storyteller)")
+    add("--again", action="append", type=Path, metavar="FILE", help="repeat a saved attack")
+    add(
+        "--bound",
+        type=float,
+        metavar="S",
+        help="seconds allowed for one attack (30; 90 with --table)",
+    )
+    add(
+        "--model",
+        default=os.environ.get("MODEL") or "storyteller",
+        help="the model to serve (storyteller)",
+    )
     add("--port", type=int, default=7600, metavar="N", help="first port to try (7600)")
-    add("--proxy", action="store_true", help="both teams ask at the proxy")
-    add("--url", default="", help="a server that runs; then --token twice: attacker, witness")
-    add("--token", action="append", default=[], metavar="T", help="of a team")
-    add("--out", type=Path, default=Path(".rowcast/abuse"), help="where the report goes")
-    add("--report-only", action="store_true", help="exit status 0 whatever is found")
+    add("--proxy", action="store_true", help="both teams send to the proxy")
+    add("--url", default="", help="a running server; needs --token twice: attacker, witness")
+    add("--token", action="append", default=[], metavar="T", help="token of a team")
+    add(
+        "--out",
+        type=Path,
+        default=Path(".rowcast/abuse"),
+        help="file for the report, without suffix",
+    )
+    add("--report-only", action="store_true", help="exit with 0 whatever is found")
     given = parser.parse_args(argv)
     if given.kinds:
         parser.exit(0, "".join(f"{each.name:32} {each.sentence}\n" for each in kinds.values()))
     if bool(given.url) != (len(given.token) == 2):
-        parser.error("--url wants --token twice, the attacker's and the witness's, and they --url")
+        parser.error("--url needs --token twice (attacker, witness), and --token needs --url")
     if given.again and not all(path.is_file() for path in given.again):
         parser.error(f"no such file: {', '.join(map(str, given.again))}")
     chosen = given.kind or (TABLE if given.table else [*kinds])

@@ -19,7 +19,10 @@ _MIB = 1 << 20
 def rows(results: Sequence[Result]) -> str:
     """Return the table of known attacks."""
     head = (
-        "| | sent | stall (calm) | short (calm) | ready | memory: peak, left | died | kept | got |",
+        (
+            "| | sent | stall (calm) | short (calm) | ready | memory: peak, left "
+            "| died | stream | got |"
+        ),
         "|---|---|---|---|---|---|---|---|---|",
     )
     return "\n".join([*head, *map(_row, results)])
@@ -47,7 +50,7 @@ def document(
         "model": model,
         "command": command,
         "machine": {**machine.facts(), **facts},
-        "results": [{"row": row_of(result.kind), **result.told} for result in results],
+        "results": [{"row": row_of(result.kind), **result.as_dict} for result in results],
     }
 
 
@@ -62,10 +65,10 @@ def title(model: str, command: str) -> str:
     )
 
 
-def write(path: Path, markdown: str, told: Mapping[str, object]) -> None:
+def write(path: Path, markdown: str, document: Mapping[str, object]) -> None:
     """Write the Markdown to `path`, and the JSON next to it."""
     path.with_suffix(".md").write_text(markdown + "\n")
-    path.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _row(result: Result) -> str:
@@ -79,7 +82,7 @@ def _row(result: Result) -> str:
         _seconds(seen.health),
         f"+{max(0, grown) // _MIB}, {left / _MIB:+.0f} MiB",
         ", ".join(result.died) or "no",
-        result.kept,
+        result.stream,
         _answered(result),
     )
     return "| " + " | ".join(map(_cell, cells)) + " |"
@@ -127,11 +130,11 @@ def _refused(seen: Figures) -> str:
 
 
 def _answered(result: Result) -> str:
-    told = (
-        f"{count} x {status}" + (f" `{result.said.get(status, '')}`" if status != "200" else "")
+    texts = (
+        f"{count} x {status}" + (f" `{result.bodies.get(status, '')}`" if status != "200" else "")
         for status, count in sorted(result.answers.items(), key=lambda item: -item[1])[:3]
     )
-    return ", ".join(told)
+    return ", ".join(texts)
 
 
 def _cell(text: str) -> str:

@@ -1,8 +1,10 @@
 """The load generator behind `scripts/bench`: standard library only, one process, one thread.
 
-Read in this order: `options` (the command line) > `asks` (prompts) > `pace` (when each one starts)
-> `driver` (the socket loop) > `exchange` + `http1` + `dialects/` (one request, its answer) >
-`outcome` (what was received) > `verify` and `figures` (was it right, how fast was it) > `compare`,
-`table`, `report` (the output). `scripted` holds the scripted engine's rule. It imports nothing of
-the servers that it measures.
+    options, cli    the command line, the order of runs, the exit status; progress on a terminal
+    load/           what is sent and when: requests, pace, the socket loop, what was received
+    dialects/       one module per HTTP dialect: what to post, how to read the answer
+    verification/   is every byte right: the scripted engine's rule, and the comparison with it
+    results/        how fast was it: figures, comparison of two servers, table, JSON file
+
+Imports nothing of the servers that it measures.
 """

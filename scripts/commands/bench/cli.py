@@ -14,15 +14,15 @@ from time import process_time
 
 from commands.bench.dialects import DIALECTS
 from commands.bench.load.driver import Driver
-from commands.bench.load.pace import ClosedLoop, OpenLoop, Pace
-from commands.bench.load.requests import SEEDS, Sizes, make_asks
+from commands.bench.load.pace import ClosedLoop, OpenLoop, Pace, WithGuest
+from commands.bench.load.requests import SEEDS, Sizes, make_requests
 from commands.bench.load.target import BadTargetError, Target, resolve
 from commands.bench.options import Options, parse
 from commands.bench.progress import Progress
 from commands.bench.results import json_file
 from commands.bench.results.comparison import Comparison, compare
 from commands.bench.results.figures import Run, summarize
-from commands.bench.results.guest import WithGuest, visit, visit_table
+from commands.bench.results.guest import visit, visit_table
 from commands.bench.results.json_file import Measured
 from commands.bench.results.table import comparison_table, run_table
 from commands.bench.verification.byte_checks import verify, verify_echo
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _refuse("interrupted; nothing was written", status=130)
     comparison = _comparison(targets, measured)
-    print(_told(measured, comparison))
+    print(_output(measured, comparison))
     if options.guest:
         for one in measured:
             print(f"\n{one.label}\n{visit_table(visit(one.run.outcomes))}")
@@ -109,16 +109,18 @@ class Bench:
         self, target: Target, count: int, pace: Pace, guest: int | None = None
     ) -> tuple[Run, list[str]]:
         options = self._options
-        asks = make_asks(count, self._sizes, self._next_seed)
+        requests = make_requests(count, self._sizes, self._next_seed)
         self._next_seed = (self._next_seed + count) % SEEDS
         if guest:
-            (ask,) = make_asks(1, replace(self._sizes, prompt_tokens=guest), self._next_seed)
-            asks.append(replace(ask, index=count))
-        driver = Driver(target, asks, pace, options.timeout, self._progress.watch)
+            (request,) = make_requests(
+                1, replace(self._sizes, prompt_tokens=guest), self._next_seed
+            )
+            requests.append(replace(request, index=count))
+        driver = Driver(target, requests, pace, options.timeout, self._progress.watch)
         run = _timed(driver)
         if options.verify:
-            return run, verify(asks, run.outcomes)
-        return run, verify_echo(asks, run.outcomes) if options.distinct else []
+            return run, verify(requests, run.outcomes)
+        return run, verify_echo(requests, run.outcomes) if options.distinct else []
 
 
 def _timed(driver: Driver) -> Run:
@@ -173,7 +175,7 @@ def _comparison(targets: Sequence[Target], measured: Sequence[Measured]) -> Comp
     return compare(a, b, rounds[a], rounds[b])
 
 
-def _told(measured: Sequence[Measured], comparison: Comparison | None) -> str:
+def _output(measured: Sequence[Measured], comparison: Comparison | None) -> str:
     if comparison:
         return comparison_table(comparison)
     return "\n\n".join(run_table(one.label, one.summary) for one in measured)

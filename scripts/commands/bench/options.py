@@ -19,7 +19,7 @@ from commands.bench.load.requests import NAME_BYTES, SEEDS, Unit
 
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/bench"
 USAGE = f"{NAME} --url URL [options]"
-PURPOSE = "Measure a server that streams text: first byte, gaps, tokens a second."
+PURPOSE = "Measure a server that streams text: first byte, gaps, tokens per second."
 EXAMPLES = f"""examples:
   {NAME} --url http://127.0.0.1:7000 --streams 32 --requests 320 --verify
   {NAME} --url http://127.0.0.1:1223 --token "$TOKEN" --streams 1000 --distinct --verify
@@ -112,7 +112,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "--dialect", choices=names, default="native", metavar="D", help=f"one of {', '.join(names)}"
     )
     add("--model", default="scripted", metavar="NAME", help="the model's name (scripted)")
-    add("--path", metavar="PATH", help="post here instead of the dialect's own route")
+    add("--path", metavar="PATH", help="post to this path, not the dialect's own")
     add("--token", help="bearer token (or the variable BENCH_TOKEN)")
     add("--extra", type=_json_object, default={}, metavar="JSON", help="merged into each body")
 
@@ -120,23 +120,47 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 def _add_load(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--streams", type=_count, default=32, metavar="N", help="requests in flight at a time (32)")
-    add("--requests", type=_count, metavar="N", help="requests in all (as many as streams)")
-    add("--rate", type=_positive, metavar="R", help="open loop: R arrivals a second (Poisson)")
-    add("--guest", type=_count, metavar="N", help="while all stream, one comes with a prompt of N")
-    add("--guest-after", type=_positive, default=5.0, metavar="S", help="seconds until then (5)")
+    add("--requests", type=_count, metavar="N", help="requests in total (as many as streams)")
+    add("--rate", type=_positive, metavar="R", help="open loop: R arrivals per second (Poisson)")
+    add("--guest", type=_count, metavar="N", help="add one request with a prompt of N meanwhile")
+    add(
+        "--guest-after",
+        type=_positive,
+        default=5.0,
+        metavar="S",
+        help="seconds until it is sent (5)",
+    )
     add("--prompt-tokens", type=_count, default=64, metavar="N", help="length of a prompt (64)")
     add(
         "--prompt-unit",
         choices=("byte", "word"),
         metavar="U",
-        help="what a prompt's length counts: byte, or word (foreign dialects)",
+        help="unit of a prompt's length: byte, or word (other dialects)",
     )
-    add("--reply-tokens", type=_count, default=128, metavar="N", help="limit of a reply (128)")
-    add("--seed", type=_seed, default=1, metavar="N", help="of prompts, arrivals and replies (1)")
+    add(
+        "--reply-tokens",
+        type=_count,
+        default=128,
+        metavar="N",
+        help="maximum tokens of a reply (128)",
+    )
+    add(
+        "--seed",
+        type=_seed,
+        default=1,
+        metavar="N",
+        help="seed of prompts, arrivals and replies (1)",
+    )
     add("--no-seed", action="store_true", help="let the server choose the replies' seeds")
-    add("--warmup", type=_natural, default=0, metavar="N", help="requests before the clock starts")
-    add("--timeout", type=_positive, default=300.0, metavar="S", help="limit of one request (300)")
-    add("--no-keepalive", action="store_true", help="a fresh connection for each request")
+    add("--warmup", type=_natural, default=0, metavar="N", help="requests before measuring starts")
+    add(
+        "--timeout",
+        type=_positive,
+        default=300.0,
+        metavar="S",
+        help="seconds allowed for one request (300)",
+    )
+    add("--no-keepalive", action="store_true", help="a new connection for each request")
 
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:
@@ -156,10 +180,10 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
 
 def _add_checks(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--verify", action="store_true", help="hold every byte against the scripted engine's rule")
-    add("--distinct", action="store_true", help="each prompt names its stream; find strays")
-    add("--allow-errors", action="store_true", help="exit 0 although requests failed")
-    add("--json", type=Path, metavar="FILE", help="write all figures, raw ones too")
+    add("--verify", action="store_true", help="check every byte by the scripted engine's rule")
+    add("--distinct", action="store_true", help="each prompt names its stream; find mix-ups")
+    add("--allow-errors", action="store_true", help="exit 0 even if requests failed")
+    add("--json", type=Path, metavar="FILE", help="write all figures and raw times")
 
 
 def _fault(options: Options) -> str | None:
@@ -171,16 +195,16 @@ def _contradictions(options: Options) -> Iterator[tuple[bool, str]]:
     verify, distinct, sides = options.verify, options.distinct, options.dialects
     yield (
         options.guest is not None and (bool(options.rate) or options.requests != options.streams),
-        "--guest comes to one request a stream: leave --rate and --requests out",
+        "--guest needs one request per stream: omit --rate and --requests",
     )
     yield (
         verify and not all(side.plain_prompt for side in sides),
         "--verify needs a dialect whose prompt reaches the engine unchanged, not openai-chat",
     )
-    yield verify and options.no_seed, "--verify needs the seeds of replies: leave --no-seed out"
+    yield verify and options.no_seed, "--verify needs the replies' seeds: omit --no-seed"
     yield (
         verify and options.prompt_unit == "word",
-        "--verify counts prompts in bytes: leave --prompt-unit out",
+        "--verify counts prompts in bytes: omit --prompt-unit",
     )
     yield (
         distinct and not verify and not all(side.can_echo for side in sides),
@@ -192,14 +216,14 @@ def _contradictions(options: Options) -> Iterator[tuple[bool, str]]:
     )
     yield (
         options.path is not None and options.vs_dialect is not None,
-        "--path goes with one dialect: leave --vs-dialect out",
+        "--path needs a single dialect: omit --vs-dialect",
     )
 
 
 def _count(text: str) -> int:
     value = _natural(text)
     if value < 1:
-        raise argparse.ArgumentTypeError("want a number from 1 up")
+        raise argparse.ArgumentTypeError("want a whole number of at least 1")
     return value
 
 

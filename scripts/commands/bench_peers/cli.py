@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 
 from commands.bench_peers import report
-from commands.bench_peers.installation import NotInstalledError, Place, StepError, cache
+from commands.bench_peers.installation import Installation, NotInstalledError, StepError, cache
 from commands.bench_peers.model import make_model
 from commands.bench_peers.options import Options, parse
-from commands.bench_peers.peer import LOCAL, Peer, Setting
+from commands.bench_peers.peer import Peer, Setting
 from commands.bench_peers.rounds import Burst, Rounds, Turns
 from commands.bench_peers.scores import scores
 from commands.bench_peers.service import NeverReadyError, Service
 from commands.bench_peers.shapes import SHAPES
+from local.ports import any_free_port
 
 Peers = Mapping[str, Peer]
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str], peers: Peers) -> int:
     try:
         return {"install": _install, "list": _list, "run": _run}[options.command](options, peers)
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _log("interrupted")
         return 130
 
 
@@ -45,16 +45,16 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 def _install(options: Options, peers: Peers) -> int:
     failed = 0
     for name in options.names:
-        place = _place(name)
-        _tell(f"installing {name}; its words go to {place.log}")
+        installation = _installation(name)
+        _log(f"installing {name}; its output goes to {installation.log}")
         try:
-            place.unstamp()
-            peers[name].install(place)
-            place.stamp(peers[name].version)
+            installation.unstamp()
+            peers[name].install(installation)
+            installation.stamp(peers[name].version)
         except NotInstalledError as error:
-            _tell(str(error))
+            _log(str(error))
         except StepError as error:
-            _tell(f"{name} could not be installed. {error}")
+            _log(f"{name} could not be installed. {error}")
             failed = 1
     return failed
 
@@ -62,7 +62,7 @@ def _install(options: Options, peers: Peers) -> int:
 def _list(_: Options, peers: Peers) -> int:
     for name, peer in peers.items():
         try:
-            peer.check(_place(name))
+            peer.check(_installation(name))
             state = "ready"
         except NotInstalledError:
             state = "not installed"
@@ -72,7 +72,7 @@ def _list(_: Options, peers: Peers) -> int:
 
 
 @dataclass(slots=True)
-class Field:
+class Contest:
     """The contestants, and those left out with the reason; `ending` ends all that were started."""
 
     setting: Setting
@@ -84,20 +84,20 @@ class Field:
 
     def enter(self, peer: Peer, precision: str) -> None:
         """Start one contestant, or record why it does not take part."""
-        label, place = f"{peer.name}:{precision}", _place(peer.name)
+        label, installation = f"{peer.name}:{precision}", _installation(peer.name)
         try:
-            peer.check(place)
-            place.folder.mkdir(parents=True, exist_ok=True)
-            port = _free_port()
-            plan = peer.plan(place, self.setting, precision, port)
-            service = Service(label, plan, port, place.folder / f"{precision}.log")
+            peer.check(installation)
+            installation.folder.mkdir(parents=True, exist_ok=True)
+            port = any_free_port()
+            plan = peer.plan(installation, self.setting, precision, port)
+            service = Service(label, plan, port, installation.folder / f"{precision}.log")
             self.ending.callback(service.stop)
             seconds = service.start(self.patience)
         except (NotInstalledError, StepError, NeverReadyError) as error:
             self.absent[label] = str(error)
-            _tell(f"{label} is left out: {error}")
+            _log(f"{label} is left out: {error}")
             return
-        _tell(f"{label} serves after {seconds:.1f} s")
+        _log(f"{label} serves after {seconds:.1f} s")
         self.services.append((service, peer.most_streams))
         self.facts[label] = {
             "version": peer.version,
@@ -108,20 +108,20 @@ class Field:
 
 def _run(options: Options, peers: Peers) -> int:
     shape = SHAPES[options.model]
-    _tell(f"model {options.model}: {shape.parameters / 1e6:,.1f} M parameters")
+    _log(f"model {options.model}: {shape.parameters / 1e6:,.1f} M parameters")
     model = make_model(shape, cache() / "models" / options.model)
     setting = Setting(
         model, options.prompt_tokens + options.reply_tokens, options.threads, max(options.streams)
     )
     with contextlib.ExitStack() as ending:
-        entered = Field(setting, options.patience, ending)
+        entered = Contest(setting, options.patience, ending)
         for name, precision in options.contestants:
             entered.enter(peers[name], precision)
         bursts = _measure(entered, options) if entered.services else []
     return _report(options, entered, bursts)
 
 
-def _measure(entered: Field, options: Options) -> list[Burst]:
+def _measure(entered: Contest, options: Options) -> list[Burst]:
     turns = Turns(
         options.streams,
         options.rounds,
@@ -131,12 +131,12 @@ def _measure(entered: Field, options: Options) -> list[Burst]:
         options.seed,
         options.rest,
     )
-    rounds = Rounds(entered.services, turns, _tell)
+    rounds = Rounds(entered.services, turns, _log)
     rounds.warm_up()
     return rounds.measure()
 
 
-def _report(options: Options, entered: Field, bursts: Sequence[Burst]) -> int:
+def _report(options: Options, entered: Contest, bursts: Sequence[Burst]) -> int:
     scored = scores(bursts)
     title = (
         f"{options.model}: prompt {options.prompt_tokens}, reply {options.reply_tokens} tokens, "
@@ -148,16 +148,10 @@ def _report(options: Options, entered: Field, bursts: Sequence[Burst]) -> int:
     return int(bool(entered.absent) or any(score.faults for score in scored))
 
 
-def _place(name: str) -> Place:
-    return Place(name, cache() / name)
+def _installation(name: str) -> Installation:
+    return Installation(name, cache() / name)
 
 
-def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind((LOCAL, 0))
-        return int(probe.getsockname()[1])
-
-
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     sys.stderr.write(f"bench_peers: {line}\n")
     sys.stderr.flush()

@@ -32,7 +32,7 @@ def cache() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Installation:
     """One peer's folder."""
 
     name: str

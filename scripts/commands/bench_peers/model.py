@@ -28,7 +28,7 @@ CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 def make_model(shape: Shape, folder: Path, seed: int = 0) -> Path:
     """Return the model's folder; make it if it does not exist."""
-    stamp = json.dumps({"form": 1, "seed": seed, "shape": shape.told()})
+    stamp = json.dumps({"form": 1, "seed": seed, "shape": shape.described()})
     file = folder / STAMP
     if file.is_file() and file.read_text() == stamp:
         return folder

@@ -15,7 +15,7 @@ from commands.bench_peers.peer import MOST_STREAMS, Peer
 from commands.bench_peers.shapes import SHAPES
 
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/bench_peers"
-DESCRIPTION = "Measure servers side by side, on one model of random weights and by one load."
+DESCRIPTION = "Measure servers in turns, with the same random-weight model and the same load."
 EPILOG = f"""examples:
   {NAME} list
   {NAME} install llama-server openvino
@@ -23,7 +23,7 @@ EPILOG = f"""examples:
   {NAME} run rowcast:int8 openvino:int8 --streams 1,32 --rounds 5 --json F
   {NAME} run rowcast:bf16 llama-server:bf16 --model 12.5M
 
-What each peer is and how it is installed: scripts/commands/bench_peers/peers/README.md"""
+About each peer and its installation: scripts/commands/bench_peers/peers/README.md"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +78,33 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--streams", type=_counts, default=(1, 8, 32), metavar="N,…", help="one burst each (1,8,32)"
     )
     add("--rounds", type=_count, default=3, metavar="N", help="alternate rounds (3)")
-    add("--prompt-tokens", type=_count, default=128, metavar="N", help="of each prompt (128)")
-    add("--reply-tokens", type=_count, default=128, metavar="N", help="of each reply (128)")
-    add("--threads", type=_count, default=cores, metavar="N", help=f"of each server ({cores})")
-    add("--seed", type=_count, default=1, metavar="N", help="of the prompts (1)")
-    add("--timeout", type=float, default=300.0, metavar="S", help="limit of one reply (300)")
-    add("--patience", type=float, default=300.0, metavar="S", help="to become ready (300)")
-    add("--rest", type=float, default=0.0, metavar="S", help="before each round (0)")
+    add(
+        "--prompt-tokens", type=_count, default=128, metavar="N", help="tokens of each prompt (128)"
+    )
+    add("--reply-tokens", type=_count, default=128, metavar="N", help="tokens of each reply (128)")
+    add(
+        "--threads",
+        type=_count,
+        default=cores,
+        metavar="N",
+        help=f"threads of each server ({cores})",
+    )
+    add("--seed", type=_count, default=1, metavar="N", help="seed of the prompts (1)")
+    add(
+        "--timeout",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="seconds allowed for one reply (300)",
+    )
+    add(
+        "--patience",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="seconds to wait until ready (300)",
+    )
+    add("--rest", type=float, default=0.0, metavar="S", help="pause before each round, seconds (0)")
     add("--json", type=Path, metavar="FILE", help="write every burst's figures")
 
 
@@ -98,7 +118,7 @@ def _contestants(
             parser.error(f"no peer {name!r}; known: {', '.join(sorted(peers))}")
         if precision not in peers[name].precisions:
             known = ", ".join(f"{name}:{each}" for each in peers[name].precisions)
-            parser.error(f"{text!r} says no precision of {name}; known: {known}")
+            parser.error(f"{text!r} is no known precision of {name}; known: {known}")
         found.append((name, precision))
     if len(set(found)) != len(found):
         parser.error("a contestant is named twice")
@@ -114,7 +134,7 @@ def _check_sizes(parser: argparse.ArgumentParser, given: Mapping[str, object]) -
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 

@@ -1,7 +1,7 @@
 """What a server must declare to be measured: how it is installed, configured and started.
 
-In: a place, a model, a precision, a port. Out: a `Plan`, which `service` starts and drives. A peer
-keeps no state; one without installation inherits the methods that say so.
+In: an installation, a model, a precision, a port. Out: a `Plan`, which `service` starts and drives.
+A peer keeps no state; one without installation inherits the methods that say so.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from commands.bench.dialects.dialect import Dialect
-from commands.bench_peers.installation import NotInstalledError, Place
+from commands.bench_peers.installation import Installation, NotInstalledError
 
-LOCAL = "127.0.0.1"
 MOST_STREAMS = 32
 
 
@@ -50,19 +49,21 @@ class Peer(ABC):
     precisions: ClassVar[tuple[str, ...]]
     most_streams: ClassVar[int] = MOST_STREAMS
 
-    def install(self, place: Place) -> None:  # noqa: ARG002
-        """Install it into its place."""
+    def install(self, installation: Installation) -> None:  # noqa: ARG002
+        """Install it."""
         raise NotInstalledError(f"{self.name} is part of this project: nothing to install")
 
-    def check(self, place: Place) -> None:
+    def check(self, installation: Installation) -> None:
         """Check that it is installed. Raises NotInstalledError."""
-        if place.installed != self.version:
-            found = f"version {place.installed} is" if place.installed else "nothing is"
+        if installation.installed != self.version:
+            found = (
+                f"version {installation.installed} is" if installation.installed else "nothing is"
+            )
             raise NotInstalledError(
                 f"{self.name}: {found} installed, want {self.version}; "
                 f"run: scripts/bench_peers install {self.name}"
             )
 
     @abstractmethod
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:
         """Convert the model if necessary, and return how to start."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from commands.bench.results.json_file import plain
 from commands.bench.results.table import columns, number
 from commands.bench_peers.rounds import Burst
 from commands.bench_peers.scores import Score
@@ -59,7 +59,7 @@ def _row(score: Score) -> tuple[str, ...]:
 
 def write(
     file: Path,
-    asked: Mapping[str, object],
+    arguments: Mapping[str, object],
     contestants: Mapping[str, Mapping[str, object]],
     scored: Sequence[Score],
     bursts: Sequence[Burst],
@@ -69,20 +69,9 @@ def write(
         "tool": "rowcast bench_peers",
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.facts(),
-        "asked": dict(asked),
+        "arguments": dict(arguments),
         "contestants": {label: dict(facts) for label, facts in contestants.items()},
         "scores": [asdict(score) for score in scored],
         "bursts": [asdict(burst) for burst in bursts],
     }
-    file.write_text(json.dumps(_plain(report), allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: object) -> object:
-    """Convert a value for JSON, which has no NaN and no paths."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    file.write_text(json.dumps(plain(report), allow_nan=False) + "\n", encoding="utf-8")

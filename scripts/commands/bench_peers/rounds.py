@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from commands.bench.load.requests import SEEDS, Ask, Sizes, make_asks
+from commands.bench.load.requests import SEEDS, Request, Sizes, make_requests
 from commands.bench.results.figures import Run, Summary, summarize
 from commands.bench_peers.service import Service
 from commands.bench_peers.usage import Memory
@@ -53,17 +53,17 @@ class Rounds:
     """Measures contestants in turns."""
 
     def __init__(
-        self, services: Sequence[tuple[Service, int]], turns: Turns, tell: Callable[[str], None]
+        self, services: Sequence[tuple[Service, int]], turns: Turns, log: Callable[[str], None]
     ) -> None:
         """Take services, each with the highest number of streams that it is measured with."""
-        self._services, self._turns, self._tell = services, turns, tell
+        self._services, self._turns, self._log = services, turns, log
         self._seed = turns.seed
 
     def warm_up(self) -> None:
         """Run each contestant with each number of streams once, unmeasured."""
         self._rest("warming up")
         for service, streams in self._seats():
-            service.burst(self._asks(streams, WARM_UP_TOKENS), self._turns.timeout)
+            service.burst(self._requests(streams, WARM_UP_TOKENS), self._turns.timeout)
 
     def measure(self) -> list[Burst]:
         """Measure all rounds."""
@@ -74,7 +74,7 @@ class Rounds:
         return bursts
 
     def _rest(self, before: str) -> None:
-        self._tell(f"{before} begins" + f" after {self._turns.rest:g} s" * bool(self._turns.rest))
+        self._log(f"{before} begins" + f" after {self._turns.rest:g} s" * bool(self._turns.rest))
         time.sleep(self._turns.rest)
 
     def _seats(self) -> Iterator[tuple[Service, int]]:
@@ -85,10 +85,10 @@ class Rounds:
 
     def _turn(self, service: Service, number: int, streams: int) -> Burst:
         turns = self._turns
-        asks = self._asks(streams, turns.reply_tokens)
+        requests = self._requests(streams, turns.reply_tokens)
         before = self._cpu_seconds()
         gc.collect()
-        run = service.burst(asks, turns.timeout)
+        run = service.burst(requests, turns.timeout)
         summary = summarize(run)
         cores = {
             label: (now - before[label]) / max(summary.seconds, 1e-9)
@@ -97,25 +97,25 @@ class Rounds:
         own = cores.pop(service.label)
         fault = fault_of(run, turns)
         rate = f"{summary.tokens_per_s:,.0f} tokens/s" + (f", but {fault}" if fault else "")
-        self._tell(f"round {number}, {streams} streams, {service.label}: {rate}")
+        self._log(f"round {number}, {streams} streams, {service.label}: {rate}")
         return Burst(service.label, number, streams, summary, service.memory(), own, cores, fault)
 
     def _cpu_seconds(self) -> dict[str, float]:
         return {service.label: service.cpu_seconds() for service, _ in self._services}
 
-    def _asks(self, count: int, reply_tokens: int) -> list[Ask]:
+    def _requests(self, count: int, reply_tokens: int) -> list[Request]:
         sizes = Sizes(self._turns.prompt_tokens, reply_tokens, "byte", send_seed=False)
-        asks = make_asks(count, sizes, self._seed)
+        requests = make_requests(count, sizes, self._seed)
         self._seed = (self._seed + count) % SEEDS
-        return asks
+        return requests
 
 
 def fault_of(run: Run, turns: Turns) -> str | None:
     """Return the first problem that makes a burst unfit for comparison."""
     for seen in run.outcomes:
         if seen.failure:
-            told = " ".join(f"{seen.failure}: {seen.detail}".split())
-            return told.rstrip(": ")[:MAX_FAULT]
+            text = " ".join(f"{seen.failure}: {seen.detail}".split())
+            return text.rstrip(": ")[:MAX_FAULT]
         if seen.prompt_tokens not in {None, turns.prompt_tokens}:
             return f"a prompt had {seen.prompt_tokens} tokens, not {turns.prompt_tokens}"
         if seen.tokens != turns.reply_tokens:

@@ -7,10 +7,11 @@ a temporary slowdown of the machine affects both: the median of the rounds, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
+from commands.bench.results.figures import finite_median, ratio
 from commands.bench_peers.rounds import Burst
 
 
@@ -49,14 +50,14 @@ def _score(bursts: Sequence[Burst], first: str, label: str, streams: int, idle: 
     own = [burst for burst in bursts if (burst.label, burst.streams) == (label, streams)]
     leaders = {b.round: b for b in bursts if (b.label, b.streams) == (first, streams)}
     leads = [
-        _ratio(leaders[burst.round].summary.tokens_per_s, burst.summary.tokens_per_s)
+        ratio(leaders[burst.round].summary.tokens_per_s, burst.summary.tokens_per_s)
         for burst in own
         if burst.round in leaders
     ]
     known = [lead for lead in leads if math.isfinite(lead)] or [math.nan]
 
     def of(figure: Callable[[Burst], float]) -> float:
-        return _median(map(figure, own))
+        return finite_median(map(figure, own))
 
     return Score(
         label=label,
@@ -80,12 +81,3 @@ def _score(bursts: Sequence[Burst], first: str, label: str, streams: int, idle: 
 def _idle(bursts: Sequence[Burst], label: str) -> float:
     shares = [burst.idle[label] for burst in bursts if label in burst.idle]
     return mean(shares) if shares else 0.0
-
-
-def _median(values: Iterable[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return median(known) if known else math.nan
-
-
-def _ratio(above: float, below: float) -> float:
-    return above / below if below else math.nan

@@ -21,12 +21,13 @@ from typing import Any
 from commands.bench.load.driver import Driver
 from commands.bench.load.outcome import Outcome
 from commands.bench.load.pace import ClosedLoop
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 from commands.bench.load.target import Target, resolve
 from commands.bench.results.figures import Run
 from commands.bench_peers import usage
-from commands.bench_peers.peer import LOCAL, Plan
-from local.child import Part
+from commands.bench_peers.peer import Plan
+from local.child import Child
+from local.ports import LOCAL
 
 LOOK_SECONDS = 0.05
 STOP_SECONDS = 20.0
@@ -44,8 +45,8 @@ class Service:
         self._plan, self._port = plan, port
         folder = plan.folder or log.parent
         variables = {**os.environ, **plan.variables}
-        self._part = Part(label, plan.command, variables, folder, log)
-        self._family: set[usage.Known] = set()
+        self._part = Child(label, plan.command, variables, folder, log)
+        self._family: set[usage.Member] = set()
 
     def start(self, patience: float) -> float:
         """Start it; return the seconds until it serves. Raises NeverReadyError."""
@@ -59,10 +60,10 @@ class Service:
             time.sleep(LOOK_SECONDS)
         return time.monotonic() - began
 
-    def burst(self, asks: Sequence[Ask], timeout: float) -> Run:
+    def burst(self, requests: Sequence[Request], timeout: float) -> Run:
         """Send all requests at once, and wait for every end."""
         if self._plan.dialect is None:
-            return Run(_burst_inside(self._port, asks, timeout), 0.0)
+            return Run(_burst_inside(self._port, requests, timeout), 0.0)
         target = Target(
             label=self.label,
             address=resolve(f"http://{LOCAL}:{self._port}"),
@@ -70,7 +71,7 @@ class Service:
             model=self._plan.model,
             extra=dict(self._plan.extra),
         )
-        driver = Driver(target, asks, ClosedLoop(len(asks)), timeout, _watch_nothing)
+        driver = Driver(target, requests, ClosedLoop(len(requests)), timeout, _watch_nothing)
         began = time.process_time()
         return Run(driver.run(), time.process_time() - began)
 
@@ -86,8 +87,8 @@ class Service:
         """End it, its process group, and all its descendants in other groups."""
         if self._part.pid is None:
             return
-        self._family |= usage.known(self._part.pid)
-        self._part.tell(signal.SIGTERM)
+        self._family |= usage.members(self._part.pid)
+        self._part.send(signal.SIGTERM)
         _wait_until(self._gone, STOP_SECONDS)
         self._part.kill()
         for one in self._family:
@@ -114,9 +115,12 @@ class Service:
         return NeverReadyError(f"{self.label}: {why}\n{tail}")
 
 
-def _burst_inside(port: int, asks: Sequence[Ask], timeout: float) -> list[Outcome]:
+def _burst_inside(port: int, requests: Sequence[Request], timeout: float) -> list[Outcome]:
     """Have the engine's own process run the burst."""
-    body = {"prompts": [ask.prompt for ask in asks], "reply_tokens": asks[0].max_tokens}
+    body = {
+        "prompts": [request.prompt for request in requests],
+        "reply_tokens": requests[0].max_tokens,
+    }
     connection = http.client.HTTPConnection(LOCAL, port, timeout=timeout)
     began = time.perf_counter()
     try:
@@ -130,7 +134,7 @@ def _burst_inside(port: int, asks: Sequence[Ask], timeout: float) -> list[Outcom
         return [outcome_inside(index, one) for index, one in enumerate(answer["replies"])]
     why = str(answer.get("message"))
     now = time.perf_counter()
-    return [Outcome(ask.index, began, began, ended=now, failure=why) for ask in asks]
+    return [Outcome(request.index, began, began, ended=now, failure=why) for request in requests]
 
 
 def outcome_inside(index: int, seen: Mapping[str, Any]) -> Outcome:

@@ -53,7 +53,7 @@ class Shape:
             "eos_token_id": None,
         }
 
-    def told(self) -> dict[str, int]:
+    def described(self) -> dict[str, int]:
         """Return the shape for a report."""
         return {**asdict(self), "parameters": self.parameters}
 

@@ -26,7 +26,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Member:
     """One process, with its start time, since ids are reused."""
 
     pid: int
@@ -39,9 +39,9 @@ class Known:
         return bool(fields) and fields[START] == self.start and fields[STATE] != "Z"
 
 
-def known(first: int) -> set[Known]:
+def members(first: int) -> set[Member]:
     """Return a process and all its descendants."""
-    return {Known(pid, fields[START]) for pid in _tree(first) if (fields := _stat(pid))}
+    return {Member(pid, fields[START]) for pid in _tree(first) if (fields := _stat(pid))}
 
 
 def memory(first: int) -> Memory:

@@ -1,7 +1,7 @@
 """A claim: a sentence, how often it is tested, and the run that may refute it.
 
 In: a context, dice, a size. Out: a `Finding`: figures, faults (something was wrong) and misses
-(something was too slow). A claim is kept only without both; a test looks at faults alone.
+(something was too slow). A claim holds only without both; a test looks at faults alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Finding:
     misses: list[str] = field(default_factory=list)
 
     @property
-    def kept(self) -> bool:
+    def holds(self) -> bool:
         """True if the claim holds."""
         return not self.faults and not self.misses
 
@@ -47,7 +47,7 @@ class Finding:
         if not true:
             self.faults.append(otherwise)
 
-    def wish(self, true: object, otherwise: str) -> None:
+    def want(self, true: object, otherwise: str) -> None:
         """Record a miss unless this holds."""
         if not true:
             self.misses.append(otherwise)

@@ -37,21 +37,22 @@ def main(argv: Sequence[str], claims: Mapping[str, Claim]) -> int:
             if options.page:
                 page.write(options.page, lines[-1:], list(claims))
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _log("interrupted")
         return 130
     print(page.table(lines))
-    return int(not all(line.kept for line in lines))
+    return int(not all(line.holds for line in lines))
 
 
 def _line(claim: Claim, options: Options) -> Line:
     size, began = options.size_of(claim), monotonic()
-    _tell(f"{claim.name}: {size} {claim.unit}, seed {options.seed}")
+    _log(f"{claim.name}: {size} {claim.unit}, seed {options.seed}")
     found = run(claim, options, size)
-    _tell(f"{claim.name}: {'kept' if found.kept else 'NOT KEPT'} after {monotonic() - began:.0f} s")
+    verdict = "holds" if found.holds else "DOES NOT HOLD"
+    _log(f"{claim.name}: {verdict} after {monotonic() - began:.0f} s")
     for fault in (found.faults + found.misses)[:FAULTS_SHOWN]:
-        _tell(f"{claim.name}: {fault}")
-    if not found.kept:
-        _tell(f"{claim.name}: again with: {options.again(claim)}")
+        _log(f"{claim.name}: {fault}")
+    if not found.holds:
+        _log(f"{claim.name}: repeat with: {options.again(claim)}")
     return Line.of(claim, found, size, options.model, options.again(claim))
 
 
@@ -59,7 +60,7 @@ def run(claim: Claim, options: Options, size: int) -> Finding:
     """Run one claim; its dice depend only on the seed and its name."""
     dice = random.Random(f"{options.seed}/{claim.name}")  # noqa: S311 - repeatable, not secret
     with tempfile.TemporaryDirectory(prefix="rowcast-chaos-") as folder:
-        context = Context(options.model, Path(folder), options.port, _progress(claim))
+        context = Context(options.model, Path(folder), options.port, _Progress(claim))
         try:
             return claim.run(context, dice, size)
         except (ServerError, OSError) as error:
@@ -67,7 +68,7 @@ def run(claim: Claim, options: Options, size: int) -> Finding:
             return Finding(faults=[f"{error} ({Path(where.filename).name}:{where.lineno})"])
 
 
-class _progress:  # noqa: N801  # called like a function
+class _Progress:
     """Shows the progress of a claim's run in one overwritten line, on a terminal only."""
 
     def __init__(self, claim: Claim) -> None:
@@ -80,7 +81,7 @@ class _progress:  # noqa: N801  # called like a function
             sys.stderr.flush()
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
     sys.stderr.write(f"{clear}chaos: {line}\n")
     sys.stderr.flush()

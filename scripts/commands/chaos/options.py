@@ -21,10 +21,11 @@ SCRIPT = "scripts/chaos"
 NAME = os.environ.get("ROWCAST_COMMAND") or SCRIPT
 _DOCS = ROOT / "docs"  # in the source tree only
 PAGE = _DOCS / "reliability.md" if _DOCS.is_dir() else None
-PURPOSE = """Does harm to servers of its own and holds every byte that they say against what they
-say undisturbed. The table goes to the terminal and, in the source tree, to docs/reliability.md."""
-EPILOG = """A claim that does not hold is printed with the command that puts it to the same test
-again. MODEL in the environment stands for --model."""
+PURPOSE = """Breaks servers that it starts itself, and compares every byte of their answers with
+those of an undisturbed server. Prints a table; in the source tree, it also updates
+docs/reliability.md."""
+EPILOG = """A claim that does not hold is printed with the command that repeats its test. The
+variable MODEL is the default of --model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,12 @@ def parse(argv: Sequence[str], claims: Mapping[str, Claim]) -> Options:
     add = parser.add_argument
     add("--size", type=_size, default="ci", help="test, ci (the default), full, or a number")
     add("--only", action="append", choices=[*claims], metavar="CLAIM", help="may be repeated")
-    add("--seed", type=int, help="what is drawn, and when harm is done; a fresh one without it")
-    add("--model", default=os.environ.get("MODEL") or SCRIPTED, help="as MODEL (scripted)")
+    add("--seed", type=int, help="seed of requests and of moments; random by default")
+    add(
+        "--model", default=os.environ.get("MODEL") or SCRIPTED, help="the model to serve (scripted)"
+    )
     add("--port", type=int, default=7400, metavar="N", help="first port to try (7400)")
-    add("--page", type=Path, default=PAGE, help="where the table goes (docs/reliability.md)")
+    add("--page", type=Path, default=PAGE, help="file to write the table to (docs/reliability.md)")
     add("--no-page", action="store_true", help="print the table only")
     given = parser.parse_args(argv)
     return Options(
@@ -83,4 +86,4 @@ def _size(text: str) -> SizeName | int:
         return cast("SizeName", text)
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither test, ci, full nor a number above 0")
+    raise argparse.ArgumentTypeError(f"{text!r} is not test, ci, full or a number above 0")

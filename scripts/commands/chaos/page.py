@@ -16,7 +16,7 @@ from local import machine
 
 BEGIN, END = "<!-- written by make chaos -->", "<!-- until here -->"
 HEAD = (
-    "| claim | put to the test | found | |",
+    "| claim | test | result | |",
     "|---|---|---|---|",
 )
 
@@ -26,19 +26,19 @@ class Line:
     """One claim's line."""
 
     name: str
-    kept: bool
+    holds: bool
     text: str
 
     @classmethod
     def of(cls, claim: Claim, found: Finding, size: int, model: str, again: str) -> Line:
         """Return the line for a run's finding."""
         today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        verdict = "kept" if found.kept else "**not kept**"
-        asked = f"{size:,} {claim.unit}, {Path(model).name}, {today}, {_cores()}"
-        said = "; ".join([*found.figures, *found.misses, *found.faults[:2]])
-        said = said if found.kept else f"{said}; `{again}`"
-        cells = (f"`{claim.name}` {claim.sentence}", asked, said, verdict)
-        return cls(claim.name, found.kept, "| " + " | ".join(map(_cell, cells)) + " |")
+        verdict = "holds" if found.holds else "**does not hold**"
+        test = f"{size:,} {claim.unit}, {Path(model).name}, {today}, {_cores()}"
+        result = "; ".join([*found.figures, *found.misses, *found.faults[:2]])
+        result = result if found.holds else f"{result}; `{again}`"
+        cells = (f"`{claim.name}` {claim.sentence}", test, result, verdict)
+        return cls(claim.name, found.holds, "| " + " | ".join(map(_cell, cells)) + " |")
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -50,8 +50,8 @@ def write(path: Path, lines: Sequence[Line], order: Sequence[str]) -> None:
     """Put these lines into the page's table, in `order`."""
     before, rows, after = _read(path)
     rows |= {line.name: line.text for line in lines}
-    told = [rows[name] for name in order if name in rows]
-    path.write_text("\n".join([before + BEGIN, "", *HEAD, *told, "", END + after]))
+    lines_in_order = [rows[name] for name in order if name in rows]
+    path.write_text("\n".join([before + BEGIN, "", *HEAD, *lines_in_order, "", END + after]))
 
 
 def _read(path: Path) -> tuple[str, dict[str, str], str]:

@@ -18,12 +18,12 @@ from commands.replay.receipt import NoReceipt, Receipt, Reply, find
 from commands.replay.server import OtherBuild, Refused, Replayed, Server
 from commands.replay.verdict import verdict
 
-EQUAL, DIFFERS, NONSENSE, OTHER_BUILD, REFUSED = range(5)
+EQUAL, DIFFERS, INVALID, OTHER_BUILD, REFUSED = range(5)
 LOCAL = "http://127.0.0.1:7000"
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/replay"
 USAGE = f"{NAME} RECEIPT [options]"
-PURPOSE = "Has a server compute a reply again, and says whether it is the same."
-EPILOG = f"""exit status: 0 equal, 1 differs, 2 no receipt or a call that makes no sense,
+PURPOSE = "Recompute a reply on a server, and report whether it is the same."
+EPILOG = f"""exit status: 0 equal, 1 differs, 2 no receipt or an invalid command,
              3 another build serves, 4 the server did not compute it
 
 examples:
@@ -34,37 +34,37 @@ examples:
 
 def main(argv: Sequence[str]) -> int:
     parser = _parser()
-    asked = parser.parse_args(argv)
-    if not asked.url.startswith(("http://", "https://")):
-        parser.error(f"--url is {asked.url!r}; want http://HOST[:PORT]")
+    options = parser.parse_args(argv)
+    if not options.url.startswith(("http://", "https://")):
+        parser.error(f"--url is {options.url!r}; want http://HOST[:PORT]")
     try:
-        receipt = find(_read(asked.receipt))
-        server = Server(url=asked.url, token=asked.token, seconds=asked.timeout)
-        replayed = server.replay(receipt, any_build=asked.any_build)
+        receipt = find(_read(options.receipt))
+        server = Server(url=options.url, token=options.token, seconds=options.timeout)
+        replayed = server.replay(receipt, any_build=options.any_build)
     except NoReceipt as problem:
-        return _fail(NONSENSE, f"{asked.receipt}: {problem}")
+        return _fail(INVALID, f"{options.receipt}: {problem}")
     except OtherBuild as problem:
-        return _fail(OTHER_BUILD, f"{problem}; --any-build has it compute all the same")
+        return _fail(OTHER_BUILD, f"{problem}; --any-build compares them anyway")
     except Refused as problem:
         return _fail(REFUSED, str(problem))
-    if asked.text:
-        _tell_texts(replayed.texts)
-    return _tell(receipt, replayed, sys.stderr if asked.text else sys.stdout)
+    if options.text:
+        _print_texts(replayed.texts)
+    return _print_verdicts(receipt, replayed, sys.stderr if options.text else sys.stdout)
 
 
-def _tell(receipt: Receipt, replayed: Replayed, out: TextIO) -> int:
+def _print_verdicts(receipt: Receipt, replayed: Replayed, out: TextIO) -> int:
     """Print the verdict on each reply."""
     if receipt.build != replayed.receipt.build:
         out.write(f"another build: {receipt.build} then, {replayed.receipt.build} now\n")
     pairs = list(zip(receipt.replies, replayed.receipt.replies, strict=True))
-    parted = [verdict(told, now) for told, now in pairs]
-    for (told, _), where in zip(pairs, parted, strict=True):
-        name = _name(told) if len(pairs) > 1 else ""
-        out.write(f"{name}differs: {where}\n" if where else f"{name}equal: {_equal(told)}\n")
-    return DIFFERS if any(parted) else EQUAL
+    differences = [verdict(then, now) for then, now in pairs]
+    for (then, _), where in zip(pairs, differences, strict=True):
+        name = _name(then) if len(pairs) > 1 else ""
+        out.write(f"{name}differs: {where}\n" if where else f"{name}equal: {_equal(then)}\n")
+    return DIFFERS if any(differences) else EQUAL
 
 
-def _tell_texts(texts: Sequence[str]) -> None:
+def _print_texts(texts: Sequence[str]) -> None:
     """Print one text as it is; several, each with its own line end."""
     text = texts[0] if len(texts) == 1 else "".join(f"{text}\n" for text in texts)
     sys.stdout.buffer.write(text.encode())
@@ -102,10 +102,10 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("receipt", metavar="RECEIPT", help="a file with it, or with the answer that ends with it")
+    add("receipt", metavar="RECEIPT", help="a file with a receipt, or an answer with one; -: stdin")
     add("--url", default=os.environ.get("ROWCAST", LOCAL), help=f"server ($ROWCAST, or {LOCAL})")
     add("--token", default=os.environ.get("TOKEN"), help="bearer token ($TOKEN)")
     add("--timeout", type=float, default=600.0, metavar="S", help="seconds to wait (600)")
     add("--any-build", action="store_true", help="compare even if another build serves")
-    add("--text", action="store_true", help="print the text computed; the verdict on stderr")
+    add("--text", action="store_true", help="print the computed text; the verdict on stderr")
     return parser

@@ -19,7 +19,7 @@ HEX = re.compile("([0-9a-f]{2})*")
 
 
 class NoReceipt(Exception):
-    """There is none, or it is damaged; the text says what is wrong."""
+    """There is no receipt, or it is damaged; the text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Reply:
     trail: bytes
 
     @classmethod
-    def read(cls, told: dict[str, Any]) -> Reply:
+    def read(cls, fields: dict[str, Any]) -> Reply:
         reply = cls(
-            prompt=_field(told, "prompt", int),
-            choice=_field(told, "choice", int),
-            finish_reason=_field(told, "finish_reason", str),
-            tokens=_field(told, "tokens", int),
-            digest=_hex(told, "digest").hex(),
-            trail=_hex(told, "trail"),
+            prompt=_field(fields, "prompt", int),
+            choice=_field(fields, "choice", int),
+            finish_reason=_field(fields, "finish_reason", str),
+            tokens=_field(fields, "tokens", int),
+            digest=_hex(fields, "digest").hex(),
+            trail=_hex(fields, "trail"),
         )
         if len(reply.trail) != reply.tokens:
             raise NoReceipt(f"its trail has {len(reply.trail)} of {reply.tokens} tokens")
@@ -58,15 +58,17 @@ class Receipt:
     replies: tuple[Reply, ...]
 
     @classmethod
-    def read(cls, told: object) -> Receipt:
-        if not isinstance(told, dict):
-            raise NoReceipt("it is no object")
-        if told.get("version") != VERSION:
-            raise NoReceipt(f"its version is {told.get('version')!r}; this program reads {VERSION}")
-        replies = [_of_object(each) for each in _field(told, "replies", list)]
+    def read(cls, fields: object) -> Receipt:
+        if not isinstance(fields, dict):
+            raise NoReceipt("it is not an object")
+        if fields.get("version") != VERSION:
+            raise NoReceipt(
+                f"its version is {fields.get('version')!r}; this program reads {VERSION}"
+            )
+        replies = [_reply(each) for each in _field(fields, "replies", list)]
         if not replies:
-            raise NoReceipt("it tells of no reply")
-        question = {name: value for name, value in told.items() if name not in ANSWERS}
+            raise NoReceipt("it has no replies")
+        question = {name: value for name, value in fields.items() if name not in ANSWERS}
         _field(question, "build", str)
         return cls(question, tuple(replies))
 
@@ -81,9 +83,9 @@ def find(text: str) -> Receipt:
     """Return the receipt that this text is, or contains."""
     found = list(_receipts(text))
     if not found:
-        raise NoReceipt('there is no receipt in it; ask with "receipt": true')
+        raise NoReceipt('no receipt found; request one with "receipt": true')
     if len(found) > 1:
-        raise NoReceipt(f"there are {len(found)} receipts in it; give them one by one")
+        raise NoReceipt(f"found {len(found)} receipts; pass them one at a time")
     return Receipt.read(found[0])
 
 
@@ -108,21 +110,21 @@ def _parsed(text: str) -> object:
         return None
 
 
-def _of_object(told: object) -> Reply:
-    if not isinstance(told, dict):
-        raise NoReceipt("one of its replies is no object")
-    return Reply.read(told)
+def _reply(fields: object) -> Reply:
+    if not isinstance(fields, dict):
+        raise NoReceipt("one of its replies is not an object")
+    return Reply.read(fields)
 
 
-def _field(told: dict[str, Any], name: str, kind: type) -> Any:
-    value = told.get(name)
+def _field(fields: dict[str, Any], name: str, kind: type) -> Any:
+    value = fields.get(name)
     if type(value) is not kind:
         raise NoReceipt(f"its {name} is {json.dumps(value)[:40]}")
     return value
 
 
-def _hex(told: dict[str, Any], name: str) -> bytes:
-    written = _field(told, name, str)
+def _hex(fields: dict[str, Any], name: str) -> bytes:
+    written = _field(fields, name, str)
     if not HEX.fullmatch(written):
         raise NoReceipt(f"its {name} is not in hexadecimal digits")
     return bytes.fromhex(written)

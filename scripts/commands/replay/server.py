@@ -49,16 +49,16 @@ class Server:
 
     def replay(self, receipt: Receipt, *, any_build: bool = False) -> Replayed:
         """Send the same question again."""
-        answer = self._ask(question_of(receipt, any_build=any_build))
+        answer = self._post(question_of(receipt, any_build=any_build))
         try:
             replayed = Replayed(Receipt.read(answer["receipt"]), list(map(str, answer["texts"])))
         except (NoReceipt, KeyError, TypeError) as error:
-            raise Unreachable(f"{self.url} answers with no receipt: {error}") from None
+            raise Unreachable(f"{self.url} returned no receipt: {error}") from None
         if len(replayed.receipt.replies) != len(receipt.replies):
-            raise Unreachable(f"{self.url} tells of another number of replies")
+            raise Unreachable(f"{self.url} returned a different number of replies")
         return replayed
 
-    def _ask(self, question: dict[str, Any]) -> Any:
+    def _post(self, question: dict[str, Any]) -> Any:
         headers = {"Content-Type": "application/json", "User-Agent": "rowcast-replay"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token.removeprefix('Bearer ')}"
@@ -77,16 +77,16 @@ class Server:
 def question_of(receipt: Receipt, *, any_build: bool) -> dict[str, Any]:
     """Return what is sent: nothing from which the server could derive the answers."""
     left_out = BUILD if any_build else ()
-    asked = {name: value for name, value in receipt.question.items() if name not in left_out}
+    fields = {name: value for name, value in receipt.question.items() if name not in left_out}
     replies = [{"prompt": each.prompt, "choice": each.choice} for each in receipt.replies]
-    return asked | {"replies": replies}
+    return fields | {"replies": replies}
 
 
 def _refusal(error: urllib.error.HTTPError) -> Refused:
     with error:
-        said = error.read(4096).decode(errors="replace")
+        body = error.read(4096).decode(errors="replace")
     try:
-        message = json.loads(said)["error"]["message"]
+        message = json.loads(body)["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        message = said[:200]
+        message = body[:200]
     return (OtherBuild if error.code == 409 else Refused)(f"{error.code}: {message}")

@@ -10,14 +10,14 @@ from __future__ import annotations
 from commands.replay.receipt import Reply
 
 
-def verdict(told: Reply, now: Reply) -> str:
+def verdict(then: Reply, now: Reply) -> str:
     """Return where they differ; "" if they are equal."""
-    same = _alike(told.trail, now.trail)
-    if same < min(told.tokens, now.tokens):
-        return f"from token {same + 1} on ({told.tokens} tokens then, {now.tokens} now)"
-    if (told.tokens, told.finish_reason) != (now.tokens, now.finish_reason):
-        return f"in its end: {_end(told)} then, {_end(now)} now; up to there it is equal"
-    return "" if told.digest == now.digest else f"in the last of its {told.tokens} tokens"
+    same = _alike(then.trail, now.trail)
+    if same < min(then.tokens, now.tokens):
+        return f"from token {same + 1} on ({then.tokens} tokens then, {now.tokens} now)"
+    if (then.tokens, then.finish_reason) != (now.tokens, now.finish_reason):
+        return f"in its end: {_end(then)} then, {_end(now)} now; equal up to there"
+    return "" if then.digest == now.digest else f"in the last of its {then.tokens} tokens"
 
 
 def _alike(one: bytes, other: bytes) -> int:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from commands.serve import options
-from commands.serve.options import Options, Unfit
+from commands.serve.options import InvalidOptions, Options
 from commands.serve.stack import Ended, NeverReady, Stack
-from commands.serve.stop_requests import Asked
-from local.child import Part
+from commands.serve.stop_requests import StopRequests
+from local.child import Child
 
 TOKEN_HOURS = 12
 NEWS_SECONDS = 5.0
@@ -27,76 +27,76 @@ NEEDED = ("gunicorn", "gevent", "flask", "jwt", "pydantic_settings", "msgspec")
 
 
 def main(argv: Sequence[str]) -> int:
-    asked = Asked()
+    stops = StopRequests()
     try:
         chosen = options.read(argv, os.environ)
         _check_installed()
         options.check_ports(chosen)
-    except Unfit as problem:
+    except InvalidOptions as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
-    asked.listen()
-    return _run(chosen, asked)
+    stops.listen()
+    return _run(chosen, stops)
 
 
-def _run(chosen: Options, asked: Asked) -> int:
+def _run(chosen: Options, stops: StopRequests) -> int:
     if not chosen.foreground:
         chosen.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         if chosen.logs == options.LOGS:
             chosen.logs.chmod(0o700)  # the rights of other folders are their owner's concern
     parts = chosen.parts()
-    stack = Stack(parts, asked)
+    stack = Stack(parts, stops)
     failed = True
     try:
         _serve(chosen, stack)
         failed = False
     except Ended as end:
-        _say_why(str(end), [end.part])
-    except NeverReady as late:
-        _say_why(str(late), parts)
+        _print_reason(str(end), [end.part])
+    except NeverReady as error:
+        _print_reason(str(error), parts)
     finally:
-        stubborn = _stop(chosen, stack, failed)
-    return int(failed or stubborn)
+        killed = _stop(chosen, stack, failed)
+    return int(failed or killed)
 
 
 def _serve(chosen: Options, stack: Stack) -> None:
     """Serve until we are asked to end."""
     began = time.monotonic()
-    _say(f"Starting the server on {options.LOCAL}:{chosen.port}")
-    _say(f"Starting the proxy on {chosen.proxy_host}:{chosen.proxy_port}")
+    _print(f"Starting the server on {options.LOCAL}:{chosen.port}")
+    _print(f"Starting the proxy on {chosen.proxy_host}:{chosen.proxy_port}")
     stack.start()
-    answer = stack.await_ready(chosen.reach, chosen.proxy_port, chosen.patience, _News().tell)
+    answer = stack.await_ready(chosen.reach, chosen.proxy_port, chosen.patience, _WaitNotice().show)
     if answer is None:
         return
     model = str(answer.get("model", "scripted"))
-    _say(f"Ready after {time.monotonic() - began:.1f} s, serving the model {model}.")
+    _print(f"Ready after {time.monotonic() - began:.1f} s, serving the model {model}.")
     if not chosen.foreground:
-        _say(_invitation(chosen, model))
+        _print(_instructions(chosen, model))
     stack.watch()
 
 
 def _stop(chosen: Options, stack: Stack, failed: bool) -> bool:
     """Stop both; return whether one had to be killed."""
     if not failed:
-        _say("\nStopping; open streams may finish. Ctrl-C again ends them.")
-    stubborn = stack.stop(chosen.stop_seconds)
-    for part in stubborn:
-        _say(f"The {part.name} did not end in time and was killed.")
+        _print("\nStopping; open streams may finish. Ctrl-C again ends them.")
+    killed = stack.stop(chosen.stop_seconds)
+    for part in killed:
+        _print(f"The {part.name} did not end in time and was killed.")
     if not failed:
-        _say("Stopped.")
-    return bool(stubborn)
+        _print("Stopped.")
+    return bool(killed)
 
 
-class _News:
+class _WaitNotice:
     """Reports what is awaited, at intervals."""
 
     def __init__(self) -> None:
         self._due = time.monotonic() + NEWS_SECONDS
 
-    def tell(self, reason: str) -> None:
+    def show(self, reason: str) -> None:
         if time.monotonic() > self._due:
             self._due = time.monotonic() + NEWS_SECONDS
-            _say(f"Waiting until ready: {reason}")
+            _print(f"Waiting until ready: {reason}")
 
 
 def curl_line(chosen: Options, model: str, token: str) -> str:
@@ -120,12 +120,12 @@ def token_of(secret: str) -> str:
         return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def _invitation(chosen: Options, model: str) -> str:
+def _instructions(chosen: Options, model: str) -> str:
     logs = ", ".join(_shown(part.log) for part in chosen.parts() if part.log)
     return (
         f"Paste this into another terminal:\n\n"
         f"{curl_line(chosen, model, token_of(chosen.jwt_secret))}\n\n"
-        f"The token is good for {TOKEN_HOURS} hours. Logs: {logs}\nCtrl-C stops both."
+        f"The token is valid for {TOKEN_HOURS} hours. Logs: {logs}\nCtrl-C stops both."
     )
 
 
@@ -138,21 +138,21 @@ def _shown(path: Path) -> str:
 def _check_installed() -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise Unfit(
-            f"This Python has no {', '.join(missing)}: run `make serve`, which installs what is "
-            "needed, or `make install` and then .venv/bin/python scripts/serve"
+        raise InvalidOptions(
+            f"This Python has no {', '.join(missing)}: run `make serve`, which installs them, "
+            "or `make install` and then .venv/bin/python scripts/serve"
         )
 
 
-def _say_why(problem: str, parts: Sequence[Part]) -> None:
-    _say(problem)
+def _print_reason(problem: str, parts: Sequence[Child]) -> None:
+    _print(problem)
     for part in parts:
         tail = part.tail()
         if tail:
-            _say(f"The end of {part.log}:")
-            _say("\n".join(f"    {line}" for line in tail))
+            _print(f"The end of {part.log}:")
+            _print("\n".join(f"    {line}" for line in tail))
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

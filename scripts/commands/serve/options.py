@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.child import Part
+from local.child import Child
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/serve"
@@ -33,7 +33,7 @@ EPILOG = """variables:
   and all those of docs/settings.md and docs/proxy.md"""
 
 
-class Unfit(Exception):
+class InvalidOptions(Exception):
     """The options do not allow a start; the text says what to change."""
 
 
@@ -77,20 +77,20 @@ class Options:
         names = ("GRACEFUL_SECONDS", "PROXY_GRACEFUL_S")
         return 15.0 + max(_seconds(self.environment.get(name, ""), 30.0) for name in names)
 
-    def parts(self) -> tuple[Part, Part]:
+    def parts(self) -> tuple[Child, Child]:
         """Return server and proxy, not started."""
         logs = None if self.foreground else self.logs
         here = Path.cwd()  # so that MODEL may be a relative path
         config = str(ROOT / "gunicorn.conf.py")
         return (
-            Part(
+            Child(
                 "server",
                 (sys.executable, "-P", "-m", "gunicorn", "--config", config),
                 _without(self.environment, "JWT_SECRET"),
                 here,
                 logs and logs / "server.log",
             ),
-            Part(
+            Child(
                 "proxy",
                 (sys.executable, str(ROOT / "proxy" / "proxy.py")),
                 dict(self.environment) | {"JWT_SECRET": self.jwt_secret},
@@ -105,11 +105,15 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     given = _parser().parse_args(argv)
     known = {name: value for name, value in environ.items() if value.strip()}
     if given.foreground and "JWT_SECRET" not in known:
-        raise Unfit("JWT_SECRET is not set. With --foreground it must be: a long random value.")
+        raise InvalidOptions(
+            "JWT_SECRET is not set. With --foreground it must be: a long random value."
+        )
     port = _port("PORT", given.port or known.get("PORT"), 7000)
     proxy_port = _port("PROXY_PORT", given.proxy_port or known.get("PROXY_PORT"), 1223)
     if port == proxy_port:
-        raise Unfit(f"Server and proxy cannot both have port {port}: change PORT or PROXY_PORT.")
+        raise InvalidOptions(
+            f"Server and proxy cannot both use port {port}: change PORT or PROXY_PORT."
+        )
     proxy_host = known.get("PROXY_HOST", LOCAL)
     ours = {
         "HOST": LOCAL,
@@ -137,12 +141,14 @@ def check_ports(options: Options) -> None:
     """Check the ports before anything is started. Raises Unfit."""
     wanted = (("PORT", LOCAL, options.port), ("PROXY_PORT", options.proxy_host, options.proxy_port))
     for variable, host, port in wanted:
-        problem = _obstacle(host, port)
+        problem = _problem_of(host, port)
         if problem:
-            raise Unfit(f"Port {port} on {host} {problem}; choose another: {variable}={port + 1}")
+            raise InvalidOptions(
+                f"Port {port} on {host} {problem}; choose another: {variable}={port + 1}"
+            )
 
 
-def _obstacle(host: str, port: int) -> str:
+def _problem_of(host: str, port: int) -> str:
     """Return why a port cannot be used; empty if it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -151,7 +157,11 @@ def _obstacle(host: str, port: int) -> str:
             probe.bind((host, port))
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            return "is in use: stop who listens there" if in_use else f"cannot be had: {error}"
+            return (
+                "is in use: stop the process that listens there"
+                if in_use
+                else f"cannot be used: {error}"
+            )
     return ""
 
 
@@ -166,12 +176,18 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", metavar="N", help="the server's port, as PORT")
     add("--proxy-port", metavar="N", help="the proxy's port, as PROXY_PORT")
-    add("--patience", type=float, default=600.0, metavar="S", help="to become ready (600 s)")
-    add("--logs", type=Path, default=LOGS, metavar="DIR", help=f"of logs ({LOGS})")
+    add(
+        "--patience",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="seconds to wait until ready (600)",
+    )
+    add("--logs", type=Path, default=LOGS, metavar="DIR", help=f"folder for logs ({LOGS})")
     add(
         "--foreground",
         action="store_true",
-        help="for containers: log to the terminal, print no token, insist on JWT_SECRET",
+        help="for containers: log to the terminal, print no token, require JWT_SECRET",
     )
     return parser
 
@@ -180,7 +196,7 @@ def _port(variable: str, value: str | None, default: int) -> int:
     text = value or str(default)
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     if not 1 <= number <= 65535:
-        raise Unfit(f"{variable} is {text!r}; a port is a number from 1 to 65535.")
+        raise InvalidOptions(f"{variable} is {text!r}; a port is a number from 1 to 65535.")
     return number
 
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from commands.serve.stop_requests import Asked
-from local.child import QUICK, Part
+from commands.serve.stop_requests import StopRequests
+from local.child import QUICK, Child
 
 LOOK_SECONDS = 0.1
 HURRY_SECONDS = 5.0
@@ -25,7 +25,7 @@ HURRY_SECONDS = 5.0
 class Ended(Exception):
     """A part ended without being asked to."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Child) -> None:
         super().__init__(f"The {part.name} ended by itself (status {part.status}).")
         self.part = part
 
@@ -37,9 +37,9 @@ class NeverReady(Exception):
 class Stack:
     """The parts, in the order of their start."""
 
-    def __init__(self, parts: Sequence[Part], asked: Asked) -> None:
+    def __init__(self, parts: Sequence[Child], stops: StopRequests) -> None:
         self._parts = parts
-        self._asked = asked
+        self._stops = stops
 
     def start(self) -> None:
         for part in self._parts:
@@ -50,7 +50,7 @@ class Stack:
     ) -> dict[str, Any] | None:
         """Return the answer of `/readiness` once ready; None if we were asked to end first."""
         until = time.monotonic() + patience
-        while not self._asked.times:
+        while not self._stops.count:
             self._check()
             ready, answer = readiness(host, port)
             if ready:
@@ -64,30 +64,30 @@ class Stack:
 
     def watch(self) -> None:
         """Watch until we are asked to end. Raises Ended if a part ends first."""
-        while not self._asked.times:
+        while not self._stops.count:
             self._check()
-            bury_orphans({part.pid for part in self._parts})
+            reap_orphans({part.pid for part in self._parts})
             time.sleep(LOOK_SECONDS)
 
-    def stop(self, patience: float) -> list[Part]:
+    def stop(self, patience: float) -> list[Child]:
         """Stop all parts; return those that had to be killed."""
-        self._tell(signal.SIGTERM)
+        self._send(signal.SIGTERM)
         until = time.monotonic() + patience
-        before = self._asked.times
+        before = self._stops.count
         while any(part.runs for part in self._parts) and time.monotonic() < until:
-            if self._asked.times > before:
-                before = self._asked.times
+            if self._stops.count > before:
+                before = self._stops.count
                 until = min(until, time.monotonic() + HURRY_SECONDS)
-                self._tell(QUICK)
+                self._send(QUICK)
             time.sleep(LOOK_SECONDS)
-        stubborn = [part for part in self._parts if part.runs]
-        for part in stubborn:
+        killed = [part for part in self._parts if part.runs]
+        for part in killed:
             part.kill()
-        return stubborn
+        return killed
 
-    def _tell(self, how: signal.Signals) -> None:
+    def _send(self, how: signal.Signals) -> None:
         for part in self._parts:
-            part.tell(how)
+            part.send(how)
 
     def _check(self) -> None:
         for part in self._parts:
@@ -109,7 +109,7 @@ def readiness(host: str, port: int) -> tuple[bool, dict[str, Any]]:
     return response.status == 200, answer
 
 
-def bury_orphans(ours: set[int | None]) -> None:
+def reap_orphans(ours: set[int | None]) -> None:
     """Wait for orphans: process 1 of a container inherits them, and nothing else waits for them.
 
     A part that ended is left alone: its status is read elsewhere.

@@ -1,6 +1,6 @@
 """Counts the signals that ask this process to end: one means finish, a second means hurry.
 
-The signal handler only counts; the waiting code looks at the count.
+The signal handler only counts; the waiting code reads the count.
 """
 
 import signal
@@ -9,17 +9,17 @@ from types import FrameType
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Asked:
-    """How often this process was asked to end."""
+class StopRequests:
+    """The number of signals that asked this process to end."""
 
     def __init__(self) -> None:
-        self.times = 0
+        self.count = 0
 
     def listen(self) -> None:
         """Start counting. A hang-up that is ignored stays ignored: that is how nohup works."""
         for each in ENDING:
             if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
-                signal.signal(each, self._hear)
+                signal.signal(each, self._count)
 
-    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
-        self.times += 1
+    def _count(self, _signal: int, _frame: FrameType | None) -> None:
+        self.count += 1

@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from commands.abuse.attacks.facts import Facts
 from commands.abuse.attacks.shot import CHAT, COMPLETIONS, Shot
-from commands.abuse.target.stand import Facts
 
 Nesting = tuple[str, str, str]  # opens a level, innermost value, closes a level
 LISTS, OBJECTS, SCHEMAS = ("[", "", "]"), ('{"a":', "1", "}"), ('{"not":', "{}", "}")
@@ -47,11 +47,11 @@ class Draw:
         messages = [{"role": "user", "content": WORDS[0]}]
         return {"model": self.facts.model, "messages": messages, "max_tokens": 4, **fields}
 
-    def complete(self, *, copies: int = 1, **fields: object) -> Shot:
+    def completion_shot(self, *, copies: int = 1, **fields: object) -> Shot:
         """Return a completion as a shot."""
         return Shot.of(self.completion(**fields), COMPLETIONS, copies=copies)
 
-    def say(self, *, copies: int = 1, **fields: object) -> Shot:
+    def chat_shot(self, *, copies: int = 1, **fields: object) -> Shot:
         """Return a chat as a shot."""
         return Shot.of(self.chat(**fields), CHAT, copies=copies)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from commands.abuse.attacks.draw import Draw
+from commands.abuse.attacks.facts import Facts
 from commands.abuse.attacks.shot import Attack, Shot
-from commands.abuse.target.stand import Facts
 
 Shots = Shot | Sequence[Shot]
 
@@ -46,6 +46,6 @@ class Kind:
         return Attack(kind=self.name, shots=shots, opening=opening, seed=seed, number=number)
 
 
-def needing(kind: Kind, **needs: object) -> Kind:
+def with_needs(kind: Kind, **needs: object) -> Kind:
     """Return the same kind with needs."""
     return replace(kind, needs=Needs(**needs))  # type: ignore[arg-type]  # names are Needs' own

@@ -81,14 +81,14 @@ class Attack:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
-        told = json.loads(path.read_text())
-        opening = told["opening"]
+        fields = json.loads(path.read_text())
+        opening = fields["opening"]
         return cls(
-            kind=told["kind"],
-            shots=tuple(map(_shot, told["shots"])),
+            kind=fields["kind"],
+            shots=tuple(map(_shot, fields["shots"])),
             opening=_shot(opening) if opening else None,
-            seed=told["seed"],
-            number=told["number"],
+            seed=fields["seed"],
+            number=fields["number"],
         )
 
     @property
@@ -107,10 +107,10 @@ def _unpacked(value: str) -> bytes:
     return zlib.decompress(base64.b85decode(value))
 
 
-def _shot(told: dict[str, Any]) -> Shot:
-    raw = None if told["raw"] is None else _unpacked(told["raw"])
-    headers = tuple((name, value) for name, value in told["headers"])
-    return Shot(**{**told, "body": _unpacked(told["body"]), "raw": raw, "headers": headers})
+def _shot(fields: dict[str, Any]) -> Shot:
+    raw = None if fields["raw"] is None else _unpacked(fields["raw"])
+    headers = tuple((name, value) for name, value in fields["headers"])
+    return Shot(**{**fields, "body": _unpacked(fields["body"]), "raw": raw, "headers": headers})
 
 
 def _described(shot: Shot) -> str:

@@ -27,7 +27,7 @@ Identity = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Address:
     """An address, and the credentials that a request shows there."""
 
     host: str
@@ -35,10 +35,10 @@ class Door:
     identity: Identity = ()
 
     @classmethod
-    def read(cls, told: dict[str, Any]) -> Self:
+    def read(cls, fields: dict[str, Any]) -> Self:
         """Read it from JSON."""
-        identity = tuple((name, value) for name, value in told["identity"])
-        return cls(told["host"], told["port"], identity)
+        identity = tuple((name, value) for name, value in fields["identity"])
+        return cls(fields["host"], fields["port"], identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,16 @@ class Plan:
     """The targets of a sender, and its time limit."""
 
     seconds: float
-    team: Door
-    stranger: Door
+    team: Address
+    stranger: Address
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read it from a file."""
-        told = json.loads(path.read_text())
-        return cls(told["seconds"], Door.read(told["team"]), Door.read(told["stranger"]))
+        fields = json.loads(path.read_text())
+        return cls(
+            fields["seconds"], Address.read(fields["team"]), Address.read(fields["stranger"])
+        )
 
     def write(self, path: Path) -> None:
         """Write it to a file that only its owner can read, since it holds credentials."""
@@ -65,14 +67,14 @@ class Plan:
 class Answers:
     """The count of each status, and the beginning of its first body."""
 
-    counted: Counter[str] = field(default_factory=Counter)
-    said: dict[str, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    bodies: dict[str, str] = field(default_factory=dict)
     stream: str = ""
 
     def note(self, status: str, body: bytes = b"") -> None:
         """Count one answer."""
-        self.counted[status] += 1
-        self.said.setdefault(status, body[:SHOWN].decode(errors="replace"))
+        self.counts[status] += 1
+        self.bodies.setdefault(status, body[:SHOWN].decode(errors="replace"))
 
 
 @contextlib.contextmanager
@@ -100,5 +102,5 @@ def answers_in(folder: Path) -> Answers:
     path = folder / ANSWERS
     if not path.exists():
         return Answers()
-    told = json.loads(path.read_text())
-    return Answers(Counter(told["counted"]), told["said"])
+    fields = json.loads(path.read_text())
+    return Answers(Counter(fields["counts"]), fields["bodies"])

@@ -123,15 +123,15 @@ class Sender:
             self._end(link, "unfinished")
 
     def _bytes(self, shot: Shot) -> memoryview:
-        door = self._plan.stranger if shot.stranger else self._plan.team
-        return memoryview(shot.request(door.identity, self.answers.stream))
+        address = self._plan.stranger if shot.stranger else self._plan.team
+        return memoryview(shot.request(address.identity, self.answers.stream))
 
     def _begin(self, queue: _Queue) -> None:
-        door = self._plan.stranger if queue.shot.stranger else self._plan.team
+        address = self._plan.stranger if queue.shot.stranger else self._plan.team
         for _ in range(queue.free):
             link = _Link(queue.shot, socket.socket(), monotonic(), queue.data)
             link.sock.setblocking(False)
-            link.sock.connect_ex((door.host, door.port))
+            link.sock.connect_ex((address.host, address.port))
             queue.left -= 1
             queue.open += 1
             self._links[link] = queue
@@ -141,13 +141,13 @@ class Sender:
         for key, events in self._selector.select(TURN_SECONDS):
             link = key.data
             try:
-                goes_on = self._serve(link, events)
+                is_open = self._serve(link, events)
             except BlockingIOError:
                 continue
             except OSError as error:
                 self._end(link, error.strerror or "failed")
                 continue
-            if not goes_on:
+            if not is_open:
                 self._end(link)
         self._wake_dripping()
 
@@ -161,12 +161,12 @@ class Sender:
 
     def _listen(self, link: _Link) -> None:
         """Register for the events that the connection waits for, if any."""
-        wanted, heard = _interest(link), link.interest
-        if heard and wanted and heard != wanted:
+        wanted, registered = _interest(link), link.interest
+        if registered and wanted and registered != wanted:
             self._selector.modify(link.sock, wanted, link)
-        elif wanted and not heard:
+        elif wanted and not registered:
             self._selector.register(link.sock, wanted, link)
-        elif heard and not wanted:
+        elif registered and not wanted:
             self._selector.unregister(link.sock)
         link.interest = wanted
 
@@ -226,8 +226,8 @@ def main(argv: list[str]) -> None:
     allow_files(MOST_FILES)
     os.nice(10)
     answers = Sender(Plan.read(folder / PLAN)).deliver(Attack.load(folder / ATTACK))
-    told = {"counted": answers.counted, "said": answers.said}
-    (folder / ANSWERS).write_text(json.dumps(told))
+    written = {"counts": answers.counts, "bodies": answers.bodies}
+    (folder / ANSWERS).write_text(json.dumps(written))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from commands.abuse.attacks.shot import COMPLETIONS, Attack
-from commands.abuse.delivery.plan import Door, Plan, answers_in, sending
+from commands.abuse.delivery.plan import Address, Plan, answers_in, sending
 from commands.abuse.measurement.witness import Figures, Witness
 from commands.abuse.target.roles import HELPER, ended
 from commands.abuse.target.stand import ATTACKER, WITNESS, Stand
@@ -43,10 +43,10 @@ class Result:
     after: int
     died: tuple[str, ...]
     helpers: int  # ended helpers; others replace them
-    kept: str  # the state of a finished stream of the other team
+    stream: str  # the state of a finished stream of the other team
     settled: bool  # True if the server had finished its work soon afterwards
     answers: Mapping[str, int]
-    said: Mapping[str, str] = field(repr=False)
+    bodies: Mapping[str, str] = field(repr=False)
     seconds: float
     file: str = ""
 
@@ -62,14 +62,14 @@ class Result:
         if self.died:
             found.append(f"died: {', '.join(self.died)}")
         if self.after - self.before > MEMORY_BYTES:
-            found.append(f"{(self.after - self.before) >> 20} MiB not given back")
-        if self.kept != "kept":
-            found.append(f"a stream of the other team: {self.kept}")
+            found.append(f"{(self.after - self.before) >> 20} MiB not released")
+        if self.stream != "intact":
+            found.append(f"a stream of the other team: {self.stream}")
         found += [f"{count} x {status}" for status, count in self.answers.items() if _fault(status)]
         return found
 
     @property
-    def told(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         """The result for JSON."""
         return {**asdict(self), "harms": self.harms}
 
@@ -92,10 +92,10 @@ class Trial:
     def run(self, attack: Attack, seconds: float) -> Result:
         """Send an attack. `seconds`: the time limit for it and its consequences."""
         calm = self._calm = self.witness.calm(self.calm_seconds).worse(self._calm)
-        stream = self._keep()
+        stream = self._finished_stream()
         before, processes = self.stand.memory(), self.stand.processes()
         began, peak = monotonic(), before
-        team = self.stand.door(ATTACKER, front=self.front)
+        team = self.stand.address_of(ATTACKER, front=self.front)
         with sending(attack, Plan(seconds, team, self.stand.stranger()), self.folder) as sender:
             while sender.poll() is None and monotonic() < began + seconds + 5:
                 time.sleep(LOOK_SECONDS)
@@ -103,7 +103,7 @@ class Trial:
         settled = self._settle(min(began + seconds, monotonic() + SETTLE_SECONDS))
         seen = self.witness.between(began, monotonic())
         gone = ended(processes, self.stand.processes())
-        told = answers_in(self.folder)
+        answers = answers_in(self.folder)
         return Result(
             kind=attack.kind,
             described=attack.described,
@@ -114,10 +114,10 @@ class Trial:
             after=self.stand.memory(),
             died=tuple(name for name in gone if name != HELPER),
             helpers=Counter(gone)[HELPER],
-            kept=self._kept(stream),
+            stream=self._stream_state(stream),
             settled=settled,
-            answers=dict(told.counted),
-            said=told.said,
+            answers=dict(answers.counts),
+            bodies=answers.bodies,
             seconds=monotonic() - began,
         )
 
@@ -129,31 +129,31 @@ class Trial:
         time.sleep(REST_SECONDS)
         return True
 
-    def _door(self, team: str) -> Door:
-        return self.stand.door(team, front=self.front)
+    def _address(self, team: str) -> Address:
+        return self.stand.address_of(team, front=self.front)
 
-    def _keep(self) -> str:
+    def _finished_stream(self) -> str:
         """Return the id of a finished and kept stream of the other team."""
         body = {"model": self.stand.facts().model, "prompt": "Once", "max_tokens": 2}
-        status, stream = _asked(self._door(WITNESS), "POST", COMPLETIONS, json.dumps(body))
+        status, stream = _request(self._address(WITNESS), "POST", COMPLETIONS, json.dumps(body))
         return stream if status == 200 else ""
 
-    def _kept(self, stream: str) -> str:
+    def _stream_state(self, stream: str) -> str:
         if not stream:
-            return "kept"  # this server keeps none
+            return "intact"  # this server keeps none
         for _ in range(3):
-            status, _ = _asked(self._door(WITNESS), "GET", f"/v1/streams/{stream}")
+            status, _ = _request(self._address(WITNESS), "GET", f"/v1/streams/{stream}")
             if status == 200:
-                return "kept"
+                return "intact"
             time.sleep(1.0)
         return f"lost ({status or 'no answer'})"
 
 
-def _asked(door: Door, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+def _request(address: Address, method: str, path: str, body: str | None = None) -> tuple[int, str]:
     """Return the status and the stream's id."""
-    connection = http.client.HTTPConnection(door.host, door.port, timeout=ANSWER_TIMEOUT)
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_TIMEOUT)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-        connection.request(method, path, body, {"Connection": "close", **dict(door.identity)})
+        connection.request(method, path, body, {"Connection": "close", **dict(address.identity)})
         response = connection.getresponse()
         response.read()
         return response.status, response.headers.get("X-Stream-ID", "")

@@ -24,7 +24,7 @@ from time import monotonic
 from typing import Any, Self
 
 from commands.abuse.attacks.shot import COMPLETIONS
-from commands.abuse.delivery.plan import Door
+from commands.abuse.delivery.plan import Address
 
 SHORT_EVERY, HEALTH_EVERY, AGAIN_AFTER = 0.25, 1.0, 0.2
 PATIENCE = 120.0
@@ -35,8 +35,8 @@ PROMPT = "Once upon a time"
 class Orders:
     """What to request, and where."""
 
-    door: Door
-    front: Door  # whose health is checked
+    address: Address
+    front: Address  # whose health is checked
     model: str
     tokens: int  # of the stream
     characters: int = 0  # of the short request's prompt; 0: a few words
@@ -44,9 +44,9 @@ class Orders:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read them from a file."""
-        told = json.loads(path.read_text())
-        doors = (Door.read(told["door"]), Door.read(told["front"]))
-        return cls(*doors, told["model"], told["tokens"], told["characters"])
+        fields = json.loads(path.read_text())
+        addresses = (Address.read(fields["address"]), Address.read(fields["front"]))
+        return cls(*addresses, fields["model"], fields["tokens"], fields["characters"])
 
     def write(self, path: Path) -> None:
         """Write them to a file that only its owner can read, since they hold credentials."""
@@ -91,24 +91,24 @@ class Watcher:
             if os.getppid() != parent:
                 return
 
-    def _say(self, what: str, *more: object) -> None:
+    def _record(self, what: str, *more: object) -> None:
         line = json.dumps([what, monotonic(), *more])
         with self._lock:
             self._file.write(line + "\n")
 
     def _stream(self) -> None:
         while not self._over.is_set():
-            self._say("asked")
+            self._record("begun")
             try:
-                with self._asked(self._orders.door, self._orders.stream) as response:
+                with self._request(self._orders.address, self._orders.stream) as response:
                     self._read(response)
             except (OSError, http.client.HTTPException) as error:
-                self._say("cut", f"{type(error).__name__} {error}")
+                self._record("cut", f"{type(error).__name__} {error}")
                 self._over.wait(AGAIN_AFTER)
 
     def _read(self, response: http.client.HTTPResponse) -> None:
         if response.status != 200:
-            self._say("refused", response.status)
+            self._record("refused", response.status)
             self._over.wait(AGAIN_AFTER)
             return
         whole = False
@@ -117,40 +117,42 @@ class Watcher:
                 break
             whole = line.startswith(b"data: [DONE]")
             if line.startswith(b"data: {"):
-                self._say("chunk")
+                self._record("chunk")
             if whole:
                 break
-        self._say("ended" if whole else "cut", "the stream ended without its end")
+        self._record("ended" if whole else "cut", "the stream ended without its end")
 
     def _short(self) -> None:
         while not self._over.wait(SHORT_EVERY):
             began = monotonic()
-            self._say("short asked")
-            said = self._status(self._orders.door, self._orders.short)
-            self._say("short", monotonic() - began, said)
+            self._record("short begun")
+            status = self._status(self._orders.address, self._orders.short)
+            self._record("short", monotonic() - began, status)
 
     def _health(self) -> None:
         while not self._over.wait(HEALTH_EVERY):
             began = monotonic()
-            self._say("health asked")
-            said = self._status(self._orders.front, None, "/readiness")
-            self._say("health", monotonic() - began, said)
+            self._record("health begun")
+            status = self._status(self._orders.front, None, "/readiness")
+            self._record("health", monotonic() - began, status)
 
-    def _status(self, door: Door, body: dict[str, object] | None, path: str = COMPLETIONS) -> str:
+    def _status(
+        self, address: Address, body: dict[str, object] | None, path: str = COMPLETIONS
+    ) -> str:
         try:
-            with self._asked(door, body, path) as response:
+            with self._request(address, body, path) as response:
                 response.read()
                 return str(response.status)
         except (OSError, http.client.HTTPException) as error:
             return f"{type(error).__name__} {error}"[:100]
 
     @contextlib.contextmanager
-    def _asked(
-        self, door: Door, body: dict[str, object] | None, path: str = COMPLETIONS
+    def _request(
+        self, address: Address, body: dict[str, object] | None, path: str = COMPLETIONS
     ) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPConnection(door.host, door.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(address.host, address.port, timeout=PATIENCE)
         with contextlib.closing(connection):
-            headers: dict[str, Any] = {"Connection": "close", **dict(door.identity)}
+            headers: dict[str, Any] = {"Connection": "close", **dict(address.identity)}
             data = None if body is None else json.dumps(body).encode()
             connection.request("GET" if data is None else "POST", path, data, headers)
             yield connection.getresponse()

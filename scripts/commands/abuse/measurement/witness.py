@@ -44,11 +44,11 @@ class Figures:
         return replace(self, stall=stall, short=short, health=max(self.health, other.health))
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The figures in one line."""
-        said = f"stall {self.stall * 1000:.0f} ms, short {self.short * 1000:.0f} ms"
+        times = f"stall {self.stall * 1000:.0f} ms, short {self.short * 1000:.0f} ms"
         more = f", {self.refused} refused" if self.refused else ""
-        return said + more + (f", {self.cuts} cut" if self.cuts else "")
+        return times + more + (f", {self.cuts} cut" if self.cuts else "")
 
 
 class WitnessError(Exception):
@@ -162,15 +162,15 @@ def _gaps(events: list[list[Any]], begin: float, end: float) -> Iterator[tuple[f
 
 def _times(events: list[list[Any]], what: str, begin: float, end: float) -> Iterator[float]:
     """Yield the durations of requests that ended in this interval, or are still open."""
-    asked: float | None = None
+    began: float | None = None
     for event in events:
         if event[1] > end:
             break
-        if event[0] == f"{what} asked":
-            asked = event[1]
+        if event[0] == f"{what} begun":
+            began = event[1]
         elif event[0] == what:
-            asked = None
+            began = None
             if event[1] > begin:
                 yield event[2]
-    if asked is not None:
-        yield end - asked
+    if began is not None:
+        yield end - began

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from pathlib import Path
 
 import psutil
+
+from local.processes import private_bytes
 
 HELPER = "helper"
 _WORDS = {
@@ -18,14 +19,6 @@ _WORDS = {
     HELPER: "rowcast.offload",
     "launcher": "rowcast.launch",
 }
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all its descendants."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        head = psutil.Process(pid)
-        return [head, *head.children(recursive=True)]
-    return []
 
 
 def named(master: int, processes: Iterable[psutil.Process]) -> dict[int, str]:
@@ -50,15 +43,7 @@ def _part(process: psutil.Process, master: int) -> str:
 
 def memory(processes: Iterable[psutil.Process]) -> int:
     """Return their memory without file mappings, in bytes; shared pages are divided."""
-    return sum(map(_proportional, processes))
-
-
-def _proportional(process: psutil.Process) -> int:
-    with contextlib.suppress(OSError):  # it may have just ended
-        told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        parts = dict(line.split(":", 1) for line in told.splitlines()[1:])
-        return sum(int(parts[name].split()[0]) << 10 for name in ("Pss_Anon", "Pss_Shmem"))
-    return 0
+    return sum(map(private_bytes, processes))
 
 
 def ended(before: dict[int, str], after: dict[int, str]) -> list[str]:

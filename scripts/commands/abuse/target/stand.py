@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -23,11 +22,14 @@ from urllib.parse import urlsplit
 import jwt
 import psutil
 
+from commands.abuse.attacks.facts import Facts
 from commands.abuse.attacks.shot import COMPLETIONS
-from commands.abuse.delivery.plan import Door
+from commands.abuse.delivery.plan import Address
 from commands.abuse.target import roles
-from local.child import Part
-from local.server import LOCAL, ROOT, Server, ServerError
+from local.child import Child
+from local.ports import LOCAL, free_ports
+from local.processes import family
+from local.server import ROOT, Server, ServerError
 
 ATTACKER, WITNESS = "attacker", "witness"
 TEMPLATE = Path(__file__).resolve().parent / "tools.jinja"
@@ -36,20 +38,11 @@ ROWS = 32
 FILL_TIMEOUT = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The facts to which attacks are tailored."""
-
-    model: str
-    context: int
-    vocabulary: int
-
-
 class Stand(Protocol):
     """What a trial needs from a server."""
 
-    def door(self, team: str, *, front: bool) -> Door: ...
-    def stranger(self) -> Door: ...
+    def address_of(self, team: str, *, front: bool) -> Address: ...
+    def stranger(self) -> Address: ...
     def facts(self) -> Facts: ...
     def memory(self) -> int: ...
     def processes(self) -> dict[int, str]: ...
@@ -63,7 +56,7 @@ class OwnStand:
         self._secret, self._key = secrets.token_hex(32), secrets.token_hex(32)
         ours = {"PROXY_SECRET": self._secret, "JOURNAL": str(folder / "journal.db")}
         ours |= {"WORKERS": "1", "CHAT_TEMPLATE": str(TEMPLATE)}
-        port, front = _free_ports(first_port, 2)
+        port, front = free_ports(first_port, 2)
         self._server = Server(folder, port, ours | dict(settings))
         environment = os.environ | {
             "JWT_SECRET": self._key,
@@ -73,7 +66,7 @@ class OwnStand:
             "UPSTREAM_URL": f"http://{LOCAL}:{port}",
         }
         command = (sys.executable, str(ROOT / "proxy" / "proxy.py"))
-        self._proxy = Part("proxy", command, environment, Path.cwd(), folder / "proxy.log")
+        self._proxy = Child("proxy", command, environment, Path.cwd(), folder / "proxy.log")
         self._front = front
         self.log = folder / "server.log"
 
@@ -82,7 +75,7 @@ class OwnStand:
         self._server.start()
         self._proxy.start()
         limit = time.monotonic() + PATIENCE
-        while _asked(Door(LOCAL, self._front), "/readiness")[0] != 200:
+        while _get(Address(LOCAL, self._front), "/readiness")[0] != 200:
             if time.monotonic() > limit or not self._proxy.runs:
                 raise ServerError(f"the proxy is not ready: {' | '.join(self._proxy.tail(4))}")
             time.sleep(0.1)
@@ -92,21 +85,21 @@ class OwnStand:
         self._proxy.kill()
         self._server.end()
 
-    def door(self, team: str, *, front: bool) -> Door:
+    def address_of(self, team: str, *, front: bool) -> Address:
         """Return where a team sends: to the server, as its proxy does, or to the proxy."""
         if front:
             token = jwt.encode({"team_id": team, "token_id": team}, self._key, algorithm="HS256")
-            return Door(LOCAL, self._front, (("Authorization", f"Bearer {token}"),))
+            return Address(LOCAL, self._front, (("Authorization", f"Bearer {token}"),))
         claims = (("X-Rowcast-Proxy-Secret", self._secret), ("X-Rowcast-Team", team))
-        return Door(LOCAL, self._server.port, claims)
+        return Address(LOCAL, self._server.port, claims)
 
-    def stranger(self) -> Door:
+    def stranger(self) -> Address:
         """Return where callers without a token send."""
-        return Door(LOCAL, self._front)
+        return Address(LOCAL, self._front)
 
     def facts(self) -> Facts:
         """Return the facts of the model that it serves."""
-        return facts_of(self.door(WITNESS, front=False))
+        return facts_of(self.address_of(WITNESS, front=False))
 
     def memory(self) -> int:
         """Return the memory of all its processes, in bytes; shared memory counts once."""
@@ -118,12 +111,12 @@ class OwnStand:
 
     def quiet(self) -> bool:
         """True if only the witness has a row, and nothing waits for one."""
-        return is_quiet(self.door(WITNESS, front=False))
+        return is_quiet(self.address_of(WITNESS, front=False))
 
     def _family(self) -> list[psutil.Process]:
         everyone = self._server.family() if self._server.runs else []
         if self._proxy.runs and self._proxy.pid is not None:
-            everyone += roles.family(self._proxy.pid)
+            everyone += family(self._proxy.pid)
         return everyone
 
 
@@ -134,20 +127,20 @@ class FarStand:
     url: str
     tokens: Mapping[str, str] = field(repr=False)
 
-    def door(self, team: str, *, front: bool) -> Door:  # noqa: ARG002  # there is only one
+    def address_of(self, team: str, *, front: bool) -> Address:  # noqa: ARG002  # there is only one
         """Return where a team sends."""
         where = urlsplit(self.url)
         identity = (("Authorization", f"Bearer {self.tokens[team]}"),)
-        return Door(where.hostname or LOCAL, where.port or 80, identity)
+        return Address(where.hostname or LOCAL, where.port or 80, identity)
 
-    def stranger(self) -> Door:
+    def stranger(self) -> Address:
         """Return where callers without a token send."""
-        door = self.door(WITNESS, front=True)
-        return Door(door.host, door.port)
+        address = self.address_of(WITNESS, front=True)
+        return Address(address.host, address.port)
 
     def facts(self) -> Facts:
         """Return the facts of the model that it serves."""
-        return facts_of(self.door(WITNESS, front=True))
+        return facts_of(self.address_of(WITNESS, front=True))
 
     def memory(self) -> int:
         """Return 0, since it is unknown."""
@@ -159,18 +152,18 @@ class FarStand:
 
     def quiet(self) -> bool:
         """True if only the witness has a row, and nothing waits for one."""
-        return is_quiet(self.door(WITNESS, front=True))
+        return is_quiet(self.address_of(WITNESS, front=True))
 
 
-def is_quiet(door: Door) -> bool:
+def is_quiet(address: Address) -> bool:
     """True if only the witness has a row there, and nothing waits for one."""
-    status, health = _asked(door, "/health")
+    status, health = _get(address, "/health")
     rows = health.get("rows")
     seated = rows.get("seated", 99) if isinstance(rows, dict) else 99
     return status == 200 and health.get("waiting") == 0 and int(seated) <= 2
 
 
-def fill_cache(door: Door, facts: Facts) -> None:
+def fill_cache(address: Address, facts: Facts) -> None:
     """Write to every position of every row, so that their memory is not taken for an attack's.
 
     The system allocates the memory of the cache on first write.
@@ -178,20 +171,20 @@ def fill_cache(door: Door, facts: Facts) -> None:
     prompt = [facts.vocabulary - 1] * (facts.context - 2)
     # Choices of one prompt: it is computed once, and its row is copied to the others.
     body = {"model": facts.model, "prompt": prompt, "n": ROWS, "max_tokens": 2, "ignore_eos": True}
-    connection = http.client.HTTPConnection(door.host, door.port, timeout=FILL_TIMEOUT)
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=FILL_TIMEOUT)
     with contextlib.closing(connection):
-        connection.request("POST", COMPLETIONS, json.dumps(body), dict(door.identity))
+        connection.request("POST", COMPLETIONS, json.dumps(body), dict(address.identity))
         response = connection.getresponse()
-        said = response.read()
+        answer = response.read()
     if response.status != 200:
-        raise ServerError(f"the cache was not filled: {response.status} {said[:200]!r}")
+        raise ServerError(f"the cache was not filled: {response.status} {answer[:200]!r}")
 
 
-def facts_of(door: Door) -> Facts:
+def facts_of(address: Address) -> Facts:
     """Return the facts of the model that is served there."""
-    health = _asked(door, "/health")[1]
+    health = _get(address, "/health")[1]
     context = int(str(health.get("context_length", 1024)))
-    documents = _asked(door, "/openapi.json")[1]
+    documents = _get(address, "/openapi.json")[1]
     return Facts(str(health.get("model", "falcon40b")), context, _largest_token(documents) + 1)
 
 
@@ -206,25 +199,11 @@ def _largest_token(documents: object) -> int:
     return _largest_token([*documents.values()])
 
 
-def _asked(door: Door, path: str) -> tuple[int, dict[str, object]]:
-    connection = http.client.HTTPConnection(door.host, door.port, timeout=30)
+def _get(address: Address, path: str) -> tuple[int, dict[str, object]]:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=30)
     with contextlib.closing(connection), contextlib.suppress(OSError, ValueError):
-        connection.request("GET", path, headers={"Connection": "close", **dict(door.identity)})
+        connection.request("GET", path, headers={"Connection": "close", **dict(address.identity)})
         response = connection.getresponse()
         answer: dict[str, object] = json.loads(response.read())
         return response.status, answer
     return 0, {}
-
-
-def _free_ports(first: int, count: int) -> list[int]:
-    """Return the first free ports from `first` on."""
-    found: list[int] = []
-    for port in range(first, 65536):
-        with contextlib.closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((LOCAL, port))
-                found.append(port)
-        if len(found) == count:
-            break
-    return found

@@ -6,9 +6,10 @@ import re
 from typing import ClassVar
 
 from commands.bench.dialects.dialect import Dialect, Reader
-from commands.bench.dialects.event_reader import Event, EventReader, count
+from commands.bench.dialects.event_reader import EventReader, count
 from commands.bench.dialects.native import native_body
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
+from http_client.events import Event
 
 _ID = re.compile(r"([0-9]+)(r?)")
 
@@ -65,9 +66,9 @@ class Chat(Dialect):
         """Return the route that names its model."""
         return f"/chat/{model}"
 
-    def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
+    def body(self, request: Request, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
         """Return the same body as for the raw text routes."""
-        return native_body(ask, echo=echo)
+        return native_body(request, echo=echo)
 
     def reader(self) -> Reader:
         """Return a reader of events with ids."""

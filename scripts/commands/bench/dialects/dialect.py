@@ -1,7 +1,7 @@
 """What a dialect must provide: a body to send, and a reader of the answer.
 
-In: an `Ask`; then the parts of a 200 answer's body. Out: JSON values; then text, pieces, counts and
-the ending, as fields of a `Reader`. Neither class knows sockets, HTTP framing or time.
+In: a `Request`; then the parts of a 200 answer's body. Out: JSON values; then text, pieces, counts
+and the ending, as fields of a `Reader`. Neither class knows sockets, HTTP framing or time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 
 
 class Reader(ABC):
@@ -53,7 +53,7 @@ class Dialect(ABC):
         """Return the path to post to."""
 
     @abstractmethod
-    def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:
+    def body(self, request: Request, model: str, *, echo: bool) -> dict[str, object]:
         """Return the body to post."""
 
     @abstractmethod

@@ -1,25 +1,15 @@
-"""Parses server-sent events from body parts, however the server has split them.
+"""A reader of event streams: the common part of all dialects that answer with events.
 
-In: parts of a body. Out: calls of `on_event` with the event's fields. Comments are skipped; lines
-may end in LF or CRLF; an event that the end of the body cuts off is dropped, as the standard says.
+In: parts of a body. Out: calls of `on_event`. The first fault of the stream becomes its failure.
 """
 
 from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from dataclasses import dataclass
 
 from commands.bench.dialects.dialect import Reader
-
-
-@dataclass(slots=True)
-class Event:
-    """The fields of one event."""
-
-    name: str = "message"
-    id: str | None = None
-    data: str = ""
+from http_client.events import Event, EventBlocks, parse_event
 
 
 class EventReader(Reader):
@@ -27,7 +17,7 @@ class EventReader(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rest = b""
+        self._blocks = EventBlocks()
 
     @abstractmethod
     def on_event(self, event: Event) -> None:
@@ -35,13 +25,7 @@ class EventReader(Reader):
 
     def feed(self, parts: list[bytes]) -> None:
         """Read parts, and pass on the events that they complete."""
-        data = self._rest + b"".join(parts)
-        if b"\r" in data:
-            # A CR at the very end may be half of a CRLF: it waits for the other half.
-            held = data.endswith(b"\r")
-            data = data.removesuffix(b"\r").replace(b"\r\n", b"\n") + b"\r" * held
-        *blocks, self._rest = data.split(b"\n\n")
-        for block in blocks:
+        for block in self._blocks.feed(parts):
             self._read(block)
 
     def fail(self, reason: str) -> None:
@@ -61,7 +45,7 @@ class EventReader(Reader):
 
     def _read(self, block: bytes) -> None:
         try:
-            event = _parse(block.decode("utf-8"))
+            event = parse_event(block.decode("utf-8"))
         except UnicodeDecodeError:
             self.fail("an event that is not UTF-8")
             return
@@ -75,18 +59,3 @@ class EventReader(Reader):
 def count(value: object) -> int | None:
     """Return a count from JSON, or None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _parse(block: str) -> Event | None:
-    event, lines = Event(), []
-    for line in block.split("\n"):
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "data":
-            lines.append(value)
-        elif field == "event":
-            event.name = value
-        elif field == "id":
-            event.id = value
-    event.data = "\n".join(lines)
-    return event if lines else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from commands.bench.dialects.dialect import Dialect, Reader
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 
 
 class RawText(Reader):
@@ -36,20 +36,20 @@ class Native(Dialect):
         """Return the route that names its model."""
         return f"/predictions/{model}"
 
-    def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
+    def body(self, request: Request, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
         """Return the body: the prompt is `text`, and the path names the model."""
-        return native_body(ask, echo=echo)
+        return native_body(request, echo=echo)
 
     def reader(self) -> Reader:
         """Return a reader of raw text."""
         return RawText()
 
 
-def native_body(ask: Ask, *, echo: bool) -> dict[str, object]:
+def native_body(request: Request, *, echo: bool) -> dict[str, object]:
     """Return the body that all native routes share."""
-    body: dict[str, object] = {"text": ask.prompt, "max_tokens": ask.max_tokens}
-    if ask.seed is not None:
-        body["seed"] = ask.seed
+    body: dict[str, object] = {"text": request.prompt, "max_tokens": request.max_tokens}
+    if request.seed is not None:
+        body["seed"] = request.seed
     if echo:
         body["return_prompt"] = True
     return body

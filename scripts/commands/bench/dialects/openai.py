@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from commands.bench.dialects.dialect import Dialect, Reader
-from commands.bench.dialects.event_reader import Event, EventReader, count
-from commands.bench.load.requests import Ask
+from commands.bench.dialects.event_reader import EventReader, count
+from commands.bench.load.requests import Request
+from http_client.events import Event
 
 
 class OpenAIEvents(EventReader):
@@ -61,23 +62,23 @@ class OpenAI(Dialect):
         """Return the path; the body names the model."""
         return "/v1/completions"
 
-    def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
+    def body(self, request: Request, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
         """Return a streamed completion of one prompt."""
-        return {"prompt": ask.prompt, **shared_body(ask, model)}
+        return {"prompt": request.prompt, **shared_body(request, model)}
 
     def reader(self) -> Reader:
         """Return a reader of completion events."""
         return CompletionEvents()
 
 
-def shared_body(ask: Ask, model: str) -> dict[str, object]:
+def shared_body(request: Request, model: str) -> dict[str, object]:
     """Return the common fields of completions and chat."""
     body: dict[str, object] = {
         "model": model,
-        "max_tokens": ask.max_tokens,
+        "max_tokens": request.max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if ask.seed is not None:
-        body["seed"] = ask.seed
+    if request.seed is not None:
+        body["seed"] = request.seed
     return body

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from commands.bench.dialects.dialect import Dialect, Reader
 from commands.bench.dialects.openai import OpenAIEvents, shared_body
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 
 
 class ChatCompletionEvents(OpenAIEvents):
@@ -29,10 +29,10 @@ class OpenAIChat(Dialect):
         """Return the path; the body names the model."""
         return "/v1/chat/completions"
 
-    def body(self, ask: Ask, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
+    def body(self, request: Request, model: str, *, echo: bool) -> dict[str, object]:  # noqa: ARG002
         """Return the prompt as one user message."""
-        messages = [{"role": "user", "content": ask.prompt}]
-        return {"messages": messages, **shared_body(ask, model)}
+        messages = [{"role": "user", "content": request.prompt}]
+        return {"messages": messages, **shared_body(request, model)}
 
     def reader(self) -> Reader:
         """Return a reader of chat completion events."""

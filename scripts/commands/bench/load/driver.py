@@ -1,8 +1,8 @@
 """The socket loop: starts requests at their pace, reads what arrives, ends them.
 
-In: a target, asks, a pace, a time limit. Out: one `Outcome` per ask. One thread, non-blocking
-sockets and one selector: a chunk costs about a quarter of what it costs with asyncio's protocols,
-and the generator shares its cores with the server that it measures. Nothing is ever retried.
+In: a target, requests, a pace, a time limit. Out: one `Outcome` per request. One thread,
+non-blocking sockets and one selector: a chunk costs about a quarter of what it costs with asyncio's
+protocols, and the generator shares its cores with the server that it measures. Nothing is retried.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from time import perf_counter
 from commands.bench.load.exchange import Exchange
 from commands.bench.load.outcome import Outcome
 from commands.bench.load.pace import Pace
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 from commands.bench.load.target import Target
 from http_client.http1 import MalformedResponseError
 
@@ -43,12 +43,12 @@ class Driver:
     """Runs one batch of requests against one target."""
 
     def __init__(
-        self, target: Target, asks: Sequence[Ask], pace: Pace, timeout: float, watch: Watch
+        self, target: Target, requests: Sequence[Request], pace: Pace, timeout: float, watch: Watch
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.in_flight = self.failed = 0
-        self.total = len(asks)
-        self._target, self._asks, self._pace = target, asks, pace
+        self.total = len(requests)
+        self._target, self._requests, self._pace = target, requests, pace
         self._timeout, self._watch = timeout, watch
         self._selector = selectors.DefaultSelector()
         self._idle: list[Link] = []
@@ -90,7 +90,7 @@ class Driver:
         return 0.0
 
     def _start(self, due: float, now: float) -> None:
-        exchange = Exchange(self._asks[self._sent], self._target, due, now)
+        exchange = Exchange(self._requests[self._sent], self._target, due, now)
         self._sent += 1
         self.in_flight += 1
         try:
@@ -133,7 +133,7 @@ class Driver:
     def _on_readable(self, link: Link) -> None:
         exchange = link.exchange
         if exchange is None:
-            # The server closed an idle connection, or sent bytes unasked: neither can be reused.
+            # The server closed an idle connection, or sent unrequested bytes: do not reuse it.
             self._idle.remove(link)
             self._drop(link)
             return

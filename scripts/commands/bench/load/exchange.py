@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from commands.bench.dialects.dialect import Reader
 from commands.bench.load.outcome import Outcome
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 from commands.bench.load.target import Target
 from http_client.http1 import ResponseReader
 
@@ -20,9 +20,9 @@ class Exchange:
 
     __slots__ = ("_http", "_media_type", "_reader", "outcome", "unsent")
 
-    def __init__(self, ask: Ask, target: Target, due: float, now: float) -> None:
-        self.outcome = Outcome(ask.index, due, now)
-        self.unsent = target.request(ask)
+    def __init__(self, request: Request, target: Target, due: float, now: float) -> None:
+        self.outcome = Outcome(request.index, due, now)
+        self.unsent = target.message(request)
         self._media_type = target.dialect.media_type
         self._http = ResponseReader()
         self._reader: Reader = target.dialect.reader()

@@ -43,3 +43,18 @@ class OpenLoop:
         if self._began is None:
             self._began = now
         return self._began + self._offsets[sent]
+
+
+class WithGuest:
+    """All streams at once, and the last request, the guest, `after` seconds later."""
+
+    def __init__(self, streams: int, after: float) -> None:
+        self._streams = streams
+        self._after = after
+        self._began: float | None = None
+
+    def due(self, sent: int, in_flight: int, now: float) -> float | None:  # noqa: ARG002
+        """Return now for the streams, and the fixed time for the guest."""
+        if self._began is None:
+            self._began = now
+        return self._began + (self._after if sent == self._streams else 0.0)

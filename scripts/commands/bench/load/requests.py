@@ -1,6 +1,6 @@
 """The content of each request: a prompt of an exact length, a seed, a token limit.
 
-In: sizes and one base seed. Out: the same `Ask`s on every machine. Prompts are pseudo-words,
+In: sizes and one base seed. Out: the same `Request`s on every machine. Prompts are pseudo-words,
 different for each request, so that no server's prefix cache helps. A named prompt begins with its
 stream's name. Knows no dialects and no sockets.
 """
@@ -85,7 +85,7 @@ _COMMON_WORDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """One request's content; `seed` is None if the server chooses one."""
 
     index: int
@@ -105,9 +105,9 @@ class Sizes:
     send_seed: bool = True
 
 
-def make_asks(count: int, sizes: Sizes, seed: int) -> list[Ask]:
+def make_requests(count: int, sizes: Sizes, seed: int) -> list[Request]:
     """Return the requests of one run; request i has the seed `seed + i` and its own prompt."""
-    return [_make_ask(index, sizes, (seed + index) % SEEDS) for index in range(count)]
+    return [_make_request(index, sizes, (seed + index) % SEEDS) for index in range(count)]
 
 
 def stream_name(index: int) -> str:
@@ -115,9 +115,9 @@ def stream_name(index: int) -> str:
     return f"stream-{index:0{NAME_BYTES - 8}d} "
 
 
-def _make_ask(index: int, sizes: Sizes, seed: int) -> Ask:
+def _make_request(index: int, sizes: Sizes, seed: int) -> Request:
     prompt = _prompt(sizes, seed, stream_name(index) if sizes.named else "")
-    return Ask(index, prompt, seed if sizes.send_seed else None, sizes.reply_tokens)
+    return Request(index, prompt, seed if sizes.send_seed else None, sizes.reply_tokens)
 
 
 def _prompt(sizes: Sizes, seed: int, name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from commands.bench.dialects.dialect import Dialect
-from commands.bench.load.requests import Ask
+from commands.bench.load.requests import Request
 
 
 class BadTargetError(Exception):
@@ -43,9 +43,9 @@ class Target:
     echo: bool = False
     extra: dict[str, object] = field(default_factory=dict)
 
-    def request(self, ask: Ask) -> bytes:
+    def message(self, request: Request) -> bytes:
         """Return the bytes of one request."""
-        body = self.dialect.body(ask, self.model, echo=self.echo) | self.extra
+        body = self.dialect.body(request, self.model, echo=self.echo) | self.extra
         content = json.dumps(body).encode()
         path = self.address.prefix + (self.path or self.dialect.path(self.model))
         lines = [

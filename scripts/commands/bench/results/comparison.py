@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from commands.bench.results.figures import Summary
+from commands.bench.results.figures import Summary, finite_median, ratio
 
 Figure = Callable[[Summary], float]
 
@@ -59,15 +59,8 @@ def compare(a: str, b: str, of_a: Sequence[Summary], of_b: Sequence[Summary]) ->
 def _compared(name: str, of_a: Sequence[Summary], of_b: Sequence[Summary]) -> Compared:
     figure = FIGURES[name]
     left, right = [figure(summary) for summary in of_a], [figure(summary) for summary in of_b]
-    ratios = [_ratio(b, a) for a, b in zip(left, right, strict=True)]
-    known = [ratio for ratio in ratios if math.isfinite(ratio)] or [math.nan]
-    return Compared(name, _median(left), _median(right), median(known), min(known), max(known))
-
-
-def _median(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return median(known) if known else math.nan
-
-
-def _ratio(above: float, below: float) -> float:
-    return above / below if below else math.nan
+    ratios = [ratio(b, a) for a, b in zip(left, right, strict=True)]
+    known = [each for each in ratios if math.isfinite(each)] or [math.nan]
+    return Compared(
+        name, finite_median(left), finite_median(right), median(known), min(known), max(known)
+    )

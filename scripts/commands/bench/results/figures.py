@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from commands.bench.load.outcome import Outcome
 
@@ -80,6 +81,17 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def finite_median(values: Iterable[float]) -> float:
+    """Return the median of the finite values; NaN if there are none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return median(finite) if finite else math.nan
+
+
+def ratio(above: float, below: float) -> float:
+    """Return `above` / `below`; NaN for a division by zero."""
+    return above / below if below else math.nan
 
 
 def spread(values: Iterable[float]) -> Spread:

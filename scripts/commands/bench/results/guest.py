@@ -15,21 +15,6 @@ from commands.bench.load.outcome import Outcome
 from commands.bench.results.figures import Spread, spread
 
 
-class WithGuest:
-    """The pace: all streams at once, and the last request `after` seconds later."""
-
-    def __init__(self, streams: int, after: float) -> None:
-        self._streams = streams
-        self._after = after
-        self._began: float | None = None
-
-    def due(self, sent: int, in_flight: int, now: float) -> float | None:  # noqa: ARG002
-        """Return now for the streams, and the fixed time for the guest."""
-        if self._began is None:
-            self._began = now
-        return self._began + (self._after if sent == self._streams else 0.0)
-
-
 @dataclass(frozen=True, slots=True)
 class Visit:
     """The guest's latency, and its cost to the others, in seconds."""
@@ -44,15 +29,15 @@ def visit(outcomes: Sequence[Outcome]) -> Visit | None:
     """Return the visit's figures; None if the guest got no text."""
     guest = max(outcomes, key=lambda outcome: outcome.index)
     others = [outcome for outcome in outcomes if outcome is not guest]
-    first, came = guest.first_piece, guest.started
+    first, arrived = guest.first_piece, guest.started
     if first is None:
         return None
-    settled = max((o.first_piece for o in others if o.first_piece is not None), default=came)
+    settled = max((o.first_piece for o in others if o.first_piece is not None), default=arrived)
     return Visit(
         first - guest.due,
-        max((sum(came < moment <= first for moment in o.arrivals) for o in others), default=0),
-        spread(_gaps_between(others, settled, came)),
-        spread(_gaps_between(others, came, first)),
+        max((sum(arrived < moment <= first for moment in o.arrivals) for o in others), default=0),
+        spread(_gaps_between(others, settled, arrived)),
+        spread(_gaps_between(others, arrived, first)),
     )
 
 
@@ -65,13 +50,13 @@ def visit_table(seen: Visit | None) -> str:
     return "\n".join(
         [
             f"guest's first piece   {waited}",
-            f"others' gaps before   {_told(seen.before)}",
-            f"others' gaps during   {_told(seen.during)}, {grown:.2f} times as long",
+            f"others' gaps before   {_gap_text(seen.before)}",
+            f"others' gaps during   {_gap_text(seen.during)}, {grown:.2f} times as long",
         ]
     )
 
 
-def _told(gaps: Spread) -> str:
+def _gap_text(gaps: Spread) -> str:
     return f"p50 {gaps.p50 * 1000:.1f} ms, p99 {gaps.p99 * 1000:.1f} ms"
 
 

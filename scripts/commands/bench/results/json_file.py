@@ -46,7 +46,7 @@ def write(
         "runs": [_run(one) for one in measured],
         "comparison": asdict(comparison) if comparison else None,
     }
-    path.write_text(json.dumps(_plain(report), allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(plain(report), allow_nan=False) + "\n", encoding="utf-8")
 
 
 def arguments(options: Options) -> dict[str, object]:
@@ -90,12 +90,12 @@ def _request(seen: Outcome, start: float) -> dict[str, object]:
     }
 
 
-def _plain(value: object) -> object:
-    """Convert a value for JSON, which has no NaN."""
+def plain(value: object) -> object:
+    """Convert a value for JSON, which has no NaN and no paths."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

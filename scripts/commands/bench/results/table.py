@@ -30,7 +30,7 @@ def run_table(label: str, summary: Summary) -> str:
             ]
         ),
         "",
-        *(f"  {name.ljust(NAME_WIDTH)}  {told}" for name, told in _counts(summary)),
+        *(f"  {name.ljust(NAME_WIDTH)}  {text}" for name, text in _counts(summary)),
     ]
     return "\n".join([*lines, *_remarks(summary)])
 

@@ -1,7 +1,7 @@
 """Judges the bytes of outcomes, by the scripted rule or by the prompt that they repeat.
 
-In: asks and outcomes. Out: one sentence for each stream that differs, with the first offset, and
-the other stream whose bytes they are, if there is one. A cut stream is judged as far as it came. If
+In: requests and outcomes. Out: one sentence for each stream that differs, with the first offset,
+and the other stream whose bytes they are, if there is one. A cut stream is judged up to its cut. If
 the rule is known, it also gives the true number of tokens, which raw text does not carry.
 """
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from commands.bench.load.outcome import Outcome
-from commands.bench.load.requests import Ask, stream_name
+from commands.bench.load.requests import Request, stream_name
 from commands.bench.verification.scripted_rule import Reply, reply_to
 
 EXCERPT = 24
 TRACE = 12  # bytes that suffice to recognise another stream
 
 
-def verify(asks: Sequence[Ask], outcomes: Sequence[Outcome]) -> list[str]:
+def verify(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[str]:
     """Check every byte against the scripted engine's rule; differences fail their outcome."""
-    replies: dict[int, Reply] = {ask.index: _expected(ask) for ask in asks}
+    replies: dict[int, Reply] = {request.index: _expected(request) for request in requests}
 
     def owner_of(trace: bytes, but: int) -> int | None:
         return next((i for i, r in replies.items() if i != but and trace in r.text), None)
@@ -27,9 +27,9 @@ def verify(asks: Sequence[Ask], outcomes: Sequence[Outcome]) -> list[str]:
     return _collect(outcomes, lambda seen: _against_rule(seen, replies[seen.index], owner_of))
 
 
-def verify_echo(asks: Sequence[Ask], outcomes: Sequence[Outcome]) -> list[str]:
+def verify_echo(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[str]:
     """Check that every text contains its own named prompt, and no other."""
-    prompts = {ask.index: ask.prompt.encode() for ask in asks}
+    prompts = {request.index: request.prompt.encode() for request in requests}
     return _collect(outcomes, lambda seen: _against_prompt(seen, prompts))
 
 
@@ -43,10 +43,10 @@ def _collect(outcomes: Sequence[Outcome], judge: Callable[[Outcome], str | None]
     return differences
 
 
-def _expected(ask: Ask) -> Reply:
-    if ask.seed is None:
+def _expected(request: Request) -> Reply:
+    if request.seed is None:
         raise ValueError("only a request with a seed can be verified")
-    return reply_to(ask.prompt.encode(), ask.seed, ask.max_tokens)
+    return reply_to(request.prompt.encode(), request.seed, request.max_tokens)
 
 
 def _against_rule(
@@ -74,13 +74,13 @@ def _against_prompt(seen: Outcome, prompts: dict[int, bytes]) -> str | None:
     prompt = prompts[seen.index]
     start = seen.text[: len(prompt)]
     wanted = prompt if seen.ok else prompt[: len(start)]
-    strangers = (i for i in prompts if i != seen.index and stream_name(i).encode() in seen.text)
-    stranger = next(strangers, None)
+    strays = (i for i in prompts if i != seen.index and stream_name(i).encode() in seen.text)
+    stray = next(strays, None)
     if start != wanted:
-        return _difference(first_difference(start, wanted), seen.text, wanted, stranger)
-    if stranger is not None:
-        offset = seen.text.index(stream_name(stranger).encode())
-        return f"from byte {offset} on it speaks of stream {stranger}"
+        return _difference(first_difference(start, wanted), seen.text, wanted, stray)
+    if stray is not None:
+        offset = seen.text.index(stream_name(stray).encode())
+        return f"from byte {offset} on it contains stream {stray}"
     return None
 
 

@@ -41,17 +41,17 @@ def reply_to(prompt: bytes, seed: int, max_tokens: int, choice: int = 0) -> Repl
     crc = crc32(struct.pack(f"<{len(prompt)}I", *prompt))
     before, last = _last_two(prompt)
     missing = _still_missing(prompt)
-    spoken: list[int] = []
+    tokens: list[int] = []
     for position in range(max_tokens):
         noise = _mix(crc32(_STATE.pack(seed, choice, position), crc))
         token = _choose(noise, missing, before, last)
         if token == END_OF_TEXT:
-            return Reply(_text(spoken), position + 1, "stop")
-        spoken.append(token)
+            return Reply(_text(tokens), position + 1, "stop")
+        tokens.append(token)
         crc = crc32(_TOKEN.pack(token), crc)
         missing = _missing_after(token, missing)
         before, last = last, token
-    return Reply(_text(spoken), max_tokens, "length")
+    return Reply(_text(tokens), max_tokens, "length")
 
 
 def _mix(x: int) -> int:

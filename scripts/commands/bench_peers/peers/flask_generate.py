@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from commands.bench.dialects import DIALECTS
-from commands.bench_peers.installation import Place
+from commands.bench_peers.installation import Installation
 from commands.bench_peers.peer import Peer, Plan, Setting
 
 PROGRAM = Path(__file__).resolve().parent / "programs" / "flask_server.py"
@@ -20,17 +20,17 @@ class FlaskGenerate(Peer):
     precisions: ClassVar[tuple[str, ...]] = ("bf16",)
     most_streams: ClassVar[int] = 8  # it serves them one after another
 
-    def install(self, place: Place) -> None:
+    def install(self, installation: Installation) -> None:
         """Install Flask and transformers."""
-        place.make_venv()
+        installation.make_venv()
         pins = ("torch==2.13.0", "transformers==5.23.0")
-        place.pip("install", f"flask=={self.version}", *pins)
+        installation.pip("install", f"flask=={self.version}", *pins)
 
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
         """Start Flask's own server, with a thread per request."""
         return Plan(
             command=(
-                *(str(place.python), str(PROGRAM), str(setting.model)),
+                *(str(installation.python), str(PROGRAM), str(setting.model)),
                 *("--port", str(port), "--threads", str(setting.threads)),
             ),
             ready="/health",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from commands.bench_peers.installation import Place
+from commands.bench_peers.installation import Installation
 from commands.bench_peers.peer import Peer, Plan, Setting
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -24,20 +24,20 @@ class OpenVINO(Peer):
     version: ClassVar[str] = "2026.4.1.0"
     precisions: ClassVar[tuple[str, ...]] = ("int8", "bf16")
 
-    def install(self, place: Place) -> None:
+    def install(self, installation: Installation) -> None:
         """Install the pipeline, and the converter for its models."""
-        place.make_venv()
+        installation.make_venv()
         pins = ("torch==2.13.0", "torchvision==0.28.0", "optimum-intel==2.2.0")
-        place.pip("install", f"openvino-genai=={self.version}", *pins)
+        installation.pip("install", f"openvino-genai=={self.version}", *pins)
         # optimum-intel requires it for pictures only, and it fails with torch's CPU build.
-        place.pip("uninstall", "--yes", "torchvision")
+        installation.pip("uninstall", "--yes", "torchvision")
 
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:
         """Start our program that holds the pipeline."""
-        weights = self._weights(place, setting.model, precision)
+        weights = self._weights(installation, setting.model, precision)
         return Plan(
             command=(
-                *(str(place.python), str(PROGRAMS / "openvino_engine.py"), str(weights)),
+                *(str(installation.python), str(PROGRAMS / "openvino_engine.py"), str(weights)),
                 *("--port", str(port), "--threads", str(setting.threads)),
                 *("--precision", precision, "--group", GROUP),
                 *("--streams", str(setting.streams), "--positions", str(setting.positions)),
@@ -46,12 +46,18 @@ class OpenVINO(Peer):
             dialect=None,
         )
 
-    def _weights(self, place: Place, model: Path, precision: str) -> Path:
-        folder = place.folder / "models" / f"{model.name}-{precision}"
+    def _weights(self, installation: Installation, model: Path, precision: str) -> Path:
+        folder = installation.folder / "models" / f"{model.name}-{precision}"
         done = folder / "converted"
         if not done.is_file() or done.stat().st_mtime < model.stat().st_mtime:
-            convert = [place.program("optimum-cli"), "export", "openvino", "--model", str(model)]
+            convert = [
+                installation.program("optimum-cli"),
+                "export",
+                "openvino",
+                "--model",
+                str(model),
+            ]
             kind = ["--task", "text-generation-with-past", "--weight-format", WEIGHTS[precision]]
-            place.run([*convert, *kind, str(folder)], {"HF_HUB_OFFLINE": "1"})
+            installation.run([*convert, *kind, str(folder)], {"HF_HUB_OFFLINE": "1"})
             done.touch()
         return folder

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from commands.bench.dialects import DIALECTS
-from commands.bench_peers.installation import NotInstalledError, Place
-from commands.bench_peers.peer import LOCAL, Peer, Plan, Setting
+from commands.bench_peers.installation import Installation, NotInstalledError
+from commands.bench_peers.peer import Peer, Plan, Setting
+from local.ports import LOCAL
 
 ROOT = Path(__file__).resolve().parents[4]
 NEEDED = ("gunicorn", "gevent", "flask", "torch", "transformers")
@@ -24,7 +25,7 @@ class Rowcast(Peer):
     version: ClassVar[str] = "this tree"
     precisions: ClassVar[tuple[str, ...]] = tuple(DTYPES)
 
-    def check(self, place: Place) -> None:  # noqa: ARG002
+    def check(self, installation: Installation) -> None:  # noqa: ARG002
         """Check that the Python that runs this has everything it needs."""
         missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
         if missing:
@@ -33,7 +34,7 @@ class Rowcast(Peer):
                 "run `make install`, then .venv/bin/python scripts/bench_peers"
             )
 
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
         """Start gunicorn as `make run-app` does."""
         return Plan(
             command=(sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"),

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from commands.bench.dialects.dialect import Reader
 from commands.bench.dialects.openai import CompletionEvents, OpenAI
-from commands.bench_peers.installation import Place
-from commands.bench_peers.peer import LOCAL, Peer, Plan, Setting
+from commands.bench_peers.installation import Installation
+from commands.bench_peers.peer import Peer, Plan, Setting
+from local.ports import LOCAL
 
 PAGE = 256  # tokens per block of its cache
 
@@ -40,16 +41,16 @@ class TransformersServe(Peer):
     version: ClassVar[str] = "5.23.0"
     precisions: ClassVar[tuple[str, ...]] = ("bf16",)
 
-    def install(self, place: Place) -> None:
+    def install(self, installation: Installation) -> None:
         """Install the library and the requirements of its server."""
-        place.make_venv()
-        place.pip("install", "torch==2.13.0", f"transformers[serving]=={self.version}")
+        installation.make_venv()
+        installation.pip("install", "torch==2.13.0", f"transformers[serving]=={self.version}")
 
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
         """Start with one model and a sized cache; otherwise it takes all memory."""
         return Plan(
             command=(
-                *(place.program("transformers"), "serve", str(setting.model)),
+                *(installation.program("transformers"), "serve", str(setting.model)),
                 *("--host", LOCAL, "--port", str(port)),
                 *("--device", "cpu", "--dtype", "bfloat16", "--continuous-batching"),
                 *("--cb-num-blocks", str(_blocks(setting))),

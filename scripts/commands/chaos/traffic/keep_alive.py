@@ -15,19 +15,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from commands.chaos.traffic.flow import Truth, fault_in
-from commands.chaos.traffic.request import Asked
-from local.server import LOCAL
+from commands.chaos.traffic.request import Request
+from local.ports import LOCAL
 
 SECONDS = 60.0
 _LONGEST_PAUSE = 0.4  # before a request on an open connection; far less than HEADER_SECONDS
 
 
 @dataclass(slots=True)
-class Keeper:
+class KeepAliveClient:
     """One client, in its own thread."""
 
     port: int
-    asks: Sequence[Asked]
+    requests: Sequence[Request]
     truth: Truth
     dice: random.Random
     answers: int = 0
@@ -39,35 +39,36 @@ class Keeper:
         connection = http.client.HTTPConnection(LOCAL, self.port, timeout=SECONDS)
         with contextlib.closing(connection):
             while not enough.is_set():
-                self._ask(connection, self.dice.choice(self.asks))
+                self._send(connection, self.dice.choice(self.requests))
 
-    def _ask(self, connection: http.client.HTTPConnection, asked: Asked) -> None:
+    def _send(self, connection: http.client.HTTPConnection, request: Request) -> None:
         fresh = connection.sock is None
         try:
             if fresh:
                 connection.connect()
             time.sleep(self.dice.choice((0, 0, 0, self.dice.uniform(0, _LONGEST_PAUSE))))
-            connection.request(asked.method, asked.path, asked.body)
+            connection.request(request.method, request.path, request.body)
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            where = "a new" if fresh else "a kept"
-            self.faults.append(f"{asked.kind} on {where} connection: {error!r}")
+            where = "a new" if fresh else "a reused"
+            self.faults.append(f"{request.kind} on {where} connection: {error!r}")
             connection.close()
             return
         self.answers += 1
         self.closed += response.will_close
-        fault = fault_in(asked, body, self.truth) if response.status == 200 else body.decode()
+        fault = fault_in(request, body, self.truth) if response.status == 200 else body.decode()
         if fault:
-            self.faults.append(f"{asked.kind}: status {response.status}: {fault}")
+            self.faults.append(f"{request.kind}: status {response.status}: {fault}")
 
 
 @contextlib.contextmanager
-def keeping(keepers: Sequence[Keeper]) -> Iterator[None]:
+def sending(clients: Sequence[KeepAliveClient]) -> Iterator[None]:
     """Let them all send during the block."""
     enough = threading.Event()
     threads = [
-        threading.Thread(target=keeper.run, args=(enough,), name="keeper") for keeper in keepers
+        threading.Thread(target=client.run, args=(enough,), name="keep-alive client")
+        for client in clients
     ]
     for thread in threads:
         thread.start()

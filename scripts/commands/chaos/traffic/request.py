@@ -10,7 +10,7 @@ Form = Literal["raw", "events", "json"]  # bytes as they are, server-sent events
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """A request; equal requests have equal answers."""
 
     kind: str
@@ -27,7 +27,7 @@ class Asked:
         return cls(kind, form, path, json.dumps(body).encode())
 
     @property
-    def request(self) -> bytes:
+    def message(self) -> bytes:
         """The bytes to send, on a new connection."""
         lines = [
             f"{self.method} {self.path} HTTP/1.1",
@@ -48,7 +48,7 @@ class Asked:
         """Return the same request without its headers; it has the same answer."""
         return replace(self, headers=())
 
-    def rest(self, stream: str, place: str) -> Self:
+    def rest(self, stream: str, position: str) -> Self:
         """Return the request for the rest of its answer."""
-        path = f"/v1/streams/{stream}?from={place}"
+        path = f"/v1/streams/{stream}?from={position}"
         return replace(self, path=path, body=b"", method="GET", headers=())

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commands.chaos.traffic.content import kept, place
+from commands.chaos.traffic.content import position, resumable
 from commands.chaos.traffic.crowd import Reading
-from commands.chaos.traffic.flow import Truth, answers, described, fault_in
-from commands.chaos.traffic.request import Asked
+from commands.chaos.traffic.flow import Truth, answers, description, fault_in
+from commands.chaos.traffic.request import Request
 
 STREAM = "x-stream-id"
 
@@ -22,22 +22,22 @@ STREAM = "x-stream-id"
 class Cut:
     """What one reader has of a cut answer, and its next request."""
 
-    asked: Asked
-    had: bytes
-    next: Asked
+    request: Request
+    received: bytes
+    next: Request
 
     @classmethod
     def of(cls, reading: Reading) -> Cut:
         """Return the cut of a reading that has ended too early."""
-        asked = reading.asked
+        request = reading.request
         stream = reading.headers.get(STREAM)
         if reading.status != 200 or stream is None:
-            return cls(asked, b"", asked)
-        had = kept(asked.form, bytes(reading.body))
-        return cls(asked, had, asked.rest(stream, place(asked.form, had)))
+            return cls(request, b"", request)
+        received = resumable(request.form, bytes(reading.body))
+        return cls(request, received, request.rest(stream, position(request.form, received)))
 
 
-def read_on(port: int, cuts: Sequence[Cut], truth: Truth) -> list[str]:
+def resume_all(port: int, cuts: Sequence[Cut], truth: Truth) -> list[str]:
     """Read all of them to their end; return what was wrong with them."""
     rests = answers(port, [cut.next for cut in cuts])
     faults = [_fault(cut, rest, truth) for cut, rest in zip(cuts, rests, strict=True)]
@@ -46,6 +46,6 @@ def read_on(port: int, cuts: Sequence[Cut], truth: Truth) -> list[str]:
 
 def _fault(cut: Cut, rest: Reading, truth: Truth) -> str | None:
     if not rest.whole:
-        return f"after {len(cut.had)} bytes: {described(rest)}"
-    fault = fault_in(cut.asked, cut.had + bytes(rest.body), truth)
-    return fault and f"read on after {len(cut.had)} bytes: {fault}"
+        return f"after {len(cut.received)} bytes: {description(rest)}"
+    fault = fault_in(cut.request, cut.received + bytes(rest.body), truth)
+    return fault and f"resumed after {len(cut.received)} bytes: {fault}"

@@ -13,29 +13,29 @@ from commands.abuse.attacks.draw import (
     nested,
     with_json,
 )
-from commands.abuse.attacks.kind import Kind, Shots, needing
+from commands.abuse.attacks.kind import Kind, Shots, with_needs
 from commands.abuse.attacks.shot import CHAT, Shot
 
 _USER = {"role": "user", "content": "Hello"}
 
 
 def _empty(draw: Draw) -> Shots:
-    return draw.say(messages=[{"role": "user", "content": ""}] * draw.about(100_000))
+    return draw.chat_shot(messages=[{"role": "user", "content": ""}] * draw.about(100_000))
 
 
 def _messages(draw: Draw) -> Shots:
     message = {"role": draw.one_of("user", "system", "developer"), "content": draw.text(20)}
-    return draw.say(messages=[message] * draw.about(20_000), copies=draw.about(3))
+    return draw.chat_shot(messages=[message] * draw.about(20_000), copies=draw.about(3))
 
 
 def _parts(draw: Draw) -> Shots:
     parts = [{"type": "text", "text": draw.text(3)}] * draw.about(60_000)
-    return draw.say(messages=[{"role": "user", "content": parts}])
+    return draw.chat_shot(messages=[{"role": "user", "content": parts}])
 
 
 def _long_message(draw: Draw) -> Shots:
     text = draw.text(min(draw.about(500_000), LARGEST_BODY // 4))
-    return draw.say(messages=[{"role": "user", "content": text}], copies=draw.about(4))
+    return draw.chat_shot(messages=[{"role": "user", "content": text}], copies=draw.about(4))
 
 
 def _nested(field: str) -> Kind:
@@ -60,9 +60,9 @@ def _nested_schema(draw: Draw) -> Shots:
 def _nested_arguments(draw: Draw) -> Shots:
     function = {"name": "f", "arguments": nested(draw.about(960))}
     call = {"id": "c", "type": "function", "function": function}
-    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    calls = {"role": "assistant", "content": None, "tool_calls": [call]}
     answer = {"role": "tool", "tool_call_id": "c", "content": "1"}
-    return draw.say(messages=[_USER, said, answer], tools=[_tool("f", {"type": "object"})])
+    return draw.chat_shot(messages=[_USER, calls, answer], tools=[_tool("f", {"type": "object"})])
 
 
 def _tool(name: str, parameters: object) -> dict[str, object]:
@@ -74,7 +74,7 @@ def _tools(draw: Draw) -> Shots:
     names = {f"p{at}": {"type": "string", "maxLength": at} for at in range(draw.about(100))}
     tools = [_tool(f"f{at}", {"type": "object", "properties": names}) for at in range(count)]
     choice = draw.one_of("required", "auto", {"type": "function", "function": {"name": "f0"}})
-    return draw.say(tools=tools, tool_choice=choice, max_tokens=40, copies=draw.about(4))
+    return draw.chat_shot(tools=tools, tool_choice=choice, max_tokens=40, copies=draw.about(4))
 
 
 def _tool_schema(draw: Draw) -> Shots:
@@ -85,20 +85,20 @@ def _tool_schema(draw: Draw) -> Shots:
         {"type": "object", "properties": {"a": {"enum": [f"{at}" for at in range(20_000)]}}},
         {"type": "object", "properties": {"a": {"type": "string", "minLength": 50_000}}},
     )
-    return draw.say(tools=[_tool("f", schema)], tool_choice="required", max_tokens=40)
+    return draw.chat_shot(tools=[_tool("f", schema)], tool_choice="required", max_tokens=40)
 
 
 def _tool_calls(draw: Draw) -> Shots:
     function = {"name": "f", "arguments": json.dumps({"a": draw.text(draw.about(50))})}
     call = {"id": "c", "type": "function", "function": function}
-    said = {"role": "assistant", "content": None, "tool_calls": [call] * draw.about(5_000)}
-    return draw.say(messages=[_USER, said, _USER])
+    calls = {"role": "assistant", "content": None, "tool_calls": [call] * draw.about(5_000)}
+    return draw.chat_shot(messages=[_USER, calls, _USER])
 
 
 def _kwargs(draw: Draw) -> Shots:
     values: dict[str, object] = {f"k{at}": draw.text(50) for at in range(draw.about(20_000))}
     values |= {"messages_": [dict(values)], "loop": "x", "range": 10**9, "tools": []}
-    return draw.say(chat_template_kwargs=values)
+    return draw.chat_shot(chat_template_kwargs=values)
 
 
 def _padded(draw: Draw) -> Shots:
@@ -167,7 +167,7 @@ KINDS = (
     Kind("m8-nested-arguments", "arguments of a call, nested 960 deep", _nested_arguments),
     _nested("metadata"),
     _nested("chat_template_kwargs"),
-    needing(
+    with_needs(
         Kind("m2-padded", "24 bodies of 4 MB, kept in a journal of 32", _padded),
         settings=(("JOURNAL_BYTES", str(32 << 20)),),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from commands.abuse.attacks.draw import Draw
-from commands.abuse.attacks.kind import Kind, Shots, needing
+from commands.abuse.attacks.kind import Kind, Shots, with_needs
 from commands.abuse.attacks.shot import COMPLETIONS, STREAM, Shot
 
 _SIZE = 4 * 1024 * 1024
@@ -133,22 +133,24 @@ def _deadlines(draw: Draw) -> Shots:
 
 
 KINDS = (
-    needing(Kind("h6-open-bodies", "bodies for open routes", _open_bodies), front=True),
-    needing(Kind("m7-idle", "4,100 idle connections without a token", _idle), front=True),
+    with_needs(Kind("h6-open-bodies", "bodies for open routes", _open_bodies), front=True),
+    with_needs(Kind("m7-idle", "4,100 idle connections without a token", _idle), front=True),
     Kind("m1-followers", "150 followers of one key", _followers),
     Kind("m1-follower-answers", "150 followers of one key, without a stream", _follower_answers),
-    Kind("heads-slow", "heads that come a byte at a time", _heads),
-    Kind("bodies-slow", "bodies that come a byte at a time", _bodies),
+    Kind("heads-slow", "heads sent a byte at a time", _heads),
+    Kind("bodies-slow", "bodies sent a byte at a time", _bodies),
     Kind("bodies-unfinished", "bodies that never end", _unfinished),
     Kind("pipelined", "thousands of requests on a connection", _pipelined),
     Kind("pipelined-prompts", "prompts on one connection", _pipelined_prompts),
-    Kind("storm", "connections that ask once", _storm),
+    Kind("storm", "connections with one request each", _storm),
     Kind("strangers", "thousands of requests without a token", _refused),
     Kind("documents", "the API documents, hundreds of times", _documents),
     Kind("headers", "many headers", _headers),
-    Kind("resumed", "a kept stream from every place", _resumed, _opened),
-    Kind("resumed-raw", "a kept raw stream from every place", _resumed_raw, _opened_raw),
-    Kind("cancelled", "streams that are not there, cancelled", _cancelled),
+    Kind("resumed", "a finished stream, resumed at every position", _resumed, _opened),
+    Kind(
+        "resumed-raw", "a finished raw stream, resumed at every position", _resumed_raw, _opened_raw
+    ),
+    Kind("cancelled", "streams that do not exist, cancelled", _cancelled),
     Kind("keys", "hundreds of idempotency keys", _keys),
-    Kind("deadlines", "deadlines that pass at once", _deadlines),
+    Kind("deadlines", "deadlines that expire at once", _deadlines),
 )

@@ -9,7 +9,7 @@ from commands.abuse.attacks.shot import Shot
 
 def _choices(draw: Draw) -> Shots:
     prompts = ["Once upon a time"] * min(8, draw.about(8))
-    return draw.complete(prompt=prompts, n=128, max_tokens=draw.room, ignore_eos=True)
+    return draw.completion_shot(prompt=prompts, n=128, max_tokens=draw.room, ignore_eos=True)
 
 
 def _streams(draw: Draw) -> Shots:
@@ -21,7 +21,7 @@ def _stops(draw: Draw) -> Shots:
     """Use stop strings that the reply matches for long: they differ in the last letter only."""
     size = draw.about(20_000)
     stops = ["a" * size + chr(98 + at) for at in range(16)]
-    return draw.complete(
+    return draw.completion_shot(
         stop=stops,
         n=16,
         max_tokens=draw.room,
@@ -32,17 +32,17 @@ def _stops(draw: Draw) -> Shots:
 
 def _stops_any(draw: Draw) -> Shots:
     stops = [draw.text(draw.about(1_000)) for _ in range(draw.dice.randint(1, 16))]
-    return draw.complete(stop=stops, n=8, max_tokens=draw.room, ignore_eos=True)
+    return draw.completion_shot(stop=stops, n=8, max_tokens=draw.room, ignore_eos=True)
 
 
 def _logprobs(draw: Draw) -> Shots:
     tokens = min(draw.about(900), draw.room)
-    return draw.complete(n=32, max_tokens=tokens, logprobs=20, ignore_eos=True)
+    return draw.completion_shot(n=32, max_tokens=tokens, logprobs=20, ignore_eos=True)
 
 
 def _echo_scores(draw: Draw) -> Shots:
     prompts = ["Once upon a time there was. " * (draw.facts.context // 9)] * draw.about(100)
-    return draw.complete(prompt=prompts, echo=True, logprobs=20, max_tokens=1)
+    return draw.completion_shot(prompt=prompts, echo=True, logprobs=20, max_tokens=1)
 
 
 def _streamed_logprobs(draw: Draw) -> Shots:
@@ -56,12 +56,12 @@ def _biases(draw: Draw) -> Shots:
     """Bias half of the vocabulary, in each of many requests."""
     count = min(draw.about(20_000), draw.facts.vocabulary)
     biases = {str(at): draw.dice.uniform(-5, 5) for at in range(count)}
-    return draw.complete(logit_bias=biases, n=16, max_tokens=200, copies=draw.about(4))
+    return draw.completion_shot(logit_bias=biases, n=16, max_tokens=200, copies=draw.about(4))
 
 
 def _allowed(draw: Draw) -> Shots:
     allowed = [draw.token() for _ in range(draw.about(200_000))]
-    return draw.complete(allowed_token_ids=allowed, n=16, max_tokens=200)
+    return draw.completion_shot(allowed_token_ids=allowed, n=16, max_tokens=200)
 
 
 _ALL = 8  # prompts; with 128 choices they make the most replies that a request may ask for
@@ -70,23 +70,23 @@ _ALL = 8  # prompts; with 128 choices they make the most replies that a request 
 def _allowed_copies(draw: Draw) -> Shots:
     """Send a long list of parameters for each of a thousand replies."""
     allowed = [draw.token() for _ in range(draw.about(100_000))]
-    return draw.complete(prompt=["a"] * _ALL, n=128, allowed_token_ids=allowed, max_tokens=1)
+    return draw.completion_shot(prompt=["a"] * _ALL, n=128, allowed_token_ids=allowed, max_tokens=1)
 
 
 def _bias_copies(draw: Draw) -> Shots:
     biases = {str(at): 1 for at in range(min(draw.about(20_000), draw.facts.vocabulary))}
-    return draw.complete(prompt=["a"] * _ALL, n=128, logit_bias=biases, max_tokens=1)
+    return draw.completion_shot(prompt=["a"] * _ALL, n=128, logit_bias=biases, max_tokens=1)
 
 
 def _rule_copies(draw: Draw) -> Shots:
     """Send a small rule in a long text, for each of a thousand replies."""
     grammar = 'start: "a"\n' + f"// {'x' * 96}\n" * (draw.about(400_000) // 100)
-    return draw.complete(prompt=["a"] * _ALL, n=128, guided_grammar=grammar, max_tokens=1)
+    return draw.completion_shot(prompt=["a"] * _ALL, n=128, guided_grammar=grammar, max_tokens=1)
 
 
 def _stop_copies(draw: Draw) -> Shots:
     stops = [chr(98 + at) * (draw.about(3_000_000) // 16) for at in range(16)]
-    return draw.complete(prompt=["a"] * _ALL, n=128, stop=stops, max_tokens=8)
+    return draw.completion_shot(prompt=["a"] * _ALL, n=128, stop=stops, max_tokens=8)
 
 
 def _choices_streamed(draw: Draw) -> Shots:
@@ -98,31 +98,33 @@ def _choices_streamed(draw: Draw) -> Shots:
 def _whole_copies(draw: Draw) -> Shots:
     """Echo a long prompt for each of a thousand replies."""
     prompt = "once upon a time, " * (draw.room // 8)
-    return draw.complete(prompt=[prompt] * _ALL, n=128, echo=True, logprobs=20, max_tokens=1)
+    return draw.completion_shot(prompt=[prompt] * _ALL, n=128, echo=True, logprobs=20, max_tokens=1)
 
 
 def _stop_ids(draw: Draw) -> Shots:
     ids = [draw.token() for _ in range(1024)]
-    return draw.complete(stop_token_ids=ids, n=32, min_tokens=200, max_tokens=draw.room)
+    return draw.completion_shot(stop_token_ids=ids, n=32, min_tokens=200, max_tokens=draw.room)
 
 
 def _best_of(draw: Draw) -> Shots:
     count = min(128, draw.about(128))
-    return draw.complete(best_of=count, n=1, max_tokens=draw.about(100), logprobs=20)
+    return draw.completion_shot(best_of=count, n=1, max_tokens=draw.about(100), logprobs=20)
 
 
 def _penalties(draw: Draw) -> Shots:
     how = {"presence_penalty": 2, "frequency_penalty": -2, "repetition_penalty": 100, "top_p": 0}
-    return draw.complete(n=32, max_tokens=draw.about(400), min_p=1, ignore_eos=True, **how)
+    return draw.completion_shot(n=32, max_tokens=draw.about(400), min_p=1, ignore_eos=True, **how)
 
 
 def _tiny(draw: Draw) -> Shots:
     """Request replies of one token, as many as a request may ask for."""
-    return draw.complete(prompt=["a"] * 8, n=128, max_tokens=1, logprobs=20, copies=draw.about(16))
+    return draw.completion_shot(
+        prompt=["a"] * 8, n=128, max_tokens=1, logprobs=20, copies=draw.about(16)
+    )
 
 
 def _zero(draw: Draw) -> Shots:
-    return draw.complete(prompt=["a"] * min(1024, draw.about(1024)), max_tokens=0, echo=True)
+    return draw.completion_shot(prompt=["a"] * min(1024, draw.about(1024)), max_tokens=0, echo=True)
 
 
 def _left(draw: Draw) -> Shots:

@@ -14,7 +14,7 @@ def _ref_chain(draw: Draw) -> Shots:
     form = draw.one_of("items", "plain", "properties", "anyOf", "allOf")
     defs = {f"d{at}": _link(str(form), f"#/$defs/d{at + 1}") for at in range(links)}
     defs[f"d{links}"] = {"type": "string"}
-    return draw.complete(guided_json={"$ref": "#/$defs/d0", "$defs": defs})
+    return draw.completion_shot(guided_json={"$ref": "#/$defs/d0", "$defs": defs})
 
 
 def _link(form: str, reference: str) -> dict[str, object]:
@@ -31,28 +31,30 @@ def _link(form: str, reference: str) -> dict[str, object]:
 def _lark_chain(draw: Draw) -> Shots:
     links = draw.about(2800)
     rules = [f"r{at}: r{at + 1}" for at in range(links)]
-    return draw.complete(guided_grammar="\n".join(["start: r0", *rules, f'r{links}: "a"']))
+    return draw.completion_shot(guided_grammar="\n".join(["start: r0", *rules, f'r{links}: "a"']))
 
 
 def _optional(draw: Draw) -> Shots:
     count = draw.about(40_000)
     grammar = f'start: {"r? " * count}\nr: "a"'
-    return draw.complete(guided_grammar=grammar, max_tokens=64)
+    return draw.completion_shot(guided_grammar=grammar, max_tokens=64)
 
 
 def _optional_choices(draw: Draw) -> Shots:
     grammar = f'start: {"r? " * draw.about(2_000)}\nr: "a"'
-    return draw.complete(guided_grammar=grammar, max_tokens=64, n=16)
+    return draw.completion_shot(guided_grammar=grammar, max_tokens=64, n=16)
 
 
 def _multiple_of(draw: Draw) -> Shots:
     number = draw.one_of(1_999_993, 99_991, 1e-7, 0.0001, 1_000_003, 2**31 - 1, 3.3333)
-    return draw.complete(guided_json={"type": "integer", "multipleOf": number})
+    return draw.completion_shot(guided_json={"type": "integer", "multipleOf": number})
 
 
 def _alternatives(draw: Draw) -> Shots:
     count = draw.about(50_000)
-    return draw.complete(guided_grammar="start: " + " | ".join(f'"a{at}"' for at in range(count)))
+    return draw.completion_shot(
+        guided_grammar="start: " + " | ".join(f'"a{at}"' for at in range(count))
+    )
 
 
 def _regex(draw: Draw) -> Shots:
@@ -68,7 +70,7 @@ def _regex(draw: Draw) -> Shots:
         "(?i)" + "straße" * size,
         r"(\d+)+" * min(size, 500) + "$",
     )
-    return draw.complete(guided_regex=pattern, max_tokens=64)
+    return draw.completion_shot(guided_regex=pattern, max_tokens=64)
 
 
 def _choice(draw: Draw) -> Shots:
@@ -77,7 +79,7 @@ def _choice(draw: Draw) -> Shots:
     words = [f"{at} {draw.text(each)}" for at in range(count)]
     limit = 3_000_000
     kept = words[: max(1, limit // (4 * each + 8))]
-    return draw.complete(guided_choice=kept, max_tokens=64)
+    return draw.completion_shot(guided_choice=kept, max_tokens=64)
 
 
 def _nested(depth: int) -> dict[str, object]:
@@ -88,7 +90,7 @@ def _nested(depth: int) -> dict[str, object]:
 
 
 def _nested_schema(draw: Draw) -> Shots:
-    return draw.complete(guided_json=_nested(draw.about(150)), max_tokens=200)
+    return draw.completion_shot(guided_json=_nested(draw.about(150)), max_tokens=200)
 
 
 def _wide_schema(draw: Draw) -> Shots:
@@ -96,12 +98,12 @@ def _wide_schema(draw: Draw) -> Shots:
     names = {f"n{at}": {"type": draw.dice.choice(_TYPES)} for at in range(count)}
     required = [*names] if draw.dice.random() < 0.5 else []
     schema = {"type": "object", "properties": names, "required": required}
-    return draw.complete(guided_json=schema, max_tokens=100)
+    return draw.completion_shot(guided_json=schema, max_tokens=100)
 
 
 def _enum(draw: Draw) -> Shots:
     values = [draw.text(draw.about(20)) for _ in range(draw.about(20_000))]
-    return draw.complete(guided_json={"enum": values}, max_tokens=40)
+    return draw.completion_shot(guided_json={"enum": values}, max_tokens=40)
 
 
 def _bounds(draw: Draw) -> Shots:
@@ -116,7 +118,7 @@ def _bounds(draw: Draw) -> Shots:
         {"type": "array", "prefixItems": [{"type": "null"}] * size, "items": False},
         {"type": "string", "format": "uri", "minLength": size % 1000},
     )
-    return draw.complete(guided_json=schema, max_tokens=200)
+    return draw.completion_shot(guided_json=schema, max_tokens=200)
 
 
 def _all_of(draw: Draw) -> Shots:
@@ -126,7 +128,7 @@ def _all_of(draw: Draw) -> Shots:
         {"type": "object", "properties": {f"p{at}": {"type": "string", "maxLength": at}}}
         for at in range(count)
     ]
-    return draw.complete(guided_json={str(word): parts}, max_tokens=100)
+    return draw.completion_shot(guided_json={str(word): parts}, max_tokens=100)
 
 
 def _doubling(draw: Draw) -> Shots:
@@ -140,7 +142,7 @@ def _doubling(draw: Draw) -> Shots:
         for at in range(links)
     }
     defs[f"d{links}"] = {"type": "null"}
-    return draw.complete(guided_json={"$ref": "#/$defs/d0", "$defs": defs}, max_tokens=100)
+    return draw.completion_shot(guided_json={"$ref": "#/$defs/d0", "$defs": defs}, max_tokens=100)
 
 
 def _doubling_of(draw: Draw) -> Shots:
@@ -151,7 +153,7 @@ def _doubling_of(draw: Draw) -> Shots:
         for at in range(links)
     }
     defs[f"d{links}"] = {"type": "object", "properties": {"a": {"type": "null"}}}
-    return draw.complete(guided_json={"$ref": "#/$defs/d0", "$defs": defs}, max_tokens=100)
+    return draw.completion_shot(guided_json={"$ref": "#/$defs/d0", "$defs": defs}, max_tokens=100)
 
 
 def _patterns(draw: Draw) -> Shots:
@@ -160,7 +162,7 @@ def _patterns(draw: Draw) -> Shots:
         f"^{chr(97 + at % 26)}{at}.*[0-9]{{{at % 60}}}$": {} for at in range(count)
     }
     schema = {"type": "object", "patternProperties": names, "additionalProperties": False}
-    return draw.complete(guided_json=schema, max_tokens=60)
+    return draw.completion_shot(guided_json=schema, max_tokens=60)
 
 
 def _lark_ambiguous(draw: Draw) -> Shots:
@@ -171,19 +173,21 @@ def _lark_ambiguous(draw: Draw) -> Shots:
         "start: /(.|\\n)*/ /(.|\\n)*/ /(.|\\n)*/ /(.|\\n)*/",
     )
     copies = draw.about(8)
-    return draw.complete(guided_grammar=grammar, max_tokens=draw.room, n=min(16, copies))
+    return draw.completion_shot(guided_grammar=grammar, max_tokens=draw.room, n=min(16, copies))
 
 
 def _lark_terminals(draw: Draw) -> Shots:
     count = draw.about(2_000)
     rules = [f"T{at}: /[a-z]{{{at % 50},{at % 50 + 50}}}{at}/" for at in range(count)]
     start = "start: (" + " | ".join(f"T{at}" for at in range(count)) + ")+"
-    return draw.complete(guided_grammar="\n".join([start, *rules]), max_tokens=64)
+    return draw.completion_shot(guided_grammar="\n".join([start, *rules]), max_tokens=64)
 
 
 def _lark_range(draw: Draw) -> Shots:
     size = draw.about(100_000)
-    return draw.complete(guided_grammar=f'start: ("a" | "b"){{{size // 2},{size}}}', max_tokens=64)
+    return draw.completion_shot(
+        guided_grammar=f'start: ("a" | "b"){{{size // 2},{size}}}', max_tokens=64
+    )
 
 
 def _many_rules(draw: Draw) -> Shots:
@@ -191,13 +195,13 @@ def _many_rules(draw: Draw) -> Shots:
     shots = []
     for at in range(min(draw.about(200), 400)):
         schema = {"type": "object", "properties": {f"p{at}": {"type": "string", "maxLength": 500}}}
-        shots.append(draw.complete(guided_json=schema, max_tokens=8))
+        shots.append(draw.completion_shot(guided_json=schema, max_tokens=8))
     return shots
 
 
 def _string_schema(draw: Draw) -> Shots:
     """Send a schema as a string, nested as deep as possible."""
-    return draw.complete(guided_json=nested(draw.about(960), SCHEMAS))
+    return draw.completion_shot(guided_json=nested(draw.about(960), SCHEMAS))
 
 
 def _lists_in_schema(draw: Draw) -> Shots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from commands.abuse.attacks.draw import LARGEST_BODY, Draw
-from commands.abuse.attacks.kind import Kind, Shots, needing
+from commands.abuse.attacks.kind import Kind, Shots, with_needs
 from commands.abuse.attacks.shot import Shot
 
 
@@ -19,20 +19,20 @@ def _detokenize_any(draw: Draw) -> Shots:
 
 def _echo(draw: Draw) -> Shots:
     prompt = [0] * min(draw.about(6_000), draw.room)
-    return draw.complete(prompt=prompt, echo=True, max_tokens=1)
+    return draw.completion_shot(prompt=prompt, echo=True, max_tokens=1)
 
 
 def _echo_many(draw: Draw) -> Shots:
     """Echo several prompts, with as many tokens as one prompt of a larger model."""
-    return draw.complete(prompt=[[0] * draw.room] * draw.about(6), echo=True, max_tokens=1)
+    return draw.completion_shot(prompt=[[0] * draw.room] * draw.about(6), echo=True, max_tokens=1)
 
 
 def _digits(draw: Draw) -> Shots:
-    return draw.complete(prompt=_runs(draw))
+    return draw.completion_shot(prompt=_runs(draw))
 
 
 def _six_digits(draw: Draw) -> Shots:
-    return draw.complete(prompt=_runs(draw), copies=6)
+    return draw.completion_shot(prompt=_runs(draw), copies=6)
 
 
 def _runs(draw: Draw) -> str:
@@ -42,27 +42,27 @@ def _runs(draw: Draw) -> str:
 
 
 def _prompts_short(draw: Draw) -> Shots:
-    return draw.complete(prompt=["a"] * draw.about(100_000), max_tokens=1)
+    return draw.completion_shot(prompt=["a"] * draw.about(100_000), max_tokens=1)
 
 
 def _prompts_long(draw: Draw) -> Shots:
-    return draw.complete(prompt=["a " * 995] * draw.about(2_000), max_tokens=1)
+    return draw.completion_shot(prompt=["a " * 995] * draw.about(2_000), max_tokens=1)
 
 
 def _texts(draw: Draw) -> Shots:
     text = "once upon a time, " * (draw.about(1_000_000) // 18)
-    return draw.complete(prompt=text, copies=12)
+    return draw.completion_shot(prompt=text, copies=12)
 
 
 def _awkward(draw: Draw) -> Shots:
     text = draw.text(min(draw.about(500_000), LARGEST_BODY // 4))
-    return draw.complete(prompt=text, copies=draw.about(4))
+    return draw.completion_shot(prompt=text, copies=draw.about(4))
 
 
 def _fitting(draw: Draw) -> Shots:
     """Send awkward texts that fit, so that they are computed, echoed and scored."""
     text = draw.text(draw.about(600))
-    return draw.complete(prompt=[text] * 16, echo=True, logprobs=5, max_tokens=8)
+    return draw.completion_shot(prompt=[text] * 16, echo=True, logprobs=5, max_tokens=8)
 
 
 def _tokenize(draw: Draw) -> Shots:
@@ -93,7 +93,7 @@ def _ids(draw: Draw) -> Shots:
     """Send prompts of token ids, far too many or far too long."""
     count = draw.about(500_000)
     prompt = draw.one_of([[1]] * (count // 4), [1] * count, [[1] * 100] * (count // 150))
-    return draw.complete(prompt=prompt, max_tokens=1)
+    return draw.completion_shot(prompt=prompt, max_tokens=1)
 
 
 KINDS = (
@@ -104,7 +104,7 @@ KINDS = (
     Kind("h1-six-digits", "six of them at once", _six_digits),
     Kind("h2-prompts-short", "100,000 prompts of a character", _prompts_short),
     Kind("h2-prompts-long", "2,000 prompts of 1,990 characters", _prompts_long),
-    needing(Kind("m3-texts", "12 texts of 1 MB that cannot fit", _texts), characters=2400),
+    with_needs(Kind("m3-texts", "12 texts of 1 MB that cannot fit", _texts), characters=2400),
     Kind("detokenize-any", "token ids drawn from a few", _detokenize_any),
     Kind("awkward-prompt", "awkward texts as prompts", _awkward),
     Kind("awkward-fitting", "awkward texts that fit, echoed and scored", _fitting),

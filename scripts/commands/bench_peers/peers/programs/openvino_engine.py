@@ -99,9 +99,9 @@ class Control(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Run one burst."""
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
-            replies = self.engine.burst(asked["prompts"], asked["reply_tokens"])
+            replies = self.engine.burst(body["prompts"], body["reply_tokens"])
         except RuntimeError as error:
             self._answer(500, {"message": str(error)})
         else:

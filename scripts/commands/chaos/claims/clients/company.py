@@ -16,13 +16,13 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
     with context.server(step=0) as server:
         for done in range(0, size, AT_ONCE):
-            asks = kinds.mixed(dice, min(AT_ONCE, size - done), 20, 160)
-            alone = undisturbed(server, asks, width=1)
-            dice.shuffle(asks)
-            others = [*asks, *asks[: WIDTH - 1]]  # so that the last ones have company too
+            requests = kinds.mixed(dice, min(AT_ONCE, size - done), 20, 160)
+            alone = undisturbed(server, requests, width=1)
+            dice.shuffle(requests)
+            others = [*requests, *requests[: WIDTH - 1]]  # so that the last ones have company too
             faults = [fault_of(each, alone) for each in answers(server.port, others)]
             found.faults += filter(None, faults)
-            context.say(f"{done + len(asks)} of {size} prompts")
+            context.progress(f"{done + len(requests)} of {size} prompts")
     found.figures.append(f"{size} prompts, {len(found.faults)} differed")
     return found
 

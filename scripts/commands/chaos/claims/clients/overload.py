@@ -12,7 +12,7 @@ from time import perf_counter
 from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
-from commands.chaos.traffic.crowd import Crowd, Reading, unpaused
+from commands.chaos.traffic.crowd import Crowd, Reading, without_gc
 from commands.chaos.traffic.flow import PATIENCE, WIDTH, Truth, fault_of, undisturbed
 from local.server import Server
 
@@ -25,27 +25,27 @@ TURN_SECONDS = 15
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    with context.server(step=0.02, WAITING_LINE=LINE) as server, unpaused():
+    with context.server(step=0.02, WAITING_LINE=LINE) as server, without_gc():
         truth = undisturbed(server, kinds.raw(dice, 2 * WIDTH, 60, 60))
         peaks, floods = list[_Load](), list[_Load]()
         for seconds in seconds_of_turns(size):
             peaks.append(_closed(server, truth, seconds))
-            context.say(f"the peak is {peaks[-1].rate:.1f} answers a second")
+            context.progress(f"the peak is {peaks[-1].rate:.1f} answers per second")
             floods.append(_open(server, truth, seconds, TIMES * peaks[-1].rate, dice))
     arrived = [each for flood in floods for each in flood.readings]
     refused = [each for each in arrived if each.status == 503]
     accepted = [each for each in arrived if each.status != 503]
     found.faults += filter(None, (fault_of(each, truth) for each in accepted))
-    untold = sum("retry-after" not in each.headers for each in refused)
-    found.expect(not untold, f"{untold} refusals without Retry-After")
-    found.expect(refused, "nobody was refused: this was no overload")
+    without_hint = sum("retry-after" not in each.headers for each in refused)
+    found.expect(not without_hint, f"{without_hint} refusals without Retry-After")
+    found.expect(refused, "no request was refused: the server was not overloaded")
     waits = sorted((each.ended or each.began) - each.began for each in refused) or [0.0]
     slowest, half = waits[-1], waits[len(waits) // 2]
     share = sum(each.good for each in floods) / sum(each.good for each in peaks)
-    found.wish(slowest < REFUSED_SECONDS, f"a refusal took {slowest * 1000:.0f} ms; wanted 100")
-    found.wish(share > GOODPUT, f"goodput is {share:.0%} of the peak; wanted {GOODPUT:.0%}")
+    found.want(slowest < REFUSED_SECONDS, f"a refusal took {slowest * 1000:.0f} ms; wanted 100")
+    found.want(share > GOODPUT, f"goodput is {share:.0%} of the peak; wanted {GOODPUT:.0%}")
     found.figures.append(
-        f"{len(arrived)} requests at {len(arrived) / size:.0f} a second: {len(accepted)} "
+        f"{len(arrived)} requests at {len(arrived) / size:.0f} per second: {len(accepted)} "
         f"accepted, {len(found.faults)} faults; {len(refused)} refused, p50 in "
         f"{half * 1000:.0f} ms, the slowest in {slowest * 1000:.0f} ms; "
         f"goodput {share:.0%} of the peak"
@@ -84,12 +84,12 @@ class _Load:
 
 def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
     """Run with all rows taken and the waiting line never empty, which gives the maximum."""
-    crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
+    crowd, requests, readings = Crowd(server.port), cycle(truth), list[Reading]()
     began = perf_counter()
     with contextlib.closing(crowd):
         while perf_counter() < began + seconds:
             while len(crowd) < WIDTH + LINE // 2:
-                readings.append(crowd.begin(next(asks)))
+                readings.append(crowd.begin(next(requests)))
             crowd.turn(0.01)
         crowd.drain(PATIENCE)
     return _Load(readings, seconds, began + seconds)
@@ -97,12 +97,12 @@ def _closed(server: Server, truth: Truth, seconds: int) -> _Load:
 
 def _open(server: Server, truth: Truth, seconds: int, rate: float, dice: random.Random) -> _Load:
     """Run with random arrivals, `rate` per second, however busy the server is."""
-    crowd, asks, readings = Crowd(server.port), cycle(truth), list[Reading]()
+    crowd, requests, readings = Crowd(server.port), cycle(truth), list[Reading]()
     began = due = perf_counter()
     with contextlib.closing(crowd):
         while perf_counter() < began + seconds:
             while due < perf_counter():
-                readings.append(crowd.begin(next(asks)))
+                readings.append(crowd.begin(next(requests)))
                 due += dice.expovariate(rate)
             crowd.turn(0.005)
         crowd.drain(PATIENCE)

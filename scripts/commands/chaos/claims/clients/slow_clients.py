@@ -17,9 +17,9 @@ from time import perf_counter
 from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
-from commands.chaos.traffic.crowd import Crowd, Reading, connect, unpaused
+from commands.chaos.traffic.crowd import Crowd, Reading, connect, without_gc
 from commands.chaos.traffic.flow import PATIENCE, Truth, fault_of, undisturbed
-from commands.chaos.traffic.request import Asked
+from commands.chaos.traffic.request import Request
 from local.server import Server
 
 SLOW = 700  # of which some 500 are connected at a time
@@ -33,20 +33,20 @@ SMALL_BUFFER = 2048
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    with context.server(step=0.005) as server, unpaused():
+    with context.server(step=0.005) as server, without_gc():
         truth = undisturbed(server, kinds.mixed(dice, 32, 10, 30, kinds.STREAMED))
         calm = _firsts(server, truth, size, lambda: None, found)
-        context.say("the slow clients are coming")
+        context.progress("connecting the slow clients")
         crawl = _Crawl(server, dice)
-        beside = _firsts(server, truth, size, crawl.sip, found)
+        busy = _firsts(server, truth, size, crawl.sip, found)
         crawl.leave()
-    found.wish(
-        beside < TIMES * calm,
-        f"p99 of the first token {beside * 1000:.0f} ms; wanted under {TIMES * calm * 1000:.0f} ms",
+    found.want(
+        busy < TIMES * calm,
+        f"p99 of the first token {busy * 1000:.0f} ms; wanted under {TIMES * calm * 1000:.0f} ms",
     )
     found.figures.append(
-        f"first token p99 {calm * 1000:.0f} ms alone, {beside * 1000:.0f} ms beside "
-        f"{crawl.present:.0f} slow clients, of whom {crawl.ended} were ended and came again; "
+        f"first token p99 {calm * 1000:.0f} ms alone, {busy * 1000:.0f} ms with "
+        f"{crawl.present:.0f} slow clients, {crawl.ended} of which were disconnected and returned; "
         f"{len(found.faults)} faults"
     )
     return found
@@ -56,12 +56,12 @@ def _firsts(
     server: Server, truth: Truth, seconds: int, meanwhile: Callable[[], None], found: Finding
 ) -> float:
     """Run good clients for this long; return the 99th percentile of the first token, seconds."""
-    crowd, asks, firsts = Crowd(server.port), [*truth], list[float]()
+    crowd, requests, firsts = Crowd(server.port), [*truth], list[float]()
     began, number = perf_counter(), 0
     with contextlib.closing(crowd):
         while len(crowd) or perf_counter() < began + seconds:
             while len(crowd) < GOOD and perf_counter() < began + seconds:
-                crowd.begin(asks[number % len(asks)])
+                crowd.begin(requests[number % len(requests)])
                 number += 1
             for ended in crowd.turn(0.01):
                 firsts.append((ended.arrivals or [began])[0] - ended.began)
@@ -76,7 +76,7 @@ class _Slow:
     """A client that reads or sends a little at a time, and returns after a disconnect."""
 
     port: int
-    asked: Asked
+    request: Request
     sends: bool
     dice: random.Random
     times: int = 0
@@ -90,9 +90,9 @@ class _Slow:
     def come(self) -> None:
         """Connect, or connect again."""
         self.times, self.due = self.times + 1, None
-        self._unsent = self.asked.body if self.sends else b""
-        asked = replace(self.asked, missing=len(self._unsent))
-        self.reading = connect(self.port, asked, SMALL_BUFFER)
+        self._unsent = self.request.body if self.sends else b""
+        request = replace(self.request, missing=len(self._unsent))
+        self.reading = connect(self.port, request, SMALL_BUFFER)
 
     def sip(self, now: float) -> None:
         """Read or send a little, or return."""
@@ -122,9 +122,11 @@ class _Crawl:
 
     def __init__(self, server: Server, dice: random.Random) -> None:
         """Connect them, and return when the replies of the readers have been computed."""
-        asks = kinds.mixed(dice, SLOW, 150, 200, (_wordy,))
-        self._clients = [_Slow(server.port, ask, at % 2 > 0, dice) for at, ask in enumerate(asks)]
-        server.until(server.free, "the slow clients' replies", PATIENCE)
+        requests = kinds.mixed(dice, SLOW, 150, 200, (_wordy,))
+        self._clients = [
+            _Slow(server.port, request, at % 2 > 0, dice) for at, request in enumerate(requests)
+        ]
+        server.wait_until(server.free, "the slow clients' replies", PATIENCE)
         self._began = perf_counter()
         self._sips = self._there = 0
 
@@ -154,14 +156,14 @@ class _Crawl:
             client.reading.sock.close()
 
 
-def _wordy(draw: kinds.Draw) -> Asked:
+def _wordy(draw: kinds.Draw) -> Request:
     """Return a request whose answer fits no buffer: some 200 kB."""
     return draw.completion("wordy", logprobs=20, ignore_eos=True)
 
 
 CLAIM = Claim(
     "slow-clients",
-    "500 clients that send or read some bytes a second: good clients' first token (p99) within "
+    "500 clients that send or read some bytes per second: good clients' first token (p99) within "
     "twice the calm one",
     Sizes(test=3, ci=20, full=600),
     "seconds",

@@ -12,8 +12,8 @@ from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
 from commands.chaos.traffic.crowd import Crowd, Reading
 from commands.chaos.traffic.flow import Flow, undisturbed
-from commands.chaos.traffic.request import Asked
-from local.server import Held, Server
+from commands.chaos.traffic.request import Request
+from local.server import Resources, Server
 
 AT_ONCE = 40
 PHASE_SECONDS = 30.0
@@ -42,17 +42,17 @@ MANNERS = (Crowd.leave, Crowd.abort, Crowd.half_close)
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
     limits = dict.fromkeys(("CLIENT_SECONDS", "BODY_SECONDS", "HEADER_SECONDS"), LIMIT_SECONDS)
-    with context.server(step=0.005, counted=True, **limits) as server:
+    with context.server(step=0.005, count_greenlets=True, **limits) as server:
         truth = undisturbed(server, kinds.mixed(dice, 32, 20, 60))
         _vanish(server, dice, AT_ONCE)  # creates what is only created once
         sleep(2 * LIMIT_SECONDS)
         before = _await_calm(server)
         for done in range(0, size, AT_ONCE):
             _vanish(server, dice, min(AT_ONCE, size - done))
-            context.say(f"{min(size, done + AT_ONCE)} of {size} clients")
+            context.progress(f"{min(size, done + AT_ONCE)} of {size} clients")
         after = _await_calm(server, before)
         flow = Flow(server.port, truth)
-        flow.go_on(0.5)
+        flow.run_for(0.5)
         flow.finish()
     found.faults += flow.faults
     _compare(found, before, after)
@@ -65,7 +65,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     return found
 
 
-def _compare(found: Finding, before: Held, after: Held) -> None:
+def _compare(found: Finding, before: Resources, after: Resources) -> None:
     found.expect(
         after.descriptors <= before.descriptors,
         f"{after.descriptors - before.descriptors} descriptors leaked",
@@ -83,37 +83,37 @@ def _compare(found: Finding, before: Held, after: Held) -> None:
 def _vanish(server: Server, dice: random.Random, count: int) -> None:
     """Have this many clients begin, reach their phase, and vanish."""
     crowd = Crowd(server.port)
-    asks = kinds.mixed(dice, count, 100, 2000)
-    ways = [(dice.choice(PHASES), dice.choice(MANNERS)) for _ in asks]
-    readings = [crowd.begin(_half(each) if dice.random() < 0.2 else each) for each in asks]
+    requests = kinds.mixed(dice, count, 100, 2000)
+    ways = [(dice.choice(PHASES), dice.choice(MANNERS)) for _ in requests]
+    readings = [crowd.begin(_half(each) if dice.random() < 0.2 else each) for each in requests]
     limit = perf_counter() + PHASE_SECONDS
     open_ways = dict(zip(readings, ways, strict=True))
     while open_ways and perf_counter() < limit:
         crowd.turn(0.01)
         for reading, (phase, manner) in list(open_ways.items()):
-            if reading.ended or phase(reading) or reading.asked.form == "json":
+            if reading.ended or phase(reading) or reading.request.form == "json":
                 manner(crowd, reading)
                 del open_ways[reading]
     crowd.close()
 
 
-def _half(asked: Asked) -> Asked:
+def _half(request: Request) -> Request:
     """Return a request whose body never arrives completely."""
-    return replace(asked, missing=20)
+    return replace(request, missing=20)
 
 
-def _await_calm(server: Server, wanted: Held | None = None) -> Held:
+def _await_calm(server: Server, wanted: Resources | None = None) -> Resources:
     """Wait until rows and waiting line are free and, if given, no more is held than `wanted`."""
-    server.until(server.free, "free rows")
-    held, limit = server.held(), perf_counter() + CALM_SECONDS
+    server.wait_until(server.free, "free rows")
+    held, limit = server.resources(), perf_counter() + CALM_SECONDS
     while wanted and perf_counter() < limit:
-        held = server.held()
+        held = server.resources()
         if _is_within(held, wanted):
             break
     return held
 
 
-def _is_within(held: Held, wanted: Held) -> bool:
+def _is_within(held: Resources, wanted: Resources) -> bool:
     """True if no more is held of any counted resource."""
     return (
         held.descriptors <= wanted.descriptors

@@ -22,23 +22,23 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         truth = undisturbed(server, kinds.mixed(dice, 64, 60, 240))
         flow = Flow(server.port, truth)
         for number in range(1, size + 1):
-            _go_on_for_pieces(flow, dice.randint(1, 600))
+            _run_for_pieces(flow, dice.randint(1, 600))
             gaps.append(_kill(server, flow))
-            context.say(f"{number} of {size} kills, {flow.read} answers read")
+            context.progress(f"{number} of {size} kills, {flow.read} answers read")
         flow.finish()
     found.faults += flow.faults
     found.figures += [
-        f"{size} kills, {flow.told}",
+        f"{size} kills, {flow.summary}",
         f"from kill to the next token p50 {median(gaps):.2f} s, longest {max(gaps):.2f} s",
     ]
-    found.wish(
+    found.want(
         median(gaps) < NEXT_TOKEN_SECONDS,
         f"p50 of the next token is {median(gaps):.2f} s; wanted under {NEXT_TOKEN_SECONDS:g} s",
     )
     return found
 
 
-def _go_on_for_pieces(flow: Flow, count: int) -> None:
+def _run_for_pieces(flow: Flow, count: int) -> None:
     """Continue until this many more pieces have arrived."""
     began, wanted = perf_counter(), flow.crowd.pieces + count
     while flow.crowd.pieces < wanted:
@@ -48,7 +48,7 @@ def _go_on_for_pieces(flow: Flow, count: int) -> None:
 
 def _kill(server: Server, flow: Flow) -> float:
     """Kill the decoder; return the seconds until the first output of the next one."""
-    before, backend = server.recoveries(), server.a_backend()
+    before, backend = server.recoveries(), server.current_backend()
     killed = perf_counter()
     backend.kill()
     while server.recoveries() == before:

@@ -13,9 +13,9 @@ from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
 from commands.chaos.traffic.crowd import Crowd, Reading
-from commands.chaos.traffic.flow import PATIENCE, Truth, begun, fault_of, undisturbed
-from commands.chaos.traffic.request import Asked
-from commands.chaos.traffic.resumption import Cut, read_on
+from commands.chaos.traffic.flow import PATIENCE, Truth, begin_all, fault_of, undisturbed
+from commands.chaos.traffic.request import Request
+from commands.chaos.traffic.resumption import Cut, resume_all
 from local.server import Server
 
 WORKERS = 2
@@ -23,27 +23,27 @@ STREAMS = 24
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
-    found, seen = Finding(), _Seen()
+    found, seen = Finding(), _Results()
     journal = context.folder / "journal.db"
     with context.server(WORKERS=WORKERS, JOURNAL=journal, step=0.02) as server:
         _await_workers(server)
         truth = undisturbed(server, kinds.mixed(dice, STREAMS * 2, 80, 200))
         for number in range(1, size + 1):
-            asks = [
-                asked.keyed(f"{number}-{at}")
-                if asked.form == "json" or dice.random() < 0.5
-                else asked
-                for at, asked in enumerate(dice.sample([*truth], STREAMS))
+            requests = [
+                request.keyed(f"{number}-{at}")
+                if request.form == "json" or dice.random() < 0.5
+                else request
+                for at, request in enumerate(dice.sample([*truth], STREAMS))
             ]
-            seen.take(_kill_one(server, asks, dice), server.port, truth)
+            seen.take(_kill_one(server, requests, dice), server.port, truth)
             _await_workers(server)
-            context.say(f"{number} of {size} kills")
+            context.progress(f"{number} of {size} kills")
     found.faults += seen.faults
     found.figures.append(
-        f"{size} workers killed; of {seen.lost} streams that were theirs all were read on, "
-        f"{seen.others} of others went on; {len(seen.faults)} faults"
+        f"{size} workers killed; all {seen.lost} of their streams were resumed, "
+        f"{seen.others} of other workers continued; {len(seen.faults)} faults"
     )
-    found.expect(seen.lost, "no stream was cut: nothing was put to the test")
+    found.expect(seen.lost, "no stream was cut: nothing was tested")
     return found
 
 
@@ -56,7 +56,7 @@ class _Kill:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Results:
     """The results of all kills."""
 
     lost: int = 0
@@ -73,12 +73,12 @@ class _Seen:
                 self.faults.append(fault)
         self.lost += len(cuts)
         self.others += len(kill.readings) - len(cuts)
-        self.faults += read_on(port, cuts, truth)
+        self.faults += resume_all(port, cuts, truth)
 
 
-def _kill_one(server: Server, asks: Sequence[Asked], dice: random.Random) -> _Kill:
+def _kill_one(server: Server, requests: Sequence[Request], dice: random.Random) -> _Kill:
     with contextlib.closing(Crowd(server.port)) as crowd:
-        readings = begun(crowd, asks)
+        readings = begin_all(crowd, requests)
         for _ in range(dice.randrange(60)):
             crowd.turn()
         open_ports = {reading.local_port for reading in crowd.open}
@@ -91,7 +91,7 @@ def _kill_one(server: Server, asks: Sequence[Asked], dice: random.Random) -> _Ki
 
 
 def _await_workers(server: Server) -> None:
-    server.until(lambda: len(server.workers()) == WORKERS and server.ready(), "all workers")
+    server.wait_until(lambda: len(server.workers()) == WORKERS and server.ready(), "all workers")
 
 
 CLAIM = Claim(

@@ -17,8 +17,8 @@ from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
 from commands.chaos.traffic.crowd import Crowd
-from commands.chaos.traffic.flow import Flow, Truth, begun, undisturbed
-from commands.chaos.traffic.resumption import Cut, read_on
+from commands.chaos.traffic.flow import Flow, Truth, begin_all, undisturbed
+from commands.chaos.traffic.resumption import Cut, resume_all
 from local.server import Server, ServerError
 
 SOURCE = Path(__file__).with_name("clock.c")
@@ -40,18 +40,18 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         flow = Flow(server.port, truth)
         for number in range(1, size + 1):
             for moved in (HOUR, 0):
-                flow.go_on(0.5)
+                flow.run_for(0.5)
                 cuts = _cut(server, truth, dice)
                 clock.move(moved)
-                flow.go_on(1.0)
-                found.faults += read_on(server.port, cuts, truth)
-            context.say(f"moved {number} of {size} times")
+                flow.run_for(1.0)
+                found.faults += resume_all(server.port, cuts, truth)
+            context.progress(f"moved {number} of {size} times")
         flow.finish()
         found.expect(server.ready(), "it is not ready any more")
     found.faults += flow.faults
     found.figures.append(
-        f"an hour forth and back {size} times; {flow.told}; {2 * size * CUT} cut and read "
-        f"on, {len(found.faults)} faults"
+        f"an hour forward and back {size} times; {flow.summary}; {2 * size * CUT} cut and "
+        f"resumed, {len(found.faults)} faults"
     )
     return found
 
@@ -60,7 +60,7 @@ def _cut(server: Server, truth: Truth, dice: random.Random) -> Sequence[Cut]:
     """Begin streams whose clients disconnect halfway."""
     streamed = [each for each in truth if each.form != "json"]
     with contextlib.closing(Crowd(server.port)) as crowd:
-        readings = begun(crowd, dice.sample(streamed, CUT))
+        readings = begin_all(crowd, dice.sample(streamed, CUT))
     return [Cut.of(each) for each in readings]
 
 
@@ -83,7 +83,7 @@ class _Clock:
 
 CLAIM = Claim(
     "clock",
-    "The wall clock is moved an hour, forth and back: streams go on and are resumable, "
+    "The wall clock is moved an hour, forward and back: streams continue and are resumable, "
     "no wrong byte",
     Sizes(test=1, ci=1, full=20),
     "times",

@@ -10,7 +10,8 @@ from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
 from commands.chaos.traffic.flow import Flow, undisturbed
-from local.server import LOCAL, Server
+from local.ports import LOCAL
+from local.server import Server
 
 FILES = 256
 IDLE = 400
@@ -24,17 +25,17 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         truth = undisturbed(server, kinds.mixed(dice, 48, 60, 160), width=16)
         flow = Flow(server.port, truth, width=16)
         for number in range(1, size + 1):
-            flow.go_on(1.0)
+            flow.run_for(1.0)
             with contextlib.ExitStack() as idle:
                 for _ in range(IDLE):
                     idle.enter_context(_idle(server))
-                flow.go_on(HELD_SECONDS)
-            flow.go_on(1.0)
-            context.say(f"{number} of {size} crowds")
+                flow.run_for(HELD_SECONDS)
+            flow.run_for(1.0)
+            context.progress(f"{number} of {size} crowds")
         flow.finish()
-        server.until(server.ready, "readiness")
+        server.wait_until(server.ready, "readiness")
     found.faults += flow.faults
-    found.figures.append(f"{size} crowds of {IDLE} at {FILES} descriptors; {flow.told}")
+    found.figures.append(f"{size} crowds of {IDLE} at {FILES} descriptors; {flow.summary}")
     return found
 
 
@@ -45,8 +46,8 @@ def _idle(server: Server) -> socket.socket:
 
 CLAIM = Claim(
     "descriptors",
-    "Descriptors run out (limit 256, 400 idle connections): streams go on, new ones are served "
-    "when there is room again, no wrong byte",
+    "Descriptors run out (limit 256, 400 idle connections): streams continue, new ones are served "
+    "when descriptors are free again, no wrong byte",
     Sizes(test=1, ci=1, full=20),
     "times",
     _run,

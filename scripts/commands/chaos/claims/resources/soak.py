@@ -9,7 +9,7 @@ from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.context import Context
 from commands.chaos.traffic import kinds
 from commands.chaos.traffic.flow import Flow, undisturbed
-from local.server import Held, Server
+from local.server import Resources, Server
 
 STOPS = 20  # moments at which the server is idle and measured
 WARM = 6
@@ -18,7 +18,7 @@ SLOPE = 1.0  # MiB per 10,000 requests
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
-    found, held = Finding(), list[tuple[int, Held]]()
+    found, measured = Finding(), list[tuple[int, Resources]]()
     read = 0
     with context.server(step=0, JOURNAL=context.folder / "journal.db") as server:
         truth = undisturbed(server, kinds.mixed(dice, 64, 10, 40))
@@ -29,23 +29,23 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
             flow.finish()
             found.faults += flow.faults
             read += flow.read
-            held.append((read, _at_rest(server)))
-            context.say(f"{read} of {size} requests")
-    _judge(found, held[WARM:])
+            measured.append((read, _at_rest(server)))
+            context.progress(f"{read} of {size} requests")
+    _judge(found, measured[WARM:])
     return found
 
 
-def _at_rest(server: Server) -> Held:
-    server.until(server.free, "rest")
-    return server.held()
+def _at_rest(server: Server) -> Resources:
+    server.wait_until(server.free, "rest")
+    return server.resources()
 
 
-def _judge(found: Finding, held: list[tuple[int, Held]]) -> None:
-    counts = [count for count, _ in held]
-    slope, _ = linear_regression(counts, [each.memory / MIB for _, each in held])
+def _judge(found: Finding, measured: list[tuple[int, Resources]]) -> None:
+    counts = [count for count, _ in measured]
+    slope, _ = linear_regression(counts, [each.memory / MIB for _, each in measured])
     growth = slope * 10_000
-    first, last = held[0][1], held[-1][1]
-    found.wish(growth < SLOPE, f"memory grows by {growth:.1f} MiB in 10,000 requests; wanted 1")
+    first, last = measured[0][1], measured[-1][1]
+    found.want(growth < SLOPE, f"memory grows by {growth:.1f} MiB in 10,000 requests; wanted 1")
     found.expect(last.descriptors <= first.descriptors, "descriptors grow")
     found.expect(last.threads <= first.threads, "threads grow")
     found.figures.append(
