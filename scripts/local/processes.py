@@ -17,7 +17,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def lives(process: psutil.Process) -> bool:
-    """True if the process runs and is no zombie."""
+    """True if the process runs and is not a zombie."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

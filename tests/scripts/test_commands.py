@@ -1,4 +1,4 @@
-"""The layout of `scripts/`: a package for each command, called like it, and folders of few modules."""
+"""The layout of `scripts/`: a package for each command, called like it; folders of few modules."""
 
 from pathlib import Path
 

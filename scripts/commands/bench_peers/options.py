@@ -118,7 +118,7 @@ def _contestants(
             parser.error(f"no peer {name!r}; known: {', '.join(sorted(peers))}")
         if precision not in peers[name].precisions:
             known = ", ".join(f"{name}:{each}" for each in peers[name].precisions)
-            parser.error(f"{text!r} is no known precision of {name}; known: {known}")
+            parser.error(f"{text!r} is not a known precision of {name}; known: {known}")
         found.append((name, precision))
     if len(set(found)) != len(found):
         parser.error("a contestant is named twice")

@@ -133,7 +133,7 @@ class Trial:
         return self.stand.address_of(team, front=self.front)
 
     def _finished_stream(self) -> str:
-        """Return the id of a finished and kept stream of the other team."""
+        """Return the id of a finished stream of the other team."""
         body = {"model": self.stand.facts().model, "prompt": "Once", "max_tokens": 2}
         status, stream = _request(self._address(WITNESS), "POST", COMPLETIONS, json.dumps(body))
         return stream if status == 200 else ""

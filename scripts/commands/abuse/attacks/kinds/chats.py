@@ -168,7 +168,7 @@ KINDS = (
     _nested("metadata"),
     _nested("chat_template_kwargs"),
     with_needs(
-        Kind("m2-padded", "24 bodies of 4 MB, kept in a journal of 32", _padded),
+        Kind("m2-padded", "24 bodies of 4 MB, stored in a journal of 32", _padded),
         settings=(("JOURNAL_BYTES", str(32 << 20)),),
     ),
     Kind("messages", "messages by the ten thousand", _messages),

@@ -1,4 +1,4 @@
-"""Connections: slow, idle, unfinished, many, pipelined; kept streams and their readers."""
+"""Connections: slow, idle, unfinished, many, pipelined; finished streams and their readers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _opened(draw: Draw) -> Shot:
 
 
 def _resumed(draw: Draw) -> Shots:
-    """Resume a kept stream at many positions at once: each reader takes it from the one before."""
+    """Resume a finished stream at many positions at once."""
     places = [draw.one_of(0, draw.dice.randrange(draw.room), "1.1.1.1", "") for _ in range(100)]
     return [
         Shot(path=f"/v1/streams/{STREAM}?from={place}", method="GET", copies=draw.about(3))

@@ -78,8 +78,8 @@ def _choice(draw: Draw) -> Shots:
     each = draw.about(3_000)
     words = [f"{at} {draw.text(each)}" for at in range(count)]
     limit = 3_000_000
-    kept = words[: max(1, limit // (4 * each + 8))]
-    return draw.completion_shot(guided_choice=kept, max_tokens=64)
+    chosen = words[: max(1, limit // (4 * each + 8))]
+    return draw.completion_shot(guided_choice=chosen, max_tokens=64)
 
 
 def _nested(depth: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""SIGHUP while requests arrive on new connections and on kept ones."""
+"""SIGHUP while requests arrive on new connections and on reused ones."""
 
 from __future__ import annotations
 

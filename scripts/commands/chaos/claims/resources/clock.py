@@ -23,7 +23,7 @@ from local.server import Server, ServerError
 
 SOURCE = Path(__file__).with_name("clock.c")
 HOUR = 3600
-KEPT = 3 * HOUR  # so that the new clock does not expire what is kept
+JOURNAL_SECONDS = 3 * HOUR  # longer than the clock is moved, so that no stream expires
 CUT = 8
 
 
@@ -32,7 +32,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     clock = _Clock(context.folder)
     with context.server(
         JOURNAL=context.folder / "journal.db",
-        JOURNAL_SECONDS=KEPT,
+        JOURNAL_SECONDS=JOURNAL_SECONDS,
         LD_PRELOAD=clock.library,
         CHAOS_CLOCK=clock.offset,
     ) as server:

@@ -12,9 +12,10 @@ import pytest
 
 from commands.bench import cli
 from commands.bench.load.requests import stream_name
+from processes import ROOT
 from scripts.load_server import Faults, LoadServer
 
-BENCH = Path(__file__).parents[2] / "scripts" / "bench"
+BENCH = ROOT / "scripts" / "bench"
 VICTIM = stream_name(3)
 
 

@@ -146,7 +146,7 @@ def test_an_engine_that_fails_says_why_in_one_line(capsys: pytest.CaptureFixture
     ("arguments", "sentence"),
     [
         (["run", "nobody:bf16"], "no peer 'nobody'; known: fake, narrow"),
-        (["run", "fake"], "'fake' is no known precision of fake; known: fake:good,"),
+        (["run", "fake"], "'fake' is not a known precision of fake; known: fake:good,"),
         (["run", "fake:good", "fake:good"], "a contestant is named twice"),
         (["run", "fake:good", "--streams", "1,64"], "at most 32 streams"),
         (["run", "fake:good", "--rounds", "0"], "'0' is not a whole number of at least 1"),
