@@ -26,7 +26,13 @@ from rowcast.console import COMMANDS, Command
 LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "docs", "tests", "__pycache__", "*.egg-info", "corpus"
 )
-IN_THE_TREE_ONLY = {"scripts/install", "scripts/check", "scripts/docs", "scripts/picture"}
+IN_THE_TREE_ONLY = {
+    *("scripts/install", "scripts/check", "scripts/docs", "scripts/picture", "scripts/house"),
+    *(
+        f"scripts/commands/house/{path.name}"
+        for path in (ROOT / "scripts/commands/house").iterdir()
+    ),
+}
 LOADING = 120.0  # seconds; the kernels may have to be compiled
 HEAVY = {"argparse", "flask", "gevent", "gunicorn", "jwt", "pydantic", "rowcast.settings", "torch"}
 

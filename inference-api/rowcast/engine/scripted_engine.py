@@ -3,7 +3,8 @@
 A real `Engine`, with a row cache (a row's cache is the CRC of the tokens it was fed), so a wrong
 feed, a lost token or a mixed-up row changes its output, and every test can compute what a stream
 must contain. It produces bytes, words of two syllables, and multi-byte characters one byte per
-token. `scripts/load` has a second, independent implementation of the rule; a test compares them.
+token. `scripts/commands/bench` has a second, independent implementation of the rule; a test
+compares them.
 
 Under a grammar it chooses among the tokens allowed: when the noise is below 2**29, the first of end
 of text, quote, `]` and `}` that is allowed; else the rule's token; else, if n tokens are allowed,
