@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from backend.driven import RecordedEngine
 from processes import until
 
-from ..serving import SECRET, Served, lasting_seed, serving, spoken
+from ..serving import SECRET, Served, journal_of, lasting_seed, serving, spoken
 from .test_resuming import KINDS, events_of, joined, read_some
 
 KEY = {"Idempotency-Key": "key-1"}
@@ -85,7 +85,7 @@ def test_when_the_first_leaves_a_follower_goes_on(slow: Served) -> None:
     first = slow.client.post("/", json=body, headers=KEY, buffered=False)
     read_some(first, 20)
     follower = slow.client.post("/", json=body, headers=KEY, buffered=False)
-    until(lambda: len(slow.frontend.streams.following) == 1, "it follows")
+    until(lambda: journal_of(slow).sync.followers("", KEY["Idempotency-Key"]) == 1, "it follows")
     first.close()
     assert follower.text == spoken("Hello", seed, 600)
     follower.close()
