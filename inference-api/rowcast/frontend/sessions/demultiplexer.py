@@ -92,36 +92,31 @@ class Demultiplexer:
 
     def add(self, choices: Sequence[Choice]) -> None:
         """Submit choices of one team; they continue after their tokens. Raises NotReady."""
+        port = self._port  # the next backend gets them from `_resubmit`
         self._choices.update((choice.submit.key, choice) for choice in choices)
         self.room.sent((choice.submit.key for choice in choices), choices[0].submit.team)
         try:
-            self._send(*(each.resubmission() if each.tokens else each.submit for each in choices))
+            _send(port, *(each.resubmission() if each.tokens else each.submit for each in choices))
         except PeerGone as gone:
             for choice in choices:
-                self._choices.pop(choice.submit.key, None)
+                self.remove(choice)
                 self.room.heard_of(choice.submit.key)
             raise NotReady(f"the backend is not there: {gone}") from gone
         for choice in choices:
-            if choice.ended and not choice.finished:  # by another thread, perhaps too early
+            if choice.ended and not choice.finished:  # its reader left, perhaps before the prompt
                 self._choices.pop(choice.submit.key, None)
                 self._cancel(choice)
 
     def remove(self, choice: Choice) -> None:
-        """Forget an ended choice; if the backend may still compute it, free its row."""
+        """Forget a choice; if the backend may still compute it, free its row."""
         if self._choices.pop(choice.submit.key, None) is not None and not choice.finished:
             self._cancel(choice)
 
     def _cancel(self, choice: Choice) -> None:
         try:
-            self._send(Cancel(*choice.submit.key))
+            _send(self._port, Cancel(*choice.submit.key))
         except PeerGone:
             _log.debug("backend gone before a cancel; its rows are gone with it")
-
-    def _send(self, *commands: Command) -> None:
-        port = self._port
-        if port is None:
-            raise PeerGone("no backend is connected")
-        port.send(commands)
 
     def _run(self) -> None:
         """Run the demultiplexer: connect, serve until the backend ends, repeat."""
@@ -205,3 +200,9 @@ class Demultiplexer:
         if time.monotonic() - self._lost > self._recovery_seconds:
             for choice in list(self._choices.values()):
                 choice.end("unavailable", "the backend ended and did not come back in time")
+
+
+def _send(port: FrontendPort | None, *commands: Command) -> None:
+    if port is None:
+        raise PeerGone("no backend is connected")
+    port.send(commands)
