@@ -21,7 +21,7 @@ from rowcast.frontend.sessions.session import Place, Session
 from rowcast.journal.record import Heard, News
 from rowcast.wire import Finished, Tokens
 
-from ..sessions.test_session import COUNT, at_once, finish, hectic, offer, session_of
+from ..sessions.test_session import at_once, hectic, offer, session_of
 
 __all__ = ["hectic"]  # a fixture
 
@@ -37,9 +37,11 @@ class Client:
     news: Callable[[], list[News | None]] = list  # of the followed sessions
     take: Callable[[], bool] = lambda: True
     failing: bool = False
+    handing: Callable[[str], None] = lambda _: None  # called before a call is handed over
 
     def call(self, method: Callable[..., Any], *arguments: Any) -> Job[Any]:
         name = method.__name__
+        self.handing(name)
         self.calls.append((name, arguments))
         job: Job[Any] = Job((name, arguments), again=False)
         if name == "tend":
@@ -145,6 +147,7 @@ def test_what_was_taken_or_cancelled_elsewhere_ends_here(played: Played) -> None
 
 def test_what_is_no_longer_kept_is_computed_on_without_being_recorded(played: Played) -> None:
     session = session_of(1)
+    session.record()
     played.sync.own(session)
     offer(session, 0, 0, 5)
     played.client.heard = Heard([], [session.id], [])
@@ -219,22 +222,25 @@ def written(client: Client, session: Session) -> list[int]:
     return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
-@pytest.mark.usefixtures("hectic")
-def test_events_are_handed_over_in_order(played: Played) -> None:
+def test_events_are_handed_over_in_the_order_in_which_they_were_taken(played: Played) -> None:
+    """Its reader leaves just when `sync` has taken events, and has not handed them over yet."""
+    session, taken, left = session_of(1), threading.Event(), threading.Event()
+
+    def handing(name: str) -> None:
+        if name == "tend":
+            taken.set()
+            left.wait(0.2)  # long enough to be overtaken
+
+    played.client.handing = handing
+    session.record()
+    played.sync.own(session)
+    offer(session, 0, 0, 5)
     played.sync.start()
-    for _ in range(40):
-        session = session_of(1)
-        played.client.calls.clear()
-        played.sync.own(session)
-
-        def compute(session: Session = session) -> None:
-            for index in range(COUNT):
-                offer(session, 0, index, index)
-            finish(session, 0)
-            played.sync.leave(session)
-
-        at_once(compute)
-        assert written(played.client, session) == [*range(COUNT)]
+    assert taken.wait(20)
+    offer(session, 0, 1, 6)
+    played.sync.leave(session)
+    left.set()
+    assert written(played.client, session) == [5, 6]
 
 
 @pytest.mark.usefixtures("hectic")
@@ -246,9 +252,8 @@ def test_sessions_may_be_followed_and_left_while_there_is_news_of_them(played: P
         for _ in range(100):
             session = session_of(1)
             played.sync.go_on(session, HERE)
-            played.sync.followers("", None)
             played.sync.leave(session)
 
     at_once(read, read, read)
     assert played.sync._thread.is_alive()
-    assert not played.sync._followed
+    assert not played.sync.followed

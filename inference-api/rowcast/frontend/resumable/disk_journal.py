@@ -16,20 +16,18 @@ from rowcast.errors import (
     JournalFailing,
     KeyReused,
     NotReady,
-    Overloaded,
     StreamCancelled,
     UnknownStream,
 )
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
+from rowcast.frontend.resumable.readers import Readers
 from rowcast.frontend.resumable.sync import CANCELLED, Sync
 from rowcast.frontend.sessions.session import Place, Session
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record
-
-FOLLOWERS = 16  # connections of one process that may follow one session
 
 
 class DiskJournal:
@@ -39,6 +37,7 @@ class DiskJournal:
         """`line`: how many prompts may wait for a row."""
         self.client = client
         self.sync = Sync(sessions, client)
+        self.readers = Readers()
         self._sessions = sessions
         self._line = line
 
@@ -90,6 +89,7 @@ class DiskJournal:
 
     def leave(self, session: Session) -> None:
         """Note that a session has no reader here any more, with its last events."""
+        self.readers.leave(session)
         self.sync.leave(session)
 
     def find(self, stream: str, team: str) -> Record:
@@ -109,19 +109,22 @@ class DiskJournal:
 
     def _resume(self, session: Session) -> bool:
         """Take a session from its owner."""
+        self.readers.enter(session, session.id)
         news = self.sync.resume(session)
         if news is None:
             raise _unknown(session.id)
-        session.know(in_turns(news.batches))
+        session.place = Place.READ
         if news.state == "open":
             self.sync.own(session)
-        else:
-            session.place = Place.READ
+        self.readers.recall(session, news.batches, session.caller.team)
+        session.know(in_turns(news.batches))
+        if session.place is Place.OWNED:
+            session.record()  # from here on: what is known is in the journal
         return True
 
     def _claim(self, session: Session) -> bool:
         """Join the session that has the same key, if there is one."""
-        self._check_followers(session)
+        self.readers.enter(session, f"{session.caller.team} {session.origin.key}")
         record = self._record(session)
         try:
             taken = self.client.do(Journal.claim, record)
@@ -129,11 +132,13 @@ class DiskJournal:
             self._continue_alone(session)
             return True
         if taken is None:
+            session.record()
             self.sync.own(session, Place.CLAIMED)
             return True
         found, news = taken
         self._check_joins(session, found)
         session.origin = Origin.recorded(found, session.origin.start)
+        self.readers.recall(session, news.batches, found.team)
         session.know(in_turns(news.batches))
         session.accept()
         return self.sync.go_on(session, news)
@@ -166,14 +171,6 @@ class DiskJournal:
         status = self._sessions.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
             self._sessions.check_room(team=team)
-
-    def _check_followers(self, session: Session) -> None:
-        """Limit a session's followers: each has the reply encoded again by this process."""
-        if self.sync.followers(session.caller.team, session.origin.key) >= FOLLOWERS:
-            raise Overloaded(
-                f"{FOLLOWERS} connections follow the stream of this Idempotency-Key already, which "
-                "is the limit; try again when it has ended"
-            )
 
     def _continue_alone(self, session: Session) -> None:
         """Continue without the journal; if the journal recovers, delete the partial record."""

@@ -33,8 +33,8 @@ class Sync:
     def __init__(self, sessions: Sessions, client: JournalClient) -> None:
         self._sessions = sessions
         self._client = client
-        self._owned: dict[str, Session] = {}  # computed here, by id
-        self._followed: dict[Session, int] = {}  # with the last batch read
+        self.owned: dict[str, Session] = {}  # computed here, by id
+        self.followed: dict[Session, int] = {}  # with the last batch read
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
@@ -50,14 +50,8 @@ class Sync:
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
 
-    def followers(self, team: str, key: str | None) -> int:
-        """Return how many sessions follow the one with this key."""
-        with self._lock:
-            records = [each.origin.record for each in self._followed if each.origin.key == key]
-        return sum(record is not None and record.team == team for record in records)
-
     def own(self, session: Session, place: Place = Place.OWNED) -> bool:
-        """Write a session's events from now on, and end any earlier reader of it here.
+        """Write a session's events to the journal, and end any earlier reader of it here.
 
         Returns False if its own reader has left meanwhile; then it is released.
         """
@@ -66,12 +60,11 @@ class Sync:
                 self._client.soon(Journal.let_go, session.id, b"", session.complete)
                 return False
             before = self._give_up(session.id)
-            self._followed.pop(session, None)
+            self.followed.pop(session, None)
             session.place = place
-            session.record()
-            if not self._owned:
+            if not self.owned:
                 self._wake.set()
-            self._owned[session.id] = session
+            self.owned[session.id] = session
         if before is not None:
             self._sessions.end(before, TAKEN)
         return True
@@ -93,19 +86,19 @@ class Sync:
         """Release a session that has no reader, with its last events; delete a refused one."""
         with self._lock:
             place, session.place = session.place, Place.GONE
-            self._followed.pop(session, None)
+            self.followed.pop(session, None)
             if place is Place.CLAIMED:
-                del self._owned[session.id]
+                del self.owned[session.id]
                 self._client.soon(Journal.forget, session.id)
             elif place is Place.OWNED:
-                del self._owned[session.id]
+                del self.owned[session.id]
                 last = encoded(session.take())
                 self._client.soon(Journal.let_go, session.id, last, session.complete)
 
     def resume(self, session: Session) -> News | None:
         """Return all of a recorded session, and take it over if it is open."""
         with self._lock:
-            before = self._owned.get(session.id)
+            before = self.owned.get(session.id)
             events = before.take() if before is not None else []
             job = self._client.call(Journal.resume, session.id, encoded(events))
         try:
@@ -130,12 +123,13 @@ class Sync:
         if news.state == "ended":
             return self._read(session)
         if self._client.do(Journal.take, session.id, news.owner):
+            session.record()
             return self.own(session)
         return self._follow(session, news.number)
 
     def _give_up(self, name: str) -> Session | None:
         """Remove an owned session, and return it."""
-        session = self._owned.pop(name, None)
+        session = self.owned.pop(name, None)
         if session is not None:
             session.place = Place.GONE
         return session
@@ -145,15 +139,15 @@ class Sync:
         with self._lock:
             if session.place is not Place.GONE:
                 session.place = Place.FOLLOWED
-                if session not in self._followed:
+                if session not in self.followed:
                     self._wake.set()
-                self._followed[session] = seen
+                self.followed[session] = seen
         return False
 
     def _read(self, session: Session) -> bool:
         """Expect no more of a session through the journal; return whether it has a reader."""
         with self._lock:
-            self._followed.pop(session, None)
+            self.followed.pop(session, None)
             if session.place is Place.GONE:
                 return False
             session.place = Place.READ
@@ -161,10 +155,10 @@ class Sync:
 
     def _run(self) -> None:
         while not self._closing:
-            busy = self._owned or self._followed
+            busy = self.owned or self.followed
             self._wake.wait(TICK_SECONDS if busy else SWEEP_SECONDS)
             self._wake.clear()
-            if self._owned or self._followed:
+            if self.owned or self.followed:
                 self._tick()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep()
@@ -172,8 +166,8 @@ class Sync:
     def _tick(self) -> None:
         """Exchange all news with the journal, in one call."""
         with self._lock:
-            taken = [(session, session.take()) for session in self._owned.values()]
-            followed = dict(self._followed)
+            taken = [(session, session.take()) for session in self.owned.values()]
+            followed = dict(self.followed)
             batches = [(session.id, encoded(events)) for session, events in taken if events]
             seen = [(session.id, number) for session, number in followed.items()]
             job = self._client.call(Journal.tend, batches, seen)
@@ -195,14 +189,14 @@ class Sync:
             self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
         for name in heard.gone:
             with self._lock:
-                if self._owned.get(name) is written[name]:
-                    del self._owned[name]
+                if self.owned.get(name) is written[name]:
+                    del self.owned[name]
                     written[name].place = Place.READ
                     written[name].stop_recording()
 
     def _hear(self, session: Session, news: News | None) -> None:
         """Bring a followed session to what the journal has of it; compute the rest if need be."""
-        if session not in self._followed:
+        if session not in self.followed:
             return  # its reader has left
         if news is None:
             self._compute_alone(session)

@@ -11,7 +11,7 @@ no dialect. Which thread may call what is in decision 68.
 
 from collections.abc import Callable, Sequence
 
-from rowcast.errors import NotReady, RowcastError, Stopping
+from rowcast.errors import NotReady, Stopping
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.choice import Choice
@@ -76,7 +76,7 @@ class Sessions:
         try:
             if self.journal.open(session):
                 self.submit(session.unfinished)
-        except RowcastError:
+        except Exception:
             self.journal.leave(session)
             raise
         return session

@@ -5,7 +5,7 @@ no [DONE], so that a part is never taken for the whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack
 from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
@@ -62,9 +62,20 @@ def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], Vi
     if asked.stream:
         events = _events(view, Cursor(start), frontend.settings.comment_seconds)
         return streamed(replies, events, EVENT_STREAM, asked.seed)
-    with closing(replies):
-        response = json_answer(view.whole())
+    response = _whole(view, replies)
     response.headers["X-Rowcast-Seed"] = str(asked.seed)
+    return response
+
+
+def _whole(view: View, replies: Replies) -> Response:
+    """Return everything as one object; the replies are closed once it was sent.
+
+    Until then it counts as a reader of its stream: a slow client holds a large answer in memory.
+    """
+    with ExitStack() as closing:
+        closing.callback(replies.close)
+        response = json_answer(view.whole())
+        response.call_on_close(closing.pop_all().close)
     return response
 
 
