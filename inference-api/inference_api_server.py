@@ -9,6 +9,7 @@ gunicorn.conf.py starts the backend.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,8 +21,9 @@ from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
-from rowcast.frontend.resumable.journal_client import Place, Recorder
-from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.resumable.disk_journal import DiskJournal
+from rowcast.frontend.resumable.journal_client import JournalConfig
+from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
 from rowcast.offload.limits import Limits
@@ -47,18 +49,17 @@ def build(settings: Settings) -> Flask:
     configure(settings.level)
     sessions = Sessions(
         _carrier(settings).connect,
+        _journal(settings),
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
     text, defaults = _of_model(settings)
     clients = ClientWatch(settings.client_seconds)
-    streams = Streams(sessions, _recorder(settings), line=settings.waiting_line)
     frontend = Frontend(
         settings,
         sessions,
         text.tokenizer,
         clients,
-        streams,
         _helpers(settings),
         text.chat,
         defaults,
@@ -85,17 +86,17 @@ def _carrier(settings: Settings) -> Carrier:
         _refuse(error, settings)
 
 
-def _recorder(settings: Settings) -> Recorder | None:
-    path = settings.journal_path
-    if path is None:
-        return None
-    place = Place(
-        path=path,
+def _journal(settings: Settings) -> Callable[[Sessions], Journal]:
+    """Return what makes the journal of the process's sessions."""
+    if settings.journal_path is None:
+        return lambda _: NoJournal()
+    config = JournalConfig(
+        path=settings.journal_path,
         keep_seconds=settings.journal_seconds,
         reply_seconds=settings.reply_seconds,
         limit=settings.journal_bytes,
     )
-    return Recorder(place)
+    return DiskJournal.at(config, line=settings.waiting_line)
 
 
 def _helpers(settings: Settings) -> HelperPool:

@@ -21,8 +21,10 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.resumable.journal_client import Place, Recorder
-from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.reply.observers import OBSERVERS, Observer
+from rowcast.frontend.resumable.disk_journal import DiskJournal
+from rowcast.frontend.resumable.journal_client import JournalConfig
+from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
@@ -37,6 +39,25 @@ PATIENCE = 20.0
 SECRET = "a secret between proxy and server"
 
 
+class Client(FlaskClient):
+    """Closes a whole answer once it is read, as a server does, unless `buffered` is given."""
+
+    def open(
+        self,
+        *args: Any,
+        buffered: bool | None = None,
+        follow_redirects: bool = False,
+        **kwargs: Any,
+    ) -> TestResponse:
+        response = super().open(
+            *args, buffered=bool(buffered), follow_redirects=follow_redirects, **kwargs
+        )
+        if buffered is None and response.content_length is not None:
+            response.get_data()
+            response.close()
+        return response
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """One server without sockets."""
@@ -49,6 +70,7 @@ class Served:
     @property
     def client(self) -> FlaskClient:
         """Return a client that sends the proxy's secret."""
+        self.app.test_client_class = Client
         client = self.app.test_client()
         client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET
         return client
@@ -87,19 +109,21 @@ def serving(
     tokenizer: Tokenizer | None = None,
     chat: ChatTemplate | None = None,
     journal: Path | None = None,
+    observers: tuple[Observer, ...] = OBSERVERS,
 ) -> Iterator[Served]:
     """A server that is ready. On exit nothing of it remains except its journal, if it has one."""
     transport = MemoryTransport()
     made = engine or RecordedEngine()
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
-    sessions = Sessions(transport.connect, silence_seconds=60, recovery_seconds=60)
+    keeping = DiskJournal.at(kept_at(journal)) if journal else lambda _: NoJournal()
+    sessions = Sessions(transport.connect, keeping, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
-    recorder = Recorder(kept_at(journal)) if journal else None
-    watch, streams = ClientWatch(30), Streams(sessions, recorder)
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
-    frontend = Frontend(chosen, sessions, reading[0], watch, streams, offload, reading[1])
+    frontend = Frontend(
+        chosen, sessions, reading[0], ClientWatch(30), offload, reading[1], observers=observers
+    )
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)
@@ -114,9 +138,16 @@ def serving(
         assert not decoding.is_alive()
 
 
-def kept_at(path: Path) -> Place:
+def kept_at(path: Path) -> JournalConfig:
     """Return the configuration of a journal that deletes nothing during a test."""
-    return Place(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
+    return JournalConfig(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
+
+
+def journal_of(served: Served) -> DiskJournal:
+    """Return the journal of a server that has one."""
+    journal = served.frontend.sessions.journal
+    assert isinstance(journal, DiskJournal)
+    return journal
 
 
 def error_of(response: TestResponse, status: int) -> str:

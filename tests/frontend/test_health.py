@@ -4,7 +4,6 @@ import pytest
 
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.resumable.streams import Streams
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
 from rowcast.settings import read_settings
@@ -44,9 +43,9 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
     with road() as made:
         settings = read_settings(model="scripted")
         watch = ClientWatch(30)
-        streams, tokenizer = Streams(made.sessions), ScriptedTokenizer()
+        tokenizer = ScriptedTokenizer()
         offload = Inline(tools_of(tokenizer, ChatTemplate.plain()))
-        frontend = Frontend(settings, made.sessions, tokenizer, watch, streams, offload)
+        frontend = Frontend(settings, made.sessions, tokenizer, watch, offload)
         client = create_app(frontend).test_client()
         assert client.get("/liveness").status_code == 200
         for path in HEALTH:

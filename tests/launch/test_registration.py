@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from frontend.sessions.played import open_choices
 from processes import ROOT, until
 from rowcast.engines import ENGINES, prepare_engine
-from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.settings import read_settings
@@ -71,20 +72,21 @@ def connected(url: str) -> Iterator[Sessions]:
         sessions.close()
 
 
-def opened(sessions: Sessions, text: bytes, max_tokens: int = 64) -> Session:
-    return sessions.open(Submit("s", 0, tuple(text), SamplingParams(max_tokens=max_tokens), 1))
+def opened(sessions: Sessions, text: bytes, max_tokens: int = 64) -> Choice:
+    prompt = Submit("s", 0, tuple(text), SamplingParams(max_tokens=max_tokens), 1)
+    return open_choices(sessions, prompt)[0]
 
 
-def reply_of(session: Session) -> tuple[bytes, str]:
+def reply_of(choice: Choice) -> tuple[bytes, str]:
     """Return the reply's text and why it ended."""
     ends: list[Finished] = []
 
     def ended() -> bool:
-        ends.extend(each for each in session.take(1.0) if isinstance(each, Finished))
+        ends.extend(each for each in choice.take(1.0) if isinstance(each, Finished))
         return bool(ends)
 
     until(ended, "the end")
-    return bytes(session.tokens), ends[0].reason
+    return bytes(choice.tokens), ends[0].reason
 
 
 def test_an_engine_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +106,6 @@ def test_without_eof_a_killed_backend_s_replies_continue_in_the_next(url: str) -
     with backend(url) as first, connected(url) as sessions:
         first.kill()
         first.wait()
-        session = opened(sessions, b"Hello again")  # not noticed yet: it is ready all the same
+        choice = opened(sessions, b"Hello again")  # not noticed yet: it is ready all the same
         with backend(url):
-            assert reply_of(session) == (b"Hello again", "stop")
+            assert reply_of(choice) == (b"Hello again", "stop")

@@ -2,10 +2,9 @@
 
 Joins the collaborators of this process (sessions, tokenizer, client watch) for one request. The
 client is watched from the start, and the first event decides the status. When the stream ends, for
-whatever reason, the session is closed and one line is logged.
+whatever reason, its choices are closed and its observers called; one of them logs a line.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +16,9 @@ from flask import Response, g, request
 
 from rowcast.errors import NotReady, PromptTooLong
 from rowcast.frontend.listening.pauses import Pauses
-from rowcast.frontend.reply.choices import Replies
+from rowcast.frontend.reply.observers import OBSERVERS, Observation, Observer
 from rowcast.frontend.reply.positions import Mark, Position
+from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import NO_BUFFERING, ReplyText
 from rowcast.frontend.request.body import parse_object, read_body
 from rowcast.frontend.request.deadline import Deadline
@@ -27,23 +27,16 @@ from rowcast.frontend.request.identity import Caller, caller_of
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.sizes import check_size
-from rowcast.frontend.resumable.stream import Stream
-from rowcast.frontend.resumable.streams import Asking, Streams
-from rowcast.frontend.resumable.sync import Tending
-from rowcast.frontend.sessions.session import Session
 from rowcast.frontend.sessions.sessions import Sessions
-from rowcast.log import quoted
 from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
 from rowcast.settings import SCRIPTED, Settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.shown_tokens import decoder_for
-from rowcast.text.tokens.tokenizer import Tokenizer, decoded
-from rowcast.wire import Finished, FinishReason, Status, Submit
+from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
+from rowcast.wire import Status, Submit
 from rowcast_http.client_watch import WENT_AWAY, ClientWatch
-
-_log = logging.getLogger("rowcast.request")
 
 ALIAS = "falcon40b"  # another name of whatever is served
 VERDICT_SECONDS = 10.0
@@ -63,18 +56,13 @@ class Frontend:
     sessions: Sessions
     tokenizer: Tokenizer
     clients: ClientWatch
-    streams: Streams
     offload: Offload
-    tending: Tending | None = field(init=False)
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
     pauses: Pauses = field(default_factory=Pauses)
+    observers: tuple[Observer, ...] = OBSERVERS
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
-
-    def __post_init__(self) -> None:
-        recorder = self.streams.recorder
-        object.__setattr__(self, "tending", recorder and Tending(self.streams, recorder))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -97,12 +85,8 @@ class Frontend:
         self.pauses.start()
         if self.settings.served_model != SCRIPTED:  # its users rarely need it, and start it often
             self.offload.start()
-        if self.tending is not None:
-            self.tending.start()
 
     def close(self) -> None:
-        if self.tending is not None:
-            self.tending.close()
         self.sessions.close()
         self.offload.close()
         self.clients.close()
@@ -200,41 +184,34 @@ class Frontend:
         `start`: the reader's position in them; a piece ends there.
         """
         deadline = Deadline.read(request.headers, prompts[0].timeout, g.began)
-        asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
-        check_size(asking.prompts)
-        stream, watch = self.streams.open(self.origin(), asking), ExitStack()
-        choices = [prompt for prompt in prompts for _ in prompt.choices]
-        marks = start.marks if start else [Mark()] * len(choices)
-        replies = [
-            self._reply(prompt, stream, session, watch, mark.tokens)
-            for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
-        ]
-        watch.callback(self._watch(lambda: self._leave(replies, WENT_AWAY)))
-        watch.callback(deadline.call(lambda: self._leave(replies, deadline.said, "deadline")))
-        opened = Replies(replies, asking.arrived, stream.origin)
-        opened.verdict(VERDICT_SECONDS)
-        self.streams.keep(stream, asking)
-        g.stream = stream.name
-        return opened
-
-    def _reply(
-        self, prompt: Prompt, stream: Stream, session: Session, watch: ExitStack, pause: int
-    ) -> ReplyText:
-        opened = time.monotonic()
+        submits = [_submits(prompt) for prompt in prompts]
+        check_size(submits)
+        session = self.sessions.open(self.origin(), self.caller(), g.request_id, submits)
+        each = [prompt for prompt in prompts for _ in prompt.choices]  # the prompt of each choice
+        observation = Observation(self.observers, each, session.choices)
+        watch = ExitStack()
 
         def close(reply: ReplyText) -> None:
             watch.close()
-            self.streams.left(stream, session, _whole_end(reply))
-            _log_reply(prompt, reply, opened)
+            self.sessions.left(session, reply.choice, reply.whole_end)
+            observation.end(reply)
 
-        decoder = decoder_for(self.tokenizer, prompt.shown)
-        return ReplyText(session, decoder, prompt.stop, close, pause=pause)
+        marks = start.marks if start else [Mark()] * len(each)
+        replies = [
+            ReplyText(choice, self._decoder(prompt), prompt.stop, close, pause=mark.tokens)
+            for prompt, choice, mark in zip(each, session.choices, marks, strict=True)
+        ]
+        watch.callback(self._watch(lambda: self.sessions.end(session, WENT_AWAY)))
+        watch.callback(deadline.call(lambda: self.sessions.end(session, deadline.said, "deadline")))
+        opened = Replies(replies, session)
+        opened.verdict(VERDICT_SECONDS)
+        observation.begin()
+        self.sessions.keep(session)
+        g.stream = session.name
+        return opened
 
-    def _leave(
-        self, replies: Sequence[ReplyText], why: str, reason: FinishReason = "cancelled"
-    ) -> None:
-        for reply in replies:
-            self.sessions.close_session(reply.session, why, reason)
+    def _decoder(self, prompt: Prompt) -> Decoder:
+        return decoder_for(self.tokenizer, prompt.shown)
 
     @contextmanager
     def _watching(self, gone: Callable[[], None]) -> Iterator[None]:
@@ -259,13 +236,6 @@ def streamed(
     return response
 
 
-def _whole_end(reply: ReplyText) -> Finished | None:
-    ending = reply.ending
-    if ending is None or not ending.whole:
-        return None
-    return Finished(*reply.session.submit.key, ending.tokens, ending.reason)
-
-
 def _submits(prompt: Prompt) -> list[Submit]:
     return [
         Submit(
@@ -278,23 +248,3 @@ def _submits(prompt: Prompt) -> list[Submit]:
         )
         for choice in prompt.choices
     ]
-
-
-def _log_reply(prompt: Prompt, reply: ReplyText, opened: float) -> None:
-    now = time.monotonic()
-    ending = reply.ending
-    first = f"{(reply.first - opened) * 1000:.1f}" if reply.first else "-"
-    _log.info(
-        "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
-        "first_ms=%s total_ms=%.1f reason=%s",
-        prompt.request_id,
-        reply.session.submit.session,
-        quoted(prompt.caller.team),
-        quoted(prompt.caller.token_id),
-        prompt.dialect,
-        len(prompt.tokens),
-        ending.tokens if ending else len(reply.session.tokens),
-        first,
-        (now - opened) * 1000,
-        ending.reason if ending else "cancelled",
-    )

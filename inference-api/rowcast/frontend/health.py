@@ -37,8 +37,8 @@ def _report(frontend: Frontend) -> dict[str, Any]:
     report: dict[str, Any] = {"status": "ready" if health.ready else "not ready"}
     if not health.ready:
         report["reason"] = health.reason
-    if frontend.streams.journal is not None:
-        report["journal"] = frontend.streams.journal
+    if (journal := frontend.sessions.journal.state) is not None:
+        report["journal"] = journal
     if health.status is not None:
         status = health.status
         report |= {

@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
 from processes import until
-from rowcast.frontend.resumable import streams
+from rowcast.frontend.resumable import readers
 
-from ..serving import SECRET, Served, lasting_seed, serving, spoken
+from ..serving import SECRET, Served, journal_of, lasting_seed, serving, spoken
 from .test_resuming import KINDS, events_of, joined, read_some
 
 KEY = {"Idempotency-Key": "key-1"}
@@ -67,7 +67,7 @@ def read_whole(served: Served) -> TestResponse:
 def test_few_may_read_one_kept_stream_at_once(
     kept: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "READERS", 2)
+    monkeypatch.setattr(readers, "READERS", 2)
     first, *others = [read_whole(kept) for _ in range(4)]
     assert [each.status_code for each in (first, *others)] == [200, 200, 200, 503]
     assert "2 connections read this stream already" in others[-1].text
@@ -82,7 +82,7 @@ def test_few_may_read_one_kept_stream_at_once(
 
 def test_records_that_are_read_fit_their_memory(kept: Served) -> None:
     read_whole(kept).close()
-    kept.frontend.streams._recalled.limit = 1
+    journal_of(kept).readers.memory.limit = 1
     first, second = read_whole(kept), read_whole(kept)
     assert (first.status_code, second.status_code) == (200, 503), "one is always read"
     assert "fill the memory" in second.text
@@ -118,7 +118,7 @@ def test_when_the_first_leaves_a_follower_goes_on(slow: Served) -> None:
     first = slow.client.post("/", json=body, headers=KEY, buffered=False)
     read_some(first, 20)
     follower = slow.client.post("/", json=body, headers=KEY, buffered=False)
-    until(lambda: len(slow.frontend.streams.following) == 1, "it follows")
+    until(lambda: len(journal_of(slow).sync.followed) == 1, "it follows")
     first.close()
     assert follower.text == spoken("Hello", seed, 600)
     follower.close()

@@ -23,7 +23,7 @@ def blueprint(frontend: Frontend) -> Blueprint:
     routes = Blueprint("streams", __name__)
 
     def resume(stream: str) -> Response:
-        record = frontend.streams.find(stream, _team(frontend))
+        record = frontend.sessions.journal.find(stream, _team(frontend))
         if request.method == "HEAD":
             return Response()
         start = request.args.get("from", request.headers.get("Last-Event-ID", ""))
@@ -31,7 +31,7 @@ def blueprint(frontend: Frontend) -> Blueprint:
         return _answer_to(record.path)
 
     def cancel(stream: str) -> Response:
-        frontend.streams.cancel(stream, _team(frontend))
+        frontend.sessions.journal.cancel(stream, _team(frontend))
         return Response(status=204)
 
     routes.add_url_rule("/v1/streams/<stream>", view_func=resume)
