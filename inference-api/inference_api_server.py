@@ -17,7 +17,7 @@ from gunicorn.arbiter import Arbiter
 
 from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, ServedModel, by_name
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 from rowcast.frontend.resumable.journal_client import Place, Recorder
@@ -53,18 +53,17 @@ def build(settings: Settings) -> Flask:
         recovery_seconds=settings.recovery_seconds,
     )
     text, defaults = _of_model(settings)
-    clients = ClientWatch(settings.client_seconds)
-    streams = Streams(sessions, _recorder(settings), line=settings.waiting_line)
-    frontend = Frontend(
-        settings,
-        sessions,
-        text.tokenizer,
-        clients,
-        streams,
-        _helpers(settings),
-        text.chat,
-        defaults,
+    served = ServedModel(
+        names=settings.names,
+        listed=settings.listed_names,
+        sessions=sessions,
+        tokenizer=text.tokenizer,
+        streams=Streams(sessions, _recorder(settings), line=settings.waiting_line),
+        offload=_helpers(settings),
+        chat=text.chat,
+        defaults=defaults,
     )
+    frontend = Frontend(settings, ClientWatch(settings.client_seconds), by_name(served))
     frontend.start()
     return create_app(frontend)
 

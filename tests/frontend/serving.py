@@ -20,7 +20,7 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, ServedModel, by_name
 from rowcast.frontend.resumable.journal_client import Place, Recorder
 from rowcast.frontend.resumable.streams import Streams
 from rowcast.frontend.sessions.client_watch import ClientWatch
@@ -99,7 +99,16 @@ def serving(
     watch, streams = ClientWatch(30), Streams(sessions, recorder)
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
-    frontend = Frontend(chosen, sessions, reading[0], watch, streams, offload, reading[1])
+    model = ServedModel(
+        names=chosen.names,
+        listed=chosen.listed_names,
+        sessions=sessions,
+        tokenizer=reading[0],
+        streams=streams,
+        offload=offload,
+        chat=reading[1],
+    )
+    frontend = Frontend(chosen, watch, by_name(model))
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

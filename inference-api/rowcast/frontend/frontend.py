@@ -1,31 +1,32 @@
-"""What every dialect receives: `open(prompt)` turns a validated prompt into the text of a reply.
+"""What every dialect receives: the frontend of this process, and the models that it serves.
 
-Joins the collaborators of this process (sessions, tokenizer, client watch) for one request. The
-client is watched from the start, and the first event decides the status. When the stream ends, for
-whatever reason, the session is closed and one line is logged.
+    served = frontend.model(name)                  or UnknownModel
+    replies = served.open_all(request, origin, prompts)
+
+A served model joins what belongs to one model: its names, tokenizer and template, its sessions and
+streams. `open_all` turns validated prompts into the text of replies: the client is watched from the
+start, and the first event decides the status. When the stream ends, for whatever reason, the
+session is closed and one line is logged.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from flask import Response, g, request
-
-from rowcast.errors import NotReady, PromptTooLong
+from rowcast.errors import NotReady, PromptTooLong, UnknownModel
 from rowcast.frontend.listening.pauses import Pauses
 from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.positions import Mark, Position
-from rowcast.frontend.reply.text import NO_BUFFERING, ReplyText
-from rowcast.frontend.request.body import parse_object, read_body
+from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.deadline import Deadline
 from rowcast.frontend.request.defaults import Defaults
-from rowcast.frontend.request.identity import Caller, caller_of
-from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
+from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
 from rowcast.frontend.request.sizes import check_size
 from rowcast.frontend.resumable.stream import Stream
 from rowcast.frontend.resumable.streams import Asking, Streams
@@ -46,56 +47,37 @@ from rowcast.wire import Finished, FinishReason, Status, Submit
 _log = logging.getLogger("rowcast.request")
 
 ALIAS = "falcon40b"  # another name of whatever is served
+STREAM_HEADER = "X-Stream-ID"
 VERDICT_SECONDS = 10.0
-LARGE_BODY = 1 << 16
-PARSING_PAUSE = 0.001  # seconds in which the event loop serves all connections
 LONG_TEXT = 2000  # characters; a call to a helper costs as much as tokenizing some hundred
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Frontend:
-    """One frontend process."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """One model, as the frontend sees it."""
 
-    settings: Settings
+    names: tuple[str, ...]  # by which requests may call it
+    listed: tuple[str, ...]  # those that lists show, its own first; no paths on this machine
     sessions: Sessions
     tokenizer: Tokenizer
-    clients: ClientWatch
     streams: Streams
     offload: Offload
     tending: Tending | None = field(init=False)
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
-    pauses: Pauses = field(default_factory=Pauses)
-    # Serializes large bodies. Created late: this module is imported before gevent patches locks.
-    parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
+    aliases: tuple[str, ...] = (ALIAS,)
 
     def __post_init__(self) -> None:
         recorder = self.streams.recorder
         object.__setattr__(self, "tending", recorder and Tending(self.streams, recorder))
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The names of the served model, including those with slashes."""
-        return (*self.settings.names, ALIAS)
-
-    @property
-    def models_listed(self) -> tuple[str, ...]:
-        """The names shown to callers; no paths on this machine."""
-        return (*self.settings.listed_names, ALIAS)
-
-    @property
-    def models_in_paths(self) -> tuple[str, ...]:
-        """The names without a slash, which fit in a URL's path."""
-        return tuple(name for name in self.models if "/" not in name)
-
-    def start(self) -> None:
+    def start(self, *, helpers: bool = True) -> None:
+        """`helpers`: prepare them now instead of at their first task."""
         self.sessions.start()
-        self.clients.start()
-        self.pauses.start()
-        if self.settings.served_model != SCRIPTED:  # its users rarely need it, and start it often
+        if helpers:
             self.offload.start()
         if self.tending is not None:
             self.tending.start()
@@ -105,43 +87,6 @@ class Frontend:
             self.tending.close()
         self.sessions.close()
         self.offload.close()
-        self.clients.close()
-        self.pauses.close()
-
-    def body(self, *, plain: bool = False) -> dict[str, object]:
-        """Return the request's JSON object. `plain`: with JSON's own numbers."""
-        body = self._body()
-        if len(body) < LARGE_BODY:
-            return parse_object(body, plain=plain)
-        with self.parsing:  # one at a time, with a pause for all other requests
-            time.sleep(PARSING_PAUSE)
-            return parse_object(body, plain=plain)
-
-    def check_room(self) -> None:
-        """Refuse a new request while the waiting line is full, without parsing its body.
-
-        A request with an idempotency key is exempt: its reply may already be recorded.
-        """
-        if KEY_HEADER not in request.headers:
-            self._body()  # an answer before the body is read would end the connection
-            self.sessions.check_room(team=self.caller().team)
-
-    def origin(self) -> Origin:
-        """Return the origin of this request's reply."""
-        if "origin" not in g:
-            key = key_of(request.headers)
-            g.origin = Origin.fresh(request.path, self._body(), key, self.caller().team)
-        origin: Origin = g.origin
-        return origin
-
-    def _body(self) -> bytes:
-        """Return the request's bytes; when a stream is resumed, those of the recorded request."""
-        if "origin" in g:
-            return self.origin().body
-        if "body" not in g:
-            g.body = read_body(request, self.settings.body_bytes, self.settings.body_seconds)
-        body: bytes = g.body
-        return body
 
     def status(self) -> Status:
         """Return the backend's status. Raises NotReady if there is no backend."""
@@ -150,20 +95,22 @@ class Frontend:
             raise NotReady(health.reason)
         return health.status
 
-    def caller(self) -> Caller:
-        secret = self.settings.proxy_secret
-        return caller_of(request.headers, secret.get_secret_value() if secret else None)
+    @property
+    def context_length(self) -> int | None:
+        """The maximum number of tokens per row; None until a backend has reported it."""
+        status = self.sessions.health().status
+        return status.context_length if status else None
 
     def encode(
-        self, text: str, *, special: bool = True, for_prompt: bool = True
+        self, request: Request, text: str, *, special: bool = True, for_prompt: bool = True
     ) -> tuple[int, ...]:
         """Return the token ids of a text. `for_prompt`: it must fit the model's context."""
         if len(text) < LONG_TEXT:
             return self.tokenizer.encode(text, special=special)
         most = self.context_length if for_prompt else None
-        return tuple(self.elsewhere(tasks.encode, text, special, most))
+        return tuple(self.elsewhere(request, tasks.encode, text, special, most))
 
-    def decode(self, tokens: Sequence[int]) -> str:
+    def decode(self, request: Request, tokens: Sequence[int]) -> str:
         """Return the text of token ids. Raises PromptTooLong for more than a context holds."""
         most = self.context_length
         if most is not None and len(tokens) > most:
@@ -172,60 +119,72 @@ class Frontend:
             )
         if len(tokens) < LONG_TEXT:
             return decoded(self.tokenizer, tokens)
-        return self.elsewhere(tasks.decode, tuple(tokens))
+        return self.elsewhere(request, tasks.decode, tuple(tokens))
 
     def elsewhere(
         self,
+        request: Request,
         task: "Callable[Concatenate[Tools, _Arguments], _Result]",
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
         """Run a task outside this process; stop it if the client leaves."""
-        client = Client(self.caller().team, self._watching)
+        client = Client(request.caller.team, request.watching)
         return self.offload.run(client, task, *arguments, **named)
 
-    @property
-    def context_length(self) -> int | None:
-        """The maximum number of tokens per row; None until a backend has reported it."""
-        status = self.sessions.health().status
-        return status.context_length if status else None
-
-    def open(self, prompt: Prompt, start: Position | None = None) -> ReplyText:
+    def open(
+        self, request: Request, origin: Origin, prompt: Prompt, start: Position | None = None
+    ) -> ReplyText:
         """Submit a prompt. Return once it is accepted; raise if it is refused."""
-        return self.open_all([prompt], start)[0]
+        return self.open_all(request, origin, [prompt], start)[0]
 
-    def open_all(self, prompts: Sequence[Prompt], start: Position | None = None) -> Replies:
+    def open_all(
+        self,
+        request: Request,
+        origin: Origin,
+        prompts: Sequence[Prompt],
+        start: Position | None = None,
+    ) -> Replies:
         """Submit prompts with all their choices; either all are accepted or none.
 
         `start`: the reader's position in them; a piece ends there.
         """
-        deadline = Deadline.read(request.headers, prompts[0].timeout, g.began)
-        asking = Asking(self.caller(), g.request_id, [_submits(prompt) for prompt in prompts])
+        deadline = Deadline.read(request.headers, prompts[0].timeout, request.began)
+        submits = [_submits(prompt, request.caller.team) for prompt in prompts]
+        asking = Asking(request.caller, request.id, submits)
         check_size(asking.prompts)
-        stream, watch = self.streams.open(self.origin(), asking), ExitStack()
+        stream, watch = self.streams.open(origin, asking), ExitStack()
         choices = [prompt for prompt in prompts for _ in prompt.choices]
         marks = start.marks if start else [Mark()] * len(choices)
         replies = [
-            self._reply(prompt, stream, session, watch, mark.tokens)
+            self._reply(request, prompt, stream, session, watch, pause=mark.tokens)
             for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
         ]
-        watch.callback(self._watch(lambda: self._leave(replies, WENT_AWAY)))
+        watch.callback(request.watch(lambda: self._leave(replies, WENT_AWAY)))
         watch.callback(deadline.call(lambda: self._leave(replies, deadline.said, "deadline")))
         opened = Replies(replies, asking.arrived, stream.origin)
         opened.verdict(VERDICT_SECONDS)
         self.streams.keep(stream, asking)
-        g.stream = stream.name
+        if stream.name:
+            request.response_headers[STREAM_HEADER] = stream.name
         return opened
 
     def _reply(
-        self, prompt: Prompt, stream: Stream, session: Session, watch: ExitStack, pause: int
+        self,
+        request: Request,
+        prompt: Prompt,
+        stream: Stream,
+        session: Session,
+        watch: ExitStack,
+        *,
+        pause: int,
     ) -> ReplyText:
         opened = time.monotonic()
 
         def close(reply: ReplyText) -> None:
             watch.close()
             self.streams.left(stream, session, _whole_end(reply))
-            _log_reply(prompt, reply, opened)
+            _log_reply(request, prompt, reply, opened)
 
         decoder = decoder_for(self.tokenizer, prompt.shown)
         return ReplyText(session, decoder, prompt.stop, close, pause=pause)
@@ -236,27 +195,81 @@ class Frontend:
         for reply in replies:
             self.sessions.close_session(reply.session, why, reason)
 
-    @contextmanager
-    def _watching(self, gone: Callable[[], None]) -> Iterator[None]:
-        unwatch = self._watch(gone)
-        try:
-            yield
-        finally:
-            unwatch()
 
-    def _watch(self, gone: Callable[[], None]) -> Callable[[], None]:
-        client = request.environ.get("gunicorn.socket")
-        return self.clients.watch(client, gone) if client is not None else lambda: None
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """One frontend process."""
+
+    settings: Settings
+    clients: ClientWatch
+    served: Mapping[str, ServedModel]  # by each of its names; the default one first
+    pauses: Pauses = field(default_factory=Pauses)
+    # Serializes large bodies. Created late: this module is imported before gevent patches locks.
+    parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
+
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        """The served models, each once."""
+        return tuple({id(each): each for each in self.served.values()}.values())
+
+    @property
+    def default(self) -> ServedModel:
+        """The model of requests that name none."""
+        return next(iter(self.served.values()))
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of the default model."""
+        return self.default.sessions
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The names of all models, as callers are shown them."""
+        shown = (name for each in self.models for name in (*each.listed, *each.aliases))
+        return tuple(dict.fromkeys(shown))
+
+    @property
+    def in_paths(self) -> tuple[str, ...]:
+        """The names without a slash, which fit in a URL's path."""
+        return tuple(name for name in self.served if "/" not in name)
+
+    def model(self, name: str | None) -> ServedModel:
+        """Return the model of this name; the default one for None. Raises UnknownModel."""
+        if name is None:
+            return self.default
+        if name not in self.served:
+            raise UnknownModel(
+                f"The model {name[:80]!r} does not exist; served: {', '.join(self.listed)}"
+            )
+        return self.served[name]
+
+    def start(self) -> None:
+        self.clients.start()
+        self.pauses.start()
+        helpers = self.settings.served_model != SCRIPTED  # its users rarely need them
+        for each in self.models:
+            each.start(helpers=helpers)
+
+    def close(self) -> None:
+        for each in self.models:
+            each.close()
+        self.clients.close()
+        self.pauses.close()
+
+    def check_room(self, request: Request) -> None:
+        """Refuse a new request while the waiting line is full, before its body is parsed.
+
+        The body is read, since an answer before that would end the connection. A request with an
+        idempotency key is exempt: its reply may already be recorded.
+        """
+        if not request.has_key:
+            request.body.read()
+            self.sessions.check_room(team=request.caller.team)
 
 
-def streamed(
-    reply: ReplyText | Replies, chunks: Iterator[bytes], content_type: str, seed: int
-) -> Response:
-    """Return a response that sends each chunk when it is ready, and closes the reply at its end."""
-    response = Response(chunks, content_type=content_type, headers=NO_BUFFERING)
-    response.headers["X-Rowcast-Seed"] = str(seed)
-    response.call_on_close(reply.close)
-    return response
+def by_name(*models: ServedModel) -> dict[str, ServedModel]:
+    """Return the models by each of their names."""
+    return {name: each for each in models for name in (*each.names, *each.aliases)}
 
 
 def _whole_end(reply: ReplyText) -> Finished | None:
@@ -266,7 +279,7 @@ def _whole_end(reply: ReplyText) -> Finished | None:
     return Finished(*reply.session.submit.key, ending.tokens, ending.reason)
 
 
-def _submits(prompt: Prompt) -> list[Submit]:
+def _submits(prompt: Prompt, team: str) -> list[Submit]:
     return [
         Submit(
             session="",
@@ -274,23 +287,23 @@ def _submits(prompt: Prompt) -> list[Submit]:
             prompt=prompt.tokens,
             params=prompt.params,
             seed=prompt.seed,
-            team=prompt.caller.team,
+            team=team,
         )
         for choice in prompt.choices
     ]
 
 
-def _log_reply(prompt: Prompt, reply: ReplyText, opened: float) -> None:
+def _log_reply(request: Request, prompt: Prompt, reply: ReplyText, opened: float) -> None:
     now = time.monotonic()
     ending = reply.ending
     first = f"{(reply.first - opened) * 1000:.1f}" if reply.first else "-"
     _log.info(
         "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
         "first_ms=%s total_ms=%.1f reason=%s",
-        prompt.request_id,
+        request.id,
         reply.session.submit.session,
-        quoted(prompt.caller.team),
-        quoted(prompt.caller.token_id),
+        quoted(request.caller.team),
+        quoted(request.caller.token_id),
         prompt.dialect,
         len(prompt.tokens),
         ending.tokens if ending else len(reply.session.tokens),

@@ -85,7 +85,7 @@ def test_when_the_first_leaves_a_follower_goes_on(slow: Served) -> None:
     first = slow.client.post("/", json=body, headers=KEY, buffered=False)
     read_some(first, 20)
     follower = slow.client.post("/", json=body, headers=KEY, buffered=False)
-    until(lambda: len(slow.frontend.streams.following) == 1, "it follows")
+    until(lambda: len(slow.frontend.default.streams.following) == 1, "it follows")
     first.close()
     assert follower.text == spoken("Hello", seed, 600)
     follower.close()

@@ -14,9 +14,9 @@ from collections import Counter
 from typing import Any, NoReturn
 
 import gevent
-from flask import Request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wrappers import Request
 
 from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedRequest
 from rowcast.text import bounded_json

@@ -1,16 +1,15 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from flask import Response
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.messages import prompt_of
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.request import Asked, PromptText, ask
+from rowcast.frontend.api.openai.request.request import Asked, ask
 from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
 from rowcast.frontend.api.openai.request.sampling import check_stream_options, params_of
 from rowcast.frontend.api.openai.request.tools import Toolbox, toolbox
@@ -29,14 +28,17 @@ from rowcast.frontend.api.openai.response.types import (
     FinishReason,
     Usage,
 )
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, ServedModel
 from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.text import Place
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
 from rowcast.frontend.turns import in_turns
 from rowcast.offload import tasks
 from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
 from rowcast.text.rules.schema_rule import Rule
+from rowcast.text.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,18 @@ class Wanted:
     thinking: Thinking | None  # the reasoning with which replies may begin
 
 
-def chat(frontend: Frontend) -> Response:
+def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
-    body = read(frontend, ChatBody)
+    body, served = read(frontend, request, ChatBody)
     _check(body)
-    tools = toolbox(frontend, body)
-    rule = _rule(frontend, body, tools)
-    prompt = _prompt(frontend, body, tools)
-    wanted = Wanted(body, tools, _thinking(frontend, body, prompt))
-    asked = _asked(frontend, wanted, prompt, _grammar(frontend, rule, wanted.thinking))
-    return told(answer(frontend, asked, partial(ChatView, frontend, wanted)), rule)
+    tools = toolbox(served.chat, body)
+    rule = _rule(served, request, body, tools)
+    prompt = _prompt(served, request, body, tools)
+    wanted = Wanted(body, tools, _thinking(served, body, prompt[1]))
+    grammar = _grammar(served, request, rule, wanted.thinking)
+    asked = _asked(served, request, wanted, prompt, grammar)
+    show = partial(ChatView, served.tokenizer, wanted)
+    return told(answer(frontend, request, served, asked, show), rule)
 
 
 def _check(body: ChatBody) -> None:
@@ -66,26 +70,31 @@ def _check(body: ChatBody) -> None:
         raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
 
 
-def _rule(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Rule:
+def _rule(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
     """Return the rule that the reply must follow."""
-    asked = (grammar_of(frontend, body), tools.rule(frontend) if tools else Rule())
+    called = tools.rule(served, request) if tools else Rule()
+    asked = (grammar_of(served, request, body), called)
     rules = [each for each in asked if each.grammar]
     if len(rules) > 1:
         raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
     return rules[0] if rules else Rule()
 
 
-def _grammar(frontend: Frontend, rule: Rule, thinking: Thinking | None) -> str:
+def _grammar(served: ServedModel, request: Request, rule: Rule, thinking: Thinking | None) -> str:
     """Return a rule's grammar, applied to what follows the reasoning."""
     if thinking is None or not rule.grammar:
         return rule.grammar
     field = "response_format"  # or another field with a rule, which was checked on its own
-    return compiled(frontend, field, tasks.thinking_rule, thinking, rule.grammar).grammar
+    task = tasks.thinking_rule
+    return compiled(served, request, field, task, thinking, rule.grammar).grammar
 
 
-def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> PromptText:
+def _prompt(
+    served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None
+) -> tuple[tuple[int, ...], str]:
     return prompt_of(
-        frontend,
+        served,
+        request,
         body.messages,
         tools=tools.shown if tools else None,
         end="open" if body.continue_final_message else "turn",
@@ -93,14 +102,14 @@ def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Prompt
     )
 
 
-def _thinking(frontend: Frontend, body: ChatBody, prompt: PromptText) -> Thinking | None:
+def _thinking(served: ServedModel, body: ChatBody, prompt: str) -> Thinking | None:
     """Return the reasoning that the replies may begin with."""
-    template = frontend.chat.source
+    template = served.chat.source
     if body.continue_final_message:
         thinking = Thinking.within(template, _said(body.messages[-1]))
     else:
-        thinking = Thinking.of(template, prompt.text)
-    return thinking.spelt(frontend.tokenizer) if thinking else None
+        thinking = Thinking.of(template, prompt)
+    return thinking.spelt(served.tokenizer) if thinking else None
 
 
 def _said(message: Message) -> str:
@@ -113,31 +122,33 @@ def _said(message: Message) -> str:
     return "".join(part.text for part in content if isinstance(part, TextPart))
 
 
-def _asked(frontend: Frontend, wanted: Wanted, prompt: PromptText, grammar: str) -> Asked:
+def _asked(
+    served: ServedModel,
+    request: Request,
+    wanted: Wanted,
+    prompt: tuple[tuple[int, ...], str],
+    grammar: str,
+) -> Asked:
     body, thinking = wanted.body, wanted.thinking
-    max_tokens = _max_tokens(frontend, body, len(prompt.tokens))
+    max_tokens = _max_tokens(served, body, len(prompt[0]))
     if body.logprobs:
         check_amount(body.n or 1, 0, max_tokens, body.top_logprobs or 0)
     params = params_of(
         body,
-        frontend.tokenizer.vocabulary,
-        frontend.defaults,
+        served.tokenizer.vocabulary,
+        served.defaults,
         max_tokens=max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         grammar=grammar,
     )
-    asked = ask(frontend, body, [prompt], params, kind="chatcmpl")
-    if thinking is None or not thinking.hidden:
-        return asked
-    return replace(
-        asked, prompts=tuple(replace(each, shown=thinking.hidden) for each in asked.prompts)
-    )
+    hidden = thinking.hidden if thinking else ()
+    return ask(served, request, body, [prompt], params, kind="chatcmpl", hidden=hidden)
 
 
-def _max_tokens(frontend: Frontend, body: ChatBody, prompt: int) -> int:
+def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
     """Return the requested maximum; by default, all that the context holds."""
     asked = body.max_completion_tokens or body.max_tokens
-    return asked or max(1, frontend.status().context_length - prompt)
+    return asked or max(1, served.status().context_length - prompt)
 
 
 def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
@@ -150,7 +161,9 @@ def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
 class ChatView:
     """The replies to one body."""
 
-    def __init__(self, frontend: Frontend, wanted: Wanted, asked: Asked, replies: Replies) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, wanted: Wanted, asked: Asked, replies: Replies
+    ) -> None:
         self.asked = asked
         self.replies = replies
         self._body = wanted.body
@@ -159,7 +172,7 @@ class ChatView:
         self.singly = wanted.tools is not None or self._thinks
         self._readers = [_reader(wanted, asked.id, reply) for reply in range(len(replies))]
         likeliest = wanted.body.top_logprobs or 0
-        self._scores = [ChatScores(frontend.tokenizer, likeliest) for _ in replies]
+        self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
 
     def begin(self) -> Iterator[ChatChunk]:
         for reply in range(len(self.replies)):

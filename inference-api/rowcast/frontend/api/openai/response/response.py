@@ -9,15 +9,24 @@ from contextlib import closing
 from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
-from flask import Response
 
 from rowcast.errors import NotReady, ReplyFailed
+from rowcast.frontend.api.events import (
+    EVENT_STREAM,
+    SEED_HEADER,
+    SILENT,
+    event_of,
+    stage_of,
+    streamed,
+)
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.request import Asked
-from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.frontend import Frontend, ServedModel
 from rowcast.frontend.reply.choices import Piece, Replies
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
-from rowcast.frontend.reply.text import EVENT_STREAM, SILENT, Ending, stage_of
+from rowcast.frontend.reply.text import Ending
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import JSON, Response, whole
 
 DONE = b"data: [DONE]\n\n"
 
@@ -54,18 +63,23 @@ class View(Protocol):
         """Wait for the end and return everything as one object."""
 
 
-def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], View]) -> Response:
+def answer(
+    frontend: Frontend,
+    request: Request,
+    served: ServedModel,
+    asked: Asked,
+    show: Callable[[Asked, Replies], View],
+) -> Response:
     """Open the requested replies, and answer in the requested form."""
-    start = Position.read(frontend.origin().start if asked.stream else "", asked.replies)
-    replies = frontend.open_all(asked.prompts, start)
+    start = Position.read(asked.origin.start if asked.stream else "", asked.replies)
+    replies = served.open_all(request, asked.origin, asked.prompts, start)
     view = show(asked.known_as(replies.origin), replies)
     if asked.stream:
         events = _events(view, Cursor(start), frontend.settings.comment_seconds)
         return streamed(replies, events, EVENT_STREAM, asked.seed)
     with closing(replies):
         response = json_answer(view.whole())
-    response.headers["X-Rowcast-Seed"] = str(asked.seed)
-    return response
+    return response.with_headers({SEED_HEADER: str(asked.seed)})
 
 
 def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
@@ -121,8 +135,7 @@ def _news(
 
 
 def _event(data: object, place: str = "") -> bytes:
-    named = f"id: {place}\n".encode() if place else b""
-    return named + b"data: " + _encode(data) + b"\n\n"
+    return event_of(_encode(data), place=place)
 
 
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:
@@ -140,4 +153,4 @@ def encoded(part: _Part) -> _Part:
 
 def json_answer(data: msgspec.Struct) -> Response:
     """Answer with one JSON object."""
-    return Response(_encode(data), content_type="application/json")
+    return whole(_encode(data), JSON)

@@ -3,7 +3,7 @@
 import pytest
 
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, ServedModel, by_name
 from rowcast.frontend.resumable.streams import Streams
 from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.offload.inline import Inline
@@ -12,8 +12,8 @@ from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 
-from .serving import Served, error_of, serving
-from .sessions.played import road
+from ..serving import Served, error_of, serving
+from ..sessions.played import road
 
 HEALTH = ["/readiness", "/health", "/health_check", "/"]
 
@@ -46,7 +46,15 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
         watch = ClientWatch(30)
         streams, tokenizer = Streams(made.sessions), ScriptedTokenizer()
         offload = Inline(tools_of(tokenizer, ChatTemplate.plain()))
-        frontend = Frontend(settings, made.sessions, tokenizer, watch, streams, offload)
+        model = ServedModel(
+            names=settings.names,
+            listed=settings.listed_names,
+            sessions=made.sessions,
+            tokenizer=tokenizer,
+            streams=streams,
+            offload=offload,
+        )
+        frontend = Frontend(settings, watch, by_name(model))
         client = create_app(frontend).test_client()
         assert client.get("/liveness").status_code == 200
         for path in HEALTH:
