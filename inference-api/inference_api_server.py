@@ -17,11 +17,12 @@ from gunicorn.arbiter import Arbiter
 
 from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, ServedModel, by_name
+from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 from rowcast.frontend.resumable.journal_client import Place, Recorder
 from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure

@@ -20,9 +20,10 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, ServedModel, by_name
+from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.resumable.journal_client import Place, Recorder
 from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline

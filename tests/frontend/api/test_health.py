@@ -3,8 +3,9 @@
 import pytest
 
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, ServedModel, by_name
+from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of

@@ -27,7 +27,7 @@ from rowcast.frontend.api.events import (
     streamed,
     without_first,
 )
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.receipts import receipt_of
 from rowcast.frontend.reply.text import Ending, ReplyText
@@ -37,6 +37,7 @@ from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import SEEDS, Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, json_response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 from rowcast.text.stop import StopSequences

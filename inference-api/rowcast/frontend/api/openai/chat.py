@@ -6,14 +6,13 @@ from functools import partial
 
 from msgspec import UNSET, UnsetType
 
-from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.messages import prompt_of
 from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.api.openai.request.request import Asked, ask
-from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
-from rowcast.frontend.api.openai.request.sampling import check_stream_options, params_of
-from rowcast.frontend.api.openai.request.tools import Toolbox, toolbox
-from rowcast.frontend.api.openai.request.types import AssistantMessage, ChatBody, Message, TextPart
+from rowcast.frontend.api.openai.request.sampling import check_options, params_of
+from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
+from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
+from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.request.unenforced import told
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
@@ -28,16 +27,15 @@ from rowcast.frontend.api.openai.response.types import (
     FinishReason,
     Usage,
 )
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
-from rowcast.offload import tasks
 from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
-from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.tokens.tokenizer import Tokenizer
 
 
@@ -53,46 +51,10 @@ class Wanted:
 def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, ChatBody)
-    _check(body)
+    check_options(body)
     tools = toolbox(served.chat, body)
-    rule = _rule(served, request, body, tools)
-    prompt = _prompt(served, request, body, tools)
-    wanted = Wanted(body, tools, _thinking(served, body, prompt[1]))
-    grammar = _grammar(served, request, rule, wanted.thinking)
-    asked = _asked(served, request, wanted, prompt, grammar)
-    show = partial(ChatView, served.tokenizer, wanted)
-    return told(answer(frontend, request, served, asked, show), rule)
-
-
-def _check(body: ChatBody) -> None:
-    check_stream_options(body)
-    if body.top_logprobs is not None and not body.logprobs:
-        raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
-
-
-def _rule(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
-    """Return the rule that the reply must follow."""
-    called = tools.rule(served, request) if tools else Rule()
-    asked = (grammar_of(served, request, body), called)
-    rules = [each for each in asked if each.grammar]
-    if len(rules) > 1:
-        raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
-    return rules[0] if rules else Rule()
-
-
-def _grammar(served: ServedModel, request: Request, rule: Rule, thinking: Thinking | None) -> str:
-    """Return a rule's grammar, applied to what follows the reasoning."""
-    if thinking is None or not rule.grammar:
-        return rule.grammar
-    field = "response_format"  # or another field with a rule, which was checked on its own
-    task = tasks.thinking_rule
-    return compiled(served, request, field, task, thinking, rule.grammar).grammar
-
-
-def _prompt(
-    served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None
-) -> tuple[tuple[int, ...], str]:
-    return prompt_of(
+    rule = rule_of(served, request, body, tools)
+    prompt = prompt_of(
         served,
         request,
         body.messages,
@@ -100,26 +62,12 @@ def _prompt(
         end="open" if body.continue_final_message else "turn",
         extra=body.chat_template_kwargs,
     )
-
-
-def _thinking(served: ServedModel, body: ChatBody, prompt: str) -> Thinking | None:
-    """Return the reasoning that the replies may begin with."""
-    template = served.chat.source
-    if body.continue_final_message:
-        thinking = Thinking.within(template, _said(body.messages[-1]))
-    else:
-        thinking = Thinking.of(template, prompt)
-    return thinking.spelt(served.tokenizer) if thinking else None
-
-
-def _said(message: Message) -> str:
-    """Return the start of the assistant's message, which the reply continues."""
-    if not isinstance(message, AssistantMessage):
-        return ""
-    content = message.content or ""
-    if isinstance(content, str):
-        return content
-    return "".join(part.text for part in content if isinstance(part, TextPart))
+    thinking = thinking_of(served, body, prompt[1])
+    grammar = grammar_after(served, request, rule, thinking)
+    wanted = Wanted(body, tools, thinking)
+    asked = _asked(served, request, wanted, prompt, grammar)
+    show = partial(ChatView, served.tokenizer, wanted)
+    return told(answer(frontend, request, served, asked, show), rule)
 
 
 def _asked(

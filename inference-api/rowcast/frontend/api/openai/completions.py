@@ -16,7 +16,7 @@ from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.api.openai.request.request import REPLIES, Asked, ask
 from rowcast.frontend.api.openai.request.rules import grammar_of
 from rowcast.frontend.api.openai.request.sampling import (
-    check_stream_options,
+    check_options,
     checked_tokens,
     params_of,
 )
@@ -29,12 +29,13 @@ from rowcast.frontend.api.openai.response.types import (
     CompletionChoice,
     Usage,
 )
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.tokens.tokenizer import Tokenizer
@@ -53,7 +54,7 @@ def completions(frontend: Frontend, request: Request) -> Response:
 
 
 def _asked(served: ServedModel, request: Request, body: CompletionBody, rule: Rule) -> Asked:
-    check_stream_options(body)
+    check_options(body)
     candidates = _candidates(body)
     prompts = _tokenized(served, request, body, candidates)
     max_tokens = MAX_TOKENS if body.max_tokens is None else body.max_tokens

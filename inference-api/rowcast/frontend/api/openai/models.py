@@ -3,9 +3,10 @@
 from rowcast.errors import UnknownModel
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import Model, ModelList
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 
 
 def models(created: int, frontend: Frontend, _request: Request) -> Response:

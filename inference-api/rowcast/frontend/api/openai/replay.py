@@ -19,11 +19,12 @@ from rowcast.frontend.api.openai.request.request import REPLIES
 from rowcast.frontend.api.openai.request.rules import compiled
 from rowcast.frontend.api.openai.request.sampling import checked_tokens
 from rowcast.frontend.api.openai.response.response import json_answer
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.receipts import Positive, Question, Receipt, Which, receipt_of
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Status

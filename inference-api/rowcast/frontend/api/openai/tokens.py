@@ -11,9 +11,10 @@ from rowcast.frontend.api.openai.request.types import (
 )
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import Detokenized, TokenCount, Tokenized
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.text.chat.template import End
 

@@ -11,8 +11,8 @@ import msgspec
 
 from rowcast.errors import InvalidField, TooCostly
 from rowcast.frontend.api.openai.request.types import Message, Tool
-from rowcast.frontend.frontend import LONG_TEXT, ServedModel
 from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import LONG_TEXT, ServedModel
 from rowcast.offload import tasks
 from rowcast.text.chat.messages import flattened, without_null
 from rowcast.text.chat.template import End

@@ -15,8 +15,9 @@ import msgspec
 
 from rowcast.errors import InvalidField, MalformedRequest
 from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 
 _Read = TypeVar("_Read", bound=msgspec.Struct)
 _PATH = re.compile(r"(?P<key>`key` in )?`\$\.?(?P<path>.*)`")

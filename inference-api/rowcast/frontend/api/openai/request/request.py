@@ -9,13 +9,13 @@ from msgspec import UNSET, UnsetType
 
 from rowcast.frontend.api.openai.request.types import Sampling
 from rowcast.frontend.api.openai.response.types import Usage
-from rowcast.frontend.frontend import ServedModel
 from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
@@ -51,10 +51,6 @@ class Asked:
         return self.body.n or 1
 
     @property
-    def stream(self) -> bool:
-        return bool(self.body.stream)
-
-    @property
     def include_usage(self) -> bool:
         options = self.body.stream_options
         return bool(options and options.include_usage)
@@ -63,11 +59,6 @@ class Asked:
     def sums_up(self) -> bool:
         """True if the stream ends with an event about all replies."""
         return self.include_usage or bool(self.body.receipt)
-
-    @property
-    def replies(self) -> int:
-        """The number of replies to compute."""
-        return self.candidates * len(self.prompts)
 
     def known_as(self, origin: Origin) -> Self:
         """Return a copy with the id and time of the stream that the request has joined, if any."""

@@ -15,8 +15,8 @@ from rowcast.frontend.api.openai.request.types import (
     SchemaFormat,
     StructuredOutputs,
 )
-from rowcast.frontend.frontend import ServedModel
 from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
 from rowcast.text import bounded_json
 from rowcast.text.rules.grammar import GrammarFault

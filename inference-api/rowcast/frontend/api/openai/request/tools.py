@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.rules import compiled
+from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
 from rowcast.frontend.api.openai.request.types import (
     ChatBody,
     Custom,
@@ -19,8 +19,8 @@ from rowcast.frontend.api.openai.request.types import (
     Tool,
     ToolChoice,
 )
-from rowcast.frontend.frontend import ServedModel
 from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.chat.tool_calls import TAGGED, Form, ToolReader, form_of
@@ -81,6 +81,15 @@ def toolbox(template: ChatTemplate, body: ChatBody) -> Toolbox | None:
         required=_required(tools, choice),
         several=body.parallel_tool_calls is not False and not one,
     )
+
+
+def rule_of(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
+    """Return the rule that the reply must follow: the body's, or that of the tools."""
+    asked = (grammar_of(served, request, body), tools.rule(served, request) if tools else Rule())
+    rules = [each for each in asked if each.grammar]
+    if len(rules) > 1:
+        raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
+    return rules[0] if rules else Rule()
 
 
 def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool, ...]:

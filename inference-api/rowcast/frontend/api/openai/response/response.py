@@ -21,12 +21,13 @@ from rowcast.frontend.api.events import (
 )
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.request import Asked
-from rowcast.frontend.frontend import Frontend, ServedModel
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.choices import Piece, Replies
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.text import Ending
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import JSON, Response, whole
+from rowcast.frontend.served_model import ServedModel
 
 DONE = b"data: [DONE]\n\n"
 
@@ -71,10 +72,11 @@ def answer(
     show: Callable[[Asked, Replies], View],
 ) -> Response:
     """Open the requested replies, and answer in the requested form."""
-    start = Position.read(asked.origin.start if asked.stream else "", asked.replies)
+    count, stream = asked.candidates * len(asked.prompts), asked.body.stream
+    start = Position.read(asked.origin.start if stream else "", count)
     replies = served.open_all(request, asked.origin, asked.prompts, start)
     view = show(asked.known_as(replies.origin), replies)
-    if asked.stream:
+    if stream:
         events = _events(view, Cursor(start), frontend.settings.comment_seconds)
         return streamed(replies, events, EVENT_STREAM, asked.seed)
     with closing(replies):
