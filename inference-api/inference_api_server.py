@@ -9,6 +9,7 @@ gunicorn.conf.py starts the backend.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,10 +21,11 @@ from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
-from rowcast.frontend.resumable.journal_client import Place, Recorder
-from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.resumable.disk_journal import DiskJournal
+from rowcast.frontend.resumable.journal_client import JournalConfig
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.client_watch import ClientWatch
+from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
 from rowcast.offload.limits import Limits
@@ -50,6 +52,7 @@ def build(settings: Settings) -> Flask:
         sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
     sessions = Sessions(
         lambda: UnixFrontendPort(path),
+        _journal(settings),
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
@@ -59,7 +62,6 @@ def build(settings: Settings) -> Flask:
         listed=settings.listed_names,
         sessions=sessions,
         tokenizer=text.tokenizer,
-        streams=Streams(sessions, _recorder(settings), line=settings.waiting_line),
         offload=_helpers(settings),
         chat=text.chat,
         defaults=defaults,
@@ -77,17 +79,17 @@ def run(app: str, settings: Settings) -> None:
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
-def _recorder(settings: Settings) -> Recorder | None:
-    path = settings.journal_path
-    if path is None:
-        return None
-    place = Place(
-        path=path,
+def _journal(settings: Settings) -> Callable[[Sessions], Journal]:
+    """Return what makes the journal of the process's sessions."""
+    if settings.journal_path is None:
+        return lambda _: NoJournal()
+    config = JournalConfig(
+        path=settings.journal_path,
         keep_seconds=settings.journal_seconds,
         reply_seconds=settings.reply_seconds,
         limit=settings.journal_bytes,
     )
-    return Recorder(place)
+    return DiskJournal.at(config, line=settings.waiting_line)
 
 
 def _helpers(settings: Settings) -> HelperPool:

@@ -8,7 +8,7 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.engine.engine import Drawn, Feed
 from rowcast.engine.scripted_engine import ScriptedEngine
-from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
@@ -34,10 +34,10 @@ def submit(text: str, seed: int = 0, max_tokens: int = 20, session: str = "") ->
     return Submit(session, 0, tokens, SamplingParams(max_tokens=max_tokens), seed)
 
 
-def read(session: Session) -> tuple[int, ...]:
-    """Return the session's reply tokens, once it has ended."""
-    until(lambda: any(isinstance(event, Finished) for event in session.take(1.0)), "the end")
-    return tuple(session.tokens)
+def read(choice: Choice) -> tuple[int, ...]:
+    """Return the choice's reply tokens, once it has ended."""
+    until(lambda: any(isinstance(event, Finished) for event in choice.take(1.0)), "the end")
+    return tuple(choice.tokens)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import decode_backend
 from contract.asking import PATH, get, is_error, post
 from contract.in_process import RecordingEngine, read, running_sessions, submit
 from frontend.serving import serving
+from frontend.sessions.played import open_choices
 from processes import Running, running_server, until
 from raw_http import Client, gather, request_bytes
 from rowcast.backend.decode_backend import DecodeBackend
@@ -103,7 +104,9 @@ def test_t60_one_thread_fills_one_queue_a_session() -> None:
     with running_sessions() as sessions:
         started = set(threading.enumerate()) - others
         readers = [each for each in started if each.name == "demultiplexer"]
-        opened = {text: sessions.open(submit(text)) for text in ("first", "second", "third")}
+        opened = {
+            text: open_choices(sessions, submit(text))[0] for text in ("first", "second", "third")
+        }
         assert len({session.submit.session for session in opened.values()}) == 3
         for text, session in opened.items():
             assert read(session) == scripted_reply(text, 0, 20).tokens

@@ -21,10 +21,12 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend, by_name
-from rowcast.frontend.resumable.journal_client import Place, Recorder
-from rowcast.frontend.resumable.streams import Streams
+from rowcast.frontend.reply.observers import OBSERVERS, Observer
+from rowcast.frontend.resumable.disk_journal import DiskJournal
+from rowcast.frontend.resumable.journal_client import JournalConfig
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.client_watch import ClientWatch
+from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
@@ -88,16 +90,16 @@ def serving(
     tokenizer: Tokenizer | None = None,
     chat: ChatTemplate | None = None,
     journal: Path | None = None,
+    observers: tuple[Observer, ...] = OBSERVERS,
 ) -> Iterator[Served]:
     """A server that is ready. On exit nothing of it remains except its journal, if it has one."""
     transport = MemoryTransport()
     made = engine or RecordedEngine()
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
-    sessions = Sessions(transport.connect, silence_seconds=60, recovery_seconds=60)
+    keeping = DiskJournal.at(kept_at(journal)) if journal else lambda _: NoJournal()
+    sessions = Sessions(transport.connect, keeping, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
-    recorder = Recorder(kept_at(journal)) if journal else None
-    watch, streams = ClientWatch(30), Streams(sessions, recorder)
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
     model = ServedModel(
@@ -105,11 +107,11 @@ def serving(
         listed=chosen.listed_names,
         sessions=sessions,
         tokenizer=reading[0],
-        streams=streams,
         offload=offload,
         chat=reading[1],
+        observers=observers,
     )
-    frontend = Frontend(chosen, watch, by_name(model))
+    frontend = Frontend(chosen, ClientWatch(30), by_name(model))
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)
@@ -124,9 +126,16 @@ def serving(
         assert not decoding.is_alive()
 
 
-def kept_at(path: Path) -> Place:
+def kept_at(path: Path) -> JournalConfig:
     """Return the configuration of a journal that deletes nothing during a test."""
-    return Place(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
+    return JournalConfig(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
+
+
+def journal_of(served: Served) -> DiskJournal:
+    """Return the journal of a server that has one."""
+    journal = served.frontend.sessions.journal
+    assert isinstance(journal, DiskJournal)
+    return journal
 
 
 def error_of(response: TestResponse, status: int) -> str:

@@ -49,7 +49,14 @@ def test_a_costly_request_is_refused_and_nobody_notices(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
-    ["c2-echo", "h7-logprobs", "h7-echo-scores", "m1-followers", "m1-follower-answers"],
+    [
+        "c2-echo",
+        "h7-logprobs",
+        "h7-echo-scores",
+        "m1-followers",
+        "m1-follower-answers",
+        pytest.param("m1-follower-answers", id="m1_follower_answers_again"),  # of a kept reply
+    ],
     ids=lambda value: value.replace("-", "_"),
 )
 def test_a_large_answer_is_made_in_parts(served: Witness, kind: str) -> None:

@@ -2,21 +2,20 @@
 
     served.open_all(request, origin, prompts)  ──▶  the text of all replies
 
-Joins its sessions and streams, tokenizer, template and helpers. The client is watched from the
-start, and the first event decides the status. When the stream ends, for whatever reason, the
-session is closed and one line is logged.
+Joins its sessions, tokenizer, template and helpers. The client is watched from the start, and the
+first event decides the status. When the stream ends, for whatever reason, its choices are closed
+and its observers called; one of them logs a line.
 """
 
-import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from rowcast.errors import NotReady, PromptTooLong
-from rowcast.frontend.reply.choices import Replies
+from rowcast.frontend.reply.observers import OBSERVERS, Observation, Observer
 from rowcast.frontend.reply.positions import Mark, Position
+from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.deadline import Deadline
 from rowcast.frontend.request.defaults import Defaults
@@ -24,22 +23,15 @@ from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.request.sizes import check_size
-from rowcast.frontend.resumable.stream import Stream
-from rowcast.frontend.resumable.streams import Asking, Streams
-from rowcast.frontend.resumable.sync import Tending
 from rowcast.frontend.sessions.client_watch import WENT_AWAY
-from rowcast.frontend.sessions.session import Session
 from rowcast.frontend.sessions.sessions import Sessions
-from rowcast.log import quoted
 from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.shown_tokens import decoder_for
-from rowcast.text.tokens.tokenizer import Tokenizer, decoded
-from rowcast.wire import Finished, FinishReason, Status, Submit
-
-_log = logging.getLogger("rowcast.request")
+from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
+from rowcast.wire import Status, Submit
 
 ALIAS = "falcon40b"  # another name of whatever is served
 STREAM_HEADER = "X-Stream-ID"
@@ -58,28 +50,19 @@ class ServedModel:
     listed: tuple[str, ...]  # those that lists show, its own first; no paths on this machine
     sessions: Sessions
     tokenizer: Tokenizer
-    streams: Streams
     offload: Offload
-    tending: Tending | None = field(init=False)
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
     aliases: tuple[str, ...] = (ALIAS,)
-
-    def __post_init__(self) -> None:
-        recorder = self.streams.recorder
-        object.__setattr__(self, "tending", recorder and Tending(self.streams, recorder))
+    observers: tuple[Observer, ...] = OBSERVERS
 
     def start(self, *, helpers: bool = True) -> None:
         """`helpers`: prepare them now instead of at their first task."""
         self.sessions.start()
         if helpers:
             self.offload.start()
-        if self.tending is not None:
-            self.tending.start()
 
     def close(self) -> None:
-        if self.tending is not None:
-            self.tending.close()
         self.sessions.close()
         self.offload.close()
 
@@ -146,56 +129,34 @@ class ServedModel:
         """
         submits = [_submits(prompt, request.caller.team) for prompt in prompts]
         deadline = Deadline.read(request.headers, prompts[0].timeout, request.began)
-        asking = Asking(request.caller, request.id, submits)
-        check_size(asking.prompts)
-        stream, watch = self.streams.open(origin, asking), ExitStack()
-        choices = [prompt for prompt in prompts for _ in prompt.choices]
-        marks = start.marks if start else [Mark()] * len(choices)
-        replies = [
-            self._reply(request, prompt, stream, session, watch, pause=mark.tokens)
-            for prompt, session, mark in zip(choices, stream.sessions, marks, strict=True)
-        ]
-        watch.callback(request.watch(lambda: self._leave(replies, WENT_AWAY)))
-        watch.callback(deadline.call(lambda: self._leave(replies, deadline.said, "deadline")))
-        opened = Replies(replies, asking.arrived, stream.origin)
-        opened.verdict(VERDICT_SECONDS)
-        self.streams.keep(stream, asking)
-        if stream.name:
-            request.response_headers[STREAM_HEADER] = stream.name
-        return opened
-
-    def _reply(
-        self,
-        request: Request,
-        prompt: Prompt,
-        stream: Stream,
-        session: Session,
-        watch: ExitStack,
-        *,
-        pause: int,
-    ) -> ReplyText:
-        opened = time.monotonic()
+        check_size(submits)
+        session = self.sessions.open(origin, request.caller, request.id, submits)
+        each = [prompt for prompt in prompts for _ in prompt.choices]  # the prompt of each choice
+        observation = Observation(self.observers, request, each, session.choices)
+        watch = ExitStack()
 
         def close(reply: ReplyText) -> None:
             watch.close()
-            self.streams.left(stream, session, _whole_end(reply))
-            _log_reply(request, prompt, reply, opened)
+            self.sessions.left(session, reply.choice, reply.whole_end)
+            observation.end(reply)
 
-        decoder = decoder_for(self.tokenizer, prompt.shown)
-        return ReplyText(session, decoder, prompt.stop, close, pause=pause)
+        marks = start.marks if start else [Mark()] * len(each)
+        replies = [
+            ReplyText(choice, self._decoder(prompt), prompt.stop, close, pause=mark.tokens)
+            for prompt, choice, mark in zip(each, session.choices, marks, strict=True)
+        ]
+        watch.callback(request.watch(lambda: self.sessions.end(session, WENT_AWAY)))
+        watch.callback(deadline.call(lambda: self.sessions.end(session, deadline.said, "deadline")))
+        opened = Replies(replies, session)
+        opened.verdict(VERDICT_SECONDS)
+        observation.begin()
+        self.sessions.keep(session)
+        if session.name:
+            request.response_headers[STREAM_HEADER] = session.name
+        return opened
 
-    def _leave(
-        self, replies: Sequence[ReplyText], why: str, reason: FinishReason = "cancelled"
-    ) -> None:
-        for reply in replies:
-            self.sessions.close_session(reply.session, why, reason)
-
-
-def _whole_end(reply: ReplyText) -> Finished | None:
-    ending = reply.ending
-    if ending is None or not ending.whole:
-        return None
-    return Finished(*reply.session.submit.key, ending.tokens, ending.reason)
+    def _decoder(self, prompt: Prompt) -> Decoder:
+        return decoder_for(self.tokenizer, prompt.shown)
 
 
 def _submits(prompt: Prompt, team: str) -> list[Submit]:
@@ -210,23 +171,3 @@ def _submits(prompt: Prompt, team: str) -> list[Submit]:
         )
         for choice in prompt.choices
     ]
-
-
-def _log_reply(request: Request, prompt: Prompt, reply: ReplyText, opened: float) -> None:
-    now = time.monotonic()
-    ending = reply.ending
-    first = f"{(reply.first - opened) * 1000:.1f}" if reply.first else "-"
-    _log.info(
-        "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
-        "first_ms=%s total_ms=%.1f reason=%s",
-        request.id,
-        reply.session.submit.session,
-        quoted(request.caller.team),
-        quoted(request.caller.token_id),
-        prompt.dialect,
-        len(prompt.tokens),
-        ending.tokens if ending else len(reply.session.tokens),
-        first,
-        (now - opened) * 1000,
-        ending.reason if ending else "cancelled",
-    )

@@ -30,6 +30,10 @@ class Budget:
         """Return the share of a new body of a team, which holds nothing yet."""
         return Share(self, team)
 
+    def holds(self, team: str) -> bool:
+        """True if the team holds any bytes."""
+        return team in self._held
+
     def has_room(self, team: str, count: int) -> bool:
         """True if the team may hold this many more bytes."""
         return self.held + count <= self.limit and self._held[team] + count <= self.limit // 2

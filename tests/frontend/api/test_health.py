@@ -4,7 +4,6 @@ import pytest
 
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend, by_name
-from rowcast.frontend.resumable.streams import Streams
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.offload.inline import Inline
@@ -45,14 +44,13 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
     with road() as made:
         settings = read_settings(model="scripted")
         watch = ClientWatch(30)
-        streams, tokenizer = Streams(made.sessions), ScriptedTokenizer()
+        tokenizer = ScriptedTokenizer()
         offload = Inline(tools_of(tokenizer, ChatTemplate.plain()))
         model = ServedModel(
             names=settings.names,
             listed=settings.listed_names,
             sessions=made.sessions,
             tokenizer=tokenizer,
-            streams=streams,
             offload=offload,
         )
         frontend = Frontend(settings, watch, by_name(model))

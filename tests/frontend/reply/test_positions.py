@@ -13,7 +13,7 @@ from rowcast.errors import InvalidField
 from rowcast.frontend.api.events import stage_of
 from rowcast.frontend.reply.positions import Cursor, Mark, Position, Stage
 from rowcast.frontend.reply.text import ReplyText
-from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast.wire import Accepted, Event, Finished, Submit, Tokens
@@ -86,9 +86,9 @@ def said(batches: Sequence[Sequence[Event]], stop: Sequence[str], start: str = "
     """Return what a client receives if these batches arrive one after another."""
     position = Position.read(start, 1)
     cursor, told = Cursor(position), Said()
-    session = Session(Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1))
+    choice = Choice(Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1))
     reply = ReplyText(
-        session,
+        choice,
         ScriptedTokenizer().decoder(),
         stop,
         lambda _: None,
@@ -98,7 +98,7 @@ def said(batches: Sequence[Sequence[Event]], stop: Sequence[str], start: str = "
         told.events.append((cursor.id(), "<"))
     for batch in batches:
         for event in batch:
-            session.offer(event)
+            choice.offer(event)
         while events := reply.arrived():
             text = reply.read(events)
             if text and cursor.tells(0, reply.tokens, stage_of(reply)):

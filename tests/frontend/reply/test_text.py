@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.rule import reply as expected
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, ReplyFailed
 from rowcast.frontend.reply.text import Ending, ReplyText
-from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
 from rowcast.scripted_vocabulary import FIRST_WORD
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
@@ -20,12 +20,12 @@ SMILEY = (0xF0, 0x9F, 0x98, 0x80)
 
 
 class Told:
-    """A reply and its session, which the test fills."""
+    """A reply and its choice, which the test fills."""
 
     def __init__(self, *stop: str) -> None:
-        self.session = Session(Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1))
+        self.choice = Choice(Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1))
         self.closed = 0
-        self.reply = ReplyText(self.session, ScriptedTokenizer().decoder(), stop, self._close)
+        self.reply = ReplyText(self.choice, ScriptedTokenizer().decoder(), stop, self._close)
 
     def _close(self, reply: ReplyText) -> None:
         assert reply is self.reply
@@ -33,13 +33,13 @@ class Told:
 
     def tell(self, *events: Event) -> None:
         for event in events:
-            self.session.offer(event)
+            self.choice.offer(event)
 
     def tokens(self, *ids: int) -> None:
-        self.tell(Tokens("s", 0, len(self.session.tokens), ids))
+        self.tell(Tokens("s", 0, len(self.choice.tokens), ids))
 
     def finish(self, reason: FinishReason = "length", message: str = "") -> None:
-        self.tell(Finished("s", 0, len(self.session.tokens), reason, message))
+        self.tell(Finished("s", 0, len(self.choice.tokens), reason, message))
 
 
 def letters(text: str) -> tuple[int, ...]:
@@ -234,7 +234,7 @@ def test_without_a_verdict_in_time_the_backend_is_not_ready() -> None:
 
 def test_a_reply_that_failed_before_it_began_is_an_error_not_an_empty_text() -> None:
     told = Told()
-    told.session.end("error", "3 backends ended")
+    told.choice.end("error", "3 backends ended")
     with pytest.raises(ReplyFailed, match="3 backends ended"):
         told.reply.verdict(20)
     assert told.closed == 1

@@ -10,8 +10,9 @@ from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
 from processes import until
+from rowcast.frontend.resumable import readers
 
-from ..serving import SECRET, Served, lasting_seed, serving, spoken
+from ..serving import SECRET, Served, journal_of, lasting_seed, serving, spoken
 from .test_resuming import KINDS, events_of, joined, read_some
 
 KEY = {"Idempotency-Key": "key-1"}
@@ -57,6 +58,38 @@ def test_after_the_end_the_same_json_is_told_again(kept: Served, path: str) -> N
     assert len(kept.engine.seatings) == 1
 
 
+def read_whole(served: Served) -> TestResponse:
+    """Return an answer that is made, and not yet sent."""
+    body = {"model": "scripted", "prompt": "Hello"}
+    return served.client.post("/v1/completions", json=body, headers=KEY, buffered=False)
+
+
+def test_few_may_read_one_kept_stream_at_once(
+    kept: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "READERS", 2)
+    first, *others = [read_whole(kept) for _ in range(4)]
+    assert [each.status_code for each in (first, *others)] == [200, 200, 200, 503]
+    assert "2 connections read this stream already" in others[-1].text
+    name = first.headers["X-Stream-ID"]
+    resumed = [kept.client.get(f"/v1/streams/{name}", buffered=False) for _ in range(4)]
+    assert [each.status_code for each in resumed] == [200, 200, 200, 503]
+    for each in (first, *others, *resumed):
+        each.close()
+    assert read_whole(kept).status_code == 200
+    assert kept.client.get(f"/v1/streams/{name}").status_code == 200
+
+
+def test_records_that_are_read_fit_their_memory(kept: Served) -> None:
+    read_whole(kept).close()
+    journal_of(kept).readers.memory.limit = 1
+    first, second = read_whole(kept), read_whole(kept)
+    assert (first.status_code, second.status_code) == (200, 503), "one is always read"
+    assert "fill the memory" in second.text
+    first.close()
+    assert read_whole(kept).status_code == 200
+
+
 def test_while_the_first_is_read_others_are_told_the_same(slow: Served) -> None:
     seed = lasting_seed("Hello", 400)
     body = {"text": "Hello", "seed": seed, "max_tokens": 400}
@@ -85,7 +118,7 @@ def test_when_the_first_leaves_a_follower_goes_on(slow: Served) -> None:
     first = slow.client.post("/", json=body, headers=KEY, buffered=False)
     read_some(first, 20)
     follower = slow.client.post("/", json=body, headers=KEY, buffered=False)
-    until(lambda: len(slow.frontend.default.streams.following) == 1, "it follows")
+    until(lambda: len(journal_of(slow).sync.followed) == 1, "it follows")
     first.close()
     assert follower.text == spoken("Hello", seed, 600)
     follower.close()

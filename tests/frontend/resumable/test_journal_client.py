@@ -13,7 +13,7 @@ import pytest
 from processes import ROOT, until
 from rowcast.errors import JournalFailing
 from rowcast.frontend.resumable import journal_client as module
-from rowcast.frontend.resumable.journal_client import Recorder
+from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record
 from rowcast.journal.service import answer
@@ -22,21 +22,21 @@ from ..serving import kept_at
 
 
 @pytest.fixture
-def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JournalClient]:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
-    recorder = Recorder(kept_at(tmp_path / "journal.db"))
-    recorder.start()
-    recorder.do(Journal.beat)
-    yield recorder
-    process(recorder).resume()
-    recorder.close()
+    client = JournalClient(kept_at(tmp_path / "journal.db"))
+    client.start()
+    client.do(Journal.beat)
+    yield client
+    process(client).resume()
+    client.close()
 
 
-def process(recorder: Recorder) -> psutil.Process:
+def process(client: JournalClient) -> psutil.Process:
     """Return the journal's process."""
-    until(lambda: recorder._process is not None, "it has a process")
-    assert recorder._process is not None
-    return psutil.Process(recorder._process.pid)
+    until(lambda: client._process is not None, "it has a process")
+    assert client._process is not None
+    return psutil.Process(client._process.pid)
 
 
 def record(name: str) -> Record:
@@ -54,26 +54,26 @@ def record(name: str) -> Record:
     )
 
 
-def test_a_call_gives_what_the_method_gives(recorder: Recorder) -> None:
-    recorder.do(Journal.begin, record("a"))
-    found = recorder.do(Journal.find, "a", "team")
+def test_a_call_gives_what_the_method_gives(client: JournalClient) -> None:
+    client.do(Journal.begin, record("a"))
+    found = client.do(Journal.find, "a", "team")
     assert found is not None
     assert (found.id, found.state) == ("a", "open")
     assert found.owner is not None
     assert found.owner.startswith(f"{os.getpid()}-"), "the frontend's, which may outlive it"
-    assert recorder.do(Journal.find, "b", "team") is None
+    assert client.do(Journal.find, "b", "team") is None
 
 
-def test_calls_that_come_during_a_commit_share_the_next(recorder: Recorder) -> None:
-    disk = process(recorder)
+def test_calls_that_come_during_a_commit_share_the_next(client: JournalClient) -> None:
+    disk = process(client)
     disk.suspend()
-    recorder.soon(Journal.begin, record("first"))
-    until(lambda: not recorder._jobs, "the first is being written")
+    client.soon(Journal.begin, record("first"))
+    until(lambda: not client._jobs, "the first is being written")
     for number in range(100):
-        recorder.soon(Journal.begin, record(f"{number}"))
-    assert len(recorder._jobs) == 100
+        client.soon(Journal.begin, record(f"{number}"))
+    assert len(client._jobs) == 100
     disk.resume()
-    assert recorder.do(Journal.find, "99", "team") is not None
+    assert client.do(Journal.find, "99", "team") is not None
 
 
 def test_what_fails_fails_as_a_whole(tmp_path: Path) -> None:
@@ -86,41 +86,43 @@ def test_what_fails_fails_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_stands_still_is_waited_for_once(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    client: JournalClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk = process(recorder)
+    disk = process(client)
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     disk.suspend()
     with pytest.raises(JournalFailing, match="answer"):
-        recorder.do(Journal.begin, record("given up"))
+        client.do(Journal.begin, record("given up"))
     monkeypatch.setattr(module, "PATIENCE", 1000.0)
     with pytest.raises(JournalFailing, match="answer"):
-        recorder.do(Journal.begin, record("not even begun"))
-    recorder.soon(Journal.begin, record("later"))
+        client.do(Journal.begin, record("not even begun"))
+    client.soon(Journal.begin, record("later"))
     disk.resume()
-    until(lambda: not recorder.problem, "the disk moves again")
+    until(lambda: not client.problem, "the disk moves again")
     monkeypatch.setattr(module, "PATIENCE", 5.0)
-    assert recorder.do(Journal.find, "not even begun", "team") is None
-    assert recorder.do(Journal.find, "later", "team") is not None
+    assert client.do(Journal.find, "not even begun", "team") is None
+    assert client.do(Journal.find, "later", "team") is not None
 
 
-def test_a_process_that_is_killed_is_started_again_and_nothing_is_lost(recorder: Recorder) -> None:
-    disk = process(recorder)
+def test_a_process_that_is_killed_is_started_again_and_nothing_is_lost(
+    client: JournalClient,
+) -> None:
+    disk = process(client)
     disk.suspend()
-    recorder.soon(Journal.begin, record("handed over"))
-    until(lambda: not recorder._jobs, "it is being written")
+    client.soon(Journal.begin, record("handed over"))
+    until(lambda: not client._jobs, "it is being written")
     disk.send_signal(signal.SIGKILL)
-    until(lambda: bool(recorder.problem), "it is missed")
-    until(lambda: not recorder.problem, "it is started again")
-    assert recorder.do(Journal.find, "handed over", "team") is not None
+    until(lambda: bool(client.problem), "it is missed")
+    until(lambda: not client.problem, "it is started again")
+    assert client.do(Journal.find, "handed over", "team") is not None
 
 
 def test_what_was_handed_over_is_written_before_the_end(tmp_path: Path) -> None:
-    recorder = Recorder(kept_at(tmp_path / "journal.db"))
-    recorder.start()
+    client = JournalClient(kept_at(tmp_path / "journal.db"))
+    client.start()
     for number in range(50):
-        recorder.soon(Journal.begin, record(f"{number}"))
-    recorder.close()
+        client.soon(Journal.begin, record(f"{number}"))
+    client.close()
     journal = Journal(tmp_path / "journal.db", keep_seconds=9, reply_seconds=9, limit=1 << 24)
     assert all(journal.find(f"{number}", "team") for number in range(50))
     journal.close()
@@ -130,22 +132,22 @@ GREEN = """
 import gevent.monkey; gevent.monkey.patch_all()
 import gevent, signal, sys
 from pathlib import Path
-from rowcast.frontend.resumable.journal_client import Place, Recorder
+from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
 from rowcast.journal.journal import Journal
-place = Place(path=Path(sys.argv[1]), keep_seconds=9, reply_seconds=9, limit=1 << 24)
-recorder = Recorder(place)
-recorder.start()
-recorder.do(Journal.beat)
-recorder._process.send_signal(signal.SIGSTOP)
-job = gevent.spawn(recorder.do, Journal.beat)
+config = JournalConfig(path=Path(sys.argv[1]), keep_seconds=9, reply_seconds=9, limit=1 << 24)
+client = JournalClient(config)
+client.start()
+client.do(Journal.beat)
+client._process.send_signal(signal.SIGSTOP)
+job = gevent.spawn(client.do, Journal.beat)
 turns = 0
 while turns < 20:
     gevent.sleep(0.01)
     turns += 1
 assert not job.ready()
-recorder._process.send_signal(signal.SIGCONT)
+client._process.send_signal(signal.SIGCONT)
 job.get(timeout=5)
-recorder.close()
+client.close()
 print(turns)
 """
 

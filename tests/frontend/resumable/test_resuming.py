@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
 from processes import until
-from rowcast.frontend.resumable.streams import CANCELLED, TAKEN
+from rowcast.frontend.resumable.sync import CANCELLED, TAKEN
 from rowcast.journal.journal import Journal
 from rowcast.text.chat.template import ChatTemplate
 

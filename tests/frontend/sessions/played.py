@@ -5,12 +5,14 @@ backend starts, what it sends and when it dies.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from processes import until
 from rowcast.errors import PeerGone
-from rowcast.frontend.sessions.session import Session
+from rowcast.frontend.request.identity import Caller
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
@@ -59,8 +61,8 @@ class Backend:
     def say(self, *events: Event) -> None:
         self._transport.backend_port.send(self._frontend, events)
 
-    def say_tokens(self, session: Session, index: int, *tokens: int) -> None:
-        self.say(Tokens(session.submit.session, 0, index, tokens))
+    def say_tokens(self, choice: Choice, index: int, *tokens: int) -> None:
+        self.say(Tokens(choice.submit.session, 0, index, tokens))
 
     def die(self) -> None:
         self._transport.backend_port.close()
@@ -80,6 +82,14 @@ class Road:
         self.sessions = Sessions(
             self._connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
         )
+
+    def open(self, prompt: Submit) -> Choice:
+        """Open a session of one choice."""
+        return open_choices(self.sessions, prompt)[0]
+
+    def open_all(self, choices: Sequence[Submit]) -> tuple[Choice, ...]:
+        """Open a session of one prompt with these choices."""
+        return open_choices(self.sessions, *choices)
 
     def begin(self, status: Status | None = STATUS) -> Backend:
         """Replace the current backend, which dies, by a new one that sends its status."""
@@ -123,12 +133,17 @@ def road(*, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> It
     made.sessions.close()
 
 
-def events_of(session: Session, count: int) -> list[Event]:
-    """Return the next `count` events of a session, however they are batched."""
+def open_choices(sessions: Sessions, *choices: Submit) -> tuple[Choice, ...]:
+    """Open a session of one prompt with these choices."""
+    return sessions.open(Origin.fresh("/", b"", None, ""), Caller(), "", [choices]).choices
+
+
+def events_of(choice: Choice, count: int) -> list[Event]:
+    """Return the next `count` events of a choice, however they are batched."""
     found: list[Event] = []
     limit = time.monotonic() + PATIENCE
     while len(found) < count:
         assert time.monotonic() < limit, f"wanted {count} events: {found}"
-        found += session.take(0.5)
+        found += choice.take(0.5)
     assert len(found) == count, found
     return found

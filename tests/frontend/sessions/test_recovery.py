@@ -12,7 +12,7 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.errors import PeerGone
-from rowcast.frontend.sessions.session import DEATHS, KILLED, Session
+from rowcast.frontend.sessions.choice import DEATHS, KILLED, Choice
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
@@ -28,13 +28,13 @@ from rowcast.wire import (
     Tokens,
 )
 
-from .played import PATIENCE, PROMPT, STATUS, Backend, Road, events_of, road
+from .played import PATIENCE, PROMPT, STATUS, Backend, Road, events_of, open_choices, road
 
 
 def test_open_sessions_are_submitted_to_the_next_backend_with_their_tokens() -> None:
     with road() as made:
         backend = made.ready()
-        sessions = [made.sessions.open(PROMPT) for _ in range(3)]
+        sessions = [made.open(PROMPT) for _ in range(3)]
         backend.say_tokens(sessions[0], 0, 5, 6)
         events_of(sessions[0], 1)
         again = made.begin().commands(3)
@@ -49,7 +49,7 @@ def test_open_sessions_are_submitted_to_the_next_backend_with_their_tokens() -> 
 def test_what_the_next_backend_repeats_is_not_told_again() -> None:
     with road() as made:
         backend = made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         name = session.submit.session
         backend.say(Accepted(name, 0), Tokens(name, 0, 0, (5, 6)))
         backend = made.begin()
@@ -65,17 +65,17 @@ def test_what_the_next_backend_repeats_is_not_told_again() -> None:
 def test_ended_and_closed_sessions_are_not_submitted_again() -> None:
     with road() as made:
         backend = made.ready()
-        ended, closed, going = (made.sessions.open(PROMPT) for _ in range(3))
+        ended, closed, going = (made.open(PROMPT) for _ in range(3))
         backend.say(Finished(ended.submit.session, 0, 0, "stop"))
         events_of(ended, 1)
-        made.sessions.close_session(closed)
+        made.sessions.end_choice(closed)
         assert made.begin().submitted().session == going.submit.session
 
 
-def lose_seated(made: Road, backend: Backend, session: Session, status: Status = STATUS) -> Backend:
-    """Kill the backend while the session has a row; return the next backend."""
-    backend.say(Seated(session.submit.session, 0))
-    until(lambda: session.seated, "the session hears of its row", PATIENCE)
+def lose_seated(made: Road, backend: Backend, choice: Choice, status: Status = STATUS) -> Backend:
+    """Kill the backend while the choice has a row; return the next backend."""
+    backend.say(Seated(choice.submit.session, 0))
+    until(lambda: choice.seated, "the choice hears of its row", PATIENCE)
     made.lose()
     return made.ready(status)
 
@@ -83,7 +83,7 @@ def lose_seated(made: Road, backend: Backend, session: Session, status: Status =
 def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
     with road() as made:
         backend = made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         for deaths in range(1, DEATHS):
             backend = lose_seated(made, backend, session)
             again = backend.submitted()
@@ -100,7 +100,7 @@ def test_backends_that_were_killed_from_outside_count_little() -> None:
     killed = replace(STATUS, replaces_killed=True)
     with road() as made:
         backend = made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         limit = round(DEATHS / KILLED)
         for losses in range(1, limit):
             backend = lose_seated(made, backend, session, killed)
@@ -114,7 +114,7 @@ def test_backends_that_were_killed_from_outside_count_little() -> None:
 def test_nothing_is_submitted_before_the_next_backend_has_said_how_the_last_one_ended() -> None:
     with road() as made:
         made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         silent = made.begin(status=None)
         assert silent.hears_nothing()
         assert made.sessions.health().reason == "loading"
@@ -125,7 +125,7 @@ def test_nothing_is_submitted_before_the_next_backend_has_said_how_the_last_one_
 def test_who_lost_the_most_backends_is_submitted_last() -> None:
     with road() as made:
         backend = made.ready()
-        first, second = (made.sessions.open(PROMPT) for _ in range(2))
+        first, second = (made.open(PROMPT) for _ in range(2))
         lose_seated(made, backend, first)
         made.lose()
         again = made.ready().commands(2)
@@ -136,7 +136,7 @@ def test_who_lost_the_most_backends_is_submitted_last() -> None:
 def test_who_waits_while_backends_die_is_not_blamed() -> None:
     with road() as made:
         made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         for _ in range(2 * DEATHS):
             made.lose()
             assert made.ready().submitted().deaths == 0
@@ -146,7 +146,7 @@ def test_who_waits_while_backends_die_is_not_blamed() -> None:
 def test_a_reply_that_makes_progress_may_lose_any_number_of_backends() -> None:
     with road() as made:
         backend = made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         for count in range(2 * DEATHS):
             backend.say_tokens(session, count, 40 + count)
             events_of(session, 1)
@@ -158,7 +158,7 @@ def test_a_reply_that_makes_progress_may_lose_any_number_of_backends() -> None:
 def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None:
     with road(recovery_seconds=0.1) as made:
         made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         made.lose()
         (end,) = events_of(session, 1)
         assert isinstance(end, Finished)
@@ -171,7 +171,7 @@ def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None
 def test_backends_that_never_say_a_word_do_not_come_back_in_time() -> None:
     with road(recovery_seconds=0.5) as made:
         made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         ended = False
         while not ended:
             made.begin(status=None)
@@ -182,7 +182,7 @@ def test_backends_that_never_say_a_word_do_not_come_back_in_time() -> None:
 def test_a_session_that_the_next_backend_refuses_ends_with_an_error() -> None:
     with road() as made:
         backend = made.ready()
-        session = made.sessions.open(PROMPT)
+        session = made.open(PROMPT)
         name = session.submit.session
         backend.say(Accepted(name, 0))
         events_of(session, 1)
@@ -260,7 +260,7 @@ def test_readers_get_the_same_tokens_and_scores_whichever_backends_died(lives: l
     sessions = Sessions(backends.connect, silence_seconds=60, recovery_seconds=60)
     sessions.start()
     begin(backends, sessions)
-    opened = [sessions.open(prompt(seed)) for seed in range(6)]
+    opened = [open_choices(sessions, prompt(seed))[0] for seed in range(6)]
     for life in lives:
         for _ in range(life):
             backends.step()
@@ -287,7 +287,7 @@ def begin(backends: RealBackends, sessions: Sessions) -> None:
     until(ready, "a backend that is ready", PATIENCE)
 
 
-def finish(backends: RealBackends, opened: list[Session]) -> None:
+def finish(backends: RealBackends, opened: list[Choice]) -> None:
     backends.finish()
     until(lambda: all(session.ended for session in opened), "the end of all replies", PATIENCE)
 
@@ -306,10 +306,12 @@ def test_a_prompt_that_ends_its_backends_is_given_up_and_hurts_no_other() -> Non
     sessions = Sessions(backends.connect, silence_seconds=60, recovery_seconds=60)
     sessions.start()
     begin(backends, sessions)
-    harmless = [sessions.open(prompt(seed)) for seed in range(9)]
-    killers = [sessions.open(replace(prompt(seed), prompt=(72, DEADLY))) for seed in (1, 2)]
-    killers.append(sessions.open(prompt(DEADLY_SEED)))
-    harmless += [sessions.open(prompt(seed)) for seed in range(9, 12)]
+    harmless = [open_choices(sessions, prompt(seed))[0] for seed in range(9)]
+    killers = [
+        open_choices(sessions, replace(prompt(seed), prompt=(72, DEADLY)))[0] for seed in (1, 2)
+    ]
+    killers.append(open_choices(sessions, prompt(DEADLY_SEED))[0])
+    harmless += [open_choices(sessions, prompt(seed))[0] for seed in range(9, 12)]
     deaths = 0
     while not all(session.ended for session in (*harmless, *killers)):
         try:

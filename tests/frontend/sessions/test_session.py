@@ -1,165 +1,211 @@
-"""One session: it keeps new events, in order, and ends exactly once."""
+"""One session: what is written of it, once and in order, whichever threads take and add to it."""
 
+import sys
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rowcast.frontend.sessions.session import Session
+from rowcast import wire
+from rowcast.frontend.request.identity import Caller
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.sessions.session import Place, Session, encoded
 from rowcast.sampling_params import SamplingParams
-from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Submit, Tokens
 
-ACCEPTED = Accepted("s", 0)
-FINISHED = Finished("s", 0, 3, "length")
+PARAMS = SamplingParams(max_tokens=4000)
+PATIENCE = 20.0
+
+
+def session_of(*counts: int) -> Session:
+    """Return a session with so many choices of each prompt."""
+    prompts = [
+        [Submit("", choice, (1, 2), PARAMS, seed=1) for choice in range(count)] for count in counts
+    ]
+    return Session(Origin.fresh("/", b"", None, ""), Caller(), "", prompts)
+
+
+def offer(session: Session, at: int, index: int, *tokens: int) -> None:
+    choice = session.choices[at]
+    choice.offer(Tokens(*choice.submit.key, index, tokens))
+
+
+def finish(session: Session, at: int) -> None:
+    choice = session.choices[at]
+    choice.offer(Finished(*choice.submit.key, len(choice.tokens), "stop"))
+
+
+def test_the_choices_of_a_prompt_share_a_name_and_those_of_a_request_are_numbered() -> None:
+    session = session_of(2, 1)
+    first, second, third = (choice.submit for choice in session.choices)
+    assert first.session == second.session != third.session
+    assert [(each.choice, each.choices) for each in (first, second, third)] == [
+        (0, 2),
+        (1, 2),
+        (0, 1),
+    ]
+    assert [choice.at for choice in session.choices] == [0, 1, 2]
+
+
+def test_the_digest_of_a_request_is_the_one_in_journals_that_are_in_use() -> None:
+    digest = "b057fc1fa25a5cb527933c16f0eacbc48b4037f1c113ef3c5d6134af4e3aba42"
+    assert session_of(2, 1).digest().hex() == digest
+
+
+@pytest.mark.parametrize("place", Place)
+def test_it_has_a_name_wherever_it_can_be_resumed(place: Place) -> None:
+    session = session_of(1)
+    session.place = place
+    assert session.name == ("" if place in {Place.UNKEPT, Place.FRESH} else session.id)
+
+
+def test_nothing_is_written_of_a_session_that_is_not_recorded() -> None:
+    session = session_of(1)
+    offer(session, 0, 0, 5)
+    assert session.take() == []
+    session.record()
+    offer(session, 0, 1, 6)
+    assert session.take() == [Tokens("", 0, 1, (6,))]
+    session.stop_recording()
+    offer(session, 0, 2, 7)
+    assert session.take() == []
+
+
+def test_consecutive_tokens_are_written_as_one_event() -> None:
+    session = session_of(2)
+    session.record()
+    for index in range(3):
+        offer(session, 0, index, index)
+        offer(session, 1, index, index)
+    finish(session, 1)
+    assert session.take() == [
+        Tokens("", 0, 0, (0, 1, 2)),
+        Tokens("", 1, 0, (0, 1, 2)),
+        Finished("", 1, 3, "stop"),
+    ]
+    assert session.take() == []
+
+
+def test_what_could_not_be_written_is_taken_again_first() -> None:
+    session = session_of(1)
+    session.record()
+    offer(session, 0, 0, 5)
+    events = session.take()
+    offer(session, 0, 1, 6)
+    session.put_back(events)
+    assert session.take() == [Tokens("", 0, 0, (5, 6))]
+
+
+def test_what_was_written_brings_another_session_to_the_same_state() -> None:
+    written, read = session_of(2), session_of(2)
+    written.record()
+    offer(written, 0, 0, 5, 6)
+    finish(written, 0)
+    offer(written, 1, 0, 7)
+    read.know([encoded(written.take())] * 2)
+    assert [choice.tokens for choice in read.choices] == [[5, 6], [7]]
+    assert read.unfinished == [read.choices[1]]
+    read.accept()
+    assert [isinstance(event, Accepted) for event in read.choices[1].drain()] == [False, True]
+
+
+def test_a_damaged_batch_ends_what_is_known() -> None:
+    session = session_of(1)
+    session.know([wire.encode([Tokens("", 0, 0, (5,))]), b"\xff", b""])
+    assert session.choices[0].tokens == [5]
+
+
+def test_an_end_that_only_its_text_knows_is_written_once() -> None:
+    session = session_of(2)
+    session.record()
+    offer(session, 0, 0, 5, 6)
+    end = Finished(*session.choices[0].submit.key, 1, "stop")
+    assert not session.left(session.choices[0], end)
+    finish(session, 0)
+    assert session.left(session.choices[1], None)
+    assert session.take() == [Tokens("", 0, 0, (5, 6)), Finished("", 0, 1, "stop")]
+    assert not session.complete
+
+
+# With real threads, not those of gevent, which change places only where they wait.
 
 
 @pytest.fixture
-def session() -> Session:
-    return Session(Submit("s", 0, (1, 2), SamplingParams(max_tokens=9), seed=1))
+def hectic() -> Iterator[None]:
+    """Threads that change places as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
-def told(session: Session, *events: Event) -> list[Event]:
-    """Return what the reader gets when the backend sends `events`."""
-    for event in events:
-        session.offer(event)
-    return session.take(0)
+def at_once(*tasks: Callable[[], None]) -> None:
+    """Run each task in a thread of its own; raise what one of them raises."""
+    start, problems = threading.Barrier(len(tasks)), list[BaseException]()
+
+    def run(task: Callable[[], None]) -> None:
+        start.wait(PATIENCE)
+        try:
+            task()
+        except BaseException as problem:  # noqa: BLE001  # raised below
+            problems.append(problem)
+
+    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    if problems:
+        raise problems[0]
 
 
-def tokens(index: int, *ids: int) -> Tokens:
-    return Tokens("s", 0, index, ids)
+COUNT = 300
 
 
-def test_a_reply_is_told_as_it_comes(session: Session) -> None:
-    events: list[Event] = [ACCEPTED, tokens(0, 7), tokens(1, 8, 9), FINISHED]
-    assert told(session, *events) == events
-    assert session.tokens == [7, 8, 9]
+def tokens_of(events: list[Event]) -> list[int]:
+    return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
-@pytest.mark.parametrize("again", [tokens(0, 7), tokens(1, 8), tokens(0, 7, 8)])
-def test_tokens_that_are_known_are_dropped(session: Session, again: Tokens) -> None:
-    told(session, ACCEPTED, tokens(0, 7), tokens(1, 8))
-    assert told(session, again) == []
-    assert session.tokens == [7, 8]
+@pytest.mark.usefixtures("hectic")
+def test_each_event_is_taken_once_by_whichever_thread() -> None:
+    for _ in range(40):
+        session = session_of(2)
+        session.record()
+        taken: list[list[Event]] = []
+
+        def compute(session: Session = session) -> None:
+            for index in range(COUNT):
+                offer(session, 0, index, index)
+                offer(session, 1, index, COUNT + index)
+
+        def write(session: Session = session, taken: list[list[Event]] = taken) -> None:
+            taken.extend(session.take() for _ in range(COUNT))
+
+        def leave(session: Session = session) -> None:
+            for choice in session.choices:
+                session.left(choice, None)
+
+        at_once(compute, write, write, leave)
+        taken.append(session.take())
+        assert sorted(tokens_of([each for some in taken for each in some])) == [*range(2 * COUNT)]
 
 
-def test_of_overlapping_tokens_the_news_is_kept(session: Session) -> None:
-    assert told(session, tokens(0, 7, 8), tokens(1, 8, 9)) == [tokens(0, 7, 8), tokens(2, 9)]
+@pytest.mark.usefixtures("hectic")
+def test_nothing_follows_a_choice_s_one_end_whichever_threads_end_it() -> None:
+    for _ in range(300):
+        session = session_of(1)
+        choice = session.choices[0]
 
+        def compute(session: Session = session) -> None:
+            for index in range(30):
+                offer(session, 0, index, index)
 
-def test_log_probabilities_stay_with_their_tokens(session: Session) -> None:
-    told(session, tokens(0, 7))
-    both = Tokens("s", 0, 0, (7, 8), (-0.5, -0.25))
-    assert told(session, both) == [Tokens("s", 0, 1, (8,), (-0.25,))]
-
-
-def test_the_likeliest_stay_with_their_tokens(session: Session) -> None:
-    told(session, tokens(0, 7))
-    first, second = ((7, -0.5), (1, -1.0)), ((8, -0.25), (2, -2.0))
-    both = Tokens("s", 0, 0, (7, 8), (-0.5, -0.25), (first, second))
-    assert told(session, both) == [Tokens("s", 0, 1, (8,), (-0.25,), (second,))]
-
-
-def scores(index: int, *logprobs: float) -> Scored:
-    top = tuple(((9, number),) for number in logprobs)
-    return Scored("s", 0, index, logprobs, top)
-
-
-def test_scores_are_told_once_and_in_order(session: Session) -> None:
-    events = [scores(1, -1.0), scores(1, -1.0, -2.0), scores(1, -1.0), scores(3, -3.0)]
-    kept = [scores(1, -1.0), scores(2, -2.0), scores(3, -3.0)]
-    assert told(session, *events) == kept
-
-
-def test_a_missing_score_is_an_error(session: Session) -> None:
-    (end,) = told(session, scores(2, -1.0))
-    assert isinstance(end, Finished)
-    assert end.reason == "error"
-    assert "score of prompt token 1 was lost" in end.message
-
-
-def test_a_missing_token_is_an_error_not_a_shorter_reply(session: Session) -> None:
-    (end,) = told(session, tokens(1, 8))
-    assert isinstance(end, Finished)
-    assert (end.reason, end.length) == ("error", 0)
-    assert "token 0 was lost" in end.message
-
-
-def test_it_ends_once(session: Session) -> None:
-    assert told(session, FINISHED, FINISHED, tokens(0, 7), ACCEPTED) == [FINISHED]
-
-
-def test_the_end_from_this_side_is_the_only_one(session: Session) -> None:
-    told(session, ACCEPTED, tokens(0, 7))
-    session.end("cancelled", "the client went away")
-    session.end("error", "too late")
-    assert told(session, tokens(1, 8), FINISHED) == [
-        Finished("s", 0, 1, "cancelled", "the client went away")
-    ]
-
-
-def test_an_end_from_this_side_does_not_mean_that_the_backend_has_finished(
-    session: Session,
-) -> None:
-    session.end("cancelled")
-    assert not session.finished
-    session.offer(FINISHED)
-    assert session.finished
-
-
-def test_a_second_backend_s_acceptance_is_no_news(session: Session) -> None:
-    assert told(session, ACCEPTED, ACCEPTED) == [ACCEPTED]
-
-
-def test_a_rejection_is_told(session: Session) -> None:
-    rejected = Rejected("s", 0, "overloaded", "full", 3)
-    assert told(session, rejected, ACCEPTED) == [rejected]
-    assert session.finished
-
-
-def test_a_rejection_after_the_acceptance_is_a_failed_reply(session: Session) -> None:
-    told(session, ACCEPTED, tokens(0, 7))
-    assert told(session, Rejected("s", 0, "stopping", "the server is stopping")) == [
-        Finished("s", 0, 1, "error", "the server is stopping")
-    ]
-
-
-def test_it_is_submitted_again_with_the_tokens_it_has(session: Session) -> None:
-    told(session, tokens(0, 7, 8))
-    again = session.resubmission()
-    assert again.delivered == (7, 8)
-    assert (again.key, again.prompt, again.seed) == (("s", 0), (1, 2), 1)
-
-
-def test_nothing_arrived_is_an_empty_list(session: Session) -> None:
-    assert session.take(0) == []
-
-
-def test_a_reader_that_waits_is_woken(session: Session) -> None:
-    found: list[Event] = []
-    reader = threading.Thread(target=lambda: found.extend(session.take(20)))
-    reader.start()
-    session.offer(ACCEPTED)
-    reader.join(20)
-    assert found == [ACCEPTED]
-
-
-REPLY = tuple(range(100, 120))
-DELIVERIES = st.lists(st.tuples(st.integers(0, 19), st.integers(1, 8)), max_size=30)
-
-
-@given(DELIVERIES)
-@settings(deadline=None, derandomize=True, max_examples=200)
-def test_at_least_once_deliveries_become_exactly_one_reply(
-    deliveries: list[tuple[int, int]],
-) -> None:
-    session = Session(Submit("s", 0, (1,), SamplingParams(max_tokens=20), seed=1))
-    read: list[int] = []
-    for start, count in deliveries:
-        if start > len(session.tokens):
-            continue  # a gap; covered by its own test
-        for event in told(session, tokens(start, *REPLY[start : start + count])):
-            assert isinstance(event, Tokens)
-            assert event.index == len(read)
-            read += event.tokens
-    assert tuple(read) == REPLY[: len(read)] == tuple(session.tokens)
+        at_once(
+            compute,
+            lambda choice=choice: choice.end("cancelled", "the client went away"),  # type: ignore[misc]
+            lambda choice=choice: choice.end("deadline", "too late"),  # type: ignore[misc]
+        )
+        *events, end = choice.drain()
+        assert isinstance(end, Finished)
+        assert end.length == len(tokens_of(events)) == len(events) == len(choice.tokens)

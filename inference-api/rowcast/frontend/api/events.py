@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator
 
 from rowcast.errors import StreamCut
-from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.positions import Stage
+from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.response import CONTENT_TYPE, Response
 

@@ -38,8 +38,7 @@ def _report(frontend: Frontend) -> dict[str, Any]:
     report: dict[str, Any] = {"status": "ready" if health.ready else "not ready"}
     if not health.ready:
         report["reason"] = health.reason
-    journal = frontend.default.streams.journal
-    if journal is not None:
+    if (journal := frontend.sessions.journal.state) is not None:
         report["journal"] = journal
     if health.status is not None:
         status = health.status

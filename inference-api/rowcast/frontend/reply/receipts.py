@@ -103,7 +103,7 @@ class Receipt(Question, kw_only=True):
 
 def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]) -> Receipt:
     """Return the receipt for complete replies to one request."""
-    told = [(reply, reply.session.submit) for reply in replies]
+    told = [(reply, reply.choice.submit) for reply in replies]
     prompts = {submit.session: submit.prompt for _, submit in told}
     places = {session: at for at, session in enumerate(prompts)}
     submit = told[0][1]
@@ -131,7 +131,7 @@ def chain(tokens: Iterable[int]) -> tuple[str, str]:
 
 def _told(reply: ReplyText, submit: Submit, prompt: int) -> Told:
     time.sleep(0)  # a long reply takes milliseconds: let other streams run first
-    digest, trail = chain(reply.session.tokens[: reply.tokens])
+    digest, trail = chain(reply.choice.tokens[: reply.tokens])
     return Told(
         prompt=prompt,
         choice=submit.choice,

@@ -1,6 +1,6 @@
-"""From a session's events to the text of a reply, piece by piece, and its one true end.
+"""From a choice's events to the text of a reply, piece by piece, and its one true end.
 
-`ReplyText` joins a session, its decoder and its stop sequences. First call `verdict()`: it waits
+`ReplyText` joins a choice, its decoder and its stop sequences. First call `verdict()`: it waits
 for the first event, which decides the HTTP status. Then `pieces()`: all that has arrived is one
 piece, so a client that lags gets fewer and larger pieces, and one that does not gets each token at
 once. Knows no HTTP.
@@ -17,7 +17,7 @@ from rowcast.errors import (
     ReplyFailed,
     RowcastError,
 )
-from rowcast.frontend.sessions.session import Session, refusal, split
+from rowcast.frontend.sessions.choice import Choice, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokens.tokenizer import Decoder
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
@@ -59,11 +59,11 @@ class Ending:
 
 
 class ReplyText:
-    """The text of one session."""
+    """The text of one choice."""
 
     def __init__(
         self,
-        session: Session,
+        choice: Choice,
         decoder: Decoder,
         stop: Sequence[str],
         close: Callable[["ReplyText"], None],
@@ -71,7 +71,7 @@ class ReplyText:
         pause: int = 0,
     ) -> None:
         """`pause`: a number of tokens at which a piece ends, so that another may begin there."""
-        self.session = session
+        self.choice = choice
         self.ending: Ending | None = None
         self._decoder = decoder
         self._filter = StopFilter(stop)
@@ -93,7 +93,7 @@ class ReplyText:
             left = limit - time.monotonic()
             if left <= 0:
                 break
-            self._early += self.session.take(left)
+            self._early += self.choice.take(left)
         refused = _refused(self._early)
         if refused is not None:
             self.close()
@@ -113,7 +113,7 @@ class ReplyText:
 
     def arrived(self) -> list[Event]:
         """Return the events that have arrived and are unread."""
-        return self._clipped(self.session.drain())
+        return self._clipped(self.choice.drain())
 
     def read(self, events: Sequence[Event]) -> str:
         """Return the text that these events release; set `ending` if they contain the end."""
@@ -130,18 +130,25 @@ class ReplyText:
         return self.ending.tokens if self.ending else self._tokens
 
     @property
+    def whole_end(self) -> Finished | None:
+        """The end of a whole reply, which only its text may know: a stop sequence."""
+        if self.ending is None or not self.ending.whole:
+            return None
+        return Finished(*self.choice.submit.key, self.ending.tokens, self.ending.reason)
+
+    @property
     def mean_logprob(self) -> float:
         """The mean log-probability of the tokens, to compare replies of different lengths."""
         return self._logprobs / max(1, self._tokens)
 
     def close(self) -> None:
-        """Close the session; called when the stream ends, for whatever reason."""
+        """Close the choice; called when the stream ends, for whatever reason."""
         if not self._closed:
             self._closed = True
             self._close(self)
 
     def _awaited(self, silence: float | None) -> list[Event]:
-        return self._clipped(self.session.take(silence))
+        return self._clipped(self.choice.take(silence))
 
     def _clipped(self, news: list[Event]) -> list[Event]:
         """Return the events that may be read now; those after the pause wait for the next call."""
@@ -165,7 +172,7 @@ class ReplyText:
         if isinstance(event, Finished):
             return self._read_end(event)
         if isinstance(event, Scored):
-            tokens = self.session.submit.prompt[event.index :]
+            tokens = self.choice.submit.prompt[event.index :]
             self.scored += _places(tokens, event.logprobs, event.top)
         return ""
 

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from rowcast.errors import JournalFailing
 from rowcast.journal.journal import Journal
@@ -36,7 +36,7 @@ _Method = Callable[Concatenate[Journal, _Arguments], _Result]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class JournalConfig:
     """Where the journal is, and how long and how much it keeps."""
 
     path: Path
@@ -45,7 +45,9 @@ class Place:
     limit: int
 
 
-class _Job:
+class Job(Generic[_Result]):
+    """A call that was handed over; `JournalClient.wait` returns its result."""
+
     def __init__(self, call: Call, *, again: bool) -> None:
         self.call = call
         self.again = again  # retry until it succeeds
@@ -59,16 +61,16 @@ class _Job:
         self.done.set()
 
 
-class Recorder:
+class JournalClient:
     """A frontend's connection to the journal."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, config: JournalConfig) -> None:
         self.problem = ""
-        self._place = place
+        self._config = config
         self._owner = f"{os.getpid()}-{os.urandom(4).hex()}"
         self._link: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[Job[Any]] = deque()
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -88,13 +90,27 @@ class Recorder:
         self,
         method: "_Method[_Arguments, _Result]",
         *arguments: _Arguments.args,
-        **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
+        **named: _Arguments.kwargs,
     ) -> _Result:
         """Call a journal method; return its result once it is durable. Raises JournalFailing."""
+        return self.wait(self.call(method, *arguments, **named))
+
+    def call(
+        self,
+        method: "_Method[_Arguments, _Result]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
+    ) -> Job[_Result]:
+        """Hand a call of a journal method over; calls are made in this order."""
+        job: Job[_Result] = Job((method.__name__, arguments), again=False)
         if self.problem:
-            raise JournalFailing(f"the journal fails: {self.problem}")
-        job = _Job((method.__name__, arguments), again=False)
-        self._hand_over(job)
+            job.end(self.problem)
+        else:
+            self._hand_over(job)
+        return job
+
+    def wait(self, job: Job[_Result]) -> _Result:
+        """Return a call's result once it is durable. Raises JournalFailing."""
         if not job.done.wait(PATIENCE):
             job.abandoned = True
             self._note(_SILENT)
@@ -111,9 +127,9 @@ class Recorder:
         **named: _Arguments.kwargs,  # noqa: ARG002
     ) -> None:
         """Call a journal method as soon as possible, without waiting for it."""
-        self._hand_over(_Job((method.__name__, arguments), again=True))
+        self._hand_over(Job((method.__name__, arguments), again=True))
 
-    def _hand_over(self, job: _Job) -> None:
+    def _hand_over(self, job: Job[Any]) -> None:
         if len(self._jobs) >= MOST_JOBS or self._closing:
             job.end("too much is waiting for it")
             return
@@ -130,32 +146,31 @@ class Recorder:
     def _write(self) -> None:
         taken = [self._jobs.popleft() for _ in range(len(self._jobs))]
         jobs = [job for job in taken if not job.abandoned]
-        said = self._ask([job.call for job in jobs])
-        problem = said if isinstance(said, str) else ""
+        answer = self._exchange([job.call for job in jobs])
+        problem = answer if isinstance(answer, str) else ""
         self._note(problem)
         if problem:
             self._jobs.extendleft(job for job in reversed(jobs) if job.again)
-        for job, result in zip(
-            jobs, said if isinstance(said, list) else [None] * len(jobs), strict=True
-        ):
+        results = answer if isinstance(answer, list) else [None] * len(jobs)
+        for job, result in zip(jobs, results, strict=True):
             job.end(problem, result)
 
-    def _ask(self, calls: Sequence[Call]) -> list[Any] | str:
+    def _exchange(self, calls: Sequence[Call]) -> list[Any] | str:
         """Return the calls' results, or the reason why there are none."""
         try:
             link = self._link or self._connect()
             send(link, list(calls))
-            said: list[Any] | str = receive(link)
+            answer: list[Any] | str = receive(link)
         except (OSError, EOFError) as error:
             self._hang_up()
             return f"its process has ended: {error}"
-        return said
+        return answer
 
     def _connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()
-        place, source = self._place, Path(__file__).parents[3]
-        numbers = (place.keep_seconds, place.reply_seconds, place.limit)
-        command = (*(str(place.path), self._owner), *map(str, numbers))
+        config, source = self._config, Path(__file__).parents[3]
+        numbers = (config.keep_seconds, config.reply_seconds, config.limit)
+        command = (*(str(config.path), self._owner), *map(str, numbers))
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
                 [sys.executable, "-P", "-m", "rowcast.journal.service", *command],
@@ -179,4 +194,4 @@ class Recorder:
     def _note(self, problem: str) -> None:
         if problem != self.problem:
             self.problem = problem
-            _log.error("journal=%s %s", self._place.path, problem or "works again")
+            _log.error("journal=%s %s", self._config.path, problem or "works again")

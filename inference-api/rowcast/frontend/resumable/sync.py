@@ -1,109 +1,229 @@
-"""Keeps the journal and this process's streams in sync, ten times a second while there are any.
+"""Keeps the journal and this process's sessions in sync, ten times a second while there are any.
 
-New events of streams computed here are written; streams taken or cancelled elsewhere are ended;
-followers get what the other process has written. Expired streams are swept away. While the journal
+New events of sessions computed here are written; sessions taken or cancelled elsewhere are ended;
+followers get what the other process has written. Expired ones are swept away. While the journal
 fails, only the ability to resume is lost: followers compute for themselves, and unwritten events
 wait.
+
+`Sync` alone changes which sessions are owned and followed. Its lock is held while one moves, and
+while events are taken from a session and handed to the journal client, so that they are written in
+order; never while it waits for the journal or the backend (decision 68).
 """
 
 import threading
 import time
-from collections.abc import Sequence
 
 from rowcast.errors import JournalFailing, Unavailable
-from rowcast.frontend.resumable.journal_client import Recorder
-from rowcast.frontend.resumable.stream import Stream, encoded
-from rowcast.frontend.resumable.streams import CANCELLED, TAKEN, Streams
+from rowcast.frontend.resumable.journal_client import JournalClient
+from rowcast.frontend.sessions.session import Place, Session, encoded
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import SWEEP_AT_ONCE, Journal
-from rowcast.journal.record import News
+from rowcast.journal.record import Heard, News
 
+TAKEN = "another connection reads this stream now"
+CANCELLED = "the stream was cancelled"
 TICK_SECONDS = 0.1
 SWEEP_SECONDS = 10.0
 
 
-class Tending:
-    """The thread that syncs."""
+class Sync:
+    """The sessions that are owned and followed here, and the thread that syncs them."""
 
-    def __init__(self, streams: Streams, recorder: Recorder) -> None:
-        self._streams = streams
-        self._recorder = recorder
+    def __init__(self, sessions: Sessions, client: JournalClient) -> None:
+        self._sessions = sessions
+        self._client = client
+        self.owned: dict[str, Session] = {}  # computed here, by id
+        self.followed: dict[Session, int] = {}  # with the last batch read
+        self._lock = threading.Lock()
+        self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
         self._swept = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
 
     def start(self) -> None:
-        self._recorder.start()
         self._thread.start()
 
     def close(self) -> None:
         self._closing = True
-        self._streams.wake.set()
+        self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
-        self._recorder.close()
+
+    def own(self, session: Session, place: Place = Place.OWNED) -> bool:
+        """Write a session's events to the journal, and end any earlier reader of it here.
+
+        Returns False if its own reader has left meanwhile; then it is released.
+        """
+        with self._lock:
+            if session.place is Place.GONE:
+                self._client.soon(Journal.let_go, session.id, b"", session.complete)
+                return False
+            before = self._give_up(session.id)
+            self.followed.pop(session, None)
+            session.place = place
+            if not self.owned:
+                self._wake.set()
+            self.owned[session.id] = session
+        if before is not None:
+            self._sessions.end(before, TAKEN)
+        return True
+
+    def accept(self, session: Session) -> None:
+        """Note that a claimed session was accepted: from now on its record stays."""
+        with self._lock:
+            if session.place is Place.CLAIMED:
+                session.place = Place.OWNED
+
+    def oust(self, name: str, why: str) -> None:
+        """Give up a session that this process no longer owns: end its reader here."""
+        with self._lock:
+            session = self._give_up(name)
+        if session is not None:
+            self._sessions.end(session, why)
+
+    def leave(self, session: Session) -> None:
+        """Release a session that has no reader, with its last events; delete a refused one."""
+        with self._lock:
+            place, session.place = session.place, Place.GONE
+            self.followed.pop(session, None)
+            if place is Place.CLAIMED:
+                del self.owned[session.id]
+                self._client.soon(Journal.forget, session.id)
+            elif place is Place.OWNED:
+                del self.owned[session.id]
+                last = encoded(session.take())
+                self._client.soon(Journal.let_go, session.id, last, session.complete)
+
+    def resume(self, session: Session) -> News | None:
+        """Return all of a recorded session, and take it over if it is open."""
+        with self._lock:
+            before = self.owned.get(session.id)
+            events = before.take() if before is not None else []
+            job = self._client.call(Journal.resume, session.id, encoded(events))
+        try:
+            return self._client.wait(job)
+        except JournalFailing:
+            if before is not None:
+                before.put_back(events)
+            raise
+
+    def go_on(self, session: Session, news: News) -> bool:
+        """Follow a session while its owner lives, then take it over.
+
+        If another process takes it first, keep following. Returns whether the rest is to be
+        computed here.
+        """
+        if news.state == "open" and news.lives:
+            return self._follow(session, news.number)
+        if news.state == "cancelled":
+            self._read(session)
+            self._sessions.end(session, CANCELLED)
+            return False
+        if news.state == "ended":
+            return self._read(session)
+        if self._client.do(Journal.take, session.id, news.owner):
+            session.record()
+            return self.own(session)
+        return self._follow(session, news.number)
+
+    def _give_up(self, name: str) -> Session | None:
+        """Remove an owned session, and return it."""
+        session = self.owned.pop(name, None)
+        if session is not None:
+            session.place = Place.GONE
+        return session
+
+    def _follow(self, session: Session, seen: int) -> bool:
+        """Expect more of a session through the journal."""
+        with self._lock:
+            if session.place is not Place.GONE:
+                session.place = Place.FOLLOWED
+                if session not in self.followed:
+                    self._wake.set()
+                self.followed[session] = seen
+        return False
+
+    def _read(self, session: Session) -> bool:
+        """Expect no more of a session through the journal; return whether it has a reader."""
+        with self._lock:
+            self.followed.pop(session, None)
+            if session.place is Place.GONE:
+                return False
+            session.place = Place.READ
+            return True
 
     def _run(self) -> None:
-        streams = self._streams
         while not self._closing:
-            busy = streams.live or streams.following
-            streams.wake.wait(TICK_SECONDS if busy else SWEEP_SECONDS)
-            streams.wake.clear()
-            if streams.live or streams.following:
-                self._tick(list(streams.live.values()), list(streams.following))
+            busy = self.owned or self.followed
+            self._wake.wait(TICK_SECONDS if busy else SWEEP_SECONDS)
+            self._wake.clear()
+            if self.owned or self.followed:
+                self._tick()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep()
 
-    def _tick(self, live: Sequence[Stream], following: Sequence[Stream]) -> None:
-        written = [(stream, stream.take()) for stream in live]
+    def _tick(self) -> None:
+        """Exchange all news with the journal, in one call."""
+        with self._lock:
+            taken = [(session, session.take()) for session in self.owned.values()]
+            followed = dict(self.followed)
+            batches = [(session.id, encoded(events)) for session, events in taken if events]
+            seen = [(session.id, number) for session, number in followed.items()]
+            job = self._client.call(Journal.tend, batches, seen)
         try:
-            heard = self._recorder.do(
-                Journal.tend,
-                [(stream.id, encoded(events)) for stream, events in written if events],
-                [(stream.id, stream.seen) for stream in following],
-            )
+            heard = self._client.wait(job)
         except JournalFailing:
-            for stream, events in written:
-                stream.put_back(events)
-            self._compute_alone(following)
+            for session, events in taken:
+                session.put_back(events)
+            for session in followed:
+                self._compute_alone(session)
             return
-        for name, state in heard.ousted:
-            self._streams.oust(name, CANCELLED if state == "cancelled" else TAKEN)
-        for name in heard.gone:
-            self._streams.live.pop(name, None)
-        for stream, news in in_turns(zip(following, heard.news, strict=True)):
-            self._tell(stream, news)
+        self._note_lost(heard, {session.id: session for session, _ in taken})
+        for session, news in in_turns(zip(followed, heard.news, strict=True)):
+            self._hear(session, news)
 
-    def _tell(self, stream: Stream, news: News | None) -> None:
-        if stream not in self._streams.following:
+    def _note_lost(self, heard: Heard, written: dict[str, Session]) -> None:
+        """End the sessions that were taken or cancelled; stop writing those no longer kept."""
+        for name, state in heard.ousted:
+            self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
+        for name in heard.gone:
+            with self._lock:
+                if self.owned.get(name) is written[name]:
+                    del self.owned[name]
+                    written[name].place = Place.READ
+                    written[name].stop_recording()
+
+    def _hear(self, session: Session, news: News | None) -> None:
+        """Bring a followed session to what the journal has of it; compute the rest if need be."""
+        if session not in self.followed:
             return  # its reader has left
         if news is None:
-            self._compute_alone([stream])
+            self._compute_alone(session)
             return
+        session.know(news.batches)
         try:
-            self._streams.go_on(stream, news)
+            if self.go_on(session, news):
+                self._compute(session)
         except JournalFailing:
-            self._compute_alone([stream])
+            self._compute_alone(session)
+
+    def _compute_alone(self, session: Session) -> None:
+        """Compute the rest of a followed session without the journal."""
+        if self._read(session):
+            self._compute(session)
+
+    def _compute(self, session: Session) -> None:
+        try:
+            self._sessions.submit(session.unfinished)
         except Unavailable as unavailable:
-            self._fail(stream, unavailable)
-
-    def _compute_alone(self, following: Sequence[Stream]) -> None:
-        for stream in following:
-            if stream in self._streams.following:
-                self._streams.following.remove(stream)
-            try:
-                self._streams.compute(stream)
-            except Unavailable as unavailable:
-                self._fail(stream, unavailable)
-
-    def _fail(self, stream: Stream, unavailable: Unavailable) -> None:
-        for session in stream.sessions:
-            session.end("error", str(unavailable))
+            for choice in session.choices:
+                choice.end("error", str(unavailable))
 
     def _sweep(self) -> None:
         self._swept = time.monotonic()
         try:
-            while self._recorder.do(Journal.sweep) == SWEEP_AT_ONCE:
+            while self._client.do(Journal.sweep) == SWEEP_AT_ONCE:
                 time.sleep(0)  # calls of others come first
         except JournalFailing:
             return

@@ -1,206 +1,198 @@
-"""One reply in flight: the events from the backend, and those that its reader has not read yet.
+"""One request in flight: its choices, its origin, and its place in the journal.
 
-A session is opened before its prompt is submitted and closed when its stream ends; between the two
-it gets exactly one end. It takes only the next index, so repeated events change nothing. Knows no
-text, no HTTP and no dialect.
+    UNKEPT   not in the journal                           ─▶ CLAIMED, OWNED, FOLLOWED, READ
+    FRESH    not yet in it; events are recorded for it    ─▶ OWNED, UNKEPT
+    CLAIMED  in it, and deleted if the request is refused ─▶ OWNED
+    OWNED    in it; this process computes the replies and writes their events
+    FOLLOWED in it; another process does both, and its events are read  ─▶ OWNED, READ
+    READ     in it; the replies are known, or are computed here without being written
+    GONE     given up: every reader has left, or the stream was taken or cancelled
+
+A batch in the journal is the wire's own events, each with the number of its choice in the request.
+Read back in order, they bring new choices to where the old ones were. Repeated events change
+nothing, and events that do not directly follow the known ones are dropped and computed again.
+
+The session's lock, which its choices share, makes each method one step for all threads. `place` is
+changed by the request's thread, and by `Sync` under its own lock (decision 68).
 """
 
+import contextlib
+import hashlib
+import itertools
 import threading
-import time
 import uuid
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum, auto
 
 import msgspec
 
-from rowcast.errors import MalformedRequest, Overloaded, PromptTooLong, RowcastError, Stopping
-from rowcast.wire import (
-    Accepted,
-    Event,
-    Finished,
-    FinishReason,
-    Rejected,
-    Scored,
-    Seated,
-    Submit,
-    Tokens,
-)
+from rowcast import wire
+from rowcast.frontend.request.identity import Caller
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.sessions.choice import Choice
+from rowcast.wire import Accepted, Event, Finished, Scored, Submit, Tokens
 
-# Backends that may end under a seated session without a new token in between. One that was killed
-# from outside counts as a fraction: that is weak evidence against the seated sessions.
-DEATHS = 3
-KILLED = 1 / 16
+
+class Place(Enum):
+    """Where a session is in the journal; see the head of this module."""
+
+    UNKEPT = auto()
+    FRESH = auto()
+    CLAIMED = auto()
+    OWNED = auto()
+    FOLLOWED = auto()
+    READ = auto()
+    GONE = auto()
 
 
 class Session:
-    """One reply in flight, from open to close."""
+    """The replies computed, or followed, for one request."""
 
-    def __init__(self, submit: Submit, arrived: threading.Event | None = None) -> None:
-        self.submit = submit
-        self.tokens: list[int] = []
-        self.scored = 0  # prompt tokens whose scores have arrived
-        self.accepted = False
-        self.ended = False  # its end was handed to its reader
-        self.finished = False  # the backend no longer has it
-        self.seated = False  # it may be the cause if the backend ends now
-        self.losses = 0  # backends that ended while it had a row, without a new token between
-        self.deaths = 0.0  # how many of these it may have caused
-        self.kept: deque[Event] | None = None  # events for the journal, if there is one
-        self._interrupted = False  # by a backend's end that its reader does not know of
-        self._events: deque[Event] = deque()
-        self._arrived = arrived or threading.Event()  # shared by sessions that are read together
-
-    def take(self, timeout: float | None = None) -> list[Event]:
-        """Return everything that has arrived; wait up to `timeout` for something.
-
-        Returns an empty list, too, if there is an interruption to report.
-        """
-        limit = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._arrived.clear()
-            if self._events or self.was_interrupted():
-                break
-            left = None if limit is None else limit - time.monotonic()
-            if not self._arrived.wait(left):
-                break
-        return self.drain()
-
-    def drain(self) -> list[Event]:
-        """Return everything that has arrived."""
-        return [self._events.popleft() for _ in range(len(self._events))]
-
-    def interrupt(self) -> None:
-        """Note that the backend has ended: the reply continues after a pause."""
-        self._interrupted = not self.ended
-        self._arrived.set()
-
-    def was_interrupted(self) -> bool:
-        """Return whether its reader must learn of a pause now; True once per interruption."""
-        was, self._interrupted = self._interrupted, False
-        return was
-
-    def offer(self, event: Event) -> None:
-        """Accept an event of the backend; keep what is new in it."""
-        self.finished = self.finished or isinstance(event, Finished | Rejected)
-        if self.ended:
-            return
-        match event:
-            case Tokens():
-                self._offer_tokens(event)
-            case Scored():
-                self._offer_scores(event)
-            case Accepted():
-                self._offer_accepted(event)
-            case Seated():
-                self.seated = True
-            case Rejected() if self.accepted:
-                self.end("error", event.message)
-            case Rejected() | Finished():
-                self.ended = True
-                self._put(event)
-
-    def end(self, reason: FinishReason, message: str = "") -> None:
-        """End the session from this side, unless it has ended."""
-        if not self.ended:
-            self.ended = True
-            self._put(Finished(*self.submit.key, len(self.tokens), reason, message))
-
-    def resubmission(self) -> Submit:
-        """Return the same prompt for another backend, which continues where the last one ended."""
-        return msgspec.structs.replace(
-            self.submit, delivered=tuple(self.tokens), deaths=int(self.deaths)
+    def __init__(
+        self,
+        origin: Origin,
+        caller: Caller,
+        request_id: str,
+        prompts: Sequence[Sequence[Submit]],
+    ) -> None:
+        """`prompts`: each with its choices. Nothing is submitted yet."""
+        self.origin = origin
+        self.caller = caller
+        self.request_id = request_id
+        self.place = Place.UNKEPT
+        self.arrived = threading.Event()  # set whenever one of the choices has news
+        self._lock = threading.Lock()
+        self.choices = tuple(
+            Choice(submit, self.arrived, self._lock, at)
+            for at, submit in enumerate(itertools.chain.from_iterable(map(_named, prompts)))
         )
+        self._unwritten: list[Event] = []  # for the journal, joined; more is in the choices
+        self._ended: set[int] = set()  # the choices whose end is known to the journal
+        self._read = set(range(len(self.choices)))  # the choices that still have a reader
 
-    def count_loss(self, *, killed: bool) -> None:
-        """Note that the backend has ended; if this session had a row there, it may be the cause."""
-        if self.seated:
-            self.losses += 1
-            self.deaths += KILLED if killed else 1
-        self.seated = False
-        if self.deaths >= DEATHS:
-            self.end("error", f"{self.losses} backends ended while they computed this reply")
+    @property
+    def id(self) -> str:
+        return self.origin.id
 
-    def precedes(self, event: Event) -> bool:
-        """Return whether this event directly follows what is known."""
-        match event:
-            case Tokens():
-                scores = len(self.submit.prompt) - 1 if self.submit.params.prompt_logprobs else 0
-                return event.index <= len(self.tokens) and self.scored >= scores
-            case Scored():
-                return event.index <= self.scored + 1
-            case Finished():
-                return event.length <= len(self.tokens)
-        return False
+    @property
+    def name(self) -> str:
+        """The id by which it can be resumed; "" if it cannot."""
+        return "" if self.place in {Place.UNKEPT, Place.FRESH} else self.id
 
-    def _offer_accepted(self, event: Accepted) -> None:
-        if not self.accepted:
-            self.accepted = True
-            self._put(event)
+    @property
+    def complete(self) -> bool:
+        """True if the end of every choice is known."""
+        return len(self._ended) == len(self.choices)
 
-    def _offer_tokens(self, event: Tokens) -> None:
-        known = len(self.tokens) - event.index
-        if known < 0:
-            self.end("error", f"token {len(self.tokens)} was lost on the way")
-        elif known < len(event.tokens):
-            fresh = _without_first(event, known)
-            self.tokens.extend(fresh.tokens)
-            self.losses, self.deaths = 0, 0.0
-            self._put(fresh)
+    @property
+    def unfinished(self) -> list[Choice]:
+        """The choices that still must be computed."""
+        return [each for each in self.choices if each.at not in self._ended]
 
-    def _offer_scores(self, event: Scored) -> None:
-        known = self.scored + 1 - event.index  # the first score has index 1
-        if known < 0:
-            self.end("error", f"the score of prompt token {self.scored + 1} was lost on the way")
-        elif known < len(event.logprobs):
-            fresh = _without_scores(event, known)
-            self.scored += len(fresh.logprobs)
-            self.losses, self.deaths = 0, 0.0
-            self._put(fresh)
+    def digest(self) -> bytes:
+        """Return a digest of what the backend is to compute, whoever the caller is."""
+        plain = [
+            msgspec.structs.replace(each.submit, session="", team="", choices=1)
+            for each in self.choices
+        ]
+        return hashlib.sha256(wire.encode(plain)).digest()
 
-    def _put(self, event: Event) -> None:
-        self._events.append(event)
-        if self.kept is not None:
-            self.kept.append(event)
-        self._arrived.set()
+    def record(self) -> None:
+        """Collect events for the journal from now on."""
+        with self._lock:
+            for choice in self.choices:
+                if choice.unwritten is None:
+                    choice.unwritten = []
+
+    def stop_recording(self) -> None:
+        """Collect no more events, and drop those that were not written."""
+        with self._lock:
+            self._unwritten = []
+            for choice in self.choices:
+                choice.unwritten = None
+
+    def know(self, batches: Iterable[bytes]) -> None:
+        """Bring the choices to the state that these batches describe."""
+        with contextlib.suppress(msgspec.DecodeError):  # damaged: the rest is computed again
+            for event in itertools.chain.from_iterable(map(wire.decode_events, batches)):
+                if isinstance(event, Tokens | Scored | Finished):
+                    self._know(event)
+
+    def accept(self) -> None:
+        """Accept the unfinished choices, whose events will come through the journal."""
+        for choice in self.unfinished:
+            choice.offer(Accepted(*choice.submit.key))
+
+    def left(self, choice: Choice, whole: Finished | None) -> bool:
+        """Note that a choice's reader has left, and how it ended; return whether all have left."""
+        with self._lock:
+            self._collect()
+            if whole is not None:  # a stop sequence may have ended it, unknown to the backend
+                self._add(choice.at, whole)
+            self._read.discard(choice.at)
+            return not self._read
+
+    def take(self) -> list[Event]:
+        """Return the events to write next."""
+        with self._lock:
+            self._collect()
+            taken, self._unwritten = self._unwritten, []
+            return taken
+
+    def put_back(self, events: Sequence[Event]) -> None:
+        """Return events that could not be written."""
+        with self._lock:
+            self._unwritten[:0] = events
+
+    def _know(self, event: Tokens | Scored | Finished) -> None:
+        choice = self.choices[event.choice]
+        if not choice.precedes(event):
+            return
+        choice.offer(event)
+        if isinstance(event, Finished):
+            with self._lock:
+                self._ended.add(event.choice)
+
+    def _collect(self) -> None:
+        """Move the choices' events to the unwritten ones."""
+        for choice in self.choices:
+            if choice.unwritten:
+                events, choice.unwritten = choice.unwritten, []
+                for event in events:
+                    self._add(choice.at, event)
+
+    def _add(self, at: int, event: Event) -> None:
+        if isinstance(event, Finished):
+            if event.reason not in {"stop", "length"} or at in self._ended:
+                return
+            self._ended.add(at)
+        elif not isinstance(event, Tokens | Scored):
+            return
+        last = self._unwritten[-1] if self._unwritten else None
+        fresh = msgspec.structs.replace(event, session="", choice=at)
+        if isinstance(fresh, Tokens) and isinstance(last, Tokens) and last.choice == at:
+            self._unwritten[-1] = _joined(last, fresh)
+        else:
+            self._unwritten.append(fresh)
 
 
-def split(event: Tokens, at: int) -> tuple[Tokens, Tokens]:
-    """Return the first `at` of these tokens, and the rest."""
-    return _part(event, slice(0, at)), _part(event, slice(at, len(event.tokens)))
-
-
-def _part(event: Tokens, part: slice) -> Tokens:
-    logprobs = event.logprobs and event.logprobs[part]
-    top = event.top and event.top[part]
-    return Tokens(*event.key, event.index + part.start, event.tokens[part], logprobs, top)
-
-
-def _without_first(event: Tokens, known: int) -> Tokens:
-    return split(event, known)[1] if known else event
-
-
-def _without_scores(event: Scored, known: int) -> Scored:
-    if not known:
-        return event
-    top = event.top and event.top[known:]
-    return Scored(*event.key, event.index + known, event.logprobs[known:], top)
-
-
-def prepare(submits: Sequence[Submit], arrived: threading.Event) -> list[Session]:
-    """Create sessions for the choices of one prompt, not yet submitted."""
+def _named(submits: Sequence[Submit]) -> Iterator[Submit]:
+    """Give the choices of one prompt the name that they share on the wire."""
     name = uuid.uuid4().hex
-    return [
-        Session(msgspec.structs.replace(submit, session=name, choices=len(submits)), arrived)
-        for submit in submits
-    ]
+    for each in submits:
+        yield msgspec.structs.replace(each, session=name, choices=len(submits))
 
 
-def refusal(rejected: Rejected) -> RowcastError:
-    """Return the error for a rejection."""
-    if rejected.reason in {"empty", "invalid"}:
-        return MalformedRequest(rejected.message)
-    if rejected.reason == "too_long":
-        return PromptTooLong(rejected.message)
-    if rejected.reason == "overloaded":
-        return Overloaded(rejected.message, rejected.retry_after)
-    return Stopping(rejected.message, rejected.retry_after)
+def _joined(first: Tokens, second: Tokens) -> Tokens:
+    """Join two consecutive events."""
+    return msgspec.structs.replace(
+        first,
+        tokens=first.tokens + second.tokens,
+        logprobs=first.logprobs and first.logprobs + (second.logprobs or ()),
+        top=first.top and first.top + (second.top or ()),
+    )
+
+
+def encoded(events: Sequence[Event]) -> bytes:
+    """Encode a batch; no events give no bytes."""
+    return wire.encode(events) if events else b""

@@ -30,7 +30,7 @@ from rowcast.frontend.api.openai.response.types import (
     Usage,
 )
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.reply.choices import Replies
+from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request

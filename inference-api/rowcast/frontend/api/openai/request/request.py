@@ -9,8 +9,8 @@ from msgspec import UNSET, UnsetType
 
 from rowcast.frontend.api.openai.request.types import Sampling
 from rowcast.frontend.api.openai.response.types import Usage
-from rowcast.frontend.reply.choices import Replies
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
+from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt

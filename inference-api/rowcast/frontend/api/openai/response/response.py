@@ -5,7 +5,8 @@ no [DONE], so that a part is never taken for the whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
@@ -22,8 +23,8 @@ from rowcast.frontend.api.events import (
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.request import Asked
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.reply.choices import Piece, Replies
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
+from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.reply.text import Ending
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import JSON, Response, whole
@@ -79,9 +80,18 @@ def answer(
     if stream:
         events = _events(view, Cursor(start), frontend.settings.comment_seconds)
         return streamed(replies, events, EVENT_STREAM, asked.seed)
-    with closing(replies):
+    return _whole(view, replies).with_headers({SEED_HEADER: str(asked.seed)})
+
+
+def _whole(view: View, replies: Replies) -> Response:
+    """Return everything as one object; the replies are closed once it was sent.
+
+    Until then it counts as a reader of its stream: a slow client holds a large answer in memory.
+    """
+    with ExitStack() as closing:
+        closing.callback(replies.close)
         response = json_answer(view.whole())
-    return response.with_headers({SEED_HEADER: str(asked.seed)})
+        return replace(response, close=closing.pop_all().close)
 
 
 def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:

@@ -1,10 +1,9 @@
 """Several replies read as one: the choices of a request, in the order in which their text arrives.
 
-In: replies whose sessions share one `arrived` flag. Out of `pieces()`: a reply's number and its
-text; the last piece comes with the reply's `ending` set. No choice waits for a slower one.
+In: the replies of one session. Out of `pieces()`: a reply's number and its text; the last piece
+comes with the reply's `ending` set. No choice waits for a slower one.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from rowcast.errors import RowcastError
 from rowcast.frontend.reply.text import Ending, ReplyText, one_by_one
 from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.sessions.session import Session
 from rowcast.frontend.turns import in_turns
 
 
@@ -26,14 +26,15 @@ class Piece:
 class Replies:
     """The replies to one request."""
 
-    def __init__(
-        self, replies: Sequence[ReplyText], arrived: threading.Event, origin: Origin
-    ) -> None:
-        """`origin`: where the replies come from; another request's if they join its stream."""
-        self.origin = origin
+    def __init__(self, replies: Sequence[ReplyText], session: Session) -> None:
         self._replies = tuple(replies)
-        self._arrived = arrived
+        self._session = session
         self.opened = time.monotonic()
+
+    @property
+    def origin(self) -> Origin:
+        """Where the replies come from; another request's origin if they join its stream."""
+        return self._session.origin
 
     def __len__(self) -> int:
         return len(self._replies)
@@ -61,9 +62,9 @@ class Replies:
 
         `singly`: a piece for every token, even if several arrive together.
         """
-        unended = dict(enumerate(self._replies))
+        unended, arrived = dict(enumerate(self._replies)), self._session.arrived
         while unended:
-            self._arrived.clear()
+            arrived.clear()
             heard = False
             for at, reply in in_turns(list(unended.items())):
                 events = reply.arrived()
@@ -74,12 +75,12 @@ class Replies:
                         break
                 if reply.ending is not None:
                     del unended[at]
-            if not heard and (self._interrupted() or not self._arrived.wait(silence)):
+            if not heard and (self._interrupted() or not arrived.wait(silence)):
                 yield None
 
     def _interrupted(self) -> bool:
         """Return whether the reader must learn of a pause now: once for all interrupted replies."""
-        return sum(reply.session.was_interrupted() for reply in self._replies) > 0
+        return sum(reply.choice.was_interrupted() for reply in self._replies) > 0
 
     def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:
         """Return the full texts once all have ended. Raises ReplyFailed or NotReady if one failed.
@@ -105,6 +106,6 @@ class Replies:
         return self._replies[at].ending or Ending("error", 0, "the reply was left before its end")
 
     def close(self) -> None:
-        """Close all sessions."""
+        """Close all replies."""
         for reply in self._replies:
             reply.close()

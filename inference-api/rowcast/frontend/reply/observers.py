@@ -1,0 +1,124 @@
+"""Who is called when a reply begins and when it ends: the log, and whatever else is registered.
+
+    begin   the backend has accepted the reply
+    end     nobody reads it any more; also for one that was refused, which never began
+
+An observer is called on the request's thread, between two events of its stream, so it must be
+quick. One that raises is logged, and harms no reply. To register one, add it to `OBSERVERS`.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from rowcast.frontend.reply.text import ReplyText
+from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.sessions.choice import Choice
+from rowcast.log import quoted
+from rowcast.wire import FinishReason, Submit
+
+_log = logging.getLogger("rowcast.request")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reply ended; times are on the monotonic clock."""
+
+    reason: FinishReason
+    tokens: int
+    accepted: bool
+    opened: float
+    first: float  # when the first token arrived; 0: none did
+    ended: float
+
+
+class Observer(Protocol):
+    """Sees the beginning and the end of every reply."""
+
+    def begin(self, request: Request, prompt: Prompt, submit: Submit, /) -> None: ...
+
+    def end(
+        self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /
+    ) -> None: ...
+
+
+class ReplyLog:
+    """Writes one line to the log at a reply's end: ids and counts, never text."""
+
+    def begin(self, request: Request, prompt: Prompt, submit: Submit, /) -> None:
+        """Log nothing."""
+
+    def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
+        first = f"{(outcome.first - outcome.opened) * 1000:.1f}" if outcome.first else "-"
+        _log.info(
+            "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
+            "first_ms=%s total_ms=%.1f reason=%s",
+            request.id,
+            submit.session,
+            quoted(request.caller.team),
+            quoted(request.caller.token_id),
+            prompt.dialect,
+            len(prompt.tokens),
+            outcome.tokens,
+            first,
+            (outcome.ended - outcome.opened) * 1000,
+            outcome.reason,
+        )
+
+
+OBSERVERS: tuple[Observer, ...] = (ReplyLog(),)
+
+
+class Observation:
+    """The replies to one request, as their observers see them."""
+
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        request: Request,
+        prompts: Sequence[Prompt],
+        choices: Sequence[Choice],
+    ) -> None:
+        """`prompts`: those of the choices, one each."""
+        self._observers = observers
+        self._request = request
+        self._prompts = prompts
+        self._choices = choices
+        self._opened = time.monotonic()
+        self._accepted = False
+
+    def begin(self) -> None:
+        """Report that all replies were accepted."""
+        self._accepted = True
+        for prompt, choice in zip(self._prompts, self._choices, strict=True):
+            for observer in self._observers:
+                with _harmless(observer):
+                    observer.begin(self._request, prompt, choice.submit)
+
+    def end(self, reply: ReplyText) -> None:
+        """Report how a reply ended."""
+        ending, choice = reply.ending, reply.choice
+        outcome = Outcome(
+            reason=ending.reason if ending else "cancelled",
+            tokens=ending.tokens if ending else len(choice.tokens),
+            accepted=self._accepted,
+            opened=self._opened,
+            first=reply.first,
+            ended=time.monotonic(),
+        )
+        for observer in self._observers:
+            with _harmless(observer):
+                observer.end(self._request, self._prompts[choice.at], choice.submit, outcome)
+
+
+@contextmanager
+def _harmless(observer: Observer) -> Iterator[None]:
+    """Log what an observer raises."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001  # whatever it is, the reply must not suffer
+        _log.exception("an observer failed: %s", type(observer).__name__)

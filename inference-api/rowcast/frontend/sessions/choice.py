@@ -1,0 +1,220 @@
+"""One reply in flight: its tokens, the events that its reader has not read yet, and its one end.
+
+A choice is submitted to the backend when its session is opened, and closed when its stream ends;
+between the two it gets exactly one end. It takes only the next index, so repeated events change
+nothing. Knows no text, no HTTP and no dialect.
+
+    offer               demultiplexer; while another process computes the reply: sync
+    end                 any thread; the first end counts
+    take, drain         the request's thread, its only reader
+
+A lock, which all choices of a session share, makes each of these one step (decision 68).
+"""
+
+import threading
+import time
+from collections import deque
+
+import msgspec
+
+from rowcast.errors import MalformedRequest, Overloaded, PromptTooLong, RowcastError, Stopping
+from rowcast.wire import (
+    Accepted,
+    Event,
+    Finished,
+    FinishReason,
+    Rejected,
+    Scored,
+    Seated,
+    Submit,
+    Tokens,
+)
+
+# Backends that may end under a seated choice without a new token in between. One that was killed
+# from outside counts as a fraction: that is weak evidence against the seated choices.
+DEATHS = 3
+KILLED = 1 / 16
+
+
+class Choice:
+    """One reply in flight, from open to close."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        arrived: threading.Event | None = None,
+        lock: "threading.Lock | None" = None,
+        at: int = 0,
+    ) -> None:
+        """`arrived` and `lock` are shared by the choices of a session; `at`: its number there."""
+        self.submit = submit
+        self.at = at
+        self.tokens: list[int] = []
+        self.scored = 0  # prompt tokens whose scores have arrived
+        self.accepted = False
+        self.ended = False  # its end was handed to its reader
+        self.finished = False  # the backend no longer has it
+        self.seated = False  # it may be the cause if the backend ends now
+        self.losses = 0  # backends that ended while it had a row, without a new token between
+        self.deaths = 0.0  # how many of these it may have caused
+        self.unwritten: list[Event] | None = None  # for the journal; None: it gets none
+        self._interrupted = False  # by a backend's end that its reader does not know of
+        self._events: deque[Event] = deque()
+        self._arrived = arrived or threading.Event()
+        self._lock = lock or threading.Lock()
+
+    def take(self, timeout: float | None = None) -> list[Event]:
+        """Return everything that has arrived; wait up to `timeout` for something.
+
+        Returns an empty list, too, if there is an interruption to report.
+        """
+        limit = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._arrived.clear()
+            if self._events or self.was_interrupted():
+                break
+            left = None if limit is None else limit - time.monotonic()
+            if not self._arrived.wait(left):
+                break
+        return self.drain()
+
+    def drain(self) -> list[Event]:
+        """Return everything that has arrived."""
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def interrupt(self) -> None:
+        """Note that the backend has ended: the reply continues after a pause."""
+        with self._lock:
+            self._interrupted = not self.ended
+        self._arrived.set()
+
+    def was_interrupted(self) -> bool:
+        """Return whether its reader must learn of a pause now; True once per interruption."""
+        if not self._interrupted:
+            return False
+        self._interrupted = False
+        return True
+
+    def offer(self, event: Event) -> None:
+        """Accept an event of the backend; keep what is new in it."""
+        with self._lock:
+            self.finished = self.finished or isinstance(event, Finished | Rejected)
+            if not self.ended:
+                self._offer(event)
+
+    def end(self, reason: FinishReason, message: str = "") -> None:
+        """End the reply from this side, unless it has ended."""
+        with self._lock:
+            self._end(reason, message)
+
+    def resubmission(self) -> Submit:
+        """Return the same prompt for another backend, which continues where the last one ended."""
+        return msgspec.structs.replace(
+            self.submit, delivered=tuple(self.tokens), deaths=int(self.deaths)
+        )
+
+    def count_loss(self, *, killed: bool) -> None:
+        """Note that the backend has ended; if the choice had a row there, it may be the cause."""
+        if self.seated:
+            self.losses += 1
+            self.deaths += KILLED if killed else 1
+        self.seated = False
+        if self.deaths >= DEATHS:
+            self.end("error", f"{self.losses} backends ended while they computed this reply")
+
+    def precedes(self, event: Event) -> bool:
+        """Return whether this event directly follows what is known."""
+        match event:
+            case Tokens():
+                scores = len(self.submit.prompt) - 1 if self.submit.params.prompt_logprobs else 0
+                return event.index <= len(self.tokens) and self.scored >= scores
+            case Scored():
+                return event.index <= self.scored + 1
+            case Finished():
+                return event.length <= len(self.tokens)
+        return False
+
+    def _offer(self, event: Event) -> None:
+        match event:
+            case Tokens():
+                self._offer_tokens(event)
+            case Scored():
+                self._offer_scores(event)
+            case Accepted():
+                self._offer_accepted(event)
+            case Seated():
+                self.seated = True
+            case Rejected() if self.accepted:
+                self._end("error", event.message)
+            case Rejected() | Finished():
+                self.ended = True
+                self._put(event)
+
+    def _end(self, reason: FinishReason, message: str) -> None:
+        if not self.ended:
+            self.ended = True
+            self._put(Finished(*self.submit.key, len(self.tokens), reason, message))
+
+    def _offer_accepted(self, event: Accepted) -> None:
+        if not self.accepted:
+            self.accepted = True
+            self._put(event)
+
+    def _offer_tokens(self, event: Tokens) -> None:
+        known = len(self.tokens) - event.index
+        if known < 0:
+            self._end("error", f"token {len(self.tokens)} was lost on the way")
+        elif known < len(event.tokens):
+            fresh = _without_first(event, known)
+            self.tokens.extend(fresh.tokens)
+            self.losses, self.deaths = 0, 0.0
+            self._put(fresh)
+
+    def _offer_scores(self, event: Scored) -> None:
+        known = self.scored + 1 - event.index  # the first score has index 1
+        if known < 0:
+            self._end("error", f"the score of prompt token {self.scored + 1} was lost on the way")
+        elif known < len(event.logprobs):
+            fresh = _without_scores(event, known)
+            self.scored += len(fresh.logprobs)
+            self.losses, self.deaths = 0, 0.0
+            self._put(fresh)
+
+    def _put(self, event: Event) -> None:
+        self._events.append(event)
+        if self.unwritten is not None:
+            self.unwritten.append(event)
+        self._arrived.set()
+
+
+def split(event: Tokens, at: int) -> tuple[Tokens, Tokens]:
+    """Return the first `at` of these tokens, and the rest."""
+    return _part(event, slice(0, at)), _part(event, slice(at, len(event.tokens)))
+
+
+def _part(event: Tokens, part: slice) -> Tokens:
+    logprobs = event.logprobs and event.logprobs[part]
+    top = event.top and event.top[part]
+    return Tokens(*event.key, event.index + part.start, event.tokens[part], logprobs, top)
+
+
+def _without_first(event: Tokens, known: int) -> Tokens:
+    return split(event, known)[1] if known else event
+
+
+def _without_scores(event: Scored, known: int) -> Scored:
+    if not known:
+        return event
+    top = event.top and event.top[known:]
+    return Scored(*event.key, event.index + known, event.logprobs[known:], top)
+
+
+def refusal(rejected: Rejected) -> RowcastError:
+    """Return the error for a rejection."""
+    if rejected.reason in {"empty", "invalid"}:
+        return MalformedRequest(rejected.message)
+    if rejected.reason == "too_long":
+        return PromptTooLong(rejected.message)
+    if rejected.reason == "overloaded":
+        return Overloaded(rejected.message, rejected.retry_after)
+    return Stopping(rejected.message, rejected.retry_after)

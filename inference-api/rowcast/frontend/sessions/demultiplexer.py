@@ -1,0 +1,208 @@
+"""The demultiplexer: from one stream of events to one queue per choice.
+
+One thread reads the backend's events and hands each to its choice. When the backend ends, open
+choices are resubmitted to the next one with the tokens they have, and continue. Other threads add
+and remove choices; that is one operation on a dictionary each, and the demultiplexer works on a
+copy. Knows no text, no HTTP, no dialect and no journal.
+"""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rowcast.errors import NotReady, PeerGone
+from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.room import Room
+from rowcast.transport.ports import FrontendPort
+from rowcast.wire import Cancel, Command, Event, ReplyKey, Status
+
+_log = logging.getLogger("rowcast.sessions")
+
+TURN = 8  # batches delivered before streams get a turn, if they had none
+RETRY_FIRST, RETRY_MOST = 0.05, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a prompt sent now would be answered, and if not, why."""
+
+    ready: bool
+    reason: str
+    status: Status | None
+
+
+class Demultiplexer:
+    """The choices that the backend computes for this process, and the connection to it."""
+
+    def __init__(
+        self,
+        connect: Callable[[], FrontendPort],
+        *,
+        silence_seconds: float,
+        recovery_seconds: float,
+    ) -> None:
+        self.room = Room()
+        self._connect = connect
+        self._silence_seconds = silence_seconds
+        self._recovery_seconds = recovery_seconds
+        self._choices: dict[ReplyKey, Choice] = {}
+        self._port: FrontendPort | None = None
+        self._status: Status | None = None
+        self._greeted = False  # whether the backend has sent its first Status
+        self._heard = 0.0
+        self._lost = time.monotonic()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demultiplexer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, whatever it waits for."""
+        self._closing.set()
+        if self._port is not None:
+            self._port.close()
+        self._thread.join(timeout=10)
+
+    def __len__(self) -> int:
+        return len(self._choices)
+
+    def health(self) -> Health:
+        """Return the state of the backend, as this process sees it."""
+        silent = time.monotonic() - self._heard
+        if self._port is None:
+            problem = "no backend is connected"
+        elif not self._greeted or self._status is None:
+            problem = "loading"
+        elif silent > self._silence_seconds:
+            problem = f"the backend has been silent for {silent:.0f} s"
+        elif self._status.stopping:
+            problem = "the backend is stopping"
+        else:
+            return Health(True, "ready", self._status)
+        return Health(False, problem, self._status)
+
+    @property
+    def counts_room(self) -> bool:
+        """True if there is so little room that the backend reports every change."""
+        return self._greeted and self.room.is_little
+
+    def add(self, choices: Sequence[Choice]) -> None:
+        """Submit choices of one team; they continue after their tokens. Raises NotReady."""
+        port = self._port  # the next backend gets them from `_resubmit`
+        self._choices.update((choice.submit.key, choice) for choice in choices)
+        self.room.sent((choice.submit.key for choice in choices), choices[0].submit.team)
+        try:
+            _send(port, *(each.resubmission() if each.tokens else each.submit for each in choices))
+        except PeerGone as gone:
+            for choice in choices:
+                self.remove(choice)
+                self.room.heard_of(choice.submit.key)
+            raise NotReady(f"the backend is not there: {gone}") from gone
+        for choice in choices:
+            if choice.ended and not choice.finished:  # its reader left, perhaps before the prompt
+                self._choices.pop(choice.submit.key, None)
+                self._cancel(choice)
+
+    def remove(self, choice: Choice) -> None:
+        """Forget a choice; if the backend may still compute it, free its row."""
+        if self._choices.pop(choice.submit.key, None) is not None and not choice.finished:
+            self._cancel(choice)
+
+    def _cancel(self, choice: Choice) -> None:
+        try:
+            _send(self._port, Cancel(*choice.submit.key))
+        except PeerGone:
+            _log.debug("backend gone before a cancel; its rows are gone with it")
+
+    def _run(self) -> None:
+        """Run the demultiplexer: connect, serve until the backend ends, repeat."""
+        pause = RETRY_FIRST
+        while not self._closing.is_set():
+            try:
+                port = self._connect()
+            except PeerGone:
+                self._give_up_late()
+                self._closing.wait(pause)
+                pause = min(RETRY_MOST, pause * 1.5)
+            else:
+                pause = RETRY_FIRST
+                self._serve(port)
+
+    def _serve(self, port: FrontendPort) -> None:
+        try:
+            self._port = port
+            self._greet(port)
+            self._resubmit(port)
+            self._greeted = True
+            for batch in itertools.count(1):
+                if self._closing.is_set():
+                    break
+                self._deliver(port.receive())
+                if batch % TURN == 0:
+                    # A flood of events must not keep the streams from writing: let them run.
+                    time.sleep(0)
+        except PeerGone as gone:
+            if not self._closing.is_set():
+                _log.warning("backend lost: %s", gone)
+        except Exception:  # noqa: BLE001  # one bad event must not end all streams
+            _log.exception("events could not be delivered; connecting anew")
+        finally:
+            self._note_loss()
+            port.close()
+
+    def _note_loss(self) -> None:
+        """Note that no backend is connected; open choices wait for the next one."""
+        if self._greeted:  # one that never sent a Status does not count
+            self._lost = time.monotonic()
+        self._port, self._greeted = None, False
+        self.room.forget()
+        for choice in list(self._choices.values()):
+            choice.interrupt()
+
+    def _greet(self, port: FrontendPort) -> None:
+        """Wait for the backend's first Status, which tells how the previous one ended."""
+        while not self._closing.is_set():
+            self._give_up_late()
+            events = port.receive()
+            self._deliver(events)
+            statuses = [event for event in events if isinstance(event, Status)]
+            if statuses:
+                for choice in list(self._choices.values()):
+                    choice.count_loss(killed=statuses[0].replaces_killed)
+                return
+
+    def _resubmit(self, port: FrontendPort) -> None:
+        choices = list(self._choices.values())  # a copy: other threads add and remove choices
+        choices.sort(key=lambda each: each.deaths)  # likely culprits go last
+        again = [each.resubmission() for each in choices if not each.ended]
+        if again:
+            _log.info("resubmitting sessions=%d", len(again))
+            for each in again:
+                self.room.sent([each.key], each.team)
+            port.send(again)
+
+    def _deliver(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._heard = time.monotonic()
+            if isinstance(event, Status):
+                self._status = event
+                self.room.told(event)
+                continue
+            self.room.heard_of(event.key)
+            if (choice := self._choices.get(event.key)) is not None:
+                choice.offer(event)
+
+    def _give_up_late(self) -> None:
+        if time.monotonic() - self._lost > self._recovery_seconds:
+            for choice in list(self._choices.values()):
+                choice.end("unavailable", "the backend ended and did not come back in time")
+
+
+def _send(port: FrontendPort | None, *commands: Command) -> None:
+    if port is None:
+        raise PeerGone("no backend is connected")
+    port.send(commands)

@@ -1,0 +1,71 @@
+"""The port between sessions and whatever keeps them, and its implementation that keeps nothing.
+
+`resumable/disk_journal.py` has the one that keeps them.
+"""
+
+from typing import Protocol
+
+from rowcast.errors import UnknownStream
+from rowcast.frontend.sessions.session import Session
+from rowcast.journal.record import Record
+
+
+class Journal(Protocol):
+    """Keeps sessions, so that they can be read again and continued."""
+
+    @property
+    def state(self) -> str | None:
+        """Its state, as `/health` shows it; None if there is nothing to show."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def open(self, session: Session, /) -> bool:
+        """Begin or continue a session; return whether the rest is to be computed here.
+
+        Raises RequestError and Unavailable.
+        """
+
+    def keep(self, session: Session, /) -> None:
+        """Keep an accepted session; return when it is durable, or cannot be made durable."""
+
+    def leave(self, session: Session, /) -> None:
+        """Note that a session has no reader here any more."""
+
+    def find(self, stream: str, team: str, /) -> Record:
+        """Return the record of a team's session. Raises RequestError and JournalFailing."""
+
+    def cancel(self, stream: str, team: str, /) -> None:
+        """End a session wherever it is computed, and keep nothing of it. Raises as `find`."""
+
+
+class NoJournal:
+    """Keeps nothing: every session is computed here, and ends with its reader."""
+
+    state = None
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def open(self, _session: Session, /) -> bool:
+        return True
+
+    def keep(self, session: Session, /) -> None:
+        """Do nothing."""
+
+    def leave(self, session: Session, /) -> None:
+        """Do nothing."""
+
+    def find(self, _stream: str, _team: str, /) -> Record:
+        raise _off()
+
+    def cancel(self, _stream: str, _team: str, /) -> None:
+        raise _off()
+
+
+def _off() -> UnknownStream:
+    return UnknownStream("no streams are kept here: JOURNAL is off")

@@ -1,0 +1,259 @@
+"""Sync alone decides who owns and follows a session, whichever threads leave, take over and write.
+
+With real threads, not those of gevent, and a journal client that records what it is handed.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from processes import until
+from rowcast import wire
+from rowcast.errors import JournalFailing, NotReady
+from rowcast.frontend.resumable import sync as module
+from rowcast.frontend.resumable.journal_client import Job
+from rowcast.frontend.resumable.sync import CANCELLED, TAKEN, Sync
+from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.session import Place, Session
+from rowcast.journal.record import Heard, News
+from rowcast.wire import Finished, Tokens
+
+from ..sessions.test_session import at_once, hectic, offer, session_of
+
+__all__ = ["hectic"]  # a fixture
+
+HERE, ALONE = News(0, [], "open", "us", lives=True), News(0, [], "open", None, lives=False)
+
+
+@dataclass
+class Client:
+    """A journal client: it records calls in their order, and answers at once."""
+
+    calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    heard: Heard = field(default_factory=lambda: Heard([], [], []))
+    news: Callable[[], list[News | None]] = list  # of the followed sessions
+    take: Callable[[], bool] = lambda: True
+    failing: bool = False
+    handing: Callable[[str], None] = lambda _: None  # called before a call is handed over
+
+    def call(self, method: Callable[..., Any], *arguments: Any) -> Job[Any]:
+        name = method.__name__
+        self.handing(name)
+        self.calls.append((name, arguments))
+        job: Job[Any] = Job((name, arguments), again=False)
+        if name == "tend":
+            news = self.news() if arguments[1] else []
+            job.result = Heard(self.heard.ousted, self.heard.gone, news)
+            self.heard = Heard([], [], [])
+        return job
+
+    def wait(self, job: Job[Any]) -> Any:
+        if self.failing:
+            raise JournalFailing("the journal fails")
+        return job.result
+
+    def do(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        return (
+            self.take() if method.__name__ == "take" else self.wait(self.call(method, *arguments))
+        )
+
+    def soon(self, method: Callable[..., Any], *arguments: Any) -> None:
+        self.call(method, *arguments)
+
+    def made(self, name: str) -> list[tuple[Any, ...]]:
+        return [arguments for each, arguments in self.calls if each == name]
+
+
+@dataclass
+class Sessions:
+    """Records what was submitted and ended."""
+
+    submitted: list[Choice] = field(default_factory=list)
+    ready: bool = True
+
+    def submit(self, choices: Sequence[Choice]) -> None:
+        if not self.ready:
+            raise NotReady("no backend is connected")
+        self.submitted += choices
+
+    def end(self, session: Session, why: str) -> None:
+        for choice in session.choices:
+            choice.end("cancelled", why)
+
+
+@dataclass
+class Played:
+    """A Sync whose collaborators the test plays."""
+
+    client: Client = field(default_factory=Client)
+    sessions: Sessions = field(default_factory=Sessions)
+    sync: Sync = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sync = Sync(self.sessions, self.client)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.0)
+    made = Played()
+    yield made
+    made.sync.close()
+
+
+def end_of(session: Session) -> str:
+    (end,) = [each for each in session.choices[0].drain() if isinstance(each, Finished)]
+    return end.message
+
+
+def test_a_session_that_is_owned_again_ends_for_its_earlier_reader(played: Played) -> None:
+    first, second = session_of(1), session_of(1)
+    second.origin = first.origin
+    played.sync.own(first)
+    played.sync.own(second)
+    assert (first.place, second.place) == (Place.GONE, Place.OWNED)
+    assert end_of(first) == TAKEN
+    played.sync.leave(first)
+    assert played.client.calls == []
+    played.sync.leave(second)
+    assert played.client.made("let_go") == [(second.id, b"", False)]
+
+
+def test_a_session_that_was_refused_is_deleted_and_an_accepted_one_released(
+    played: Played,
+) -> None:
+    refused, accepted = session_of(1), session_of(1)
+    for session in (refused, accepted):
+        played.sync.own(session, Place.CLAIMED)
+    played.sync.accept(accepted)
+    for session in (refused, accepted):
+        played.sync.leave(session)
+    assert played.client.made("forget") == [(refused.id,)]
+    assert played.client.made("let_go") == [(accepted.id, b"", False)]
+
+
+def test_what_was_taken_or_cancelled_elsewhere_ends_here(played: Played) -> None:
+    taken, cancelled = session_of(1), session_of(1)
+    played.sync.own(taken)
+    played.sync.own(cancelled)
+    played.client.heard = Heard([(taken.id, "open"), (cancelled.id, "cancelled")], [], [])
+    played.sync.start()
+    until(lambda: cancelled.choices[0].ended, "both have ended")
+    assert (end_of(taken), end_of(cancelled)) == (TAKEN, CANCELLED)
+
+
+def test_what_is_no_longer_kept_is_computed_on_without_being_recorded(played: Played) -> None:
+    session = session_of(1)
+    session.record()
+    played.sync.own(session)
+    offer(session, 0, 0, 5)
+    played.client.heard = Heard([], [session.id], [])
+    played.sync.start()
+    until(lambda: session.place is Place.READ, "the news")
+    offer(session, 0, 1, 6)
+    assert session.take() == []
+    assert not session.choices[0].ended
+
+
+def test_a_follower_whose_owner_has_gone_takes_over(played: Played) -> None:
+    session = session_of(2)
+    played.client.news = lambda: [ALONE]
+    played.sync.go_on(session, HERE)
+    played.sync.start()
+    until(lambda: session.place is Place.OWNED, "it is taken over")
+    until(lambda: played.sessions.submitted == [*session.choices], "the rest is computed")
+
+
+def test_a_follower_whose_reader_leaves_while_it_is_taken_over_is_released(
+    played: Played,
+) -> None:
+    session, asked, left = session_of(1), threading.Event(), threading.Event()
+
+    def take() -> bool:
+        asked.set()
+        assert left.wait(20)
+        return True
+
+    played.client.news, played.client.take = lambda: [ALONE], take
+    played.sync.go_on(session, HERE)
+    played.sync.start()
+    assert asked.wait(20)
+    played.sync.leave(session)
+    left.set()
+    until(lambda: played.client.made("let_go") == [(session.id, b"", False)], "it is released")
+    played.sync.close()
+    assert played.sessions.submitted == []
+
+
+def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_left(
+    played: Played,
+) -> None:
+    stays, leaves = session_of(1), session_of(1)
+    for session in (stays, leaves):
+        played.sync.go_on(session, HERE)
+    played.sync.leave(leaves)
+    played.client.failing = True
+    played.sync.start()
+    until(lambda: played.sessions.submitted == [*stays.choices], "it computes")
+    assert (stays.place, leaves.place) == (Place.READ, Place.GONE)
+
+
+def test_a_follower_that_cannot_be_computed_ends_with_the_reason(played: Played) -> None:
+    session = session_of(1)
+    played.client.news, played.sessions.ready = lambda: [None], False
+    played.sync.go_on(session, HERE)
+    played.sync.start()
+    until(lambda: session.choices[0].ended, "it ends")
+    assert end_of(session) == "no backend is connected"
+
+
+def written(client: Client, session: Session) -> list[int]:
+    """Return the tokens of a session in the order in which they were handed to the journal."""
+    batches: list[bytes] = []
+    for name, arguments in client.calls:
+        if name == "tend":
+            batches += [batch for each, batch in arguments[0] if each == session.id]
+        elif name == "let_go":
+            batches.append(arguments[1])
+    events = [event for batch in batches if batch for event in wire.decode_events(batch)]
+    return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
+
+
+def test_events_are_handed_over_in_the_order_in_which_they_were_taken(played: Played) -> None:
+    """Its reader leaves just when `sync` has taken events, and has not handed them over yet."""
+    session, taken, left = session_of(1), threading.Event(), threading.Event()
+
+    def handing(name: str) -> None:
+        if name == "tend":
+            taken.set()
+            left.wait(0.2)  # long enough to be overtaken
+
+    played.client.handing = handing
+    session.record()
+    played.sync.own(session)
+    offer(session, 0, 0, 5)
+    played.sync.start()
+    assert taken.wait(20)
+    offer(session, 0, 1, 6)
+    played.sync.leave(session)
+    left.set()
+    assert written(played.client, session) == [5, 6]
+
+
+@pytest.mark.usefixtures("hectic")
+def test_sessions_may_be_followed_and_left_while_there_is_news_of_them(played: Played) -> None:
+    played.client.news = lambda: [HERE] * len(played.client.calls[-1][1][1])
+    played.sync.start()
+
+    def read() -> None:
+        for _ in range(100):
+            session = session_of(1)
+            played.sync.go_on(session, HERE)
+            played.sync.leave(session)
+
+    at_once(read, read, read)
+    assert played.sync._thread.is_alive()
+    assert not played.sync.followed
