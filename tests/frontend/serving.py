@@ -20,10 +20,11 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalConfig
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
@@ -121,9 +122,16 @@ def serving(
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
-    frontend = Frontend(
-        chosen, sessions, reading[0], ClientWatch(30), offload, reading[1], observers=observers
+    model = ServedModel(
+        names=chosen.names,
+        listed=chosen.listed_names,
+        sessions=sessions,
+        tokenizer=reading[0],
+        offload=offload,
+        chat=reading[1],
+        observers=observers,
     )
+    frontend = Frontend(chosen, ClientWatch(30), by_name(model))
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

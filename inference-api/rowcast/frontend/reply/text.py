@@ -3,10 +3,9 @@
 `ReplyText` joins a choice, its decoder and its stop sequences. First call `verdict()`: it waits
 for the first event, which decides the HTTP status. Then `pieces()`: all that has arrived is one
 piece, so a client that lags gets fewer and larger pieces, and one that does not gets each token at
-once. Knows no HTTP but the form of a server-sent event.
+once. Knows no HTTP.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,20 +16,12 @@ from rowcast.errors import (
     ReplyCancelled,
     ReplyFailed,
     RowcastError,
-    StreamCut,
 )
-from rowcast.frontend.reply.positions import Stage
 from rowcast.frontend.sessions.choice import Choice, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokens.tokenizer import Decoder
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
 
-_json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
-
-NO_BUFFERING = {
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-}
 _DECISIVE = (Accepted, Rejected, Finished)
 _FAILURES: dict[FinishReason, type[RowcastError]] = {
     "cancelled": ReplyCancelled,
@@ -247,31 +238,3 @@ def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
             first, rest = split(rest, 1)
             yield [first]
         yield [rest]
-
-
-def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
-    """Encode a server-sent event; `place` is its id."""
-    lines = [f"id: {place}"] if place else []
-    lines += [f"event: {event}"] if event else []
-    return "\n".join([*lines, f"data: {_json(data)}", "", ""]).encode()
-
-
-def stage_of(reply: ReplyText) -> Stage:
-    """Return the stage of the piece that a reply has just returned."""
-    return Stage.TEXT if reply.ending is None else Stage.REST
-
-
-def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Yield a body without its first `count` bytes; raise StreamCut if it has fewer."""
-    left = count
-    for chunk in chunks:
-        yield chunk[left:]
-        left = max(0, left - len(chunk))
-    if left:
-        raise StreamCut(f"the body ended {left} bytes before the place that was asked for")
-
-
-EVENT_STREAM = "text/event-stream; charset=utf-8"
-# A comment is a line, not an event: with an empty line after it, many clients dispatch an event
-# without data, and fail. Decision 64 has the table.
-SILENT = b": waiting\n"
