@@ -73,11 +73,11 @@ def _run(trainer: Trainer, path: Path, every: float) -> None:
     saved = time.monotonic()
     try:
         while trainer.step < trainer.recipe.steps:
-            told = trainer.advance()
+            done = trainer.advance()
             progress.show(
                 trainer.step,
-                f"{trainer.tokens / 1e6:.2f}M tokens  loss {told.storyteller:.3f}  answers "
-                f"{told.answers:.3f}  draft {told.draft:.3f}  accepted {told.accepted:.3f}",
+                f"{trainer.tokens / 1e6:.2f}M tokens  loss {done.storyteller:.3f}  answers "
+                f"{done.answers:.3f}  draft {done.draft:.3f}  accepted {done.accepted:.3f}",
             )
             if time.monotonic() - saved > every:
                 trainer.save(path)

@@ -25,10 +25,10 @@ from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
 from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.loading.facts import DecoderMaker, Facts
 from rowcast.engine.measuring.probe import Widths, candidates, probe
-from rowcast.sampling.grammars.grammars import Grammars, Speech
+from rowcast.sampling.grammars.grammars import Grammars, TokenTexts
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
-from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling.scorer import Scorer
 from rowcast.sampling_params import SamplingParams
 
@@ -45,7 +45,7 @@ class TorchEngine:
         name: str,
         facts: Facts,
         make_decoder: DecoderMaker,
-        speech: Callable[[], Speech],  # the texts of its tokens, for grammars
+        speech: Callable[[], TokenTexts],  # the texts of its tokens, for grammars
         *,
         rows: int = ROWS,
         widest: int = WIDEST,
@@ -252,7 +252,7 @@ def _scored_slots(feeds: Sequence[Feed]) -> list[int]:
     return slots
 
 
-def _drawn(row: int, choice: Choice) -> Drawn:
+def _drawn(row: int, choice: SampledToken) -> Drawn:
     if choice.failed:
         return Drawn(row, (), problem=NOT_FINITE)
     logprobs = None if choice.logprob is None else (choice.logprob,)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from rowcast.journal.record import Heard, News, Record, State
+from rowcast.journal.record import News, Record, State, SyncResult
 from rowcast.journal.room import give_way
 from rowcast.journal.schema import PAGE_BYTES, open_file
 
@@ -59,7 +59,7 @@ class Journal:
         self._keep_seconds = keep_seconds
         self._reply_seconds = reply_seconds
         self._limit = limit
-        self._beaten = -LEASE_SECONDS
+        self._last_beat = -LEASE_SECONDS
         self._erased = False  # traces of deleted data are still in the log
         self._sweeping = False
         self._opened: sqlite3.Connection | None = None
@@ -80,7 +80,7 @@ class Journal:
             self._database.execute("COMMIT")
             self._overwrite()
         except BaseException:
-            self._beaten = -LEASE_SECONDS
+            self._last_beat = -LEASE_SECONDS
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
@@ -167,14 +167,14 @@ class Journal:
 
     def tend(
         self, batches: Sequence[tuple[str, bytes]], following: Sequence[tuple[str, int]]
-    ) -> Heard:
+    ) -> SyncResult:
         """Write this process's new events; return lost streams, and news of followed streams."""
         self.beat()
         refused = [stream for stream, batch in batches if not self.append(stream, batch)]
         ousted = self.ousted()
         taken = {stream for stream, _ in ousted}
         gone = [stream for stream in refused if stream not in taken]
-        return Heard(ousted, gone, [self.news(*followed) for followed in following])
+        return SyncResult(ousted, gone, [self.news(*followed) for followed in following])
 
     def cancel(self, stream: str, team: str) -> bool:
         """Delete all of a stream but the fact that it was cancelled, and notify its owner."""
@@ -210,10 +210,10 @@ class Journal:
     def beat(self) -> None:
         """Show that this process is alive."""
         now = self._clock.monotonic()  # the same clock for all processes, and never set
-        if now - self._beaten >= BEAT_SECONDS:
+        if now - self._last_beat >= BEAT_SECONDS:
             self._check_place()
             self._database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
-            self._beaten = now
+            self._last_beat = now
 
     def sweep(self) -> int:
         """Delete some expired streams; return how many."""

@@ -41,7 +41,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SyncResult:
     """The answer to a process that has written its events."""
 
     ousted: list[tuple[str, State]]  # streams that were taken from it, or cancelled

@@ -7,7 +7,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from rowcast import grammar_limits
 from rowcast.sampling.grammars.compiler import Compiled, Compiler
-from rowcast.sampling.grammars.grammars import speech_of_texts
+from rowcast.sampling.grammars.grammars import token_texts_of
 
 TEXTS = [*(bytes([byte]) for byte in range(256)), b""]
 
@@ -22,7 +22,7 @@ class Gate:
     def __call__(self) -> LLTokenizer:
         self.calls.append(threading.current_thread().name)
         assert self.opened.wait(60)
-        return speech_of_texts(TEXTS, 256, 257)
+        return token_texts_of(TEXTS, 256, 257)
 
 
 def rule(number: int) -> str:

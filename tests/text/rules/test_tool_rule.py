@@ -10,7 +10,7 @@ from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls
 
-from ..tokens.following import follows
+from ..tokens.grammar_walk import follows
 
 FORMS = [TAGGED, BARE]
 

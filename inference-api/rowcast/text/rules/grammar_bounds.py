@@ -76,10 +76,10 @@ def _lark_excess(lark: str, schemas: list[Any]) -> str:
 
 def _blanked(lark: str, schemas: list[Any]) -> str:
     """Blank out strings, expressions, comments and schemas in a grammar; collect the schemas."""
-    kept: list[str] = []
+    parts: list[str] = []
     at = 0
     while (found := _SILENT.search(lark, at)) is not None:
-        kept.append(lark[at : found.start()])
+        parts.append(lark[at : found.start()])
         at = found.end()
         if found["json"]:
             begin = at + len(lark[at:]) - len(lark[at:].lstrip())
@@ -88,8 +88,8 @@ def _blanked(lark: str, schemas: list[Any]) -> str:
             except ValueError:
                 continue  # llguidance reports what is wrong with it
             schemas.append(schema)
-        kept.append(" ")
-    return "".join([*kept, lark[at:]])
+        parts.append(" ")
+    return "".join([*parts, lark[at:]])
 
 
 # ---------------------------------------------------------------------------------------- schemas
