@@ -109,8 +109,8 @@ class _Keeper(threading.Thread):
     @property
     def verdict(self) -> int:
         """The status with which the launcher gave up for good; 0 if it has not."""
-        said = Path(self._folder, "gave-up")
-        return int(said.read_text()) if said.exists() else 0
+        marker = Path(self._folder, "gave-up")
+        return int(marker.read_text()) if marker.exists() else 0
 
     def _launch(self) -> subprocess.Popen:
         return subprocess.Popen(

@@ -38,7 +38,7 @@ def main() -> None:
     for model, folder in zip(trainer.models, options.folders, strict=True):
         shapes.save(model, folder)
         vocabulary.save(tokenizer, folder)
-    _tell(trainer, options.folders)
+    _write_run(trainer, options.folders)
 
 
 def _keep_memory() -> None:
@@ -52,7 +52,7 @@ def _keep_memory() -> None:
             libc.mallopt(option, value)
 
 
-def _tell(trainer: Trainer, folders: Sequence[Path]) -> None:
+def _write_run(trainer: Trainer, folders: Sequence[Path]) -> None:
     """Write the run's numbers, for the model card."""
     run = {
         "steps": trainer.step,

@@ -17,8 +17,8 @@ from typing import NoReturn
 from rowcast import __version__
 from rowcast.tree import tree
 
-NONSENSE = 2  # exit status of an invalid call
-CALLED = "ROWCAST_COMMAND"  # the name that a program shows in its help
+USAGE_ERROR = 2  # exit status of an invalid call
+COMMAND_VARIABLE = "ROWCAST_COMMAND"  # the name that a program shows in its help
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     """Become the command; return an exit status only if there is no program to run."""
     name, *rest = arguments or ("--help",)
     if name in {"-h", "--help", "help"}:
-        return _say(help_page())
+        return _print(help_page())
     if name in {"-V", "--version"}:
-        return _say(f"rowcast {__version__}\n")
+        return _print(f"rowcast {__version__}\n")
     command = {each.name: each for each in COMMANDS}.get(name)
     if command is None:
         return _refuse(f"there is no command {name!r}{_nearest(name)}; see `rowcast --help`")
@@ -95,7 +95,7 @@ def help_page() -> str:
 
 
 def _become(command: Command, arguments: Sequence[str]) -> NoReturn:
-    os.environ[CALLED] = f"rowcast {command.name}"
+    os.environ[COMMAND_VARIABLE] = f"rowcast {command.name}"
     os.execv(sys.executable, [sys.executable, *command.words, *arguments])  # noqa: S606  # no shell
 
 
@@ -106,11 +106,11 @@ def _nearest(name: str) -> str:
     return f"; did you mean `rowcast {near[0]}`?" if near else ""
 
 
-def _say(text: str) -> int:
+def _print(text: str) -> int:
     sys.stdout.write(text)
     return 0
 
 
 def _refuse(sentence: str) -> int:
     sys.stderr.write(f"rowcast: {sentence}\n")
-    return NONSENSE
+    return USAGE_ERROR

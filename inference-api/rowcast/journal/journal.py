@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rowcast.journal.record import News, Record, State, SyncResult
-from rowcast.journal.room import give_way
+from rowcast.journal.room import free_space
 from rowcast.journal.schema import PAGE_BYTES, open_file
 
 LEASE_SECONDS = 3.0
@@ -29,6 +29,7 @@ _FULL, _ROOM = 0.9, 0.25  # of the limit: when to delete streams early, and how 
 _COLUMNS = (
     "id, team, token_id, request_id, path, body, seed, build, asks, created, key, state, owner"
 )
+_FIELDS = _COLUMNS.replace("asks", "prompt_digest").split(", ")  # of Record
 
 
 class Clock(Protocol):
@@ -90,7 +91,7 @@ class Journal:
         self.beat()
         values = (
             *(record.id, record.team, record.token_id, record.request_id, record.path),
-            *(record.body, str(record.seed), record.build, record.asks, record.created),
+            *(record.body, str(record.seed), record.build, record.prompt_digest, record.created),
             *(record.key, "open", self.owner, self._clock.time() + self._longest),
         )
         self._database.execute(
@@ -219,7 +220,7 @@ class Journal:
         """Delete some expired streams; return how many."""
         swept = self._delete("expires < ?", self._clock.time())
         if self._used() > _FULL * self._limit:
-            swept += self._give_way()
+            swept += self._free_space()
         self._erased = self._erased or swept > 0
         self._sweeping = True
         self._database.execute(
@@ -231,7 +232,7 @@ class Journal:
     def make_room(self) -> bool:
         """Delete streams that no process computes, in a transaction; return whether any was."""
         with self.transaction():
-            swept = self._give_way()
+            swept = self._free_space()
             self._erased = self._sweeping = swept > 0
         return swept > 0
 
@@ -263,7 +264,7 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
-        named = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        named = dict(zip(_FIELDS, row, strict=True))
         return Record(**named | {"seed": int(named["seed"])})
 
     def _lives(self, owner: str | None) -> bool:
@@ -289,8 +290,8 @@ class Journal:
         self._database.executemany("DELETE FROM streams WHERE number = ?", rows)
         return len(rows)
 
-    def _give_way(self) -> int:
-        return give_way(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
+    def _free_space(self) -> int:
+        return free_space(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
 
     def _used(self) -> int:
         (pages,) = self._database.execute("PRAGMA page_count").fetchone()

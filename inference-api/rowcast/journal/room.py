@@ -10,7 +10,7 @@ import sqlite3
 Stream = tuple[int, int]  # its number and its bytes
 
 
-def give_way(database: sqlite3.Connection, wanted: float, most: int) -> int:
+def free_space(database: sqlite3.Connection, wanted: float, most: int) -> int:
     """Delete streams until `wanted` bytes are freed, or `most` streams deleted; return how many."""
     freed = count = 0
     while freed < wanted and count < most:

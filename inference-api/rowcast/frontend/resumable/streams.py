@@ -235,7 +235,7 @@ class Streams:
                 f"the stream was begun by build {record.build}, and {build} serves now: its reply "
                 "would be another; send the request anew"
             )
-        if record.asks != asking.digest():
+        if record.prompt_digest != asking.digest():
             raise BuildChanged(
                 "the server reads this request differently now than when the stream was begun: its "
                 "reply would be another; send the request anew"
@@ -314,7 +314,7 @@ class Streams:
             body=origin.body,
             seed=origin.seed,
             build=self._build(),
-            asks=asking.digest(),
+            prompt_digest=asking.digest(),
             created=origin.created,
             key=origin.key,
         )

@@ -79,7 +79,7 @@ class Subset:
                 # It is for names without a pattern, and which those are is unknown.
                 gone.append("additionalProperties")
             for name in gone:
-                if not _says_nothing(name, each[name], each):
+                if not _is_redundant(name, each[name], each):
                     made._leave_out(name, at)
             return {name: value for name, value in each.items() if name not in gone}
 
@@ -142,7 +142,7 @@ def _all_required(schema: Schema) -> bool:
     )
 
 
-def _says_nothing(name: str, value: Any, schema: Schema) -> bool:
+def _is_redundant(name: str, value: Any, schema: Schema) -> bool:
     """Return whether leaving out this keyword changes nothing about the values."""
     if name in _SILENT or name in {"format", "$schema"} or _is_note(name):
         return True
