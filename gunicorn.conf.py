@@ -164,7 +164,7 @@ def _await_ports(server) -> None:
 
 def _refuse(reason, port) -> NoReturn:
     another = port + 1 if port < 65535 else 7000
-    advice = f"stop who listens there, or choose another: PORT={another}"
+    advice = f"stop the process that listens there, or choose another port: PORT={another}"
     sys.stderr.write(f"rowcast: the server cannot start: {reason}; {advice}\n")
     sys.exit(_REFUSED)
 
@@ -178,7 +178,7 @@ def _obstacle(host, port) -> str:
             probe.bind((host, port))
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            return _IN_USE if in_use else f"cannot be had ({error.strerror or error})"
+            return _IN_USE if in_use else f"is not available ({error.strerror or error})"
     return ""
 
 

@@ -21,7 +21,7 @@ def main() -> int:
     settings = read_settings(sys.argv[1:])
     configure(settings.level)
     path = settings.backend_socket or DEFAULT_SOCKET
-    sys.stderr.write(f"backend at {path}\n")
+    sys.stderr.write(f"the backend listens at {path}\n")
     return run_backend_alone(settings, path)
 
 

@@ -100,10 +100,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--uncompiled", action="store_true", help="run without a C++ compiler, far more slowly"
     )
-    parser.add_argument("--state", type=Path, default=HERE / ".state", help="where a run is kept")
+    parser.add_argument(
+        "--state", type=Path, default=HERE / ".state", help="folder of the run's state"
+    )
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds")
     parser.add_argument(
-        "--folders", type=Path, nargs=2, default=FOLDERS, help="of the storyteller and the draft"
+        "--folders",
+        type=Path,
+        nargs=2,
+        default=FOLDERS,
+        help="output folders of the storyteller and the draft",
     )
     return parser.parse_args()
 

@@ -43,25 +43,27 @@ class Command:
 
 
 COMMANDS = (
-    Command("serve", "start server and proxy, print a curl line that works", "scripts/serve"),
-    Command("server", "run the server alone, without tokens", "inference_api_server"),
-    Command("worker", "run a backend alone; a server finds it by BACKEND_SOCKET", "decode_backend"),
-    Command("proxy", "run the proxy alone, in front of a server", "proxy/proxy.py"),
-    Command("token", "make or read a token for the proxy", "scripts/jwt_util.py"),
-    Command("settings", "list every setting of the server", "rowcast.settings"),
+    Command("serve", "start server and proxy, and print a curl command to try", "scripts/serve"),
+    Command("server", "run only the server, which needs no access token", "inference_api_server"),
+    Command("worker", "run only a backend; a server connects by BACKEND_SOCKET", "decode_backend"),
+    Command("proxy", "run only the proxy, in front of a server", "proxy/proxy.py"),
+    Command("token", "create or decode an access token for the proxy", "scripts/jwt_util.py"),
+    Command("settings", "list all settings of the server", "rowcast.settings"),
     Command("bench", "measure a running server", "scripts/bench"),
-    Command("bench-peers", "measure Rowcast beside other servers", "scripts/bench_peers"),
-    Command("replay", "compute a reply again from its receipt, and compare", "scripts/replay"),
-    Command("chaos", "kill and harm servers, check every byte", "scripts/chaos", ("psutil",)),
-    Command("abuse", "look for requests that harm others", "scripts/abuse", ("psutil",)),
+    Command("bench-peers", "measure Rowcast and other servers", "scripts/bench_peers"),
+    Command("replay", "compute a reply again from its receipt and compare", "scripts/replay"),
+    Command(
+        "chaos", "kill and disturb servers, and check every byte", "scripts/chaos", ("psutil",)
+    ),
+    Command("abuse", "search for requests that harm others", "scripts/abuse", ("psutil",)),
 )
 
 _HELP = """usage: rowcast COMMAND [ARGUMENT ...]
 
 {commands}
 
-`rowcast COMMAND --help` shows a command's own help; `rowcast --version` the
-version. Settings come from the environment, for example PORT=7001 or MODEL.
+`rowcast COMMAND --help` shows the help of a command, `rowcast --version` the
+version. Settings are environment variables, for example PORT=7001 or MODEL.
 
 Logs and the journal go to $XDG_STATE_HOME/rowcast (~/.local/state/rowcast),
 compiled kernels and packed models to $XDG_CACHE_HOME/rowcast (~/.cache/rowcast)
@@ -82,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
         return _print(f"rowcast {__version__}\n")
     command = {each.name: each for each in COMMANDS}.get(name)
     if command is None:
-        return _refuse(f"there is no command {name!r}{_nearest(name)}; see `rowcast --help`")
+        return _refuse(f"unknown command {name!r}{_nearest(name)}; see `rowcast --help`")
     if missing := command.missing():
         names = " ".join(missing)
         return _refuse(f"{name} needs {names}, which is not installed: pip install {names}")

@@ -246,7 +246,7 @@ class Journal:
     def _check_place(self) -> None:
         """Raise if the file was removed or replaced: writes to the open one would be lost."""
         if self._opened is not None and self.path.stat().st_ino != self._inode:
-            raise FileNotFoundError("another file stands in the journal's place")
+            raise FileNotFoundError("the journal's file was replaced by another")
 
     @property
     def _longest(self) -> float:

@@ -87,7 +87,7 @@ class Helper:
         return data
 
     def _died(self) -> HelperDied:
-        return HelperDied("a helper ended within its task", time.monotonic() - self._sent_at)
+        return HelperDied("a helper ended during its task", time.monotonic() - self._sent_at)
 
     def _frame(self) -> bytes | None:
         if len(self._received) < LENGTH.size:

@@ -115,12 +115,14 @@ class HelperPool:
             except HelperDied as died:
                 if died.seconds >= self._source.limits.seconds:
                     break  # the time limit ended this one
-        raise TooCostly(f"needs more than {self._source.limits}, or nests too deeply")
+        raise TooCostly(
+            f"needs more than {self._source.limits}, or nests too deeply; simplify the request"
+        )
 
     def _attempt(self, client: Client, body: bytes) -> Answer:
         """Run a task on a quick helper, or continue it among the slow ones."""
         if not self._quick.enter(client.team, WALL_SECONDS):
-            raise Overloaded("too many requests wait to be checked; try again later")
+            raise Overloaded("too many requests are waiting for a helper; try again later")
         stays = False
         try:
             helper = self._idle.pop() if self._idle else self._source.make()
@@ -148,7 +150,7 @@ class HelperPool:
             if not stays:
                 helper.close()
                 if not self._slow.enter(client.team, WALL_SECONDS):
-                    raise Overloaded("too many costly requests wait to be checked; try again later")
+                    raise Overloaded("too many costly requests are waiting; try again later")
             try:
                 if not stays:
                     task.begin(self._source.make, body)

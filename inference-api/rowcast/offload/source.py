@@ -49,7 +49,7 @@ class HelperSource:
             with contextlib.suppress(OSError, HelperDied):
                 return self._make()
             self._hang_up()
-        raise NotReady("no helper process can be started; the log says why")
+        raise NotReady("no helper process can be started; see the log")
 
     def close(self) -> None:
         """End the fork server, and its helpers with it."""

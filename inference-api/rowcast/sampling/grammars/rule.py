@@ -115,7 +115,7 @@ class Rule:
     def abandoned(self) -> "Rule":
         """Return the replacement for a rule whose mask does not come: it ends the reply."""
         other = Rule(self.compiled, (), self._stride, self._consumer)
-        other.problem = TOO_MUCH.format("its mask did not come in time")
+        other.problem = TOO_MUCH.format("its mask was not ready in time")
         other._masked = True
         return other
 

@@ -170,7 +170,7 @@ def _before_mark(text: str) -> str:
     if not mark:
         raise InvalidField(
             "continue_final_message",
-            "does not fit the model's template, which does not show the last message's content",
+            "cannot be used: the model's template does not show the last message's content",
         )
     return before
 

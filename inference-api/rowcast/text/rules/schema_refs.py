@@ -73,7 +73,7 @@ class Pointers:
         pointer = self._names.pointer(ref, place)
         reference = f"$ref at {place or '/'} is {ref[:_SHOWN]!r}"
         if pointer is None:
-            raise GrammarFault(f"{reference}: only parts of the schema itself can be referred to")
+            raise GrammarFault(f"{reference}: only parts of the schema itself may be referenced")
         try:
             found: Any = at_pointer(self._schema, pointer)
         except LookupError as error:

@@ -87,7 +87,7 @@ def _unenforced_of(parts: Sequence[Part], subsets: Sequence[Subset]) -> list[str
             named = "; ".join(subset.unenforced[:_NAMED])
             more = len(subset.unenforced) - _NAMED
             raise GrammarFault(
-                f"{named}{f' and {more} more' if more > 0 else ''} can not be enforced: leave it "
+                f"{named}{f' and {more} more' if more > 0 else ''} cannot be enforced: leave it "
                 "out, or do not send strict: true"
             )
         unenforced += [
