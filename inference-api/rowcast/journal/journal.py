@@ -5,7 +5,7 @@ computes it: only the owner appends. A process that takes a stream from its owne
 leaves the owner's name in `ousted`, where the owner looks for it. An owner without a sign of life
 for `LEASE_SECONDS` counts as gone. Expired streams are swept away with all they hold.
 
-When the file is full, streams that no process computes are deleted before they expire (`room.py`).
+When the file is full, streams that no process computes are deleted early (`eviction.py`).
 Every method may raise sqlite3.Error; each must be called in a `transaction`.
 """
 
@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from rowcast.journal.eviction import evict
 from rowcast.journal.record import News, Record, State, SyncResult
-from rowcast.journal.room import free_space
 from rowcast.journal.schema import PAGE_BYTES, open_file
 
 LEASE_SECONDS = 3.0
@@ -220,7 +220,7 @@ class Journal:
         """Delete some expired streams; return how many."""
         swept = self._delete("expires < ?", self._clock.time())
         if self._used() > _FULL * self._limit:
-            swept += self._free_space()
+            swept += self._evict()
         self._erased = self._erased or swept > 0
         self._sweeping = True
         self._database.execute(
@@ -232,7 +232,7 @@ class Journal:
     def make_room(self) -> bool:
         """Delete streams that no process computes, in a transaction; return whether any was."""
         with self.transaction():
-            swept = self._free_space()
+            swept = self._evict()
             self._erased = self._sweeping = swept > 0
         return swept > 0
 
@@ -290,8 +290,8 @@ class Journal:
         self._database.executemany("DELETE FROM streams WHERE number = ?", rows)
         return len(rows)
 
-    def _free_space(self) -> int:
-        return free_space(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
+    def _evict(self) -> int:
+        return evict(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
 
     def _used(self) -> int:
         (pages,) = self._database.execute("PRAGMA page_count").fetchone()

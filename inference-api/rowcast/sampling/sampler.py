@@ -59,7 +59,7 @@ class Sampler:
         self._history = History(rows, vocabulary, device)
         self._edits = Edits(rows, vocabulary, end_tokens, device)
         self._table = mass.power_table(device)
-        self._rooms: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
         self._seats: list[_Seat | None] = [None] * rows
 
     def seat(self, row: int, params: SamplingParams, seed: int, choice: int) -> None:
@@ -134,10 +134,10 @@ class Sampler:
         reports: list[Report | None] = [None] * len(draws)
         places = [place for place, draw in enumerate(draws) if draw.params.logprobs]
         counts = [draws[place].params.top_logprobs for place in places]
-        room = self._room("weights", len(places), mass.padded(self._vocabulary))
+        buffer = self._buffer("weights", len(places), mass.padded(self._vocabulary))
         # A failed row reports nothing, whatever token stands for it.
         chosen = torch.tensor([[max(0, tokens[place])] for place in places], device=self._device)
-        found = report(self._at(values, places), chosen, counts, room)
+        found = report(self._at(values, places), chosen, counts, buffer)
         for place, of_row in zip(places, found, strict=True):
             reports[place] = of_row
         return reports
@@ -152,7 +152,7 @@ class Sampler:
         """Return the logits in single precision; half-precision reductions are far slower."""
         if logits.dtype == torch.float32:
             return logits.contiguous()
-        return self._room("single", logits.shape[0], self._vocabulary).copy_(logits)
+        return self._buffer("single", logits.shape[0], self._vocabulary).copy_(logits)
 
     def _at(self, values: Tensor, places: list[int]) -> Tensor:
         if len(places) == len(values):
@@ -162,7 +162,7 @@ class Sampler:
     def _edited(self, values: Tensor, places: list[int], draws: Sequence[Draw]) -> Tensor:
         """Return a copy of the rows' logits with their edits."""
         count, size = len(places), self._vocabulary
-        flat = self._room("edited", 1, count * size + 1).squeeze(0)
+        flat = self._buffer("edited", 1, count * size + 1).squeeze(0)
         own = flat[:-1].view(count, size)
         torch.index_select(values, 0, torch.tensor(places, device=self._device), out=own)
         rows = [draw.row for draw in draws]
@@ -174,16 +174,16 @@ class Sampler:
         if method == "greedy":
             return order.best(values)
         if method == "open":
-            room = self._room("weights", len(draws), mass.padded(self._vocabulary))
-            return draw_open(values, draws, room)
+            buffer = self._buffer("weights", len(draws), mass.padded(self._vocabulary))
+            return draw_open(values, draws, buffer)
         return draw_ranked(values, draws, self._table)
 
-    def _room(self, name: str, rows: int, size: int) -> Tensor:
+    def _buffer(self, name: str, rows: int, size: int) -> Tensor:
         """Return a tensor reused in every step: allocating megabytes costs page faults."""
-        room = self._rooms.get(name)
-        if room is None or room.numel() < rows * size:
-            room = self._rooms[name] = torch.empty(rows * size, device=self._device)
-        return room[: rows * size].view(rows, size)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.numel() < rows * size:
+            buffer = self._buffers[name] = torch.empty(rows * size, device=self._device)
+        return buffer[: rows * size].view(rows, size)
 
 
 def _groups(draws: Sequence[Draw]) -> dict[SamplingGroup, list[int]]:

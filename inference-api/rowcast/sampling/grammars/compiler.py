@@ -25,7 +25,7 @@ class Compiled:
 
     def __init__(self, grammar: str, team: str, load: Callable[[], LLTokenizer]) -> None:
         self.grammar = grammar
-        self.wanted = 0
+        self.users = 0
         self.slow = False  # its last mask took long
         self.problem = ""
         self._matcher: LLMatcher | None = None
@@ -91,7 +91,7 @@ class Compiler:
         """The estimated size of the cache."""
         return sum(limits.compiled_bytes(grammar) for grammar in self._compiled)
 
-    def want(self, grammar: str, team: str) -> Compiled:
+    def acquire(self, grammar: str, team: str) -> Compiled:
         """Return the compiled grammar, for one more reply of this team."""
         compiled = self._compiled.get(grammar)
         if compiled is None:
@@ -99,7 +99,7 @@ class Compiler:
             self._lane.add(compiled.jobs)
         elif (job := compiled.claim_turn(team)) is not None:
             self._lane.add([job])
-        compiled.wanted += 1
+        compiled.users += 1
         self._compiled.move_to_end(grammar)
         while len(self._compiled) > 1 and (
             len(self._compiled) > limits.COMPILED or self.bytes > limits.COMPILED_BYTES
@@ -107,10 +107,10 @@ class Compiler:
             self._compiled.popitem(last=False)
         return compiled
 
-    def drop(self, compiled: Compiled) -> None:
+    def release(self, compiled: Compiled) -> None:
         """Release the grammar for one reply."""
-        compiled.wanted -= 1
-        if compiled.wanted or compiled.begun:
+        compiled.users -= 1
+        if compiled.users or compiled.begun:
             return
         for job in compiled.jobs:
             self._lane.cancel(job)

@@ -61,7 +61,7 @@ class Grammars:
         """Start a new reply in a row."""
         self.leave(row)
         if params.grammar:
-            compiled = self.compiler.want(params.grammar, team)
+            compiled = self.compiler.acquire(params.grammar, team)
             self._rules[row] = Rule(compiled, params.stop_token_ids, self.stride, self._consumer)
             self._teams[row] = team
 
@@ -69,7 +69,7 @@ class Grammars:
         """Free the row and cancel its work."""
         rule, job = self._rules.pop(row, None), self._jobs.pop(row, None)
         if rule is not None:
-            self.compiler.drop(rule.compiled)
+            self.compiler.release(rule.compiled)
         if job is not None and not self._quick.cancel(job):
             self._slow.cancel(job)
 

@@ -96,7 +96,7 @@ def _blanked(lark: str, schemas: list[Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Node:
     """A value inside a schema."""
 
     value: Any
@@ -105,7 +105,7 @@ class _Place:
 
 
 def _schema_excess(schema: Any) -> str:
-    places = list(_places(schema))
+    places = list(_nodes(schema))
     deepest = max(place.depth for place in places)
     if deepest > limits.NESTED:
         return f"it nests {deepest:,} brackets deep; at most {limits.NESTED} are allowed"
@@ -117,19 +117,19 @@ def _schema_excess(schema: Any) -> str:
     )
 
 
-def _places(schema: Any) -> Iterator[_Place]:
+def _nodes(schema: Any) -> Iterator[_Node]:
     """Yield every value of a schema."""
-    todo = [_Place(schema, "", 0)]
+    todo = [_Node(schema, "", 0)]
     while todo:
         place = todo.pop()
         yield place
         if isinstance(place.value, dict):
             for key, value in place.value.items():
                 name = str(key).replace("~", "~0").replace("/", "~1")
-                todo.append(_Place(value, f"{place.pointer}/{name}", place.depth + 1))
+                todo.append(_Node(value, f"{place.pointer}/{name}", place.depth + 1))
         elif isinstance(place.value, list):
             for at, value in enumerate(place.value):
-                todo.append(_Place(value, f"{place.pointer}/{at}", place.depth + 1))
+                todo.append(_Node(value, f"{place.pointer}/{at}", place.depth + 1))
 
 
 def _divisor_excess(found: Sequence[Any]) -> str:
@@ -190,7 +190,7 @@ def _target(root: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def _reference_excess(objects: Sequence[_Place]) -> str:
+def _reference_excess(objects: Sequence[_Node]) -> str:
     """Check the nesting of schemas when references are followed, each target once."""
     references = [(place.pointer, place.value.get("$ref")) for place in objects]
     found = [(pointer, ref) for pointer, ref in references if isinstance(ref, str)]
