@@ -46,8 +46,9 @@ keepalive = _settings.header_seconds  # also the time limit for headers, so neve
 loglevel = _settings.level.lower()
 _warnings = _settings.warnings
 
-for _name in [name for name in sys.modules if name.partition(".")[0] == "rowcast"]:
-    del sys.modules[_name]
+for _name in list(sys.modules):
+    if _name.partition(".")[0] in {"rowcast", "rowcast_http"}:
+        del sys.modules[_name]
 
 wsgi_app = "inference_api_server:create_server()"
 worker_class = "rowcast.frontend.listening.worker.RowcastWorker"

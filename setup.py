@@ -1,7 +1,7 @@
 """What goes into the wheel; pyproject.toml has everything else.
 
-`rowcast` and the entries are installed as they are. Models, scripts, the proxy and gunicorn's
-configuration keep the layout of the source tree, below the folder `rowcast_tree`: see
+`rowcast`, `rowcast_http` and the entries are installed as they are. Models, scripts, the proxy and
+gunicorn's configuration keep the layout of the source tree, below the folder `rowcast_tree`: see
 inference-api/rowcast/tree.py.
 """
 
@@ -31,5 +31,8 @@ setup(
         "rowcast": ["py.typed", "**/*.c", "**/*.html"],
         "rowcast_tree": list(TREE),
     },
-    exclude_package_data={"": ["**/__pycache__/*"]},
+    exclude_package_data={
+        "": ["**/__pycache__/*"],
+        "rowcast_tree": ["scripts/commands/house/*"],  # counts the source tree
+    },
 )

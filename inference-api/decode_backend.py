@@ -20,9 +20,9 @@ def main() -> int:
     """Serve until Ctrl-C or SIGTERM; accepted replies are finished first."""
     settings = read_settings(sys.argv[1:])
     configure(settings.level)
-    path = settings.backend_socket or DEFAULT_SOCKET
-    sys.stderr.write(f"backend at {path}\n")
-    return run_backend_alone(settings, path)
+    url = settings.backend_socket or DEFAULT_SOCKET
+    sys.stderr.write(f"backend at {url}\n")
+    return run_backend_alone(settings, url)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalConfig
-from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
@@ -32,8 +31,10 @@ from rowcast.offload.pool import HelperPool
 from rowcast.offload.source import HelperSource
 from rowcast.settings import Settings, read_settings
 from rowcast.text.model_text import ModelText, text_of
-from rowcast.transport.unix_socket import UnixFrontendPort
+from rowcast.transport.carriers import UnknownCarrier, carrier
+from rowcast.transport.ports import Carrier
 from rowcast.tree import tree
+from rowcast_http.client_watch import ClientWatch
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
 
@@ -46,11 +47,8 @@ def create_server() -> Flask:
 def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
     configure(settings.level)
-    path = settings.backend_socket
-    if path is None:
-        sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
     sessions = Sessions(
-        lambda: UnixFrontendPort(path),
+        _carrier(settings).connect,
         _journal(settings),
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
@@ -76,6 +74,16 @@ def run(app: str, settings: Settings) -> None:
     config = str(tree() / "gunicorn.conf.py")
     command = [sys.executable, "-P", "-m", "gunicorn", "--config", config, app]
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
+
+
+def _carrier(settings: Settings) -> Carrier:
+    url = settings.backend_socket
+    if url is None:
+        sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
+    try:
+        return carrier(url)
+    except UnknownCarrier as error:
+        _refuse(error, settings)
 
 
 def _journal(settings: Settings) -> Callable[[Sessions], Journal]:

@@ -1,11 +1,18 @@
 """Entry of the proxy: `python proxy/proxy.py` from the root, `python proxy.py` in this folder.
 
-It only passes the command line on; `rowcast_proxy` has the map of the modules.
+It only finds its packages and passes the command line on; `rowcast_proxy` has the map of the
+modules.
 """
 
 import sys
+from pathlib import Path
 
-from rowcast_proxy.listening.serving import main
+_HERE = Path(__file__).resolve().parent
+# `rowcast_http`, which the server uses too, is there in the source tree; pip installs it.
+_SHARED = _HERE.parent / "inference-api"
+sys.path[:0] = [str(_HERE), str(_SHARED)]
+
+from rowcast_proxy.listening.serving import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -75,14 +75,14 @@ def duration(text: str) -> int:
     """Return '3600', '90m', '1h' or '7d' as seconds."""
     found = re.fullmatch(r"([0-9]{1,9})([smhdw]?)", text)
     if found is None or int(found[1]) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 3600, 90m, 1h or 7d")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration: write 3600, 90m, 1h or 7d")
     return int(found[1]) * SECONDS[found[2] or "s"]
 
 
 def _run(arguments: argparse.Namespace) -> str:
     secret = arguments.secret or os.environ.get("JWT_SECRET", "")
     if not secret.strip():
-        raise BadCall("There is no secret: pass --secret or set JWT_SECRET.")
+        raise BadCall("No secret: pass --secret or set JWT_SECRET.")
     # The proxy itself warns about short secrets, once, when it starts.
     warnings.simplefilter("ignore")
     if arguments.command == "encode":

@@ -24,16 +24,24 @@ VOCABULARY = tuple(
     for name in (
         "settings",
         "errors",
+        "parameter",
         "sampling_params",
         "grammar_limits",
         "wire",
         "tree",
         "scripted_vocabulary",
         "log",
-        "dying",
+        "parent_death",
     )
 )
 FILES = ("rowcast.model_files",)
+HTTP = ("rowcast_http",)  # the proxy uses it, too
+KERNELS = ("rowcast.engine.kernels",)
+DECODING = ("rowcast.engine.decoding",)
+ENGINES = tuple(
+    f"rowcast.engine.{name}" for name in ("grammar_check", "scripted_engine", "torch_engine")
+)
+LOADING = ("rowcast.engine.loading", "rowcast.engine.one_layer")
 VALUES = ("pydantic", "pydantic_settings", "msgspec")
 
 
@@ -52,6 +60,7 @@ LAYERS = (
     Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
+    Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
     Layer(
@@ -67,11 +76,27 @@ LAYERS = (
         ("llguidance", "msgspec"),
     ),
     Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
+    Layer("engine protocol", ("rowcast.engine.__init__", "rowcast.engine.engine"), VOCABULARY),
+    # The engine's rooms are a ladder: each imports only those above it in this list.
+    Layer("kernels", KERNELS, (*VOCABULARY, "rowcast.sampling"), ("torch", "transformers")),
+    Layer("decoding", DECODING, (*VOCABULARY, *KERNELS), ("torch", "transformers")),
     Layer(
-        "engine",
-        ("rowcast.engine",),
-        (*VOCABULARY, *FILES, "rowcast.sampling"),
-        ("torch", "transformers", "safetensors", "msgspec"),
+        "engines",
+        ENGINES,
+        (*VOCABULARY, *KERNELS, *DECODING, "rowcast.engine.engine", "rowcast.sampling"),
+        ("torch", "msgspec"),
+    ),
+    Layer(
+        "loading",
+        LOADING,
+        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, "rowcast.sampling"),
+        ("torch", "transformers", "msgspec"),
+    ),
+    Layer(
+        "measuring",
+        ("rowcast.engine.measuring",),
+        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, *LOADING),
+        ("torch", "transformers"),
     ),
     Layer(
         "backend",
@@ -84,6 +109,7 @@ LAYERS = (
         (
             *VOCABULARY,
             *FILES,
+            *HTTP,
             "rowcast.__version__",
             "rowcast.transport",
             "rowcast.text",
@@ -95,7 +121,8 @@ LAYERS = (
 )
 COMPOSERS = (  # may import everything
     "rowcast.launch",
-    "rowcast.pulse",
+    "rowcast.engines",
+    "rowcast.heartbeat",
     "rowcast.llm",
     "rowcast.console",
     *ENTRIES,
@@ -146,10 +173,14 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
         assert trespasses(layer, module, source) == []
 
 
-@pytest.mark.parametrize("folder", ["proxy", "scripts"])
-def test_the_proxy_and_the_scripts_know_nothing_of_the_server(folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "unknown"), [("proxy", OURS), ("scripts", (*OURS, *HTTP, "rowcast_proxy"))]
+)
+def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
+    folder: str, unknown: tuple[str, ...]
+) -> None:
     for module, source in modules(ROOT / folder):
-        assert [name for name in imported(module, source) if within(name, OURS)] == [], module
+        assert [name for name in imported(module, source) if within(name, unknown)] == [], module
 
 
 @pytest.mark.parametrize(
@@ -160,8 +191,14 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(folder: str) -> No
         ("rowcast.frontend.api.new", "from ...engine import engine"),
         ("rowcast.backend.new", "from rowcast.engine import torch_engine"),
         ("rowcast.backend.new", "def late() -> None:\n    import rowcast.engine.scripted_engine"),
+        ("rowcast.engine.kernels.new", "from rowcast.engine.decoding import row_cache"),
+        ("rowcast.engine.decoding.new", "from rowcast.engine.loading.loader import load"),
+        ("rowcast.engine.torch_engine", "from rowcast.engine.measuring.price import median"),
+        ("rowcast.engine.loading.new", "from rowcast.engine.measuring.price import median"),
         ("rowcast.wire", "from rowcast.transport.ports import Gone"),
         ("rowcast.text.new", "import flask"),
+        ("rowcast_http.new", "from rowcast.errors import Overloaded"),
+        ("rowcast_http.new", "from rowcast_proxy.errors import Refusal"),
     ],
 )
 def test_the_table_sees_a_trespass(module: str, source: str) -> None:

@@ -5,7 +5,7 @@
                                                 │ packed the weights, so a fork serves soon
 
 Each process dies with its parent, however the parent ends, and the launcher removes the socket's
-folder. A backend without a pulse is killed, and one that ended is restarted: at once the first
+folder. A backend without a heartbeat is killed, and one that ended is restarted: at once the first
 time, and after longer pauses while backends fail in a row, though soon if it had served. A backend
 that refuses its settings (status 2) is not restarted: the launcher ends with 2 too, and with 3
 after RESTART_LIMIT failures. Knows nothing of HTTP.
@@ -19,21 +19,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import FrameType
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
-from rowcast.dying import die_with_parent
-from rowcast.engine.engine import Engine
-from rowcast.engine.scripted_engine import ScriptedEngine
-from rowcast.errors import RowcastError, UnknownModel
+from rowcast.engines import MakeEngine, prepare_engine
+from rowcast.errors import RowcastError
+from rowcast.heartbeat import Heartbeat
 from rowcast.log import configure
-from rowcast.pulse import Pulse
-from rowcast.settings import SCRIPTED, Settings, read_settings
-from rowcast.transport.unix_socket import UnixBackendPort
+from rowcast.parent_death import die_with_parent
+from rowcast.settings import Settings, read_settings
+from rowcast.transport.carriers import UnknownCarrier, carrier
+from rowcast.transport.ports import Carrier
 
 _log = logging.getLogger("rowcast.launch")
 
@@ -45,41 +44,18 @@ STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
-def prepare_engine(settings: Settings) -> Callable[[], Engine]:
-    """Return the maker of the configured model's engine, after all work that forks can share.
-
-    Engines with a registered name come first; all other models use transformers.
-    """
-    registered = {SCRIPTED: _scripted}
-    return registered.get(settings.served_model, _torch)(settings)
-
-
-def _scripted(settings: Settings) -> Callable[[], Engine]:
-    return lambda: ScriptedEngine(step_seconds=settings.step_seconds)
-
-
-def _torch(settings: Settings) -> Callable[[], Engine]:
-    # Imported here: the scripted engine must not need torch.
-    try:
-        from rowcast.engine.loading.engine_factory import prepare  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        needs = f"MODEL is {settings.served_model!r}, which needs {missing.name}"
-        raise UnknownModel(f"{needs}; install it, or set MOCK_MODEL=1") from missing
-    return prepare(settings)
-
-
 def run_backend(
     settings: Settings,
-    path: str,
-    make_engine: Callable[[], Engine],
-    pulse: Pulse | None = None,
+    url: str,
+    make_engine: MakeEngine,
+    heartbeat: Heartbeat | None = None,
     *,
     replaces_killed: bool = False,
 ) -> int:
     """Run one backend in this process until it is stopped; return an exit status."""
-    beat = (pulse or Pulse()).beat
+    beat = (heartbeat or Heartbeat()).beat
     try:
-        port = UnixBackendPort(path)
+        port = carrier(url).listen()
         limits = Limits(settings.waiting_line, settings.reply_seconds)
         backend = DecodeBackend(port, make_engine, limits, replaces_killed=replaces_killed)
     except (RowcastError, OSError) as error:
@@ -111,13 +87,13 @@ def memory_kills(path: Path = Path("/proc/vmstat")) -> str:
     return ""
 
 
-def run_backend_alone(settings: Settings, path: str) -> int:
+def run_backend_alone(settings: Settings, url: str) -> int:
     """Run a backend without a launcher."""
     try:
         make_engine = prepare_engine(settings)
     except RowcastError as error:
         return _refuse(error)
-    return run_backend(settings, path, make_engine)
+    return run_backend(settings, url, make_engine)
 
 
 def _refuse(error: Exception) -> int:
@@ -128,9 +104,9 @@ def _refuse(error: Exception) -> int:
 class Launcher:
     """Keeps one backend alive."""
 
-    def __init__(self, settings: Settings, path: str, make_engine: Callable[[], Engine]) -> None:
+    def __init__(self, settings: Settings, url: str, make_engine: MakeEngine) -> None:
         self._settings = settings
-        self._path = path
+        self._url = url
         self._make_engine = make_engine
         self._stopping = False
         self._backend: ForkProcess | None = None
@@ -143,9 +119,9 @@ class Launcher:
         gc.collect()
         gc.freeze()  # a collection would write to, and so copy, what the forks share
         while not self._stopping:
-            started, pulse = time.monotonic(), Pulse()
-            status = self._run_once(parent, pulse)
-            served = pulse.since()
+            started, heartbeat = time.monotonic(), Heartbeat()
+            status = self._run_once(parent, heartbeat)
+            served = heartbeat.since()
             if status == REFUSED:
                 return REFUSED
             if not self._stopping:
@@ -163,9 +139,9 @@ class Launcher:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._backend.pid, signal.SIGTERM)
 
-    def _run_once(self, parent: int, pulse: Pulse) -> int | None:
+    def _run_once(self, parent: int, heartbeat: Heartbeat) -> int | None:
         context = multiprocessing.get_context("fork")
-        backend = context.Process(target=self._become_backend, args=(os.getpid(), pulse))
+        backend = context.Process(target=self._become_backend, args=(os.getpid(), heartbeat))
         backend.name = "backend"
         out_of_memory = memory_kills()
         backend.start()
@@ -173,7 +149,7 @@ class Launcher:
         _log.info("backend started backend_pid=%s", backend.pid)
         blamed = False
         while not wait([backend.sentinel], timeout=1.0):
-            if self._has_to_die(backend, pulse, orphaned=os.getppid() != parent):
+            if self._has_to_die(backend, heartbeat, orphaned=os.getppid() != parent):
                 blamed = True
                 backend.kill()
         backend.join()
@@ -181,25 +157,25 @@ class Launcher:
         self._killed_outside = backend.exitcode == -signal.SIGKILL and not blamed
         return backend.exitcode
 
-    def _has_to_die(self, backend: ForkProcess, pulse: Pulse, *, orphaned: bool) -> bool:
-        """True if the backend ignores a stop, or has no pulse."""
+    def _has_to_die(self, backend: ForkProcess, heartbeat: Heartbeat, *, orphaned: bool) -> bool:
+        """True if the backend ignores a stop, or has no heartbeat."""
         self._stopping = self._stopping or orphaned
         if self._stopping:
             return not wait([backend.sentinel], timeout=0.0 if orphaned else STOP_SECONDS)
         allowed = self._settings.stall_seconds
-        if backend.pid is not None and pulse.missed(allowed, backend.pid):
+        if backend.pid is not None and heartbeat.missed(allowed, backend.pid):
             _log.error("no sign of life for %g s (STALL_SECONDS): killing the backend", allowed)
             return True
         return False
 
-    def _become_backend(self, parent: int, pulse: Pulse) -> None:
+    def _become_backend(self, parent: int, heartbeat: Heartbeat) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent(signal.SIGKILL, parent)
         status = run_backend(
             self._settings,
-            self._path,
+            self._url,
             self._make_engine,
-            pulse,
+            heartbeat,
             replaces_killed=self._killed_outside,
         )
         sys.exit(status)
@@ -221,25 +197,36 @@ def main() -> int:
     die_with_parent(signal.SIGTERM, int(os.environ.get("ROWCAST_PARENT", os.getppid())))
     settings = read_settings()
     configure(settings.level)
-    path = settings.backend_socket
-    if path is None:
+    url = settings.backend_socket
+    if url is None:
         sys.stderr.write("rowcast: the launcher needs BACKEND_SOCKET\n")
         return REFUSED
+    try:
+        way = carrier(url)
+    except UnknownCarrier as error:
+        return _refuse(error)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while nothing is served yet
     status = 1
     try:
-        launcher = Launcher(settings, path, prepare_engine(settings))
+        launcher = Launcher(settings, url, prepare_engine(settings))
         signal.signal(signal.SIGTERM, launcher.stop)
         status = launcher.run()
     except RowcastError as error:
         status = _refuse(error)
     finally:
-        if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status
-            Path(path).with_name("gave-up").write_text(str(status))
-        Path(path).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            Path(path).parent.rmdir()
+        _leave(way, status)
     return status
+
+
+def _leave(way: Carrier, status: int) -> None:
+    """Remove what is left of the last backend; if the launcher gave up, tell gunicorn so."""
+    way.remove()
+    if way.folder is None:
+        return
+    if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status
+        (way.folder / "gave-up").write_text(str(status))
+    with contextlib.suppress(OSError):
+        way.folder.rmdir()
 
 
 if __name__ == "__main__":

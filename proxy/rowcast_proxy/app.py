@@ -10,25 +10,24 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from rowcast_http.body import BodyReader
+from rowcast_http.client_watch import ClientWatch
 from rowcast_proxy.cors import Cors
 from rowcast_proxy.errors import Refusal, StreamCut, Unavailable, error_body
-from rowcast_proxy.forwarding.bodies import Body, BodyReader
+from rowcast_proxy.forwarding.bodies import BodyErrors, read_body
 from rowcast_proxy.forwarding.headers import (
     Headers,
+    caller_headers,
     client_headers,
-    identity_headers,
     origin_headers,
     server_headers,
 )
 from rowcast_proxy.forwarding.inbound import InboundRequest, WSGIEnviron
 from rowcast_proxy.forwarding.relay import Link, Relay
 from rowcast_proxy.forwarding.upstream import Upstream
-from rowcast_proxy.listening.budget import Budget
-from rowcast_proxy.listening.hangups import HangupWatch
-from rowcast_proxy.listening.lingering import linger
 from rowcast_proxy.routes import Access, match, methods_at, path_of
 from rowcast_proxy.settings import ProxySettings
-from rowcast_proxy.tokens import Identity, TokenVerifier
+from rowcast_proxy.tokens import Caller, TokenVerifier
 
 StartResponse = Callable[[str, Headers], Any]
 
@@ -39,22 +38,21 @@ class ProxyApp:
         self._proxy_secret = secret.get_secret_value() if secret else None
         self._cors = Cors(settings.cors_origins)
         self._bodies = BodyReader(
-            limit=settings.proxy_body_limit,
-            timeout_s=settings.proxy_body_timeout_s,
-            budget=Budget(settings.proxy_bodies_limit),
+            settings.proxy_body_limit, settings.proxy_body_timeout_s, BodyErrors()
         )
         self._tokens = TokenVerifier(
             settings.jwt_secret.get_secret_value(),
-            leeway_s=settings.jwt_leeway_s,
+            leeway_seconds=settings.jwt_leeway_s,
             require_exp=settings.jwt_require_exp,
         )
         self._upstream = Upstream(
             settings.upstream_address,
-            connect_timeout_s=settings.upstream_connect_timeout_s,
-            first_byte_timeout_s=settings.upstream_first_byte_timeout_s,
-            idle_timeout_s=settings.upstream_idle_timeout_s,
+            connect_seconds=settings.upstream_connect_timeout_s,
+            first_byte_seconds=settings.upstream_first_byte_timeout_s,
+            idle_seconds=settings.upstream_idle_timeout_s,
         )
-        self._watch = HangupWatch()
+        self._watch = ClientWatch()
+        self._watch.start()
 
     def __call__(self, environ: WSGIEnviron, start_response: StartResponse) -> Iterable[bytes]:
         request = InboundRequest(environ)
@@ -70,22 +68,22 @@ class ProxyApp:
             return self._preflight(request, start_response)
         route = request.find_route()
         if route.access is not Access.TOKEN and request.body_pending:
-            request.force_close()
+            request.end_connection()
         if route.access is Access.LOCAL:
             return _Answer(request, start_response, 200, b'{"status": "alive"}', ())
         if request.draining:
             raise Unavailable("The proxy is stopping.")
         if route.access is Access.OPEN:
-            return self._forward(request, None, None, start_response)
+            return self._forward(request, None, start_response)
         if request.crowded:
             raise Unavailable(request.crowded)
-        identity = self._tokens.identify(request.environ.get("HTTP_AUTHORIZATION"))
-        request.team = identity.team
-        body = self._bodies.read(request)
+        caller = self._tokens.verify(request.environ.get("HTTP_AUTHORIZATION"))
+        request.set_team(caller.team)
         try:
-            return self._forward(request, identity, body, start_response)
+            read_body(request, self._bodies)
+            return self._forward(request, caller, start_response)
         finally:
-            body.release()
+            request.release_body()
 
     def _preflight(self, request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
         methods = methods_at(path_of(request.environ["RAW_URI"]))
@@ -93,28 +91,23 @@ class ProxyApp:
             match(request.method, request.environ["RAW_URI"])  # raises NotFound
         headers = self._cors.preflight(request.environ, [*methods, "OPTIONS"])
         if request.body_pending:
-            request.force_close()
+            request.end_connection()
         return _Answer(request, start_response, 204, b"", headers)
 
     def _forward(
-        self,
-        request: InboundRequest,
-        identity: Identity | None,
-        body: Body | None,
-        start_response: StartResponse,
+        self, request: InboundRequest, caller: Caller | None, start_response: StartResponse
     ) -> Relay:
         headers = [
             *client_headers(request.environ),
             *origin_headers(request.environ, request.id),
-            *identity_headers(identity, self._proxy_secret),
+            *caller_headers(caller, self._proxy_secret),
         ]
         link = Link(request.client, self._upstream.connect(), self._watch)
         try:
-            data = body.data if body else bytearray()
-            self._upstream.send(link.upstream, request.method, request.target, headers, data)
-            if body:
-                data = bytearray()
-                body.release()
+            self._upstream.send(
+                link.upstream, request.method, request.target, headers, request.body
+            )
+            request.release_body()
             head, first = self._upstream.answer(link.upstream, request.method)
             passed = server_headers(head.headers, request.id)
             start_response(f"{head.status} {head.phrase}", [*passed, *request.cors])
@@ -139,7 +132,7 @@ def _refuse(
 ) -> Iterable[bytes]:
     request.reason = refusal.reason
     if request.body_pending or refusal.ends_connection:
-        request.force_close()
+        request.end_connection()
     path = path_of(request.environ["RAW_URI"])
     body = error_body(refusal.status, refusal.message, path)
     return _Answer(request, start_response, refusal.status, body, refusal.headers)
@@ -177,6 +170,4 @@ class _Answer:
             yield self._body
 
     def close(self) -> None:
-        if self._request.ends_connection:
-            linger(self._request.client)
         self._request.log_end()

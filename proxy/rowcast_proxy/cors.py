@@ -13,7 +13,7 @@ from rowcast_proxy.errors import Forbidden, MethodNotAllowed
 from rowcast_proxy.forwarding.headers import Headers
 
 EXPOSED: Final = "X-Request-ID, X-Stream-ID, X-Rowcast-Seed, X-Rowcast-Unenforced, Retry-After"
-MAX_AGE_S: Final = 600
+MAX_AGE_SECONDS: Final = 600
 _NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(?:[ \t]*,[ \t]*[A-Za-z0-9-]{1,64}){0,63}")
 _USUAL: Final = "authorization, content-type, idempotency-key, last-event-id, x-request-id"
 
@@ -39,20 +39,20 @@ class Cors:
         allow = ("Allow", ", ".join(methods))
         if not self._origins:
             raise MethodNotAllowed(
-                "OPTIONS is answered only when PROXY_CORS_ORIGINS names the web pages that may ask",
+                "OPTIONS is answered only if PROXY_CORS_ORIGINS lists the origins of web pages",
                 allow,
             )
         if "*" not in self._origins and environ.get("HTTP_ORIGIN") not in self._origins:
-            raise Forbidden("PROXY_CORS_ORIGINS does not name this origin")
+            raise Forbidden("PROXY_CORS_ORIGINS does not list this origin")
         return [
             allow,
             ("Access-Control-Allow-Methods", ", ".join(methods)),
-            ("Access-Control-Allow-Headers", _asked_for(environ)),
-            ("Access-Control-Max-Age", str(MAX_AGE_S)),
+            ("Access-Control-Allow-Headers", _requested_headers(environ)),
+            ("Access-Control-Max-Age", str(MAX_AGE_SECONDS)),
         ]
 
 
-def _asked_for(environ: Mapping[str, Any]) -> str:
+def _requested_headers(environ: Mapping[str, Any]) -> str:
     """Return the headers that the page wants to send: all are allowed, since none is harmful."""
     names = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
     return names if _NAMES.fullmatch(names) else _USUAL

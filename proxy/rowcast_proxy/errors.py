@@ -90,8 +90,8 @@ class Unavailable(Refusal):
     status = 503
     reason = "unavailable"
 
-    def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
-        super().__init__(message, ("Retry-After", str(retry_after_s)))
+    def __init__(self, message: str, *, retry_after: int = 2) -> None:
+        super().__init__(message, ("Retry-After", str(retry_after)))
 
 
 class UpstreamTimeout(Refusal):

@@ -1,4 +1,4 @@
-"""Every setting of the proxy: an environment variable, which is also a command line flag.
+"""Every setting of the proxy: an environment variable that is also a command line flag.
 
 In: `os.environ` and the command line. Out: frozen `ProxySettings`, or one `SettingsError` that
 names all bad variables together. Secrets never print. This is the only reader of the environment.
@@ -52,51 +52,75 @@ class ProxySettings(BaseSettings):
 
     jwt_secret: SecretStr = Field(description="key that signs the tokens (HS256)")
     jwt_require_exp: bool = Field(False, description="refuse tokens that never expire")
-    jwt_leeway_s: int = Field(5, ge=0, le=300, description="clock difference forgiven in exp, nbf")
+    jwt_leeway_s: int = Field(
+        5, ge=0, le=300, description="seconds of clock difference allowed in exp and nbf"
+    )
     proxy_secret: SecretStr | None = Field(
-        None, description="shared with the server, so that it trusts the claims passed on"
+        None, description="secret shared with the server, which then trusts the forwarded claims"
     )
     proxy_host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     proxy_port: int = Field(1223, ge=0, le=65535, description="port to listen on")
-    proxy_workers: int = Field(1, ge=1, le=64, description="processes")
+    proxy_workers: int = Field(1, ge=1, le=64, description="worker processes")
     proxy_connections: int = Field(
-        4000, ge=1, le=100_000, description="clients per process; beyond, idle ones are closed"
+        4000,
+        ge=1,
+        le=100_000,
+        description="connections per process; beyond that, idle ones are closed",
     )
     proxy_connections_per_address: int = Field(
-        1024, ge=0, le=100_000, description="the same for one address (IPv6: /64); 0: no limit"
+        1024,
+        ge=0,
+        le=100_000,
+        description="the same per client address (IPv6: per /64); 0: no limit",
     )
     proxy_heads_limit: int = Field(
-        64 * 1024 * 1024, ge=1 << 16, le=1 << 34, description="bytes of unfinished request heads"
+        64 * 1024 * 1024,
+        ge=1 << 16,
+        le=1 << 34,
+        description="bytes of incomplete request heads per process",
     )
     proxy_keepalive_s: int = Field(
-        15, ge=1, le=3600, description="idle connections close; also the limit for reading headers"
+        15,
+        ge=1,
+        le=3600,
+        description="seconds until an idle connection closes; also the limit for reading headers",
     )
     proxy_body_limit: int = Field(
-        4 * 1024 * 1024, ge=0, le=1 << 30, description="largest request body, bytes"
+        4 * 1024 * 1024, ge=0, le=1 << 30, description="maximum size of a request body in bytes"
     )
     proxy_bodies_limit: int = Field(
         256 * 1024 * 1024,
         ge=1 << 16,
         le=1 << 40,
-        description="bytes of all bodies on their way, per process; half of it for one team",
+        description="bytes of request bodies per process; one team gets half",
     )
-    proxy_body_timeout_s: float = Field(30, gt=0, le=3600, description="to receive a body")
+    proxy_body_timeout_s: float = Field(
+        30, gt=0, le=3600, description="seconds to receive a request body"
+    )
     proxy_client_timeout_s: float = Field(
-        30, ge=1, le=3600, description="a client that takes no bytes, or is silent, is cut"
+        30,
+        ge=1,
+        le=3600,
+        description="seconds until a client that reads nothing, or has vanished, is cut",
     )
     proxy_graceful_s: int = Field(
-        30, ge=2, le=86_400, description="open streams may go on this long after SIGTERM"
+        30, ge=2, le=86_400, description="seconds that open streams may continue after SIGTERM"
     )
     proxy_cors_origins: str = Field(
-        "", description="web pages that may ask: origins such as https://a.example, or *"
+        "", description="origins of web pages that may call, such as https://a.example; * for all"
     )
-    upstream_url: str = Field("http://127.0.0.1:7000", description="the server")
-    upstream_connect_timeout_s: float = Field(3, gt=0, le=60, description="to connect")
+    upstream_url: str = Field("http://127.0.0.1:7000", description="address of the server")
+    upstream_connect_timeout_s: float = Field(
+        3, gt=0, le=60, description="seconds to connect to it"
+    )
     upstream_first_byte_timeout_s: float = Field(
-        300, gt=0, le=86_400, description="until the answer begins (waiting for a row included)"
+        300,
+        gt=0,
+        le=86_400,
+        description="seconds until its response begins, including the wait for a row",
     )
     upstream_idle_timeout_s: float = Field(
-        120, gt=0, le=86_400, description="longest silence within an answer"
+        120, gt=0, le=86_400, description="maximum seconds without data within a response"
     )
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error"
@@ -157,7 +181,7 @@ class ProxySettings(BaseSettings):
         secret = self.jwt_secret.get_secret_value()
         found = []
         if secret.lower() in KNOWN_SECRETS:
-            found.append("JWT_SECRET is a well-known example: anybody can sign tokens.")
+            found.append("JWT_SECRET is a well-known example: anyone can sign tokens.")
         elif len(secret.encode()) < SHORTEST_SECRET_BYTES:
             found.append(f"JWT_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes: {_GUESSED}")
         return found + self._proxy_secret_warnings(secret)

@@ -1,7 +1,7 @@
-"""Turns an Authorization header into the identity that it proves, or a refusal.
+"""Turns an Authorization header into the caller that it proves, or a refusal.
 
-In: the header's text. Out: `Identity` (team, token id). HS256 with one secret; the token's own
-header selects neither the algorithm nor the key. Every check is a line of `identify`. Nothing is
+In: the header's text. Out: `Caller` (team, token id). HS256 with one secret; the token's own
+header selects neither the algorithm nor the key. Every check is a line of `verify`. Nothing is
 cached between requests, so an expired token is refused at once.
 """
 
@@ -20,21 +20,25 @@ _BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Z
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Caller:
+    """The verified claims of a token."""
+
     team: str
     token_id: str | None
 
 
 class TokenVerifier:
-    def __init__(self, secret: str, *, leeway_s: float = 0, require_exp: bool = False) -> None:
+    def __init__(
+        self, secret: str, *, leeway_seconds: float = 0, require_exp: bool = False
+    ) -> None:
         self._secret = secret
-        self._leeway_s = leeway_s
+        self._leeway_seconds = leeway_seconds
         self._required = ["exp"] if require_exp else []
 
-    def identify(self, authorization: str | None) -> Identity:
+    def verify(self, authorization: str | None) -> Caller:
         token = _one_bearer_token(authorization)
         claims = self._verified_claims(token)
-        return Identity(_team(claims), _token_id(claims))
+        return Caller(_team(claims), _token_id(claims))
 
     def _verified_claims(self, token: str) -> Mapping[str, Any]:
         try:
@@ -42,7 +46,7 @@ class TokenVerifier:
                 token,
                 self._secret,
                 algorithms=["HS256"],
-                leeway=self._leeway_s,
+                leeway=self._leeway_seconds,
                 options={"require": self._required},
             )
         except jwt.PyJWTError:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.backend.policies import Policies
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.errors import PeerGone
@@ -187,13 +188,15 @@ class Driven:
         waiting: int = 1024,
         reply_seconds: float = 3600.0,
         engine: RecordedEngine | None = None,
+        policies: Policies | None = None,
     ) -> None:
         self._transport = MemoryTransport(seconds=0)
         self.engine = engine or RecordedEngine(
             rows=rows, width=width, context_length=context_length
         )
         limits = Limits(waiting, reply_seconds)
-        self.backend = DecodeBackend(self._transport.backend_port, lambda: self.engine, limits)
+        port = self._transport.backend_port
+        self.backend = DecodeBackend(port, lambda: self.engine, limits, policies=policies)
         self.readers: list[Reader] = []
 
     def reader(self) -> Reader:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.backend.line import TOLD_TEAMS, WaitingLine
-from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit
 from rowcast.wire import LITTLE_ROOM
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Rows
 from rowcast.sampling_params import SamplingParams
 
 from .driven import submit

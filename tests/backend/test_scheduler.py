@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.backend.line import WaitingLine
-from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import MANY, admit, grant
 
 from .driven import submit

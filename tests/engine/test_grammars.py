@@ -15,8 +15,8 @@ from engine.schemas import follows, random_schema
 from engine.speaking import save_speaking
 from engine.tiny_models import save
 from rowcast.backend.decode_backend import DecodeBackend
-from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.engine import Feed, Seating
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine

@@ -18,14 +18,15 @@ import pytest
 import torch
 
 from engine.tiny_models import LEAN_SHAPES, VOCABULARY, save
+from rowcast.engine.decoding import widths
 from rowcast.engine.decoding.decoder import Decoder
-from rowcast.engine.decoding.decoders import engine_over, packing_multiplier
+from rowcast.engine.decoding.decoders import packing_multiplier
 from rowcast.engine.decoding.precision import PRECISIONS
 from rowcast.engine.engine import Drawn, Feed, Seating
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier, Product
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
-from rowcast.engine.measuring import probe
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 
@@ -224,7 +225,7 @@ def test_a_decoder_runs_at_any_width_only_when_the_probe_agrees(tmp_path: Path) 
 
 
 def test_the_probe_tells_what_it_found(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    caplog.set_level("INFO", logger=probe._log.name)
+    caplog.set_level("INFO", logger=widths._log.name)
     engine_of(save("llama", tmp_path), "bfloat16")
     assert any("widths=" in message for message in caplog.messages)
 

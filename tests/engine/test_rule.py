@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.scripted import reply_to
+from commands.bench.verification.scripted_rule import reply_to
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.sampling_params import SamplingParams

@@ -24,7 +24,6 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalConfig
-from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
@@ -34,6 +33,7 @@ from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
+from rowcast_http.client_watch import ClientWatch
 
 PATIENCE = 20.0
 SECRET = "a secret between proxy and server"

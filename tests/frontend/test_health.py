@@ -4,12 +4,12 @@ import pytest
 
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.sessions.client_watch import ClientWatch
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
 from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
+from rowcast_http.client_watch import ClientWatch
 
 from .serving import Served, error_of, serving
 from .sessions.played import road

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2]
-FOLDERS = ("inference-api/rowcast/frontend", "inference-api/rowcast/offload", "proxy")
+FOLDERS = (
+    "inference-api/rowcast/frontend",
+    "inference-api/rowcast/offload",
+    "inference-api/rowcast_http",
+    "proxy",
+)
 REPLACED = {"threading": {"Event", "Lock", "RLock", "Condition", "Semaphore"}, "time": {"sleep"}}
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from abusing.shot import CHAT, Shot
+from commands.abuse.attacks.shot import CHAT, Shot
 from harm.witness import Harm, Witness
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -24,7 +24,7 @@ def test_h1_runs_of_digits(scripted: Witness) -> None:
     digits = ("9" * 1000 + " ") * 4180
     with scripted.attacked() as harm:
         answers = scripted.deliver(Shot.of({**_completion(scripted), "prompt": digits}), seconds=60)
-    assert answers.counted == {"400": 1}
+    assert answers.counts == {"400": 1}
     expect_no_stall(harm)
 
 
@@ -34,7 +34,7 @@ def test_h1_values_by_the_million(scripted: Witness, unit: str) -> None:
     body = f'{{"model": "{scripted.facts.model}", "prompt": "Hi", "metadata": [{values}]}}'
     with scripted.attacked() as harm:
         answers = scripted.deliver(Shot(body=body.encode()))
-    assert answers.counted in ({"400": 1}, {"200": 1})
+    assert answers.counts in ({"400": 1}, {"200": 1})
     expect_no_stall(harm)
 
 
@@ -44,7 +44,7 @@ def test_h5_long_stop_strings_that_a_reply_follows(scripted: Witness) -> None:
     body = {**_completion(scripted), "max_tokens": 900, "n": 16, "stop": stops, "stream": True}
     with scripted.attacked() as harm:
         answers = scripted.deliver(Shot.of(body), seconds=60)
-    assert answers.counted == {"200": 1}
+    assert answers.counts == {"200": 1}
     expect_no_stall(harm)
 
 

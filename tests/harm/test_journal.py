@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from abusing.shot import Shot
+from commands.abuse.attacks.shot import Shot
 from harm.conftest import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -18,7 +18,7 @@ def test_m2_padded_bodies_take_no_room_from_another_team(watched: Start) -> None
     padded = {**body, "metadata": {"x": "y" * (3 << 20)}}
     for _ in range(3):
         answers = witness.deliver(Shot.of(padded, copies=8), seconds=60)
-        assert answers.counted == {"200": 8}
+        assert answers.counts == {"200": 8}
         time.sleep(2)  # long enough for the journal to be swept
     for name, answer in zip(names, kept, strict=True):
         again = witness.ask(f"/v1/streams/{name}", method="GET", team="small")

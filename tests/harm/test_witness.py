@@ -7,8 +7,8 @@ import time
 import psutil
 import pytest
 
-from abusing.shot import Shot
-from abusing.witness import Figures
+from commands.abuse.attacks.shot import Shot
+from commands.abuse.measurement.witness import Figures
 from harm.witness import Harm, Witness
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def test_an_ordinary_request_does_no_harm(scripted: Witness) -> None:
         answer = scripted.ask(body=body)
         answers = scripted.deliver(Shot.of(body, copies=3))
     assert answer.status == 200
-    assert answers.counted == {"200": 3}
+    assert answers.counts == {"200": 3}
     assert harm.seen.chunks > 10
     assert harm.seen.shorts > 0
     harm.expect_none(short_times=20)

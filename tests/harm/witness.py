@@ -9,9 +9,9 @@ measured in the same run:
         assert answers.counted == {"400": 1}
         harm.expect_none()
 
-`deliver` sends an attack of `scripts/abusing/kinds`, or the test's own shots, from another process;
-`ask` sends one request as a team and returns its answer. Both go straight to the server, as its
-proxy would send them. Figures are compared with the calm ones of the same run.
+`deliver` sends an attack of `scripts/commands/abuse/attacks/kinds`, or the test's own shots, from
+another process; `ask` sends one request as a team and returns its answer. Both go straight to the
+server, as its proxy would send them. Figures are compared with the calm ones of the same run.
 """
 
 import contextlib
@@ -23,14 +23,15 @@ from pathlib import Path
 
 import psutil
 
-from abusing import parts
-from abusing.delivery import Answers, Door, Plan, answers_in, sending
-from abusing.kinds import KINDS
-from abusing.shot import COMPLETIONS, Attack, Shot
-from abusing.stand import Facts, facts_of, fill_cache, is_quiet
-from abusing.watcher import Orders
-from abusing.witness import Figures
-from abusing.witness import Witness as Watched
+from commands.abuse.attacks.facts import Facts
+from commands.abuse.attacks.kinds import KINDS
+from commands.abuse.attacks.shot import COMPLETIONS, Attack, Shot
+from commands.abuse.delivery.plan import Address, Answers, Plan, answers_in, sending
+from commands.abuse.measurement.watcher import Orders
+from commands.abuse.measurement.witness import Figures
+from commands.abuse.measurement.witness import Witness as Watched
+from commands.abuse.target import roles
+from commands.abuse.target.stand import facts_of, fill_cache, is_quiet
 from processes import SERVER, Running, family, free_port, running
 from raw_http import Answer, Client, parse, request_bytes
 
@@ -92,14 +93,14 @@ class Witness:
 
     def __init__(self, server: Running, secret: str, watched: Watched, folder: Path) -> None:
         self.server = server
-        self.facts: Facts = facts_of(self._door(secret, WITNESS))
+        self.facts: Facts = facts_of(self._address(secret, WITNESS))
         self._secret = secret
         self._watched = watched
         self._folder = folder
 
     def headers(self, team: str = ATTACKER) -> dict[str, str]:
         """Return the headers that the proxy sends for a team."""
-        return dict(self._door(self._secret, team).identity)
+        return dict(self._address(self._secret, team).identity)
 
     @contextlib.contextmanager
     def attacked(self, calm_seconds: float = CALM_SECONDS) -> Iterator[Harm]:
@@ -111,9 +112,9 @@ class Witness:
         yield harm
         self._settle()
         harm.seen = self._watched.between(began, time.monotonic())
-        gone = parts.ended(before, self.processes())
-        harm.died = [name for name in gone if name != parts.HELPER]
-        harm.helpers = gone.count(parts.HELPER)
+        gone = roles.ended(before, self.processes())
+        harm.died = [name for name in gone if name != roles.HELPER]
+        harm.helpers = gone.count(roles.HELPER)
         harm.after = self.memory()
 
     def ask(
@@ -143,19 +144,19 @@ class Witness:
     def deliver(self, *what: str | Shot, seconds: float = 30.0) -> Answers:
         """Send shots, or a kind's attack, all at once from another process; count the statuses."""
         attack = self._attack(what)
-        door = self._door(self._secret, ATTACKER)
-        plan = Plan(seconds, door, Door(LOCAL, self.server.port))
+        address = self._address(self._secret, ATTACKER)
+        plan = Plan(seconds, address, Address(LOCAL, self.server.port))
         with sending(attack, plan, self._folder) as sender:
             sender.wait(timeout=seconds + 30)
         return answers_in(self._folder)
 
     def processes(self) -> dict[int, str]:
         """Return the server's live processes, by id, with the role of each."""
-        return parts.named(self.server.process.pid, self._family())
+        return roles.named(self.server.process.pid, self._family())
 
     def memory(self) -> int:
         """Return the memory of all processes together, in bytes."""
-        return parts.memory(self._family())
+        return roles.memory(self._family())
 
     def _attack(self, what: Sequence[str | Shot]) -> Attack:
         shots: list[Shot] = []
@@ -171,13 +172,13 @@ class Witness:
 
     def _settle(self) -> None:
         limit = time.monotonic() + SETTLE_SECONDS
-        while not is_quiet(self._door(self._secret, WITNESS)) and time.monotonic() < limit:
+        while not is_quiet(self._address(self._secret, WITNESS)) and time.monotonic() < limit:
             time.sleep(0.2)
         time.sleep(1.0)
 
-    def _door(self, secret: str, team: str) -> Door:
+    def _address(self, secret: str, team: str) -> Address:
         claims = (("X-Rowcast-Proxy-Secret", secret), ("X-Rowcast-Team", team))
-        return Door(LOCAL, self.server.port, claims)
+        return Address(LOCAL, self.server.port, claims)
 
 
 def _running(folder: Path, env: dict[str, str]) -> contextlib.AbstractContextManager[Running]:
@@ -204,14 +205,14 @@ def witnessed(
     usual = {"PROXY_SECRET": secret, "JOURNAL": folder / "journal.db", "STEP_SECONDS": 0.01}
     env = {name: str(value) for name, value in (usual | settings).items()}
     with _running(folder, env) as server:
-        door = Door(
+        address = Address(
             LOCAL,
             server.port,
             (("X-Rowcast-Proxy-Secret", secret), ("X-Rowcast-Team", WITNESS)),
         )
-        facts = facts_of(door)
+        facts = facts_of(address)
         if filled:
-            fill_cache(door, facts)
-        orders = Orders(door, door, facts.model, facts.context - 16, characters)
+            fill_cache(address, facts)
+        orders = Orders(address, address, facts.model, facts.context - 16, characters)
         with Watched(orders, folder).watching() as watched:
             yield Witness(server, secret, watched, folder)

@@ -26,7 +26,13 @@ from rowcast.console import COMMANDS, Command
 LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "docs", "tests", "__pycache__", "*.egg-info", "corpus"
 )
-IN_THE_TREE_ONLY = {"scripts/install", "scripts/check", "scripts/docs", "scripts/picture"}
+IN_THE_TREE_ONLY = {
+    *("scripts/install", "scripts/check", "scripts/docs", "scripts/picture", "scripts/house"),
+    *(
+        f"scripts/commands/house/{path.name}"
+        for path in (ROOT / "scripts/commands/house").iterdir()
+    ),
+}
 LOADING = 120.0  # seconds; the kernels may have to be compiled
 HEAVY = {"argparse", "flask", "gevent", "gunicorn", "jwt", "pydantic", "rowcast.settings", "torch"}
 
@@ -173,7 +179,8 @@ def tracked(*folders: str) -> Iterator[str]:
 
 def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     has = {*zipfile.ZipFile(wheel).namelist()}
-    packages = {each.removeprefix("inference-api/") for each in tracked("inference-api/rowcast")}
+    folders = ("inference-api/rowcast", "inference-api/rowcast_http")
+    packages = {each.removeprefix("inference-api/") for each in tracked(*folders)}
     beside = {*tracked("models/storyteller", "models/draft", "proxy", "scripts")} - IN_THE_TREE_ONLY
     assert packages - has == set()
     assert {f"rowcast_tree/{each}" for each in {*beside, "gunicorn.conf.py"}} - has == set()

@@ -58,7 +58,9 @@ def test_programs_start_as_the_makefile_starts_them(program: str) -> None:
     assert done.stdout.startswith("usage:")
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, "scripts/docs", "scripts/serve", "scripts/bench"])
+@pytest.mark.parametrize(
+    "script", [*SCRIPTS, "scripts/docs", "scripts/serve", "scripts/bench", "scripts/house"]
+)
 def test_what_is_run_by_name_can_be(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
 

@@ -11,7 +11,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
-from load.scripted import reply_to
+from commands.bench.verification.scripted_rule import reply_to
 
 from .answers import Answer, Incomplete, read_answers
 from .case import GOOD_BODY, MAX_TOKENS, PROMPT, SEED, TOKEN_PLACE, Case, asked, sent

@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from processes import ROOT, gone, until
+from rowcast.engines import prepare_engine
 from rowcast.errors import RowcastError
-from rowcast.launch import LEAST_PAUSE, PAUSES, pause_after, prepare_engine
+from rowcast.launch import LEAST_PAUSE, PAUSES, pause_after
 from rowcast.settings import read_settings
 
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "MODEL": "scripted"}

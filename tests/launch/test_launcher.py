@@ -26,7 +26,8 @@ LAUNCHER = (sys.executable, "-m", "rowcast.launch")
 HANGS_ONCE = """
 import sys, time
 from pathlib import Path
-from rowcast.launch import Launcher, prepare_engine
+from rowcast.engines import prepare_engine
+from rowcast.launch import Launcher
 from rowcast.settings import read_settings
 
 def make_engine():
@@ -292,7 +293,7 @@ def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Pa
         assert hung.exists()
 
 
-def test_a_backend_without_work_keeps_its_pulse(tmp_path: Path) -> None:
+def test_a_backend_without_work_keeps_its_heartbeat(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         launcher.connect().close()
         first = launcher.backend()

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from rowcast_proxy.errors import Forbidden, Unauthorized
-from rowcast_proxy.tokens import Identity, TokenVerifier
+from rowcast_proxy.tokens import Caller, TokenVerifier
 
 from .clients import SECRET, token
 
@@ -26,8 +26,8 @@ def verifier(**settings: Any) -> TokenVerifier:
     return TokenVerifier(SECRET, **settings)
 
 
-def identify(made: str, **settings: Any) -> Identity:
-    return verifier(**settings).identify(f"Bearer {made}")
+def identify(made: str, **settings: Any) -> Caller:
+    return verifier(**settings).verify(f"Bearer {made}")
 
 
 def base64url(data: bytes) -> str:
@@ -54,19 +54,19 @@ CLAIMS = {"team_id": "blue"}
 
 def refused(authorization: str | None, **settings: Any) -> dict[str, str]:
     with pytest.raises(Unauthorized) as caught:
-        verifier(**settings).identify(authorization)
+        verifier(**settings).verify(authorization)
     assert caught.value.message == Unauthorized(token_sent=False).message
     return dict(caught.value.headers)
 
 
 def test_a_token_names_team_and_token() -> None:
-    assert identify(token(team_id="tenstorrent", token_id="debug-test")) == Identity(
+    assert identify(token(team_id="tenstorrent", token_id="debug-test")) == Caller(
         "tenstorrent", "debug-test"
     )
 
 
 def test_the_token_id_is_optional() -> None:
-    assert identify(token(token_id=None)) == Identity("blue", None)
+    assert identify(token(token_id=None)) == Caller("blue", None)
 
 
 def test_a_handmade_token_verifies_so_the_forgeries_fail_for_their_fault_alone() -> None:
@@ -75,7 +75,7 @@ def test_a_handmade_token_verifies_so_the_forgeries_fail_for_their_fault_alone()
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer   "])
 def test_the_scheme_is_case_insensitive(scheme: str) -> None:
-    assert verifier().identify(scheme + token()).team == "blue"
+    assert verifier().verify(scheme + token()).team == "blue"
 
 
 @pytest.mark.parametrize("authorization", [None, ""])
@@ -209,7 +209,7 @@ def test_nbf_is_honoured_when_present() -> None:
 
 def test_leeway_forgives_clocks() -> None:
     now = int(time.time())
-    assert identify(token(exp=now - 60, nbf=now + 60), leeway_s=100).team == "blue"
+    assert identify(token(exp=now - 60, nbf=now + 60), leeway_seconds=100).team == "blue"
 
 
 def test_exp_can_be_required() -> None:

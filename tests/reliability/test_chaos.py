@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from proof.claims import CLAIMS
-from proof.cli import run
-from proof.options import parse
+from commands.chaos.claims import CLAIMS
+from commands.chaos.cli import run
+from commands.chaos.options import parse
 
 SEED = "20"
 SIZE = "ci" if os.environ.get("CI") else "test"

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from load.dialects.sse import Event, EventReader
+from commands.bench.dialects.event_reader import EventReader
+from http_client.events import Event
 from processes import Running, family, gone, until
 from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start

@@ -1,7 +1,7 @@
 """A small real server for every measured dialect, with the scripted rule and faults on demand.
 
 In: `Faults`, and the stream that they affect. Out: an HTTP/1.1 server in its own thread, on a free
-port. Replies come from `load.scripted`, whose rule the tests pin by fixed values; a chat is
+port. Replies come from `scripted_rule`, whose rule the tests pin by fixed values; a chat is
 rendered as its last message. It checks nothing: the bench is under test.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from load.scripted import Reply, reply_to
+from commands.bench.verification.scripted_rule import Reply, reply_to
 
 PIECE = 5  # characters
 WAIT_SECONDS = 20.0

@@ -9,19 +9,19 @@ engine failure: the process ends and is restarted.
 """
 
 import logging
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rowcast.backend.judging import Judge
+from rowcast.backend.admission import Rooms
 from rowcast.backend.line import WaitingLine
-from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.policies import Policies
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
 from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
-from rowcast.errors import full_line
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
     LITTLE_ROOM,
@@ -30,25 +30,19 @@ from rowcast.wire import (
     Event,
     Finished,
     FinishReason,
-    Rejected,
-    RejectReason,
     Scored,
     Seated,
     Status,
     Submit,
-    TeamRoom,
     Tokens,
 )
 
 _log = logging.getLogger("rowcast.backend")
 
-Rooms = dict[str | None, int]  # by team; None: any team that has nothing in the line
-
 STATUS_SECONDS = 1.0
 SWEEP_SECONDS = 0.1
 IDLE_SECONDS = 0.25
 UNREADY_SECONDS = 0.002
-RETRY_AFTER_LIMIT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +62,16 @@ class DecodeBackend:
         load_engine: Callable[[], Engine],
         limits: Limits | None = None,
         *,
+        policies: Policies | None = None,
         replaces_killed: bool = False,
     ) -> None:
         self._port = port
         self._load_engine = load_engine
         self._limits = limits or Limits()
+        self._policies = policies or Policies()
         self._replaces_killed = replaces_killed
-        self._line = WaitingLine(self._limits.waiting)
+        self._order = self._policies.order()
+        self._line = WaitingLine(self._limits.waiting, self._order)
         self._outbox: dict[FrontendId, list[Event]] = defaultdict(list)
         self._frontends: set[FrontendId] = set()
         self._steps = 0
@@ -83,16 +80,15 @@ class DecodeBackend:
         self._status_due = 0.0
         self._rooms_told: Rooms = {}
         self._sweep_due = 0.0
-        self._reply_seconds = 1.0  # moving average of the time that a reply takes
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
-        self._judgement = Judge(self._engine)
+        self._admission = self._policies.admission(self._engine, self._line, self._rows)
         self.compile()
 
     def load_model_and_tokenizer(self) -> None:
         """Load the model, together with its row cache."""
         self._engine = self._load_engine()
-        self._rows = Rows(self._engine.rows)
+        self._rows = Rows(self._engine.rows, self._policies.placement(self._engine.rows))
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
@@ -128,7 +124,7 @@ class DecodeBackend:
         for frontend, arrival in self._arrivals():
             match arrival:
                 case Submit():
-                    self._judge(frontend, arrival)
+                    self._consider(frontend, arrival)
                 case Cancel():
                     self._cancel(frontend, arrival)
                 case Joined():
@@ -167,9 +163,11 @@ class DecodeBackend:
         drawn = self._engine.step(feeds)
         self._steps += 1
         for feed in feeds:
-            self._rows.at(feed.row).fed += len(feed.tokens)
+            reply, count = self._rows.at(feed.row), len(feed.tokens)
+            reply.fed += count
+            self._order.charge(reply.team, count)
         for each in drawn:
-            self._rows.at(each.row).fed -= each.late  # its last token is fed again
+            self._rows.at(each.row).fed += each.cached - each.late  # if late, it is fed again
         self._sharing.settle()
         return drawn
 
@@ -192,50 +190,26 @@ class DecodeBackend:
             steps=self._steps,
             stopping=self._stopping,
             replaces_killed=self._replaces_killed,
-            room=self._line.newcomer_room(self._rows.free),
-            retry_after=self._retry_after(len(self._line)),
-            team_rooms=tuple(self._team_rooms()),
+            room=self._admission.rooms()[None],
+            retry_after=self._admission.retry_after(len(self._line)),
+            team_rooms=self._admission.team_rooms(),
         )
-
-    def _team_rooms(self) -> Iterable[TeamRoom]:
-        for each in self._line.team_rooms(self._rows.free):
-            yield TeamRoom(each.team, each.room, each.waiting, self._retry_after_of(each.team))
 
     def _arrivals(self) -> list[Arrival]:
         if self.idle and not self._stopping:
             return self._port.receive(IDLE_SECONDS)
         return self._port.receive(UNREADY_SECONDS if self._starved else 0.0)
 
-    def _judge(self, frontend: FrontendId, submit: Submit) -> None:
+    def _consider(self, frontend: FrontendId, submit: Submit) -> None:
         """Accept a prompt into the waiting line, or reject it. Ignore one that is already here."""
         reply_id = (frontend, submit.key)
         if self._line.find(reply_id) or self._rows.find(reply_id):
             return
-        if (fault := self._judgement.fault_of(submit)) is not None:
-            self._reject(frontend, submit, fault.reason, fault.message)
-        elif self._stopping:
-            self._reject(frontend, submit, "stopping", "the server is stopping")
-        elif not self._has_room(frontend, submit):
-            self._reject(frontend, submit, "overloaded", self._full(submit.team))
-        else:
+        rejected = self._admission.judge(frontend, submit, stopping=self._stopping)
+        if rejected is None:
             self._accept(frontend, submit)
-
-    def _has_room(self, frontend: FrontendId, submit: Submit) -> bool:
-        """True if the queue has room, or if this reply or a sibling choice was already accepted."""
-        group = (frontend, submit.session)
-        taken = len(self._line.of(group)) + len(self._rows.of(group))
-        return (
-            submit.delivered is not None
-            or 0 < taken < submit.choices
-            or submit.choices <= self._line.room(self._rows.free, submit.team)
-        )
-
-    def _full(self, team: str) -> str:
-        """Return the message for a prompt that is refused because the queue is full."""
-        waiting = len(self._line.of_team(team))
-        shared = waiting < len(self._line)
-        room = self._line.room(self._rows.free, team)
-        return full_line(waiting or len(self._line), room, of_team=shared and waiting > 0)
+        else:
+            self._outbox[frontend].append(rejected)
 
     def _accept(self, frontend: FrontendId, submit: Submit) -> None:
         room = self._engine.context_length - len(submit.prompt)
@@ -248,23 +222,6 @@ class DecodeBackend:
             self._send(reply, Finished(*submit.key, reply.length, "length"))
         else:
             self._line.join(reply)
-
-    def _reject(
-        self, frontend: FrontendId, submit: Submit, reason: RejectReason, message: str
-    ) -> None:
-        retry_after = self._retry_after_of(submit.team)
-        rejected = Rejected(*submit.key, reason, message, retry_after)
-        self._outbox[frontend].append(rejected)
-
-    def _retry_after_of(self, team: str) -> int:
-        """Return the delay for one team; waiting teams are served in turn."""
-        waiting = len(self._line.of_team(team)) * self._line.teams
-        return self._retry_after(min(waiting or len(self._line), len(self._line)))
-
-    def _retry_after(self, waiting: int) -> int:
-        """Return the seconds until this many replies, and one more per row, are probably seated."""
-        turns = 1 + waiting / self._engine.rows
-        return max(1, min(RETRY_AFTER_LIMIT, math.ceil(turns * self._reply_seconds)))
 
     def _cancel(self, frontend: FrontendId, cancel: Cancel) -> None:
         reply_id = (frontend, cancel.key)
@@ -310,8 +267,7 @@ class DecodeBackend:
             self._evict(reply, "error", drawn.problem)
         elif reason is not None:
             self._evict(reply, reason)
-            taken = time.monotonic() - reply.accepted
-            self._reply_seconds += 0.1 * (taken - self._reply_seconds)
+            self._admission.completed(time.monotonic() - reply.accepted)
 
     def _send_scores(self, reply: Reply, scores: Scores) -> None:
         """Send scores; the first prompt token has none, so the first score has index 1."""
@@ -336,20 +292,13 @@ class DecodeBackend:
         self._outbox.clear()
 
     def _report(self) -> None:
-        now, rooms = time.monotonic(), self._rooms_now()
+        now, rooms = time.monotonic(), self._admission.rooms()
         scarce = rooms != self._rooms_told and (_little(rooms) or _little(self._rooms_told))
         if scarce or now >= self._status_due:
             self._status_due, self._rooms_told = now + STATUS_SECONDS, rooms
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)
-
-    def _rooms_now(self) -> Rooms:
-        """Return the room by which frontends refuse requests early."""
-        free = self._rows.free
-        rooms: Rooms = {None: self._line.newcomer_room(free)}
-        rooms.update((each.team, each.room) for each in self._line.team_rooms(free))
-        return rooms
 
 
 def _little(rooms: Rooms) -> bool:

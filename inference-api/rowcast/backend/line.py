@@ -12,7 +12,8 @@ in a line that another team has filled, and the line as a whole stays bounded.
 from heapq import nsmallest
 from operator import attrgetter
 
-from rowcast.backend.rows import Reply, Roster, Rows
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Roster, Rows
 from rowcast.backend.turns import Order, TurnOrder
 from rowcast.wire import LITTLE_ROOM, TeamRoom
 

@@ -1,106 +1,16 @@
-"""The fixed set of rows: which reply is in which row, its progress, and why it ends.
+"""The fixed set of rows: which reply is in which row.
 
-A `Reply` carries its own arithmetic: its tokens (prompt and reply so far), how many of them the
-engine has (`fed`), how many it `lacks`. `Rows` seats replies and evicts them; a free row holds no
-reply. Knows no feed sizes, no transport and no engine.
+`Rows` seats replies and evicts them; a free row holds no reply. Which free row a reply takes is
+decided by a `Placement`. Knows no feed sizes, no transport and no engine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rowcast.transport.ports import FrontendId
-from rowcast.wire import FinishReason, ReplyKey, Submit
+from rowcast.backend.placement import LastFreed, Placement
+from rowcast.backend.reply import Group, Reply, ReplyId
 
-ReplyId = tuple[FrontendId, ReplyKey]
-Group = tuple[FrontendId, str]  # the choices of one session
 _Key = TypeVar("_Key", Group, str)
-
-
-@dataclass(slots=True)
-class Reply:
-    """One reply on the backend, from its acceptance to its end."""
-
-    frontend: FrontendId
-    submit: Submit
-    limit: int  # reply tokens that fit the context
-    expires: float  # on the monotonic clock
-    accepted: float
-    row: int = -1
-    fed: int = 0
-    sent: int = 0  # reply tokens that the frontend has
-    scored: int = 0  # prompt tokens whose scores were sent
-    tokens: list[int] = field(default_factory=list)
-    leader: Reply | None = None  # its row will hold the first `shared` of these tokens
-    shared: int = 0
-    unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
-
-    def __post_init__(self) -> None:
-        self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
-        self.sent = self.length
-        self.unfed = int(self.limit == 0)
-
-    @property
-    def id(self) -> ReplyId:
-        return (self.frontend, self.submit.key)
-
-    @property
-    def group(self) -> Group:
-        """The replies with which it may share tokens and shares its allowance of rows."""
-        return (self.frontend, self.submit.session)
-
-    @property
-    def team(self) -> str:
-        """The team that owns the request; empty if no identity was verified."""
-        return self.submit.team
-
-    @property
-    def length(self) -> int:
-        """The number of reply tokens so far."""
-        return len(self.tokens) - len(self.submit.prompt)
-
-    @property
-    def lacks(self) -> int:
-        """The number of tokens that the engine must still be fed."""
-        return len(self.tokens) - self.fed - self.unfed
-
-    @property
-    def scores(self) -> bool:
-        """True if its prompt is scored. A frontend that has reply tokens already has the scores."""
-        return self.submit.params.prompt_logprobs and not self.submit.delivered
-
-    @property
-    def done(self) -> bool:
-        """True if it has all tokens and scores that it may have."""
-        return self.length >= self.limit and not (self.scores and self.lacks)
-
-    @property
-    def proven(self) -> bool:
-        """True once this backend has produced a token or score for this reply."""
-        return self.scored > 0 or self.length > len(self.submit.delivered or ())
-
-    @property
-    def suspect(self) -> bool:
-        """True if more than one backend ended while it was seated without progress."""
-        return self.submit.deaths > 1
-
-    def take(self, drawn: tuple[int, ...], end_tokens: frozenset[int]) -> FinishReason | None:
-        """Append drawn tokens up to the reply's end; return the finish reason, None to continue."""
-        for token in drawn:
-            if self._ends_with(token, end_tokens):
-                return "stop"
-            self.tokens.append(token)
-            if self.length >= self.limit:
-                return "length"
-        return "length" if self.unfed and not self.lacks else None
-
-    def _ends_with(self, token: int, end_tokens: frozenset[int]) -> bool:
-        params = self.submit.params
-        if self.length < params.min_tokens:
-            return False
-        return token in params.stop_token_ids or (token in end_tokens and not params.ignore_eos)
 
 
 class Roster:
@@ -159,25 +69,26 @@ def _remove(parts: dict[_Key, dict[ReplyId, Reply]], key: _Key, reply_id: ReplyI
 class Rows(Roster):
     """The rows. Iterates over the seated replies in the order of their seating."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, placement: Placement | None = None) -> None:
         super().__init__()
         self.count = count
-        self._free = list(range(count - 1, -1, -1))
+        self._placement = placement or LastFreed(count)
         self._by_row: dict[int, Reply] = {}
 
     @property
     def free(self) -> int:
-        return len(self._free)
+        return self.count - len(self)
 
     def seat(self, reply: Reply) -> None:
-        reply.row = self._free.pop()
+        place = self._placement.take(reply)
+        reply.row, reply.fed = place.row, place.held
         self._by_row[reply.row] = reply
         self.join(reply)
 
     def evict(self, reply: Reply) -> None:
         self.leave(reply)
         del self._by_row[reply.row]
-        self._free.append(reply.row)
+        self._placement.give_back(reply)
 
     def at(self, row: int) -> Reply:
         return self._by_row[row]

@@ -20,7 +20,8 @@ Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 from collections.abc import Iterable, Sequence
 
 from rowcast.backend.line import WaitingLine
-from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Rows
 from rowcast.engine.engine import Feed
 
 # With 32 prompts at once, the last began after 14.5 s at 1, 12 s at 7; without narrow steps, 10 s.

@@ -11,7 +11,8 @@ its place. Sharing changes what is computed, never which tokens are drawn.
 
 from itertools import takewhile
 
-from rowcast.backend.rows import Reply, Rows
+from rowcast.backend.reply import Reply
+from rowcast.backend.rows import Rows
 from rowcast.engine.engine import Engine
 
 LEAST_SHARED = 16  # tokens; a shorter beginning is fed as fast as it is copied

@@ -9,8 +9,8 @@ has waited longest since its last turn. So before a team without a row is seated
 others are seated as there are waiting teams without one. Replies keep their rows, so a team may
 exceed its share for as long as a reply takes, and no longer.
 
-`Order` is the seam: an order by the cost of each team's tokens can replace `TurnOrder` here. Knows
-no replies and no prompts, only the names of teams.
+`Order` is the seam: it is told what each step costs each team, so an order by the cost of a team's
+tokens can replace `TurnOrder`. Knows no replies and no prompts, only the names of teams.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,12 @@ from typing import Protocol
 
 
 class Order(Protocol):
-    """The order of the teams that have prompts in the waiting line."""
+    """The order of the teams that have prompts in the waiting line.
+
+    An implementation may count what teams have cost, also while none of their prompts waits, and
+    must forget a team some time after its last reply. It may not drop a waiting team: `ranked`
+    yields each exactly once, so that every prompt is seated at last.
+    """
 
     def join(self, team: str) -> None:
         """Add a team when one of its prompts joins the line."""
@@ -28,6 +33,9 @@ class Order(Protocol):
 
     def seat(self, team: str) -> None:
         """Note that a prompt of this team was given a row."""
+
+    def charge(self, team: str, tokens: int) -> None:
+        """Note that a step has fed this many tokens to a row of this team. Called for each feed."""
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:
         """Yield all waiting teams, the next one first. `rows_of` returns a team's row count."""
@@ -50,6 +58,9 @@ class TurnOrder:
         if team in self._ring:
             del self._ring[team]
             self._ring[team] = None
+
+    def charge(self, team: str, tokens: int) -> None:
+        """Do nothing: turns cost the same, whatever is fed."""
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:
         """Yield the first team before the rest are sorted; most callers need only that one."""

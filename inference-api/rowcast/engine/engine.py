@@ -53,7 +53,8 @@ class Drawn:
     Log-probabilities are those of the model's own distribution. A `problem` ends the row's reply. A
     row that is `late` is set aside: nothing is drawn for it, and the engine has undone its last
     token. Once the row is `ready` again it is fed that token again, at the same position, and
-    draws.
+    draws. With drafts, the first `cached` of the tokens are in the row's cache already and are not
+    fed again; the last one never is, so that the row's next feed is one token as without drafts.
     """
 
     row: int
@@ -64,6 +65,7 @@ class Drawn:
     scores: Scores | None = None
     ends: bool = False  # nothing can follow: the row's grammar is complete
     late: bool = False
+    cached: int = 0
 
 
 class Engine(Protocol):

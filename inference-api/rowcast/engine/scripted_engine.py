@@ -3,7 +3,8 @@
 A real `Engine`, with a row cache (a row's cache is the CRC of the tokens it was fed), so a wrong
 feed, a lost token or a mixed-up row changes its output, and every test can compute what a stream
 must contain. It produces bytes, words of two syllables, and multi-byte characters one byte per
-token. `scripts/load` has a second, independent implementation of the rule; a test compares them.
+token. `scripts/commands/bench` has a second, independent implementation of the rule; a test
+compares them.
 
 Under a grammar it chooses among the tokens allowed: when the noise is below 2**29, the first of end
 of text, quote, `]` and `}` that is allowed; else the rule's token; else, if n tokens are allowed,
@@ -16,15 +17,16 @@ r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is d
 import math
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
-from rowcast.engine.decoding.following import follow, late
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.grammar_check import follow, late
 from rowcast.sampling.grammars.grammars import Grammars, speech_of_texts
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
+from rowcast.settings import Settings
 from rowcast.wire import Top
 
 ROWS = 32
@@ -33,6 +35,11 @@ _MARKS = b".,!?;:-\n"
 _DRAW = struct.Struct("<QII")
 _SIZE = len(TEXTS)
 _CLOSING_BELOW = 2**29
+
+
+def prepare(settings: Settings) -> Callable[[], "ScriptedEngine"]:
+    """Return the maker of engines at the pace of the settings."""
+    return lambda: ScriptedEngine(step_seconds=settings.step_seconds)
 
 
 @dataclass(slots=True)

@@ -16,15 +16,15 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
-from rowcast.engine.decoding.following import follow, late
+from rowcast.engine.decoding.decoder import DecoderMaker
+from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.decoding.widths import Widths, candidates, probe
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.attention import choose_attention
-from rowcast.engine.kernels.attention_native import Threads
-from rowcast.engine.kernels.chooser import NativeChooser, choose_chooser
 from rowcast.engine.kernels.linear_kernel import LinearKernel
-from rowcast.engine.loading.facts import DecoderMaker, Facts
-from rowcast.engine.measuring.probe import Widths, candidates, probe
+from rowcast.engine.kernels.token_sampler import NativeTokenSampler, choose_token_sampler
 from rowcast.sampling.grammars.grammars import Grammars, Speech
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
@@ -69,8 +69,8 @@ class TorchEngine:
         self.has_threads = kernel is not None  # besides torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
-        chooser = _chooser(rows, self.vocabulary, self._device, kernel)
-        self._sampler = Sampler(rows, self.vocabulary, facts.end_tokens, self._device, chooser)
+        native = _token_sampler(rows, self.vocabulary, self._device, kernel)
+        self._sampler = Sampler(rows, self.vocabulary, facts.end_tokens, self._device, native)
         self._scorer = Scorer(self._device)
         self._grammars = Grammars(rows, self.vocabulary, speech)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
@@ -220,16 +220,13 @@ class TorchEngine:
         ).clone()
 
 
-def _chooser(
+def _token_sampler(
     rows: int, vocabulary: int, device: torch.device, kernel: LinearKernel | None
-) -> NativeChooser | None:
-    """Return the CPU's token chooser, on the linear kernel's threads; None: torch chooses."""
+) -> NativeTokenSampler | None:
+    """Return the CPU's token sampler, on the linear kernel's threads; None: torch chooses."""
     if device.type != "cpu":
         return None
-    threads = None
-    if kernel is not None:
-        threads = Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0)
-    return choose_chooser(rows, vocabulary, threads)
+    return choose_token_sampler(rows, vocabulary, kernel.crew_threads if kernel else None)
 
 
 def _last_slots(feeds: Sequence[Feed]) -> list[int]:

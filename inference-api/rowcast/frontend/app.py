@@ -31,7 +31,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import OPEN, Access
 from rowcast.frontend.request.body import leave_unread
 from rowcast.frontend.request.identity import request_id_of
-from rowcast.frontend.sessions.client_watch import WENT_AWAY
+from rowcast_http.client_watch import WENT_AWAY
 
 _log = logging.getLogger("rowcast.http")
 

@@ -27,7 +27,6 @@ from rowcast.frontend.request.identity import Caller, caller_of
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.sizes import check_size
-from rowcast.frontend.sessions.client_watch import WENT_AWAY, ClientWatch
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
@@ -37,6 +36,7 @@ from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
 from rowcast.wire import Status, Submit
+from rowcast_http.client_watch import WENT_AWAY, ClientWatch
 
 ALIAS = "falcon40b"  # another name of whatever is served
 VERDICT_SECONDS = 10.0

@@ -15,12 +15,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from rowcast.dying import die_with_parent
 from rowcast.errors import RowcastError
 from rowcast.offload.limits import Limits
 from rowcast.offload.loading import load_tools
 from rowcast.offload.tasks import Tools
 from rowcast.offload.worker import apply, memory_limited, serve
+from rowcast.parent_death import die_with_parent
 from rowcast.settings import read_settings
 
 

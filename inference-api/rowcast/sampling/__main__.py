@@ -2,7 +2,7 @@
 
 Prints the microseconds of `Sampler.choose` and its `observe`, the fastest of the repeats, for
 random logits in bf16 and every way to choose, next to a plain argmax. Prompts: 512 tokens.
-`python -m rowcast.engine.kernels.chooser` does the same with the C chooser.
+`python -m rowcast.engine.kernels.token_sampler` does the same with the C chooser.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""Connects frontends to a backend: two Protocols in `ports`, one module per carrier."""
+"""Connects frontends to a backend: Protocols in `ports`, one module per carrier, `carriers`."""

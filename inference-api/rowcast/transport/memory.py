@@ -1,6 +1,6 @@
 """Both ports in one process, over plain queues: for tests, and for a server without processes.
 
-`MemoryTransport().connect()` returns a FrontendPort, `.backend_port` the BackendPort. Values are
+`MemoryTransport().connect()` returns a FrontendPort, `.listen()` the BackendPort. Values are
 passed unencoded; each end sees when the other closes, as with a socket. With `seconds=0` a receive
 never waits: a test that drives the backend by hand reads what is there.
 """
@@ -101,8 +101,18 @@ class MemoryTransport:
         self._seconds = seconds
         self._names = itertools.count(1)
 
+    @property
+    def folder(self) -> None:
+        """There is none."""
+
+    def listen(self) -> MemoryBackendPort:
+        return self.backend_port
+
     def connect(self) -> MemoryFrontendPort:
         name = next(self._names)
         port = MemoryFrontendPort(name, self.backend_port.arrivals, self._seconds)
         self.backend_port.frontends[name] = port
         return port
+
+    def remove(self) -> None:
+        """Do nothing: memory ends with its process."""

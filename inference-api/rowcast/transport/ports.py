@@ -1,13 +1,30 @@
-"""The two ends of the connection between a frontend and a backend, as Protocols.
+"""The two ends of the connection between a frontend and a backend, and what connects them.
 
 A frontend holds a `FrontendPort`: it sends commands (the input queue) and receives events (the
 output queue). A backend holds one `BackendPort` for all its frontends: it receives their commands,
-and learns which frontends joined or left; it sends each its own events, one batch per step.
-Carriers: `memory` (tests, one process), `unix_socket` (processes on one machine).
+and learns which frontends joined or left; it sends each its own events, one batch per step. A
+`Carrier` makes both; `carriers` lists them by the scheme of a URL.
+
+A carrier may be a socket, which shows a death at once as EOF, or a broker, which shows none. So
+nobody else knows EOF. There are `Joined`, `Gone` and `PeerGone`, and a carrier promises:
+
+1. Order. Commands of one frontend, and events for it, arrive complete, once, in the order in which
+   they were sent. If one is lost, the connection is over: `PeerGone` there, `Gone` here.
+2. Begin and end. The backend receives `Joined` first and `Gone` last, each once; a frontend that
+   connects again is another frontend. After `PeerGone` a frontend connects anew and submits its
+   open prompts again, with the tokens it has; a backend's successor is never the same connection.
+3. Liveness. Within a few seconds of a peer's death, the other side has `PeerGone` or `Gone`. Where
+   there is no EOF, the carrier proves its own life from a thread (a long step or a long load is no
+   death), and takes silence for the end. A false alarm costs time, never a byte: repeated tokens
+   are dropped by their index.
+4. Nobody waits. `BackendPort.send` returns at once; what a frontend does not read is kept up to a
+   limit, beyond which it is gone. Both `receive` return after some seconds at most.
+5. Threads. Any thread may send and close, plain or gevent's; one thread receives.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from rowcast.wire import Command, Event
@@ -35,7 +52,10 @@ class FrontendPort(Protocol):
         """Send commands, completely and in order. Raises PeerGone."""
 
     def receive(self) -> list[Event]:
-        """Wait for the next events. Raises PeerGone if the backend has ended."""
+        """Wait for the next events; after some seconds without any, return none.
+
+        Raises PeerGone if the backend has ended, once all that it sent was returned.
+        """
 
     def close(self) -> None:
         """End the connection; the backend frees what this frontend held."""
@@ -52,3 +72,23 @@ class BackendPort(Protocol):
 
     def close(self) -> None:
         """End all connections."""
+
+
+class Carrier(Protocol):
+    """One way between frontends and a backend.
+
+    Each process makes its own from the same URL; within one process, both ends come from one.
+    """
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on this machine in which the ends meet; None if they meet elsewhere."""
+
+    def listen(self) -> BackendPort:
+        """Return the backend's end. Raises OSError or RowcastError if another backend has it."""
+
+    def connect(self) -> FrontendPort:
+        """Return one more frontend's end. Raises PeerGone while there is no backend."""
+
+    def remove(self) -> None:
+        """Remove what a backend that was killed has left behind."""

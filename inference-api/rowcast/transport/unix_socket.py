@@ -1,7 +1,7 @@
 """Both ports over a Unix stream socket: length-prefixed msgpack frames, one batch per frame.
 
-The backend listens, frontends connect. A dead peer is seen at once as EOF, on either side: that is
-why this is not a message broker or a multiprocessing queue. The backend never waits for a frontend:
+The backend listens, frontends connect. A dead peer is seen at once as EOF, on either side, which a
+message broker or a multiprocessing queue would not show. The backend never waits for a frontend:
 unread data is buffered up to a limit; beyond it the frontend counts as gone. Works unchanged with
 plain sockets and gevent's.
 """
@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -220,6 +221,26 @@ class UnixBackendPort:
         connection.socket.close()
         del self._connections[connection.name]
         self._arrivals.append((connection.name, Gone()))
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """The carrier: a socket at a path."""
+
+    path: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.path).parent
+
+    def listen(self) -> UnixBackendPort:
+        return UnixBackendPort(self.path)
+
+    def connect(self) -> UnixFrontendPort:
+        return UnixFrontendPort(self.path)
+
+    def remove(self) -> None:
+        Path(self.path).unlink(missing_ok=True)
 
 
 def _listen(path: str) -> socket.socket:

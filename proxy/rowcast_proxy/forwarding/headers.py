@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from rowcast_proxy.tokens import Identity
+from rowcast_proxy.tokens import Caller
 
 Headers = list[tuple[str, str]]
 
@@ -79,18 +79,18 @@ def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:
     ]
 
 
-def identity_headers(identity: Identity | None, proxy_secret: str | None) -> Headers:
+def caller_headers(caller: Caller | None, proxy_secret: str | None) -> Headers:
     """Return the headers that identify the proxy and, if there is a secret, the verified claims."""
-    said = [("x-rowcast-proxy", "1")]
-    if identity is None or proxy_secret is None:
-        return said
-    said += [
+    headers = [("x-rowcast-proxy", "1")]
+    if caller is None or proxy_secret is None:
+        return headers
+    headers += [
         ("x-rowcast-proxy-secret", proxy_secret),
-        ("x-rowcast-team", quote(identity.team, safe="")),
+        ("x-rowcast-team", quote(caller.team, safe="")),
     ]
-    if identity.token_id is not None:
-        said.append(("x-rowcast-token-id", quote(identity.token_id, safe="")))
-    return said
+    if caller.token_id is not None:
+        headers.append(("x-rowcast-token-id", quote(caller.token_id, safe="")))
+    return headers
 
 
 def server_headers(head: Iterable[tuple[str, str]], request_id: str) -> Headers:

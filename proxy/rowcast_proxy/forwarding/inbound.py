@@ -9,17 +9,16 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any, Final
 
 from gevent import socket
 
+from rowcast_http.body import HeldBody
 from rowcast_proxy.errors import BadRequest
 from rowcast_proxy.routes import Route, match
 
 WSGIEnviron = dict[str, Any]
 
-FORCE_CLOSE: Final = "rowcast_proxy.force_close"
 DRAINING: Final = "rowcast_proxy.draining"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -38,8 +37,9 @@ class InboundRequest:
         self.draining: bool = environ.get(DRAINING, False)
         self.crowded: str = getattr(self.client, "crowded", "")  # why only health is answered
         self.cors: list[tuple[str, str]] = []  # headers that every answer carries
+        self.input: HeldBody = environ["wsgi.input"]
+        self.body = bytearray()
         self.body_pending = _has_body(environ)
-        self.ends_connection = False
         self.route: Route | None = None
         self.path = ""
         self.team: str | None = None
@@ -64,12 +64,18 @@ class InboundRequest:
         query = self.environ.get("QUERY_STRING", "")
         return f"{self.path}?{query}" if query else self.path
 
-    def force_close(self) -> None:
+    def end_connection(self) -> None:
         """Close the connection after this response, even if the client has sent more."""
-        self.ends_connection = True
-        close: Callable[[], None] | None = self.environ.get(FORCE_CLOSE)
-        if close is not None:
-            close()
+        self.input.end_connection()
+
+    def set_team(self, team: str) -> None:
+        """Set the verified team; the body's bytes count in its share."""
+        self.team = self.input.share.team = team
+
+    def release_body(self) -> None:
+        """Release the body's bytes."""
+        self.body.clear()
+        self.input.share.release()
 
     def log_end(self) -> None:
         _log.info(

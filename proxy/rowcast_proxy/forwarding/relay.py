@@ -11,13 +11,12 @@ from typing import Final, Self
 
 from gevent import socket
 
+from rowcast_http.client_watch import ClientWatch
 from rowcast_proxy.errors import StreamCut
 from rowcast_proxy.forwarding.framing import BadFraming, Decoder
 from rowcast_proxy.forwarding.inbound import InboundRequest
 from rowcast_proxy.forwarding.replies import Head
 from rowcast_proxy.forwarding.upstream import RECEIVE_BYTES
-from rowcast_proxy.listening.hangups import HangupWatch
-from rowcast_proxy.listening.lingering import linger
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -25,12 +24,11 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class Link:
     """The client and its connection to the server: if the client disconnects, both are shut."""
 
-    def __init__(self, client: socket.socket, upstream: socket.socket, watch: HangupWatch) -> None:
+    def __init__(self, client: socket.socket, upstream: socket.socket, watch: ClientWatch) -> None:
         self._client = client
         self.upstream = upstream
-        self._watch = watch
         self.client_gone = False
-        watch.watch(client, self._cut)
+        self._unwatch = watch.watch(client, self._cut)
 
     def _cut(self) -> None:
         """Shut both sockets down, which wakes any greenlet that is blocked on them."""
@@ -43,7 +41,7 @@ class Link:
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def close(self) -> None:
-        self._watch.forget(self._client)
+        self._unwatch()
         self.upstream.close()
 
 
@@ -69,8 +67,6 @@ class Relay:
 
     def close(self) -> None:
         self._link.close()
-        if self._request.ends_connection:
-            linger(self._request.client)
         self._request.log_end()
 
     def _next_piece(self) -> bytes:

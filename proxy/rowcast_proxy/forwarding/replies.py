@@ -41,7 +41,7 @@ def parse_head(block: bytes, *, bodiless: bool = False) -> Head | None:
         raise BadHead("the status line is malformed")
     status = int(found[2])
     if status == 101:
-        raise BadHead("it switched protocols unasked")
+        raise BadHead("it switched protocols without a request to do so")
     if status < 200:
         return None
     headers = tuple(_field(line) for line in lines)

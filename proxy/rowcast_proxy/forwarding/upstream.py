@@ -26,16 +26,16 @@ class Upstream:
         self,
         address: tuple[str, int],
         *,
-        connect_timeout_s: float,
-        first_byte_timeout_s: float,
-        idle_timeout_s: float,
+        connect_seconds: float,
+        first_byte_seconds: float,
+        idle_seconds: float,
     ) -> None:
         self._address = address
         self._family = _literal_family(address[0])
         self._host = _authority(*address)
-        self._connect_timeout_s = connect_timeout_s
-        self._first_byte_timeout_s = first_byte_timeout_s
-        self._idle_timeout_s = idle_timeout_s
+        self._connect_seconds = connect_seconds
+        self._first_byte_seconds = first_byte_seconds
+        self._idle_seconds = idle_seconds
 
     def connect(self) -> socket.socket:
         try:
@@ -49,10 +49,10 @@ class Upstream:
         A host name is resolved each time, because it may move; a literal address never is.
         """
         if self._family is None:
-            return socket.create_connection(self._address, self._connect_timeout_s)
+            return socket.create_connection(self._address, self._connect_seconds)
         sock = socket.socket(self._family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(self._connect_timeout_s)
+            sock.settimeout(self._connect_seconds)
             sock.connect(self._address)
         except BaseException:
             sock.close()
@@ -68,7 +68,7 @@ class Upstream:
         body: bytearray,
     ) -> None:
         """Send the request; the caller may release its body afterwards."""
-        sock.settimeout(self._first_byte_timeout_s)
+        sock.settimeout(self._first_byte_seconds)
         head = request_head(method, target, self._host, headers, len(body))
         try:
             if len(body) <= _SENT_TOGETHER:
@@ -79,7 +79,7 @@ class Upstream:
         except TimeoutError:
             raise UpstreamTimeout("The model server did not answer in time.") from None
         except OSError:
-            raise UpstreamBroken("The model server gave no valid answer.") from None
+            raise UpstreamBroken("The model server did not send a valid response.") from None
 
     def answer(self, sock: socket.socket, method: str) -> tuple[Head, bytes]:
         """Return the head of the answer, and the first piece of its body."""
@@ -89,13 +89,13 @@ class Upstream:
         except TimeoutError:
             raise UpstreamTimeout("The model server did not answer in time.") from None
         except (OSError, BadHead, BadFraming):
-            raise UpstreamBroken("The model server gave no valid answer.") from None
-        sock.settimeout(self._idle_timeout_s)
+            raise UpstreamBroken("The model server did not send a valid response.") from None
+        sock.settimeout(self._idle_seconds)
         return head, first
 
     def _read_head(self, sock: socket.socket, *, bodiless: bool) -> tuple[Head, bytes]:
         """Read the head. The deadline covers all of it, so that a slow drip cannot renew it."""
-        deadline = time.monotonic() + self._first_byte_timeout_s
+        deadline = time.monotonic() + self._first_byte_seconds
         received = b""
         while True:
             block, end, rest = received.partition(b"\r\n\r\n")

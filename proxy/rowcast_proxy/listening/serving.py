@@ -16,6 +16,7 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from rowcast_http.worker import ENDING
 from rowcast_proxy.listening.worker import ProxyWorker
 from rowcast_proxy.settings import ProxySettings, SettingsError, settings_table
 
@@ -45,16 +46,8 @@ def main(argv: Sequence[str]) -> int:
 class GunicornProxy(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: ProxySettings) -> None:
         self.settings = settings
-        # Shared with the forked workers: one byte, set when the whole proxy stops.
-        self._stopping = mmap.mmap(-1, 1)
+        self.stopping = mmap.mmap(-1, 1)  # shared with the forked workers: see `HttpWorker`
         super().__init__()
-
-    @property
-    def stopping(self) -> bool:
-        return self._stopping[0] != 0
-
-    def mark_stopping(self) -> None:
-        self._stopping[0] = 1
 
     def load_config(self) -> None:
         for name, value in gunicorn_options(self.settings).items():
@@ -79,7 +72,7 @@ class GunicornProxy(BaseApplication):  # type: ignore[misc]
 
 class ProxyArbiter(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
-        self.app.mark_stopping()
+        self.app.stopping[0] = ENDING
         super().stop(graceful)
 
 

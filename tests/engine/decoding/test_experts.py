@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, MixtralConfig
 
 from engine.tiny_models import SHAPES
 from rowcast.engine.decoding.experts import PackedExperts, replace_experts
-from rowcast.engine.decoding.module_packing import pack
+from rowcast.engine.decoding.packed_modules import pack
 from rowcast.engine.kernels.linear import KernelMultiplier, OneDnnMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 

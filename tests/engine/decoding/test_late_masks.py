@@ -13,8 +13,8 @@ from llguidance import LLMatcher
 from backend.driven import Driven, RecordedEngine, choices, named, submit
 from engine.speaking import save_speaking
 from rowcast.backend.decode_backend import DecodeBackend
-from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.engine import Drawn, Feed
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine

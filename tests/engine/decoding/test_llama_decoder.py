@@ -10,11 +10,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from engine.tiny_models import LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.decoding.llama.decoder import LeanDecoder
 from rowcast.engine.decoding.llama.shape import read_form
 from rowcast.engine.kernels.linear import KernelMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from engine.tiny_models import SHAPES, save
 from rowcast.engine.decoding.decoders import packing_multiplier
 from rowcast.engine.decoding.experts import PackedExperts
-from rowcast.engine.decoding.module_packing import pack, packed_bytes
+from rowcast.engine.decoding.packed_modules import pack, packed_bytes
 from rowcast.engine.decoding.precision import PRECISIONS, PrecisionUnavailable
 from rowcast.engine.kernels.linear import (
     KernelMultiplier,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rowcast.engine.kernels.attention import SOURCE
-from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, Threads
+from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention
 from rowcast.engine.kernels.build import load_kernel
 from rowcast.engine.kernels.linear_kernel import SOURCE as LINEAR_SOURCE
 from rowcast.engine.kernels.linear_kernel import LinearKernel
@@ -48,7 +48,7 @@ class Layer:
 def planned(
     attention: NativeAttention, kernel: LinearKernel, of: LayerBuffers, fault: ctypes.c_int64
 ) -> Plan:
-    crew = Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0)
+    crew = kernel.crew_threads
     context = attention.plan(of, crew, fault)
     return Plan(kernel).foreign(attention.planned, ctypes.addressof(context), context, of, fault)
 
@@ -97,7 +97,7 @@ def test_a_fault_is_told_and_stops_what_follows(
 def test_lent_threads_change_no_bit(attention: NativeAttention, kernel: LinearKernel) -> None:
     layer = Layer(torch.bfloat16, 0)
     expected = layer.step(attention, MOST)
-    attention.borrow(Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0))
+    attention.borrow(kernel.crew_threads)
     try:
         assert torch.equal(layer.step(attention, MOST), expected)
     finally:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from rowcast.engine.decoding.llama.turning import mix
+from rowcast.engine.decoding.llama.orthogonal import mix
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel
 from rowcast.engine.kernels.linear_plan import Plan, add, rms_norm, rotate, swiglu

@@ -10,10 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM, BloomConfig
 
 from engine.tiny_models import END, LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.engine import Feed, Seating
+from rowcast.engine.loading.architectures import SUPPORTED
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
-from rowcast.engine.loading.sizes import SUPPORTED
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.errors import UnknownModel

@@ -15,9 +15,9 @@ from engine.tiny_models import SHAPES, VOCABULARY, save
 from rowcast.engine.decoding.llama.decoder import LeanDecoder
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.kernels.linear_kernel import choose_linear
-from rowcast.engine.loading import image_cache as keeping
 from rowcast.engine.loading.engine_factory import prepare
-from rowcast.engine.loading.image import BadImage
+from rowcast.engine.loading.images import image_cache
+from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.memory import DoesNotFit
 from rowcast.engine.loading.subprocess_call import Died, apart
 from rowcast.engine.torch_engine import TorchEngine
@@ -96,7 +96,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (name for name in os.environ if name.startswith("XDG_CACHE")):
         monkeypatch.delenv(name)
     images = tmp_path / "cache"
-    monkeypatch.setattr(keeping, "cache_folder", lambda: images)
+    monkeypatch.setattr(image_cache, "cache_folder", lambda: images)
     return images / "images"
 
 
@@ -142,12 +142,14 @@ def test_where_nothing_can_be_kept_it_starts_all_the_same(model: Path, cache: Pa
 
 @packed_only
 def test_only_the_latest_images_stay(tmp_path: Path) -> None:
-    for number in range(keeping.KEPT + 3):
+    for number in range(image_cache.KEPT + 3):
         image = tmp_path / f"{number}.image"
         image.write_text("")
         os.utime(image, (number, number))
-    keeping.forget_older(image)
-    assert {int(each.stem) for each in tmp_path.glob("*.image")} == set(range(3, keeping.KEPT + 3))
+    image_cache.forget_older(image)
+    assert {int(each.stem) for each in tmp_path.glob("*.image")} == set(
+        range(3, image_cache.KEPT + 3)
+    )
 
 
 def damaged(image: Path) -> None:

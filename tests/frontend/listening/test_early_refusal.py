@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from frontend.sessions.played import STATUS, road
-from rowcast.frontend.listening.early_refusal import LOOK, Door, plain_answer, plain_knock
+from rowcast.frontend.listening.early_refusal import LOOK, FullLineRefusal, parse_plain
 from rowcast.wire import LITTLE_ROOM, Status, TeamRoom
 
 BODY = b'{"text": "Hello"}'
@@ -40,22 +40,22 @@ ROWS = [
 @pytest.mark.parametrize("path", ROWS)
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 def test_a_request_for_rows_is_known(path: str, version: bytes) -> None:
-    knock = plain_knock(request(b"POST %s HTTP/%s" % (path.encode(), version)))
-    assert knock is not None
-    assert knock.path == path
+    plain = parse_plain(request(b"POST %s HTTP/%s" % (path.encode(), version)))
+    assert plain is not None
+    assert plain.path == path
 
 
 def test_its_id_is_kept() -> None:
-    knock = plain_knock(request(b"POST / HTTP/1.1", b"x-request-id:  mine "))
-    assert knock is not None
-    assert knock.request_id == "mine"
+    plain = parse_plain(request(b"POST / HTTP/1.1", b"x-request-id:  mine "))
+    assert plain is not None
+    assert plain.request_id == "mine"
 
 
 @pytest.mark.parametrize("sent", [b"X-Request-ID: two words", b"X-Request-ID: \xff", b"X: none"])
 def test_without_a_sound_id_it_gets_one(sent: bytes) -> None:
-    knock = plain_knock(request(b"POST / HTTP/1.1", sent))
-    assert knock is not None
-    assert len(knock.request_id) == 32
+    plain = parse_plain(request(b"POST / HTTP/1.1", sent))
+    assert plain is not None
+    assert len(plain.request_id) == 32
 
 
 PROOF = b"X-Rowcast-Proxy-Secret: between us"
@@ -63,17 +63,17 @@ TEAM = b"X-Rowcast-Team: caf%C3%A9"
 
 
 def test_its_team_is_that_for_which_the_proxy_vouches() -> None:
-    knock = plain_knock(request(b"POST / HTTP/1.1", PROOF, TEAM), "between us")
-    assert knock is not None
-    assert knock.team == "caf\u00e9"
+    plain = parse_plain(request(b"POST / HTTP/1.1", PROOF, TEAM), "between us")
+    assert plain is not None
+    assert plain.team == "caf\u00e9"
 
 
 @pytest.mark.parametrize("secret", [None, "", "another"])
 def test_without_the_secret_it_has_no_team(secret: str | None) -> None:
     for fields in ([TEAM], [PROOF, TEAM]):
-        knock = plain_knock(request(b"POST / HTTP/1.1", *fields), secret)
-        assert knock is not None
-        assert knock.team == ""
+        plain = parse_plain(request(b"POST / HTTP/1.1", *fields), secret)
+        assert plain is not None
+        assert plain.team == ""
 
 
 OTHERS = {
@@ -105,11 +105,11 @@ OTHERS = {
 
 @pytest.mark.parametrize("which", OTHERS)
 def test_anything_else_is_not_judged_here(which: str) -> None:
-    assert plain_knock(OTHERS[which]) is None
+    assert parse_plain(OTHERS[which]) is None
 
 
 @contextmanager
-def knocking(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
+def arriving(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
     """A client that has sent these bytes, and the server's end."""
     client, served = socket.socketpair()
     with client, served:
@@ -119,12 +119,12 @@ def knocking(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @contextmanager
-def door(status: Status = FULL, *, stopping: bool = False) -> Iterator[Door]:
+def refusal(status: Status = FULL, *, stopping: bool = False) -> Iterator[FullLineRefusal]:
     with road() as made:
         made.ready(status)
         if stopping:
             made.sessions.stop()
-        yield Door(made.sessions, "between us")
+        yield FullLineRefusal(made.sessions, "between us")
 
 
 def all_of(client: socket.socket) -> bytes:
@@ -140,8 +140,8 @@ def all_of(client: socket.socket) -> bytes:
 )
 def test_a_full_line_is_told_in_the_form_of_the_dialect(path: bytes, form: set[str]) -> None:
     asked = request(b"POST %s HTTP/1.1" % path, b"X-Request-ID: mine")
-    with door() as made, knocking(asked) as (client, served):
-        assert made.turns_away(served)
+    with refusal() as made, arriving(asked) as (client, served):
+        assert made.refuses(served)
         served.close()
         head, _, body = all_of(client).partition(b"\r\n\r\n")
     assert set(json.loads(body)) == form
@@ -158,60 +158,51 @@ def test_a_full_line_is_told_in_the_form_of_the_dialect(path: bytes, form: set[s
 
 
 @pytest.mark.parametrize("which", OTHERS)
-def test_who_is_not_judged_here_goes_in_with_all_that_was_sent(which: str) -> None:
-    with door() as made, knocking(OTHERS[which]) as (client, served):
-        assert not made.turns_away(served)
+def test_anything_else_passes_with_all_that_was_sent(which: str) -> None:
+    with refusal() as made, arriving(OTHERS[which]) as (client, served):
+        assert not made.refuses(served)
         assert served.getblocking()
         client.shutdown(socket.SHUT_WR)
         assert all_of(served) == OTHERS[which]
 
 
 @pytest.mark.parametrize("room", [1, LITTLE_ROOM, 1 << 30])
-def test_where_there_is_room_everybody_goes_in(room: int) -> None:
-    with door(replace(FULL, room=room)) as made, knocking(request()) as (_, served):
-        assert not made.turns_away(served)
+def test_where_there_is_room_every_request_passes(room: int) -> None:
+    with refusal(replace(FULL, room=room)) as made, arriving(request()) as (_, served):
+        assert not made.refuses(served)
         assert served.recv(LOOK) == request()
 
 
-def test_room_is_that_of_the_team_that_knocks() -> None:
+def test_room_is_that_of_the_request_s_team() -> None:
     crowded = replace(FULL, room=2, team_rooms=(TeamRoom("busy", 0, 4),))
     busy = request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: busy")
     other = request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: other")
     claimed = request(b"POST / HTTP/1.1", b"X-Rowcast-Team: busy")
-    with door(crowded) as made:
+    with refusal(crowded) as made:
         for sent, refused in ((busy, True), (other, False), (claimed, False)):
-            with knocking(sent) as (_, served):
-                assert made.turns_away(served) == refused
+            with arriving(sent) as (_, served):
+                assert made.refuses(served) == refused
 
 
-def test_those_who_were_let_in_take_room_of_their_own_team_only() -> None:
+def test_accepted_requests_take_room_of_their_own_team_only() -> None:
     a, b = (request(b"POST / HTTP/1.1", PROOF, b"X-Rowcast-Team: " + name) for name in (b"a", b"b"))
     with (
-        door(replace(FULL, room=1)) as made,
-        knocking(a) as (_, first),
-        knocking(a) as (_, second),
-        knocking(b) as (_, other),
+        refusal(replace(FULL, room=1)) as made,
+        arriving(a) as (_, first),
+        arriving(a) as (_, second),
+        arriving(b) as (_, other),
     ):
-        assert [made.turns_away(each) for each in (first, second, other)] == [False, True, False]
-        made.came_in(first)
-        assert not made.turns_away(second)
+        assert [made.refuses(each) for each in (first, second, other)] == [False, True, False]
+        made.stop_counting(first)
+        assert not made.refuses(second)
 
 
-def test_while_the_server_stops_another_answer_is_true() -> None:
-    with door(stopping=True) as made, knocking(request()) as (_, served):
-        assert not made.turns_away(served)
+def test_while_the_server_stops_nothing_is_refused_early() -> None:
+    with refusal(stopping=True) as made, arriving(request()) as (_, served):
+        assert not made.refuses(served)
 
 
-def test_who_has_gone_is_turned_away_without_a_word() -> None:
-    with door() as made, knocking(request()) as (client, served):
+def test_a_client_that_has_left_is_refused_without_an_answer() -> None:
+    with refusal() as made, arriving(request()) as (client, served):
         client.close()
-        assert made.turns_away(served)
-
-
-def test_an_answer_in_json_ends_the_connection() -> None:
-    said = {"status_code": 431, "message": 'too "large"'}
-    head, body = plain_answer("431 Request Header Fields Too Large", said).split(b"\r\n\r\n")
-    assert body == b'{"status_code": 431, "message": "too \\"large\\""}'
-    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert b"Connection: close" in head
-    assert f"Content-Length: {len(body)}".encode() in head
+        assert made.refuses(served)

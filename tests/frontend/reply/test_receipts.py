@@ -96,7 +96,7 @@ def test_parameters_are_the_samplers() -> None:
     told = {field.name: field.default for field in structs.fields(Parameters)}
     assert told == {field.name: field.default for field in structs.fields(SamplingParams)}
     params = SamplingParams(max_tokens=3, logit_bias=((1, 2.0),), stop_token_ids=(4,))
-    assert Parameters.told(params).asked() == params
+    assert Parameters.from_params(params).to_params() == params
 
 
 def test_nobody_is_given_one_unasked(served: Served) -> None:

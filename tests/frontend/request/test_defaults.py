@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from rowcast.frontend.api.openai.request.sampling import params_of
@@ -26,7 +27,7 @@ def test_without_a_file_they_are_what_is_usual() -> None:
 
 def test_the_model_s_own_are_taken() -> None:
     wanted = {name: value for name, value in WORDS.items() if name != "do_sample"}
-    assert defaults_of(WORDS) == Defaults(**wanted)  # type: ignore[arg-type]
+    assert defaults_of(WORDS) == Defaults(**wanted)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,8 @@ def test_a_body_s_own_word_goes_before_the_model_s() -> None:
     silent = params_of(Sampling(model="m"), 100, defaults, max_tokens=5)
     assert (silent.temperature, silent.top_k, silent.top_p) == (0.6, 20, 0.95)
     assert (silent.min_p, silent.repetition_penalty) == (0.05, 1.1)
-    loud = Sampling(model="m", temperature=0, top_k=0, top_p=1, min_p=0, repetition_penalty=1)
+    own = {"temperature": 0, "top_k": 0, "top_p": 1, "min_p": 0, "repetition_penalty": 1}
+    loud = msgspec.convert({"model": "m"} | own, Sampling)
     told = params_of(loud, 100, defaults, max_tokens=5)
     assert (told.temperature, told.top_k, told.top_p) == (0, 0, 1)
     assert (told.min_p, told.repetition_penalty) == (0, 1)

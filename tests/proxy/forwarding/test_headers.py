@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowcast_proxy.forwarding.headers import (
+    caller_headers,
     client_headers,
-    identity_headers,
     origin_headers,
     server_headers,
 )
-from rowcast_proxy.tokens import Identity
+from rowcast_proxy.tokens import Caller
 
 
 def test_ordinary_headers_pass() -> None:
@@ -84,7 +84,7 @@ def test_the_origin_is_said_by_the_proxy() -> None:
 
 
 def test_claims_pass_with_the_shared_secret() -> None:
-    assert dict(identity_headers(Identity("a/b é", "t 1"), "shared")) == {
+    assert dict(caller_headers(Caller("a/b é", "t 1"), "shared")) == {
         "x-rowcast-proxy": "1",
         "x-rowcast-proxy-secret": "shared",
         "x-rowcast-team": "a%2Fb%20%C3%A9",
@@ -94,17 +94,17 @@ def test_claims_pass_with_the_shared_secret() -> None:
 
 def test_claims_do_not_pass_without_secret_or_identity() -> None:
     mark = [("x-rowcast-proxy", "1")]
-    assert identity_headers(Identity("blue", None), None) == mark
-    assert identity_headers(None, "shared") == mark
+    assert caller_headers(Caller("blue", None), None) == mark
+    assert caller_headers(None, "shared") == mark
 
 
 def test_no_token_id_is_not_an_empty_one() -> None:
-    assert "x-rowcast-token-id" not in dict(identity_headers(Identity("blue", None), "shared"))
+    assert "x-rowcast-token-id" not in dict(caller_headers(Caller("blue", None), "shared"))
 
 
 @given(st.text(min_size=1, max_size=256).filter(lambda t: t.isprintable() or "\n" in t))
 def test_any_team_is_plain_ascii_on_the_wire(team: str) -> None:
-    value = dict(identity_headers(Identity(team, None), "shared"))["x-rowcast-team"]
+    value = dict(caller_headers(Caller(team, None), "shared"))["x-rowcast-team"]
     assert value.isascii()
     assert value.isprintable()
     assert " " not in value

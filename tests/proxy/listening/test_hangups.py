@@ -3,16 +3,12 @@
 import contextlib
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import gevent
-import gevent.event
 import psutil
 import pytest
-from gevent import socket as gevent_socket
 
 from processes import Running, until
-from rowcast_proxy.listening.hangups import HangupWatch
 
 from ..clients import connected, generate, raw_request
 from ..fake_upstream import STREAM_HEAD, Call, FakeUpstream, chunk, echo
@@ -147,56 +143,3 @@ def test_vanishing_clients_leave_nothing_behind(proxy: Running, upstream: FakeUp
     until(lambda: worker.num_fds() <= before, "all descriptors to be closed")
     upstream.answer = echo
     assert generate(proxy.port).status == 200
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[gevent_socket.socket, gevent_socket.socket]]:
-    with gevent_socket.create_server(("127.0.0.1", 0)) as listener:
-        near = gevent_socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
-        with near, far:
-            yield near, far
-
-
-@pytest.fixture
-def watch() -> Iterator[HangupWatch]:
-    made = HangupWatch()
-    yield made
-    made.close()
-
-
-Pair = tuple[gevent_socket.socket, gevent_socket.socket]
-
-
-def test_the_watch_calls_once_and_forgets(watch: HangupWatch, pair: Pair) -> None:
-    near, far = pair
-    cuts: list[str] = []
-    watch.watch(near, lambda: cuts.append("cut"))
-    far.sendall(b"bytes are no hang-up")
-    gevent.sleep(0.05)
-    assert cuts == []
-    far.close()
-    with gevent.Timeout(20):
-        while len(watch):
-            gevent.sleep(0.01)
-    assert cuts == ["cut"]
-    watch.forget(near)
-
-
-def test_a_client_that_went_before_it_was_watched_is_seen(watch: HangupWatch, pair: Pair) -> None:
-    near, far = pair
-    far.close()
-    cut = gevent.event.Event()
-    watch.watch(near, cut.set)
-    assert cut.wait(20)
-
-
-def test_a_forgotten_client_is_not_cut(watch: HangupWatch, pair: Pair) -> None:
-    near, far = pair
-    cuts: list[str] = []
-    watch.watch(near, lambda: cuts.append("cut"))
-    watch.forget(near)
-    far.close()
-    gevent.sleep(0.05)
-    assert cuts == []
-    assert len(watch) == 0

@@ -6,10 +6,14 @@
 faster one for models of the Llama form. Knows no widths, sampling or feeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from torch import Tensor
+
+from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.kernels.attention import Attention
+from rowcast.engine.kernels.linear_kernel import LinearKernel
 
 
 class Decoder(Protocol):
@@ -31,3 +35,10 @@ class Decoder(Protocol):
         wanted: Sequence[int],
     ) -> Tensor:
         """Return a row of numbers per wanted slot; the next call may overwrite them."""
+
+
+DecoderMaker = Callable[[Attention, RowCache, int], tuple[Decoder, LinearKernel | None]]
+"""Binds a loaded model to a cache; the number is the maximum of slots per step.
+
+Returns the decoder and the kernel of its products, so that others may use its threads.
+"""

@@ -1,6 +1,6 @@
 """The row cache as transformers' models see it: a Cache that holds nothing and knows no past.
 
-`update` returns its arguments; the attention function (`architectures.row_attention`) calls
+`update` returns its arguments; the attention function (`module_attention.row_attention`) calls
 `attend`, which stores and attends in a `RowCache`, or only records what a layer would keep.
 """
 

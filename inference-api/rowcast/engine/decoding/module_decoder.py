@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from rowcast.engine.decoding import module_attention
 from rowcast.engine.decoding.flat_cache import BoundCache
 from rowcast.engine.decoding.row_cache import RowCache
-from rowcast.engine.loading import architectures
 
 
 class ModuleDecoder:
@@ -19,7 +19,7 @@ class ModuleDecoder:
     def __init__(self, network: PreTrainedModel, cache: RowCache, arithmetic: str) -> None:
         self._network = network
         self._bound = BoundCache(cache)
-        architectures.bind(network, self._bound)
+        module_attention.bind(network, self._bound)
         self._cache = cache
         self._device = next(network.parameters()).device
         self.name = f"modules {arithmetic}"

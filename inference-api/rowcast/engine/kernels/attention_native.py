@@ -14,21 +14,13 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.kernels.build import Kernel
+from rowcast.engine.kernels.threads import Threads
 
 DTYPES = (torch.float32, torch.bfloat16)
 
 _STORE = struct.Struct("23q")
 _ATTEND = struct.Struct("30q2d")
 _ADDRESS = struct.Struct("q")
-
-
-@dataclass(frozen=True, slots=True)
-class Threads:
-    """Another kernel's thread crew, and its size including the caller."""
-
-    count: int
-    share: int  # address of its `share(crew, job, context, items, grain)`
-    crew: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

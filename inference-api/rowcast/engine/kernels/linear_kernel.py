@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
+from rowcast.engine.kernels.threads import Threads
 
 Kind = Literal["fp32", "bf16", "int8"]
 
@@ -110,6 +111,11 @@ class LinearKernel:
         self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
         self.name = f"c-{library.rowcast_arithmetic().decode()}-{kernel.key[:8]}"
         self._linear = library.rowcast_linear
+
+    @property
+    def crew_threads(self) -> Threads:
+        """Its threads, for other kernels to run on."""
+        return Threads(self.threads, self.share.value or 0, self.crew.value or 0)
 
     def close(self) -> None:
         """End the threads."""

@@ -16,17 +16,14 @@ from typing import Any, BinaryIO
 
 import torch
 
-from rowcast.engine.decoding.llama.decoder import LeanDecoder
+from rowcast.engine.decoding.llama.decoder import lean_maker
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
-from rowcast.engine.decoding.row_cache import RowCache
-from rowcast.engine.kernels.attention import Attention
-from rowcast.engine.kernels.attention_native import NativeAttention
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
-from rowcast.engine.loading.image import BadImage
-from rowcast.engine.loading.image_cache import kept_image
-from rowcast.engine.loading.image_format import MadeOf, Stored
-from rowcast.engine.loading.image_source import Order, obtain
+from rowcast.engine.loading.images.image import BadImage
+from rowcast.engine.loading.images.image_cache import kept_image
+from rowcast.engine.loading.images.image_format import MadeOf, Stored
+from rowcast.engine.loading.images.image_source import Order, obtain
 from rowcast.engine.loading.memory import Cache, check_memory
 from rowcast.engine.loading.sizes import check_configuration, check_weights
 from rowcast.engine.loading.source import ModelSource, fitting_context
@@ -58,7 +55,7 @@ def prepare(settings: Settings) -> Engines:
     if device.type == "cpu" and words.get("model_type") in MODEL_TYPES:
         stored = _packed(settings, files, _precision(settings, words))
         if stored is not None:
-            return _lean(settings, files, stored)
+            return _over_packed(settings, files, stored)
     _refuse_image(settings, f"MODEL {settings.served_model!r} on this machine")
     return _by_modules(settings, device, str(_folder(settings, files)))
 
@@ -108,7 +105,7 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
 
     def write(file: BinaryIO) -> bool:
         # Imported here, in another process: its memory is freed with that process.
-        from rowcast.engine.decoding.llama.packer import Packer  # noqa: PLC0415
+        from rowcast.engine.loading.images.packer import Packer  # noqa: PLC0415
 
         source = replace(_source(settings, str(folder), CPU), mapped=True)
         return Packer(source, kernel, kind, made_of).write(file)
@@ -129,34 +126,29 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
     )
 
 
-def _lean(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
+def _over_packed(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
     """Return the maker of engines over the same packed weights."""
     facts = stored.facts
     facts = replace(facts, context=fitting_context(settings.context_length, facts.positions))
     cache = Cache(facts.shapes, ROWS, facts.context, facts.dtype)
     check_memory(settings.served_model, 0, cache, facts.device)
+    speech = partial(speech_of, str(_folder(settings, files)), facts)
 
-    def decoder(
-        attention: Attention, rows: RowCache, most: int
-    ) -> tuple[LeanDecoder, LinearKernel]:
-        threads = torch.get_num_threads()
-        kernel = _kernel(stored.made_of.precision, threads)
-        if kernel is None or not isinstance(attention, NativeAttention):
-            raise BadImage("the kernels that the weights are packed for are gone")
+    def make() -> TorchEngine:
+        kernel = _kernel(stored.made_of.precision, torch.get_num_threads())
         # The kernels have their own threads, and torch's would keep spinning alongside them.
         torch.set_num_threads(1)
-        context = facts.context
-        made = LeanDecoder(stored.model, kernel, attention, rows, context=context, most=most)
-        return made, kernel
+        decoder = lean_maker(stored.model, kernel, facts.context)
+        return TorchEngine(settings.served_name, facts, decoder, speech)
 
-    speech = partial(speech_of, str(_folder(settings, files)), facts)
-    return lambda: TorchEngine(settings.served_name, facts, decoder, speech)
+    return make
 
 
 def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines:
     """Return the maker of engines that each read the weights."""
     # Imported once, here, so that each fork serves soon.
-    from rowcast.engine.decoding.decoders import engine_over, packing_multiplier  # noqa: PLC0415
+    from rowcast.engine.decoding.decoders import packing_multiplier  # noqa: PLC0415
+    from rowcast.engine.loading.loaded_engine import engine_over  # noqa: PLC0415
     from rowcast.engine.loading.loader import load  # noqa: PLC0415
 
     source = _source(settings, model, device)

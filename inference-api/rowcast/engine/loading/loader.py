@@ -27,12 +27,13 @@ from transformers import (
     PreTrainedModel,
 )
 
+from rowcast.engine.decoding import module_attention
+from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.flat_cache import ShapeRecorder
-from rowcast.engine.decoding.module_packing import packed_bytes
+from rowcast.engine.decoding.packed_modules import packed_bytes
 from rowcast.engine.decoding.row_cache import LayerShape
 from rowcast.engine.kernels.linear_kernel import Kind
 from rowcast.engine.loading import architectures
-from rowcast.engine.loading.facts import Facts
 from rowcast.engine.loading.memory import Cache, check_memory
 from rowcast.engine.loading.source import ModelSource, fitting_context
 from rowcast.engine.one_layer import one_layer_configuration, one_layer_generation
@@ -130,7 +131,7 @@ def _measure(
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, **NO_CODE)
     recorder = ShapeRecorder()
-    architectures.bind(model, recorder)
+    module_attention.bind(model, recorder)
     tokens = torch.zeros(1, 2, dtype=torch.long, device="meta")
     model(input_ids=tokens, position_ids=tokens, past_key_values=recorder, use_cache=True)
     if kind is not None:

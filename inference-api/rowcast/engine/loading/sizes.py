@@ -13,27 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rowcast.engine.loading.architectures import SUPPORTED
 from rowcast.errors import UnknownModel
 from rowcast.model_files import WEIGHTS
-
-SUPPORTED = (
-    "falcon",
-    "gemma2",
-    "gemma3_text",
-    "gpt2",
-    "gpt_neox",
-    "gpt_oss",
-    "llama",
-    "mistral",
-    "mixtral",
-    "opt",
-    "phi",
-    "phi3",
-    "qwen2",
-    "qwen3",
-    "smollm3",
-)
-"""The `model_type`s of transformers that are served; the tests compare each with `generate`."""
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 WIDE, MANY = 2**20, 2**12

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
-from rowcast.dying import die_with_parent
 from rowcast.errors import RowcastError
+from rowcast.parent_death import die_with_parent
 
 Result = TypeVar("Result")
 END_SECONDS = 10.0

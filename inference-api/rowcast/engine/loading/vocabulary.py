@@ -5,7 +5,7 @@ Frontends tokenize by the same file. The tokens of the model that needs no file 
 
 from pathlib import Path
 
-from rowcast.engine.loading.facts import Facts
+from rowcast.engine.decoding.facts import Facts
 from rowcast.sampling.grammars.grammars import Speech, Unspeakable, speech_of_file, speech_of_texts
 from rowcast.settings import ONE_LAYER
 

@@ -14,7 +14,7 @@ import torch
 from transformers import LlamaConfig
 
 from rowcast.engine.decoding.decoder import Decoder
-from rowcast.engine.decoding.decoders import engine_over
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.decoding.decoder import Decoder
-from rowcast.engine.decoding.decoders import engine_over
 from rowcast.engine.decoding.llama.decoder import LeanDecoder
 from rowcast.engine.decoding.precision import PRECISIONS
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier
 from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine

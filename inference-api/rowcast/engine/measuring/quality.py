@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from rowcast.engine.decoding.decoders import engine_over, packing_multiplier
+from rowcast.engine.decoding.decoders import packing_multiplier
 from rowcast.engine.decoding.precision import PRECISIONS
+from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine

@@ -3,14 +3,16 @@
     POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …}
     POST /chat/<model>                                    server-sent events
 
-`_read` lists every field with its default and bounds; `docs/api.md` describes them. A raw stream
-cannot carry an error, so a reply that fails is cut without its last chunk.
+`PARAMETERS` has the sampling parameters with default and bounds, `_read` the other fields;
+`docs/api.md` describes all. A raw stream cannot carry an error, so a reply that fails is cut
+without its last chunk.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, g, jsonify
@@ -32,18 +34,19 @@ from rowcast.frontend.request.deadline import LONGEST, SHORTEST
 from rowcast.frontend.request.fields import Fields
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import SEEDS, Prompt
-from rowcast.sampling_params import SamplingParams
+from rowcast.parameter import Native, Parameter
+from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
 ROWS = re.compile(r"/|/(predictions|inference|chat)/[^/]+")
+# The required one last: the order in which errors list the fields, and in which they are checked.
+LISTED = sorted(PARAMETERS, key=lambda each: each.required)
+SAMPLING = [(each, each.native) for each in LISTED if each.native]
 FIELDS = (
     "text",
-    "temperature",
-    "top_k",
-    "top_p",
-    "max_tokens",
+    *(each.name for each, _ in SAMPLING),
     "stop_sequence",
     "seed",
     "stream",
@@ -122,12 +125,7 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
     stop = fields.text("stop_sequence", LONGEST_STOP)
     prompt = Prompt(
         tokens=frontend.encode(text),
-        params=SamplingParams(
-            temperature=fields.number("temperature", 1.0, 0.01, 100),
-            top_k=fields.integer("top_k", 10, 1, 1000),
-            top_p=fields.number("top_p", 0.9, 0.01, 1),
-            max_tokens=fields.integer("max_tokens", 128, 1, 2048),
-        ),
+        params=SamplingParams(**_sampling(fields)),
         seed=fields.integer("seed", frontend.origin().seed, 0, SEEDS - 1),
         stop=StopSequences([stop] if stop else ()),
         caller=frontend.caller(),
@@ -138,6 +136,15 @@ def _read(frontend: Frontend, model: str) -> NativeRequest:
     before = text if fields.flag("return_prompt", False) else ""
     build = frontend.status() if fields.flag("receipt", False) else None
     return NativeRequest(prompt, before, fields.flag("stream", True), build)
+
+
+def _sampling(fields: Fields) -> dict[str, Any]:
+    return {each.name: _number(fields, each, native) for each, native in SAMPLING}
+
+
+def _number(fields: Fields, parameter: Parameter, native: Native) -> float:
+    read: Callable[..., float] = fields.integer if parameter.type is int else fields.number
+    return read(parameter.name, native.default, native.least, native.most)
 
 
 def _check_has_place(wanted: NativeRequest) -> None:

@@ -12,56 +12,45 @@ dialect.
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
 
 from rowcast.frontend.reply.text import ReplyText
-from rowcast.sampling_params import SamplingParams
+from rowcast.parameter import MOST, Biases, Parameter, Tokens, bounded, with_fields
+from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.wire import Status, Submit
 
 LEAST_SEED = -(2**63)  # seeds are reported as requested, and used modulo 2**64
 
-_MOST = 2**31 - 1
-Count = Annotated[int, Meta(ge=0, le=_MOST)]
-Positive = Annotated[int, Meta(ge=1, le=_MOST)]
-TokenId = Annotated[int, Meta(ge=0, le=_MOST, title="TokenId")]  # the documents fill in the limit
-Share = Annotated[float, Meta(ge=0, le=1)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+Positive = Annotated[int, Meta(ge=1, le=MOST)]
+TokenId = Annotated[int, Meta(ge=0, le=MOST, title="TokenId")]  # the documents fill in the limit
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Prompted = Annotated[tuple[TokenId, ...], Meta(min_length=1)]
 Text = Annotated[str, Meta(min_length=1)]
+RECORDED_AS: dict[Any, Any] = {
+    Tokens: tuple[TokenId, ...],
+    Biases: tuple[tuple[TokenId, Bias], ...],
+}
 Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
 
 
+def _field(parameter: Parameter) -> tuple[str, Any, Any]:
+    kind = bounded(RECORDED_AS.get(parameter.type, parameter.type), parameter.bounds)
+    return parameter.name, kind, parameter.default
+
+
+@with_fields(_field(each) for each in PARAMETERS)
 class Parameters(Struct, forbid_unknown_fields=True, kw_only=True):
     """`SamplingParams`, with the bounds of all dialects; an omitted field is off."""
 
-    max_tokens: Count
-    temperature: Annotated[float, Meta(ge=0, le=100)] = 1.0
-    top_k: Annotated[int, Meta(ge=-1, le=_MOST)] = 0
-    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    min_tokens: Count = 0
-    ignore_eos: bool = False
-    stop_token_ids: Annotated[tuple[TokenId, ...], Meta(max_length=1024)] = ()
-    logprobs: bool = False
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] = 0
-    prompt_logprobs: bool = False
-    grammar: str = ""
-    min_p: Share = 0.0
-    repetition_penalty: Annotated[float, Meta(ge=0.01, le=100)] = 1.0
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
-    logit_bias: tuple[tuple[TokenId, Bias], ...] = ()
-    allowed_tokens: tuple[TokenId, ...] = ()
-    banned_tokens: tuple[TokenId, ...] = ()
-
     @classmethod
-    def told(cls, params: SamplingParams) -> "Parameters":
+    def from_params(cls, params: SamplingParams) -> "Parameters":
         """Return the sampler's parameters, with nothing left out."""
         return cls(**structs.asdict(params))
 
-    def asked(self) -> SamplingParams:
+    def to_params(self) -> SamplingParams:
         """Return the parameters for the sampler."""
         return SamplingParams(**structs.asdict(self))
 
@@ -113,7 +102,7 @@ def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]
         build=status.fingerprint,
         context_length=status.context_length,
         seed=submit.seed if submit.seed < -LEAST_SEED else submit.seed + 2 * LEAST_SEED,
-        parameters=Parameters.told(submit.params),
+        parameters=Parameters.from_params(submit.params),
         stop=list(stop),
         prompts=list(prompts.values()),
         replies=[_told(reply, submit, places[submit.session]) for reply, submit in told],

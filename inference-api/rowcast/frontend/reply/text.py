@@ -239,16 +239,6 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
     return None
 
 
-def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Yield the events in parts with at most one token each."""
-    for event in events:
-        rest = event
-        while isinstance(rest, Tokens) and len(rest.tokens) > 1:
-            first, rest = split(rest, 1)
-            yield [first]
-        yield [rest]
-
-
 def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
     """Encode a server-sent event; `place` is its id."""
     lines = [f"id: {place}"] if place else []

@@ -1,8 +1,7 @@
 """Reads a request's body, complete and in time, as one strict JSON object.
 
-In: the request from gunicorn, which accepts much that it should not: a body cut short, a missing
-chunk end, a body that never arrives. Out: a dict, or a RequestError that says what to change. The
-Content-Type is ignored: curl sends JSON with a form's type.
+In: the request from gunicorn, read by `rowcast_http.body`. Out: a dict, or a RequestError that says
+what to change. The Content-Type is ignored: curl sends JSON with a form's type.
 
 Parsing blocks every other stream of the process, so its time is bounded: nothing takes more than
 linear time, and both the bytes and the number of values of a body are limited.
@@ -13,14 +12,12 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-import gevent
 from flask import Request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import ClientDisconnected
 
-from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedRequest
+from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedRequest, Overloaded
 from rowcast.text import bounded_json
 from rowcast.text.bounded_json import DEPTH
+from rowcast_http.body import BodyReader
 
 _MALFORMED = "Malformed JSON request body"
 _READ = "rowcast.body_read"
@@ -32,6 +29,30 @@ _MOST = ((",", "values", 500_000), (":", "names", 100_000), ("[{", "lists and ob
 _STRING = re.compile(r'"[^"]*+"?')
 _MOST_STRINGS = 600_000  # values and names
 _EXACT = 2**53  # below, a float with an integral value is exactly that integer
+
+
+class _BodyErrors:
+    def too_large(self, limit: int, announced: int | None) -> Exception:
+        if announced is not None:
+            return BodyTooLarge(f"the body has {announced} bytes; allowed are {limit}")
+        return BodyTooLarge(f"the body is larger than the {limit} bytes allowed")
+
+    def too_slow(self, seconds: float) -> Exception:
+        return BodyTimeout(f"the body did not arrive within {seconds:g} s; send it faster")
+
+    def cut_short(self, received: int, announced: int) -> Exception:
+        return MalformedRequest(
+            f"the body ended after {received} bytes; its Content-Length is {announced}"
+        )
+
+    def broken(self) -> Exception:
+        return MalformedRequest("the body's chunked encoding is broken or ends early")
+
+    def no_room(self) -> Exception:
+        return Overloaded(
+            "the server holds as many bytes of request bodies as it may (BODIES_BYTES, of "
+            "which one team gets half); send fewer large requests at once, or try again"
+        )
 
 
 def read_object(
@@ -52,20 +73,11 @@ def read_body(request: Request, limit: int, seconds: float) -> bytes:
         raise CodedBody(
             f"Content-Encoding is {coding[:40]!r}; send the body as it is, uncompressed"
         )
-    announced = request.content_length
-    if announced is not None and announced > limit:
-        raise BodyTooLarge(f"the body has {announced} bytes; allowed are {limit}")
-    late = BodyTimeout(f"the body did not arrive within {seconds:g} s; send it faster")
-    with gevent.Timeout(seconds, late):
-        body = _read(request, limit)
-    if len(body) > limit:
-        raise BodyTooLarge(f"the body is larger than the {limit} bytes allowed")
-    if announced is not None and len(body) != announced:
-        raise MalformedRequest(
-            f"the body ended after {len(body)} bytes; its Content-Length is {announced}"
-        )
+    stream = request.environ["wsgi.input"]
+    share = getattr(stream, "share", None)  # only a server's requests have one
+    body = BodyReader(limit, seconds, _BodyErrors()).read(stream, request.content_length, share)
     request.environ[_READ] = True
-    return body
+    return bytes(body)
 
 
 def leave_unread(request: Request) -> None:
@@ -75,14 +87,6 @@ def leave_unread(request: Request) -> None:
     end_connection = getattr(environ["wsgi.input"], "end_connection", None)
     if has_body and _READ not in environ and end_connection is not None:
         end_connection()
-
-
-def _read(request: Request, limit: int) -> bytes:
-    request.max_content_length = limit + 1  # gunicorn silently cuts a chunked body there
-    try:
-        return request.get_data(cache=False)
-    except (OSError, ParseException, ClientDisconnected) as error:
-        raise MalformedRequest("the body's chunked encoding is broken or ends early") from error
 
 
 def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:

@@ -7,46 +7,43 @@ tokens.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+
+from rowcast.parameter import Parameter, with_fields
+from rowcast.sampling_params import PARAMETERS
 
 _log = logging.getLogger("rowcast.loading")
 
 FILE = "generation_config.json"
+CONFIGURED = [each for each in PARAMETERS if each.configured]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defaults:
-    """The values of parameters that neither the request nor the model sets."""
-
-    temperature: float = 1.0
-    top_k: int = 0  # off
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-
-
-RANGES = {
-    "temperature": (0.0, 100.0),
-    "top_k": (-1, 1_000_000),
-    "top_p": (0.0, 1.0),
-    "min_p": (0.0, 1.0),
-    "repetition_penalty": (0.01, 100.0),
-}
+@with_fields((each.name, each.type, each.default) for each in CONFIGURED)
+class Defaults(Struct, frozen=True, kw_only=True):
+    """The values of parameters that the request does not set; at first those of `PARAMETERS`."""
 
 
 def defaults_of(words: Mapping[str, Any]) -> Defaults:
     """Return the file's values on top of the usual defaults."""
     taken = {}
-    for name, (least, most) in RANGES.items():
-        value = words.get(name)
+    for each in CONFIGURED:
+        name, value = each.name, words.get(each.name)
         if value is None:
             continue
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not least <= value <= most or (name == "top_k" and value != int(value)):
+        if not _allowed(each, value):
             _log.warning("%s %s=%r not_taken", FILE, name, value)
             continue
-        taken[name] = max(0, int(value)) if name == "top_k" else float(value)
+        taken[name] = max(0, int(value)) if each.type is int else float(value)
     if taken:
         _log.info("defaults %s", " ".join(f"{name}={value:g}" for name, value in taken.items()))
-    return Defaults(**taken)  # type: ignore[arg-type]  # each by its name
+    return Defaults(**taken)
+
+
+def _allowed(parameter: Parameter, value: object) -> bool:
+    """True for a number within the parameter's range; a whole one, if its type is."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not parameter.configured:
+        return False
+    least, most = parameter.configured
+    return least <= value <= most and (parameter.type is float or value == int(value))

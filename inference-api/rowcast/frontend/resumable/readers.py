@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import Overloaded
-from rowcast.frontend.listening.budget import Budget
 from rowcast.frontend.sessions.session import Session
+from rowcast_http.budget import Budget
 
 READERS = 8  # connections of one process that may read one kept session
 RECALLED_BYTES = 1 << 24  # of records that are being read; in memory they take some ten times this

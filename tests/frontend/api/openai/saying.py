@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.driven import RecordedEngine
-from rowcast.engine.decoding.following import follow
 from rowcast.engine.engine import Drawn
+from rowcast.engine.grammar_check import follow
 from rowcast.scripted_vocabulary import END
 
 

@@ -16,11 +16,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rowcast.engine.decoding.decoder import DecoderMaker
 from rowcast.engine.decoding.llama.model import LAST, LayerShape, LeanModel
 from rowcast.engine.decoding.row_cache import RowCache
-from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, Threads, refuse
+from rowcast.engine.kernels.attention import Attention
+from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, refuse
 from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
 from rowcast.engine.kernels.linear_plan import Plan
+from rowcast.errors import RowcastError
+
+
+class KernelsMissing(RowcastError):
+    """The kernels that a model's weights are packed for do not run here."""
+
+
+def lean_maker(model: LeanModel, kernel: LinearKernel | None, context: int) -> DecoderMaker:
+    """Return what binds a packed model to a cache. Raises KernelsMissing."""
+
+    def make(
+        attention: Attention, cache: RowCache, most: int
+    ) -> tuple["LeanDecoder", LinearKernel]:
+        if kernel is None or not isinstance(attention, NativeAttention):
+            raise KernelsMissing("the kernels that the weights are packed for are gone")
+        return LeanDecoder(model, kernel, attention, cache, context=context, most=most), kernel
+
+    return make
 
 
 class _Buffers:
@@ -144,7 +164,7 @@ class LeanDecoder:
 
     def _plan_scores(self, layer: LayerShape) -> None:
         """Store and attend, by the attention kernel, on the linear kernel's threads."""
-        kernel, buffers, shape = self.kernel, self._buffers, self._model.shape
+        buffers, shape = self._buffers, self._model.shape
         parts = buffers.qkv.view(len(buffers.qkv), -1, shape.head_size)
         keys_end = shape.heads + shape.kv_heads
         planned = self._attention.plan(
@@ -160,7 +180,7 @@ class LeanDecoder:
                 scale=layer.scale,
                 window=layer.window,
             ),
-            Threads(kernel.threads, kernel.share.value or 0, kernel.crew.value or 0),
+            self.kernel.crew_threads,
             self._fault,
         )
         kept = (planned, self._cache, buffers, self._fault)

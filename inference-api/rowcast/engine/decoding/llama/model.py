@@ -4,8 +4,8 @@
     parts       name ──▶ Packed or Tensor: embedding, cos, sin, norm, head, 0.qkv, 0.o, …
     LeanModel   both
 
-A model is made from a transformers model (`llama.packing`) or from an image
-(`loading.image_format`). Knows neither.
+A model is made from a transformers model (`packed_parts`) or from an image, when a backend is
+loaded. Knows neither.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
     Basis.products(layer) ──▶ name ──▶ () ──▶ Products, made when their turn comes
 
-`llama.spreading` has the other basis, for int8.
+`spread_basis` has the other basis, for int8.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -5,12 +5,11 @@ from typing import Any
 from rowcast.frontend.api.documents.errors import NATIVE_ERROR
 from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, REPLY_ERRORS, Operation, event
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.parameter import Native
+from rowcast.sampling_params import PARAMETERS
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 
 _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}]}
-
-
-_ABOVE_CENT = r"0?\.(0[1-9]|[1-9][0-9]?)[0-9]{0,9}"
 
 
 def _number(
@@ -28,20 +27,18 @@ def _number(
     }
 
 
+def _sampling(kind: type, field: Native) -> dict[str, Any]:
+    named = "integer" if kind is int else "number"
+    return _number(named, field.least, field.most, field.written, field.default)
+
+
 BODY: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["text"],
     "properties": {
         "text": {"type": "string", "minLength": 1, "description": "The prompt"},
-        "max_tokens": _number(
-            "integer", 1, 2048, "[1-9][0-9]{0,2}|1[0-9]{3}|20[0-3][0-9]|204[0-8]", 128
-        ),
-        "temperature": _number(
-            "number", 0.01, 100, rf"100|[1-9][0-9]?(\.[0-9]{{1,9}})?|{_ABOVE_CENT}", 1.0
-        ),
-        "top_k": _number("integer", 1, 1000, "[1-9][0-9]{0,2}|1000", 10),
-        "top_p": _number("number", 0.01, 1, f"1|{_ABOVE_CENT}", 0.9),
+        **{each.name: _sampling(each.type, each.native) for each in PARAMETERS if each.native},
         "stop_sequence": {
             "type": ["string", "null"],
             "maxLength": LONGEST_STOP,

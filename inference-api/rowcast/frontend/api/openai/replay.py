@@ -24,7 +24,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.receipts import Positive, Question, Receipt, Which, receipt_of
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.offload import tasks
-from rowcast.sampling_params import SamplingParams
+from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.wire import Status
 
 
@@ -77,7 +77,7 @@ def _prompts(
             "replies", f"name prompt {last}; the last one is {len(body.prompts) - 1}"
         )
     vocabulary = frontend.tokenizer.vocabulary
-    params = _checked(frontend, body.parameters.asked())
+    params = _checked(frontend, body.parameters.to_params())
     prompts = [checked_tokens("prompts", prompt, vocabulary) for prompt in body.prompts]
     return [
         Prompt(
@@ -97,9 +97,8 @@ def _prompts(
 def _checked(frontend: Frontend, params: SamplingParams) -> SamplingParams:
     """Validate the parameters; the sampler trusts them."""
     vocabulary = frontend.tokenizer.vocabulary
-    biased = (token for token, _ in params.logit_bias)
-    for tokens in (params.stop_token_ids, params.allowed_tokens, params.banned_tokens, biased):
-        checked_tokens("parameters", tokens, vocabulary)
+    for each in PARAMETERS:
+        checked_tokens("parameters", each.tokens(getattr(params, each.name)), vocabulary)
     if params.grammar:
         compiled(frontend, "parameters.grammar", tasks.grammar_rule, params.grammar)
     return params

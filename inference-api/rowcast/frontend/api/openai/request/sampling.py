@@ -1,14 +1,23 @@
 """From a body's parameters to the sampler's, with the checks that types cannot express."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
+
+from msgspec import structs
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.types import Sampling
 from rowcast.frontend.request.defaults import Defaults
-from rowcast.sampling_params import SamplingParams
+from rowcast.parameter import Biases, Parameter
+from rowcast.sampling_params import PARAMETERS, SamplingParams
 
-Number = TypeVar("Number", int, float)
+# Of several faults, those in lists of tokens are reported before those in biases.
+SENT = {
+    each.openai_name: each
+    for each in sorted(PARAMETERS, key=lambda each: each.type == Biases)
+    if each.openai
+}
+FLOORS = {each.name: each.floor for each in PARAMETERS if each.floor is not None}
 
 
 def params_of(
@@ -25,29 +34,43 @@ def params_of(
 
     Parameters that the body omits take the defaults of the model's own configuration.
     """
+    values = structs.asdict(defaults) | _sent(body, vocabulary)
+    for name in values.keys() & FLOORS.keys():
+        values[name] = max(FLOORS[name], values[name])
+    values["min_tokens"] = min(values.get("min_tokens", 0), max_tokens)
     return SamplingParams(
         max_tokens=max_tokens,
-        temperature=_given(body.temperature, defaults.temperature),
-        top_k=max(0, _given(body.top_k, defaults.top_k)),
-        top_p=max(1e-9, _given(body.top_p, defaults.top_p)),  # 0 leaves the likeliest
-        min_p=_given(body.min_p, defaults.min_p),
-        min_tokens=min(body.min_tokens or 0, max_tokens),
-        ignore_eos=bool(body.ignore_eos),
-        repetition_penalty=_given(body.repetition_penalty, defaults.repetition_penalty),
-        presence_penalty=body.presence_penalty or 0.0,
-        frequency_penalty=body.frequency_penalty or 0.0,
-        stop_token_ids=_tokens("stop_token_ids", body.stop_token_ids, vocabulary),
-        allowed_tokens=_allowed(body.allowed_token_ids, vocabulary),
-        logit_bias=_biases(body.logit_bias, vocabulary),
         logprobs=logprobs is not None,
         top_logprobs=logprobs or 0,
         prompt_logprobs=prompt_logprobs,
         grammar=grammar,
+        **values,
     )
 
 
-def _given(value: Number | None, default: Number) -> Number:
-    return default if value is None else value
+def _sent(body: Sampling, vocabulary: int) -> dict[str, Any]:
+    """Return the body's parameters, in the sampler's form."""
+    sent = {field: value for field in SENT if (value := getattr(body, field)) is not None}
+    return {
+        SENT[field].name: _converted(SENT[field], field, value, vocabulary)
+        for field, value in sent.items()
+        if not _is_default(SENT[field], value)
+    }
+
+
+def _is_default(parameter: Parameter, value: object) -> bool:
+    """True if it equals the default and no model has its own; a penalty of -0.0 equals 0.0."""
+    return parameter.configured is None and bool(value == parameter.default)
+
+
+def _converted(parameter: Parameter, field: str, value: Any, vocabulary: int) -> Any:
+    if isinstance(value, dict):
+        return _biases(field, value, vocabulary)
+    if not isinstance(value, list):
+        return value
+    if parameter.openai and parameter.openai.refuse_empty and not value:
+        raise InvalidField(field, "is empty; name at least one token")
+    return checked_tokens(field, value, vocabulary)
 
 
 def check_stream_options(body: Sampling) -> None:
@@ -64,19 +87,7 @@ def checked_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> tuple[
     return checked
 
 
-def _tokens(field: str, tokens: Iterable[int] | None, vocabulary: int) -> tuple[int, ...]:
-    return checked_tokens(field, tokens or (), vocabulary)
-
-
-def _allowed(tokens: list[int] | None, vocabulary: int) -> tuple[int, ...]:
-    if tokens is not None and not tokens:
-        raise InvalidField("allowed_token_ids", "is empty; name at least one token")
-    return _tokens("allowed_token_ids", tokens, vocabulary)
-
-
-def _biases(biases: dict[str, float] | None, vocabulary: int) -> tuple[tuple[int, float], ...]:
-    if biases is None:
-        return ()
+def _biases(field: str, biases: dict[str, float], vocabulary: int) -> Biases:
     for name in biases:
-        checked_tokens(f'logit_bias["{name}"]', [int(name)], vocabulary)
+        checked_tokens(f'{field}["{name}"]', [int(name)], vocabulary)
     return tuple(sorted((int(name), bias) for name, bias in biases.items()))

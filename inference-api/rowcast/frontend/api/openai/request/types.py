@@ -11,18 +11,18 @@ from msgspec import Meta, Struct
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.parameter import MOST, Biases, Parameter, Tokens, bounded, with_fields
+from rowcast.sampling_params import PARAMETERS
 from rowcast.text.stop import LONGEST as LONGEST_STOP
 
 # What these titles mark differs from server to server; the documents fill it in.
 TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
 
-Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1, title=TOKEN_ID)]
+Positive = Annotated[int, Meta(ge=1, le=MOST)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+TokenId = Annotated[int, Meta(ge=0, le=MOST, title=TOKEN_ID)]
 ModelName = Annotated[str, Meta(title=MODEL_NAME)]
 Digits = Annotated[str, Meta(pattern="^[0-9]{1,10}$")]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
@@ -30,6 +30,7 @@ StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
 Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
 Object = dict[str, Any]
 ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+SENT_AS: dict[Any, Any] = {Tokens: list[TokenId], Biases: dict[Digits, Bias]}
 
 _TEXT = {"type": "string", "minLength": 1}
 _TOKENS = {"type": "array", "minItems": 1, "items": {"type": "integer", "title": TOKEN_ID}}
@@ -93,30 +94,23 @@ class StructuredOutputs(Struct, forbid_unknown_fields=True):
     json_object: bool | None = None
 
 
+def _field(parameter: Parameter) -> tuple[str, Any, None]:
+    kind = bounded(SENT_AS.get(parameter.type, parameter.type), parameter.openai_bounds)
+    return parameter.openai_name, kind | None, None
+
+
+@with_fields(_field(each) for each in PARAMETERS if each.openai)
 class Sampling(Body, kw_only=True):
-    """The fields that completions and chat share."""
+    """The fields that completions and chat share: these, and the sampling parameters."""
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Share | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
     receipt: bool | None = None
     timeout: Seconds | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    logit_bias: dict[Digits, Bias] | None = None
     user: str | None = None
-    # known to users of vLLM
-    top_k: Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None = None
-    min_p: Share | None = None
-    repetition_penalty: Annotated[float, Meta(ge=0.01, le=100)] | None = None
-    ignore_eos: bool | None = None
-    min_tokens: Count | None = None
-    stop_token_ids: Annotated[list[TokenId], Meta(max_length=1024)] | None = None
-    allowed_token_ids: list[TokenId] | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     guided_json: str | Object | None = None

@@ -1,0 +1,50 @@
+"""Which free row a reply takes, and what that row still holds.
+
+    take(reply) ──▶ Place: a free row, and how many of the reply's first tokens are in its cache
+    give_back(reply)       the row is free again; its cache holds the first `fed` of `reply.tokens`
+
+`Placement` is the seam. A cache of prefixes can give strangers the row that was freed longest ago,
+and a team the row whose cache shares the longest beginning with its prompt. Knows no engine.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rowcast.backend.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row for a reply. Tokens that are `held` are never fed, so their prompt is computed less."""
+
+    row: int
+    held: int = 0
+
+
+class Placement(Protocol):
+    """The free rows of one backend.
+
+    An implementation may return any free row. Before it returns more than 0 as `held`, the engine
+    must be able to start a reply over what the row holds, and three rules apply: the tokens are
+    equal one by one; at least the last one is still fed, because its feed draws; and none is held
+    of a prompt that is scored, because each of its tokens must be fed.
+    """
+
+    def take(self, reply: Reply) -> Place:
+        """Return a free row, which is then taken. Called only while there is one."""
+
+    def give_back(self, reply: Reply) -> None:
+        """Free the row of a reply that has ended, for whatever reason."""
+
+
+class LastFreed:
+    """The row that was freed last: its memory is the warmest. Nothing in it is used again."""
+
+    def __init__(self, count: int) -> None:
+        self._free = list(range(count - 1, -1, -1))
+
+    def take(self, _reply: Reply) -> Place:
+        return Place(self._free.pop())
+
+    def give_back(self, reply: Reply) -> None:
+        self._free.append(reply.row)

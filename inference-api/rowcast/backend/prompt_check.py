@@ -1,0 +1,140 @@
+"""Checks that a prompt can be computed: its tokens, its length, and the range of every parameter.
+
+Frontends validate what callers send, and with better messages. This is the backend's own defense:
+whatever a peer sends, the engine receives only values that it supports. A fault is a sentence for
+the caller. Knows no waiting line: whether there is room is decided by `admission`.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from rowcast.engine.engine import Engine
+from rowcast.parameter import Biases, Parameter
+from rowcast.sampling_params import PARAMETERS, SamplingParams
+from rowcast.wire import RejectReason, Submit
+
+SCORES_LIMIT = 2**20  # log-probabilities per prompt, which a frontend holds at once
+NAME_LENGTH = 1024  # maximum characters of a session's or team's name
+SEEDS = 2**64
+MOST = 2**31  # limit for counts, and for token ids in parameters, which may be unknown ones
+LARGEST = 1e300
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The reason why a prompt is refused."""
+
+    reason: RejectReason
+    message: str
+
+
+class PromptCheck:
+    """Validates prompts for one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: tuple[int, ...] = ()  # the last prompt whose tokens were all valid
+
+    def fault_of(self, submit: Submit) -> Fault | None:
+        """Return the first fault of a prompt; None if it can be computed."""
+        if not submit.prompt:
+            return Fault("empty", "the prompt has no tokens; send some text")
+        vocabulary = self._engine.vocabulary
+        problem = next(_places(submit), "") or next(_parameters(submit.params, vocabulary), "")
+        if problem:
+            return Fault("invalid", problem)
+        if too_long := _too_long(submit, self._engine.context_length):
+            return Fault("too_long", too_long)
+        foreign = self._foreign_prompt(submit.prompt) or _foreign(
+            "delivered reply", submit.delivered or (), vocabulary
+        )
+        return Fault("invalid", foreign) if foreign else None
+
+    def _foreign_prompt(self, prompt: tuple[int, ...]) -> str:
+        """Check prompt tokens, only once for the choices of one prompt, which share the tuple."""
+        if prompt is self._known:
+            return ""
+        foreign = _foreign("prompt", prompt, self._engine.vocabulary)
+        if not foreign:
+            self._known = prompt
+        return foreign
+
+
+def _places(submit: Submit) -> Iterator[str]:
+    """Yield faults outside the prompt and the parameters."""
+    for name, text in (("session", submit.session), ("team", submit.team)):
+        if len(text) > NAME_LENGTH:
+            yield f"the {name}'s name has {len(text)} characters; allowed are {NAME_LENGTH}"
+    yield from _outside("choice", submit.choice, 0, MOST)
+    yield from _outside("choices", submit.choices, 1, MOST)
+    yield from _outside("deaths", submit.deaths, 0, MOST)
+    yield from _outside("seed", submit.seed, 0, SEEDS - 1)
+
+
+def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:
+    """Yield faults of the sampling parameters."""
+    for each in PARAMETERS:
+        yield from _faults(each, getattr(params, each.name), vocabulary)
+    yield from _outside("top_logprobs", params.top_logprobs, 0, vocabulary)
+
+
+def _faults(parameter: Parameter, value: Any, vocabulary: int) -> Iterator[str]:
+    name = parameter.name
+    if parameter.type in (int, float):
+        yield from _outside(name, value, *_range(parameter))
+    if parameter.type == Biases and not all(isfinite(bias) for _, bias in value):
+        yield f"{name} holds a number that is not finite"
+    most = (parameter.bounds and parameter.bounds.max_length) or vocabulary
+    yield from _listed(name, parameter.tokens(value), most)
+
+
+def _range(parameter: Parameter) -> tuple[float, float]:
+    """Return what the engine can compute, which is more than the dialects allow."""
+    least, most = (0, MOST) if parameter.type is int else (-LARGEST, LARGEST)
+    return least if parameter.least is None else parameter.least, most
+
+
+def _outside(name: str, value: float, least: float, most: float) -> Iterator[str]:
+    """Yield a fault if the value is out of range; a NaN always is."""
+    if not least <= value <= most:
+        yield f"{name} is {value}; allowed is {least:g} to {most:g}"
+
+
+def _listed(name: str, tokens: Collection[int], most: int) -> Iterator[str]:
+    if len(tokens) > most:
+        yield f"{name} lists {len(tokens)} tokens; allowed are {most}"
+    elif tokens and not 0 <= min(tokens) <= max(tokens) < MOST:
+        yield f"{name} lists a token that is not in 0 to {MOST - 1}"
+
+
+def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
+    """Name the first token that is not in the model's vocabulary; empty if there is none."""
+    if not tokens or 0 <= min(tokens) <= max(tokens) < vocabulary:
+        return ""
+    outside = next(token for token in tokens if not 0 <= token < vocabulary)
+    return f"token {outside} of the {name} is not in 0 to {vocabulary - 1}"
+
+
+def _too_long(submit: Submit, context: int) -> str:
+    """Name what is too long about a prompt; empty if nothing is."""
+    length, params = len(submit.prompt), submit.params
+    if length > context - min(1, params.max_tokens):
+        return (
+            f"the prompt has {length} tokens; the model's context holds {context}, "
+            "and a reply needs at least one of them: shorten it"
+        )
+    if (delivered := len(submit.delivered or ())) > context - length:
+        return (
+            f"prompt and delivered reply have {length + delivered} tokens; the model's context "
+            f"holds {context}"
+        )
+    numbers = length * (1 + params.top_logprobs)
+    if params.prompt_logprobs and numbers > SCORES_LIMIT:
+        return (
+            f"scores of {length} prompt tokens with {params.top_logprobs} likeliest "
+            f"each are {numbers} numbers; allowed are {SCORES_LIMIT}: shorten the prompt, or "
+            "ask for fewer"
+        )
+    return ""

@@ -1,0 +1,99 @@
+"""A reply on the backend, from its acceptance to its end.
+
+It carries its own arithmetic: its tokens (prompt and reply so far), how many of them the engine has
+(`fed`), how many it `lacks`, and why it ends. Knows no feed sizes, no transport and no engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rowcast.transport.ports import FrontendId
+from rowcast.wire import FinishReason, ReplyKey, Submit
+
+ReplyId = tuple[FrontendId, ReplyKey]
+Group = tuple[FrontendId, str]  # the choices of one session
+
+
+@dataclass(slots=True)
+class Reply:
+    """One reply on the backend, from its acceptance to its end."""
+
+    frontend: FrontendId
+    submit: Submit
+    limit: int  # reply tokens that fit the context
+    expires: float  # on the monotonic clock
+    accepted: float
+    row: int = -1
+    fed: int = 0
+    sent: int = 0  # reply tokens that the frontend has
+    scored: int = 0  # prompt tokens whose scores were sent
+    tokens: list[int] = field(default_factory=list)
+    leader: Reply | None = None  # its row will hold the first `shared` of these tokens
+    shared: int = 0
+    unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
+
+    def __post_init__(self) -> None:
+        self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
+        self.sent = self.length
+        self.unfed = int(self.limit == 0)
+
+    @property
+    def id(self) -> ReplyId:
+        return (self.frontend, self.submit.key)
+
+    @property
+    def group(self) -> Group:
+        """The replies with which it may share tokens and shares its allowance of rows."""
+        return (self.frontend, self.submit.session)
+
+    @property
+    def team(self) -> str:
+        """The team that owns the request; empty if no identity was verified."""
+        return self.submit.team
+
+    @property
+    def length(self) -> int:
+        """The number of reply tokens so far."""
+        return len(self.tokens) - len(self.submit.prompt)
+
+    @property
+    def lacks(self) -> int:
+        """The number of tokens that the engine must still be fed."""
+        return len(self.tokens) - self.fed - self.unfed
+
+    @property
+    def scores(self) -> bool:
+        """True if its prompt is scored. A frontend that has reply tokens already has the scores."""
+        return self.submit.params.prompt_logprobs and not self.submit.delivered
+
+    @property
+    def done(self) -> bool:
+        """True if it has all tokens and scores that it may have."""
+        return self.length >= self.limit and not (self.scores and self.lacks)
+
+    @property
+    def proven(self) -> bool:
+        """True once this backend has produced a token or score for this reply."""
+        return self.scored > 0 or self.length > len(self.submit.delivered or ())
+
+    @property
+    def suspect(self) -> bool:
+        """True if more than one backend ended while it was seated without progress."""
+        return self.submit.deaths > 1
+
+    def take(self, drawn: tuple[int, ...], end_tokens: frozenset[int]) -> FinishReason | None:
+        """Append drawn tokens up to the reply's end; return the finish reason, None to continue."""
+        for token in drawn:
+            if self._ends_with(token, end_tokens):
+                return "stop"
+            self.tokens.append(token)
+            if self.length >= self.limit:
+                return "length"
+        return "length" if self.unfed and not self.lacks else None
+
+    def _ends_with(self, token: int, end_tokens: frozenset[int]) -> bool:
+        params = self.submit.params
+        if self.length < params.min_tokens:
+            return False
+        return token in params.stop_token_ids or (token in end_tokens and not params.ignore_eos)

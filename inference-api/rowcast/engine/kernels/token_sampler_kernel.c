@@ -1,0 +1,519 @@
+/* A token for each row of logits, bit for bit as rowcast.sampling chooses it in torch.
+ *
+ *     bounds    the highest logit and the lowest; a value that is not finite fails the row
+ *     edits     penalties, bias, bans and allow-list, on a copy of the row
+ *     greedy    the likeliest token
+ *     ranked    the k likeliest in order, then top_p and min_p among them
+ *     open      no top_k: draws from the whole vocabulary until one is within top_p
+ *
+ * Values are compared as integers that sort like them. Each step rounds as torch's operations
+ * do, one after the other; sums are of integers, or fold halves in one shape. Rows are
+ * distributed over another kernel's threads. Knows no tensors and checks no shapes: token_sampler.py
+ * does.
+ */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined __AVX512F__ && defined __AVX512DQ__
+#include <immintrin.h>
+#define WIDE 1
+#else
+#define WIDE 0
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16, LINES = 128, DEEPEST = 64, RUN = 8, DESKS = 64 };
+enum { GREEDY, RANKED, OPEN }; /* how a row's token is drawn */
+enum { FAILED = -1 };
+enum { OK = 0, NO_MEMORY = 1 };
+
+typedef float vf __attribute__((vector_size(64)));
+typedef int32_t vi __attribute__((vector_size(64)));
+typedef uint32_t vu __attribute__((vector_size(64)));
+typedef uint16_t vh __attribute__((vector_size(32)));
+
+/* A row's parameters, as token_sampler.py keeps them. */
+typedef struct {
+    int64_t way, top_k;
+    double temperature, top_p, min_p;
+    uint64_t stream;
+    int64_t edited;
+    const int64_t *seen; /* distinct tokens of its past, and how often each is in the reply */
+    const float *counts;
+    int64_t seen_count;
+    float repetition, presence, frequency, unused;
+    const int64_t *changed; /* tokens, what is added to each, and below which position */
+    const float *added;
+    const int64_t *until;
+    int64_t changed_count;
+    const uint8_t *refused; /* by token, or null */
+} Seat;
+
+typedef struct {
+    const void *logits;
+    int64_t half, size, step; /* bf16 or fp32; tokens; elements from one row to the next */
+    const Seat *seats;
+    const int64_t *rows, *positions;
+    int64_t *tokens;
+    int64_t count;
+    const double *powers; /* of two, for `exponential` */
+    int64_t octaves, steps;
+} Ask;
+
+/* The working memory of one thread. */
+typedef struct {
+    float *own;
+    int32_t *maxima;
+    uint64_t *keys, *spare;
+    int64_t *sums;
+} Desk;
+
+typedef void (*Job)(const void *, int64_t first, int64_t last);
+typedef void (*Sharer)(void *crew, Job job, const void *context, int64_t items, int64_t grain);
+
+typedef struct {
+    Desk desks[DESKS];
+    _Atomic uint64_t taken;
+    int64_t count;
+    Sharer share;
+    void *crew;
+} Room;
+
+typedef struct {
+    Room *room;
+    const Ask *ask;
+} Work;
+
+/* One row's logits. */
+typedef struct {
+    const void *at;
+    int64_t half, size;
+} Row;
+
+/* ---- values, and integers that sort like them ---- */
+
+INLINE vf widen(vh halves) { return (vf)(__builtin_convertvector(halves, vu) << 16); }
+
+INLINE int any(vi mask) {
+#if WIDE
+    return _mm512_movepi32_mask((__m512i)mask) != 0;
+#else
+    int32_t found = 0;
+    for (int lane = 0; lane < LANES; lane++) found |= mask[lane];
+    return found != 0;
+#endif
+}
+
+INLINE vi choose(vi mask, vi yes, vi no) { return (mask & yes) | (~mask & no); }
+
+/* Elements from..from+LANES; zeros past the end. */
+INLINE vf get(const Row *row, int64_t from) {
+    int64_t left = row->size - from, count = left < LANES ? left : LANES;
+    if (row->half) {
+        vh halves = {};
+        if (count == LANES) memcpy(&halves, (const uint16_t *)row->at + from, sizeof halves);
+        else memcpy(&halves, (const uint16_t *)row->at + from, count * sizeof(uint16_t));
+        return widen(halves);
+    }
+    vf value = {};
+    if (count == LANES) memcpy(&value, (const float *)row->at + from, sizeof value);
+    else memcpy(&value, (const float *)row->at + from, count * sizeof(float));
+    return value;
+}
+
+INLINE float get_one(const Row *row, int64_t at) {
+    if (!row->half) return ((const float *)row->at)[at];
+    uint32_t bits = (uint32_t)((const uint16_t *)row->at)[at] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+INLINE vi ordered(vf value) {
+    vi bits = (vi)(value + 0.f); /* adding zero makes both zeros equal */
+    return bits ^ (bits >> 31 & 0x7FFFFFFF);
+}
+
+INLINE int32_t ordered_one(float value) {
+    int32_t bits;
+    value += 0.f;
+    memcpy(&bits, &value, sizeof bits);
+    return bits ^ (bits >> 31 & 0x7FFFFFFF);
+}
+
+INLINE float unordered(int32_t order) {
+    int32_t bits = order ^ (order >> 31 & 0x7FFFFFFF);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static const vi numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* The highest and the lowest; with `maxima`, also those of each lane of every `depth` vectors. */
+INLINE void bounds_in(const Row *row, int64_t depth, int32_t *maxima, int32_t *high, int32_t *low) {
+    vi highest = (vi){} + INT32_MIN, lowest = (vi){} + INT32_MAX;
+    for (int64_t at = 0; at < row->size; at += LANES * depth) {
+        vi here = (vi){} + INT32_MIN;
+        int64_t end = at + LANES * depth < row->size ? at + LANES * depth : row->size;
+        for (int64_t from = at; from < end; from += LANES) {
+            vi order = ordered(get(row, from));
+            if (end - from < LANES) {
+                vi inside = numbers < (int32_t)(end - from);
+                lowest = choose(inside & (order < lowest), order, lowest);
+                order = choose(inside, order, (vi){} + INT32_MIN);
+            } else lowest = choose(order < lowest, order, lowest);
+            here = choose(order > here, order, here);
+        }
+        highest = choose(here > highest, here, highest);
+        if (maxima) memcpy(maxima, &here, sizeof here), maxima += LANES;
+    }
+    *high = INT32_MIN, *low = INT32_MAX;
+    for (int lane = 0; lane < LANES; lane++) {
+        *high = highest[lane] > *high ? highest[lane] : *high;
+        *low = lowest[lane] < *low ? lowest[lane] : *low;
+    }
+}
+
+static void bounds(const Row *row, int64_t depth, int32_t *maxima, int32_t *high, int32_t *low) {
+    Row halves = {row->at, 1, row->size}, singles = {row->at, 0, row->size};
+    if (row->half) bounds_in(&halves, depth, maxima, high, low);
+    else bounds_in(&singles, depth, maxima, high, low);
+}
+
+static int is_finite(int32_t order) {
+    return order > ordered_one(-INFINITY) && order < ordered_one(INFINITY);
+}
+
+/* ---- noise by counter, and draws ---- */
+
+static uint64_t mixed(uint64_t value) {
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9u;
+    value = (value ^ value >> 27) * 0x94D049BB133111EBu;
+    return value ^ value >> 31;
+}
+
+static const uint64_t stride = 0x9E3779B97F4A7C15u;
+
+static double uniform(const Seat *seat, int64_t position, int64_t lane) {
+    uint64_t key = mixed(seat->stream + (uint64_t)(position + 1) * stride);
+    return (mixed(key + (uint64_t)(lane + 1) * stride) >> 11) * 0x1p-53;
+}
+
+/* Return an index, drawn by its share of integer units. */
+static int64_t pick(const int64_t *units, int64_t count, double noise) {
+    int64_t whole = 0, below = 0, at = 0;
+    for (int64_t each = 0; each < count; each++) whole += units[each];
+    int64_t target = (int64_t)(noise * (double)whole);
+    if (target > whole - 1) target = whole - 1;
+    while (at < count && (below += units[at]) <= target) at++;
+    return at < count ? at : count - 1;
+}
+
+/* ---- the likeliest token, or tokens ---- */
+
+static int64_t first_with(const Row *row, int32_t order) {
+    for (int64_t at = 0; at < row->size; at += LANES)
+        if (any(ordered(get(row, at)) == order))
+            for (int64_t one = at; one < row->size && one < at + LANES; one++)
+                if (ordered_one(get_one(row, one)) == order) return one;
+    return 0;
+}
+
+/* Return how many vectors share a maximum, so that there are twice as many maxima as wanted. */
+static int64_t depth_for(int64_t size, int64_t wanted) {
+    int64_t depth = DEEPEST;
+    while (depth > 1 && size / (LANES * depth) * LANES < 2 * wanted) depth /= 2;
+    return depth;
+}
+
+static int64_t count_from(const int32_t *maxima, int64_t count, int32_t least) {
+    vi found = {};
+    for (int64_t at = 0; at < count; at += LANES) {
+        vi here;
+        memcpy(&here, maxima + at, sizeof here);
+        found -= here >= least;
+    }
+    int64_t all = 0;
+    for (int lane = 0; lane < LANES; lane++) all += found[lane];
+    return all;
+}
+
+/* Return an order that at least `wanted` maxima reach, and not many more. */
+static int32_t threshold(const int32_t *maxima, int64_t count, int64_t wanted, int64_t low,
+                         int64_t high) {
+    while (low < high) {
+        int64_t middle = low + (high - low + 1) / 2;
+        int64_t found = count_from(maxima, count, (int32_t)middle);
+        if (found < wanted) high = middle - 1;
+        else if (low = middle, found <= wanted + wanted / 4) break;
+    }
+    return (int32_t)low;
+}
+
+static int64_t gather(const Row *row, const int32_t *maxima, int64_t count, int64_t depth,
+                      int32_t least, uint64_t *keys) {
+    int64_t found = 0;
+    for (int64_t each = 0; each < count; each++) {
+        if (maxima[each] < least) continue;
+        int64_t at = each / LANES * LANES * depth + each % LANES;
+        for (int64_t next = 0; next < depth && at < row->size; next++, at += LANES) {
+            int32_t order = ordered_one(get_one(row, at));
+            if (order >= least)
+                keys[found++] = (uint64_t)((uint32_t)order ^ 0x80000000u) << 32 | (uint32_t)~at;
+        }
+    }
+    return found;
+}
+
+/* Sort all, highest first: runs by insertion, then merged; the result is in `keys`. */
+static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
+    uint64_t *from = keys, *to = spare;
+    for (int64_t run = 0; run < count; run += RUN)
+        for (int64_t each = run + 1; each < count && each < run + RUN; each++) {
+            uint64_t key = keys[each];
+            int64_t at = each;
+            for (; at > run && keys[at - 1] < key; at--) keys[at] = keys[at - 1];
+            keys[at] = key;
+        }
+    for (int64_t width = RUN; width < count; width *= 2) {
+        for (int64_t low = 0; low < count; low += 2 * width) {
+            int64_t middle = low + width < count ? low + width : count;
+            int64_t high = low + 2 * width < count ? low + 2 * width : count;
+            int64_t a = low, b = middle;
+            for (int64_t at = low; at < high; at++)
+                to[at] = a < middle && (b >= high || from[a] > from[b]) ? from[a++] : from[b++];
+        }
+        uint64_t *swapped = from;
+        from = to;
+        to = swapped;
+    }
+    if (from != keys) memcpy(keys, from, count * sizeof *keys);
+}
+
+/* e to a double exponent up to 0, by a table: as mass.exponential. */
+static double exponential(const Ask *ask, double exponent) {
+    const double lowest = -(double)(ask->octaves * ask->steps);
+    const double steps_of_e = ask->steps / 0x1.62e42fefa39efp-1;
+    double steps = exponent * steps_of_e;
+    if (!(steps > lowest)) steps = lowest;
+    if (steps > 0) steps = 0;
+    double whole = floor(steps);
+    double rest = (steps - whole) * (0x1.62e42fefa39efp-1 / ask->steps);
+    return ask->powers[(int64_t)whole - (int64_t)lowest] * ((rest * .5 + 1.) * rest + 1.);
+}
+
+static int64_t ranked(const Ask *ask, const Seat *seat, int64_t position, Desk *desk,
+                      const uint64_t *keys) {
+    const int64_t unit_bits = 44, count = seat->top_k;
+    int64_t *units = desk->sums, whole = 0, before = 0;
+    double *weights = (double *)desk->spare;
+    double likeliest = unordered((int32_t)(keys[0] >> 32 ^ 0x80000000u));
+    for (int64_t each = 0; each < count; each++) {
+        double value = unordered((int32_t)(keys[each] >> 32 ^ 0x80000000u));
+        weights[each] = exponential(ask, (value - likeliest) / seat->temperature);
+        whole += units[each] = (int64_t)(weights[each] * (double)(1ll << unit_bits));
+    }
+    double limit = seat->top_p * (double)whole;
+    for (int64_t each = 0; each < count; each++) {
+        int64_t own = units[each];
+        int within = (double)before < limit || before == 0;
+        if (!within || weights[each] < seat->min_p) units[each] = 0;
+        before += own;
+    }
+    return (uint32_t)~keys[pick(units, count, uniform(seat, position, 0))];
+}
+
+/* ---- draws from the whole vocabulary ---- */
+
+/* Which tokens count: weights from `least` on, and only those ranked before `token` if limited. */
+typedef struct {
+    float top, temperature, least;
+    int limited;
+    float own;
+    int64_t token;
+} Counted;
+
+/* Two to the power of x, up to 0; 0 far below: as mass.power. */
+INLINE vf power(vf x) {
+    static const float terms[] = {1.535336174e-04f, 1.339887486e-03f, 9.618437362e-03f,
+                                  5.550332470e-02f, 2.402264791e-01f, 6.931472029e-01f, 1.f};
+    const vf magic = (vf){} + 0x1.8p23f;
+    x = (vf)choose(x < -127.f, (vi)((vf){} - 127.f), (vi)x);
+    vf whole = (x + magic) - magic;
+    vf rest = x - whole;
+    vf sum = (vf){} + terms[0];
+    for (int term = 1; term < 7; term++) sum = sum * rest + terms[term];
+    return sum * (vf)((__builtin_convertvector(whole, vi) + 127) << 23);
+}
+
+INLINE vf weights(const Row *row, const Counted *counted, int64_t at) {
+    vf value = get(row, at);
+    vf weight = power((value - counted->top) / counted->temperature * 1.4426950408889634f);
+    vi out = weight < counted->least;
+    if (row->size - at < LANES) out |= numbers >= (int32_t)(row->size - at);
+    if (counted->limited) {
+        vi earlier = numbers < (int32_t)(counted->token > at + LANES ? LANES
+                                         : counted->token < at       ? 0
+                                                                     : counted->token - at);
+        out |= (value < counted->own) | ((value == counted->own) & ~earlier);
+    }
+    return (vf)(~out & (vi)weight);
+}
+
+/* Sum each column's lines, folded in halves, as integers; return the sum of all. */
+INLINE int64_t fold_in(const Row *row, const Counted *counted, int64_t columns, int64_t *sums) {
+    int64_t all = 0;
+    for (int64_t column = 0; column < columns; column += LANES) {
+        vf part[LINES / 2];
+        for (int64_t line = 0; line < LINES / 2; line++) {
+            int64_t at = line * columns + column, other = at + LINES / 2 * columns;
+            vf low = at < row->size ? weights(row, counted, at) : (vf){};
+            part[line] = other < row->size ? low + weights(row, counted, other) : low;
+        }
+        for (int64_t half = LINES / 4; half; half /= 2)
+            for (int64_t line = 0; line < half; line++) part[line] += part[line + half];
+        for (int64_t lane = 0; lane < LANES && column + lane < columns; lane++)
+            all += sums[column + lane] = (int64_t)((double)part[0][lane] * 0x1p40);
+    }
+    return all;
+}
+
+static int64_t fold(const Row *row, const Counted *counted, int64_t columns, int64_t *sums) {
+    Row halves = {row->at, 1, row->size}, singles = {row->at, 0, row->size};
+    Counted whole = *counted, part = *counted;
+    whole.limited = 0, part.limited = 1;
+    const Row *as = row->half ? &halves : &singles;
+    return counted->limited ? fold_in(as, &part, columns, sums) : fold_in(as, &whole, columns, sums);
+}
+
+static int64_t draw(const Row *row, const Counted *counted, int64_t columns, const int64_t *sums,
+                    const Seat *seat, int64_t position, int64_t lane) {
+    int64_t column = pick(sums, columns, uniform(seat, position, lane)), members[LINES];
+    for (int64_t line = 0; line < LINES; line++) {
+        int64_t at = line * columns + column;
+        members[line] = at < row->size ? (int64_t)((double)weights(row, counted, at)[0] * 0x1p53) : 0;
+    }
+    int64_t line = pick(members, LINES, uniform(seat, position, lane + 1));
+    int64_t token = line * columns + column;
+    return token < row->size ? token : row->size - 1;
+}
+
+static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, float top,
+                         Desk *desk) {
+    const int64_t columns = (row->size + LINES - 1) / LINES;
+    Counted counted = {.top = top, .temperature = (float)seat->temperature};
+    double whole = (double)fold(row, &counted, columns, desk->sums);
+    if (seat->min_p > 0) {
+        counted.least = (float)seat->min_p;
+        fold(row, &counted, columns, desk->sums);
+    }
+    int64_t token = draw(row, &counted, columns, desk->sums, seat, position, 0);
+    for (int64_t lane = 2; seat->top_p < 1; lane += 2) {
+        counted.limited = 1;
+        counted.token = token;
+        counted.own = get_one(row, token);
+        int64_t before = fold(row, &counted, columns, desk->sums);
+        if ((double)before < seat->top_p * whole || before == 0) break;
+        token = draw(row, &counted, columns, desk->sums, seat, position, lane);
+    }
+    return token;
+}
+
+/* ---- edits ---- */
+
+static void edit(const Seat *seat, int64_t position, const Row *row, float *own) {
+    for (int64_t at = 0; at < row->size; at += LANES) {
+        vf value = get(row, at);
+        int64_t left = row->size - at;
+        memcpy(own + at, &value, (left < LANES ? left : LANES) * sizeof(float));
+    }
+    for (int64_t each = 0; each < seat->seen_count; each++) {
+        float *value = &own[seat->seen[each]], count = seat->counts[each];
+        *value = *value < 0 ? *value * seat->repetition : *value / seat->repetition;
+        *value -= count * seat->frequency;
+        *value -= (count > 0 ? 1.f : 0.f) * seat->presence;
+    }
+    for (int64_t each = 0; each < seat->changed_count; each++)
+        own[seat->changed[each]] += position < seat->until[each] ? seat->added[each] : 0.f;
+    if (seat->refused)
+        for (int64_t at = 0; at < row->size; at++)
+            if (seat->refused[at]) own[at] = -INFINITY;
+}
+
+/* ---- a row ---- */
+
+static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
+    const Seat *seat = &ask->seats[ask->rows[place]];
+    const int64_t position = ask->positions[place];
+    Row row = {(const char *)ask->logits + place * ask->step * (ask->half ? 2 : 4), ask->half,
+               ask->size};
+    const int64_t depth = depth_for(row.size, seat->top_k);
+    int32_t *maxima = seat->way == RANKED ? desk->maxima : NULL, high, low;
+    bounds(&row, depth, maxima, &high, &low);
+    if (!is_finite(high) || !is_finite(low)) return FAILED;
+    if (seat->edited) {
+        edit(seat, position, &row, desk->own);
+        row = (Row){desk->own, 0, row.size};
+        bounds(&row, depth, maxima, &high, &low);
+        if (!is_finite(high)) return FAILED;
+    }
+    if (seat->way == GREEDY) return first_with(&row, high);
+    if (seat->way == OPEN) return open_draw(&row, seat, position, unordered(high), desk);
+    int64_t count = (row.size + LANES * depth - 1) / (LANES * depth) * LANES;
+    int32_t least = threshold(maxima, count, seat->top_k, low, high);
+    int64_t found = gather(&row, maxima, count, depth, least, desk->keys);
+    sort(desk->keys, desk->spare, found);
+    return ranked(ask, seat, position, desk, desk->keys);
+}
+
+static void draw_rows(const void *context, int64_t first, int64_t last) {
+    const Work *work = context;
+    Room *room = work->room;
+    uint64_t taken = atomic_load(&room->taken), desk;
+    do desk = ~taken & (taken + 1); /* the lowest that is free */
+    while (!atomic_compare_exchange_weak(&room->taken, &taken, taken | desk));
+    Desk *own = &room->desks[__builtin_ctzll(desk)];
+    for (int64_t place = first; place < last; place++)
+        work->ask->tokens[place] = draw_row(work->ask, place, own);
+    atomic_fetch_and(&room->taken, ~desk);
+}
+
+/* ---- what token_sampler.py calls ---- */
+
+void rowcast_choose(Room *room, const Ask *ask) {
+    Work work = {room, ask};
+    if (room->count > 1 && ask->count > 1 && ask->count * ask->size > 16384)
+        room->share(room->crew, draw_rows, &work, ask->count, 1);
+    else draw_rows(&work, 0, ask->count);
+}
+
+void rowcast_leave_room(Room *room) {
+    for (int64_t each = 0; each < room->count; each++) free(room->desks[each].own);
+    free(room);
+}
+
+/* Working memory for this many threads and a vocabulary of `size`; null if memory runs out. */
+Room *rowcast_furnish(int64_t threads, int64_t size, Sharer share, void *crew) {
+    const int64_t padded = (size + LANES * DEEPEST) / LANES * LANES;
+    Room *room = calloc(1, sizeof(Room));
+    if (!room) return NULL;
+    room->share = share;
+    room->crew = crew;
+    for (; room->count < threads && room->count < DESKS; room->count++) {
+        Desk *desk = &room->desks[room->count];
+        void *memory;
+        if (posix_memalign(&memory, 64, padded * (sizeof(float) + sizeof(int32_t) + 24))) break;
+        desk->own = memory;
+        desk->maxima = (int32_t *)(desk->own + padded);
+        desk->keys = (uint64_t *)(desk->maxima + padded);
+        desk->spare = desk->keys + padded;
+        desk->sums = (int64_t *)(desk->spare + padded);
+    }
+    if (room->count) return room;
+    free(room);
+    return NULL;
+}

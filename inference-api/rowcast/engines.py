@@ -1,0 +1,33 @@
+"""The engines, by the name of the model that chooses them.
+
+    prepare_engine(settings) ──▶ what each forked backend calls to get its engine
+
+One more engine is a module with a class that is an `Engine` and a function `prepare`, which does
+the work that forks can share, and a line in `ENGINES`. Any other MODEL is one of transformers'.
+"""
+
+from collections.abc import Callable
+
+from rowcast.engine import scripted_engine
+from rowcast.engine.engine import Engine
+from rowcast.errors import UnknownModel
+from rowcast.settings import SCRIPTED, Settings
+
+MakeEngine = Callable[[], Engine]
+
+ENGINES: dict[str, Callable[[Settings], MakeEngine]] = {SCRIPTED: scripted_engine.prepare}
+
+
+def prepare_engine(settings: Settings) -> MakeEngine:
+    """Return the maker of the configured model's engine, after all work that forks can share."""
+    return ENGINES.get(settings.served_model, _prepare_transformers)(settings)
+
+
+def _prepare_transformers(settings: Settings) -> MakeEngine:
+    # Imported here: the other engines must not need torch.
+    try:
+        from rowcast.engine.loading.engine_factory import prepare  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        needs = f"MODEL is {settings.served_model!r}, which needs {missing.name}"
+        raise UnknownModel(f"{needs}; install it, or set MOCK_MODEL=1") from missing
+    return prepare(settings)

@@ -1,0 +1,1 @@
+"""`plan`: where an attack goes, and its answers; starts `sender`, a program that delivers it."""

@@ -1,0 +1,203 @@
+"""From the command line to an exit status: targets, runs, verification, output.
+
+In: argv. Out: a table on stdout, a report file, and 0, or 1 if a request failed or a byte differed,
+or 2 if the command is invalid. The only module that prints.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from time import process_time
+
+from commands.bench.dialects import DIALECTS
+from commands.bench.load.driver import Driver
+from commands.bench.load.pace import ClosedLoop, OpenLoop, Pace, WithGuest
+from commands.bench.load.requests import SEEDS, Sizes, make_requests
+from commands.bench.load.target import BadTargetError, Target, resolve
+from commands.bench.options import Options, parse
+from commands.bench.progress import Progress
+from commands.bench.results import json_file
+from commands.bench.results.comparison import Comparison, compare
+from commands.bench.results.figures import Run, summarize
+from commands.bench.results.guest import visit, visit_table
+from commands.bench.results.json_file import Measured
+from commands.bench.results.table import comparison_table, run_table
+from commands.bench.verification.byte_checks import verify, verify_echo
+from local import machine
+
+MAX_DIFFERENCES_SHOWN = 5
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the bench once."""
+    options = parse(argv)
+    try:
+        targets = _targets(options)
+    except BadTargetError as error:
+        return _refuse(str(error))
+    # An open loop may need a connection for each request, but rarely does.
+    shortage = machine.allow_files(options.requests if options.rate else options.streams)
+    if shortage and not options.rate:
+        return _refuse(shortage)
+    try:
+        measured = Bench(options, Progress()).measure(targets)
+    except KeyboardInterrupt:
+        return _refuse("interrupted; nothing was written", status=130)
+    comparison = _comparison(targets, measured)
+    print(_output(measured, comparison))
+    if options.guest:
+        for one in measured:
+            print(f"\n{one.label}\n{visit_table(visit(one.run.outcomes))}")
+    if options.json:
+        json_file.write(options.json, options, measured, comparison)
+    return _judge(measured, allow_errors=options.allow_errors)
+
+
+class Bench:
+    """Runs rounds; each run gets seeds, and so prompts, that no earlier run had."""
+
+    def __init__(self, options: Options, progress: Progress) -> None:
+        self._options = options
+        self._progress = progress
+        self._next_seed: int = options.seed
+        self._sizes = Sizes(
+            options.prompt_tokens,
+            options.reply_tokens,
+            options.prompt_unit,
+            named=options.distinct,
+            send_seed=not options.no_seed,
+        )
+
+    def measure(self, targets: Sequence[Target]) -> list[Measured]:
+        """Warm up, then measure all rounds of all targets, alternately."""
+        try:
+            for target in targets:
+                self._warm_up(target)
+            rounds = self._options.rounds if len(targets) > 1 else 1
+            return [
+                self._measure_one(target, number)
+                for number in range(1, rounds + 1)
+                for target in targets
+            ]
+        finally:
+            self._progress.clear()
+
+    def _warm_up(self, target: Target) -> None:
+        count = self._options.warmup
+        if count:
+            self._progress.start(f"warming up {target.label}")
+            self._drive(target, count, ClosedLoop(self._options.streams))
+
+    def _measure_one(self, target: Target, number: int) -> Measured:
+        options = self._options
+        self._progress.start(f"round {number}, {target.label}")
+        run, differences = self._drive(target, options.requests, self._pace(), options.guest)
+        return Measured(target.label, number, run, summarize(run, differences))
+
+    def _pace(self) -> Pace:
+        options = self._options
+        if options.guest:
+            return WithGuest(options.streams, options.guest_after)
+        if options.rate:
+            return OpenLoop(options.rate, options.requests, self._next_seed)
+        return ClosedLoop(options.streams)
+
+    def _drive(
+        self, target: Target, count: int, pace: Pace, guest: int | None = None
+    ) -> tuple[Run, list[str]]:
+        options = self._options
+        requests = make_requests(count, self._sizes, self._next_seed)
+        self._next_seed = (self._next_seed + count) % SEEDS
+        if guest:
+            (request,) = make_requests(
+                1, replace(self._sizes, prompt_tokens=guest), self._next_seed
+            )
+            requests.append(replace(request, index=count))
+        driver = Driver(target, requests, pace, options.timeout, self._progress.watch)
+        run = _timed(driver)
+        if options.verify:
+            return run, verify(requests, run.outcomes)
+        return run, verify_echo(requests, run.outcomes) if options.distinct else []
+
+
+def _timed(driver: Driver) -> Run:
+    """Run without the cycle collector, whose pauses would be attributed to the server."""
+    gc.collect()
+    gc.disable()
+    began = process_time()
+    try:
+        return Run(driver.run(), process_time() - began)
+    finally:
+        gc.enable()
+
+
+def _targets(options: Options) -> list[Target]:
+    only = Target(
+        label=f"{options.url} {options.dialect}",
+        address=resolve(options.url),
+        dialect=DIALECTS[options.dialect],
+        model=options.model,
+        path=options.path,
+        token=options.token,
+        keep_alive=not options.no_keepalive,
+        echo=options.distinct and not options.verify,
+        extra=options.extra,
+    )
+    if not options.compares:
+        return [only]
+    return [replace(only, label=f"A: {only.label}"), _other_side(options, only)]
+
+
+def _other_side(options: Options, first: Target) -> Target:
+    """Return the second target: equal except for the given options; a token is never shared."""
+    url, dialect = options.vs or options.url, options.vs_dialect or options.dialect
+    own_token = None if options.vs else options.token
+    own_extra = {} if options.vs_dialect else options.extra
+    return replace(
+        first,
+        label=f"B: {url} {dialect}",
+        address=resolve(url),
+        dialect=DIALECTS[dialect],
+        model=options.vs_model or options.model,
+        token=options.vs_token or own_token,
+        extra=own_extra if options.vs_extra is None else options.vs_extra,
+    )
+
+
+def _comparison(targets: Sequence[Target], measured: Sequence[Measured]) -> Comparison | None:
+    if len(targets) < 2:
+        return None
+    a, b = (target.label for target in targets)
+    rounds = {label: [one.summary for one in measured if one.label == label] for label in (a, b)}
+    return compare(a, b, rounds[a], rounds[b])
+
+
+def _output(measured: Sequence[Measured], comparison: Comparison | None) -> str:
+    if comparison:
+        return comparison_table(comparison)
+    return "\n\n".join(run_table(one.label, one.summary) for one in measured)
+
+
+def _judge(measured: Sequence[Measured], *, allow_errors: bool) -> int:
+    """Print what went wrong, and return whether that fails the command."""
+    failed = 0
+    for one in measured:
+        failed += one.summary.requests - one.summary.ok
+        for line in one.summary.differences[:MAX_DIFFERENCES_SHOWN]:
+            print(f"bench: {one.label}: {line}", file=sys.stderr)
+    if failed:
+        print(f"bench: {failed} requests failed; first: {_first(measured)}", file=sys.stderr)
+    return 1 if failed and not allow_errors else 0
+
+
+def _first(measured: Sequence[Measured]) -> str:
+    seen = next(o for one in measured for o in one.run.outcomes if not o.ok)
+    return f"stream {seen.index}: {seen.failure}" + (f": {seen.detail}" if seen.detail else "")
+
+
+def _refuse(reason: str, status: int = 2) -> int:
+    print(f"bench: {reason}", file=sys.stderr)
+    return status

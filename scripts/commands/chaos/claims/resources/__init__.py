@@ -1,0 +1,1 @@
+"""A full disk, no descriptors, a moved clock, memory after thousands of requests."""

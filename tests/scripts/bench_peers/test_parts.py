@@ -1,0 +1,160 @@
+"""The parts of `scripts/bench_peers`: its model, its services, its ratios, the peers' own files."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from commands.bench.dialects import DIALECTS
+from commands.bench.load.outcome import Outcome
+from commands.bench.load.requests import Sizes, make_requests
+from commands.bench.results.figures import Run, summarize
+from commands.bench_peers import usage
+from commands.bench_peers.model import BYTES, make_model, tensor_sizes
+from commands.bench_peers.peer import Plan
+from commands.bench_peers.peers import PEERS
+from commands.bench_peers.peers.transformers_serve import TransformersCompletions
+from commands.bench_peers.rounds import Burst, Turns, fault_of
+from commands.bench_peers.scores import scores
+from commands.bench_peers.service import Service
+from commands.bench_peers.shapes import SHAPES
+from commands.bench_peers.usage import Memory
+from processes import free_port, until
+
+PROGRAM = Path(__file__).with_name("peer_program.py")
+TURNS = Turns(streams=(1,), rounds=1, prompt_tokens=4, reply_tokens=10, timeout=5)
+
+
+def test_shapes_count_their_weights() -> None:
+    for shape in SHAPES.values():
+        counted = 0
+        for _, size in tensor_sizes(shape):
+            counted += size[0] * (size[1] if len(size) == 2 else 1)
+        assert counted == shape.parameters
+
+
+def test_a_model_is_made_once_and_the_same_each_time(tmp_path: Path) -> None:
+    first = make_model(SHAPES["tiny"], tmp_path / "a") / "model.safetensors"
+    again = make_model(SHAPES["tiny"], tmp_path / "b") / "model.safetensors"
+    other = make_model(SHAPES["tiny"], tmp_path / "c", seed=1) / "model.safetensors"
+    assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+    (tmp_path / "a" / "mark").touch()
+    make_model(SHAPES["tiny"], tmp_path / "a")
+    assert (tmp_path / "a" / "mark").exists()
+    make_model(SHAPES["12.5M"], tmp_path / "a")
+    assert not (tmp_path / "a" / "mark").exists()
+
+
+def test_a_byte_of_a_prompt_is_a_token_and_none_of_a_reply_is(tmp_path: Path) -> None:
+    from safetensors.torch import load_file  # noqa: PLC0415  # slow
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    folder = make_model(SHAPES["tiny"], tmp_path / "model")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for request in make_requests(3, Sizes(128, 8, "byte"), 7):
+        ids = tokenizer.encode(request.prompt).ids
+        assert len(ids) == 128
+        assert tokenizer.decode(ids) == request.prompt
+    words = range(BYTES + 1, SHAPES["tiny"].vocabulary)
+    assert all(tokenizer.decode([word]).startswith(" w") for word in words)
+    head = load_file(folder / "model.safetensors")["lm_head.weight"]
+    assert not head[: BYTES + 1].any()
+    assert head[BYTES + 1 :].any(dim=1).all()
+
+
+def service(tmp_path: Path, *flags: str) -> Service:
+    port = free_port()
+    command = (sys.executable, str(PROGRAM), "--port", str(port), *flags)
+    plan = Plan(command=command, ready="/health", dialect=DIALECTS["openai"])
+    return Service("fake", plan, port, tmp_path / "log")
+
+
+def test_nothing_of_a_server_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands.bench_peers.service.STOP_SECONDS", 0.2)
+    started = service(tmp_path, "--deaf")
+    started.start(patience=30)
+    _, child, own = (tmp_path / "log").read_text().split()
+    family = usage.members(int(own))
+    assert {each.pid for each in family} == {int(own), int(child)}
+    started.stop()
+    until(lambda: not any(each.lives for each in family), "the end of both")
+
+
+def test_a_service_tells_what_it_takes(tmp_path: Path) -> None:
+    started = service(tmp_path)
+    try:
+        started.start(patience=30)
+        run = started.burst(make_requests(2, Sizes(4, 10, "byte"), 1), timeout=30)
+        assert fault_of(run, TURNS) is None
+        assert 1 < started.memory().pss_mb <= started.memory().rss_mb
+        assert started.cpu_seconds() > 0
+    finally:
+        started.stop()
+    assert started.memory() == Memory(0, 0)
+
+
+def outcome(tokens: int, seconds: float, index: int = 0) -> Outcome:
+    moments = [seconds * (1 + number) / tokens for number in range(tokens)]
+    seen = Outcome(index, 0.0, 0.0, 0.0, moments[0], moments, seconds, 200)
+    seen.pieces = seen.usage_tokens = tokens
+    seen.prompt_tokens = 4
+    seen.received = tokens
+    return seen
+
+
+def burst(label: str, number: int, seconds: float, fault: str | None = None) -> Burst:
+    summary = summarize(Run([outcome(10, seconds)], 0.0))
+    idle = {"a": 0.5} if label == "b" else {"b": 0.0}
+    return Burst(label, number, 1, summary, Memory(20, 10), 1.5, idle, fault)
+
+
+def test_a_lead_is_of_bursts_of_the_same_round() -> None:
+    turns = [burst("a", 1, 1), burst("b", 1, 2), burst("a", 2, 10), burst("b", 2, 40)]
+    turns += [burst("a", 3, 1), burst("b", 3, 3, "cut")]
+    first, second = scores(turns)
+    assert (first.label, first.lead, first.tokens_per_s, first.idle) == ("a", 1, 10, 0.5)
+    assert (second.lead, second.lead_lowest, second.lead_highest) == (3, 2, 4)
+    assert second.tokens_per_s == pytest.approx(10 / 3)
+    assert second.gap_p50 == pytest.approx(0.3)
+    assert second.faults == ["cut"]
+    assert scores([]) == []
+
+
+def test_faults_are_found() -> None:
+    assert fault_of(Run([outcome(10, 1)], 0), TURNS) is None
+    assert fault_of(Run([outcome(9, 1)], 0), TURNS) == "a reply had 9 tokens, not 10"
+    long = outcome(10, 1)
+    long.prompt_tokens = 5
+    assert fault_of(Run([outcome(10, 1), long], 0), TURNS) == "a prompt had 5 tokens, not 4"
+    cut = outcome(10, 1)
+    cut.failure, cut.detail = "status 500", " all\n is lost "
+    assert fault_of(Run([cut], 0), TURNS) == "status 500: all is lost"
+
+
+def test_an_end_without_a_last_word() -> None:
+    events = [
+        {"choices": [{"text": " w1"}]},
+        {"choices": [{"text": "", "finish_reason": "length"}]},
+    ]
+    reader = TransformersCompletions().reader()
+    reader.feed([f"data: {json.dumps(events[0])}\n\n".encode()])
+    assert reader.close() == "no end event"
+    reader.feed([f"data: {json.dumps(events[1])}\n\n".encode()])
+    assert reader.close() is None
+
+
+def test_every_peer_is_told_of() -> None:
+    text = (Path("scripts/commands/bench_peers/peers/README.md")).read_text()
+    for name, peer in PEERS.items():
+        assert name == peer.name
+        assert f"`{name}`" in text
+        assert f"| {peer.version} |" in text
+        for precision in peer.precisions:
+            assert precision in text
+
+
+def test_times_are_of_one_clock() -> None:
+    """`openvino` sends times of its own process."""
+    assert time.get_clock_info("perf_counter").implementation == "clock_gettime(CLOCK_MONOTONIC)"
