@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from engine.rule import reply as expected
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, ReplyFailed
-from rowcast.frontend.reply.text import Ending, ReplyText, server_sent
+from rowcast.frontend.reply.ending import Ending
+from rowcast.frontend.reply.text import ReplyText, server_sent
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
 from rowcast.scripted_vocabulary import FIRST_WORD

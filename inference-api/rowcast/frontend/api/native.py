@@ -19,12 +19,12 @@ from flask import Blueprint, Response, g, jsonify
 
 from rowcast.errors import InvalidField, StreamCut, UnknownModel
 from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.reply.ending import Ending
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.receipts import receipt_of
 from rowcast.frontend.reply.text import (
     EVENT_STREAM,
     SILENT,
-    Ending,
     ReplyText,
     server_sent,
     stage_of,

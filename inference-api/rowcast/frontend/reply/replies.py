@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
-from rowcast.frontend.reply.text import Ending, ReplyText
+from rowcast.frontend.reply.ending import Ending
+from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.choice import split
 from rowcast.frontend.sessions.session import Session

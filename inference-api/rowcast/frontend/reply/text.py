@@ -11,31 +11,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import (
-    DeadlinePassed,
-    NotReady,
-    ReplyCancelled,
-    ReplyFailed,
-    RowcastError,
-    StreamCut,
-)
+from rowcast.errors import StreamCut
+from rowcast.frontend.reply.ending import DECISIVE, Ending, error_of
 from rowcast.frontend.reply.positions import Stage
-from rowcast.frontend.sessions.choice import Choice, refusal, split
+from rowcast.frontend.sessions.choice import Choice, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokens.tokenizer import Decoder
-from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
+from rowcast.wire import Event, Finished, Scored, Tokens, Top
 
 _json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
 
 NO_BUFFERING = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
-}
-_DECISIVE = (Accepted, Rejected, Finished)
-_FAILURES: dict[FinishReason, type[RowcastError]] = {
-    "cancelled": ReplyCancelled,
-    "unavailable": NotReady,
-    "deadline": DeadlinePassed,
 }
 
 
@@ -46,25 +34,6 @@ class Place:
     token: int
     logprob: float | None  # None: the first token of a prompt, which has no predecessor
     top: Top = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a reply ended."""
-
-    reason: FinishReason
-    tokens: int
-    message: str = ""
-
-    @property
-    def whole(self) -> bool:
-        return self.reason in {"stop", "length"}
-
-    @property
-    def failure(self) -> RowcastError:
-        """The error that reports an incomplete reply."""
-        problem = self.message or f"the reply ended with {self.reason}"
-        return _FAILURES.get(self.reason, ReplyFailed)(problem)
 
 
 class ReplyText:
@@ -98,12 +67,12 @@ class ReplyText:
     def verdict(self, timeout: float) -> None:
         """Wait until the prompt is accepted; raise if it is refused."""
         limit = time.monotonic() + timeout
-        while not any(isinstance(event, _DECISIVE) for event in self._early):
+        while not any(isinstance(event, DECISIVE) for event in self._early):
             left = limit - time.monotonic()
             if left <= 0:
                 break
             self._early += self.choice.take(left)
-        refused = _refused(self._early)
+        refused = error_of(self._early)
         if refused is not None:
             self.close()
             raise refused
@@ -224,19 +193,6 @@ def _places(
         Place(token, logprob, top[at] if top else ())
         for at, (token, logprob) in enumerate(zip(tokens, logprobs, strict=False))
     ]
-
-
-def _refused(events: Sequence[Event]) -> RowcastError | None:
-    """Return the error if a reply's first events mean that it was refused."""
-    match next((event for event in events if isinstance(event, _DECISIVE)), None):
-        case None:
-            return NotReady("the backend does not answer")
-        case Rejected() as rejected:
-            return refusal(rejected)
-        case Finished() as end:
-            ending = Ending(end.reason, end.length, end.message)
-            return None if ending.whole else ending.failure
-    return None
 
 
 def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:

@@ -15,9 +15,10 @@ from rowcast.errors import NotReady, ReplyFailed
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.request import Asked
 from rowcast.frontend.frontend import Frontend, streamed
+from rowcast.frontend.reply.ending import Ending
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.replies import Piece, Replies
-from rowcast.frontend.reply.text import EVENT_STREAM, SILENT, Ending, stage_of
+from rowcast.frontend.reply.text import EVENT_STREAM, SILENT, stage_of
 
 DONE = b"data: [DONE]\n\n"
 
