@@ -7,7 +7,7 @@ from rowcast.errors import DeadlinePassed, NotReady, ReplyCancelled, ReplyFailed
 from rowcast.frontend.sessions.choice import refusal
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected
 
-DECISIVE = (Accepted, Rejected, Finished)
+DECISIVE = (Accepted, Rejected, Finished)  # the events that decide the HTTP status
 _FAILURES: dict[FinishReason, type[RowcastError]] = {
     "cancelled": ReplyCancelled,
     "unavailable": NotReady,
