@@ -1,4 +1,4 @@
-"""Sync alone decides who owns and follows a session, whichever threads leave, take over and write.
+"""Sync alone decides which sessions are owned and followed, whichever threads leave and take over.
 
 With real threads, not those of gevent, and a journal client that records what it is handed.
 """

@@ -1,6 +1,6 @@
 """The sessions of this process: what a request calls, from opening to leaving.
 
-    open     begin a session, or continue one that the journal has; submit what must be computed
+    open     begin a session, or continue a recorded one; submit what must be computed here
     keep     once it is accepted: make it durable, before its headers are sent
     left     a choice has no reader any more: cancel what is left of it, free its row
     end      end all choices, from any thread: the client left, the time is over, it was cancelled
