@@ -21,9 +21,8 @@ from rowcast.frontend.sessions.session import Place, Session
 from rowcast.journal.record import Heard, News
 from rowcast.wire import Finished, Tokens
 
-from ..sessions.test_session import at_once, hectic, offer, session_of
-
-__all__ = ["hectic"]  # a fixture
+from ..sessions.test_session import offer, session_of
+from ..threads import at_once
 
 HERE, ALONE = News(0, [], "open", "us", lives=True), News(0, [], "open", None, lives=False)
 
