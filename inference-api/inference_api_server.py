@@ -18,11 +18,12 @@ from gunicorn.arbiter import Arbiter
 
 from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
@@ -54,16 +55,16 @@ def build(settings: Settings) -> Flask:
         recovery_seconds=settings.recovery_seconds,
     )
     text, defaults = _of_model(settings)
-    clients = ClientWatch(settings.client_seconds)
-    frontend = Frontend(
-        settings,
-        sessions,
-        text.tokenizer,
-        clients,
-        _helpers(settings),
-        text.chat,
-        defaults,
+    served = ServedModel(
+        names=settings.names,
+        listed=settings.listed_names,
+        sessions=sessions,
+        tokenizer=text.tokenizer,
+        offload=_helpers(settings),
+        chat=text.chat,
+        defaults=defaults,
     )
+    frontend = Frontend(settings, ClientWatch(settings.client_seconds), by_name(served))
     frontend.start()
     return create_app(frontend)
 

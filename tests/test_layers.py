@@ -207,6 +207,16 @@ def test_the_table_sees_a_trespass(module: str, source: str) -> None:
     assert trespasses(layer, module, source)
 
 
+def test_one_module_knows_the_web_framework() -> None:
+    package = SOURCE / "rowcast"
+    knows = {
+        module
+        for module, source in modules(package)
+        if any(within(name, ("flask",)) for name in imported(f"rowcast.{module}", source))
+    }
+    assert knows == {"frontend.app"}
+
+
 @pytest.mark.parametrize("module", ["inference_api_server", "rowcast.launch"])
 def test_importing_it_loads_no_torch(module: str) -> None:
     code = f"import sys, {module}; print({{'torch', 'transformers'}} & set(sys.modules))"

@@ -5,7 +5,7 @@ admission by priority.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -40,8 +40,9 @@ class CheapestFirst:
     def seat(self, team: str) -> None:
         """Do nothing: a seated prompt costs what its steps cost."""
 
-    def charge(self, team: str, tokens: int) -> None:
-        self.cost[team] += tokens
+    def charge(self, fed: Iterable[tuple[str, int]]) -> None:
+        for team, tokens in fed:
+            self.cost[team] += tokens
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:
         del rows_of

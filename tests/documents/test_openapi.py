@@ -63,7 +63,7 @@ def test_this_servers_facts_are_told(served: Served, spec: dict[str, Any]) -> No
     bodies = spec["components"]["schemas"]
     assert bodies["CompletionBody"]["properties"]["model"]["enum"] == ["scripted", "falcon40b"]
     stops = bodies["CompletionBody"]["properties"]["stop_token_ids"]["anyOf"][0]
-    assert stops["items"]["maximum"] == served.frontend.tokenizer.vocabulary - 1
+    assert stops["items"]["maximum"] == served.frontend.default.tokenizer.vocabulary - 1
     assert "ImagePart" not in str(bodies["UserMessage"])
 
 

@@ -20,10 +20,11 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
@@ -39,6 +40,25 @@ PATIENCE = 20.0
 SECRET = "a secret between proxy and server"
 
 
+class Client(FlaskClient):
+    """Closes a whole answer once it is read, as a server does, unless `buffered` is given."""
+
+    def open(
+        self,
+        *args: Any,
+        buffered: bool | None = None,
+        follow_redirects: bool = False,
+        **kwargs: Any,
+    ) -> TestResponse:
+        response = super().open(
+            *args, buffered=bool(buffered), follow_redirects=follow_redirects, **kwargs
+        )
+        if buffered is None and response.content_length is not None:
+            response.get_data()
+            response.close()
+        return response
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """One server without sockets."""
@@ -51,6 +71,7 @@ class Served:
     @property
     def client(self) -> FlaskClient:
         """Return a client that sends the proxy's secret."""
+        self.app.test_client_class = Client
         client = self.app.test_client()
         client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET
         return client
@@ -104,9 +125,16 @@ def serving(
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
-    frontend = Frontend(
-        chosen, sessions, reading[0], ClientWatch(30), offload, reading[1], observers=observers
+    model = ServedModel(
+        names=chosen.names,
+        listed=chosen.listed_names,
+        sessions=sessions,
+        tokenizer=reading[0],
+        offload=offload,
+        chat=reading[1],
+        observers=observers,
     )
+    frontend = Frontend(chosen, ClientWatch(30), by_name(model))
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

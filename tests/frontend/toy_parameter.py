@@ -35,8 +35,8 @@ def completion(served: Served, **fields: Any) -> dict[str, Any]:
 
 def replayed(served: Served, receipt: dict[str, Any]) -> dict[str, Any]:
     """Compute the reply of a receipt again."""
-    asked = {name: value for name, value in receipt.items() if name != "model"}
-    return posted(served, "/v1/replay", **asked | {"replies": [{"prompt": 0, "choice": 0}]})
+    question = {name: value for name, value in receipt.items() if name != "model"}
+    return posted(served, "/v1/replay", **question | {"replies": [{"prompt": 0, "choice": 0}]})
 
 
 def across_the_wire(**params: Any) -> float | None:

@@ -106,6 +106,6 @@ def test_without_eof_a_killed_backend_s_replies_continue_in_the_next(url: str) -
     with backend(url) as first, connected(url) as sessions:
         first.kill()
         first.wait()
-        session = opened(sessions, b"Hello again")  # not noticed yet: it is ready all the same
+        choice = opened(sessions, b"Hello again")  # not noticed yet: it is ready all the same
         with backend(url):
-            assert reply_of(session) == (b"Hello again", "stop")
+            assert reply_of(choice) == (b"Hello again", "stop")

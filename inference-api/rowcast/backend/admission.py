@@ -2,9 +2,9 @@
 
     Submit ──▶ can it be computed? ──▶ is the server stopping? ──▶ is there room? ──▶ accepted
 
-`Admission` is the seam: one that limits a team by the cost of its prompts, or that answers by
-priority, can replace `LineAdmission`. Knows no rows' contents, no transport and no events but the
-rejection; `DecodeBackend` carries its decisions out.
+`Admission` is the seam: one that limits a team by the cost of its prompts, or that prefers some
+prompts, can replace `LineAdmission`. Knows no transport, and no event but the rejection;
+`DecodeBackend` carries its decisions out.
 """
 
 import math
@@ -18,7 +18,7 @@ from rowcast.errors import full_line
 from rowcast.transport.ports import FrontendId
 from rowcast.wire import Rejected, Submit, TeamRoom
 
-Rooms = dict[str | None, int]  # by team; None: any team that has nothing in the line
+Rooms = dict[str | None, int]  # by team; None, always there: a team that has nothing in the line
 
 RETRY_AFTER_LIMIT = 60
 

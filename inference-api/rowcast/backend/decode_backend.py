@@ -163,9 +163,8 @@ class DecodeBackend:
         drawn = self._engine.step(feeds)
         self._steps += 1
         for feed in feeds:
-            reply, count = self._rows.at(feed.row), len(feed.tokens)
-            reply.fed += count
-            self._order.charge(reply.team, count)
+            self._rows.at(feed.row).fed += len(feed.tokens)
+        self._order.charge((self._rows.at(feed.row).team, len(feed.tokens)) for feed in feeds)
         for each in drawn:
             self._rows.at(each.row).fed += each.cached - each.late  # if late, it is fed again
         self._sharing.settle()

@@ -13,7 +13,7 @@ exceed its share for as long as a reply takes, and no longer.
 tokens can replace `TurnOrder`. Knows no replies and no prompts, only the names of teams.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 
@@ -34,8 +34,8 @@ class Order(Protocol):
     def seat(self, team: str) -> None:
         """Note that a prompt of this team was given a row."""
 
-    def charge(self, team: str, tokens: int) -> None:
-        """Note that a step has fed this many tokens to a row of this team. Called for each feed."""
+    def charge(self, fed: Iterable[tuple[str, int]]) -> None:
+        """Note how many tokens a step has fed to which team, row by row. Called once per step."""
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:
         """Yield all waiting teams, the next one first. `rows_of` returns a team's row count."""
@@ -59,7 +59,7 @@ class TurnOrder:
             del self._ring[team]
             self._ring[team] = None
 
-    def charge(self, team: str, tokens: int) -> None:
+    def charge(self, fed: Iterable[tuple[str, int]]) -> None:
         """Do nothing: turns cost the same, whatever is fed."""
 
     def ranked(self, rows_of: Callable[[str], int]) -> Iterator[str]:

@@ -238,7 +238,8 @@ class ScriptedEngine:
         for feed in feeds:
             of_row = scores[feed.row]
             if feed.draws:
-                drawn.append(replace(self._draw(feed.row, masked), scores=of_row))
+                each = self._draw(feed.row, masked)
+                drawn.append(each if of_row is None else replace(each, scores=of_row))
             elif of_row is not None:
                 drawn.append(Drawn(feed.row, (), scores=of_row))
         return drawn

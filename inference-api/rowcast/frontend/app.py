@@ -1,16 +1,21 @@
-"""The Flask application: dialects, health, and the handling of every request and error.
+"""The Flask application: the routes of all dialects, and the handling of every request and error.
+
+    Flask's request ──▶ Request ──▶ the dialect's function ──▶ Response ──▶ Flask's response
 
 `create_app(frontend)` composes and starts nothing. Each request gets an id. Requests that HTTP
 forbids but gunicorn accepts are refused, and so are callers that `access` does not allow, before
 any of the body is read. While the server stops, new requests are refused. Errors get the form of
-the dialect that owns the path, with the same HTTP status.
+the dialect that owns the path, with the same HTTP status. Only this module knows Flask.
 """
 
 import logging
 import re
 import time
+from collections.abc import Iterable
+from functools import partial
 
-from flask import Flask, Response, g, jsonify, request
+import flask
+from flask import Flask, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from rowcast.errors import (
@@ -25,12 +30,14 @@ from rowcast.errors import (
     Stopping,
     Unavailable,
 )
-from rowcast.frontend import health
-from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of, streams
+from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of
+from rowcast.frontend.api.dialect import Api, Dialect, Handler
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.request.access import OPEN, Access
-from rowcast.frontend.request.body import leave_unread
-from rowcast.frontend.request.identity import request_id_of
+from rowcast.frontend.request.access import Access
+from rowcast.frontend.request.body import leave_unread, read_body
+from rowcast.frontend.request.identity import caller_of, request_id_of
+from rowcast.frontend.request.request import Body, Request, Watch, stays
+from rowcast.frontend.response import Response, json_response
 from rowcast_http.client_watch import WENT_AWAY
 
 _log = logging.getLogger("rowcast.http")
@@ -39,32 +46,55 @@ EXTENSION = "rowcast"
 _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 
 
-def create_app(frontend: Frontend) -> Flask:
+def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Flask:
     """Create the application of one frontend."""
     app = Flask("rowcast", static_folder=None)
     app.extensions[EXTENSION] = frontend
-    app.register_blueprint(health.blueprint(frontend))
-    app.register_blueprint(streams.blueprint(frontend))
-    for dialect in DIALECTS:
-        app.register_blueprint(dialect.blueprint(frontend))
-    app.before_request(_name_request)
+    api = Api(frontend, dialects)
+    for route in api.routes:
+        app.add_url_rule(
+            route.path,
+            endpoint=route.name,
+            view_func=partial(_view, frontend, route.handler),
+            methods=[route.method],
+        )
+    access = Access.of(frontend.settings)
+    app.before_request(lambda: _make_request(frontend))
     app.before_request(_check_host)
     app.before_request(_check_coding)
-    access = Access.of(frontend.settings)
-    app.before_request(lambda: _check_caller(frontend, access))
+    app.before_request(lambda: _check_caller(access, api))
     app.before_request(_check_path)
     app.before_request(lambda: _check_stopping(frontend))
-    app.before_request(lambda: _check_room(frontend))
+    app.before_request(lambda: _check_room(frontend, api))
     app.after_request(_finish_headers)
-    app.register_error_handler(RowcastError, _rowcast_error)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected_error)
+    app.register_error_handler(RowcastError, partial(_rowcast_error, api))
+    app.register_error_handler(HTTPException, partial(_http_error, api))
+    app.register_error_handler(Exception, partial(_unexpected_error, api))
     return app
 
 
-def _name_request() -> None:
-    g.began = time.monotonic()
-    g.request_id = request_id_of(request.headers)
+def _make_request(frontend: Frontend) -> None:
+    settings, secret = frontend.settings, frontend.settings.proxy_secret
+    read = partial(read_body, request, settings.body_bytes, settings.body_seconds)
+    named = request_id_of(request.headers)
+    g.request = Request(
+        method=request.method,
+        path=request.path,
+        body=Body(read, frontend.parsing),
+        headers=request.headers,
+        query=request.args,
+        names=request.view_args or {},
+        id=named,
+        began=time.monotonic(),
+        caller=caller_of(request.headers, secret.get_secret_value() if secret else None),
+        response_headers={"X-Request-ID": named},
+        watch=_watch(frontend),
+    )
+
+
+def _watch(frontend: Frontend) -> Watch:
+    client = request.environ.get("gunicorn.socket")
+    return stays if client is None else partial(frontend.clients.watch, client)
 
 
 def _check_host() -> None:
@@ -84,8 +114,8 @@ def _check_coding() -> None:
         raise MalformedRequest(f"Transfer-Encoding is {coding[:40]!r}; only chunked is read")
 
 
-def _check_caller(frontend: Frontend, access: Access) -> None:
-    if request.blueprint in OPEN:
+def _check_caller(access: Access, api: Api) -> None:
+    if request.endpoint in api.open:
         return
     access.check(request.headers)
     crowded = getattr(request.environ.get("gunicorn.socket"), "crowded", "")
@@ -93,7 +123,7 @@ def _check_caller(frontend: Frontend, access: Access) -> None:
         raise Overloaded(crowded)
     share = getattr(request.environ["wsgi.input"], "share", None)
     if share is not None:
-        share.team = frontend.caller().team
+        share.team = g.request.caller.team
 
 
 def _check_path() -> None:
@@ -107,33 +137,42 @@ def _check_stopping(frontend: Frontend) -> None:
         raise Stopping("the server is stopping; send this to its successor")
 
 
-def _check_room(frontend: Frontend) -> None:
-    if asks_for_rows(request.method, request.path):
-        frontend.check_room()
+def _check_room(frontend: Frontend, api: Api) -> None:
+    if asks_for_rows(request.method, request.path, api.dialects):
+        frontend.check_room(g.request)
 
 
-def _finish_headers(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    if g.get("stream"):
-        response.headers["X-Stream-ID"] = g.stream
+def _view(frontend: Frontend, handler: Handler, **_: str) -> flask.Response:
+    return _sent(handler(frontend, g.request))
+
+
+def _sent(response: Response) -> flask.Response:
+    """Return Flask's form of a response."""
+    sent = flask.Response(response.body or None, response.status, dict(response.headers))
+    sent.call_on_close(response.close)
+    return sent
+
+
+def _finish_headers(response: flask.Response) -> flask.Response:
+    response.headers.update(g.request.response_headers)
     leave_unread(request)
     return response
 
 
-def _error(status: int, message: str, error: Exception) -> Response:
+def _error(api: Api, status: int, message: str, error: Exception) -> flask.Response:
     """Return an error in the form of the dialect that owns the path."""
-    response = jsonify(dialect_of(request.path).error_body(status, message, error))
-    response.status_code = status
-    return response
+    dialect = dialect_of(request.path, api.dialects)
+    return _sent(json_response(dialect.error_body(status, message, error), status))
 
 
-def _rowcast_error(error: RowcastError) -> Response:
+def _rowcast_error(api: Api, error: RowcastError) -> flask.Response:
+    named = g.request.id
     if isinstance(error, ReplyCancelled):
         reason = "client_gone" if str(error) == WENT_AWAY else "cancelled"
-        _log.info("request=%s not answered reason=%s: %s", g.request_id, reason, error)
+        _log.info("request=%s not answered reason=%s: %s", named, reason, error)
     elif error.status >= 500 and not isinstance(error, Unavailable | DeadlinePassed):
-        _log.error("request=%s failed: %s", g.request_id, error)
-    response = _error(error.status, str(error), error)
+        _log.error("request=%s failed: %s", named, error)
+    response = _error(api, error.status, str(error), error)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ReplyFailed | BuildChanged | KeyReused):
@@ -141,9 +180,9 @@ def _rowcast_error(error: RowcastError) -> Response:
     return response
 
 
-def _http_error(error: HTTPException) -> Response:
+def _http_error(api: Api, error: HTTPException) -> flask.Response:
     status = error.code or 500
-    response = _error(status, f"{error.name}: {_hint(error)}", error)
+    response = _error(api, status, f"{error.name}: {_hint(error)}", error)
     for name, value in error.get_headers():
         if name == "Allow":
             response.headers[name] = value
@@ -161,6 +200,7 @@ def _hint(error: HTTPException) -> str:
     return error.description or "no details"
 
 
-def _unexpected_error(error: Exception) -> Response:
-    _log.error("request=%s unexpected error", g.get("request_id", "-"), exc_info=error)
-    return _error(500, "Internal server error; the log has it under this request's id", error)
+def _unexpected_error(api: Api, error: Exception) -> flask.Response:
+    _log.error("request=%s unexpected error", g.request.id, exc_info=error)
+    message = "Internal server error; the log has it under this request's id"
+    return _error(api, 500, message, error)

@@ -47,40 +47,7 @@ class Options:
 
 def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog=NAME, description=PURPOSE, epilog=EPILOG, allow_abbrev=False
-    )
-    add = parser.add_argument
-    add("--size", choices=[*MINUTES], default="ci", help="ci: 2 minutes (the default); full: hours")
-    add("--minutes", type=float, metavar="N", help="instead of --size")
-    add("--kind", action="append", choices=[*kinds], metavar="KIND", help="may be repeated")
-    add("--kinds", action="store_true", help="list the kinds of attack")
-    add("--table", action="store_true", help="known attacks, or each --kind, once and in full")
-    add("--seed", type=int, metavar="N", help="seed of the attacks; random by default")
-    add("--only", type=int, metavar="N", help="only attack number N of each kind")
-    add("--again", action="append", type=Path, metavar="FILE", help="repeat a saved attack")
-    add(
-        "--bound",
-        type=float,
-        metavar="S",
-        help="seconds allowed for one attack (30; 90 with --table)",
-    )
-    add(
-        "--model",
-        default=os.environ.get("MODEL") or "storyteller",
-        help="the model to serve (storyteller)",
-    )
-    add("--port", type=int, default=7600, metavar="N", help="first port to try (7600)")
-    add("--proxy", action="store_true", help="both teams send to the proxy")
-    add("--url", default="", help="a running server; needs --token twice: attacker, witness")
-    add("--token", action="append", default=[], metavar="T", help="token of a team")
-    add(
-        "--out",
-        type=Path,
-        default=Path(".rowcast/abuse"),
-        help="file for the report, without suffix",
-    )
-    add("--report-only", action="store_true", help="exit with 0 whatever is found")
+    parser = _parser(kinds)
     given = parser.parse_args(argv)
     if given.kinds:
         parser.exit(0, "".join(f"{each.name:32} {each.sentence}\n" for each in kinds.values()))
@@ -106,3 +73,51 @@ def parse(argv: Sequence[str], kinds: Mapping[str, Kind]) -> Options:
         out=given.out,
         report_only=given.report_only,
     )
+
+
+def _parser(kinds: Mapping[str, Kind]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME, description=PURPOSE, epilog=EPILOG, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--size", choices=[*MINUTES], default="ci", help="ci: 2 minutes (the default); full: hours")
+    add("--minutes", type=float, metavar="N", help="instead of --size")
+    add("--kind", action="append", choices=[*kinds], metavar="KIND", help="may be repeated")
+    add("--kinds", action="store_true", help="list the kinds of attack")
+    add("--table", action="store_true", help="known attacks, or each --kind, once and in full")
+    add("--seed", type=int, metavar="N", help="seed of the attacks; random by default")
+    add("--only", type=int, metavar="N", help="only attack number N of each kind")
+    add("--again", action="append", type=Path, metavar="FILE", help="repeat a saved attack")
+    add(
+        "--bound",
+        type=float,
+        metavar="S",
+        help="seconds allowed for one attack (30; 90 with --table)",
+    )
+    _add_target(parser)
+    _add_report(parser)
+    return parser
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--model",
+        default=os.environ.get("MODEL") or "storyteller",
+        help="the model to serve (storyteller)",
+    )
+    add("--port", type=int, default=7600, metavar="N", help="first port to try (7600)")
+    add("--proxy", action="store_true", help="both teams send to the proxy")
+    add("--url", default="", help="a running server; needs --token twice: attacker, witness")
+    add("--token", action="append", default=[], metavar="T", help="token of a team")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--out",
+        type=Path,
+        default=Path(".rowcast/abuse"),
+        help="file for the report, without suffix",
+    )
+    add("--report-only", action="store_true", help="exit with 0 whatever is found")

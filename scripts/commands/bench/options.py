@@ -144,6 +144,11 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="maximum tokens of a reply (128)",
     )
+    _add_seeds_and_limits(parser)
+
+
+def _add_seeds_and_limits(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--seed",
         type=_seed,

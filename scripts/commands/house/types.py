@@ -7,13 +7,13 @@ an iterable is the first argument of its annotation. What cannot be told is None
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from commands.house.expressions import alternatives, dotted, is_property, possible_values
 from commands.house.source import Definition, Function, FunctionNode, Module, Source
 
-WRAPPERS = {"Annotated", "ClassVar", "Final", "Optional", "Required", "type"}
 ITERABLES = {
     *("AsyncIterator", "Collection", "ContextManager", "Generator", "Iterable", "Iterator"),
     *("Sequence", "deque", "frozenset", "list", "set", "tuple", "AbstractContextManager"),
@@ -78,18 +78,18 @@ class Resolver:
         """Return the class of a type, if it is one of the source's."""
         if kind is None or not depth:
             return None
-        for one in _alternatives(kind.annotation):
-            found = self.named(kind.module, _dotted(one))
+        for one in alternatives(kind.annotation):
+            found = self.named(kind.module, dotted(one))
             if isinstance(found, Class):
                 return found
         return None
 
     def item_of(self, kind: Type | None) -> Type | None:
         """Return the type of an iterable's items, or of a mapping's values."""
-        for one in _alternatives(kind.annotation) if kind else ():
+        for one in alternatives(kind.annotation) if kind else ():
             if isinstance(one, ast.Subscript) and kind:
                 inner = one.slice.elts if isinstance(one.slice, ast.Tuple) else [one.slice]
-                name = _dotted(one).rpartition(".")[2]
+                name = dotted(one).rpartition(".")[2]
                 if name in ITERABLES | MAPPINGS:
                     return Type(kind.module, inner[-1 if name in MAPPINGS else 0])
         return None
@@ -107,7 +107,7 @@ class Resolver:
                 return self.result(self.callee(module, env, func, inner))
             case ast.Subscript(value):
                 return self.item_of(self.infer(module, env, value, inner))
-        values = _possible(node) if depth else ()
+        values = possible_values(node) if depth else ()
         types = (self.infer(module, env, each, inner) for each in values)
         return next((each for each in types if each is not None), None)
 
@@ -122,7 +122,7 @@ class Resolver:
                 owner = self.class_of(self.infer(module, env, value, depth))
                 if owner is not None:
                     return self.method(owner, name)
-                return self.named(module, dotted) if (dotted := _dotted(func)) else None
+                return self.named(module, name) if (name := dotted(func)) else None
         return None
 
     def result(self, called: Class | Function | None) -> Type | None:
@@ -131,7 +131,7 @@ class Resolver:
             case Class():
                 return called.type
             case Function(module, _, node, owner) if node.returns is not None:
-                if owner is not None and _dotted(node.returns) == "Self":
+                if owner is not None and dotted(node.returns) == "Self":
                     return Type(module, ast.Name(owner.name))
                 return Type(module, node.returns)
         return None
@@ -147,13 +147,13 @@ class Resolver:
         """Return the property that an attribute reads, if it is one."""
         owner = self.class_of(self.infer(module, env, node.value))
         found = self.method(owner, node.attr) if owner else None
-        return found if found and _is_property(found.node) else None
+        return found if found and is_property(found.node) else None
 
     def _attribute(self, owner: Class | None, name: str, depth: int) -> Type | None:
         for one in self._family(owner) if owner else ():
             if name in one.functions:
                 function = one.functions[name]
-                return self.result(function) if _is_property(function.node) else None
+                return self.result(function) if is_property(function.node) else None
             if (found := self._field(one, name, depth)) is not None:
                 return found
         return None
@@ -161,15 +161,15 @@ class Resolver:
     def _field(self, owner: Class, name: str, depth: int) -> Type | None:
         """Return the type of a field: annotated in the class, or assigned in `__init__`."""
         for field in owner.node.body:
-            if isinstance(field, ast.AnnAssign) and _dotted(field.target) == name:
+            if isinstance(field, ast.AnnAssign) and dotted(field.target) == name:
                 return Type(owner.module, field.annotation)
         init = owner.functions.get("__init__")
         for node in ast.walk(init.node) if init else ():
-            if isinstance(node, ast.AnnAssign) and _dotted(node.target) == f"self.{name}":
+            if isinstance(node, ast.AnnAssign) and dotted(node.target) == f"self.{name}":
                 return Type(owner.module, node.annotation)
             if init and isinstance(node, ast.Assign):
                 for target, value in _assigned(node):
-                    if _dotted(target) == f"self.{name}":
+                    if dotted(target) == f"self.{name}":
                         return self.infer(owner.module, parameters(init), value, depth)
         return None
 
@@ -180,9 +180,9 @@ class Resolver:
             if found is not None and found != owner:
                 yield from self._family(found)
 
-    def _absolute(self, dotted: str, depth: int) -> Class | Function | None:
+    def _absolute(self, name: str, depth: int) -> Class | Function | None:
         """Return what an absolute name stands for, by the longest module name in it."""
-        parts = dotted.split(".")
+        parts = name.split(".")
         for size in range(len(parts) - 1, 0, -1):
             module = self.source.modules.get(".".join(parts[:size]))
             if module is not None:
@@ -218,54 +218,7 @@ def _assigned(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield target, node.value
 
 
-def _possible(node: ast.expr) -> Sequence[ast.expr]:
-    """Return the expressions whose value this one may have."""
-    match node:
-        case ast.IfExp(_, one, other):
-            return (one, other)
-        case ast.BoolOp(_, values):
-            return values
-        case ast.NamedExpr(_, value) | ast.Await(value):
-            return (value,)
-    return ()
-
-
 def _entity(module: Module, node: Definition) -> Class | Function:
     if isinstance(node, ast.ClassDef):
         return Class(module, node)
     return Function(module, node.name, node, None)
-
-
-def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield the parts of a union, without None and wrappers."""
-    match node:
-        case ast.Constant(str(text)):
-            yield from _alternatives(ast.parse(text, mode="eval").body)
-        case ast.BinOp(left, ast.BitOr(), right):
-            yield from _alternatives(left)
-            yield from _alternatives(right)
-        case ast.Subscript(value, inner) if _dotted(value).rpartition(".")[2] in WRAPPERS:
-            yield from _alternatives(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
-        case ast.Constant(None):
-            return
-        case _:
-            yield node
-
-
-def _dotted(node: ast.expr) -> str:
-    """Return a name with dots; "" for any other expression."""
-    match node:
-        case ast.Name(name):
-            return name
-        case ast.Attribute(value, name):
-            return f"{inner}.{name}" if (inner := _dotted(value)) else ""
-        case ast.Subscript(value):
-            return _dotted(value)
-    return ""
-
-
-def _is_property(node: FunctionNode) -> bool:
-    return any(
-        _dotted(each).rpartition(".")[2] in {"property", "cached_property"}
-        for each in node.decorator_list
-    )

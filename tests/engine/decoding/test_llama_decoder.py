@@ -10,8 +10,11 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from engine.tiny_models import LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.decoding.llama.decoder import LeanDecoder
+from rowcast.engine.decoding.llama.decoder import KernelsMissing, LeanDecoder, lean_maker
+from rowcast.engine.decoding.llama.model import LeanModel, LeanShape
 from rowcast.engine.decoding.llama.shape import read_form
+from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear import KernelMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
 from rowcast.engine.loading.loaded_engine import engine_over
@@ -154,3 +157,14 @@ def test_variants_say_what_the_modules_say(name: str, tmp_path: Path) -> None:
     assert isinstance(lean.decoder, LeanDecoder)
     ours, theirs = said(lean, [8, 8]), said(modules, [8, 8])
     assert (ours - theirs).abs().max().item() < 2e-4 * theirs.std().item()
+
+
+def test_a_packed_model_is_refused_without_the_kernel_of_its_weights() -> None:
+    cpu, dtype = torch.device("cpu"), torch.float32
+    attention = choose_attention(cpu, dtype)
+    cache = RowCache({}, attention, rows=1, context=8, dtype=dtype, device=cpu)
+    shape = LeanShape(
+        heads=1, kv_heads=1, head_size=2, epsilon=1e-5, basis="own", mixed=1, layers=()
+    )
+    with pytest.raises(KernelsMissing, match="are gone"):
+        lean_maker(LeanModel(shape, {}), None, 8)(attention, cache, 4)

@@ -9,8 +9,8 @@ import pytest
 from rowcast.errors import Overloaded
 from rowcast.frontend.reply.observers import OBSERVERS, Observation, Outcome
 from rowcast.frontend.reply.text import ReplyText
-from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
@@ -26,20 +26,20 @@ class Toy:
     begun: list[tuple[str, int]] = field(default_factory=list)
     ended: list[tuple[str, int, Outcome]] = field(default_factory=list)
 
-    def begin(self, prompt: Prompt, submit: Submit, /) -> None:
+    def begin(self, request: Request, prompt: Prompt, submit: Submit, /) -> None:
         self.begun.append((prompt.dialect, submit.choice))
 
-    def end(self, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
+    def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
         self.ended.append((prompt.dialect, submit.choice, outcome))
 
 
 class Broken:
     """An observer that raises whatever it sees."""
 
-    def begin(self, prompt: Prompt, submit: Submit, /) -> None:
+    def begin(self, request: Request, prompt: Prompt, submit: Submit, /) -> None:
         raise RuntimeError("begin")
 
-    def end(self, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
+    def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
         raise RuntimeError("end")
 
 
@@ -76,11 +76,9 @@ def test_it_sees_each_choice() -> None:
 
 def test_a_refused_reply_ends_without_having_begun() -> None:
     toy, params = Toy(), SamplingParams(max_tokens=9)
-    prompt = Prompt(
-        tokens=(1,), params=params, seed=1, caller=Caller(), dialect="native", request_id="r"
-    )
+    prompt = Prompt(tokens=(1,), params=params, seed=1, dialect="native")
     choice = Choice(Submit("s", 0, (1,), params, seed=1))
-    observation = Observation((toy,), [prompt], [choice])
+    observation = Observation((toy,), Request(path="/", body=Body(bytes)), [prompt], [choice])
     reply = ReplyText(choice, ScriptedTokenizer().decoder(), (), observation.end)
     choice.offer(Rejected("s", 0, "overloaded", "full", 4))
     with pytest.raises(Overloaded):

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.events import stage_of
 from rowcast.frontend.reply.positions import Cursor, Mark, Position, Stage
-from rowcast.frontend.reply.text import ReplyText, stage_of
+from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from engine.rule import reply as expected
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, ReplyFailed
-from rowcast.frontend.reply.ending import Ending
-from rowcast.frontend.reply.text import ReplyText, server_sent
+from rowcast.frontend.reply.text import Ending, ReplyText
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
 from rowcast.scripted_vocabulary import FIRST_WORD
@@ -260,19 +259,3 @@ def test_it_remembers_when_its_first_token_came() -> None:
     told.finish()
     told.reply.text()
     assert told.reply.first == first > 0
-
-
-def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
-    assert (
-        server_sent({"text": "a\nb é"}, place="3")
-        == 'id: 3\ndata: {"text": "a\\nb é"}\n\n'.encode()
-    )
-    assert server_sent({"n": 1}, event="end") == b'event: end\ndata: {"n": 1}\n\n'
-
-
-@given(st.text(max_size=30))
-@settings(deadline=None, derandomize=True, max_examples=100)
-def test_no_text_breaks_the_frame_of_its_event(text: str) -> None:
-    lines = server_sent({"text": text}).split(b"\n")
-    assert len(lines) == 3
-    assert b"\r" not in lines[0]

@@ -9,31 +9,37 @@ without its last chunk.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, g, jsonify
 
 from rowcast.errors import InvalidField, StreamCut, UnknownModel
-from rowcast.frontend.frontend import Frontend, streamed
-from rowcast.frontend.reply.ending import Ending
-from rowcast.frontend.reply.positions import Cursor, Position, Stage
-from rowcast.frontend.reply.receipts import receipt_of
-from rowcast.frontend.reply.text import (
+from rowcast.frontend.api.dialect import Api, Dialect, Route
+from rowcast.frontend.api.documents.native import OPERATIONS
+from rowcast.frontend.api.errors import error_body
+from rowcast.frontend.api.events import (
     EVENT_STREAM,
+    SEED_HEADER,
     SILENT,
-    ReplyText,
     server_sent,
     stage_of,
+    streamed,
     without_first,
 )
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.reply.positions import Cursor, Position, Stage
+from rowcast.frontend.reply.receipts import receipt_of
+from rowcast.frontend.reply.text import Ending, ReplyText
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
 from rowcast.frontend.request.fields import Fields
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import SEEDS, Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response, json_response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.parameter import Native, Parameter
 from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.text.stop import LONGEST as LONGEST_STOP
@@ -69,73 +75,75 @@ MEANT = {
 class NativeRequest:
     """A parsed body."""
 
+    model: ServedModel
+    origin: Origin
     prompt: Prompt
     before: str  # text before the reply: the prompt, when requested
     stream: bool
     build: Status | None  # the build for the receipt; None: no receipt was requested
 
 
-def blueprint(frontend: Frontend) -> Blueprint:
+def routes(_: Api) -> Iterable[Route]:
     """Return the native routes."""
-    routes = Blueprint("native", __name__)
-
-    def inference(model: str = "") -> Response:
-        wanted = _read(frontend, model)
-        _check_has_place(wanted)
-        told = frontend.origin().bytes_told() if wanted.stream else 0
-        reply = frontend.open(wanted.prompt)
-        if wanted.stream:
-            chunks = _rest(frontend.origin(), reply, wanted.before, told)
-            return streamed(reply, chunks, "text/plain; charset=utf-8", wanted.prompt.seed)
-        return _whole(reply, wanted)
-
-    def chat(model: str) -> Response:
-        wanted = _read(frontend, model)
-        start = Position.read(frontend.origin().start if wanted.stream else "", 1)
-        reply = frontend.open(wanted.prompt, start)
-        if wanted.stream:
-            silence = frontend.settings.comment_seconds
-            chunks = _events(reply, wanted, Cursor(start), silence)
-            return streamed(reply, chunks, EVENT_STREAM, wanted.prompt.seed)
-        return _whole(reply, wanted)
-
-    for path in ("/predictions/<model>", "/inference/<model>", "/"):
-        routes.add_url_rule(path, endpoint=path, view_func=inference, methods=["POST"])
-    routes.add_url_rule("/chat/<model>", view_func=chat, methods=["POST"])
-    return routes
+    plain = ("/predictions/<model>", "/inference/<model>", "/")
+    return (
+        *(Route("POST", path, inference) for path in plain),
+        Route("POST", "/chat/<model>", chat),
+    )
 
 
-def error_body(
-    status: int,
-    message: str,
-    error: Exception | None = None,  # noqa: ARG001
-) -> dict[str, object]:
-    """Return the body of an error."""
-    return {"status_code": status, "message": message}
+def inference(frontend: Frontend, request: Request) -> Response:
+    """Answer with the reply as raw text, or whole."""
+    wanted = _read(frontend, request)
+    _check_has_place(wanted)
+    told = wanted.origin.bytes_told() if wanted.stream else 0
+    reply = wanted.model.open(request, wanted.origin, wanted.prompt)
+    if wanted.stream:
+        chunks = _rest(wanted.origin, reply, wanted.before, told)
+        return streamed(reply, chunks, "text/plain; charset=utf-8", wanted.prompt.seed)
+    return _whole(reply, wanted)
 
 
-def _read(frontend: Frontend, model: str) -> NativeRequest:
+def chat(frontend: Frontend, request: Request) -> Response:
+    """Answer with the reply as events, or whole."""
+    wanted = _read(frontend, request)
+    start = Position.read(wanted.origin.start if wanted.stream else "", 1)
+    reply = wanted.model.open(request, wanted.origin, wanted.prompt, start)
+    if wanted.stream:
+        silence = frontend.settings.comment_seconds
+        chunks = _events(reply, wanted, Cursor(start), silence)
+        return streamed(reply, chunks, EVENT_STREAM, wanted.prompt.seed)
+    return _whole(reply, wanted)
+
+
+def _model(frontend: Frontend, name: str) -> ServedModel:
+    """Return the model that the path names, or the default one."""
+    if name and name not in frontend.served:
+        served = ", ".join(frontend.in_paths)
+        raise UnknownModel(f"no model {name[:80]!r} here; served: {served}")
+    return frontend.model(name or None)
+
+
+def _read(frontend: Frontend, request: Request) -> NativeRequest:
     """Parse and validate the request's body."""
-    served = frontend.models_in_paths
-    if model and model not in served:
-        raise UnknownModel(f"no model {model[:80]!r} here; served: {', '.join(served)}")
-    fields = Fields(frontend.body(), FIELDS, lenient=True, meant=MEANT)
+    model = _model(frontend, request.names.get("model", ""))
+    fields = Fields(request.body.json(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")
     stop = fields.text("stop_sequence", LONGEST_STOP)
+    tokens = model.encode(request, text)
+    origin = request.origin()
     prompt = Prompt(
-        tokens=frontend.encode(text),
+        tokens=tokens,
         params=SamplingParams(**_sampling(fields)),
-        seed=fields.integer("seed", frontend.origin().seed, 0, SEEDS - 1),
+        seed=fields.integer("seed", origin.seed, 0, SEEDS - 1),
         stop=StopSequences([stop] if stop else ()),
-        caller=frontend.caller(),
         dialect="native",
-        request_id=g.request_id,
         timeout=fields.number("timeout", LONGEST, SHORTEST, LONGEST),
     )
     before = text if fields.flag("return_prompt", False) else ""
-    build = frontend.status() if fields.flag("receipt", False) else None
-    return NativeRequest(prompt, before, fields.flag("stream", True), build)
+    build = model.status() if fields.flag("receipt", False) else None
+    return NativeRequest(model, origin, prompt, before, fields.flag("stream", True), build)
 
 
 def _sampling(fields: Fields) -> dict[str, Any]:
@@ -204,9 +212,8 @@ def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
     ending = _ending_of(reply)
     if not ending.whole:
         raise ending.failure
-    response = jsonify(answer=answer, **_summary(reply, ending, wanted))
-    response.headers["X-Rowcast-Seed"] = str(wanted.prompt.seed)
-    return response
+    response = json_response({"answer": answer, **_summary(reply, ending, wanted)})
+    return response.with_headers({SEED_HEADER: str(wanted.prompt.seed)})
 
 
 def _summary(reply: ReplyText, ending: Ending, wanted: NativeRequest) -> dict[str, object]:
@@ -224,3 +231,6 @@ def _summary(reply: ReplyText, ending: Ending, wanted: NativeRequest) -> dict[st
 
 def _ending_of(reply: ReplyText) -> Ending:
     return reply.ending or Ending("error", 0, "the stream was left before its end")
+
+
+DIALECT = Dialect(routes=routes, operations=OPERATIONS, error_body=error_body, rows=ROWS)

@@ -5,54 +5,52 @@
 
 A reader gives its position as `Last-Event-ID`, the id of the last event that it has, or as
 `?from=`: the same, or for a body without events the number of bytes that it has. The recorded
-request goes through its original view again: no dialect has code for this.
+request goes through the same function as the first time: no dialect has code for this.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-from flask import Blueprint, Response, current_app, g, request
+from collections.abc import Iterable
+from functools import partial
 
 from rowcast.errors import Forbidden
+from rowcast.frontend.api.dialect import Api, Dialect, Route
+from rowcast.frontend.api.documents.streams import OPERATIONS
+from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
 
 
-def blueprint(frontend: Frontend) -> Blueprint:
+def routes(api: Api) -> Iterable[Route]:
     """Return the routes."""
-    routes = Blueprint("streams", __name__)
-
-    def resume(stream: str) -> Response:
-        record = frontend.sessions.journal.find(stream, _team(frontend))
-        if request.method == "HEAD":
-            return Response()
-        start = request.args.get("from", request.headers.get("Last-Event-ID", ""))
-        g.origin = Origin.recorded(record, start)
-        return _answer_to(record.path)
-
-    def cancel(stream: str) -> Response:
-        frontend.sessions.journal.cancel(stream, _team(frontend))
-        return Response(status=204)
-
-    routes.add_url_rule("/v1/streams/<stream>", view_func=resume)
-    routes.add_url_rule("/v1/streams/<stream>", view_func=cancel, methods=["DELETE"])
-    return routes
+    path = "/v1/streams/<stream>"
+    return Route("GET", path, partial(resume, api)), Route("DELETE", path, cancel)
 
 
-def _team(frontend: Frontend) -> str:
+def resume(api: Api, frontend: Frontend, request: Request) -> Response:
+    """Answer with the rest of a stream, from the reader's position on."""
+    record = frontend.sessions.journal.find(request.names["stream"], _team(request))
+    if request.method == "HEAD":
+        return Response()
+    start = request.query.get("from", request.headers.get("Last-Event-ID", ""))
+    return api.answer(request.again(record, start))
+
+
+def cancel(frontend: Frontend, request: Request) -> Response:
+    """End a stream, and keep nothing of it."""
+    frontend.sessions.journal.cancel(request.names["stream"], _team(request))
+    return Response(status=204)
+
+
+def _team(request: Request) -> str:
     """Return the team whose streams the caller may read and cancel."""
-    caller = frontend.caller()
-    if not caller.keeps:
+    if not request.caller.keeps:
         raise Forbidden(
             "no streams are kept for requests through a proxy without PROXY_SECRET, because "
             "nothing tells teams apart; set the same PROXY_SECRET for proxy and server"
         )
-    return caller.team
+    return request.caller.team
 
 
-def _answer_to(path: str) -> Response:
-    """Return the response to a POST to this path."""
-    endpoint, arguments = current_app.url_map.bind("localhost").match(path, method="POST")
-    view: Callable[..., Any] = current_app.view_functions[endpoint]
-    answer: Response = view(**arguments)
-    return answer
+DIALECT = Dialect(
+    routes=routes, operations=OPERATIONS, error_body=error_body, prefixes=("/v1/streams/",)
+)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.log import quoted
 from rowcast.wire import FinishReason, Submit
@@ -38,26 +39,28 @@ class Outcome:
 class Observer(Protocol):
     """Sees the beginning and the end of every reply."""
 
-    def begin(self, prompt: Prompt, submit: Submit, /) -> None: ...
+    def begin(self, request: Request, prompt: Prompt, submit: Submit, /) -> None: ...
 
-    def end(self, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None: ...
+    def end(
+        self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /
+    ) -> None: ...
 
 
 class ReplyLog:
     """Writes one line to the log at a reply's end: ids and counts, never text."""
 
-    def begin(self, prompt: Prompt, submit: Submit, /) -> None:
+    def begin(self, request: Request, prompt: Prompt, submit: Submit, /) -> None:
         """Log nothing."""
 
-    def end(self, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
+    def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
         first = f"{(outcome.first - outcome.opened) * 1000:.1f}" if outcome.first else "-"
         _log.info(
             "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
             "first_ms=%s total_ms=%.1f reason=%s",
-            prompt.request_id,
+            request.id,
             submit.session,
-            quoted(prompt.caller.team),
-            quoted(prompt.caller.token_id),
+            quoted(request.caller.team),
+            quoted(request.caller.token_id),
             prompt.dialect,
             len(prompt.tokens),
             outcome.tokens,
@@ -74,10 +77,15 @@ class Observation:
     """The replies to one request, as their observers see them."""
 
     def __init__(
-        self, observers: Sequence[Observer], prompts: Sequence[Prompt], choices: Sequence[Choice]
+        self,
+        observers: Sequence[Observer],
+        request: Request,
+        prompts: Sequence[Prompt],
+        choices: Sequence[Choice],
     ) -> None:
         """`prompts`: those of the choices, one each."""
         self._observers = observers
+        self._request = request
         self._prompts = prompts
         self._choices = choices
         self._opened = time.monotonic()
@@ -89,7 +97,7 @@ class Observation:
         for prompt, choice in zip(self._prompts, self._choices, strict=True):
             for observer in self._observers:
                 with _harmless(observer):
-                    observer.begin(prompt, choice.submit)
+                    observer.begin(self._request, prompt, choice.submit)
 
     def end(self, reply: ReplyText) -> None:
         """Report how a reply ended."""
@@ -104,7 +112,7 @@ class Observation:
         )
         for observer in self._observers:
             with _harmless(observer):
-                observer.end(self._prompts[choice.at], choice.submit, outcome)
+                observer.end(self._request, self._prompts[choice.at], choice.submit, outcome)
 
 
 @contextmanager

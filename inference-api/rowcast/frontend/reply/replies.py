@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
-from rowcast.frontend.reply.ending import Ending
-from rowcast.frontend.reply.text import ReplyText
+from rowcast.frontend.reply.text import Ending, ReplyText, one_by_one
 from rowcast.frontend.request.origin import Origin
-from rowcast.frontend.sessions.choice import split
 from rowcast.frontend.sessions.session import Session
 from rowcast.frontend.turns import in_turns
-from rowcast.wire import Event, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class Replies:
             for at, reply in in_turns(list(unended.items())):
                 events = reply.arrived()
                 heard = heard or bool(events)
-                for part in _one_by_one(events) if singly else [events] if events else []:
+                for part in one_by_one(events) if singly else [events] if events else []:
                     yield Piece(at, reply.read(part))
                     if reply.ending is not None:
                         break
@@ -112,13 +109,3 @@ class Replies:
         """Close all replies."""
         for reply in self._replies:
             reply.close()
-
-
-def _one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Yield the events in parts with at most one token each."""
-    for event in events:
-        rest = event
-        while isinstance(rest, Tokens) and len(rest.tokens) > 1:
-            first, rest = split(rest, 1)
-            yield [first]
-        yield [rest]

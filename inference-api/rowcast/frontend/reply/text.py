@@ -3,27 +3,30 @@
 `ReplyText` joins a choice, its decoder and its stop sequences. First call `verdict()`: it waits
 for the first event, which decides the HTTP status. Then `pieces()`: all that has arrived is one
 piece, so a client that lags gets fewer and larger pieces, and one that does not gets each token at
-once. Knows no HTTP but the form of a server-sent event.
+once. Knows no HTTP.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.errors import StreamCut
-from rowcast.frontend.reply.ending import DECISIVE, Ending, error_of
-from rowcast.frontend.reply.positions import Stage
-from rowcast.frontend.sessions.choice import Choice, split
+from rowcast.errors import (
+    DeadlinePassed,
+    NotReady,
+    ReplyCancelled,
+    ReplyFailed,
+    RowcastError,
+)
+from rowcast.frontend.sessions.choice import Choice, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokens.tokenizer import Decoder
-from rowcast.wire import Event, Finished, Scored, Tokens, Top
+from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
 
-_json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
-
-NO_BUFFERING = {
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
+_DECISIVE = (Accepted, Rejected, Finished)
+_FAILURES: dict[FinishReason, type[RowcastError]] = {
+    "cancelled": ReplyCancelled,
+    "unavailable": NotReady,
+    "deadline": DeadlinePassed,
 }
 
 
@@ -34,6 +37,25 @@ class Place:
     token: int
     logprob: float | None  # None: the first token of a prompt, which has no predecessor
     top: Top = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a reply ended."""
+
+    reason: FinishReason
+    tokens: int
+    message: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return self.reason in {"stop", "length"}
+
+    @property
+    def failure(self) -> RowcastError:
+        """The error that reports an incomplete reply."""
+        problem = self.message or f"the reply ended with {self.reason}"
+        return _FAILURES.get(self.reason, ReplyFailed)(problem)
 
 
 class ReplyText:
@@ -67,12 +89,12 @@ class ReplyText:
     def verdict(self, timeout: float) -> None:
         """Wait until the prompt is accepted; raise if it is refused."""
         limit = time.monotonic() + timeout
-        while not any(isinstance(event, DECISIVE) for event in self._early):
+        while not any(isinstance(event, _DECISIVE) for event in self._early):
             left = limit - time.monotonic()
             if left <= 0:
                 break
             self._early += self.choice.take(left)
-        refused = error_of(self._early)
+        refused = _refused(self._early)
         if refused is not None:
             self.close()
             raise refused
@@ -195,29 +217,24 @@ def _places(
     ]
 
 
-def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
-    """Encode a server-sent event; `place` is its id."""
-    lines = [f"id: {place}"] if place else []
-    lines += [f"event: {event}"] if event else []
-    return "\n".join([*lines, f"data: {_json(data)}", "", ""]).encode()
+def _refused(events: Sequence[Event]) -> RowcastError | None:
+    """Return the error if a reply's first events mean that it was refused."""
+    match next((event for event in events if isinstance(event, _DECISIVE)), None):
+        case None:
+            return NotReady("the backend does not answer")
+        case Rejected() as rejected:
+            return refusal(rejected)
+        case Finished() as end:
+            ending = Ending(end.reason, end.length, end.message)
+            return None if ending.whole else ending.failure
+    return None
 
 
-def stage_of(reply: ReplyText) -> Stage:
-    """Return the stage of the piece that a reply has just returned."""
-    return Stage.TEXT if reply.ending is None else Stage.REST
-
-
-def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Yield a body without its first `count` bytes; raise StreamCut if it has fewer."""
-    left = count
-    for chunk in chunks:
-        yield chunk[left:]
-        left = max(0, left - len(chunk))
-    if left:
-        raise StreamCut(f"the body ended {left} bytes before the place that was asked for")
-
-
-EVENT_STREAM = "text/event-stream; charset=utf-8"
-# A comment is a line, not an event: with an empty line after it, many clients dispatch an event
-# without data, and fail. Decision 64 has the table.
-SILENT = b": waiting\n"
+def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Yield the events in parts with at most one token each."""
+    for event in events:
+        rest = event
+        while isinstance(rest, Tokens) and len(rest.tokens) > 1:
+            first, rest = split(rest, 1)
+            yield [first]
+        yield [rest]

@@ -17,7 +17,6 @@ from rowcast.errors import Forbidden, ProxyUnknown
 from rowcast.frontend.request.identity import comes_through_proxy, is_vouched_for
 from rowcast.settings import Settings
 
-OPEN = frozenset({"health", "documents"})  # blueprints open to everybody
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})
 
 

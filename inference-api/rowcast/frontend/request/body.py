@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-from flask import Request
+from werkzeug.wrappers import Request
 
 from rowcast.errors import BodyTimeout, BodyTooLarge, CodedBody, MalformedRequest, Overloaded
 from rowcast.text import bounded_json

@@ -1,10 +1,9 @@
-"""What every dialect builds from a body: tokens, parameters, stop sequences, and the caller."""
+"""What every dialect builds from a body: tokens, parameters and stop sequences."""
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rowcast.frontend.request.identity import Caller
 from rowcast.sampling_params import SamplingParams
 
 SEEDS = 2**63  # a request may use any seed below this
@@ -21,11 +20,10 @@ class Prompt:
     """A validated request for one reply, or for several choices of it, by number."""
 
     tokens: tuple[int, ...]
+    text: str = ""  # of the tokens, if it is to be echoed
     params: SamplingParams
     seed: int
-    caller: Caller
     dialect: str
-    request_id: str
     stop: tuple[str, ...] = ()
     choices: Sequence[int] = (0,)
     timeout: float | None = None  # seconds that the request's body allows

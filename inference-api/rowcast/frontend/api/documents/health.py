@@ -1,8 +1,8 @@
-"""OpenAPI operations for health and for these documents."""
+"""OpenAPI operations of health."""
 
 from typing import Any
 
-from rowcast.frontend.api.documents.errors import NATIVE_ERROR
+from rowcast.frontend.api.errors import NATIVE_ERROR
 from rowcast.frontend.api.operation import JSON, Operation
 
 REPORT: dict[str, Any] = {
@@ -47,23 +47,4 @@ OPERATIONS = (
         error=NATIVE_ERROR,
     ),
     *map(_readiness, ("/readiness", "/health", "/health_check", "/")),
-    Operation(
-        method="get",
-        path="/openapi.json",
-        tag="documents",
-        summary="This document",
-        answers={JSON: {"type": "object"}},
-        error=NATIVE_ERROR,
-    ),
-    *(
-        Operation(
-            method="get",
-            path=path,
-            tag="documents",
-            summary="A page over this document",
-            answers={"text/html": {"type": "string"}},
-            error=NATIVE_ERROR,
-        )
-        for path in ("/docs", "/redoc")
-    ),
 )

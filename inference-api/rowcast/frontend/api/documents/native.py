@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rowcast.frontend.api.documents.errors import NATIVE_ERROR
+from rowcast.frontend.api.errors import NATIVE_ERROR
 from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, REPLY_ERRORS, Operation, event
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
 from rowcast.parameter import Native

@@ -4,25 +4,17 @@ Schemas come from the types that parse bodies and encode answers. Where they dep
 (its models' names, the size of its vocabulary), titles mark the places to fill in.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from rowcast import __version__
-from rowcast.frontend.api.documents import health, native, replies, streams
-from rowcast.frontend.api.openai import openapi as openai
+from rowcast.frontend.api.documents import replies
 from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
-
-OPERATIONS: tuple[Operation, ...] = (
-    *native.OPERATIONS,
-    *openai.OPERATIONS,
-    *streams.OPERATIONS,
-    *health.OPERATIONS,
-)
 
 _IN_PATH = "ModelInPath"
 _REF = "#/components/schemas/{name}"
@@ -32,9 +24,9 @@ _IMAGES = tuple(_REF.format(name=part.__name__) for part in (ImagePart, ImageUrl
 SchemaOf = Callable[[Described], Schema]
 
 
-def spec(frontend: Frontend) -> dict[str, Any]:
+def spec(frontend: Frontend, operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the OpenAPI document."""
-    named, components = _schemas(OPERATIONS)
+    named, components = _schemas(operations)
 
     def schema_of(kind: Described) -> Schema:
         if isinstance(kind, tuple):
@@ -42,7 +34,7 @@ def spec(frontend: Frontend) -> dict[str, Any]:
         return named[kind] if isinstance(kind, type) else kind
 
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation, schema_of)
     document = {
         "openapi": "3.1.0",
@@ -116,9 +108,9 @@ def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
 
 def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
     return {
-        MODEL_NAME: {"enum": list(frontend.models_listed)},
-        _IN_PATH: {"enum": list(frontend.models_in_paths)},
-        TOKEN_ID: {"minimum": 0, "maximum": frontend.tokenizer.vocabulary - 1},
+        MODEL_NAME: {"enum": list(frontend.listed)},
+        _IN_PATH: {"enum": list(frontend.in_paths)},
+        TOKEN_ID: {"minimum": 0, "maximum": frontend.default.tokenizer.vocabulary - 1},
     }
 
 

@@ -13,20 +13,17 @@ all of it.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 
-from flask import Blueprint, Response
-
+from rowcast.frontend.api.dialect import Api, Dialect, Handler, Route
 from rowcast.frontend.api.openai.chat import chat
 from rowcast.frontend.api.openai.completions import completions
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.models import model, models
+from rowcast.frontend.api.openai.openapi import OPERATIONS
 from rowcast.frontend.api.openai.replay import replay
 from rowcast.frontend.api.openai.tokens import count_tokens, detokenize, tokenize
-from rowcast.frontend.frontend import Frontend
-
-__all__ = ["PREFIXES", "ROWS", "blueprint", "error_body"]
 
 PREFIXES = (
     "/v1/",
@@ -38,7 +35,7 @@ PREFIXES = (
 )
 ROWS = re.compile(r"(/v1)?/(completions|chat/completions)|/v1/replay")
 
-POSTS: dict[str, Callable[[Frontend], Response]] = {
+POSTS: dict[str, Handler] = {
     "/v1/completions": completions,
     "/v1/chat/completions": chat,
     "/completions": completions,
@@ -52,24 +49,22 @@ POSTS: dict[str, Callable[[Frontend], Response]] = {
 }
 
 
-def blueprint(frontend: Frontend) -> Blueprint:
+def routes(api: Api) -> Iterable[Route]:
     """Return the routes of the OpenAI dialect."""
-    routes = Blueprint("openai", __name__)
     created = int(time.time())
-    native = {
-        f"/chat/{name}" for name in frontend.models_in_paths
-    }  # a model may be called "completions"
-    for path, view in POSTS.items():
-        if path in native:
-            continue
-        routes.add_url_rule(
-            path,
-            endpoint=path.replace("/", "_"),
-            view_func=partial(view, frontend),
-            methods=["POST"],
-        )
+    native = {f"/chat/{name}" for name in api.frontend.in_paths}  # a model may be "completions"
+    for path, handler in POSTS.items():
+        if path not in native:
+            yield Route("POST", path, handler)
     for base in ("/v1", ""):
-        listed, one = partial(models, frontend, created), partial(model, frontend, created=created)
-        routes.add_url_rule(f"{base}/models", f"{base}models", listed)
-        routes.add_url_rule(f"{base}/models/<path:name>", f"{base}model", one)
-    return routes
+        yield Route("GET", f"{base}/models", partial(models, created))
+        yield Route("GET", f"{base}/models/<path:name>", partial(model, created))
+
+
+DIALECT = Dialect(
+    routes=routes,
+    operations=OPERATIONS,
+    error_body=error_body,
+    prefixes=PREFIXES,
+    rows=ROWS,
+)

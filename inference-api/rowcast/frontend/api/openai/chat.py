@@ -1,20 +1,18 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from flask import Response
 from msgspec import UNSET, UnsetType
 
-from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.messages import prompt_of
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.request import Asked, PromptText, ask
-from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
-from rowcast.frontend.api.openai.request.sampling import check_stream_options, params_of
-from rowcast.frontend.api.openai.request.tools import Toolbox, toolbox
-from rowcast.frontend.api.openai.request.types import AssistantMessage, ChatBody, Message, TextPart
+from rowcast.frontend.api.openai.request.request import Asked, ask
+from rowcast.frontend.api.openai.request.sampling import check_options, params_of
+from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
+from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
+from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.request.unenforced import told
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
@@ -32,11 +30,13 @@ from rowcast.frontend.api.openai.response.types import (
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import Place
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
-from rowcast.offload import tasks
 from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
-from rowcast.text.rules.schema_rule import Rule
+from rowcast.text.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,96 +48,55 @@ class Wanted:
     thinking: Thinking | None  # the reasoning with which replies may begin
 
 
-def chat(frontend: Frontend) -> Response:
+def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
-    body = read(frontend, ChatBody)
-    _check(body)
-    tools = toolbox(frontend, body)
-    rule = _rule(frontend, body, tools)
-    prompt = _prompt(frontend, body, tools)
-    wanted = Wanted(body, tools, _thinking(frontend, body, prompt))
-    asked = _asked(frontend, wanted, prompt, _grammar(frontend, rule, wanted.thinking))
-    return told(answer(frontend, asked, partial(ChatView, frontend, wanted)), rule)
-
-
-def _check(body: ChatBody) -> None:
-    check_stream_options(body)
-    if body.top_logprobs is not None and not body.logprobs:
-        raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
-
-
-def _rule(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> Rule:
-    """Return the rule that the reply must follow."""
-    asked = (grammar_of(frontend, body), tools.rule(frontend) if tools else Rule())
-    rules = [each for each in asked if each.grammar]
-    if len(rules) > 1:
-        raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
-    return rules[0] if rules else Rule()
-
-
-def _grammar(frontend: Frontend, rule: Rule, thinking: Thinking | None) -> str:
-    """Return a rule's grammar, applied to what follows the reasoning."""
-    if thinking is None or not rule.grammar:
-        return rule.grammar
-    field = "response_format"  # or another field with a rule, which was checked on its own
-    return compiled(frontend, field, tasks.thinking_rule, thinking, rule.grammar).grammar
-
-
-def _prompt(frontend: Frontend, body: ChatBody, tools: Toolbox | None) -> PromptText:
-    return prompt_of(
-        frontend,
+    body, served = read(frontend, request, ChatBody)
+    check_options(body)
+    tools = toolbox(served.chat, body)
+    rule = rule_of(served, request, body, tools)
+    prompt = prompt_of(
+        served,
+        request,
         body.messages,
         tools=tools.shown if tools else None,
         end="open" if body.continue_final_message else "turn",
         extra=body.chat_template_kwargs,
     )
+    thinking = thinking_of(served, body, prompt[1])
+    grammar = grammar_after(served, request, rule, thinking)
+    wanted = Wanted(body, tools, thinking)
+    asked = _asked(served, request, wanted, prompt, grammar)
+    show = partial(ChatView, served.tokenizer, wanted)
+    return told(answer(frontend, request, served, asked, show), rule)
 
 
-def _thinking(frontend: Frontend, body: ChatBody, prompt: PromptText) -> Thinking | None:
-    """Return the reasoning that the replies may begin with."""
-    template = frontend.chat.source
-    if body.continue_final_message:
-        thinking = Thinking.within(template, _said(body.messages[-1]))
-    else:
-        thinking = Thinking.of(template, prompt.text)
-    return thinking.spelt(frontend.tokenizer) if thinking else None
-
-
-def _said(message: Message) -> str:
-    """Return the start of the assistant's message, which the reply continues."""
-    if not isinstance(message, AssistantMessage):
-        return ""
-    content = message.content or ""
-    if isinstance(content, str):
-        return content
-    return "".join(part.text for part in content if isinstance(part, TextPart))
-
-
-def _asked(frontend: Frontend, wanted: Wanted, prompt: PromptText, grammar: str) -> Asked:
+def _asked(
+    served: ServedModel,
+    request: Request,
+    wanted: Wanted,
+    prompt: tuple[tuple[int, ...], str],
+    grammar: str,
+) -> Asked:
     body, thinking = wanted.body, wanted.thinking
-    max_tokens = _max_tokens(frontend, body, len(prompt.tokens))
+    max_tokens = _max_tokens(served, body, len(prompt[0]))
     if body.logprobs:
         check_amount(body.n or 1, 0, max_tokens, body.top_logprobs or 0)
     params = params_of(
         body,
-        frontend.tokenizer.vocabulary,
-        frontend.defaults,
+        served.tokenizer.vocabulary,
+        served.defaults,
         max_tokens=max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         grammar=grammar,
     )
-    asked = ask(frontend, body, [prompt], params, kind="chatcmpl")
-    if thinking is None or not thinking.hidden:
-        return asked
-    return replace(
-        asked, prompts=tuple(replace(each, shown=thinking.hidden) for each in asked.prompts)
-    )
+    hidden = thinking.hidden if thinking else ()
+    return ask(served, request, body, [prompt], params, kind="chatcmpl", hidden=hidden)
 
 
-def _max_tokens(frontend: Frontend, body: ChatBody, prompt: int) -> int:
+def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
     """Return the requested maximum; by default, all that the context holds."""
     asked = body.max_completion_tokens or body.max_tokens
-    return asked or max(1, frontend.status().context_length - prompt)
+    return asked or max(1, served.status().context_length - prompt)
 
 
 def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
@@ -150,7 +109,9 @@ def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
 class ChatView:
     """The replies to one body."""
 
-    def __init__(self, frontend: Frontend, wanted: Wanted, asked: Asked, replies: Replies) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, wanted: Wanted, asked: Asked, replies: Replies
+    ) -> None:
         self.asked = asked
         self.replies = replies
         self._body = wanted.body
@@ -159,7 +120,7 @@ class ChatView:
         self.singly = wanted.tools is not None or self._thinks
         self._readers = [_reader(wanted, asked.id, reply) for reply in range(len(replies))]
         likeliest = wanted.body.top_logprobs or 0
-        self._scores = [ChatScores(frontend.tokenizer, likeliest) for _ in replies]
+        self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
 
     def begin(self) -> Iterator[ChatChunk]:
         for reply in range(len(self.replies)):

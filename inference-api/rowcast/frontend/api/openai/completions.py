@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from flask import Response
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.request import REPLIES, Asked, PromptText, ask
+from rowcast.frontend.api.openai.request.request import REPLIES, Asked, ask
 from rowcast.frontend.api.openai.request.rules import grammar_of
 from rowcast.frontend.api.openai.request.sampling import (
-    check_stream_options,
+    check_options,
     checked_tokens,
     params_of,
 )
@@ -34,39 +33,44 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.text.rules.schema_rule import Rule
+from rowcast.text.tokens.tokenizer import Tokenizer
 
 MAX_TOKENS = 16
 _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
 
 
-def completions(frontend: Frontend) -> Response:
+def completions(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
-    body = read(frontend, CompletionBody)
-    rule = grammar_of(frontend, body)
-    asked = _asked(frontend, body, rule)
-    return told(answer(frontend, asked, partial(CompletionView, frontend, body)), rule)
+    body, served = read(frontend, request, CompletionBody)
+    rule = grammar_of(served, request, body)
+    asked = _asked(served, request, body, rule)
+    show = partial(CompletionView, served.tokenizer, body)
+    return told(answer(frontend, request, served, asked, show), rule)
 
 
-def _asked(frontend: Frontend, body: CompletionBody, rule: Rule) -> Asked:
-    check_stream_options(body)
+def _asked(served: ServedModel, request: Request, body: CompletionBody, rule: Rule) -> Asked:
+    check_options(body)
     candidates = _candidates(body)
-    prompts = _tokenized(frontend, body, candidates)
+    prompts = _tokenized(served, request, body, candidates)
     max_tokens = MAX_TOKENS if body.max_tokens is None else body.max_tokens
     if body.logprobs is not None:
-        longest = max(len(prompt.tokens) for prompt in prompts) if body.echo else 0
+        longest = max(len(tokens) for tokens, _ in prompts) if body.echo else 0
         check_amount(len(prompts) * candidates, longest, max_tokens, body.logprobs)
     params = params_of(
         body,
-        frontend.tokenizer.vocabulary,
-        frontend.defaults,
+        served.tokenizer.vocabulary,
+        served.defaults,
         max_tokens=max_tokens,
         logprobs=0 if body.logprobs is None and candidates > (body.n or 1) else body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
         grammar=rule.grammar,
     )
-    return ask(frontend, body, prompts, params, kind="cmpl", candidates=candidates)
+    return ask(served, request, body, prompts, params, kind="cmpl", candidates=candidates)
 
 
 def _candidates(body: CompletionBody) -> int:
@@ -79,19 +83,23 @@ def _candidates(body: CompletionBody) -> int:
     return candidates
 
 
-def _tokenized(frontend: Frontend, body: CompletionBody, candidates: int) -> list[PromptText]:
+def _tokenized(
+    served: ServedModel, request: Request, body: CompletionBody, candidates: int
+) -> list[tuple[tuple[int, ...], str]]:
     prompts = prompts_of(body.prompt)
     if len(prompts) * candidates > REPLIES:
         raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
-    return [_prompt(frontend, body, prompt) for prompt in prompts]
+    return [_prompt(served, request, body, prompt) for prompt in prompts]
 
 
-def _prompt(frontend: Frontend, body: CompletionBody, prompt: str | list[int]) -> PromptText:
+def _prompt(
+    served: ServedModel, request: Request, body: CompletionBody, prompt: str | list[int]
+) -> tuple[tuple[int, ...], str]:
     if isinstance(prompt, str):
         special = body.add_special_tokens is not False
-        return PromptText(frontend.encode(prompt, special=special), prompt)
-    tokens = checked_tokens("prompt", prompt, frontend.tokenizer.vocabulary)
-    return PromptText(tokens, frontend.decode(tokens) if body.echo else "")
+        return served.encode(request, prompt, special=special), prompt
+    tokens = checked_tokens("prompt", prompt, served.tokenizer.vocabulary)
+    return tokens, served.decode(request, tokens) if body.echo else ""
 
 
 def prompts_of(prompt: Any) -> list[str | list[int]]:
@@ -120,12 +128,12 @@ class CompletionView:
     singly = False
 
     def __init__(
-        self, frontend: Frontend, body: CompletionBody, asked: Asked, replies: Replies
+        self, tokenizer: Tokenizer, body: CompletionBody, asked: Asked, replies: Replies
     ) -> None:
         self.asked = asked
         self.replies = replies
         self._body = body
-        self._scores = [CompletionScores(frontend.tokenizer, body.logprobs or 0) for _ in replies]
+        self._scores = [CompletionScores(tokenizer, body.logprobs or 0) for _ in replies]
         self._due = [bool(body.echo)] * len(replies)
         self._unscored = [bool(body.echo)] * len(replies)  # replies whose prompt scores are due
 
@@ -187,7 +195,7 @@ class CompletionView:
     def _echo(self, reply: int) -> str:
         """Return the prompt's text, once, if it is to be echoed."""
         due, self._due[reply] = self._due[reply], False
-        return self.asked.texts[reply // self.asked.candidates] if due else ""
+        return self._prompt_of(reply).text if due else ""
 
     def _prompt_of(self, reply: int) -> Prompt:
         return self.asked.prompts[reply // self.asked.candidates]

@@ -1,33 +1,35 @@
-"""GET /v1/models and /v1/models/{id}: the served model under each of its names."""
-
-from flask import Response
+"""GET /v1/models and /v1/models/{id}: the served models under each of their names."""
 
 from rowcast.errors import UnknownModel
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import Model, ModelList
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 
 
-def models(frontend: Frontend, created: int) -> Response:
-    """Answer with the model under its name and under its id at a hub; aliases are not listed."""
-    names = frontend.settings.listed_names
-    return json_answer(ModelList([_model(frontend, name, created) for name in names]))
+def models(created: int, frontend: Frontend, _request: Request) -> Response:
+    """Answer with each model under its name and under its id at a hub; aliases are not listed."""
+    named = ((name, each) for each in frontend.models for name in each.listed)
+    return json_answer(ModelList([_model(each, name, created) for name, each in named]))
 
 
-def model(frontend: Frontend, name: str, created: int) -> Response:
+def model(created: int, frontend: Frontend, request: Request) -> Response:
     """Answer with one model."""
-    if name not in frontend.models:
+    name = request.names["name"]
+    if name not in frontend.served:
         raise UnknownModel(f"The model {name[:80]!r} does not exist")
-    return json_answer(_model(frontend, name, created))
+    return json_answer(_model(frontend.served[name], name, created))
 
 
-def _model(frontend: Frontend, name: str, created: int) -> Model:
-    status = frontend.sessions.health().status
+def _model(served: ServedModel, name: str, created: int) -> Model:
+    status = served.sessions.health().status
     return Model(
         id=name,
         created=created,
         permission=[],
-        root=frontend.settings.served_name,
+        root=served.listed[0],
         max_model_len=status.context_length if status else None,
         fingerprint=status.fingerprint if status else None,
     )

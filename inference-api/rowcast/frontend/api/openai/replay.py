@@ -11,7 +11,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Annotated
 
-from flask import Response, g
 from msgspec import Meta, Struct
 
 from rowcast.errors import BuildChanged, InvalidField
@@ -23,6 +22,9 @@ from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.receipts import Positive, Question, Receipt, Which, receipt_of
 from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
 from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.wire import Status
@@ -43,14 +45,15 @@ class Replayed(Struct):
     texts: list[str]
 
 
-def replay(frontend: Frontend) -> Response:
+def replay(frontend: Frontend, request: Request) -> Response:
     """Compute the replies of a receipt again."""
-    body = read(frontend, ReplayBody)
-    status = frontend.status()
+    body, served = read(frontend, request, ReplayBody)
+    status = served.status()
     _check_build(body, status)
     told = [(each.prompt, each.choice) for each in body.replies]
     places = {each: at for at, each in enumerate(sorted(set(told)))}
-    replies = frontend.open_all(_prompts(frontend, body, list(places)))
+    prompts = _prompts(served, request, body, list(places))
+    replies = served.open_all(request, request.origin(), prompts)
     with closing(replies):
         texts = replies.texts()
         receipt = receipt_of(status, body.stop, [replies[places[each]] for each in told])
@@ -68,7 +71,7 @@ def _check_build(body: ReplayBody, status: Status) -> None:
 
 
 def _prompts(
-    frontend: Frontend, body: ReplayBody, wanted: Sequence[tuple[int, int]]
+    served: ServedModel, request: Request, body: ReplayBody, wanted: Sequence[tuple[int, int]]
 ) -> list[Prompt]:
     """Return the wanted prompts and choices, in order."""
     last = wanted[-1][0]
@@ -76,17 +79,15 @@ def _prompts(
         raise InvalidField(
             "replies", f"name prompt {last}; the last one is {len(body.prompts) - 1}"
         )
-    vocabulary = frontend.tokenizer.vocabulary
-    params = _checked(frontend, body.parameters.to_params())
+    vocabulary = served.tokenizer.vocabulary
+    params = _checked(served, request, body.parameters.to_params())
     prompts = [checked_tokens("prompts", prompt, vocabulary) for prompt in body.prompts]
     return [
         Prompt(
             tokens=prompts[at],
             params=params,
             seed=body.seed % 2**64,
-            caller=frontend.caller(),
             dialect="replay",
-            request_id=g.request_id,
             stop=tuple(body.stop),
             choices=[choice for _, choice in same],
         )
@@ -94,11 +95,11 @@ def _prompts(
     ]
 
 
-def _checked(frontend: Frontend, params: SamplingParams) -> SamplingParams:
+def _checked(served: ServedModel, request: Request, params: SamplingParams) -> SamplingParams:
     """Validate the parameters; the sampler trusts them."""
-    vocabulary = frontend.tokenizer.vocabulary
+    vocabulary = served.tokenizer.vocabulary
     for each in PARAMETERS:
         checked_tokens("parameters", each.tokens(getattr(params, each.name)), vocabulary)
     if params.grammar:
-        compiled(frontend, "parameters.grammar", tasks.grammar_rule, params.grammar)
+        compiled(served, request, "parameters.grammar", tasks.grammar_rule, params.grammar)
     return params

@@ -1,7 +1,5 @@
 """Counting, tokenizing and detokenizing: a prompt's cost, without running the model."""
 
-from flask import Response
-
 from rowcast.frontend.api.openai.request.messages import prompt_of
 from rowcast.frontend.api.openai.request.parsing import read, read_object
 from rowcast.frontend.api.openai.request.sampling import checked_tokens
@@ -14,67 +12,67 @@ from rowcast.frontend.api.openai.request.types import (
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import Detokenized, TokenCount, Tokenized
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.text.chat.template import End
 
 
-def count_tokens(frontend: Frontend) -> Response:
+def count_tokens(frontend: Frontend, request: Request) -> Response:
     """Count the tokens of a prompt: a text, or messages in the model's template."""
-    body = read(frontend, CountBody)
+    body, served = read(frontend, request, CountBody)
     if isinstance(body.conversation, str):
-        tokens = frontend.encode(body.conversation, for_prompt=False)
+        tokens = served.encode(request, body.conversation, for_prompt=False)
     else:
-        tokens = prompt_of(frontend, body.conversation, for_prompt=False).tokens
+        tokens, _ = prompt_of(served, request, body.conversation, for_prompt=False)
     return json_answer(TokenCount(body.model, len(tokens)))
 
 
-def tokenize(frontend: Frontend) -> Response:
+def tokenize(frontend: Frontend, request: Request) -> Response:
     """Return the token ids of a text or of messages."""
-    body = frontend.body(plain=True)
-    asked: TokenizeText | TokenizeMessages
-    if "messages" in body:
-        asked = read_object(frontend, body, TokenizeMessages)
-    else:
-        asked = read_object(frontend, body, TokenizeText)
-    tokens = _tokens(frontend, asked)
-    named = map(frontend.tokenizer.token_name, in_turns(tokens))
+    sent = request.body.json(plain=True)
+    kind: type[TokenizeText | TokenizeMessages]
+    kind = TokenizeMessages if "messages" in sent else TokenizeText
+    body, served = read_object(frontend, sent, kind)
+    tokens = _tokens(served, request, body)
+    named = map(served.tokenizer.token_name, in_turns(tokens))
     return json_answer(
         Tokenized(
             count=len(tokens),
-            max_model_len=frontend.status().context_length,
+            max_model_len=served.status().context_length,
             tokens=list(tokens),
-            token_strs=list(named) if asked.return_token_strs else None,
+            token_strs=list(named) if body.return_token_strs else None,
         )
     )
 
 
-def detokenize(frontend: Frontend) -> Response:
+def detokenize(frontend: Frontend, request: Request) -> Response:
     """Return the text of token ids."""
-    body = read(frontend, DetokenizeBody)
-    tokens = checked_tokens("tokens", body.tokens, frontend.tokenizer.vocabulary)
-    return json_answer(Detokenized(frontend.decode(tokens)))
+    body, served = read(frontend, request, DetokenizeBody)
+    tokens = checked_tokens("tokens", body.tokens, served.tokenizer.vocabulary)
+    return json_answer(Detokenized(served.decode(request, tokens)))
 
 
-def _end(asked: TokenizeMessages) -> End:
-    if asked.continue_final_message:
+def _end(body: TokenizeMessages) -> End:
+    if body.continue_final_message:
         return "open"
-    return "closed" if asked.add_generation_prompt is False else "turn"
+    return "closed" if body.add_generation_prompt is False else "turn"
 
 
-def _tokens(frontend: Frontend, asked: TokenizeText | TokenizeMessages) -> tuple[int, ...]:
-    if isinstance(asked, TokenizeText):
-        special = asked.add_special_tokens is not False
-        return frontend.encode(asked.prompt, special=special, for_prompt=False)
-    prompt = prompt_of(
-        frontend,
-        asked.messages,
-        tools=asked.tools,
-        end=_end(asked),
-        extra=asked.chat_template_kwargs,
+def _tokens(
+    served: ServedModel, request: Request, body: TokenizeText | TokenizeMessages
+) -> tuple[int, ...]:
+    if isinstance(body, TokenizeText):
+        special = body.add_special_tokens is not False
+        return served.encode(request, body.prompt, special=special, for_prompt=False)
+    tokens, text = prompt_of(
+        served,
+        request,
+        body.messages,
+        tools=body.tools,
+        end=_end(body),
+        extra=body.chat_template_kwargs,
         for_prompt=False,
     )
-    return (
-        frontend.encode(prompt.text, for_prompt=False)
-        if asked.add_special_tokens
-        else prompt.tokens
-    )
+    return served.encode(request, text, for_prompt=False) if body.add_special_tokens else tokens

@@ -10,35 +10,36 @@ from typing import Any
 import msgspec
 
 from rowcast.errors import InvalidField, TooCostly
-from rowcast.frontend.api.openai.request.request import PromptText
 from rowcast.frontend.api.openai.request.types import Message, Tool
-from rowcast.frontend.frontend import LONG_TEXT, Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import LONG_TEXT, ServedModel
 from rowcast.offload import tasks
 from rowcast.text.chat.messages import flattened, without_null
 from rowcast.text.chat.template import End
 
 
 def prompt_of(
-    frontend: Frontend,
+    served: ServedModel,
+    request: Request,
     messages: list[Message],
     *,
     tools: list[Tool] | None = None,
     end: End = "turn",
     extra: dict[str, Any] | None = None,
     for_prompt: bool = True,
-) -> PromptText:
-    """Return the prompt for these messages. `for_prompt`: it must fit the model's context."""
+) -> tuple[tuple[int, ...], str]:
+    """Return the tokens and text of a prompt. `for_prompt`: it must fit the model's context."""
     sent = msgspec.to_builtins(messages)
     shown = [without_null(msgspec.to_builtins(tool)) for tool in tools] if tools else None
-    if shown is None and frontend.chat.is_plain and _length(sent) < LONG_TEXT:
-        text = frontend.chat.render(flattened(sent), end=end)
-        return PromptText(frontend.encode(text, special=False), text)
-    most = frontend.context_length if for_prompt else None
+    if shown is None and served.chat.is_plain and _length(sent) < LONG_TEXT:
+        text = served.chat.render(flattened(sent), end=end)
+        return served.encode(request, text, special=False), text
+    most = served.context_length if for_prompt else None
     try:
-        tokens, text = frontend.elsewhere(tasks.chat_prompt, sent, shown, end, extra, most)
+        tokens, text = served.elsewhere(request, tasks.chat_prompt, sent, shown, end, extra, most)
     except TooCostly as costly:
         raise InvalidField("messages", f"with this model's template: {costly}") from costly
-    return PromptText(tuple(tokens), text)
+    return tuple(tokens), text
 
 
 def _length(messages: list[dict[str, Any]]) -> int:

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rowcast.errors import InvalidField, MalformedRequest, UnknownModel
+from rowcast.errors import InvalidField, MalformedRequest
 from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 
 _Read = TypeVar("_Read", bound=msgspec.Struct)
 _PATH = re.compile(r"(?P<key>`key` in )?`\$\.?(?P<path>.*)`")
@@ -34,20 +36,17 @@ _SHOWN, _KEY_SHOWN = 200, 40
 _SOME_KEY = "[...]"  # in a path, stands for the key of an object's entry
 
 
-def read(frontend: Frontend, kind: type[_Read]) -> _Read:
-    """Parse the request's body; a model that it names must be served here."""
-    return read_object(frontend, frontend.body(plain=True), kind)
+def read(frontend: Frontend, request: Request, kind: type[_Read]) -> tuple[_Read, ServedModel]:
+    """Parse the request's body; return it with the model that it names. Raises UnknownModel."""
+    return read_object(frontend, request.body.json(plain=True), kind)
 
 
-def read_object(frontend: Frontend, body: dict[str, Any], kind: type[_Read]) -> _Read:
+def read_object(
+    frontend: Frontend, body: dict[str, Any], kind: type[_Read]
+) -> tuple[_Read, ServedModel]:
     """Do the same as `read` for a body that has already been parsed."""
     read_as = as_struct(body, kind)
-    model = getattr(read_as, "model", None)
-    if model is not None and model not in frontend.models:
-        raise UnknownModel(
-            f"The model {model[:80]!r} does not exist; served: {', '.join(frontend.models_listed)}"
-        )
-    return read_as
+    return read_as, frontend.model(getattr(read_as, "model", None))
 
 
 def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:

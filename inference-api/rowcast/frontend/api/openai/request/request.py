@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from flask import g
 from msgspec import UNSET, UnsetType
 
 from rowcast.frontend.api.openai.request.types import Sampling
 from rowcast.frontend.api.openai.response.types import Usage
-from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
@@ -30,31 +30,35 @@ class Asked:
     id: str
     kind: str
     created: int
-    model: str
-    status: Status
     seed: int
+    body: Sampling
+    origin: Origin
+    status: Status
     prompts: tuple[Prompt, ...]
-    texts: tuple[str, ...]  # the prompts' texts, for echo
-    choices: int  # per prompt, as returned
-    candidates: int  # per prompt, as computed
-    stream: bool
-    include_usage: bool = False
-    continuous_usage: bool = False
-    receipt: bool = False
+    candidates: int  # replies per prompt, as computed
+
+    @property
+    def model(self) -> str:
+        return self.body.model
 
     @property
     def fingerprint(self) -> str:
         return self.status.fingerprint
 
     @property
-    def sums_up(self) -> bool:
-        """True if the stream ends with an event about all replies."""
-        return self.include_usage or self.receipt
+    def choices(self) -> int:
+        """Replies per prompt, as returned."""
+        return self.body.n or 1
 
     @property
-    def replies(self) -> int:
-        """The number of replies to compute."""
-        return self.candidates * len(self.prompts)
+    def include_usage(self) -> bool:
+        options = self.body.stream_options
+        return bool(options and options.include_usage)
+
+    @property
+    def sums_up(self) -> bool:
+        """True if the stream ends with an event about all replies."""
+        return self.include_usage or bool(self.body.receipt)
 
     def known_as(self, origin: Origin) -> Self:
         """Return a copy with the id and time of the stream that the request has joined, if any."""
@@ -79,66 +83,52 @@ class Asked:
 
     def receipt_of(self, told: Iterable[ReplyText]) -> Receipt | UnsetType:
         """Return the receipt of the replies that are sent, if requested."""
-        return receipt_of(self.status, self.prompts[0].stop, told) if self.receipt else UNSET
+        return receipt_of(self.status, self.prompts[0].stop, told) if self.body.receipt else UNSET
 
     def usage_within(self, replies: Replies) -> Usage | UnsetType | None:
         """Return the usage for an event in the middle of a stream."""
-        if self.continuous_usage:
-            return self.usage(replies)
-        return None if self.include_usage else UNSET
-
-
-@dataclass(frozen=True, slots=True)
-class PromptText:
-    """A tokenized prompt and its text."""
-
-    tokens: tuple[int, ...]
-    text: str
+        options = self.body.stream_options
+        if not options or not options.include_usage:
+            return UNSET
+        return self.usage(replies) if options.continuous_usage_stats else None
 
 
 def ask(
-    frontend: Frontend,
+    served: ServedModel,
+    request: Request,
     body: Sampling,
-    prompts: Sequence[PromptText],
+    prompts: Sequence[tuple[tuple[int, ...], str]],
     params: SamplingParams,
     *,
     kind: str,
     candidates: int | None = None,
+    hidden: tuple[tuple[int, str], ...] = (),
 ) -> Asked:
-    """Join a body, its tokenized prompts and the caller."""
-    origin = frontend.origin()
+    """Join a body, its prompts (tokens and text) and the request's origin.
+
+    `hidden`: special tokens of the model that the text shows.
+    """
+    origin = request.origin()
     seed = origin.seed if body.seed is None else body.seed
-    choices = body.n or 1
-    stop = StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ())
-    options = body.stream_options
-    include_usage = bool(options and options.include_usage)
-    caller = frontend.caller()
+    computed = candidates or body.n or 1
+    shared = Prompt(
+        tokens=(),
+        params=params,
+        seed=seed % 2**64,
+        dialect="openai",
+        stop=StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ()),
+        choices=range(computed),
+        timeout=body.timeout,
+        shown=hidden,
+    )
     return Asked(
         id=f"{kind}-{origin.id}",
-        created=int(origin.created),
         kind=kind,
-        model=body.model,
-        status=frontend.status(),
+        created=int(origin.created),
         seed=seed,
-        prompts=tuple(
-            Prompt(
-                tokens=prompt.tokens,
-                params=params,
-                seed=seed % 2**64,
-                caller=caller,
-                dialect="openai",
-                request_id=g.request_id,
-                stop=stop,
-                choices=range(candidates or choices),
-                timeout=body.timeout,
-            )
-            for prompt in prompts
-        ),
-        texts=tuple(prompt.text for prompt in prompts),
-        choices=choices,
-        candidates=candidates or choices,
-        stream=bool(body.stream),
-        include_usage=include_usage,
-        continuous_usage=include_usage and bool(options and options.continuous_usage_stats),
-        receipt=bool(body.receipt),
+        body=body,
+        origin=origin,
+        status=served.status(),
+        prompts=tuple(replace(shared, tokens=tokens, text=text) for tokens, text in prompts),
+        candidates=computed,
     )

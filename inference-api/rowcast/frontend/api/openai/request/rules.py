@@ -15,7 +15,8 @@ from rowcast.frontend.api.openai.request.types import (
     SchemaFormat,
     StructuredOutputs,
 )
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
 from rowcast.text import bounded_json
 from rowcast.text.rules.grammar import GrammarFault
@@ -27,19 +28,25 @@ _OBJECT = {"type": "object"}
 Wanted = tuple[str, Callable[..., Rule], *tuple[object, ...]]
 
 
-def grammar_of(frontend: Frontend, body: Sampling) -> Rule:
+def grammar_of(served: ServedModel, request: Request, body: Sampling) -> Rule:
     """Return the rule that a body requests."""
     rules = list(_rules(body))
     if len(rules) > 1:
         names = " and ".join(name for name, *_ in rules)
         raise InvalidField(rules[1][0], f"can not be sent with another rule: {names}")
-    return compiled(frontend, *rules[0]) if rules else Rule()
+    return compiled(served, request, *rules[0]) if rules else Rule()
 
 
-def compiled(frontend: Frontend, field: str, task: Callable[..., Rule], *arguments: object) -> Rule:
+def compiled(
+    served: ServedModel,
+    request: Request,
+    field: str,
+    task: Callable[..., Rule],
+    *arguments: object,
+) -> Rule:
     """Compile and check a rule in a helper; report its faults under `field`."""
     try:
-        return frontend.elsewhere(task, *arguments)
+        return served.elsewhere(request, task, *arguments)
     except (GrammarFault, TooCostly) as fault:
         raise InvalidField(field, f"can not be followed: {fault}") from fault
 

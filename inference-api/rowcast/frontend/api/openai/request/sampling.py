@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import structs
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.types import Sampling
+from rowcast.frontend.api.openai.request.types import ChatBody, CompletionBody, Sampling
 from rowcast.frontend.request.defaults import Defaults
 from rowcast.parameter import Biases, Parameter
 from rowcast.sampling_params import PARAMETERS, SamplingParams
@@ -73,10 +73,12 @@ def _converted(parameter: Parameter, field: str, value: Any, vocabulary: int) ->
     return checked_tokens(field, value, vocabulary)
 
 
-def check_stream_options(body: Sampling) -> None:
-    """Refuse stream options on requests that do not stream."""
+def check_options(body: CompletionBody | ChatBody) -> None:
+    """Refuse options of what the body does not request."""
     if body.stream_options is not None and not body.stream:
         raise InvalidField("stream_options", "is only allowed when stream is true")
+    if isinstance(body, ChatBody) and body.top_logprobs is not None and not body.logprobs:
+        raise InvalidField("top_logprobs", "is only allowed when logprobs is true")
 
 
 def checked_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> tuple[int, ...]:

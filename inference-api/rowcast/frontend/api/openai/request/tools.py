@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.rules import compiled
+from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
 from rowcast.frontend.api.openai.request.types import (
     ChatBody,
     Custom,
@@ -19,8 +19,10 @@ from rowcast.frontend.api.openai.request.types import (
     Tool,
     ToolChoice,
 )
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
+from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.chat.tool_calls import TAGGED, Form, ToolReader, form_of
 from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.rules.schema_tree import Schema
@@ -50,17 +52,18 @@ class Toolbox:
         """Return the reader of one reply's text."""
         return ToolReader(self.form, {tool.name for tool in self.tools}, several=self.several)
 
-    def rule(self, frontend: Frontend) -> Rule:
+    def rule(self, served: ServedModel, request: Request) -> Rule:
         """Return the rule of a reply that must call a tool; no rule if calls are optional."""
         if not self.required:
             return Rule()
         callees = [_callee(tool) for tool in self.required]
-        rule = compiled(frontend, "tools", tasks.tool_rule, self.form.name, callees, self.several)
+        arguments = (self.form.name, callees, self.several)
+        rule = compiled(served, request, "tools", tasks.tool_rule, *arguments)
         lost = [f"format of {tool.name}" for tool in self.required if _has_lark(tool)]
         return Rule(rule.grammar, (*rule.unenforced, *lost))
 
 
-def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
+def toolbox(template: ChatTemplate, body: ChatBody) -> Toolbox | None:
     """Return the tools to show to the model, if any."""
     choice = body.tool_choice
     if not body.tools:
@@ -74,10 +77,19 @@ def toolbox(frontend: Frontend, body: ChatBody) -> Toolbox | None:
     one = isinstance(choice, ToolChoice) and not allowed
     return Toolbox(
         tools=tools,
-        form=form_of(frontend.chat.source) if frontend.chat.knows_tools else TAGGED,
+        form=form_of(template.source) if template.knows_tools else TAGGED,
         required=_required(tools, choice),
         several=body.parallel_tool_calls is not False and not one,
     )
+
+
+def rule_of(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
+    """Return the rule that the reply must follow: the body's, or that of the tools."""
+    asked = (grammar_of(served, request, body), tools.rule(served, request) if tools else Rule())
+    rules = [each for each in asked if each.grammar]
+    if len(rules) > 1:
+        raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
+    return rules[0] if rules else Rule()
 
 
 def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool, ...]:

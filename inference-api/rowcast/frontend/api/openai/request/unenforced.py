@@ -2,8 +2,7 @@
 
 from urllib.parse import quote
 
-from flask import Response
-
+from rowcast.frontend.response import Response
 from rowcast.text.rules.schema_rule import Rule
 
 HEADER = "X-Rowcast-Unenforced"
@@ -17,6 +16,4 @@ def told(response: Response, rule: Rule) -> Response:
     named = [quote(each, safe=_SAFE)[:_SHOWN] for each in rule.unenforced[:_MOST]]
     if len(rule.unenforced) > _MOST:
         named.append(f"and {len(rule.unenforced) - _MOST} more")
-    if named:
-        response.headers[HEADER] = "; ".join(named)
-    return response
+    return response.with_headers({HEADER: "; ".join(named)}) if named else response

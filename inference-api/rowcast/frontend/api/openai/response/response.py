@@ -6,19 +6,29 @@ no [DONE], so that a part is never taken for the whole.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
-from flask import Response
 
 from rowcast.errors import NotReady, ReplyFailed
+from rowcast.frontend.api.events import (
+    EVENT_STREAM,
+    SEED_HEADER,
+    SILENT,
+    event_of,
+    stage_of,
+    streamed,
+)
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.request import Asked
-from rowcast.frontend.frontend import Frontend, streamed
-from rowcast.frontend.reply.ending import Ending
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.replies import Piece, Replies
-from rowcast.frontend.reply.text import EVENT_STREAM, SILENT, stage_of
+from rowcast.frontend.reply.text import Ending
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import JSON, Response, whole
+from rowcast.frontend.served_model import ServedModel
 
 DONE = b"data: [DONE]\n\n"
 
@@ -55,17 +65,22 @@ class View(Protocol):
         """Wait for the end and return everything as one object."""
 
 
-def answer(frontend: Frontend, asked: Asked, show: Callable[[Asked, Replies], View]) -> Response:
+def answer(
+    frontend: Frontend,
+    request: Request,
+    served: ServedModel,
+    asked: Asked,
+    show: Callable[[Asked, Replies], View],
+) -> Response:
     """Open the requested replies, and answer in the requested form."""
-    start = Position.read(frontend.origin().start if asked.stream else "", asked.replies)
-    replies = frontend.open_all(asked.prompts, start)
+    count, stream = asked.candidates * len(asked.prompts), asked.body.stream
+    start = Position.read(asked.origin.start if stream else "", count)
+    replies = served.open_all(request, asked.origin, asked.prompts, start)
     view = show(asked.known_as(replies.origin), replies)
-    if asked.stream:
+    if stream:
         events = _events(view, Cursor(start), frontend.settings.comment_seconds)
         return streamed(replies, events, EVENT_STREAM, asked.seed)
-    response = _whole(view, replies)
-    response.headers["X-Rowcast-Seed"] = str(asked.seed)
-    return response
+    return _whole(view, replies).with_headers({SEED_HEADER: str(asked.seed)})
 
 
 def _whole(view: View, replies: Replies) -> Response:
@@ -76,8 +91,7 @@ def _whole(view: View, replies: Replies) -> Response:
     with ExitStack() as closing:
         closing.callback(replies.close)
         response = json_answer(view.whole())
-        response.call_on_close(closing.pop_all().close)
-    return response
+        return replace(response, close=closing.pop_all().close)
 
 
 def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
@@ -133,8 +147,7 @@ def _news(
 
 
 def _event(data: object, place: str = "") -> bytes:
-    named = f"id: {place}\n".encode() if place else b""
-    return named + b"data: " + _encode(data) + b"\n\n"
+    return event_of(_encode(data), place=place)
 
 
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:
@@ -152,4 +165,4 @@ def encoded(part: _Part) -> _Part:
 
 def json_answer(data: msgspec.Struct) -> Response:
     """Answer with one JSON object."""
-    return Response(_encode(data), content_type="application/json")
+    return whole(_encode(data), JSON)

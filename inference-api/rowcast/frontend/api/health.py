@@ -5,31 +5,32 @@
 full waiting line means busy, not unhealthy: it changes neither.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
-
+from rowcast.frontend.api.dialect import Api, Dialect, Route
+from rowcast.frontend.api.documents.health import OPERATIONS
+from rowcast.frontend.api.errors import error_body
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response, json_response
 
-READY = ("/readiness", "/health", "/health_check")
+READY = ("/readiness", "/health", "/health_check", "/")
 
 
-def blueprint(frontend: Frontend) -> Blueprint:
+def routes(_: Api) -> Iterable[Route]:
     """Return the health routes."""
-    routes = Blueprint("health", __name__)
+    return (Route("GET", "/liveness", liveness), *(Route("GET", at, readiness) for at in READY))
 
-    def liveness() -> Response:
-        return jsonify(status="alive")
 
-    def readiness() -> Response:
-        response = jsonify(_report(frontend))
-        response.status_code = 200 if frontend.sessions.health().ready else 503
-        return response
+def liveness(_frontend: Frontend, _request: Request) -> Response:
+    """Answer that the process is alive."""
+    return json_response({"status": "alive"})
 
-    routes.add_url_rule("/liveness", view_func=liveness)
-    for path in (*READY, "/"):
-        routes.add_url_rule(path, endpoint=path.strip("/") or "index", view_func=readiness)
-    return routes
+
+def readiness(frontend: Frontend, _request: Request) -> Response:
+    """Report whether a prompt would be answered now."""
+    return json_response(_report(frontend), 200 if frontend.sessions.health().ready else 503)
 
 
 def _report(frontend: Frontend) -> dict[str, Any]:
@@ -50,3 +51,6 @@ def _report(frontend: Frontend) -> dict[str, Any]:
             "longest_pause_ms": round(frontend.pauses.longest() * 1000),
         }
     return report
+
+
+DIALECT = Dialect(routes=routes, operations=OPERATIONS, error_body=error_body, open=True)

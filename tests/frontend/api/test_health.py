@@ -3,7 +3,8 @@
 import pytest
 
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.frontend import Frontend, by_name
+from rowcast.frontend.served_model import ServedModel
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
 from rowcast.settings import read_settings
@@ -11,8 +12,8 @@ from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast_http.client_watch import ClientWatch
 
-from .serving import Served, error_of, serving
-from .sessions.played import road
+from ..serving import Served, error_of, serving
+from ..sessions.played import road
 
 HEALTH = ["/readiness", "/health", "/health_check", "/"]
 
@@ -45,7 +46,14 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
         watch = ClientWatch(30)
         tokenizer = ScriptedTokenizer()
         offload = Inline(tools_of(tokenizer, ChatTemplate.plain()))
-        frontend = Frontend(settings, made.sessions, tokenizer, watch, offload)
+        model = ServedModel(
+            names=settings.names,
+            listed=settings.listed_names,
+            sessions=made.sessions,
+            tokenizer=tokenizer,
+            offload=offload,
+        )
+        frontend = Frontend(settings, watch, by_name(model))
         client = create_app(frontend).test_client()
         assert client.get("/liveness").status_code == 200
         for path in HEALTH:

@@ -1,0 +1,21 @@
+"""The plain form of errors, of the native dialect and wherever no dialect has its own."""
+
+from typing import Any
+
+NATIVE_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["status_code", "message"],
+    "properties": {
+        "status_code": {"type": "integer", "description": "The HTTP status"},
+        "message": {"type": "string", "description": "What to change"},
+    },
+}
+
+
+def error_body(
+    status: int,
+    message: str,
+    error: Exception | None = None,  # noqa: ARG001
+) -> dict[str, object]:
+    """Return the body of an error."""
+    return {"status_code": status, "message": message}

@@ -1,0 +1,115 @@
+"""One request as a value: all that a dialect reads of it, whether it came by HTTP or otherwise.
+
+    app.py             makes one from each HTTP request, before anything of the body is read
+    again(record)      the same request sent earlier, for a reader who resumes its stream
+    Request(...)       made by hand, by callers in this process
+
+The body is read when it is first needed. Knows no web framework.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from werkzeug.datastructures import Headers
+
+from rowcast.frontend.request.body import parse_object
+from rowcast.frontend.request.identity import Caller, kept_id
+from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
+from rowcast.journal.record import Record
+
+LARGE_BODY = 1 << 16
+PARSING_PAUSE = 0.001  # seconds in which the event loop serves all connections
+
+Watch = Callable[[Callable[[], None]], Callable[[], None]]
+
+
+class Body:
+    """The body of one request: read when it is first needed, and once."""
+
+    def __init__(
+        self,
+        read: Callable[[], bytes],
+        parsing: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """`parsing`: the lock held while a large body is parsed, so that it is one at a time."""
+        self._read = read
+        self._content: bytes | None = None
+        self._parsing = parsing or nullcontext()
+
+    def read(self) -> bytes:
+        """Return the bytes."""
+        if self._content is None:
+            self._content = self._read()
+        return self._content
+
+    def json(self, *, plain: bool = False) -> dict[str, object]:
+        """Return the JSON object. `plain`: with JSON's own numbers."""
+        body = self.read()
+        if len(body) < LARGE_BODY:
+            return parse_object(body, plain=plain)
+        with self._parsing:
+            time.sleep(PARSING_PAUSE)  # for all other requests
+            return parse_object(body, plain=plain)
+
+    def instead(self, content: bytes) -> "Body":
+        """Return a body of these bytes, parsed under the same lock."""
+        return Body(lambda: content, self._parsing)
+
+
+def stays(gone: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG001
+    """Watch a client that does not leave, such as one in this process."""
+    return lambda: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request."""
+
+    path: str
+    body: Body
+    method: str = "POST"
+    headers: Headers = field(default_factory=Headers)
+    query: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)  # of the variable parts of the path
+    id: str = field(default_factory=lambda: kept_id(""))
+    began: float = field(default_factory=time.monotonic)
+    caller: Caller = field(default_factory=Caller)
+    watch: Watch = stays  # calls back once when the client leaves; returns what ends the watch
+    record: Record | None = None  # of the same request, sent earlier
+    start: str = ""  # how much of the reply the reader has, in the format of event ids
+    # The headers of the response, whatever it will say: an error has them, too.
+    response_headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_key(self) -> bool:
+        """True if it has an idempotency key: its reply may already be recorded."""
+        return KEY_HEADER in self.headers
+
+    def origin(self) -> Origin:
+        """Return the origin of a reply to this request; call it once per reply."""
+        if self.record is not None:
+            return Origin.recorded(self.record, self.start)
+        return Origin.fresh(self.path, self.body.read(), key_of(self.headers), self.caller.team)
+
+    def again(self, record: Record, start: str) -> Self:
+        """Return the recorded request, sent again by this one's client at this one's time."""
+        return replace(
+            self,
+            method="POST",
+            path=record.path,
+            body=self.body.instead(record.body),
+            record=record,
+            start=start,
+        )
+
+    @contextmanager
+    def watching(self, gone: Callable[[], None]) -> Iterator[None]:
+        """Call `gone` once if the client leaves within this block."""
+        unwatch = self.watch(gone)
+        try:
+            yield
+        finally:
+            unwatch()

@@ -1,0 +1,40 @@
+"""The response to one request, as a value: what a dialect returns.
+
+`app.py` turns it into the web framework's own; other callers read it as it is. Whoever reads an
+iterator of chunks calls `close` afterwards, even if it stopped early.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+CONTENT_TYPE = "Content-Type"
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """Status, headers in their order, and body: all bytes at once, or chunks as they come."""
+
+    body: bytes | Iterator[bytes] = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {CONTENT_TYPE: HTML})
+    close: Callable[[], None] = lambda: None  # called when the body was sent, or will not be
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Return a copy with more headers."""
+        return replace(self, headers={**self.headers, **headers})
+
+
+def whole(body: bytes, content_type: str, status: int = 200) -> Response:
+    """Answer with these bytes."""
+    headers = {CONTENT_TYPE: content_type, "Content-Length": str(len(body))}
+    return Response(body=body, status=status, headers=headers)
+
+
+def json_response(data: object, status: int = 200) -> Response:
+    """Answer with JSON in one canonical form: names sorted, ASCII, one line."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return whole(f"{text}\n".encode(), JSON, status)

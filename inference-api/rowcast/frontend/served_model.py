@@ -1,0 +1,173 @@
+"""A served model: all that belongs to one model, and how its replies are computed.
+
+    served.open_all(request, origin, prompts)  ──▶  the text of all replies
+
+Joins its sessions, tokenizer, template and helpers. The client is watched from the start, and the
+first event decides the status. When the stream ends, for whatever reason, its choices are closed
+and its observers called; one of them logs a line.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, TypeVar
+
+from rowcast.errors import NotReady, PromptTooLong
+from rowcast.frontend.reply.observers import OBSERVERS, Observation, Observer
+from rowcast.frontend.reply.positions import Mark, Position
+from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.reply.text import ReplyText
+from rowcast.frontend.request.deadline import Deadline
+from rowcast.frontend.request.defaults import Defaults
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.request.sizes import check_size
+from rowcast.frontend.sessions.sessions import Sessions
+from rowcast.offload import tasks
+from rowcast.offload.pool import Client, Offload
+from rowcast.offload.tasks import Tools
+from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.tokens.shown_tokens import decoder_for
+from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
+from rowcast.wire import Status, Submit
+from rowcast_http.client_watch import WENT_AWAY
+
+ALIAS = "falcon40b"  # another name of whatever is served
+STREAM_HEADER = "X-Stream-ID"
+VERDICT_SECONDS = 10.0
+LONG_TEXT = 2000  # characters; a call to a helper costs as much as tokenizing some hundred
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """One model, as the frontend sees it."""
+
+    names: tuple[str, ...]  # by which requests may call it
+    listed: tuple[str, ...]  # those that lists show, its own first; no paths on this machine
+    sessions: Sessions
+    tokenizer: Tokenizer
+    offload: Offload
+    chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
+    defaults: Defaults = field(default_factory=Defaults)  # the model's own
+    aliases: tuple[str, ...] = (ALIAS,)
+    observers: tuple[Observer, ...] = OBSERVERS
+
+    def start(self, *, helpers: bool = True) -> None:
+        """`helpers`: prepare them now instead of at their first task."""
+        self.sessions.start()
+        if helpers:
+            self.offload.start()
+
+    def close(self) -> None:
+        self.sessions.close()
+        self.offload.close()
+
+    def status(self) -> Status:
+        """Return the backend's status. Raises NotReady if there is no backend."""
+        health = self.sessions.health()
+        if health.status is None:
+            raise NotReady(health.reason)
+        return health.status
+
+    @property
+    def context_length(self) -> int | None:
+        """The maximum number of tokens per row; None until a backend has reported it."""
+        status = self.sessions.health().status
+        return status.context_length if status else None
+
+    def encode(
+        self, request: Request, text: str, *, special: bool = True, for_prompt: bool = True
+    ) -> tuple[int, ...]:
+        """Return the token ids of a text. `for_prompt`: it must fit the model's context."""
+        if len(text) < LONG_TEXT:
+            return self.tokenizer.encode(text, special=special)
+        most = self.context_length if for_prompt else None
+        return tuple(self.elsewhere(request, tasks.encode, text, special, most))
+
+    def decode(self, request: Request, tokens: Sequence[int]) -> str:
+        """Return the text of token ids. Raises PromptTooLong for more than a context holds."""
+        most = self.context_length
+        if most is not None and len(tokens) > most:
+            raise PromptTooLong(
+                f"{len(tokens)} tokens are more than the model's context holds, which is {most}"
+            )
+        if len(tokens) < LONG_TEXT:
+            return decoded(self.tokenizer, tokens)
+        return self.elsewhere(request, tasks.decode, tuple(tokens))
+
+    def elsewhere(
+        self,
+        request: Request,
+        task: "Callable[Concatenate[Tools, _Arguments], _Result]",
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Run a task outside this process; stop it if the client leaves."""
+        client = Client(request.caller.team, request.watching)
+        return self.offload.run(client, task, *arguments, **named)
+
+    def open(
+        self, request: Request, origin: Origin, prompt: Prompt, start: Position | None = None
+    ) -> ReplyText:
+        """Submit a prompt. Return once it is accepted; raise if it is refused."""
+        return self.open_all(request, origin, [prompt], start)[0]
+
+    def open_all(
+        self,
+        request: Request,
+        origin: Origin,
+        prompts: Sequence[Prompt],
+        start: Position | None = None,
+    ) -> Replies:
+        """Submit prompts with all their choices; either all are accepted or none.
+
+        `start`: the reader's position in them; a piece ends there.
+        """
+        submits = [_submits(prompt, request.caller.team) for prompt in prompts]
+        deadline = Deadline.read(request.headers, prompts[0].timeout, request.began)
+        check_size(submits)
+        session = self.sessions.open(origin, request.caller, request.id, submits)
+        each = [prompt for prompt in prompts for _ in prompt.choices]  # the prompt of each choice
+        observation = Observation(self.observers, request, each, session.choices)
+        watch = ExitStack()
+
+        def close(reply: ReplyText) -> None:
+            watch.close()
+            self.sessions.left(session, reply.choice, reply.whole_end)
+            observation.end(reply)
+
+        marks = start.marks if start else [Mark()] * len(each)
+        replies = [
+            ReplyText(choice, self._decoder(prompt), prompt.stop, close, pause=mark.tokens)
+            for prompt, choice, mark in zip(each, session.choices, marks, strict=True)
+        ]
+        watch.callback(request.watch(lambda: self.sessions.end(session, WENT_AWAY)))
+        watch.callback(deadline.call(lambda: self.sessions.end(session, deadline.said, "deadline")))
+        opened = Replies(replies, session)
+        opened.verdict(VERDICT_SECONDS)
+        observation.begin()
+        self.sessions.keep(session)
+        if session.name:
+            request.response_headers[STREAM_HEADER] = session.name
+        return opened
+
+    def _decoder(self, prompt: Prompt) -> Decoder:
+        return decoder_for(self.tokenizer, prompt.shown)
+
+
+def _submits(prompt: Prompt, team: str) -> list[Submit]:
+    return [
+        Submit(
+            session="",
+            choice=choice,
+            prompt=prompt.tokens,
+            params=prompt.params,
+            seed=prompt.seed,
+            team=team,
+        )
+        for choice in prompt.choices
+    ]

@@ -1,0 +1,22 @@
+"""The form of a server-sent event."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rowcast.frontend.api.events import server_sent
+
+
+def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
+    assert (
+        server_sent({"text": "a\nb é"}, place="3")
+        == 'id: 3\ndata: {"text": "a\\nb é"}\n\n'.encode()
+    )
+    assert server_sent({"n": 1}, event="end") == b'event: end\ndata: {"n": 1}\n\n'
+
+
+@given(st.text(max_size=30))
+@settings(deadline=None, derandomize=True, max_examples=100)
+def test_no_text_breaks_the_frame_of_its_event(text: str) -> None:
+    lines = server_sent({"text": text}).split(b"\n")
+    assert len(lines) == 3
+    assert b"\r" not in lines[0]
