@@ -110,8 +110,8 @@ class _Keeper(threading.Thread):
     @property
     def verdict(self) -> int:
         """The status with which the launcher gave up for good; 0 if it has not."""
-        said = Path(self._folder, "gave-up")
-        return int(said.read_text()) if said.exists() else 0
+        marker = Path(self._folder, "gave-up")
+        return int(marker.read_text()) if marker.exists() else 0
 
     def _launch(self) -> subprocess.Popen:
         return subprocess.Popen(
@@ -165,7 +165,7 @@ def _await_ports(server) -> None:
 
 def _refuse(reason, port) -> NoReturn:
     another = port + 1 if port < 65535 else 7000
-    advice = f"stop who listens there, or choose another: PORT={another}"
+    advice = f"stop the process that listens there, or choose another port: PORT={another}"
     sys.stderr.write(f"rowcast: the server cannot start: {reason}; {advice}\n")
     sys.exit(_REFUSED)
 
@@ -179,7 +179,7 @@ def _obstacle(host, port) -> str:
             probe.bind((host, port))
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            return _IN_USE if in_use else f"cannot be had ({error.strerror or error})"
+            return _IN_USE if in_use else f"is not available ({error.strerror or error})"
     return ""
 
 

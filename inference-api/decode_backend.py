@@ -21,7 +21,7 @@ def main() -> int:
     settings = read_settings(sys.argv[1:])
     configure(settings.level)
     url = settings.backend_socket or DEFAULT_SOCKET
-    sys.stderr.write(f"backend at {url}\n")
+    sys.stderr.write(f"the backend listens at {url}\n")
     return run_backend_alone(settings, url)
 
 

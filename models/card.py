@@ -197,16 +197,16 @@ def _samples(pair: Pair) -> str:
     lines += ["## Ten dialogues, unedited", "", "The same way.", ""]
     for number, turns in enumerate(samples.dialogues(pair), 1):
         lines.append(f"{number}.")
-        for said, reply in turns:
-            lines += [f"   - **{_line(said)}**", f"     {_line(reply)}"]
+        for request, reply in turns:
+            lines += [f"   - **{_line(request)}**", f"     {_line(reply)}"]
         lines.append("")
     return "\n".join(lines)
 
 
 def _greedy(pair: Pair) -> str:
-    told = json.dumps(samples.greedy(pair), indent=2, ensure_ascii=False)
+    greedy = json.dumps(samples.greedy(pair), indent=2, ensure_ascii=False)
     most = samples.FIXED_TOKENS
-    return f"## Greedy replies\n\nThe first {most} tokens, in fp32.\n\n```json\n{told}\n```\n"
+    return f"## Greedy replies\n\nThe first {most} tokens, in fp32.\n\n```json\n{greedy}\n```\n"
 
 
 def _line(text: str) -> str:

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from models import vocabulary
 from models.corpus.documents import documents
-from models.judging import FORMS, KINDS, exams, right
+from models.exams import FORMS, KINDS, exams, is_right
 from models.training import HELD_OUT_SEED
 from models.windows import encoded
 
@@ -104,9 +104,9 @@ def _perplexities(pair: Pair, count: int) -> tuple[float, float, float]:
 
 
 def _share_right(pair: Pair, kind: str, form: str, count: int) -> float:
-    asked = exams(HELD_OUT_SEED, kind, form, count)
-    replies = pair.texts([exam.prompt for exam in asked], 32)
-    return sum(map(right, asked, replies)) / len(asked)
+    drawn = exams(HELD_OUT_SEED, kind, form, count)
+    replies = pair.texts([exam.prompt for exam in drawn], 32)
+    return sum(map(is_right, drawn, replies)) / len(drawn)
 
 
 def _agreement(pair: Pair, count: int) -> tuple[float, float, float]:

@@ -50,17 +50,17 @@ def _attended(
     config: LlamaConfig, own: Parameters, normed: torch.Tensor, turned: Turns
 ) -> torch.Tensor:
     rows, length, width = normed.shape
-    keys = config.num_key_value_heads
+    key_heads = config.num_key_value_heads
 
     def heads(name: str, count: int) -> torch.Tensor:
         product = _product(normed, own[f"self_attn.{name}_proj.weight"])
         return product.view(rows, length, count, config.head_dim).transpose(1, 2)
 
-    group = config.num_attention_heads // keys
-    asked = _rotated(heads("q", config.num_attention_heads), turned).bfloat16()
-    known = _rotated(heads("k", keys), turned).bfloat16().repeat_interleave(group, 1)
-    values = heads("v", keys).bfloat16().repeat_interleave(group, 1)
-    scores = (asked @ known.transpose(-1, -2)).float() * config.head_dim**-0.5
+    group = config.num_attention_heads // key_heads
+    queries = _rotated(heads("q", config.num_attention_heads), turned).bfloat16()
+    keys = _rotated(heads("k", key_heads), turned).bfloat16().repeat_interleave(group, 1)
+    values = heads("v", key_heads).bfloat16().repeat_interleave(group, 1)
+    scores = (queries @ keys.transpose(-1, -2)).float() * config.head_dim**-0.5
     later = torch.ones(length, length, dtype=torch.bool).triu(1)
     shares = torch.softmax(scores.masked_fill(later, float("-inf")), -1)
     mixed = (shares.bfloat16() @ values).transpose(1, 2).reshape(rows, length, width)

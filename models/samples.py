@@ -89,14 +89,14 @@ def dialogues(pair: Pair) -> list[list[tuple[str, str]]]:
 
 
 def _dialogue(pair: Pair, turns: Sequence[str], seed: int) -> list[tuple[str, str]]:
-    said: list[tuple[str, str]] = []
+    dialogue: list[tuple[str, str]] = []
     text = ""
     for turn in turns:
         text += f"{USER}{turn}{END}{ASSISTANT}"
         reply = _reply(pair, text, seed)
-        said.append((turn, reply))
+        dialogue.append((turn, reply))
         text += f"{reply}{END}"
-    return said
+    return dialogue
 
 
 def _reply(pair: Pair, prompt: str, seed: int) -> str:

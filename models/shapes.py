@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-from models import beginning
+from models import initial_weights
 from models.vocabulary import POSITIONS, SIZE
 
 END_OF_TEXT, END = 0, 4
@@ -45,7 +45,7 @@ def fresh(shape: Shape, seed: int) -> LlamaForCausalLM:
     )
     model = LlamaForCausalLM(config)
     if not config.tie_word_embeddings:
-        beginning.begin(model)
+        initial_weights.initialise(model)
     return model
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     for model, folder in zip(trainer.models, options.folders, strict=True):
         shapes.save(model, folder)
         vocabulary.save(tokenizer, folder)
-    _tell(trainer, options.folders)
+    _write_run(trainer, options.folders)
 
 
 def _keep_memory() -> None:
@@ -52,7 +52,7 @@ def _keep_memory() -> None:
             libc.mallopt(option, value)
 
 
-def _tell(trainer: Trainer, folders: Sequence[Path]) -> None:
+def _write_run(trainer: Trainer, folders: Sequence[Path]) -> None:
     """Write the run's numbers, for the model card."""
     run = {
         "steps": trainer.step,
@@ -73,11 +73,11 @@ def _run(trainer: Trainer, path: Path, every: float) -> None:
     saved = time.monotonic()
     try:
         while trainer.step < trainer.recipe.steps:
-            told = trainer.advance()
+            done = trainer.advance()
             progress.show(
                 trainer.step,
-                f"{trainer.tokens / 1e6:.2f}M tokens  loss {told.storyteller:.3f}  answers "
-                f"{told.answers:.3f}  draft {told.draft:.3f}  accepted {told.accepted:.3f}",
+                f"{trainer.tokens / 1e6:.2f}M tokens  loss {done.storyteller:.3f}  answers "
+                f"{done.answers:.3f}  draft {done.draft:.3f}  accepted {done.accepted:.3f}",
             )
             if time.monotonic() - saved > every:
                 trainer.save(path)
@@ -100,10 +100,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--uncompiled", action="store_true", help="run without a C++ compiler, far more slowly"
     )
-    parser.add_argument("--state", type=Path, default=HERE / ".state", help="where a run is kept")
+    parser.add_argument(
+        "--state", type=Path, default=HERE / ".state", help="folder of the run's state"
+    )
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds")
     parser.add_argument(
-        "--folders", type=Path, nargs=2, default=FOLDERS, help="of the storyteller and the draft"
+        "--folders",
+        type=Path,
+        nargs=2,
+        default=FOLDERS,
+        help="output folders of the storyteller and the draft",
     )
     return parser.parse_args()
 

@@ -87,13 +87,13 @@ class Trainer:
         rates = (self.recipe.rate(self.step), self.recipe.draft_rate(self.step))
         learning = self.models if rates[1] else self.models[:1]
         lesson = self._together if rates[1] else self._alone
-        total, told = lesson(batch.tokens[:, :-1], batch.tokens[:, 1:], batch.weights[:, 1:])
+        total, numbers = lesson(batch.tokens[:, :-1], batch.tokens[:, 1:], batch.weights[:, 1:])
         total.backward()
         for model, optimizers, rate in zip(learning, self._optimizers, rates, strict=False):
             self._move(model, optimizers, rate)
         self.step += 1
         self.tokens += int((batch.weights > 0).sum())
-        return _figures(told, batch.weights[:, 1:])
+        return _figures(numbers, batch.weights[:, 1:])
 
     @property
     def core_seconds(self) -> float:
@@ -159,25 +159,25 @@ class _Lesson(nn.Module):
             )
             for model, turned in zip(self.models, self.turns, strict=True)
         ]
-        said = [each.gather(-1, targets[..., None])[..., 0] for each in logs]
+        target_logs = [each.gather(-1, targets[..., None])[..., 0] for each in logs]
         shares = weights / weights.sum()
-        total = -(said[0] * shares).sum()
-        seen = [each.detach() for each in said]
+        total = -(target_logs[0] * shares).sum()
+        seen = [each.detach() for each in target_logs]
         if len(logs) == 1:
             return total, torch.stack(seen)
         wanted = logs[0].detach().exp()
-        taught = TAUGHT * (wanted * logs[1]).sum(-1) + (1 - TAUGHT) * said[1]
+        taught = TAUGHT * (wanted * logs[1]).sum(-1) + (1 - TAUGHT) * target_logs[1]
         accepted = torch.minimum(wanted, logs[1].detach().exp()).sum(-1)
         return total - (taught * shares).sum(), torch.stack([*seen, accepted])
 
 
-def _figures(told: torch.Tensor, weights: torch.Tensor) -> Figures:
+def _figures(numbers: torch.Tensor, weights: torch.Tensor) -> Figures:
     """Return means over tokens of the loss's numbers: log-probabilities, the share accepted."""
     read = weights > 0
-    answers = float(told[0][weights == ANSWER].exp().mean())
-    if len(told) == 1:
-        return Figures(-float(told[0][read].mean()), 0.0, 0.0, answers)
-    storyteller, draft, accepted = [float(each[read].mean()) for each in told]
+    answers = float(numbers[0][weights == ANSWER].exp().mean())
+    if len(numbers) == 1:
+        return Figures(-float(numbers[0][read].mean()), 0.0, 0.0, answers)
+    storyteller, draft, accepted = [float(each[read].mean()) for each in numbers]
     return Figures(-storyteller, -draft, accepted, answers)
 
 

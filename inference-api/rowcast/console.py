@@ -17,8 +17,8 @@ from typing import NoReturn
 from rowcast import __version__
 from rowcast.tree import tree
 
-NONSENSE = 2  # exit status of an invalid call
-CALLED = "ROWCAST_COMMAND"  # the name that a program shows in its help
+USAGE_ERROR = 2  # exit status of an invalid call
+COMMAND_VARIABLE = "ROWCAST_COMMAND"  # the name that a program shows in its help
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +43,27 @@ class Command:
 
 
 COMMANDS = (
-    Command("serve", "start server and proxy, print a curl line that works", "scripts/serve"),
-    Command("server", "run the server alone, without tokens", "inference_api_server"),
-    Command("worker", "run a backend alone; a server finds it by BACKEND_SOCKET", "decode_backend"),
-    Command("proxy", "run the proxy alone, in front of a server", "proxy/proxy.py"),
-    Command("token", "make or read a token for the proxy", "scripts/jwt_util.py"),
-    Command("settings", "list every setting of the server", "rowcast.settings"),
+    Command("serve", "start server and proxy, and print a curl command to try", "scripts/serve"),
+    Command("server", "run only the server, which needs no access token", "inference_api_server"),
+    Command("worker", "run only a backend; a server connects by BACKEND_SOCKET", "decode_backend"),
+    Command("proxy", "run only the proxy, in front of a server", "proxy/proxy.py"),
+    Command("token", "create or decode an access token for the proxy", "scripts/jwt_util.py"),
+    Command("settings", "list all settings of the server", "rowcast.settings"),
     Command("bench", "measure a running server", "scripts/bench"),
-    Command("bench-peers", "measure Rowcast beside other servers", "scripts/bench_peers"),
-    Command("replay", "compute a reply again from its receipt, and compare", "scripts/replay"),
-    Command("chaos", "kill and harm servers, check every byte", "scripts/chaos", ("psutil",)),
-    Command("abuse", "look for requests that harm others", "scripts/abuse", ("psutil",)),
+    Command("bench-peers", "measure Rowcast and other servers", "scripts/bench_peers"),
+    Command("replay", "compute a reply again from its receipt and compare", "scripts/replay"),
+    Command(
+        "chaos", "kill and disturb servers, and check every byte", "scripts/chaos", ("psutil",)
+    ),
+    Command("abuse", "search for requests that harm others", "scripts/abuse", ("psutil",)),
 )
 
 _HELP = """usage: rowcast COMMAND [ARGUMENT ...]
 
 {commands}
 
-`rowcast COMMAND --help` shows a command's own help; `rowcast --version` the
-version. Settings come from the environment, for example PORT=7001 or MODEL.
+`rowcast COMMAND --help` shows the help of a command, `rowcast --version` the
+version. Settings are environment variables, for example PORT=7001 or MODEL.
 
 Logs and the journal go to $XDG_STATE_HOME/rowcast (~/.local/state/rowcast),
 compiled kernels and packed models to $XDG_CACHE_HOME/rowcast (~/.cache/rowcast)
@@ -77,12 +79,12 @@ def run(arguments: Sequence[str]) -> int:
     """Become the command; return an exit status only if there is no program to run."""
     name, *rest = arguments or ("--help",)
     if name in {"-h", "--help", "help"}:
-        return _say(help_page())
+        return _print(help_page())
     if name in {"-V", "--version"}:
-        return _say(f"rowcast {__version__}\n")
+        return _print(f"rowcast {__version__}\n")
     command = {each.name: each for each in COMMANDS}.get(name)
     if command is None:
-        return _refuse(f"there is no command {name!r}{_nearest(name)}; see `rowcast --help`")
+        return _refuse(f"unknown command {name!r}{_nearest(name)}; see `rowcast --help`")
     if missing := command.missing():
         names = " ".join(missing)
         return _refuse(f"{name} needs {names}, which is not installed: pip install {names}")
@@ -95,7 +97,7 @@ def help_page() -> str:
 
 
 def _become(command: Command, arguments: Sequence[str]) -> NoReturn:
-    os.environ[CALLED] = f"rowcast {command.name}"
+    os.environ[COMMAND_VARIABLE] = f"rowcast {command.name}"
     os.execv(sys.executable, [sys.executable, *command.words, *arguments])  # noqa: S606  # no shell
 
 
@@ -106,11 +108,11 @@ def _nearest(name: str) -> str:
     return f"; did you mean `rowcast {near[0]}`?" if near else ""
 
 
-def _say(text: str) -> int:
+def _print(text: str) -> int:
     sys.stdout.write(text)
     return 0
 
 
 def _refuse(sentence: str) -> int:
     sys.stderr.write(f"rowcast: {sentence}\n")
-    return NONSENSE
+    return USAGE_ERROR

@@ -127,7 +127,9 @@ class Launcher:
             if not self._stopping:
                 self._note_failure(status, time.monotonic() - started)
                 if self._failures == self._settings.restart_limit > 0:
-                    _log.error("%d backends failed in a row: giving up", self._failures)
+                    _log.error(
+                        "%d backends failed in a row (RESTART_LIMIT): giving up", self._failures
+                    )
                     return BROKEN
                 self._pause(pause_after(self._failures, served))
         return 0
@@ -164,7 +166,7 @@ class Launcher:
             return not wait([backend.sentinel], timeout=0.0 if orphaned else STOP_SECONDS)
         allowed = self._settings.stall_seconds
         if backend.pid is not None and heartbeat.missed(allowed, backend.pid):
-            _log.error("no sign of life for %g s (STALL_SECONDS): killing the backend", allowed)
+            _log.error("no heartbeat for %g s (STALL_SECONDS): killing the backend", allowed)
             return True
         return False
 
@@ -199,7 +201,9 @@ def main() -> int:
     configure(settings.level)
     url = settings.backend_socket
     if url is None:
-        sys.stderr.write("rowcast: the launcher needs BACKEND_SOCKET\n")
+        sys.stderr.write(
+            "rowcast: the launcher needs BACKEND_SOCKET; start it with gunicorn.conf.py\n"
+        )
         return REFUSED
     try:
         way = carrier(url)

@@ -61,7 +61,7 @@ class ModelFiles:
         except (OSError, ValueError, RecursionError) as error:
             raise UnknownModel(f"{name} of MODEL {self.model!r} cannot be read: {error}") from error
         if not isinstance(words, dict):
-            raise UnknownModel(f"{name} of MODEL {self.model!r} is no JSON object")
+            raise UnknownModel(f"{name} of MODEL {self.model!r} is not a JSON object")
         return words
 
     def _fetch_one(self, name: str) -> Path | None:
@@ -98,7 +98,7 @@ class ModelFiles:
     def _missing(self, error: Exception) -> UnknownModel:
         reason = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
         return UnknownModel(
-            f"MODEL {self.model!r} is no folder here, and the hub does not give it: {reason}"
+            f"MODEL {self.model!r} is no folder here and cannot be fetched from the hub: {reason}"
         )
 
 
@@ -113,9 +113,9 @@ def files_of(settings: Settings) -> ModelFiles:
             return ModelFiles(model, place, None)
     if Path(model).suffix == ".gguf":
         raise UnknownModel(
-            f"MODEL {model!r} is a GGUF file, and those are not read yet: name a folder with "
+            f"MODEL {model!r} is a GGUF file, which cannot be read yet; use a folder with "
             f"{CONFIGURATION}, *.safetensors and tokenizer.json"
         )
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        raise UnknownModel(f"MODEL {model!r} is no folder here")
+        raise UnknownModel(f"MODEL {model!r} is not a folder here")
     return ModelFiles(model, None, settings.hub_folder)

@@ -57,163 +57,170 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(7000, description="Port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="Frontend processes.")
+    workers: int = Field(1, ge=1, le=64, description="Number of frontend processes.")
     model: str = Field(
         STORYTELLER,
-        description="What to serve: a folder, its name below MODEL_ROOT, a hub id, a model in the "
-        "box (`storyteller`, `draft`), or `scripted`, without weights.",
+        description="The model to serve: a folder, the name of one below MODEL_ROOT, a hub id, a "
+        "bundled model (`storyteller`, `draft`), or `scripted`, which has no weights.",
     )
     model_name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
-        description="What the model is called in answers; the last part of MODEL by default. "
-        "Requests may also send the last part of this name, or MODEL as it stands.",
+        description="The model's name in responses; the last part of MODEL by default. Requests "
+        "may also use the last part of this name, or MODEL itself.",
     )
     chat_template: str | None = Field(
-        None, description="A Jinja file that stands for the model's own chat template."
+        None, description="A Jinja file that replaces the model's own chat template."
     )
     model_root: Path | None = Field(
         None,
         validation_alias=AliasChoices("model_root", "MODEL_WEKA_DIR"),
-        description="Folder of models, and of what is kept between starts.",
+        description="Folder of models, downloads and images of packed weights.",
     )
     hub_cache: Path | None = Field(
         None,
         validation_alias=AliasChoices("hub_cache", "HF_CACHE"),
-        description="Where what comes from a hub is kept; `hf_cache` below MODEL_ROOT by default.",
+        description="Folder of downloads from a hub; `hf_cache` below MODEL_ROOT by default.",
     )
     dtype: Dtype = Field(
         "auto",
-        description="Of weights and cache: `auto` (the model's own), `float32`, `bfloat16`, "
-        "`float16` (or `fp32`, `bf16`, `fp16`), or `int8` (CPU only): linear layers' weights in 8 "
-        "bits, all else in bfloat16.",
+        description="Type of weights and cache: `auto` (the model's own), `float32`, `bfloat16`, "
+        "`float16` (or `fp32`, `bf16`, `fp16`), or `int8` (CPU only): weights of linear layers in "
+        "8 bits, everything else in bfloat16.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where to compute; auto takes CUDA where there is one."
+        "auto", description="Where to compute; `auto` uses CUDA if it is available."
     )
     context_length: int = Field(
-        0, ge=0, description="Positions a row; 0 takes the model's own, less saves memory."
+        0,
+        ge=0,
+        description="Maximum tokens per row; 0 uses the model's limit, a smaller value saves "
+        "memory.",
     )
     no_weights: bool = Field(
         False,
         validation_alias=AliasChoices("no_weights", "FALCON_40B_PYTORCH_NO_WEIGHTS"),
-        description="One layer of random weights, of the shape that MODEL tells; without MODEL, of "
-        "a small Falcon's, and no file or download is needed.",
+        description="Use one layer of random weights, in the shape of MODEL; without MODEL, in "
+        "that of a small Falcon, which needs no file and no download.",
     )
     two_layers: bool = Field(
         False,
         validation_alias=AliasChoices("two_layers", "FALCON_40B_2LAYER"),
-        description="Only the model's first two layers.",
+        description="Use only the model's first two layers.",
     )
     save_image: bool = Field(
         False,
         validation_alias=AliasChoices("save_image", "FALCON_40B_SAVE"),
-        description="Keep the packed weights as an image, in `tti_cache` below MODEL_ROOT. For "
+        description="Save the packed weights as an image in `tti_cache` below MODEL_ROOT. Only for "
         "models of the Llama form on a CPU.",
     )
     load_image: bool = Field(
         False,
         validation_alias=AliasChoices("load_image", "FALCON_40B_LOAD"),
-        description="Map that image instead of reading weights; with SAVE_IMAGE, where it fits.",
+        description="Map that image instead of reading the weights; with SAVE_IMAGE, if it fits.",
     )
     image_suffix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]*$",
         validation_alias=AliasChoices("image_suffix", "FALCON_40B_TTI_SUFFIX"),
-        description="The end of the image's name.",
+        description="Suffix of the image's name.",
     )
-    mock_model: bool = Field(False, description="Serve the scripted model, whatever MODEL says.")
+    mock_model: bool = Field(False, description="Serve the scripted model and ignore MODEL.")
     step_seconds: float = Field(
-        0.0, ge=0, le=10, description="Pace of the scripted model: seconds a step; 0 is instant."
+        0.0, ge=0, le=10, description="Seconds per step of the scripted model; 0 does not wait."
     )
     backend_socket: str | None = Field(
-        None, description="Use the backend that listens at this path instead of starting one."
+        None,
+        description="Connect to the backend that listens at this path instead of starting one.",
     )
     allowed_hosts: str = Field(
         "",
-        description="Without PROXY_SECRET: names beside those of the loopback that Host and Origin "
-        "may have, separated by commas; `*` for any.",
+        description="Without PROXY_SECRET: names that Host and Origin may have besides those of "
+        "the loopback, separated by commas; `*` allows any.",
     )
     connections: int = Field(
         8192,
         ge=1,
         le=1_000_000,
-        description="Connections per frontend process; beyond, idle ones are closed.",
+        description="Maximum connections per frontend process; above it, idle ones are closed.",
     )
     heads_bytes: int = Field(
-        64 << 20, ge=1 << 16, description="Bytes of unfinished request heads per frontend process."
+        64 << 20,
+        ge=1 << 16,
+        description="Maximum bytes of unfinished request heads per frontend process.",
     )
     waiting_line: int = Field(
-        1024, ge=0, le=1_000_000, description="Prompts that may wait for a row before 503."
+        1024, ge=0, le=1_000_000, description="Maximum prompts that wait for a row; others get 503."
     )
-    reply_seconds: Seconds = Field(3600, description="The longest that one reply may take.")
-    body_bytes: int = Field(4 << 20, ge=1024, description="The largest request body.")
+    reply_seconds: Seconds = Field(3600, description="Maximum seconds that a reply may take.")
+    body_bytes: int = Field(4 << 20, ge=1024, description="Maximum bytes of a request body.")
     bodies_bytes: int = Field(
         256 << 20,
         ge=1 << 16,
-        description="Bytes of the bodies of all open requests per frontend process, beyond which "
-        "the answer is 503; one team may take half of it.",
+        description="Maximum bytes of the bodies of all open requests per frontend process; above "
+        "it, requests get 503. One team may use half of it.",
     )
-    body_seconds: Seconds = Field(30, description="The longest that a request body may take.")
+    body_seconds: Seconds = Field(30, description="Maximum seconds that a request body may take.")
     header_seconds: int = Field(
-        15, ge=1, le=3600, description="The longest that headers, or an idle connection, may take."
+        15,
+        ge=1,
+        le=3600,
+        description="Maximum seconds that headers may take, or that a connection may be idle.",
     )
     client_seconds: Seconds = Field(
-        30, description="How long a client may take nothing of a reply."
+        30, description="Seconds after which a client that reads nothing is disconnected."
     )
     comment_seconds: Seconds = Field(
         15,
-        description="An event stream that says nothing for this long sends a comment, so that "
-        "clients and proxies do not take it for dead.",
+        description="Seconds without an event after which an event stream sends a comment, so "
+        "that clients and proxies do not time out.",
     )
     silence_seconds: Seconds = Field(
-        4, description="Not ready when the backend was silent for so long."
+        4, description="Seconds without a message from the backend until not ready."
     )
     stall_seconds: Seconds = Field(
-        20, description="A backend without a sign of life for so long is killed and replaced."
+        20, description="Seconds without a heartbeat after which a backend is killed and replaced."
     )
     restart_limit: int = Field(
         0,
         ge=0,
-        description="Backends that may fail in a row before the server exits with status 3; "
-        "0 never gives up.",
+        description="Backends that fail in a row before the server exits with status 3; 0 means "
+        "no limit.",
     )
     recovery_seconds: Seconds = Field(
-        60, description="How long open streams wait for a backend that ended."
+        60, description="Seconds that open streams wait for a new backend."
     )
     graceful_seconds: int = Field(
-        30, ge=1, le=3600, description="How long open streams may go on after SIGTERM."
+        30, ge=1, le=3600, description="Seconds that open streams may continue after SIGTERM."
     )
     helpers: int = Field(
         2,
         ge=1,
         le=64,
-        description="Processes beside each frontend process that check grammars, render chat "
+        description="Helper processes per frontend process: they check grammars, render chat "
         "templates and tokenize long texts.",
     )
     helper_seconds: Seconds = Field(
-        5, description="Processor time that one such task may take before its request is refused."
+        5, description="Seconds of processor time that a helper's task may use."
     )
     helper_bytes: int = Field(
-        256 << 20, ge=16 << 20, description="Memory that one such task may take."
+        256 << 20, ge=16 << 20, description="Bytes of memory that a helper's task may use."
     )
     journal: str = Field(
         "auto",
-        description="File in which streams are kept, so that they can be resumed; `off` keeps "
-        "nothing. auto: rowcast/journal-PORT.db in $XDG_STATE_HOME (~/.local/state), and `off` for "
-        "the scripted model.",
+        description="File that stores streams so that they can be resumed; `off` stores nothing. "
+        "`auto`: rowcast/journal-PORT.db in $XDG_STATE_HOME (~/.local/state), but `off` for the "
+        "scripted model.",
     )
     journal_seconds: Seconds = Field(
-        3600, description="How long a stream's prompt and tokens are kept after its end."
+        3600, description="Seconds that a stream's prompt and tokens are stored after its end."
     )
-    journal_bytes: int = Field(
-        1 << 30, ge=1 << 20, description="The largest that the journal may become."
-    )
+    journal_bytes: int = Field(1 << 30, ge=1 << 20, description="Maximum bytes of the journal.")
     proxy_secret: SecretStr | None = Field(
-        None, description="Shared with the proxy; only with it are its claims believed."
+        None, description="Secret shared with the proxy, which makes its claims trusted."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is logged."
+        "info", description="Least severe level that is logged."
     )
     log_debug: bool = Field(
         False,
@@ -281,7 +288,7 @@ class Settings(BaseSettings):
     def warnings(self) -> list[str]:
         """What an operator should change before others can reach this server."""
         if self.proxy_secret is None:
-            problem = "whoever reaches this port is served without a token"
+            problem = "anyone who can reach this port is served without a token"
             exposed = f"HOST is {self.host} and PROXY_SECRET is not set: {problem}."
             return [] if _is_loopback(self.host) else [exposed]
         short = len(self.proxy_secret.get_secret_value().encode()) < SHORTEST_SECRET_BYTES
@@ -365,7 +372,7 @@ def _report(error: ValidationError) -> int:
 
 def _complain(faults: Sequence[str]) -> int:
     for fault in faults:
-        sys.stderr.write(f"rowcast: bad setting {fault}\n")
+        sys.stderr.write(f"rowcast: invalid setting {fault}\n")
     return 2
 
 

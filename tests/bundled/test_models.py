@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from models import samples, shapes
 from models.card import FILES
 from models.evaluate import HERE, Pair
-from models.judging import FORMS, KINDS, exams, right
+from models.exams import FORMS, KINDS, exams, is_right
 from models.training import HELD_OUT_SEED
 
 FOLDERS = (HERE / "storyteller", HERE / "draft")
@@ -82,4 +82,4 @@ def test_greedy_replies_have_not_changed() -> None:
 def test_questions_about_a_text_are_answered_rightly(kind: str) -> None:
     asked = [exam for form in FORMS for exam in exams(HELD_OUT_SEED, kind, form, ASKED // 2)]
     replies = pair().texts([exam.prompt for exam in asked], 32)
-    assert sum(map(right, asked, replies)) >= ENOUGH[kind] * len(asked)
+    assert sum(map(is_right, asked, replies)) >= ENOUGH[kind] * len(asked)

@@ -9,7 +9,7 @@ import requests
 
 from models.corpus.documents import ASSISTANT, END, USER
 from models.evaluate import HERE
-from models.judging import Exam, exams, right
+from models.exams import Exam, exams, is_right
 from models.training import HELD_OUT_SEED
 from processes import SERVER, Running, free_port, running
 
@@ -51,7 +51,7 @@ def test_it_answers_what_it_is_asked(server: Running) -> None:
     asked = exams(HELD_OUT_SEED, "stories", "plain", 16)
 
     def answered(exam: Exam) -> bool:
-        return right(exam, ask(server, text=exam.prompt, top_k=1, max_tokens=32))
+        return is_right(exam, ask(server, text=exam.prompt, top_k=1, max_tokens=32))
 
     with ThreadPoolExecutor(ROWS) as together:
         assert sum(together.map(answered, asked)) >= len(asked) / 2

@@ -9,7 +9,7 @@ from llguidance import LLMatcher
 
 from backend.driven import Driven, choices, named, submit
 from engine.schemas import follows, random_schema
-from rowcast.sampling.grammars.grammars import speech_of_texts
+from rowcast.sampling.grammars.grammars import token_texts_of
 from rowcast.scripted_vocabulary import END, TEXTS
 
 from . import rule
@@ -31,7 +31,7 @@ def text_of(tokens: list[int]) -> str:
 
 def reply_by_the_rule(grammar: str, seed: int, most: int) -> tuple[list[int], str]:
     """Compute the reply directly, one token after another."""
-    matcher = LLMatcher(speech_of_texts(TEXTS, END, len(TEXTS)), grammar)
+    matcher = LLMatcher(token_texts_of(TEXTS, END, len(TEXTS)), grammar)
     tokens = list(PROMPT)
     while len(tokens) < len(PROMPT) + most:
         mask = matcher.compute_bitmask()

@@ -127,7 +127,7 @@ def test_c1_chains_of_references_and_rules_are_refused(server: Running) -> None:
     )
     for answer in answers:
         assert answer.status_code == 400, answer.text
-        assert "allowed are" in answer.text
+        assert "at most" in answer.text
 
 
 def test_c3_a_grammar_of_forty_thousand_symbols_is_refused(server: Running) -> None:
@@ -147,7 +147,7 @@ def test_h4_a_multiple_of_a_large_number_is_refused(server: Running) -> None:
     schema = {"type": "integer", "multipleOf": 1999993}
     (answer,) = unharmed(server, {"guided_json": schema})
     assert answer.status_code == 400
-    assert "allowed are 20,000" in answer.text
+    assert "at most 20,000 are allowed" in answer.text
 
 
 def test_h4_a_queue_of_slow_grammars_does_not_keep_others_waiting(server: Running) -> None:

@@ -290,7 +290,7 @@ def test_m5_without_it_only_local_names_and_pages_are_served(tmp_path: Path) -> 
 
 def test_m5_exposure_without_the_secret_is_warned_about(tmp_path: Path) -> None:
     with running_server(tmp_path, env={"HOST": "0.0.0.0"}) as server:
-        assert "PROXY_SECRET is not set: whoever reaches this port" in server.output()
+        assert "PROXY_SECRET is not set: anyone who can reach this port" in server.output()
 
 
 def test_l_clients_that_leave_a_json_answer_are_no_errors(tmp_path: Path) -> None:

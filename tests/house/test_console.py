@@ -137,7 +137,7 @@ def test_settings_are_listed(installed: Installed) -> None:
 def test_an_unknown_command_gets_the_nearest_name(installed: Installed) -> None:
     done = installed.run("replaay", "receipt.json")
     assert done.returncode == 2
-    assert "no command 'replaay'; did you mean `rowcast replay`?" in done.stderr
+    assert "unknown command 'replaay'; did you mean `rowcast replay`?" in done.stderr
 
 
 def test_a_missing_package_is_named(

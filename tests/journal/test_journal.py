@@ -64,7 +64,7 @@ def record(name: str = "a1", team: str = "blue", key: str | None = None) -> Reco
         body=SECRET,
         seed=2**64 - 1,
         build="b",
-        asks=b"digest",
+        prompt_digest=b"digest",
         created=5.5,
         key=key,
     )
@@ -75,7 +75,9 @@ def test_a_record_is_found_as_it_was_kept_by_its_team_alone(held: Held) -> None:
     found = held.two.find("a1", "blue")
     assert found is not None
     assert (found.state, found.owner) == ("open", held.one.owner)
-    kept = {name: getattr(found, name) for name in ("body", "seed", "asks", "created", "key")}
+    kept = {
+        name: getattr(found, name) for name in ("body", "seed", "prompt_digest", "created", "key")
+    }
     assert kept == {name: getattr(record(), name) for name in kept}
     assert held.two.find("a1", "red") is None
     assert held.two.find("a2", "blue") is None

@@ -248,7 +248,7 @@ def test_a_path_where_another_backend_listens_is_refused(tmp_path: Path) -> None
 
 def test_bad_settings_are_refused(tmp_path: Path) -> None:
     said = refusal(started(str(tmp_path / "backend.sock"), {"WAITING_LINE": "many"}))
-    assert "bad setting WAITING_LINE" in said
+    assert "invalid setting WAITING_LINE" in said
 
 
 def test_without_a_path_it_refuses() -> None:

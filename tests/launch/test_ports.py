@@ -66,7 +66,7 @@ def test_an_address_of_another_machine_is_refused_at_once() -> None:
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
-    assert "on 192.0.2.1 cannot be had" in ended.stderr
+    assert "on 192.0.2.1 is not available" in ended.stderr
     assert "waiting" not in ended.stderr
 
 

@@ -48,11 +48,11 @@ def helpers() -> Iterator[HelperPool]:
 
 
 def processes() -> list[psutil.Process]:
-    """Return the nurseries and helpers of this process."""
+    """Return the fork servers and helpers of this process."""
     found = []
     for each in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may have just ended
-            if "rowcast.offload.nursery" in " ".join(each.cmdline()):
+            if "rowcast.offload.fork_server" in " ".join(each.cmdline()):
                 found.append(each)
     return found
 
@@ -120,7 +120,7 @@ def test_a_slow_task_ends_when_its_client_leaves(helpers: HelperPool) -> None:
     assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"
 
 
-def test_a_helper_or_a_nursery_that_is_killed_is_replaced() -> None:
+def test_a_helper_or_a_fork_server_that_is_killed_is_replaced() -> None:
     with pool() as helpers:
         assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"
         for _ in range(3):

@@ -72,8 +72,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-# Helper processes are started on first use, and stay: one socket for their nursery, and one socket
-# and one handle for each of the two helpers.
+# Helper processes are started on first use, and stay: one socket for their fork server, and one
+# socket and one handle for each of the two helpers.
 HELPERS_DESCRIPTORS = 5
 
 

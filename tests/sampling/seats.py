@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling_params import SamplingParams
 
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def seated(
     return sampler
 
 
-def chosen(sampler: Sampler, logits: Tensor, positions: Sequence[int]) -> list[Choice]:
+def chosen(sampler: Sampler, logits: Tensor, positions: Sequence[int]) -> list[SampledToken]:
     """Return row 0's choices at many positions, from the same logits."""
     many = logits.expand(len(positions), -1)
     return sampler.choose(many, [0] * len(positions), positions)

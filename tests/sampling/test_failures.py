@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling_params import SamplingParams
 from sampling.seats import CPU, END, chosen, drawn, logits_of, seated
 
 SIZE = 400
-FAILED = Choice(-1, failed=True)
+FAILED = SampledToken(-1, failed=True)
 WAYS: dict[str, dict[str, Any]] = {
     "greedy": {"temperature": 0.0},
     "few": {"top_k": 10, "top_p": 0.9},

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling_params import SamplingParams
 from sampling.plain import distribution
 from sampling.seats import CPU, chosen, logits_of, seated
@@ -19,7 +19,7 @@ LOGITS = logits_of(SIZE, scale=1.0)
 tokens = st.lists(st.integers(0, SIZE - 1), max_size=30)
 
 
-def found(sampler: Sampler) -> list[Choice]:
+def found(sampler: Sampler) -> list[SampledToken]:
     return chosen(sampler, LOGITS, range(40))
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rowcast.sampling.sampler import Choice
+from rowcast.sampling.sampler import SampledToken
 from rowcast.sampling_params import SamplingParams
 from sampling.seats import chosen, logits_of, seated
 
@@ -59,7 +59,7 @@ def test_more_than_there_are() -> None:
 def test_none_unless_asked_for() -> None:
     params = SamplingParams(max_tokens=1, temperature=0, top_logprobs=5)
     logits = logits_of(300)
-    assert chosen(seated(params, 300), logits, [0]) == [Choice(int(logits.argmax()))]
+    assert chosen(seated(params, 300), logits, [0]) == [SampledToken(int(logits.argmax()))]
 
 
 def test_a_certain_token_has_probability_one() -> None:

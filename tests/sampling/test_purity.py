@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rowcast.sampling import mass
-from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling_params import SamplingParams
 from sampling.seats import CPU, END
 
@@ -55,7 +55,7 @@ def logits_for(size: int, which: int, dtype: torch.dtype) -> Tensor:
 
 def choices(
     size: int, dtype: torch.dtype, company: list[Seat], rows: list[int], sampler: Sampler
-) -> list[Choice]:
+) -> list[SampledToken]:
     """Return the choices of a company that is seated in `rows` and computed together."""
     for row, (asked, seed, choice, _, prompt, reply, _) in zip(rows, company, strict=True):
         sampler.seat(row, asked, seed, choice)

@@ -27,5 +27,5 @@ def test_the_storyteller_has_files_of_its_own() -> None:
 def test_a_broken_template_is_a_sentence(tmp_path: Path) -> None:
     template = tmp_path / "broken.jinja"
     template.write_text("{% for message in messages %}")
-    with pytest.raises(UnknownModel, match="chat template can not be read: Unexpected end"):
+    with pytest.raises(UnknownModel, match="chat template cannot be read: Unexpected end"):
         text_of(read_settings(model="scripted", chat_template=str(template)))

@@ -117,7 +117,7 @@ def test_a_bad_variable_is_named(
 ) -> None:
     monkeypatch.setenv(name, value)
     (line,) = refused(capsys)
-    assert line.startswith(f"rowcast: bad setting {name}: ")
+    assert line.startswith(f"rowcast: invalid setting {name}: ")
 
 
 def test_all_faults_are_told_together(
@@ -132,7 +132,7 @@ def test_all_faults_are_told_together(
 
 def test_a_bad_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = refused(capsys, ["--port", "http"])
-    assert line.startswith("rowcast: bad setting PORT: ")
+    assert line.startswith("rowcast: invalid setting PORT: ")
 
 
 def test_an_unknown_flag_ends_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ from zlib import crc32
 
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
-from rowcast.sampling.grammars.grammars import Grammars, speech_of_texts
+from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
 from rowcast.settings import Settings
 from rowcast.wire import Top
@@ -208,7 +208,7 @@ class ScriptedEngine:
         self._step_seconds = step_seconds
         self._rows: dict[int, _Row] = {}
         self._given_back: set[int] = set()  # rows whose grammars have seen the next token already
-        self._grammars = Grammars(rows, _SIZE, partial(speech_of_texts, TEXTS, END, _SIZE))
+        self._grammars = Grammars(rows, _SIZE, partial(token_texts_of, TEXTS, END, _SIZE))
 
     def compile(self) -> None:
         """Do nothing: no first step is slow."""

@@ -25,10 +25,10 @@ from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.kernels.token_sampler import NativeTokenSampler, choose_token_sampler
-from rowcast.sampling.grammars.grammars import Grammars, Speech
+from rowcast.sampling.grammars.grammars import Grammars, TokenTexts
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
-from rowcast.sampling.sampler import Choice, Sampler
+from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling.scorer import Scorer
 from rowcast.sampling_params import SamplingParams
 
@@ -45,7 +45,7 @@ class TorchEngine:
         name: str,
         facts: Facts,
         make_decoder: DecoderMaker,
-        speech: Callable[[], Speech],  # the texts of its tokens, for grammars
+        speech: Callable[[], TokenTexts],  # the texts of its tokens, for grammars
         *,
         rows: int = ROWS,
         widest: int = WIDEST,
@@ -249,7 +249,7 @@ def _scored_slots(feeds: Sequence[Feed]) -> list[int]:
     return slots
 
 
-def _drawn(row: int, choice: Choice) -> Drawn:
+def _drawn(row: int, choice: SampledToken) -> Drawn:
     if choice.failed:
         return Drawn(row, (), problem=NOT_FINITE)
     logprobs = None if choice.logprob is None else (choice.logprob,)

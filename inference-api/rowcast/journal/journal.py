@@ -5,7 +5,7 @@ computes it: only the owner appends. A process that takes a stream from its owne
 leaves the owner's name in `ousted`, where the owner looks for it. An owner without a sign of life
 for `LEASE_SECONDS` counts as gone. Expired streams are swept away with all they hold.
 
-When the file is full, streams that no process computes are deleted before they expire (`room.py`).
+When the file is full, streams that no process computes are deleted early (`eviction.py`).
 Every method may raise sqlite3.Error; each must be called in a `transaction`.
 """
 
@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from rowcast.journal.record import Heard, News, Record, State
-from rowcast.journal.room import give_way
+from rowcast.journal.eviction import evict
+from rowcast.journal.record import News, Record, State, SyncResult
 from rowcast.journal.schema import PAGE_BYTES, open_file
 
 LEASE_SECONDS = 3.0
@@ -29,6 +29,7 @@ _FULL, _ROOM = 0.9, 0.25  # of the limit: when to delete streams early, and how 
 _COLUMNS = (
     "id, team, token_id, request_id, path, body, seed, build, asks, created, key, state, owner"
 )
+_FIELDS = _COLUMNS.replace("asks", "prompt_digest").split(", ")  # of Record
 
 
 class Clock(Protocol):
@@ -59,7 +60,7 @@ class Journal:
         self._keep_seconds = keep_seconds
         self._reply_seconds = reply_seconds
         self._limit = limit
-        self._beaten = -LEASE_SECONDS
+        self._last_beat = -LEASE_SECONDS
         self._erased = False  # traces of deleted data are still in the log
         self._sweeping = False
         self._opened: sqlite3.Connection | None = None
@@ -80,7 +81,7 @@ class Journal:
             self._database.execute("COMMIT")
             self._overwrite()
         except BaseException:
-            self._beaten = -LEASE_SECONDS
+            self._last_beat = -LEASE_SECONDS
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
@@ -90,7 +91,7 @@ class Journal:
         self.beat()
         values = (
             *(record.id, record.team, record.token_id, record.request_id, record.path),
-            *(record.body, str(record.seed), record.build, record.asks, record.created),
+            *(record.body, str(record.seed), record.build, record.prompt_digest, record.created),
             *(record.key, "open", self.owner, self._clock.time() + self._longest),
         )
         self._database.execute(
@@ -167,14 +168,14 @@ class Journal:
 
     def tend(
         self, batches: Sequence[tuple[str, bytes]], following: Sequence[tuple[str, int]]
-    ) -> Heard:
+    ) -> SyncResult:
         """Write this process's new events; return lost streams, and news of followed streams."""
         self.beat()
         refused = [stream for stream, batch in batches if not self.append(stream, batch)]
         ousted = self.ousted()
         taken = {stream for stream, _ in ousted}
         gone = [stream for stream in refused if stream not in taken]
-        return Heard(ousted, gone, [self.news(*followed) for followed in following])
+        return SyncResult(ousted, gone, [self.news(*followed) for followed in following])
 
     def cancel(self, stream: str, team: str) -> bool:
         """Delete all of a stream but the fact that it was cancelled, and notify its owner."""
@@ -210,16 +211,16 @@ class Journal:
     def beat(self) -> None:
         """Show that this process is alive."""
         now = self._clock.monotonic()  # the same clock for all processes, and never set
-        if now - self._beaten >= BEAT_SECONDS:
+        if now - self._last_beat >= BEAT_SECONDS:
             self._check_place()
             self._database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
-            self._beaten = now
+            self._last_beat = now
 
     def sweep(self) -> int:
         """Delete some expired streams; return how many."""
         swept = self._delete("expires < ?", self._clock.time())
         if self._used() > _FULL * self._limit:
-            swept += self._give_way()
+            swept += self._evict()
         self._erased = self._erased or swept > 0
         self._sweeping = True
         self._database.execute(
@@ -231,7 +232,7 @@ class Journal:
     def make_room(self) -> bool:
         """Delete streams that no process computes, in a transaction; return whether any was."""
         with self.transaction():
-            swept = self._give_way()
+            swept = self._evict()
             self._erased = self._sweeping = swept > 0
         return swept > 0
 
@@ -245,7 +246,7 @@ class Journal:
     def _check_place(self) -> None:
         """Raise if the file was removed or replaced: writes to the open one would be lost."""
         if self._opened is not None and self.path.stat().st_ino != self._inode:
-            raise FileNotFoundError("another file stands in the journal's place")
+            raise FileNotFoundError("the journal's file was replaced by another")
 
     @property
     def _longest(self) -> float:
@@ -263,7 +264,7 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
-        named = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        named = dict(zip(_FIELDS, row, strict=True))
         return Record(**named | {"seed": int(named["seed"])})
 
     def _lives(self, owner: str | None) -> bool:
@@ -289,8 +290,8 @@ class Journal:
         self._database.executemany("DELETE FROM streams WHERE number = ?", rows)
         return len(rows)
 
-    def _give_way(self) -> int:
-        return give_way(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
+    def _evict(self) -> int:
+        return evict(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
 
     def _used(self) -> int:
         (pages,) = self._database.execute("PRAGMA page_count").fetchone()

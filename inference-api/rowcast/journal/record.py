@@ -10,7 +10,7 @@ State = Literal["open", "ended", "cancelled"]
 class Record:
     """An accepted request.
 
-    `build` identifies the weights and arithmetic, `asks` is a digest of the prompts that the
+    `build` identifies the weights and arithmetic, `prompt_digest` the prompts that the
     request was parsed to: if either differs, its reply would not be the same.
     """
 
@@ -22,7 +22,7 @@ class Record:
     body: bytes
     seed: int
     build: str
-    asks: bytes
+    prompt_digest: bytes
     created: float  # wall clock
     key: str | None = None  # idempotency key, unique within the team
     state: State = "open"
@@ -41,7 +41,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SyncResult:
     """The answer to a process that has written its events."""
 
     ousted: list[tuple[str, State]]  # streams that were taken from it, or cancelled

@@ -124,7 +124,9 @@ def _prepare(database: sqlite3.Connection, limit: int) -> None:
         database.execute(f"PRAGMA {setting}")
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version not in {0, VERSION}:
-        raise sqlite3.DatabaseError(f"it is of version {version}, which is not ours ({VERSION})")
+        raise sqlite3.DatabaseError(
+            f"it has version {version}; this server needs version {VERSION}"
+        )
     if version != VERSION:
         database.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
     if not _counts_teams(database):

@@ -15,7 +15,7 @@ from rowcast.errors import InvalidField, PromptTooLong, RequestError
 from rowcast.text.rules.grammar import GrammarFault
 
 LENGTH = struct.Struct("!I")
-FORK = b"+"  # to the nursery, with the descriptor of a helper's socket
+FORK = b"+"  # to the fork server, with the descriptor of a helper's socket
 _REFUSALS: dict[str, type[RequestError]] = {
     kind.__name__: kind for kind in (GrammarFault, PromptTooLong)
 }

@@ -26,22 +26,22 @@ class HelperDied(RowcastError):
 class Helper:
     """One helper process, used by one request at a time."""
 
-    def __init__(self, link: socket.socket, patience: float) -> None:
+    def __init__(self, link: socket.socket, timeout: float) -> None:
         """Wait until the process at the other end of `link` has sent its id."""
         self._link = link
         self._received = bytearray()
-        self._asked = time.monotonic()
+        self._sent_at = time.monotonic()
         self._process = -1
         try:
-            self.pid = msgspec.msgpack.decode(self.answer(patience), type=int)
+            self.pid = msgspec.msgpack.decode(self.answer(timeout), type=int)
             self._process = os.pidfd_open(self.pid)
         except (OSError, HelperDied) as error:  # including a timeout
             link.close()
             raise HelperDied("a helper ended before its first task") from error
 
-    def ask(self, body: bytes) -> None:
+    def send(self, body: bytes) -> None:
         """Send a request."""
-        self._asked = time.monotonic()
+        self._sent_at = time.monotonic()
         self._link.settimeout(SEND_SECONDS)
         try:
             self._link.sendall(framed(body))
@@ -87,7 +87,7 @@ class Helper:
         return data
 
     def _died(self) -> HelperDied:
-        return HelperDied("a helper ended within its task", time.monotonic() - self._asked)
+        return HelperDied("a helper ended during its task", time.monotonic() - self._sent_at)
 
     def _frame(self) -> bytes | None:
         if len(self._received) < LENGTH.size:

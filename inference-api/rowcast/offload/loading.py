@@ -3,7 +3,7 @@
 from llguidance import LLTokenizer
 
 from rowcast.offload.tasks import Tools, check_grammar
-from rowcast.sampling.grammars.grammars import Speech, speech_of_texts
+from rowcast.sampling.grammars.grammars import TokenTexts, token_texts_of
 from rowcast.settings import Settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.model_text import text_of
@@ -23,10 +23,10 @@ def load_tools(settings: Settings) -> Tools:
 
 def tools_of(tokenizer: Tokenizer, chat: ChatTemplate) -> Tools:
     """Return the tools for a tokenizer and a template that are already loaded."""
-    return Tools(tokenizer, chat, _speech_of(tokenizer))
+    return Tools(tokenizer, chat, _token_texts_of(tokenizer))
 
 
-def _speech_of(tokenizer: Tokenizer) -> Speech:
+def _token_texts_of(tokenizer: Tokenizer) -> TokenTexts:
     """Return a tokenizer in the form that llguidance takes."""
     if isinstance(tokenizer, HubTokenizer):
         try:
@@ -34,4 +34,4 @@ def _speech_of(tokenizer: Tokenizer) -> Speech:
         except ValueError:  # llguidance lacks some decoders; rules then cannot name tokens
             return LLTokenizer("byte")
     texts = [tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary)]
-    return speech_of_texts(texts, tokenizer.vocabulary - 1, tokenizer.vocabulary)
+    return token_texts_of(texts, tokenizer.vocabulary - 1, tokenizer.vocabulary)

@@ -19,11 +19,11 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hint
 import msgspec
 
 from rowcast.errors import Overloaded, RowcastError, StreamCut, TooCostly
+from rowcast.offload.answer_cache import AnswerCache
 from rowcast.offload.frames import Answer, Refusal, request
 from rowcast.offload.gate import Gate
 from rowcast.offload.helper import Helper, HelperDied
 from rowcast.offload.limits import QUICK_SECONDS, SLOW_NICE, WALL_SECONDS
-from rowcast.offload.memory import Memory
 from rowcast.offload.source import HelperSource
 from rowcast.offload.tasks import LASTING, Tools
 
@@ -40,7 +40,7 @@ class TaskFailed(RowcastError):
     """A task has a bug; the message is for the log."""
 
 
-def _nobody(gone: Callable[[], None]) -> AbstractContextManager[object]:  # noqa: ARG001
+def _unwatched(gone: Callable[[], None]) -> AbstractContextManager[object]:  # noqa: ARG001
     return nullcontext()
 
 
@@ -49,7 +49,7 @@ class Client:
     """The caller of a task. In a `watch(gone)` block, `gone` is called if the client leaves."""
 
     team: str = ""
-    watch: Watch = _nobody
+    watch: Watch = _unwatched
 
 
 class Offload(Protocol):
@@ -79,7 +79,7 @@ class HelperPool:
         self._quick = Gate(quick, each=quick, waiting=QUICK_WAITING)
         self._slow = Gate(slow, each=1, waiting=SLOW_WAITING)
         self._idle: list[Helper] = []
-        self._memory = Memory()
+        self._cache = AnswerCache()
 
     def start(self) -> None:
         self._source.start()
@@ -97,14 +97,14 @@ class HelperPool:
         **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
     ) -> _Result:
         body = request(task.__name__, arguments)
-        known = self._memory.get(client.team, body) if task in LASTING else None
+        known = self._cache.get(client.team, body) if task in LASTING else None
         answer = known or self._answer(client, body)
         if answer.outcome == "refused":
             raise msgspec.msgpack.decode(answer.value, type=Refusal).error()
         if answer.outcome == "failed":
             raise TaskFailed(msgspec.msgpack.decode(answer.value, type=str))
         if known is None and task in LASTING:
-            self._memory.keep(client.team, body, answer)
+            self._cache.add(client.team, body, answer)
         result: _Result = msgspec.msgpack.decode(answer.value, type=_result_type(task))
         return result
 
@@ -115,23 +115,25 @@ class HelperPool:
             except HelperDied as died:
                 if died.seconds >= self._source.limits.seconds:
                     break  # the time limit ended this one
-        raise TooCostly(f"needs more than {self._source.limits}, or nests too deeply")
+        raise TooCostly(
+            f"needs more than {self._source.limits}, or nests too deeply; simplify the request"
+        )
 
     def _attempt(self, client: Client, body: bytes) -> Answer:
         """Run a task on a quick helper, or continue it among the slow ones."""
         if not self._quick.enter(client.team, WALL_SECONDS):
-            raise Overloaded("too many requests wait to be checked; try again later")
+            raise Overloaded("too many requests are waiting for a helper; try again later")
         stays = False
         try:
             helper = self._idle.pop() if self._idle else self._source.make()
-            helper.ask(body)
+            helper.send(body)
             answer = _answered(helper, QUICK_SECONDS)
             if answer is None:
                 stays = self._slow.try_enter(client.team)
         finally:
             self._quick.leave(client.team)
         if answer is None:
-            return self._slowly(client, body, helper, stays=stays)
+            return self._finish_slow(client, body, helper, stays=stays)
         self._give_back(helper, answer)
         return answer
 
@@ -141,14 +143,14 @@ class HelperPool:
         else:
             self._idle.append(helper)
 
-    def _slowly(self, client: Client, body: bytes, helper: Helper, *, stays: bool) -> Answer:
+    def _finish_slow(self, client: Client, body: bytes, helper: Helper, *, stays: bool) -> Answer:
         """Finish a task at low priority. `stays`: it already has a place and keeps its helper."""
         task = _Slow(helper)
         with client.watch(task.cancel):
             if not stays:
                 helper.close()
                 if not self._slow.enter(client.team, WALL_SECONDS):
-                    raise Overloaded("too many costly requests wait to be checked; try again later")
+                    raise Overloaded("too many costly requests are waiting; try again later")
             try:
                 if not stays:
                     task.begin(self._source.make, body)
@@ -173,7 +175,7 @@ class _Slow:
         """Start again, on a helper of its own."""
         self._check()
         self.helper = make()
-        self.helper.ask(body)
+        self.helper.send(body)
 
     def finish(self) -> Answer:
         self.helper.lower_priority(SLOW_NICE)

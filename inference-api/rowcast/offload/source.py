@@ -1,6 +1,6 @@
-"""The source of helpers: the frontend's handle of its nursery process.
+"""The source of helpers: the frontend's handle of its fork server process.
 
-The nursery is started when it is first needed, or ahead of time by `start`, and again if it has
+The fork server is started when it is first needed, or ahead of time by `start`, and again if it has
 ended. Knows no tasks.
 """
 
@@ -35,7 +35,7 @@ class HelperSource:
         self.limits = limits
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self._orders: socket.socket | None = None
+        self._control: socket.socket | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -45,14 +45,14 @@ class HelperSource:
 
     def make(self) -> Helper:
         """Return a new helper. Raises NotReady if none can be created."""
-        for _ in range(2):  # the nursery may have ended since it was last used
+        for _ in range(2):  # the fork server may have ended since it was last used
             with contextlib.suppress(OSError, HelperDied):
                 return self._make()
             self._hang_up()
-        raise NotReady("no helper process can be started; the log says why")
+        raise NotReady("no helper process can be started; see the log")
 
     def close(self) -> None:
-        """End the nursery, and its helpers with it."""
+        """End the fork server, and its helpers with it."""
         self._hang_up()
 
     def _make(self) -> Helper:
@@ -62,26 +62,26 @@ class HelperSource:
         return Helper(ours, START_SECONDS)
 
     def _open(self) -> socket.socket:
-        if self._orders is None:
+        if self._control is None:
             ours, theirs = socket.socketpair()
             source = Path(__file__).parents[2]
             numbers = (str(self.limits.seconds), str(self.limits.memory))
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  # our own module
-                    [sys.executable, "-P", "-m", "rowcast.offload.nursery", *numbers],
+                    [sys.executable, "-P", "-m", "rowcast.offload.fork_server", *numbers],
                     env=os.environ | self._settings | _ONE_THREAD | {"PYTHONPATH": str(source)},
                     stdin=theirs.fileno(),
                     start_new_session=True,
                 )
-            self._orders = ours
-        return self._orders
+            self._control = ours
+        return self._control
 
     def _hang_up(self) -> None:
         with self._lock:
-            orders, self._orders = self._orders, None
+            control, self._control = self._control, None
             process, self._process = self._process, None
-        if orders is not None:
-            orders.close()
+        if control is not None:
+            control.close()
         if process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)

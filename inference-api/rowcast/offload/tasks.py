@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowcast.errors import PromptTooLong
-from rowcast.sampling.grammars.grammars import Speech
+from rowcast.sampling.grammars.grammars import TokenTexts
 from rowcast.text.chat.messages import flattened
 from rowcast.text.chat.reasoning import Thinking, after
 from rowcast.text.chat.template import ChatTemplate, End
@@ -28,7 +28,7 @@ class Tools:
 
     tokenizer: Tokenizer
     chat: ChatTemplate
-    speech: Speech
+    token_texts: TokenTexts
 
 
 def encode(tools: Tools, text: str, special: bool, most: int | None) -> list[int]:
@@ -108,7 +108,7 @@ def _check_tokens(tools: Tools, text: str) -> str:
 
     All other grammars were compiled with bytes, which is enough for them.
     """
-    if grammar.names_tokens(text) and (fault := grammar.fault_of(text, tools.speech)):
+    if grammar.names_tokens(text) and (fault := grammar.fault_of(text, tools.token_texts)):
         raise GrammarFault(fault.partition("\n")[0])
     return text
 

@@ -1,8 +1,8 @@
 """Measures a step's sampling: `python -m rowcast.sampling [--device cuda] [--repeats 30]`.
 
 Prints the microseconds of `Sampler.choose` and its `observe`, the fastest of the repeats, for
-random logits in bf16 and every way to choose, next to a plain argmax. Prompts: 512 tokens.
-`python -m rowcast.engine.kernels.token_sampler` does the same with the C chooser.
+random logits in bf16 and every method, next to a plain argmax. Prompts: 512 tokens.
+`python -m rowcast.engine.kernels.token_sampler` does the same with the C token sampler.
 """
 
 import argparse
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from rowcast.sampling.chooser import Chooser
 from rowcast.sampling.sampler import Sampler
+from rowcast.sampling.token_sampler import TokenSampler
 from rowcast.sampling_params import SamplingParams
 
 SHAPES = ((1, 8_000), (32, 8_000), (32, 32_000), (32, 151_936))
@@ -22,7 +22,7 @@ _USUAL = SamplingParams(max_tokens=1, top_k=10, top_p=0.9)
 _PENALTIES = SamplingParams(
     max_tokens=1, top_k=10, top_p=0.9, repetition_penalty=1.1, presence_penalty=0.2
 )
-ASKED = {
+CASES = {
     "greedy": SamplingParams(max_tokens=1, temperature=0),
     "T 1, top_k 10, top_p 0.9": _USUAL,
     "top_k 1000": SamplingParams(max_tokens=1, top_k=1000),
@@ -35,29 +35,29 @@ ASKED = {
 }
 
 
-ChooserOf = Callable[[int, int], Chooser | None]  # from numbers of rows and tokens
+TokenSamplerOf = Callable[[int, int], TokenSampler | None]  # from numbers of rows and tokens
 
 
-def main(chooser: ChooserOf = lambda _rows, _size: None) -> None:
+def main(token_sampler: TokenSamplerOf = lambda _rows, _size: None) -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m rowcast.sampling")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=30)
-    asked = parser.parse_args()
-    device = torch.device(asked.device)
+    options = parser.parse_args()
+    device = torch.device(options.device)
     print("| microseconds a step |" + "".join(f" {rows} x {size} |" for rows, size in SHAPES))
     print("|---" * (len(SHAPES) + 1) + "|")
-    for name, params in ASKED.items():
+    for name, params in CASES.items():
         samplers = [
-            Sampler(rows, size, frozenset({0}), device, chooser(rows, size))
+            Sampler(rows, size, frozenset({0}), device, token_sampler(rows, size))
             for rows, size in SHAPES
         ]
         steps = [
             _step(sampler, *shape, params, device)
             for sampler, shape in zip(samplers, SHAPES, strict=True)
         ]
-        _show(name, steps, asked.repeats)
-    _show("(plain argmax)", [_argmax(*shape, device) for shape in SHAPES], asked.repeats)
+        _show(name, steps, options.repeats)
+    _show("(plain argmax)", [_argmax(*shape, device) for shape in SHAPES], options.repeats)
 
 
 def _show(name: str, steps: Sequence[Callable[[], object]], repeats: int) -> None:
@@ -95,8 +95,8 @@ def _step(
 
 def _one(sampler: Sampler, logits: torch.Tensor) -> None:
     rows = range(len(logits))
-    for row, choice in enumerate(sampler.choose(logits, rows, rows)):
-        sampler.observe(row, (choice.token,), reply=True)
+    for row, sampled in enumerate(sampler.choose(logits, rows, rows)):
+        sampler.observe(row, (sampled.token,), reply=True)
 
 
 def _argmax(rows: int, size: int, device: torch.device) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""Three ways from logits to one token per row; the row's own parameters decide which one it uses.
+"""Three methods from logits to one token per row; the row's own parameters decide which is used.
 
     greedy   the likeliest token
     ranked   top_k: the k likeliest in order, then top_p and min_p among them
@@ -27,31 +27,31 @@ FEW = 64
 _RANKED_UNIT = 2.0**44
 
 
-Way = Literal["greedy", "few", "many", "open"]
+Method = Literal["greedy", "few", "many", "open"]
 
 
-class Kind(NamedTuple):
-    """The part of a row's parameters that groups rows: those of one kind are computed together."""
+class SamplingGroup(NamedTuple):
+    """The parameters that rows are grouped by: a group is computed together."""
 
-    way: Way
+    method: Method
     edited: bool  # its logits are edited before the draw
 
 
-class Ask(NamedTuple):
+class Draw(NamedTuple):
     """A row that needs a token: its position in the reply, its parameters and its noise."""
 
     row: int
     position: int
     params: SamplingParams
     stream: int
-    kind: Kind
+    group: SamplingGroup
 
     def noise(self, *lanes: int) -> tuple[float, ...]:
         key = noise.at(self.stream, self.position)
         return tuple([noise.uniform(key, lane) for lane in lanes])
 
 
-def way(params: SamplingParams, vocabulary: int) -> Way:
+def method(params: SamplingParams, vocabulary: int) -> Method:
     """Return how a row's token is drawn."""
     if params.temperature < GREEDY_BELOW or params.top_k == 1:
         return "greedy"
@@ -60,11 +60,11 @@ def way(params: SamplingParams, vocabulary: int) -> Way:
     return "few" if params.top_k <= FEW else "many"
 
 
-def draw_ranked(values: Tensor, asks: Sequence[Ask], table: Tensor) -> Tensor:
+def draw_ranked(values: Tensor, draws: Sequence[Draw], table: Tensor) -> Tensor:
     """Draw a token for each row, [n, 1], among the row's `top_k` likeliest."""
-    ids = order.leading(values, max(ask.params.top_k for ask in asks))
-    asked = [(*_shape(ask.params), ask.params.top_k, *ask.noise(0)) for ask in asks]
-    temperature, top_p, min_p, top_k, chance = _columns(asked, values.device)
+    ids = order.leading(values, max(draw.params.top_k for draw in draws))
+    parameters = [(*_shape(draw.params), draw.params.top_k, *draw.noise(0)) for draw in draws]
+    temperature, top_p, min_p, top_k, chance = _columns(parameters, values.device)
     likely = values.gather(1, ids).double()
     weights = mass.exponential((likely - likely[:, :1]) / temperature, table)
     rank = torch.arange(ids.shape[1], device=values.device)
@@ -75,21 +75,21 @@ def draw_ranked(values: Tensor, asks: Sequence[Ask], table: Tensor) -> Tensor:
     return ids.gather(1, mass.pick(units, chance))
 
 
-def draw_open(values: Tensor, asks: Sequence[Ask], scratch: Tensor) -> Tensor:
+def draw_open(values: Tensor, draws: Sequence[Draw], scratch: Tensor) -> Tensor:
     """Draw a token for each row, [n, 1], from the whole vocabulary; `scratch` is [n, padded]."""
-    temperature, _, min_p = _columns([_shape(ask.params) for ask in asks], values.device)
+    temperature, _, min_p = _columns([_shape(draw.params) for draw in draws], values.device)
     top = values.amax(-1, keepdim=True)
     weights = mass.weigh(values, top, temperature.float(), scratch)
     sums = mass.folded(weights)
     whole = mass.total(sums)
-    if any(ask.params.min_p > 0 for ask in asks):
+    if any(draw.params.min_p > 0 for draw in draws):
         weights.masked_fill_(weights < min_p.float().unsqueeze(-1), 0)
         sums = mass.folded(weights)
-    tokens = mass.draw(weights, sums, _pair(asks, 0, values.device))
+    tokens = mass.draw(weights, sums, _pair(draws, 0, values.device))
     tokens.clamp_(max=values.shape[1] - 1)  # only a failed row could be beyond
-    limited = [place for place, ask in enumerate(asks) if ask.params.top_p < 1]
+    limited = [place for place, draw in enumerate(draws) if draw.params.top_p < 1]
     if limited:
-        _Nucleus(values, weights, whole, asks).hold(tokens, limited)
+        _Nucleus(values, weights, whole, draws).hold(tokens, limited)
     return tokens
 
 
@@ -100,7 +100,7 @@ class _Nucleus:
     values: Tensor
     weights: Tensor
     whole: Tensor
-    asks: Sequence[Ask]
+    draws: Sequence[Draw]
 
     def hold(self, tokens: Tensor, places: list[int]) -> None:
         """Replace tokens of the rows at `places` until all are within their top_p."""
@@ -109,25 +109,25 @@ class _Nucleus:
         while places:
             at = torch.tensor(places, device=values.device)
             weights, sums = _before(values, weights, tokens[at])
-            kept = self._refused(sums, places)
-            if not kept:
+            refused = self._refused(sums, places)
+            if not refused:
                 return
-            places = [places[index] for index in kept]
-            again = torch.tensor(kept, device=values.device)
+            places = [places[index] for index in refused]
+            again = torch.tensor(refused, device=values.device)
             values, weights, sums = values[again], weights[again], sums[again]
-            pairs = _pair([self.asks[place] for place in places], lane, values.device)
+            pairs = _pair([self.draws[place] for place in places], lane, values.device)
             tokens[at[again]] = mass.draw(weights, sums, pairs)
             lane += 2
 
     def _at(self, places: list[int]) -> tuple[Tensor, Tensor]:
-        if len(places) == len(self.asks):
+        if len(places) == len(self.draws):
             return self.values, self.weights
         at = torch.tensor(places, device=self.values.device)
         return self.values[at], self.weights[at]
 
     def _refused(self, sums: Tensor, places: list[int]) -> list[int]:
         """Return indexes of the places where the mass before the token has reached top_p."""
-        (top_p,) = _columns([(self.asks[place].params.top_p,) for place in places], sums.device)
+        (top_p,) = _columns([(self.draws[place].params.top_p,) for place in places], sums.device)
         whole = self.whole[torch.tensor(places, device=sums.device)]
         before = mass.total(sums)
         # The likeliest token has no mass before it; nor does any token of a failed row, whose
@@ -151,13 +151,13 @@ def _shape(params: SamplingParams) -> tuple[float, float, float]:
     return params.temperature, params.top_p, min(params.min_p, 1.0)
 
 
-def _pair(asks: Sequence[Ask], lane: int, device: torch.device) -> Tensor:
+def _pair(draws: Sequence[Draw], lane: int, device: torch.device) -> Tensor:
     """Return two noise numbers for each row, [n, 2]."""
-    pairs = [ask.noise(lane, lane + 1) for ask in asks]
+    pairs = [draw.noise(lane, lane + 1) for draw in draws]
     return torch.tensor(pairs, dtype=torch.float64, device=device)
 
 
-def _columns(asked: Sequence[tuple[float, ...]], device: torch.device) -> tuple[Tensor, ...]:
+def _columns(rows: Sequence[tuple[float, ...]], device: torch.device) -> tuple[Tensor, ...]:
     """Return the rows' parameters as one [n, 1] tensor per parameter."""
-    table = torch.tensor(asked, dtype=torch.float64, device=device)
+    table = torch.tensor(rows, dtype=torch.float64, device=device)
     return table.unsqueeze(1).unbind(-1)

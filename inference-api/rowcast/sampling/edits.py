@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from rowcast.sampling.chooser import Changes
+from rowcast.sampling.token_sampler import Changes
 from rowcast.sampling_params import SamplingParams
 
 _FOR_EVER = 2**62

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.sampling.chooser import Past
+from rowcast.sampling.token_sampler import Past
 from rowcast.sampling_params import SamplingParams
 
 _FIRST_CAPACITY = 256
@@ -58,8 +58,8 @@ class History:
             return
         at = torch.tensor(rows, device=self._device)
         places = self._places(at, lengths, longest)
-        asked = torch.tensor([self._penalties(row) for row in rows], device=self._device)
-        repetition, presence, frequency = asked.unsqueeze(1).unbind(-1)
+        penalties = torch.tensor([self._penalties(row) for row in rows], device=self._device)
+        repetition, presence, frequency = penalties.unsqueeze(1).unbind(-1)
         counts = self._counts[at, :longest]
         values = logits[places]
         values = torch.where(values < 0, values * repetition, values / repetition)

@@ -23,7 +23,7 @@ class Scorer:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._room = torch.empty(0, device=device)
+        self._buffer = torch.empty(0, device=device)
 
     def score(self, logits: Tensor, tokens: Sequence[int], count: int) -> list[Report] | None:
         """Return a report per token, with the `count` likeliest; None if the logits failed."""
@@ -46,6 +46,6 @@ class Scorer:
 
     def _scratch(self, places: int, vocabulary: int) -> Tensor:
         size = places * mass.padded(vocabulary)
-        if self._room.numel() < size:
-            self._room = torch.empty(size, device=self._device)
-        return self._room[:size].view(places, -1)
+        if self._buffer.numel() < size:
+            self._buffer = torch.empty(size, device=self._device)
+        return self._buffer[:size].view(places, -1)

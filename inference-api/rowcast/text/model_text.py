@@ -33,7 +33,9 @@ def text_of(settings: Settings) -> ModelText:
     try:
         return _text_of(settings)
     except TemplateError as error:
-        raise UnknownModel(f"its chat template can not be read: {error}") from error
+        raise UnknownModel(
+            f"the chat template cannot be read: {error}; choose another with CHAT_TEMPLATE"
+        ) from error
 
 
 def _text_of(settings: Settings) -> ModelText:

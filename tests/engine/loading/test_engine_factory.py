@@ -318,7 +318,7 @@ def quantized(model: Path) -> None:
         (without_weights, "the weights of MODEL '.*' cannot be read: "),
         (without_configuration, "has no config.json"),
         (half_configuration, "config.json of MODEL '.*' cannot be read: "),
-        (list_configuration, "config.json of MODEL '.*' is no JSON object"),
+        (list_configuration, "config.json of MODEL '.*' is not a JSON object"),
         (unknown_type, "MODEL '.*' cannot be read: "),
         (more_layers, "are not whole: [0-9]+ tensors are missing"),
         (wider, "the weights of MODEL '.*' cannot be read: "),
@@ -339,7 +339,10 @@ def test_a_hub_without_a_network_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UnknownModel, match="'nobody/nothing' is no folder here, and the hub"):
+    with pytest.raises(
+        UnknownModel,
+        match="'nobody/nothing' is no folder here and cannot be fetched from the hub",
+    ):
         prepare(read_settings(model="nobody/nothing", device="cpu", hub_cache=tmp_path))
 
 

@@ -49,7 +49,7 @@ def record(name: str) -> Record:
         body=b"",
         seed=1,
         build="",
-        asks=b"",
+        prompt_digest=b"",
         created=1.0,
     )
 

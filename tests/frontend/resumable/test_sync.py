@@ -18,7 +18,7 @@ from rowcast.frontend.resumable.journal_client import Job
 from rowcast.frontend.resumable.sync import CANCELLED, TAKEN, Sync
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.session import Place, Session
-from rowcast.journal.record import Heard, News
+from rowcast.journal.record import News, SyncResult
 from rowcast.wire import Finished, Tokens
 
 from ..sessions.test_session import offer, session_of
@@ -32,7 +32,7 @@ class Client:
     """A journal client: it records calls in their order, and answers at once."""
 
     calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-    heard: Heard = field(default_factory=lambda: Heard([], [], []))
+    lost: SyncResult = field(default_factory=lambda: SyncResult([], [], []))
     news: Callable[[], list[News | None]] = list  # of the followed sessions
     take: Callable[[], bool] = lambda: True
     failing: bool = False
@@ -45,8 +45,8 @@ class Client:
         job: Job[Any] = Job((name, arguments), again=False)
         if name == "tend":
             news = self.news() if arguments[1] else []
-            job.result = Heard(self.heard.ousted, self.heard.gone, news)
-            self.heard = Heard([], [], [])
+            job.result = SyncResult(self.lost.ousted, self.lost.gone, news)
+            self.lost = SyncResult([], [], [])
         return job
 
     def wait(self, job: Job[Any]) -> Any:
@@ -138,7 +138,7 @@ def test_what_was_taken_or_cancelled_elsewhere_ends_here(played: Played) -> None
     taken, cancelled = session_of(1), session_of(1)
     played.sync.own(taken)
     played.sync.own(cancelled)
-    played.client.heard = Heard([(taken.id, "open"), (cancelled.id, "cancelled")], [], [])
+    played.client.lost = SyncResult([(taken.id, "open"), (cancelled.id, "cancelled")], [], [])
     played.sync.start()
     until(lambda: cancelled.choices[0].ended, "both have ended")
     assert (end_of(taken), end_of(cancelled)) == (TAKEN, CANCELLED)
@@ -149,7 +149,7 @@ def test_what_is_no_longer_kept_is_computed_on_without_being_recorded(played: Pl
     session.record()
     played.sync.own(session)
     offer(session, 0, 0, 5)
-    played.client.heard = Heard([], [session.id], [])
+    played.client.lost = SyncResult([], [session.id], [])
     played.sync.start()
     until(lambda: session.place is Place.READ, "the news")
     offer(session, 0, 1, 6)

@@ -7,7 +7,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from rowcast import grammar_limits
 from rowcast.sampling.grammars.compiler import Compiled, Compiler
-from rowcast.sampling.grammars.grammars import speech_of_texts
+from rowcast.sampling.grammars.grammars import token_texts_of
 
 TEXTS = [*(bytes([byte]) for byte in range(256)), b""]
 
@@ -22,7 +22,7 @@ class Gate:
     def __call__(self) -> LLTokenizer:
         self.calls.append(threading.current_thread().name)
         assert self.opened.wait(60)
-        return speech_of_texts(TEXTS, 256, 257)
+        return token_texts_of(TEXTS, 256, 257)
 
 
 def rule(number: int) -> str:
@@ -46,9 +46,9 @@ def begun(compiled: Compiled) -> None:
 def test_a_queue_of_one_team_does_not_keep_another_team_waiting() -> None:
     gate = Gate()
     compiler = Compiler(gate)
-    queue = [compiler.want(rule(number), "many") for number in range(20)]
+    queue = [compiler.acquire(rule(number), "many") for number in range(20)]
     begun(queue[0])
-    one = compiler.want(rule(99), "one")
+    one = compiler.acquire(rule(99), "one")
     begun(one)
     assert [each.begun for each in queue] == [True] + [False] * 19
     gate.opened.set()
@@ -58,9 +58,9 @@ def test_a_queue_of_one_team_does_not_keep_another_team_waiting() -> None:
 def test_a_grammar_in_a_long_queue_is_compiled_in_the_turn_of_another_team_that_wants_it() -> None:
     gate = Gate()
     compiler = Compiler(gate)
-    queue = [compiler.want(rule(number), "many") for number in range(20)]
+    queue = [compiler.acquire(rule(number), "many") for number in range(20)]
     begun(queue[0])
-    assert compiler.want(rule(19), "one") is queue[19]
+    assert compiler.acquire(rule(19), "one") is queue[19]
     begun(queue[19])
     gate.opened.set()
     done(*queue)
@@ -70,17 +70,17 @@ def test_a_grammar_in_a_long_queue_is_compiled_in_the_turn_of_another_team_that_
 def test_what_nobody_wants_any_more_is_not_begun() -> None:
     gate = Gate()
     compiler = Compiler(gate)
-    running, dropped, shared = (compiler.want(rule(number), "a") for number in range(3))
+    running, dropped, shared = (compiler.acquire(rule(number), "a") for number in range(3))
     begun(running)
-    compiler.want(rule(2), "b")
+    compiler.acquire(rule(2), "b")
     begun(shared)
-    compiler.drop(dropped)
-    compiler.drop(shared)
+    compiler.release(dropped)
+    compiler.release(shared)
     assert len(compiler) == 2
     gate.opened.set()
     done(running, shared)
     assert not dropped.begun
-    assert compiler.want(rule(1), "a") is not dropped
+    assert compiler.acquire(rule(1), "a") is not dropped
 
 
 def test_what_is_kept_is_bounded_in_bytes() -> None:
@@ -88,9 +88,9 @@ def test_what_is_kept_is_bounded_in_bytes() -> None:
     gate.opened.set()
     compiler = Compiler(gate)
     for number in range(8):
-        compiled = compiler.want(f'start: "{str(number) * 120_000}"', "a")
+        compiled = compiler.acquire(f'start: "{str(number) * 120_000}"', "a")
         done(compiled)
-        compiler.drop(compiled)
+        compiler.release(compiled)
     assert compiler.bytes <= grammar_limits.COMPILED_BYTES
     assert 0 < len(compiler) < 8
 
@@ -100,7 +100,7 @@ def test_a_grammar_of_the_greatest_depth_that_is_allowed_compiles() -> None:
     gate.opened.set()
     links = grammar_limits.LEVELS
     chain = "\n".join(f'r{at}: ((r{at + 1} | "b")+ | "c"?)*' for at in range(links))
-    compiled = Compiler(gate).want(f'start: r0\n{chain}\nr{links}: "a"', "a")
+    compiled = Compiler(gate).acquire(f'start: r0\n{chain}\nr{links}: "a"', "a")
     done(compiled)
     assert compiled.problem == ""
     assert compiled.matcher() is not None

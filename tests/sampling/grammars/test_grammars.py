@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
-from rowcast.sampling.grammars.grammars import Grammars, Unspeakable, speech_of_texts
+from rowcast.sampling.grammars.grammars import Grammars, TokenTextsUnknown, token_texts_of
 from rowcast.sampling_params import SamplingParams
 
 END = 256
@@ -22,12 +22,12 @@ RULES = [
 ]
 
 
-def speech() -> LLTokenizer:
-    return speech_of_texts(TEXTS, END, SIZE)
+def token_texts() -> LLTokenizer:
+    return token_texts_of(TEXTS, END, SIZE)
 
 
 def seated(rule: str, *, row: int = 0, stops: tuple[int, ...] = ()) -> Grammars:
-    grammars = Grammars(4, SIZE, speech)
+    grammars = Grammars(4, SIZE, token_texts)
     seat(grammars, rule, row=row, stops=stops)
     return grammars
 
@@ -59,7 +59,7 @@ def allowed(grammars: Grammars, row: int = 0) -> set[int]:
 
 def plainly(rule: str, reply: list[int]) -> set[int]:
     """Return the tokens that may follow, each tried separately."""
-    matcher = LLMatcher(speech(), rule)
+    matcher = LLMatcher(token_texts(), rule)
     assert matcher.consume_tokens(reply)
     tried = {token for token in range(len(TEXTS)) if matcher.validate_tokens([token])}
     return tried - {END} | ({END} if matcher.is_accepting() else set())
@@ -142,7 +142,7 @@ def test_tokens_that_a_grammar_does_not_allow_are_a_problem() -> None:
 
 def test_a_model_whose_tokens_have_no_text_says_so() -> None:
     def fail() -> LLTokenizer:
-        raise Unspeakable("this model has no tokenizer.json")
+        raise TokenTextsUnknown("this model has no tokenizer.json")
 
     grammars = Grammars(1, SIZE, fail)
     seat(grammars, WORDS, row=0)
@@ -151,7 +151,7 @@ def test_a_model_whose_tokens_have_no_text_says_so() -> None:
 
 
 def test_texts_of_another_model_are_refused_before_they_end_a_step() -> None:
-    grammars = Grammars(1, 5000, speech)
+    grammars = Grammars(1, 5000, token_texts)
     seat(grammars, WORDS, row=0)
     assert allowed(grammars) == set()
     assert "270 of its 5000 tokens have a text" in grammars.problem(0)
@@ -184,7 +184,7 @@ def test_a_grammar_is_compiled_once_and_not_kept_for_ever() -> None:
 
     def load() -> LLTokenizer:
         loads.append(1)
-        return speech()
+        return token_texts()
 
     grammars = Grammars(1, SIZE, load)
     for number in range(100):

@@ -11,8 +11,8 @@ from llguidance import LLMatcher
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as FastTokenizer
 
-from rowcast.sampling.grammars.grammars import speech_of_file
-from rowcast.text.chat.reasoning import KNOWN, Start, Thinking, ThoughtReader, after
+from rowcast.sampling.grammars.grammars import token_texts_of_file
+from rowcast.text.chat.reasoning import KNOWN, ReasoningReader, Start, Thinking, after
 from rowcast.text.chat.tool_calls import TAGGED
 from rowcast.text.rules import grammar
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls
@@ -42,7 +42,7 @@ CASES: list[tuple[Start, str, tuple[str, str]]] = [
 
 
 def outcome(start: Start, pieces: Sequence[str]) -> tuple[str, str]:
-    reader = ThoughtReader(Thinking(THINK, start))
+    reader = ReasoningReader(Thinking(THINK, start))
     found = [reader.feed(piece) for piece in pieces] + [reader.finish()]
     return "".join(thought for thought, _ in found), "".join(rest for _, rest in found)
 
@@ -132,11 +132,13 @@ def test_a_rule_begins_after_the_reasoning(kind: str, start: Start, rule: str, t
     assert len(thinking.tokens) == (0 if kind == "spelt" else 2)
     assert len(thinking.hidden) == (2 if kind == "special" else 0)
     made = grammar.checked(after(thinking, rule))
-    speech = speech_of_file(tokenizer.to_str(), tokenizer.get_vocab_size(), frozenset({0}))
+    token_texts = token_texts_of_file(
+        tokenizer.to_str(), tokenizer.get_vocab_size(), frozenset({0})
+    )
     spelling = FastTokenizer.from_file(str(STORYTELLER))
 
     def fits(said: str, by: FastTokenizer = tokenizer) -> bool:
-        matcher = LLMatcher(speech, made, log_level=0)
+        matcher = LLMatcher(token_texts, made, log_level=0)
         assert not matcher.is_error(), matcher.get_error()
         tokens = by.encode(said, add_special_tokens=False).ids
         return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
@@ -169,7 +171,7 @@ TURN = "<|end|><|start|>assistant"
 )
 def test_channels_are_parted(text: str, parts: tuple[str, str]) -> None:
     for pieces in ([text], list(text)):
-        reader = ThoughtReader(Thinking(CHANNELS, Start.MAYBE))
+        reader = ReasoningReader(Thinking(CHANNELS, Start.MAYBE))
         found = [reader.feed(piece) for piece in pieces] + [reader.finish()]
         assert tuple("".join(each) for each in zip(*found, strict=True)) == parts
 
@@ -184,10 +186,12 @@ def test_a_rule_begins_in_the_final_channel() -> None:
     thinking = found.spelt(ours)
     assert {name for _, name in thinking.hidden} == set(names)
     made = grammar.checked(after(thinking, grammar.of_choices(["yes", "no"])))
-    speech = speech_of_file(tokenizer.to_str(), tokenizer.get_vocab_size(), frozenset({0}))
+    token_texts = token_texts_of_file(
+        tokenizer.to_str(), tokenizer.get_vocab_size(), frozenset({0})
+    )
 
     def fits(said: str) -> bool:
-        matcher = LLMatcher(speech, made, log_level=0)
+        matcher = LLMatcher(token_texts, made, log_level=0)
         assert not matcher.is_error(), matcher.get_error()
         tokens = tokenizer.encode(said, add_special_tokens=False).ids
         return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from rowcast.text.chat.tool_calls import (
     BARE,
     TAGGED,
-    Argued,
-    Called,
+    CallArguments,
+    CallStart,
     Form,
-    Said,
+    TextPart,
     ToolReader,
     form_of,
 )
@@ -48,12 +48,12 @@ def outcome(form: Form, pieces: list[str], *, several: bool = True) -> Outcome:
     text, calls = "", dict[int, tuple[str, str]]()
     for each in found:
         match each:
-            case Said():
+            case TextPart():
                 text += each.text
-            case Called():
+            case CallStart():
                 assert each.index not in calls
                 calls[each.index] = (each.name, "")
-            case Argued():
+            case CallArguments():
                 name, arguments = calls[each.index]
                 calls[each.index] = (name, arguments + each.text)
     return text, list(calls.values())
@@ -76,10 +76,10 @@ def test_where_the_text_is_cut_makes_no_difference(data: st.DataObject) -> None:
 def test_arguments_leave_as_they_come() -> None:
     reader = ToolReader(TAGGED, ("f",))
     assert reader.feed('<tool_call>{"name": "f", "arguments": {"a') == [
-        Called(0, "f"),
-        Argued(0, '{"a'),
+        CallStart(0, "f"),
+        CallArguments(0, '{"a'),
     ]
-    assert reader.feed('": 1') == [Argued(0, '": 1')]
+    assert reader.feed('": 1') == [CallArguments(0, '": 1')]
 
 
 def test_only_the_first_call_where_one_is_wanted() -> None:

@@ -8,7 +8,7 @@ import pytest
 from rowcast.text.rules import grammar
 from rowcast.text.rules.grammar import GrammarFault
 
-from ..tokens.following import follows
+from ..tokens.grammar_walk import follows
 
 
 @pytest.mark.parametrize(

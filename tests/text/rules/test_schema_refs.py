@@ -8,7 +8,7 @@ import pytest
 from rowcast.text.rules.grammar import GrammarFault, of_json_schema
 from rowcast.text.rules.schema_refs import check_references, inside
 
-from ..tokens.following import follows
+from ..tokens.grammar_walk import follows
 
 AT = "/anyOf/0/properties/arguments"
 TEXT = {"type": "string"}

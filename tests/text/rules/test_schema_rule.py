@@ -13,7 +13,7 @@ from rowcast.text.rules.grammar import GrammarFault, of_json_schema
 from rowcast.text.rules.schema_rule import rule_of_schema
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls
 
-from ..tokens.following import follows
+from ..tokens.grammar_walk import follows
 
 TEXT = {"type": "string"}
 TAGS = {"type": "array", "items": TEXT}

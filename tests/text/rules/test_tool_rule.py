@@ -10,7 +10,7 @@ from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls
 
-from ..tokens.following import follows
+from ..tokens.grammar_walk import follows
 
 FORMS = [TAGGED, BARE]
 
@@ -96,7 +96,7 @@ def test_what_is_not_enforced_is_named_with_its_tool() -> None:
     made = rule(TAGGED, Callee("f", of_u("string"), strict=True), Callee("g", TAGS))
     assert made.unenforced == ("uniqueItems at /properties/tags of g",)
     assert follows(made.grammar, call(TAGGED, "f", {"u": "x", "more": []}))
-    with pytest.raises(GrammarFault, match="uniqueItems at /properties/tags can not be enforced"):
+    with pytest.raises(GrammarFault, match="uniqueItems at /properties/tags cannot be enforced"):
         rule(TAGGED, Callee("g", TAGS, strict=True))
 
 

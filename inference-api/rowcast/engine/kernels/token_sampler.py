@@ -1,4 +1,4 @@
-"""Chooses tokens in C, all rows of a step in one call: the sampler's `Chooser` on the CPU.
+"""Chooses tokens in C, all rows of a step in one call: the sampler's `TokenSampler` on the CPU.
 
     logits, rows, positions ──▶ tokens, the same to the bit as sampling's own in torch
 
@@ -17,14 +17,14 @@ from torch import Tensor
 from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
 from rowcast.engine.kernels.threads import Threads
 from rowcast.sampling import mass
-from rowcast.sampling.chooser import Changes, Past
-from rowcast.sampling.draws import Way
+from rowcast.sampling.draws import Method
+from rowcast.sampling.token_sampler import Changes, Past
 from rowcast.sampling_params import SamplingParams
 
 SOURCE = Path(__file__).with_name("token_sampler_kernel.c")
 DTYPES = (torch.float32, torch.bfloat16)
 
-_WAYS: dict[Way, int] = {"greedy": 0, "few": 1, "many": 1, "open": 2}
+_WAYS: dict[Method, int] = {"greedy": 0, "few": 1, "many": 1, "open": 2}
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +63,7 @@ class Ask(ctypes.Structure):
 
 
 class NativeTokenSampler:
-    """The `Chooser` Protocol by a loaded kernel."""
+    """The `TokenSampler` Protocol by a loaded kernel."""
 
     def __init__(self, kernel: Kernel, rows: int, vocabulary: int, threads: Threads | None) -> None:
         self._library = library = kernel.library
@@ -86,9 +86,9 @@ class NativeTokenSampler:
     def takes(self, logits: Tensor) -> bool:
         return logits.dtype in DTYPES and logits.stride(-1) == 1 and not logits.is_cuda
 
-    def seat(self, row: int, params: SamplingParams, way: Way, stream: int) -> None:
+    def seat(self, row: int, params: SamplingParams, method: Method, stream: int) -> None:
         self._seats[row] = Seat(
-            way=_WAYS[way],
+            way=_WAYS[method],
             top_k=params.top_k,
             temperature=params.temperature,
             top_p=params.top_p,

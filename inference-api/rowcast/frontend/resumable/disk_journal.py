@@ -151,7 +151,7 @@ class DiskJournal:
                 f"the stream was begun by build {record.build}, and {build} serves now: its reply "
                 "would be another; send the request anew"
             )
-        if record.asks != session.digest():
+        if record.prompt_digest != session.digest():
             raise BuildChanged(
                 "the server reads this request differently now than when the stream was begun: its "
                 "reply would be another; send the request anew"
@@ -187,7 +187,7 @@ class DiskJournal:
             body=origin.body,
             seed=origin.seed,
             build=self._build(),
-            asks=session.digest(),
+            prompt_digest=session.digest(),
             created=origin.created,
             key=origin.key,
         )

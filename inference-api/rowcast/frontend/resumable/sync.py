@@ -19,7 +19,7 @@ from rowcast.frontend.sessions.session import Place, Session, encoded
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import SWEEP_AT_ONCE, Journal
-from rowcast.journal.record import Heard, News
+from rowcast.journal.record import News, SyncResult
 
 TAKEN = "another connection reads this stream now"
 CANCELLED = "the stream was cancelled"
@@ -172,22 +172,22 @@ class Sync:
             seen = [(session.id, number) for session, number in followed.items()]
             job = self._client.call(Journal.tend, batches, seen)
         try:
-            answer = self._client.wait(job)
+            result = self._client.wait(job)
         except JournalFailing:
             for session, events in taken:
                 session.put_back(events)
             for session in followed:
                 self._compute_alone(session)
             return
-        self._note_lost(answer, {session.id: session for session, _ in taken})
-        for session, news in in_turns(zip(followed, answer.news, strict=True)):
+        self._note_lost(result, {session.id: session for session, _ in taken})
+        for session, news in in_turns(zip(followed, result.news, strict=True)):
             self._update(session, news)
 
-    def _note_lost(self, answer: Heard, written: dict[str, Session]) -> None:
+    def _note_lost(self, result: SyncResult, written: dict[str, Session]) -> None:
         """End the sessions that were taken or cancelled; stop writing those no longer kept."""
-        for name, state in answer.ousted:
+        for name, state in result.ousted:
             self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
-        for name in answer.gone:
+        for name in result.gone:
             with self._lock:
                 if self.owned.get(name) is written[name]:
                     del self.owned[name]

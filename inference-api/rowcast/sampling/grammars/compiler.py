@@ -25,11 +25,11 @@ class Compiled:
 
     def __init__(self, grammar: str, team: str, load: Callable[[], LLTokenizer]) -> None:
         self.grammar = grammar
-        self.wanted = 0
+        self.users = 0
         self.slow = False  # its last mask took long
         self.problem = ""
         self._matcher: LLMatcher | None = None
-        self.spoken = load  # loads the texts of the model's tokens
+        self.token_texts = load  # loads the texts of the model's tokens
         self._limits = LLParserLimits(**limits.PARSER)
         self._claimed = threading.Lock()
         self.jobs = [Job(team, self._compile)]
@@ -51,7 +51,7 @@ class Compiled:
         """Return a new matcher for a reply; None if there is a problem."""
         return None if self._matcher is None else self._matcher.deep_copy()
 
-    def wanted_by(self, team: str) -> Job | None:
+    def claim_turn(self, team: str) -> Job | None:
         """Return a job in the turn of one more team; None if it is not needed."""
         if self.begun or any(job.team == team for job in self.jobs):
             return None
@@ -62,7 +62,7 @@ class Compiled:
         if not self._claimed.acquire(blocking=False):
             return  # another team's turn came first
         try:
-            made = LLMatcher(self.spoken(), self.grammar, log_level=0, limits=self._limits)
+            made = LLMatcher(self.token_texts(), self.grammar, log_level=0, limits=self._limits)
         except (RowcastError, ValueError, OSError) as error:
             self.problem = str(error)
             return
@@ -74,7 +74,7 @@ class Compiler:
 
     def __init__(self, load: Callable[[], LLTokenizer]) -> None:
         self._load = load
-        self._kept: OrderedDict[str, Compiled] = OrderedDict()
+        self._compiled: OrderedDict[str, Compiled] = OrderedDict()
         self._lane = Lane(
             "grammar-compiler",
             threads=THREADS,
@@ -84,38 +84,38 @@ class Compiler:
         )
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._compiled)
 
     @property
     def bytes(self) -> int:
         """The estimated size of the cache."""
-        return sum(limits.compiled_bytes(grammar) for grammar in self._kept)
+        return sum(limits.compiled_bytes(grammar) for grammar in self._compiled)
 
-    def want(self, grammar: str, team: str) -> Compiled:
+    def acquire(self, grammar: str, team: str) -> Compiled:
         """Return the compiled grammar, for one more reply of this team."""
-        compiled = self._kept.get(grammar)
+        compiled = self._compiled.get(grammar)
         if compiled is None:
-            compiled = self._kept[grammar] = Compiled(grammar, team, self._load)
+            compiled = self._compiled[grammar] = Compiled(grammar, team, self._load)
             self._lane.add(compiled.jobs)
-        elif (job := compiled.wanted_by(team)) is not None:
+        elif (job := compiled.claim_turn(team)) is not None:
             self._lane.add([job])
-        compiled.wanted += 1
-        self._kept.move_to_end(grammar)
-        while len(self._kept) > 1 and (
-            len(self._kept) > limits.COMPILED or self.bytes > limits.COMPILED_BYTES
+        compiled.users += 1
+        self._compiled.move_to_end(grammar)
+        while len(self._compiled) > 1 and (
+            len(self._compiled) > limits.COMPILED or self.bytes > limits.COMPILED_BYTES
         ):
-            self._kept.popitem(last=False)
+            self._compiled.popitem(last=False)
         return compiled
 
-    def drop(self, compiled: Compiled) -> None:
+    def release(self, compiled: Compiled) -> None:
         """Release the grammar for one reply."""
-        compiled.wanted -= 1
-        if compiled.wanted or compiled.begun:
+        compiled.users -= 1
+        if compiled.users or compiled.begun:
             return
         for job in compiled.jobs:
             self._lane.cancel(job)
-        if not compiled.begun and self._kept.get(compiled.grammar) is compiled:
-            del self._kept[compiled.grammar]
+        if not compiled.begun and self._compiled.get(compiled.grammar) is compiled:
+            del self._compiled[compiled.grammar]
 
     def watch(self) -> None:
         """Prevent a slow grammar from blocking a thread of the lane."""

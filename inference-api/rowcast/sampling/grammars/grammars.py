@@ -23,36 +23,36 @@ from rowcast import grammar_limits as limits
 from rowcast.errors import RowcastError
 from rowcast.sampling.grammars.compiler import Compiler
 from rowcast.sampling.grammars.lanes import Job, Lane
-from rowcast.sampling.grammars.rule import Helpers, Rule
+from rowcast.sampling.grammars.rule import Rule, TokenConsumer
 from rowcast.sampling_params import SamplingParams
 
 STEP_SECONDS = 0.02  # maximum wait of a step for masks once the logits are done
 PATIENCE = 0.005  # time that one mask may delay those behind it
 QUICK = 0.002  # CPU time: a faster mask makes a slow grammar quick again
 MASK_SECONDS = 60.0  # after which a mask is abandoned
-Speech = LLTokenizer  # the text of each token
+TokenTexts = LLTokenizer  # the text of each token
 
 
-class Unspeakable(RowcastError):
+class TokenTextsUnknown(RowcastError):
     """The texts of this model's tokens are unknown."""
 
 
 class Grammars:
     """The grammars of all rows; rows without one cost nothing."""
 
-    def __init__(self, rows: int, size: int, load: Callable[[], Speech]) -> None:
+    def __init__(self, rows: int, size: int, load: Callable[[], TokenTexts]) -> None:
         self._size = size
         self.stride = -(-size // 32) * 4  # bytes per row's mask
         self.masks = bytearray(rows * self.stride)
         self._load = load
-        self._speech: Speech | None = None
+        self._token_texts: TokenTexts | None = None
         self._loading = threading.Lock()
-        self._helpers = Helpers()
+        self._consumer = TokenConsumer()
         self._rules: dict[int, Rule] = {}
         self._jobs: dict[int, Job] = {}  # of rows whose rule is being advanced
         self._teams: dict[int, str] = {}
         self._waiting: list[int] = []  # rows whose masks were started
-        self.compiler = Compiler(self._spoken)
+        self.compiler = Compiler(self._load_token_texts)
         lane = partial(Lane, "grammar-masker", stack_bytes=limits.STACK_BYTES)
         self._quick = lane(patience=PATIENCE)
         self._slow = lane(patience=MASK_SECONDS, low=True)
@@ -61,15 +61,15 @@ class Grammars:
         """Start a new reply in a row."""
         self.leave(row)
         if params.grammar:
-            compiled = self.compiler.want(params.grammar, team)
-            self._rules[row] = Rule(compiled, params.stop_token_ids, self.stride, self._helpers)
+            compiled = self.compiler.acquire(params.grammar, team)
+            self._rules[row] = Rule(compiled, params.stop_token_ids, self.stride, self._consumer)
             self._teams[row] = team
 
     def leave(self, row: int) -> None:
         """Free the row and cancel its work."""
         rule, job = self._rules.pop(row, None), self._jobs.pop(row, None)
         if rule is not None:
-            self.compiler.drop(rule.compiled)
+            self.compiler.release(rule.compiled)
         if job is not None and not self._quick.cancel(job):
             self._slow.cancel(job)
 
@@ -175,17 +175,19 @@ class Grammars:
         del self._jobs[row]
         return True
 
-    def _spoken(self) -> Speech:
+    def _load_token_texts(self) -> TokenTexts:
         with self._loading:
-            if self._speech is None:
-                self._speech = self._fitting(self._load())
-            return self._speech
+            if self._token_texts is None:
+                self._token_texts = self._fitting(self._load())
+            return self._token_texts
 
-    def _fitting(self, speech: Speech) -> Speech:
+    def _fitting(self, token_texts: TokenTexts) -> TokenTexts:
         """Return the token texts if they fit; masks of another size would fail every row."""
-        if -(-speech.vocab_size // 32) * 4 != self.stride:
-            raise Unspeakable(f"{speech.vocab_size} of its {self._size} tokens have a text")
-        return speech
+        if -(-token_texts.vocab_size // 32) * 4 != self.stride:
+            raise TokenTextsUnknown(
+                f"{token_texts.vocab_size} of its {self._size} tokens have a text"
+            )
+        return token_texts
 
 
 def _mark_slow(rule: Rule) -> None:
@@ -200,12 +202,12 @@ def _timed(rule: Rule) -> None:
         rule.compiled.slow = False
 
 
-def speech_of_file(text: str, size: int, ends: frozenset[int]) -> Speech:
+def token_texts_of_file(text: str, size: int, ends: frozenset[int]) -> TokenTexts:
     """Return the tokens of a model, from the text of its `tokenizer.json`."""
     return LLTokenizer(text, n_vocab=size, eos_token=sorted(ends) or None)
 
 
-def speech_of_texts(texts: Sequence[bytes], end: int, size: int) -> Speech:
+def token_texts_of(texts: Sequence[bytes], end: int, size: int) -> TokenTexts:
     """Return tokens with these texts, single bytes first; the rest, up to `size`, are empty."""
     silent = [b""] * (size - len(texts))
     return LLTokenizer(TokenizerWrapper(_Texts([*texts, *silent], end)))

@@ -23,7 +23,7 @@ TOO_MUCH = (
 _SIGNS_OF_LIMITS = ("too many", "current row has", "fuel", "max items", "limit")
 
 
-class Helpers(threading.local):
+class TokenConsumer(threading.local):
     """The means by which a thread consumes a token without the interpreter's lock.
 
     Only calls for two matchers or more release it, so a second one, which has failed, is passed
@@ -36,7 +36,7 @@ class Helpers(threading.local):
     def consume(self, compiled: Compiled, matcher: LLMatcher, token: int) -> None:
         if self.executor is None or self.failed is None:
             self.executor = LLExecutor(num_threads=1)
-            self.failed = LLMatcher(compiled.spoken(), "start: (", log_level=0)
+            self.failed = LLMatcher(compiled.token_texts(), "start: (", log_level=0)
         self.executor.consume_token_par([(matcher, token), (self.failed, 0)])
 
 
@@ -44,14 +44,14 @@ class Rule:
     """The grammar of one reply."""
 
     def __init__(
-        self, compiled: Compiled, stops: Sequence[int], stride: int, helpers: Helpers
+        self, compiled: Compiled, stops: Sequence[int], stride: int, consumer: TokenConsumer
     ) -> None:
         self.compiled = compiled
         self.mask = bytearray(stride)
         self.problem = ""
         self._stops = frozenset(stops)
         self._stride = stride
-        self._helpers = helpers
+        self._consumer = consumer
         self._matcher: LLMatcher | None = None
         self._observed = 0  # reply tokens that the row was fed
         self._known = 0  # reply tokens that the matcher has consumed, or will before its next mask
@@ -106,7 +106,7 @@ class Rule:
             return
         pending, self._pending = self._pending, []
         for token in pending:
-            self._helpers.consume(self.compiled, matcher, token)
+            self._consumer.consume(self.compiled, matcher, token)
         if self._drawn >= 0:
             return  # it is drawn again, with the same mask as before
         self._compute(matcher)
@@ -114,8 +114,8 @@ class Rule:
 
     def abandoned(self) -> "Rule":
         """Return the replacement for a rule whose mask does not come: it ends the reply."""
-        other = Rule(self.compiled, (), self._stride, self._helpers)
-        other.problem = TOO_MUCH.format("its mask did not come in time")
+        other = Rule(self.compiled, (), self._stride, self._consumer)
+        other.problem = TOO_MUCH.format("its mask was not ready in time")
         other._masked = True
         return other
 
@@ -138,7 +138,7 @@ class Rule:
 
     def _amend(self, matcher: LLMatcher) -> None:
         """Allow stop tokens where the grammar may end, and only there."""
-        ends = self.compiled.spoken().eos_tokens
+        ends = self.compiled.token_texts().eos_tokens
         # The mask already shows it; asking the matcher is as much work again, under the lock.
         may_end = any(map(self._allows, ends)) if ends else matcher.is_accepting()
         for token in filter(self._is_token, self._stops):

@@ -28,7 +28,7 @@ def _flattened(at: int, message: Mapping[str, Any]) -> dict[str, Any]:
 def _text(part: Mapping[str, Any], field: str) -> str:
     if part["type"] in {"text", "refusal"}:
         return str(part[part["type"]])
-    raise InvalidField(field, "is an image; this model reads text only")
+    raise InvalidField(field, "is an image; send text: this model reads text only")
 
 
 def without_null(value: Any) -> Any:

@@ -36,16 +36,16 @@ def with_tools(
     messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, system: bool = True
 ) -> list[Message]:
     """Return messages that describe the tools; `system`: if the template takes a system message."""
-    said, text = list(_without_roles(messages)), wording(tools)
-    if said and said[0]["role"] in _SYSTEM:
-        first, *said = said
+    others, text = list(_without_roles(messages)), wording(tools)
+    if others and others[0]["role"] in _SYSTEM:
+        first, *others = others
         text = f"{first['content']}\n\n{text}"
     if system:
-        return [{"role": "system", "content": text}, *said]
-    if said and said[0]["role"] == "user":
-        first, *said = said
+        return [{"role": "system", "content": text}, *others]
+    if others and others[0]["role"] == "user":
+        first, *others = others
         text = f"{text}\n\n{first['content']}"
-    return [{"role": "user", "content": text}, *said]
+    return [{"role": "user", "content": text}, *others]
 
 
 def _without_roles(messages: Sequence[Message]) -> Iterator[Message]:
@@ -80,5 +80,5 @@ def _with_calls(message: Message) -> Message:
 
 def _call_text(call: Mapping[str, Any]) -> str:
     function = call["function"]
-    said = {"name": function["name"], "arguments": function["arguments"]}
-    return f"{TAGGED.opening}{json.dumps(said, ensure_ascii=False)}{TAGGED.closing}"
+    written = {"name": function["name"], "arguments": function["arguments"]}
+    return f"{TAGGED.opening}{json.dumps(written, ensure_ascii=False)}{TAGGED.closing}"

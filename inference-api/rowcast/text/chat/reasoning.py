@@ -3,7 +3,7 @@
 Models that think write `<think>…</think>` first, in the form that their chat template knows; models
 of gpt-oss's form write to an "analysis" channel first, and then to the "final" one. How a reply
 begins depends on the prompt: it may end with `<think>` (the reply is already inside), or with
-`</think>` (there is no reasoning); otherwise the model may open a block itself. `ThoughtReader`
+`</think>` (there is no reasoning); otherwise the model may open a block itself. `ReasoningReader`
 splits a text as it arrives, and drops white space around both parts. `after` makes a grammar of
 "reasoning, then text that follows this rule".
 """
@@ -75,10 +75,10 @@ class Thinking:
         return cls(marks, Start.INSIDE if inside else Start.MAYBE)
 
     @classmethod
-    def within(cls, template: str, said: str) -> "Thinking | None":
-        """Return the reasoning in a reply that continues what was `said`; None if there is none."""
+    def within(cls, template: str, before: str) -> "Thinking | None":
+        """Return the reasoning in a reply that continues `before`; None if there is none."""
         marks = _marks_of(template)
-        if marks is None or said.rfind(marks.opening) <= said.rfind(marks.closing):
+        if marks is None or before.rfind(marks.opening) <= before.rfind(marks.closing):
             return None
         return cls(marks, Start.INSIDE)
 
@@ -160,7 +160,7 @@ def _for_regex(text: str) -> str:
     return "".join(char if char.isalnum() or char in "<>" else f"\\{char}" for char in text)
 
 
-class ThoughtReader:
+class ReasoningReader:
     """Splits one reply's text into the reasoning and the text after it."""
 
     def __init__(self, thinking: Thinking) -> None:

@@ -6,25 +6,25 @@ cut.
 
 from dataclasses import dataclass
 
-from rowcast.text.chat.reasoning import Thinking, ThoughtReader
-from rowcast.text.chat.tool_calls import Argued, Called, Said, ToolReader
+from rowcast.text.chat.reasoning import ReasoningReader, Thinking
+from rowcast.text.chat.tool_calls import CallArguments, CallStart, TextPart, ToolReader
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class ReasoningPart:
     """Reasoning."""
 
     text: str
 
 
-Part = Thought | Said | Called | Argued
+Part = ReasoningPart | TextPart | CallStart | CallArguments
 
 
 class ReplyReader:
     """One reply on its way to the client."""
 
     def __init__(self, thinking: Thinking | None, calls: ToolReader | None) -> None:
-        self._thoughts = ThoughtReader(thinking) if thinking else None
+        self._reasoning = ReasoningReader(thinking) if thinking else None
         self._calls = calls
 
     @property
@@ -35,19 +35,19 @@ class ReplyReader:
     @property
     def thinking(self) -> bool:
         """True if the next text is reasoning."""
-        return self._thoughts is not None and self._thoughts.thinking
+        return self._reasoning is not None and self._reasoning.thinking
 
     def feed(self, text: str) -> list[Part]:
         """Return the parts that this text adds."""
-        return self._parts(*(self._thoughts.feed(text) if self._thoughts else ("", text)))
+        return self._parts(*(self._reasoning.feed(text) if self._reasoning else ("", text)))
 
     def finish(self) -> list[Part]:
         """Return the parts held back until the end of the reply."""
-        held = self._parts(*self._thoughts.finish()) if self._thoughts else []
+        held = self._parts(*self._reasoning.finish()) if self._reasoning else []
         return [*held, *(self._calls.finish() if self._calls else ())]
 
     def _parts(self, thought: str, text: str) -> list[Part]:
-        parts: list[Part] = [Thought(thought)] if thought else []
+        parts: list[Part] = [ReasoningPart(thought)] if thought else []
         if self._calls is not None:
             return [*parts, *(self._calls.feed(text) if text else ())]
-        return [*parts, Said(text)] if text else parts
+        return [*parts, TextPart(text)] if text else parts

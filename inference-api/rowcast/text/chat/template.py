@@ -145,8 +145,8 @@ class ChatTemplate:
         try:
             return self.render(with_tools(adapted, tools), end=end, extra=extra)
         except InvalidField:
-            told = with_tools(adapted, tools, system=False)
-            return self.render(told, end=end, extra=extra)
+            described = with_tools(adapted, tools, system=False)
+            return self.render(described, end=end, extra=extra)
 
     def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """Convert messages for most templates: no `developer` role, and arguments as objects."""
@@ -170,7 +170,7 @@ def _before_mark(text: str) -> str:
     if not mark:
         raise InvalidField(
             "continue_final_message",
-            "does not fit the model's template, which does not show the last message's content",
+            "cannot be used: the model's template does not show the last message's content",
         )
     return before
 

@@ -42,14 +42,14 @@ FORMS: Final = {form.name: form for form in (TAGGED, BARE)}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TextPart:
     """Text that is not a call."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class CallStart:
     """The beginning of call number `index`."""
 
     index: int
@@ -57,14 +57,14 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
-class Argued:
+class CallArguments:
     """More of a call's arguments."""
 
     index: int
     text: str
 
 
-Found = Said | Called | Argued
+Found = TextPart | CallStart | CallArguments
 
 
 def form_of(template: str) -> Form:
@@ -101,7 +101,7 @@ class ToolReader:
         if self._state == self._read_tail:
             return []  # part of a call's end
         opening = self._form.opening if self._state == self._read_head else ""
-        return [Said(opening + held)] if held or opening else []
+        return [TextPart(opening + held)] if held or opening else []
 
     def _read_text(self) -> list[Found] | None:
         """Read up to the next opening mark; hold back text that may become one."""
@@ -111,15 +111,15 @@ class ToolReader:
         text, opening, behind = self._held.partition(self._form.opening)
         if opening:
             self._held, self._state = behind, self._read_head
-            return [Said(text)] if text else []
+            return [TextPart(text)] if text else []
         held = _begun(text, self._form.opening)
         self._held, text = text[len(text) - held :], text[: len(text) - held]
-        return [Said(text)] if text else None
+        return [TextPart(text)] if text else None
 
     def _read_plain(self) -> list[Found] | None:
         """Read text without calls, to the end of the reply."""
         held, self._held = self._held, ""
-        return [Said(held)] if held else None
+        return [TextPart(held)] if held else None
 
     def _read_head(self) -> list[Found] | None:
         """Read up to the beginning of the arguments."""
@@ -129,21 +129,21 @@ class ToolReader:
         if _may_be_head(self._held):
             return None
         self._state = self._read_text if self._form.opening else self._read_plain
-        return [Said(self._form.opening)] if self._form.opening else []
+        return [TextPart(self._form.opening)] if self._form.opening else []
 
     def _begin(self, head: re.Match[str]) -> list[Found]:
         self._held = self._held[head.end() :]
         self._arguments = JsonValue()
         self._state = self._read_arguments
         self.calls += 1
-        return [Called(self.calls - 1, json.loads(f'"{head["name"]}"'))]
+        return [CallStart(self.calls - 1, json.loads(f'"{head["name"]}"'))]
 
     def _read_arguments(self) -> list[Found] | None:
         taken = self._arguments.feed(self._held)
         text, self._held = self._held[:taken], self._held[taken:]
         if self._arguments.ended:
             self._state = self._read_tail
-        return [Argued(self.calls - 1, text)] if text else None
+        return [CallArguments(self.calls - 1, text)] if text else None
 
     def _read_tail(self) -> list[Found] | None:
         """Read the object's brace and the closing mark, with space around them."""
@@ -157,7 +157,7 @@ class ToolReader:
 
 
 def _is_second(found: Found) -> bool:
-    return not isinstance(found, Said) and found.index > 0
+    return not isinstance(found, TextPart) and found.index > 0
 
 
 def _may_be_head(held: str) -> bool:

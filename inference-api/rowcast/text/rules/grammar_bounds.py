@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 def excess(grammar: str) -> str:
     """Return which bound a grammar exceeds; "" for none."""
     if len(grammar) > limits.CHARACTERS:
-        return f"it has {len(grammar):,} characters; allowed are {limits.CHARACTERS:,}"
+        return f"it has {len(grammar):,} characters; at most {limits.CHARACTERS:,} are allowed"
     schemas: list[Any] = []
     larks: list[str] = []
     if not grammar.lstrip().startswith("{"):
@@ -36,7 +36,7 @@ def excess(grammar: str) -> str:
         try:
             schemas, larks = _parts(json.loads(grammar))
         except RecursionError:
-            return f"it nests too deep; allowed are {limits.NESTED} brackets"
+            return f"it nests too deep; at most {limits.NESTED} brackets are allowed"
         except ValueError:
             return ""  # llguidance reports what is wrong with it
     found = (_lark_excess(lark, schemas) for lark in larks)
@@ -60,9 +60,9 @@ def _lark_excess(lark: str, schemas: list[Any]) -> str:
     try:
         text = _blanked(lark, schemas)
     except RecursionError:
-        return f"it nests too deep; allowed are {limits.NESTED} brackets"
+        return f"it nests too deep; at most {limits.NESTED} brackets are allowed"
     if "::" in text:
-        return "parametric rules (`::`) are not allowed: their number has no bound"
+        return "parametric rules (`::`) are not allowed: their number is unbounded"
     heads = list(_HEAD.finditer(text))
     ends = [*[head.start() for head in heads][1:], len(text)]
     rules: dict[str, list[str]] = {}
@@ -70,16 +70,16 @@ def _lark_excess(lark: str, schemas: list[Any]) -> str:
         rules.setdefault(head[1], []).extend(_NAME.findall(text, head.end(), end))
     depth = _deepest({name: [(to, 1) for to in names] for name, names in rules.items()})
     if depth > limits.LEVELS:
-        return f"its rules refer to each other {depth:,} deep; allowed are {limits.LEVELS:,}"
+        return f"its rules refer to each other {depth:,} deep; at most {limits.LEVELS:,} is allowed"
     return ""
 
 
 def _blanked(lark: str, schemas: list[Any]) -> str:
     """Blank out strings, expressions, comments and schemas in a grammar; collect the schemas."""
-    kept: list[str] = []
+    parts: list[str] = []
     at = 0
     while (found := _SILENT.search(lark, at)) is not None:
-        kept.append(lark[at : found.start()])
+        parts.append(lark[at : found.start()])
         at = found.end()
         if found["json"]:
             begin = at + len(lark[at:]) - len(lark[at:].lstrip())
@@ -88,15 +88,15 @@ def _blanked(lark: str, schemas: list[Any]) -> str:
             except ValueError:
                 continue  # llguidance reports what is wrong with it
             schemas.append(schema)
-        kept.append(" ")
-    return "".join([*kept, lark[at:]])
+        parts.append(" ")
+    return "".join([*parts, lark[at:]])
 
 
 # ---------------------------------------------------------------------------------------- schemas
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Node:
     """A value inside a schema."""
 
     value: Any
@@ -105,10 +105,10 @@ class _Place:
 
 
 def _schema_excess(schema: Any) -> str:
-    places = list(_places(schema))
+    places = list(_nodes(schema))
     deepest = max(place.depth for place in places)
     if deepest > limits.NESTED:
-        return f"it nests {deepest:,} brackets deep; allowed are {limits.NESTED}"
+        return f"it nests {deepest:,} brackets deep; at most {limits.NESTED} are allowed"
     objects = [place for place in places if isinstance(place.value, dict)]
     return (
         _divisor_excess([place.value.get("multipleOf") for place in objects])
@@ -117,19 +117,19 @@ def _schema_excess(schema: Any) -> str:
     )
 
 
-def _places(schema: Any) -> Iterator[_Place]:
+def _nodes(schema: Any) -> Iterator[_Node]:
     """Yield every value of a schema."""
-    todo = [_Place(schema, "", 0)]
+    todo = [_Node(schema, "", 0)]
     while todo:
         place = todo.pop()
         yield place
         if isinstance(place.value, dict):
             for key, value in place.value.items():
                 name = str(key).replace("~", "~0").replace("/", "~1")
-                todo.append(_Place(value, f"{place.pointer}/{name}", place.depth + 1))
+                todo.append(_Node(value, f"{place.pointer}/{name}", place.depth + 1))
         elif isinstance(place.value, list):
             for at, value in enumerate(place.value):
-                todo.append(_Place(value, f"{place.pointer}/{at}", place.depth + 1))
+                todo.append(_Node(value, f"{place.pointer}/{at}", place.depth + 1))
 
 
 def _divisor_excess(found: Sequence[Any]) -> str:
@@ -142,7 +142,9 @@ def _divisor_excess(found: Sequence[Any]) -> str:
     for each in divisors:
         multiple = math.lcm(multiple, int(each * 10**places))
         if multiple > limits.DIVISOR:
-            return f"multipleOf needs {multiple:,} remainders; allowed are {limits.DIVISOR:,}"
+            return (
+                f"multipleOf needs {multiple:,} remainders; at most {limits.DIVISOR:,} are allowed"
+            )
     return ""
 
 
@@ -154,7 +156,7 @@ def _merging_excess(root: Any, merging: Sequence[Mapping[str, Any]]) -> str:
     most = max((_joined(root, schema) for schema in merging), default=0)
     if most <= limits.MERGED:
         return ""
-    return f"an allOf joins {most} patterns; allowed are {limits.MERGED}"
+    return f"an allOf joins {most} patterns; at most {limits.MERGED} are allowed"
 
 
 def _joined(root: Any, schema: Mapping[str, Any]) -> int:
@@ -188,17 +190,19 @@ def _target(root: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def _reference_excess(objects: Sequence[_Place]) -> str:
+def _reference_excess(objects: Sequence[_Node]) -> str:
     """Check the nesting of schemas when references are followed, each target once."""
     references = [(place.pointer, place.value.get("$ref")) for place in objects]
     found = [(pointer, ref) for pointer, ref in references if isinstance(ref, str)]
     others = sum(ref != "#" and not ref.startswith("#/") for _, ref in found)
     if others > limits.POINTERLESS:
-        wanted = f'allowed are {limits.POINTERLESS} that do not begin with "#/"'
-        return f"it has {others:,} references of other forms; {wanted}"
+        allowed = f'at most {limits.POINTERLESS} may not begin with "#/"'
+        return f"it has {others:,} references of other forms; {allowed}"
     depth = _deepest(_graph([(pointer, unquote(ref[1:])) for pointer, ref in found]), first="")
     if depth > limits.LEVELS:
-        return f"it nests {depth:,} deep through its references; allowed are {limits.LEVELS:,}"
+        return (
+            f"it nests {depth:,} deep through its references; at most {limits.LEVELS:,} is allowed"
+        )
     return ""
 
 

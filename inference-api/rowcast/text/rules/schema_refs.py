@@ -71,15 +71,15 @@ class Pointers:
     def target(self, ref: str, place: str) -> str:
         """Return the pointer to the target of a reference at `place`. Raises GrammarFault."""
         pointer = self._names.pointer(ref, place)
-        said = f"$ref at {place or '/'} is {ref[:_SHOWN]!r}"
+        reference = f"$ref at {place or '/'} is {ref[:_SHOWN]!r}"
         if pointer is None:
-            raise GrammarFault(f"{said}: only parts of the schema itself can be referred to")
+            raise GrammarFault(f"{reference}: only parts of the schema itself may be referenced")
         try:
             found: Any = at_pointer(self._schema, pointer)
         except LookupError as error:
-            raise GrammarFault(f"{said}, which is not in the schema") from error
+            raise GrammarFault(f"{reference}, which is not in the schema") from error
         if not isinstance(found, dict | bool):
-            raise GrammarFault(f"{said}, which is not a schema")
+            raise GrammarFault(f"{reference}, which is not a schema")
         return pointer
 
     def found(self, ref: str) -> Any:
@@ -98,10 +98,10 @@ def inside(schema: Schema, at: str) -> Schema:
     pointers = Pointers(schema)
 
     def moved(each: Schema, place: str) -> Schema:
-        kept = {name: value for name, value in each.items() if not _is_name(name, value)}
-        if isinstance(kept.get("$ref"), str):
-            kept["$ref"] = f"#{at}{quote(pointers.target(kept['$ref'], place), safe=_SAFE)}"
-        return kept
+        rest = {name: value for name, value in each.items() if not _is_name(name, value)}
+        if isinstance(rest.get("$ref"), str):
+            rest["$ref"] = f"#{at}{quote(pointers.target(rest['$ref'], place), safe=_SAFE)}"
+        return rest
 
     copy: Schema = changed(schema, moved)
     return copy

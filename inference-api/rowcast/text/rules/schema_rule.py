@@ -70,25 +70,27 @@ def _loosened(
             tried, fault = schemas, another
             without |= _reasons(another)
             continue
-        return Rule(grammar, tuple(_told(parts, subsets)))
+        return Rule(grammar, tuple(_unenforced_of(parts, subsets)))
 
 
 def _reasons(fault: GrammarFault) -> frozenset[str]:
     """Return the keywords that may have caused a fault."""
-    found = (names for said, names in _REASONS.items() if said in str(fault))
+    found = (names for sign, names in _REASONS.items() if sign in str(fault))
     return frozenset().union(*found)
 
 
-def _told(parts: Sequence[Part], subsets: Sequence[Subset]) -> list[str]:
+def _unenforced_of(parts: Sequence[Part], subsets: Sequence[Subset]) -> list[str]:
     """Return what is not enforced. Raises GrammarFault if a strict part has any of it."""
-    told: list[str] = []
+    unenforced: list[str] = []
     for part, subset in zip(parts, subsets, strict=True):
         if part.strict and subset.unenforced:
             named = "; ".join(subset.unenforced[:_NAMED])
             more = len(subset.unenforced) - _NAMED
             raise GrammarFault(
-                f"{named}{f' and {more} more' if more > 0 else ''} can not be enforced: leave it "
+                f"{named}{f' and {more} more' if more > 0 else ''} cannot be enforced: leave it "
                 "out, or do not send strict: true"
             )
-        told += [f"{each} of {part.name}" if part.name else each for each in subset.unenforced]
-    return told
+        unenforced += [
+            f"{each} of {part.name}" if part.name else each for each in subset.unenforced
+        ]
+    return unenforced

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rowcast.text.rules.schema_apart import Apart
+from rowcast.text.rules.schema_disjoint import Disjoint
 from rowcast.text.rules.schema_tree import Schema, changed
 
 COUNTED: Final = frozenset({"minProperties", "maxProperties"})
@@ -66,25 +66,24 @@ class Subset:
     def of(cls, schema: Schema, without: Collection[str] = ()) -> "Subset":
         """Return the subset. `without`: keywords to drop as well, wherever they may be at fault."""
         made = cls()
-        apart = Apart(schema)
+        disjoint = Disjoint(schema)
 
-        def kept(each: Schema, at: str) -> Schema:
+        def reduced(each: Schema, at: str) -> Schema:
             one_of = each.get("oneOf")
             if isinstance(one_of, list):
                 made._renames = True
-                if not apart.all(one_of):
+                if not disjoint.all(one_of):
                     made._leave_out("oneOf", at)
             gone = [name for name, value in each.items() if _to_go(name, value, each, without)]
             if "patternProperties" in gone and "additionalProperties" in each:
-                gone.append(
-                    "additionalProperties"
-                )  # for names without a pattern, which are unknown
+                # It is for names without a pattern, and which those are is unknown.
+                gone.append("additionalProperties")
             for name in gone:
-                if not _says_nothing(name, each[name], each):
+                if not _is_redundant(name, each[name], each):
                     made._leave_out(name, at)
             return {name: value for name, value in each.items() if name not in gone}
 
-        made.schema = changed(schema, kept)
+        made.schema = changed(schema, reduced)
         if made._renames:
             made.schema = changed(made.schema, _with_any_of)
         return made
@@ -143,7 +142,7 @@ def _all_required(schema: Schema) -> bool:
     )
 
 
-def _says_nothing(name: str, value: Any, schema: Schema) -> bool:
+def _is_redundant(name: str, value: Any, schema: Schema) -> bool:
     """Return whether leaving out this keyword changes nothing about the values."""
     if name in _SILENT or name in {"format", "$schema"} or _is_note(name):
         return True

@@ -27,7 +27,7 @@ def check_depth(value: object) -> None:
     while level:
         depth += 1
         if depth > LEVELS:
-            raise GrammarFault(f"the schema is nested more than {LEVELS} levels deep")
+            raise GrammarFault(f"the schema nests more than {LEVELS} levels deep; use fewer")
         level = [each for holder in level for each in _children(holder)]
 
 

@@ -40,8 +40,10 @@ def rule_of_calls(form: Form, callees: Sequence[Callee], *, several: bool) -> Ru
 def parameters_of(callee: Callee) -> Schema:
     """Return the schema of the arguments; without parameters, that of an empty object."""
     schema = callee.parameters or {}
-    told = {name: value for name, value in schema.items() if name not in _NOTES and value != []}
-    return _EMPTY if told in _NO_PARAMETERS else schema
+    effective = {
+        name: value for name, value in schema.items() if name not in _NOTES and value != []
+    }
+    return _EMPTY if effective in _NO_PARAMETERS else schema
 
 
 def _grammar(form: Form, names: Sequence[str], schemas: Sequence[Schema], *, several: bool) -> str:

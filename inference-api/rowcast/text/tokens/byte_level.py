@@ -16,8 +16,8 @@ def spelled(raw: bytes) -> str:
 @cache
 def characters() -> dict[int, str]:
     """Return the character that stands for each byte."""
-    kept = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    moved = [byte for byte in range(256) if byte not in kept]
-    return {byte: chr(byte) for byte in kept} | {
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    moved = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {
         byte: chr(256 + at) for at, byte in enumerate(moved)
     }

@@ -16,8 +16,8 @@ from rowcast.frontend.api.openai.response.types import (
     ToolDelta,
 )
 from rowcast.text.chat.custom_input import InputText
-from rowcast.text.chat.reply_reader import Part, ReplyReader, Thought
-from rowcast.text.chat.tool_calls import Called, Said
+from rowcast.text.chat.reply_reader import Part, ReasoningPart, ReplyReader
+from rowcast.text.chat.tool_calls import CallStart, TextPart
 
 
 def call_id(request: str, reply: int, index: int) -> str:
@@ -63,18 +63,18 @@ class MessageReader:
 
     def _deltas(self, parts: Iterable[Part]) -> Iterator[Delta]:
         for part in parts:
-            if isinstance(part, Thought):
+            if isinstance(part, ReasoningPart):
                 yield Delta(reasoning_content=part.text, reasoning=part.text)
-            elif isinstance(part, Said):
+            elif isinstance(part, TextPart):
                 yield Delta(content=part.text)
-            elif isinstance(part, Called):
+            elif isinstance(part, CallStart):
                 yield self._begun(part)
             elif part.index not in self._inputs:
                 yield _call(part.index, FunctionDelta(arguments=part.text))
             elif text := self._inputs[part.index].feed(part.text):
                 yield _call(part.index, CustomDelta(input=text))
 
-    def _begun(self, part: Called) -> Delta:
+    def _begun(self, part: CallStart) -> Delta:
         name = call_id(self._request, self._reply, part.index)
         if part.name in self._custom:
             self._inputs[part.index] = InputText()

@@ -5,8 +5,8 @@ from llguidance import LLMatcher, LLTokenizer
 
 def follows(rule: str, text: str) -> bool:
     """True if this may be a complete reply."""
-    speech = LLTokenizer("byte")
-    matcher = LLMatcher(speech, rule, log_level=0)
+    token_texts = LLTokenizer("byte")
+    matcher = LLMatcher(token_texts, rule, log_level=0)
     assert not matcher.is_error(), matcher.get_error()
-    tokens = speech.tokenize_str(text)
+    tokens = token_texts.tokenize_str(text)
     return matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()

@@ -12,12 +12,12 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 CONSTANT = 4.0  # the first dimension of every token's embedding
-BACK, UP, SAID, HEAD = 10.0, 2.0, 4.0, 0.02  # how sharply the two look; how strong the output is
+BACK, UP, OUTPUT, HEAD = 10.0, 2.0, 4.0, 0.02  # how sharply the two look; how strong the output is
 FAST = 8  # pairs of a head's dimensions that turn fast enough to distinguish neighbours
 
 
 @torch.no_grad()
-def begin(model: LlamaForCausalLM) -> None:
+def initialise(model: LlamaForCausalLM) -> None:
     """Initialize large embeddings, layers that add nothing yet, then the two heads."""
     for name, weight in model.named_parameters():
         if name.endswith(("o_proj.weight", "down_proj.weight")):
@@ -63,17 +63,17 @@ def _look_up(model: LlamaForCausalLM, noted: Tensor) -> None:
     slow = (torch.arange(size) % (size // 2)) >= size // 4
     match = torch.zeros(size, size)
     match[slow] = UP * torch.linalg.qr(torch.randn(size, size))[0][: int(slow.sum())]
-    said = _mixed(config)
+    output = _mixed(config)
     own.k_proj.weight[size : 2 * size] = 0
     own.k_proj.weight[size : 2 * size, -size:] = match
     own.q_proj.weight[first : first + size] = match @ noted
-    own.v_proj.weight[size : 2 * size] = said
-    own.o_proj.weight[:, first : first + size] = SAID * said.T
+    own.v_proj.weight[size : 2 * size] = output
+    own.o_proj.weight[:, first : first + size] = OUTPUT * output.T
 
 
 def _mixed(config: LlamaConfig) -> Tensor:
     """Return a head's projection of an embedding: as many random sums of it as the head is wide."""
     seen = config.hidden_size - config.head_dim
-    kept = torch.zeros(config.head_dim, config.hidden_size)
-    kept[:, 1:seen] = torch.randn(config.head_dim, seen - 1) / seen**0.5
-    return kept
+    weights = torch.zeros(config.head_dim, config.hidden_size)
+    weights[:, 1:seen] = torch.randn(config.head_dim, seen - 1) / seen**0.5
+    return weights

@@ -20,7 +20,7 @@ _UNIONS = ("anyOf", "oneOf")
 _LISTS = ("enum", "required", "type")
 
 
-class Apart:
+class Disjoint:
     """Compares parts of one schema."""
 
     def __init__(self, root: Schema) -> None:
@@ -41,7 +41,7 @@ class Apart:
         self._fuel -= len(parts[0]) * len(parts[1])
         if self._fuel < 0 or depth < 0:
             return False
-        return any(self._parts_apart(*each, depth) for each in product(*parts))
+        return any(self._parts_disjoint(*each, depth) for each in product(*parts))
 
     def _parts(self, schema: Any) -> list[Schema]:
         """Return a schema and those that it refers to: all of them must hold."""
@@ -53,8 +53,10 @@ class Apart:
             schema = self._pointers.found(ref) if self._pointers and isinstance(ref, str) else None
         return parts
 
-    def _parts_apart(self, first: Schema, second: Schema, depth: int) -> bool:
-        if self._options_apart(first, second, depth) or self._options_apart(second, first, depth):
+    def _parts_disjoint(self, first: Schema, second: Schema, depth: int) -> bool:
+        if self._options_disjoint(first, second, depth) or self._options_disjoint(
+            second, first, depth
+        ):
             return True
         if not _kinds(first) & _kinds(second):
             return True
@@ -62,9 +64,9 @@ class Apart:
         if None not in constants:
             return not set(constants[0] or ()) & set(constants[1] or ())
         only_objects = _kinds(first) & _kinds(second) == {"object"}
-        return only_objects and self._properties_apart(first, second, depth)
+        return only_objects and self._properties_disjoint(first, second, depth)
 
-    def _options_apart(self, union: Schema, other: Schema, depth: int) -> bool:
+    def _options_disjoint(self, union: Schema, other: Schema, depth: int) -> bool:
         """Return whether `union` is one, and none of its parts shares a value with `other`."""
         found = (options for name in _UNIONS if (options := union.get(name)))
         return any(
@@ -72,7 +74,7 @@ class Apart:
             for options in found
         )
 
-    def _properties_apart(self, first: Schema, second: Schema, depth: int) -> bool:
+    def _properties_disjoint(self, first: Schema, second: Schema, depth: int) -> bool:
         """Return whether a property that one of them requires cannot suit both."""
         return any(
             self.two(_property(first, name), _property(second, name), depth - 1)

@@ -10,14 +10,15 @@ import sqlite3
 Stream = tuple[int, int]  # its number and its bytes
 
 
-def give_way(database: sqlite3.Connection, wanted: float, most: int) -> int:
-    """Delete streams until `wanted` bytes are freed, or `most` streams deleted; return how many."""
+def evict(database: sqlite3.Connection, needed: float, limit: int) -> int:
+    """Delete streams until `needed` bytes are free, at most `limit` of them; return how many."""
     freed = count = 0
-    while freed < wanted and count < most:
-        given = next(filter(None, (_oldest(database, team) for team in _too_large(database))), None)
-        if given is None:
+    while freed < needed and count < limit:
+        oldest = (_oldest(database, team) for team in _too_large(database))
+        stream = next(filter(None, oldest), None)
+        if stream is None:
             break
-        number, size = given
+        number, size = stream
         database.execute("DELETE FROM events WHERE stream = ?", (number,))
         database.execute("DELETE FROM streams WHERE number = ?", (number,))
         freed += size

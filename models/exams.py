@@ -37,16 +37,16 @@ def exams(seed: int, kind: str, form: str, count: int) -> list[Exam]:
         text, questions = _text(rng, kind)
         found.extend(
             [
-                Exam(_prompt(text, asked, form), asked, _rivals(asked, questions))
-                for asked in some(rng, questions, 2)
+                Exam(_prompt(text, question, form), question, _rivals(question, questions))
+                for question in some(rng, questions, 2)
             ]
         )
     return found[:count]
 
 
-def right(exam: Exam, reply: str) -> bool:
-    said = reply.strip().split("\n", 1)[0]
-    return _holds(said, exam.question.key) and not any(_holds(said, each) for each in exam.rivals)
+def is_right(exam: Exam, reply: str) -> bool:
+    line = reply.strip().split("\n", 1)[0]
+    return _holds(line, exam.question.key) and not any(_holds(line, each) for each in exam.rivals)
 
 
 def _text(rng: Random, kind: str) -> tuple[str, tuple[Question, ...]]:

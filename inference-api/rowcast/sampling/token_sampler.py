@@ -1,4 +1,4 @@
-"""The `Chooser` Protocol: a faster way to the tokens that `Sampler` would choose, bit for bit.
+"""The `TokenSampler` Protocol: a faster way to the tokens that `Sampler` would choose, bit for bit.
 
     seat    the row's parameters, and where its noise begins
     edit    the row's past and its fixed edits, before each choice of a row that has any
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from rowcast.sampling.draws import Way
+from rowcast.sampling.draws import Method
 from rowcast.sampling_params import SamplingParams
 
 FAILED = -1
@@ -35,13 +35,13 @@ class Changes(NamedTuple):
     refused: Tensor | None  # [vocabulary] of bool
 
 
-class Chooser(Protocol):
+class TokenSampler(Protocol):
     """Chooses tokens for a fixed number of rows."""
 
     def takes(self, logits: Tensor) -> bool:
         """True if it can read logits of this dtype and memory layout."""
 
-    def seat(self, row: int, params: SamplingParams, way: Way, stream: int) -> None:
+    def seat(self, row: int, params: SamplingParams, method: Method, stream: int) -> None:
         """Start a new reply in a row, without edits."""
 
     def edit(self, row: int, past: Past, changes: Changes) -> None:

@@ -1,10 +1,10 @@
 """The process that helpers are forked from: everything imported, tokenizer and template loaded.
 
-    python -m rowcast.offload.nursery SECONDS MEMORY
+    python -m rowcast.offload.fork_server SECONDS MEMORY
 
 Its standard input is a socket. Each message on it carries one descriptor, the helper's end of a
-socket pair; the nursery forks a helper that serves it, within milliseconds. Settings come from the
-environment. The nursery ends with the frontend, at EOF, and its helpers end with it.
+socket pair; this process forks a helper that serves it, within milliseconds. Settings come from the
+environment. It ends with the frontend, at EOF, and its helpers end with it.
 """
 
 import gc
@@ -24,7 +24,7 @@ from rowcast.parent_death import die_with_parent
 from rowcast.settings import read_settings
 
 
-def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
+def run(control: socket.socket, tools: Tools, limits: Limits) -> None:
     """Fork a helper for every descriptor that arrives."""
     if _ends_well(tools.chat.compile, limits):
         with memory_limited(limits):  # constants that are too large are left to rendering
@@ -33,10 +33,10 @@ def run(orders: socket.socket, tools: Tools, limits: Limits) -> None:
     gc.collect()
     gc.freeze()  # a collection would write to shared pages, and so copy them
     parent = os.getpid()
-    while (received := socket.recv_fds(orders, 1, 1))[0]:
+    while (received := socket.recv_fds(control, 1, 1))[0]:
         link = _blocking(received[1][0])
         if os.fork() == 0:
-            orders.close()
+            control.close()
             _become_helper(link, tools, limits, parent)
         link.close()
 
@@ -79,8 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     except (RowcastError, OSError, ValueError) as error:
         sys.stderr.write(f"rowcast: helpers cannot start: {error}\n")
         return 2
-    orders = _blocking(sys.stdin.fileno())
-    run(orders, tools, Limits(float(seconds), int(memory)))
+    control = _blocking(sys.stdin.fileno())
+    run(control, tools, Limits(float(seconds), int(memory)))
     return 0
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from models.corpus.tale import Question
-from models.judging import FORMS, KINDS, Exam, exams, right
+from models.exams import FORMS, KINDS, Exam, exams, is_right
 
 EXAM = Exam("…", Question("Who has it?", "Mira has the red kite.", "Mira"), ("Bram", "red hat"))
 
@@ -21,13 +21,13 @@ EXAM = Exam("…", Question("Who has it?", "Mira has the red kite.", "Mira"), ("
     ],
 )
 def test_a_reply_is_judged(reply: str, verdict: bool) -> None:
-    assert right(EXAM, reply) is verdict
+    assert is_right(EXAM, reply) is verdict
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_right_answer_is_right_and_another_is_not(kind: str, form: str) -> None:
     asked = exams(3, kind, form, 60)
-    assert all(right(exam, exam.question.answer) for exam in asked)
-    assert not any(right(exam, "I do not know.") for exam in asked)
+    assert all(is_right(exam, exam.question.answer) for exam in asked)
+    assert not any(is_right(exam, "I do not know.") for exam in asked)
     assert all(exam.question.text in exam.prompt for exam in asked)

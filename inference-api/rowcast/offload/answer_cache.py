@@ -13,7 +13,7 @@ MOST_BYTES = 8 << 20
 MOST_ENTRIES = 1024
 
 
-class Memory:
+class AnswerCache:
     """A bounded number of answers."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Memory:
                 self._answers.move_to_end(key)
             return answer
 
-    def keep(self, team: str, body: bytes, answer: Answer) -> None:
+    def add(self, team: str, body: bytes, answer: Answer) -> None:
         """Cache an answer, unless it is large."""
         key, size = _key(team, body), len(answer.value)
         if size > MOST_BYTES // 16:

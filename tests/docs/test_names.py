@@ -1,0 +1,208 @@
+"""Every name in back-ticks, in a docstring, a comment or a document, exists.
+
+    `Sampler.seat(row)`   each part is a name in the source, or the name of a module
+    `rows.py`, `docs/`    a file or folder, by the end of its path
+    `PORT=7001`           a variable: a setting, or a string of the source
+    `--port 7001`         an option of a program or setting
+    `GET /health`         a path that the server or the proxy routes
+    `make docs`, `rowcast serve`, `python -m rowcast.settings`    a target, a command, a module
+
+Other phrases (sentences, values, shell lines, addresses) claim nothing. `FOREIGN` lists the words
+that are not ours.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from processes import ROOT
+from rowcast.console import COMMANDS
+
+SOURCES = ("inference-api", "proxy", "scripts", "models", "gunicorn.conf.py", "setup.py")
+SHELLS = ("scripts/install", "scripts/check", ".ci/run")
+TREE = (*SOURCES, "tests", "docs", "examples", ".github", ".ci")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+# These two quote what users of other projects type. tests/docs/test_contract.py holds the first.
+OF_OTHERS = {"contract.md", "migrating.md"}
+
+FOREIGN = {
+    "Python": "finally False",
+    "HTTP": "Cookie Expect Forwarded Set-Cookie X-Forwarded-For X-Forwarded-Proto",
+    "tokens": "aud nbf",
+    "JSON Schema": "exclusiveMaximum exclusiveMinimum",
+    "OpenAI and gpt-oss": "analysis commentary starting_after",
+    "dialects of other servers": "/generate",
+    "models": "facebook/opt-125m opt-125m",
+    "packages and versions": "python3-venv vX.Y.Z",
+    "written at run time": (
+        ".rowcast/ .rowcast/abuse.md .rowcast/abuse.json found/ logs/ rowcast/journal-PORT.db"
+    ),
+}
+FOREIGN_WORDS = {word for words in FOREIGN.values() for word in words.split()}
+
+_WORD = re.compile(r"\.?[A-Za-z_]\w*(?:[.-]\w+)*(?:\(.*\))?:?")
+_ASSIGNED = re.compile(r'([A-Z][A-Z0-9_]+)=|"?([A-Za-z_][\w-]*)"?: ')
+_PATH = re.compile(r"[\w.<>{}-]*(?:/[\w.<>{}-]+)+/?|[\w.-]+/")
+_FILE = re.compile(r"[\w.-]+\.(?:py|md|c|html|toml|json|jinja|svg|yml|txt)")
+_HOLE = re.compile(r"<[^>]*>|\{[^}]*\}")
+_METHODS = {"GET", "POST", "DELETE", "OPTIONS"}
+
+
+def files_of(places: tuple[str, ...]) -> list[Path]:
+    """Return the files at or below these places, without hidden and compiled ones."""
+    found = [each for place in places for each in (ROOT / place, *(ROOT / place).rglob("*"))]
+    return [each for each in found if each.is_file() and "__pycache__" not in each.parts]
+
+
+def is_python(file: Path) -> bool:
+    return file.suffix == ".py" or (not file.suffix and b"python" in file.read_bytes()[:40])
+
+
+PROGRAMS = [file for file in files_of(SOURCES) if is_python(file)]
+TREES = [ast.parse(file.read_text()) for file in PROGRAMS]
+FILES = [f"/{file.relative_to(ROOT)}" for file in (*files_of(TREE), *ROOT.glob("*"))]
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """Yield every name that a module defines or uses."""
+    for node in ast.walk(tree):
+        for field in ("name", "arg", "id", "attr"):
+            if isinstance(name := getattr(node, field, None), str):
+                yield from name.split(".")
+
+
+def strings(tree: ast.AST) -> Iterator[str]:
+    """Yield a module's strings: JSON fields, headers, routes, options; and keys of its log."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+            yield from (word for pair in re.findall(r"(\w+)=(\w*)", node.value) for word in pair)
+
+
+def c_names() -> Iterator[str]:
+    for file in files_of(SOURCES):
+        if file.suffix == ".c":
+            code = re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read_text(), flags=re.DOTALL)
+            yield from re.findall(r"[A-Za-z_]\w*", code)
+
+
+def targets() -> Iterator[str]:
+    for line in (ROOT / "Makefile").read_text().splitlines():
+        if found := re.match(r"([\w -]+):(?!=)", line):
+            yield from (f"make {target}" for target in found[1].split())
+
+
+def settings() -> Iterator[str]:
+    """Yield the variable and the option of each field of a settings class."""
+    for file, tree in zip(PROGRAMS, TREES, strict=True):
+        for node in ast.walk(tree) if file.name == "settings.py" else ():
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                yield node.target.id.upper()
+                yield f"--{node.target.id.replace('_', '-')}"
+
+
+STRINGS = {each for tree in TREES for each in strings(tree)}
+HEADERS = {each.lower() for each in STRINGS if "-" in each}
+ROUTES = {_HOLE.sub("<>", each) for each in STRINGS if each.startswith("/")}
+KNOWN = {
+    *(each for tree in TREES for each in identifiers(tree)),
+    *(part for file in FILES for part in (*Path(file).parts, Path(file).stem)),
+    *c_names(),
+    *(name for file in SHELLS for name in re.findall(r"\$\{?(\w+)", (ROOT / file).read_text())),
+    *STRINGS,
+    *targets(),
+    *settings(),
+    *(f"rowcast {command.name}" for command in COMMANDS),
+}
+
+
+def claims(phrase: str) -> Iterator[str]:
+    """Yield the names that a back-ticked phrase claims to exist."""
+    first, *rest = phrase.split()
+    if first in {"make", "rowcast"} and rest and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
+        yield f"{first} {rest[0]}"
+    elif first == "python" and rest:
+        yield rest[1] if rest[0] == "-m" else rest[0]
+    elif first in _METHODS and rest:
+        yield rest[0]
+    elif first.startswith("--"):
+        yield first
+    elif found := _ASSIGNED.match(phrase):
+        yield found[1] or found[2]
+    elif _WORD.fullmatch(phrase) or (not rest and (_PATH.fullmatch(phrase) or _FILE.match(phrase))):
+        yield phrase
+
+
+def exists(name: str) -> bool:
+    """True if the name is in the source, in the tree, routed, or foreign."""
+    if name in KNOWN or name in FOREIGN_WORDS or name.rstrip(":").lower() in HEADERS:
+        return True
+    if name.startswith("/"):
+        path = _HOLE.sub("<>", name)
+        return any(route == path or route.startswith(f"{path}/") for route in ROUTES)
+    if "/" in name or _FILE.fullmatch(name):
+        path = _HOLE.split(name)[0].rstrip("/")  # up to the first placeholder
+        return any(f"/{path}/" in f"{file}/" for file in FILES)
+    word = name.partition("(")[0].strip(".:")
+    return all(part in KNOWN or part in FOREIGN_WORDS for part in word.split("."))
+
+
+def phrases() -> dict[str, list[str]]:
+    """Return every back-ticked phrase, with the files that have it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for page in (*PAGES, *sorted((ROOT / "docs").glob("*.md"))):
+        if page.name not in OF_OTHERS:
+            text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+            collect(text, page, found)
+    for file in PROGRAMS:
+        for token in tokenize.generate_tokens(io.StringIO(file.read_text()).readline):
+            docstring = token.type == tokenize.STRING and token.string.startswith('"""')
+            if docstring or token.type == tokenize.COMMENT:
+                collect(token.string, file, found)
+    return found
+
+
+def collect(text: str, file: Path, found: dict[str, list[str]]) -> None:
+    for phrase in re.findall(r"`([^`\n]*[^`\s][^`\n]*)`", text):
+        found[phrase].append(str(file.relative_to(ROOT)))
+
+
+PHRASES = phrases()
+
+
+def test_every_name_in_back_ticks_exists() -> None:
+    missing = [
+        f"{phrase} in {', '.join(files)}"
+        for phrase, files in PHRASES.items()
+        if not all(exists(name) for name in claims(phrase))
+    ]
+    assert missing == []
+
+
+def test_most_phrases_claim_a_name() -> None:
+    assert len(PHRASES) > 1000
+    assert sum(any(claims(phrase)) for phrase in PHRASES) > len(PHRASES) / 2
+
+
+def test_no_foreign_word_is_ours_or_unused() -> None:
+    assert {word for word in FOREIGN_WORDS if word in KNOWN} == set()
+    used = {part for phrase in PHRASES for part in re.split(r"[.\s]", phrase)}
+    assert FOREIGN_WORDS - used - set(PHRASES) == set()
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        *("Sampler.sit", "decode_bakcend", "rowz.py", "backend/gone.py"),
+        *("WAITING_LNIE=3", "--waiting-lnie 3", "GET /helth", "/v1/chat/completion"),
+        *("make serv", "rowcast sevre", "python -m rowcast.setings", "X-Rowcast-Sed"),
+    ],
+)
+def test_a_typo_is_found(phrase: str) -> None:
+    assert not all(exists(name) for name in claims(phrase))
