@@ -46,7 +46,7 @@ def test_no_valid_answer(proxy: Running, upstream: FakeUpstream, garbage: bytes)
     upstream.answer = lambda call: call.send(garbage)
     reply = generate(proxy.port)
     assert reply.status == 502
-    assert "valid answer" in reply.message
+    assert "valid response" in reply.message
     assert upstream.next_call()
     assert upstream.calls.empty(), "a request is never sent twice"
 
