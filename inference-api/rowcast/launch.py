@@ -206,7 +206,7 @@ def main() -> int:
         )
         return REFUSED
     try:
-        way = carrier(url)
+        channel = carrier(url)
     except UnknownCarrier as error:
         return _refuse(error)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while nothing is served yet
@@ -218,19 +218,19 @@ def main() -> int:
     except RowcastError as error:
         status = _refuse(error)
     finally:
-        _leave(way, status)
+        _leave(channel, status)
     return status
 
 
-def _leave(way: Carrier, status: int) -> None:
+def _leave(channel: Carrier, status: int) -> None:
     """Remove what is left of the last backend; if the launcher gave up, tell gunicorn so."""
-    way.remove()
-    if way.folder is None:
+    channel.remove()
+    if channel.folder is None:
         return
     if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status
-        (way.folder / "gave-up").write_text(str(status))
+        (channel.folder / "gave-up").write_text(str(status))
     with contextlib.suppress(OSError):
-        way.folder.rmdir()
+        channel.folder.rmdir()
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class DecodeBackend:
         self._stopping = False
         self._starved = False  # the last step had no feeds
         self._status_due = 0.0
-        self._rooms_told: Rooms = {}
+        self._rooms_sent: Rooms = {}
         self._sweep_due = 0.0
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
@@ -292,9 +292,9 @@ class DecodeBackend:
 
     def _report(self) -> None:
         now, rooms = time.monotonic(), self._admission.rooms()
-        scarce = rooms != self._rooms_told and (_little(rooms) or _little(self._rooms_told))
+        scarce = rooms != self._rooms_sent and (_little(rooms) or _little(self._rooms_sent))
         if scarce or now >= self._status_due:
-            self._status_due, self._rooms_told = now + STATUS_SECONDS, rooms
+            self._status_due, self._rooms_sent = now + STATUS_SECONDS, rooms
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)

@@ -103,12 +103,12 @@ class _Row:
         position = self.fed - seating.prompt_length
         noise = _mixed(crc32(_DRAW.pack(seating.seed, seating.choice, position), self.crc))
         silenced = seating.params.ignore_eos or position < seating.params.min_tokens
-        token = self._spoken(noise, silenced=silenced)
+        token = self._free_token(noise, silenced=silenced)
         if allowed is None:
             return token
         return _among([each for each in allowed if each != END or not silenced], token, noise)
 
-    def _spoken(self, noise: int, *, silenced: bool) -> int:
+    def _free_token(self, noise: int, *, silenced: bool) -> int:
         if self.missing:
             return _continuation(self.last, noise)
         token = _opening(noise)

@@ -103,7 +103,7 @@ class NativeAttention:
     def _threads(self) -> tuple[int, int, int, int]:
         if self._lent is None:
             return torch.get_num_threads(), self._region, 0, 0
-        return self._lent.count, 0, self._lent.share, self._lent.crew
+        return self._lent.count, 0, self._lent.share, self._lent.pool
 
     def store(  # noqa: PLR0917  # in the order of `attend`
         self,
@@ -161,7 +161,7 @@ class NativeAttention:
             threads.count,
             0,
             threads.share,
-            threads.crew,
+            threads.pool,
             layer.scale,
             0.0,
         )

@@ -31,7 +31,7 @@ class Plan:
     def __init__(self, kernel: LinearKernel) -> None:
         self._kernel = kernel
         self._operations: list[Operation] = []
-        self._kept: list[object] = []
+        self._alive: list[object] = []
         self._ready: ctypes.Array[Operation] | None = None
 
     def run(self, tokens: int) -> None:
@@ -129,17 +129,17 @@ class Plan:
         operation.extra = index.data_ptr()
         return self._add(operation, table, index, to)
 
-    def foreign(self, function: int, context: int, *kept: object) -> Self:
+    def foreign(self, function: int, context: int, *alive: object) -> Self:
         """Call another kernel's function on the caller's thread.
 
         Its signature is `void function(void *context, int64_t tokens)`. It may distribute its work
-        by `LinearKernel.share(crew, …)`.
+        by `LinearKernel.share(pool, …)`.
         """
-        return self._add(Operation(what=_FOREIGN, foreign=function, source=context), *kept)
+        return self._add(Operation(what=_FOREIGN, foreign=function, source=context), *alive)
 
-    def _add(self, operation: Operation, *kept: object) -> Self:
+    def _add(self, operation: Operation, *alive: object) -> Self:
         self._operations.append(operation)
-        self._kept.extend(kept)
+        self._alive.extend(alive)
         self._ready = None
         return self
 

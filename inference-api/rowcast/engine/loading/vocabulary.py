@@ -17,7 +17,7 @@ from rowcast.settings import ONE_LAYER
 FILE = "tokenizer.json"
 
 
-def speech_of(model: str, facts: Facts) -> TokenTexts:
+def read_token_texts(model: str, facts: Facts) -> TokenTexts:
     """Return the token texts of a model given by its folder, or of ONE_LAYER."""
     if model == ONE_LAYER:
         (end,) = facts.end_tokens

@@ -136,21 +136,23 @@ def print_table(arguments: Sequence[str] | None = None) -> None:
     reader.add_argument(
         "--within", type=float, metavar="PERCENT", help="fail when perplexity rises by more"
     )
-    told = reader.parse_intermixed_args(arguments)
-    if unknown := set(told.dtype) - set(PRECISIONS):
+    options = reader.parse_intermixed_args(arguments)
+    if unknown := set(options.dtype) - set(PRECISIONS):
         reader.error(f"{', '.join(sorted(unknown))}: known are {', '.join(PRECISIONS)}")
-    reference = _engine(told.model, REFERENCE)
-    tokens = read_tokens(told.model, told.text, told.tokens, _logits(reference, [0]).shape[-1])
+    reference = _engine(options.model, REFERENCE)
+    tokens = read_tokens(
+        options.model, options.text, options.tokens, _logits(reference, [0]).shape[-1]
+    )
     if len(tokens) < 2:
         reader.error("a text of two tokens or more is needed")
     print(HEADER)
     worst = -math.inf
-    for name in told.dtype or COMPARED:
-        quality = measure(told.model, name, reference, tokens)
+    for name in options.dtype or COMPARED:
+        quality = measure(options.model, name, reference, tokens)
         worst = max(worst, quality.change)
         print(quality.row(name), flush=True)
-    if told.within is not None and worst * 100 > told.within:
-        reader.exit(1, f"perplexity rises by {worst:.3%}, allowed are {told.within:g} %\n")
+    if options.within is not None and worst * 100 > options.within:
+        reader.exit(1, f"perplexity rises by {worst:.3%}, allowed are {options.within:g} %\n")
 
 
 if __name__ == "__main__":

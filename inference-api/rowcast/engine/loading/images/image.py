@@ -173,7 +173,7 @@ def open_image(path: Path) -> Image:
             )
     except OSError as error:
         raise BadImage(f"{path} cannot be read: {error.strerror}") from error
-    _ask_for_huge_pages(memory)
+    _advise_huge_pages(memory)
     return Image(str(path), memory, 0, size).verified()
 
 
@@ -181,7 +181,7 @@ def receive_image(pipe: int, most: int) -> Callable[[], Image]:
     """Read a pipe to its end; return a maker of the image. Only the bytes received use memory."""
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
     memory = mmap.mmap(-1, most + HUGE_PAGE, flags=flags)
-    _ask_for_huge_pages(memory)
+    _advise_huge_pages(memory)
     address = torch.frombuffer(memory, dtype=torch.uint8, count=1).data_ptr()
     start = -address % HUGE_PAGE
     size = 0
@@ -195,7 +195,7 @@ def _number(number: int) -> bytes:
     return number.to_bytes(NUMBER_SIZE, "little")
 
 
-def _ask_for_huge_pages(memory: mmap.mmap) -> None:
+def _advise_huge_pages(memory: mmap.mmap) -> None:
     """Reduce the processor's TLB misses, if the platform supports it."""
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
