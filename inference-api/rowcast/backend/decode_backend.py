@@ -37,6 +37,8 @@ from rowcast.wire import (
     Tokens,
 )
 
+TIME_LIMIT = "the time limit (REPLY_SECONDS) passed"
+
 _log = logging.getLogger("rowcast.backend")
 
 STATUS_SECONDS = 1.0
@@ -245,9 +247,9 @@ class DecodeBackend:
         self._sweep_due = now + SWEEP_SECONDS
         for waiting in [reply for reply in self._line if reply.expires <= now]:
             self._line.leave(waiting)
-            self._finish(waiting, "error", "its time ran out in the waiting line")
+            self._finish(waiting, "error", f"{TIME_LIMIT} in the waiting line")
         for seated in [reply for reply in self._rows if reply.expires <= now]:
-            self._evict(seated, "error", "its time ran out")
+            self._evict(seated, "error", TIME_LIMIT)
 
     def _advance(self, reply: Reply, drawn: Drawn) -> None:
         """Record a row's scores and new tokens, and end its reply if it is complete."""

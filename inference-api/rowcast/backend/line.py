@@ -69,7 +69,7 @@ class WaitingLine(Roster):
                 return found
             first = first or next(iter(waiting))
         if first is None:
-            raise LookupError("nobody waits")
+            raise LookupError("the waiting line is empty")
         return first
 
     def seat(self, reply: Reply, rows: Rows) -> None:

@@ -25,7 +25,7 @@ def main() -> int:
     url = settings.backend_socket
     if url is None:
         sys.stderr.write(
-            "rowcast: the launcher needs BACKEND_SOCKET; start it with gunicorn.conf.py\n"
+            "rowcast: set BACKEND_SOCKET, or start with gunicorn.conf.py, which sets it\n"
         )
         return REFUSED
     try:

@@ -147,7 +147,7 @@ def test_what_is_not_finite_stays_in_its_row_with_directions(
 
 def test_only_int8_has_directions(kernel: LinearKernel) -> None:
     _, weight = drawn(20, 64, "bf16")
-    with pytest.raises(ValueError, match="bf16 rounds no inputs"):
+    with pytest.raises(ValueError, match="bf16 does not round inputs"):
         kernel.pack([weight], "bf16", None, unrounded_of(weight, 1))
 
 

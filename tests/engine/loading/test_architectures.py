@@ -66,7 +66,7 @@ def test_every_served_architecture_is_tested() -> None:
 def test_another_architecture_is_refused_with_a_sentence(tmp_path: Path) -> None:
     config = BloomConfig(hidden_size=64, n_layer=1, n_head=4, vocab_size=VOCABULARY)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
-    with pytest.raises(UnknownModel, match="models of type 'bloom' are not served"):
+    with pytest.raises(UnknownModel, match="models of type 'bloom' are not supported"):
         engine_of(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_rotations_that_depend_on_company_are_refused(tmp_path: Path) -> None:
     config = SHAPES["llama"]()
     config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
-    with pytest.raises(UnknownModel, match="company would change replies"):
+    with pytest.raises(UnknownModel, match="other requests would change a reply"):
         engine_of(tmp_path)
 
 

@@ -174,10 +174,10 @@ def removed(image: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (damaged, "is damaged: save it anew"),
-        (shortened, "is no whole image: save it anew"),
-        (emptied, "is empty: save it anew"),
-        (removed, "there is no image .*: start once with SAVE_IMAGE=1"),
+        (damaged, "is damaged: save it again with SAVE_IMAGE=1"),
+        (shortened, "is not a complete image: save it again with SAVE_IMAGE=1"),
+        (emptied, "is empty: save it again with SAVE_IMAGE=1"),
+        (removed, "image does not exist: start once with SAVE_IMAGE=1"),
     ],
 )
 def test_an_image_that_is_not_whole_is_refused(
@@ -219,7 +219,7 @@ def test_an_image_of_another_build_is_refused(
     prepare(wanted(model, model_root=tmp_path, save_image=True))
     if change is not None:
         change(model)
-    with pytest.raises(BadImage, match=f"was made of other {named}"):
+    with pytest.raises(BadImage, match=f"was made from different {named}"):
         prepare(wanted(model, model_root=tmp_path, load_image=True, **others))
 
 
@@ -320,9 +320,9 @@ def quantized(model: Path) -> None:
         (half_configuration, "config.json of MODEL '.*' cannot be read: "),
         (list_configuration, "config.json of MODEL '.*' is not a JSON object"),
         (unknown_type, "MODEL '.*' cannot be read: "),
-        (more_layers, "are not whole: [0-9]+ tensors are missing"),
+        (more_layers, "are incomplete: [0-9]+ tensors are missing"),
         (wider, "the weights of MODEL '.*' cannot be read: "),
-        (quantized, "quantized already"),
+        (quantized, "has quantized weights"),
     ],
 )
 def test_what_is_wrong_with_files_is_one_sentence(

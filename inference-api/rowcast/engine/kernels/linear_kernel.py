@@ -106,7 +106,7 @@ class LinearKernel:
         _declare(library)
         self.pool = ctypes.c_void_p(library.rowcast_gather(threads))
         if not self.pool:
-            raise MemoryError("no memory for the kernel's threads")
+            raise MemoryError("not enough memory for the kernel's threads")
         self.threads = threads
         self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
         self.name = f"c-{library.rowcast_arithmetic().decode()}-{kernel.key[:8]}"
@@ -174,7 +174,7 @@ class LinearKernel:
         if out is None:
             out = states.new_empty(shape, dtype=dtype)
         elif out.shape != shape or not out.is_contiguous():
-            raise ValueError(f"out is {tuple(out.shape)}, wanted {shape}, contiguous")
+            raise ValueError(f"out is {tuple(out.shape)}, it must be {shape} and contiguous")
         if not states.is_contiguous():
             states = states.contiguous()
         state = self._linear(
@@ -199,7 +199,7 @@ class LinearKernel:
         if even * odd != size or even & (even - 1) or len(signs) != size:
             raise ValueError(f"rows of {size} are not {odd} parts of a power of two")
         if any(each.dtype != torch.float32 for each in (rows, signs, factors)):
-            raise ValueError("only fp32 is turned")
+            raise ValueError("turn needs fp32 tensors")
         if not rows.is_contiguous():
             raise ValueError("rows must be contiguous")
         addresses = (rows.data_ptr(), count, signs.data_ptr(), factors.data_ptr())
@@ -236,9 +236,9 @@ def choose_linear(
         return None
     if not kernel.library.rowcast_is_fast():
         if not slow_too:
-            _log.info("linear=torch reason='no vectors of 512 bits here'")
+            _log.info("linear=torch reason='the processor has no 512-bit vectors'")
             return None
-        _log.warning("linear=slow reason='no vectors of 512 bits here'")
+        _log.warning("linear=slow reason='the processor has no 512-bit vectors'")
     return LinearKernel(kernel, threads)
 
 
@@ -255,7 +255,7 @@ def _up(number: int, to: int) -> int:
 def check(state: int) -> None:
     """Raise the exception for a fault of the kernel."""
     if state:
-        raise MemoryError("no memory for a linear layer's inputs")
+        raise MemoryError("not enough memory for a linear layer's inputs")
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -287,7 +287,7 @@ def _beside(
 ) -> Sequence[Tensor]:
     """Return the numbers per output, zeros past the last; a tensor is empty if it has none."""
     if unrounded is not None and kind != "int8":
-        raise ValueError(f"{kind} rounds no inputs: nothing to leave out of it")
+        raise ValueError(f"{kind} does not round inputs: pass no `unrounded`")
     scaled = outputs if kind == "int8" else 0
     wide = torch.zeros(0 if bias is None else outputs)
     if bias is not None:

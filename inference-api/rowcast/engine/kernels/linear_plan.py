@@ -124,7 +124,7 @@ class Plan:
         """to = table[index]. The caller ensures that the table has these rows."""
         size = table.shape[-1]
         if index.dtype != torch.int32 or not index.is_contiguous():
-            raise ValueError(f"an index must be int32 side by side, not {index.dtype}")
+            raise ValueError(f"an index must be contiguous int32, not {index.dtype}")
         operation = _over(_PICK, table, _want(to, size, table.dtype), size)
         operation.extra = index.data_ptr()
         return self._add(operation, table, index, to)
@@ -193,7 +193,9 @@ def _over(what: int, states: Tensor, to: Tensor, size: int) -> Operation:
 def _want(buffer: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     """Return the buffer if it fits the kernel's expectations; otherwise raise ValueError."""
     if not buffer.is_contiguous() or buffer.dtype != dtype or buffer.shape[-1] != size:
-        raise ValueError(f"{buffer.dtype} {tuple(buffer.shape)}: wanted {dtype} [..., {size}]")
+        raise ValueError(
+            f"{buffer.dtype} {tuple(buffer.shape)} must be contiguous {dtype} [..., {size}]"
+        )
     if dtype not in (torch.float32, torch.bfloat16):
-        raise ValueError(f"{dtype} is not kept in plans")
+        raise ValueError(f"plans do not support {dtype}")
     return buffer

@@ -76,7 +76,7 @@ class NativeTokenSampler:
             library.rowcast_furnish(threads.count, vocabulary, threads.share, threads.pool)
         )
         if not self._room:
-            raise MemoryError("no memory to choose tokens in")
+            raise MemoryError("not enough memory for the token sampler")
         self._table = mass.power_table(torch.device("cpu"))
         self._seats = (Seat * rows)()
         self._alive: list[object] = [None] * rows

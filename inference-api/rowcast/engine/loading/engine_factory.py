@@ -193,7 +193,7 @@ def _image_path(settings: Settings) -> Path | None:
     if not (settings.save_image or settings.load_image):
         return None
     if settings.model_root is None:
-        raise BadImage("images are kept below MODEL_ROOT: set it")
+        raise BadImage("images are stored below MODEL_ROOT: set it")
     suffix = f"-{settings.image_suffix}" if settings.image_suffix else ""
     return settings.model_root / IMAGES / f"{settings.short_name}{suffix}.image"
 
@@ -201,7 +201,7 @@ def _image_path(settings: Settings) -> Path | None:
 def _refuse_image(settings: Settings, what: str) -> None:
     if settings.save_image or settings.load_image:
         raise BadImage(
-            f"there are no images of {what}: only models of the Llama form "
-            f"({', '.join(MODEL_TYPES)}) in float32, bfloat16 or int8, where the C kernels run, "
-            "have them; unset SAVE_IMAGE and LOAD_IMAGE"
+            f"{what} cannot be stored as an image: only models of the Llama form "
+            f"({', '.join(MODEL_TYPES)}) in float32, bfloat16 or int8 can be, where the C kernels "
+            "run; unset SAVE_IMAGE and LOAD_IMAGE"
         )

@@ -40,7 +40,7 @@ class SubprocessCall(Generic[Result]):
         except EOFError:
             self.process.join(END_SECONDS)
             how = f"ended with status {self.process.exitcode}"
-            raise Died(f"loading {how}; if it was killed, memory ran out") from None
+            raise Died(f"loading {how}; if it was killed, it probably ran out of memory") from None
         if isinstance(answer, RowcastError):
             raise answer
         result: Result = answer

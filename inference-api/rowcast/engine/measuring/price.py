@@ -91,7 +91,7 @@ def print_llama(model: str, dtype: str) -> None:
     engine = _engine(model, dtype, None)
     decoder = engine.decoder
     if not isinstance(decoder, LlamaDecoder):
-        print(f"{model} has no Llama decoder here")
+        print(f"{model} is not served by the Llama decoder here")
         return
     torch.set_num_threads(1)
     print(f"{dtype}, llama\n\n| tokens a step | pure, tokens/s | free, tokens/s | price |")
@@ -136,8 +136,10 @@ def _engine(model: str, dtype: str, multiplier: Multiplier | None) -> TorchEngin
 
 def print_price(arguments: Sequence[str] | None = None) -> None:
     """Print both tables."""
-    reader = argparse.ArgumentParser(prog="price", description="What purity costs, in tokens/s.")
-    reader.add_argument("model", help="a folder or a hub id")
+    reader = argparse.ArgumentParser(
+        prog="price", description="Measure what purity costs, in tokens/s."
+    )
+    reader.add_argument("model", help="a folder or an id on the hub")
     reader.add_argument("dtype", nargs="?", default="bfloat16", choices=["bfloat16", "float32"])
     options = reader.parse_args(arguments)
     torch.set_num_threads(THREADS)

@@ -37,7 +37,7 @@ def llama_maker(model: LlamaModel, kernel: LinearKernel | None, context: int) ->
         attention: Attention, cache: RowCache, most: int
     ) -> tuple["LlamaDecoder", LinearKernel]:
         if kernel is None or not isinstance(attention, NativeAttention):
-            raise KernelsMissing("the kernels that the weights are packed for are gone")
+            raise KernelsMissing("the kernels for these packed weights are no longer available")
         return LlamaDecoder(model, kernel, attention, cache, context=context, most=most), kernel
 
     return make

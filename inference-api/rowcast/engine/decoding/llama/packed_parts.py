@@ -127,7 +127,7 @@ def _angles(form: Form, packing: Packing) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         cos, sin = form.rotary(like, torch.arange(packing.context)[None])
     if cos.shape != (1, packing.context, form.head_size):
-        raise ValueError(f"angles {[*cos.shape]} are not those of heads of {form.head_size}")
+        raise ValueError(f"angles {[*cos.shape]} do not fit heads of size {form.head_size}")
     return cos[0].contiguous(), sin[0].contiguous()
 
 

@@ -122,22 +122,22 @@ class Image:
             end = self._start + self.size - TAIL
             found = _number(zlib.crc32(memory[self._start : end]))
             if found != memory[end : end + NUMBER_SIZE]:
-                raise BadImage(f"{self.name} is damaged: save it anew")
+                raise BadImage(f"{self.name} is damaged: save it again with SAVE_IMAGE=1")
         return self
 
     def _read_index(self) -> Index:
         end = self._start + self.size
         if self.size < TAIL or self._memory[end - len(MARK) : end] != MARK:
-            raise BadImage(f"{self.name} is no whole image: save it anew")
+            raise BadImage(f"{self.name} is not a complete image: save it again with SAVE_IMAGE=1")
         number = self._memory[end - len(MARK) - NUMBER_SIZE : end - len(MARK)]
         length = int.from_bytes(number, "little")
         at = end - TAIL - length
         if at < self._start:
-            raise BadImage(f"{self.name} is damaged: save it anew")
+            raise BadImage(f"{self.name} is damaged: save it again with SAVE_IMAGE=1")
         try:
             return msgspec.json.decode(self._memory[at : at + length], type=Index)
         except msgspec.DecodeError as error:
-            raise BadImage(f"{self.name} is damaged: save it anew") from error
+            raise BadImage(f"{self.name} is damaged: save it again with SAVE_IMAGE=1") from error
 
     def _part(self, entry: Entry) -> Packed | Tensor:
         tensors = [self._tensor(place) for place in entry.places]
@@ -164,7 +164,7 @@ def open_image(path: Path) -> Image:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if not size:
-                raise BadImage(f"{path} is empty: save it anew")
+                raise BadImage(f"{path} is empty: save it again with SAVE_IMAGE=1")
             memory = mmap.mmap(
                 file.fileno(),
                 size,

@@ -73,7 +73,9 @@ def restore(image: Image) -> Stored:
     try:
         word = msgspec.convert(image.about, _About, strict=False)
     except msgspec.ValidationError as error:
-        raise BadImage(f"{image.name} is of another version: save it anew") from error
+        raise BadImage(
+            f"{image.name} was saved by another version: save it again with SAVE_IMAGE=1"
+        ) from error
     facts = Facts(
         shapes=word.cache,
         context=word.positions,

@@ -89,15 +89,15 @@ def _cached(order: Order, path: Path) -> Image | None:
 def _fitting(order: Order, path: Path) -> Image:
     """Return the saved image if it is whole and was made of the same sources."""
     if not path.is_file():
-        raise BadImage(f"there is no image {path}: start once with SAVE_IMAGE=1")
+        raise BadImage(f"{path} does not exist: start once with SAVE_IMAGE=1 to save it")
     image = open_image(path)
     theirs, ours = restore(image).made_of, order.made_of
     for name in MadeOf.__dataclass_fields__:
         made, wanted = getattr(theirs, name), getattr(ours, name)
         if wanted != made and not (name == "weights" and not wanted):
             raise BadImage(
-                f"{path} was made of other {name} ({made}, wanted {wanted}): "
-                "save it anew with SAVE_IMAGE=1, or under another IMAGE_SUFFIX"
+                f"{path} was made from different {name} ({made} instead of {wanted}): "
+                "save it again with SAVE_IMAGE=1, or choose another IMAGE_SUFFIX"
             )
     return image
 
