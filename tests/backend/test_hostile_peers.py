@@ -118,13 +118,21 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("frequency", {"frequency_penalty": math.nan}, "frequency_penalty is nan"),
     ("likeliest", {"top_logprobs": 4000}, "top_logprobs is 4000; it must be from 0 to 3857"),
     ("bias", {"logit_bias": ((1, math.nan),)}, "logit_bias has a value that is not finite"),
-    ("biased token", {"logit_bias": ((-1, 1.0),)}, "logit_bias lists a token that is not between 0"),
-    ("stops", {"stop_token_ids": (2**64 - 1,)}, "stop_token_ids lists a token that is not between 0"),
+    (
+        "biased token",
+        {"logit_bias": ((-1, 1.0),)},
+        f"logit_bias lists a token that is not between 0 and {2**31 - 1}",
+    ),
+    (
+        "stops",
+        {"stop_token_ids": (2**64 - 1,)},
+        f"stop_token_ids lists a token that is not between 0 and {2**31 - 1}",
+    ),
     ("many stops", {"stop_token_ids": (1,) * 1025}, "stop_token_ids lists 1025 tokens"),
     (
         "allowed",
         {"allowed_tokens": (-5,)},
-        "allowed_tokens lists a token that is not between 0",
+        f"allowed_tokens lists a token that is not between 0 and {2**31 - 1}",
     ),
     ("banned", {"banned_tokens": (7,) * 4000}, "banned_tokens lists 4000 tokens"),
 ]
