@@ -29,7 +29,7 @@ from . import toy_engine
 BACKEND = """
 from launch import toy_engine
 from rowcast.engines import ENGINES
-from rowcast.launch import run_backend_alone
+from rowcast.launch.backend_process import run_backend_alone
 from rowcast.settings import read_settings
 from rowcast.transport.carriers import CARRIERS
 from transport.spool import Spool

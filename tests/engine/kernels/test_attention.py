@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_refused(folder: Path, filled: Caches) -> None:
         native.attend(query, keys, values, here.long(), here, scale=1.0)
     with pytest.raises(ValueError, match="constant"):
         native.attend(query, keys, values, here, here, scale=1.0, sinks=torch.ones(3))
-    with pytest.raises(ValueError, match="side by side"):
+    with pytest.raises(ValueError, match="contiguous in their last dimension"):
         native.attend(query, torch.ones(5, 2, 16, 40).mT, values, here, here, scale=1.0)
     with pytest.raises(TypeError, match="bfloat16"):
         native.attend(query.bfloat16(), keys, values, here, here, scale=1.0)
