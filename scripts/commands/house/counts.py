@@ -1,8 +1,8 @@
 """Files, lines and functions of some folders: one row of the table.
 
-A function's length is from its name to its last line. It is typed if all its parameters, except `self`
-and `cls`, and its result are. It is private if its name begins with one underscore; it has exactly
-one caller if its module mentions that name once.
+A function's length is from its name to its last line. It is typed if all its parameters, except
+`self` and `cls`, and its result are. It is private if its name begins with one underscore; it has
+exactly one caller if its module mentions that name once.
 """
 
 from __future__ import annotations
