@@ -1,4 +1,7 @@
-"""When the server fails, the client gets an error or a cut, never an apparently clean end."""
+"""When the server fails, the client gets an error or a cut, never an apparently clean end.
+
+Covers `upstream`, `relay`.
+"""
 
 import contextlib
 import http.client
