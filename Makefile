@@ -2,7 +2,9 @@
 # PYTHON chooses the Python that .venv is made with; ARGS goes to pytest, bench or the server.
 
 PY := .venv/bin/python
+# JOBS is the number of processes that run tests; 0 runs them in pytest's own, as --pdb needs it.
 ARGS ?=
+JOBS ?= 3
 URL ?= http://127.0.0.1:7000
 
 .DEFAULT_GOAL := help
@@ -34,10 +36,10 @@ run-worker: install ## A backend alone; a server finds it by BACKEND_SOCKET
 	@$(PY) inference-api/decode_backend.py $(ARGS)
 
 test: install-dev ## All tests (ARGS='-k name' for some)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-test-fast: install-dev ## The tests without the slow ones, on all cores
-	@$(PY) -m pytest -m 'not slow' -n auto $(ARGS)
+test-fast: install-dev ## The tests without the slow ones
+	@$(PY) -m pytest -m 'not slow' -n $(JOBS) --dist worksteal $(ARGS)
 
 run-tests: test ## The same as test
 
