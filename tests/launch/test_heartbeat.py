@@ -1,7 +1,4 @@
-"""The heartbeat once there is one; before it, whether the process runs at all.
-
-Covers `heartbeat`.
-"""
+"""The heartbeat once there is one; before it, whether the process runs at all."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
 """The launcher's parts: the engine for a model, and a child that dies with its parent.
 
-Covers `launch`, `engines`, `parent_death`.
+Covers `launcher`, `engines`, `parent_death`.
 """
 
 import os

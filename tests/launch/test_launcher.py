@@ -1,6 +1,6 @@
 """The launcher as a process: it keeps a backend alive, and leaves nothing behind.
 
-Covers `launch`.
+Covers `launch/__main__`, `backend_process`.
 """
 
 import contextlib
