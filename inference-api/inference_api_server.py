@@ -22,7 +22,7 @@ from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 from rowcast.frontend.resumable.disk_journal import DiskJournal
-from rowcast.frontend.resumable.journal_client import JournalConfig
+from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
@@ -97,7 +97,7 @@ def _journal(settings: Settings) -> Callable[[Sessions], Journal]:
         reply_seconds=settings.reply_seconds,
         limit=settings.journal_bytes,
     )
-    return DiskJournal.at(config, line=settings.waiting_line)
+    return lambda sessions: DiskJournal(sessions, JournalClient(config), settings.waiting_line)
 
 
 def _helpers(settings: Settings) -> HelperPool:

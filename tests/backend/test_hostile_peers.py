@@ -2,6 +2,8 @@
 
 Values that no frontend sends are refused prompt by prompt; frames that hold no commands end their
 own connection.
+
+Covers `prompt_check`.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""The waiting line: how much room each team finds in it, and in what order teams are seated."""
+"""The waiting line: how much room each team finds in it, and in what order teams are seated.
+
+Covers `backend/turns`.
+"""
 
 import itertools
 

@@ -1,4 +1,7 @@
-"""Grammars on a real engine: replies follow them, and are as pure as all replies."""
+"""Grammars on a real engine: replies follow them, and are as pure as all replies.
+
+Covers `loading/vocabulary`, `sampling/masks`, `grammar_check`.
+"""
 
 import json
 import random

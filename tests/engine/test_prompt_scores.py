@@ -1,4 +1,7 @@
-"""A prompt's scores are the model's own log-probabilities, bit for bit, however it is fed."""
+"""A prompt's scores are the model's own log-probabilities, bit for bit, however it is fed.
+
+Covers `scorer`.
+"""
 
 import random
 from pathlib import Path

@@ -3,6 +3,8 @@
 One prompt is computed alone, fed whole; then again in another row, among neighbours that come and
 go, fed in other pieces, over a cache of another length, by another engine and by another process.
 Greedy and sampled, fp32, bf16 and int8.
+
+Covers `widths`, `torch_engine`, `decoding/decoder`, `decoders`, `kernels/linear`.
 """
 
 import hashlib

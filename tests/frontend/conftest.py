@@ -1,5 +1,6 @@
 """One server in this process, shared by all tests that leave it as they found it."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,12 @@ def served(one_server: Served) -> Iterator[Served]:
     one_server.engine.steps.clear()
     yield one_server
     one_server.await_idle()
+
+
+@pytest.fixture
+def hectic() -> Iterator[None]:
+    """Threads that change places as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)

@@ -23,9 +23,9 @@ from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend, by_name
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
-from rowcast.frontend.resumable.journal_client import JournalConfig
+from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
 from rowcast.frontend.served_model import ServedModel
-from rowcast.frontend.sessions.journal import NoJournal
+from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
@@ -117,8 +117,11 @@ def serving(
     made = engine or RecordedEngine()
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
-    keeping = DiskJournal.at(kept_at(journal)) if journal else lambda _: NoJournal()
-    sessions = Sessions(transport.connect, keeping, silence_seconds=60, recovery_seconds=60)
+
+    def journal_for(sessions: Sessions) -> Journal:
+        return DiskJournal(sessions, JournalClient(kept_at(journal))) if journal else NoJournal()
+
+    sessions = Sessions(transport.connect, journal_for, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))

@@ -1,4 +1,7 @@
-"""A sampling parameter is one line: a toy that is added to the table is seen in every place."""
+"""A sampling parameter is one line: a toy that is added to the table is seen in every place.
+
+Covers `parameter`, `sampling_params`.
+"""
 
 import json
 import os

@@ -2,6 +2,8 @@
 
 The backend is started by hand, as in a terminal where the user answers yes to every question (M6,
 L).
+
+Covers `model_files`.
 """
 
 import json

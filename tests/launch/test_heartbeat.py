@@ -1,4 +1,7 @@
-"""The heartbeat once there is one; before it, whether the process runs at all."""
+"""The heartbeat once there is one; before it, whether the process runs at all.
+
+Covers `heartbeat`.
+"""
 
 import os
 import subprocess

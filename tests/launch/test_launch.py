@@ -1,4 +1,7 @@
-"""The launcher's parts: the engine for a model, and a child that dies with its parent."""
+"""The launcher's parts: the engine for a model, and a child that dies with its parent.
+
+Covers `launch`, `engines`, `parent_death`.
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""The launcher as a process: it keeps a backend alive, and leaves nothing behind."""
+"""The launcher as a process: it keeps a backend alive, and leaves nothing behind.
+
+Covers `launch`.
+"""
 
 import contextlib
 import os

@@ -2,6 +2,8 @@
 
 The backend is a process of its own; the frontend's sessions are in this one. The carrier shows no
 EOF, so a backend that is killed is noticed by its silence, and its replies continue in the next.
+
+Covers `engines`.
 """
 
 import os

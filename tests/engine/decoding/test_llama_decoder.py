@@ -1,4 +1,7 @@
-"""The Llama decoder equals transformers' modules, and refuses models that it cannot compute."""
+"""The Llama decoder equals transformers' modules, and refuses models that it cannot compute.
+
+Covers `llama/decoder`, `llama/model`, `llama/shape`, `packed_parts`, `row_cache`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

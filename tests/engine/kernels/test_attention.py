@@ -1,4 +1,7 @@
-"""Both implementations of attention against the plain formula, and their refusals."""
+"""Both implementations of attention against the plain formula, and their refusals.
+
+Covers `attention_native`, `attention_torch`.
+"""
 
 import logging
 import platform

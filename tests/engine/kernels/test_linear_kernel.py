@@ -1,4 +1,7 @@
-"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch."""
+"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch.
+
+Covers `kernels/threads`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

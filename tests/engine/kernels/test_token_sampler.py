@@ -1,4 +1,7 @@
-"""The C token sampler selects the same tokens as the torch sampler, for every draw."""
+"""The C token sampler selects the same tokens as the torch sampler, for every draw.
+
+Covers `sampling/token_sampler`.
+"""
 
 from functools import cache
 

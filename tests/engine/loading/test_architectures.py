@@ -1,6 +1,9 @@
 """Every supported architecture equals transformers' `generate`, greedily and in fp32.
 
 `python tests/engine/loading/test_architectures.py` writes docs/models.md from the same list.
+
+Covers `torch_engine`, `loader`, `loaded_engine`, `decoding/facts`, `flat_cache`,
+`module_attention`, `module_decoder`.
 """
 
 from pathlib import Path

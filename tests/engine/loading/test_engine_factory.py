@@ -1,4 +1,8 @@
-"""From a model's files to an engine: packed in a separate process or from an image; refusals."""
+"""From a model's files to an engine: packed in a separate process or from an image; refusals.
+
+Covers `image`, `image_cache`, `image_format`, `image_source`, `packer`, `loading/memory`,
+`loading/source`, `source_files`, `subprocess_call`, `one_layer`.
+"""
 
 import json
 import os

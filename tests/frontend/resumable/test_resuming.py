@@ -1,4 +1,7 @@
-"""Streams resumed at any event, in every dialect, from the journal's record."""
+"""Streams resumed at any event, in every dialect, from the journal's record.
+
+Covers `frontend/api/streams`, `disk_journal`.
+"""
 
 import json
 from collections.abc import Iterator
@@ -113,6 +116,7 @@ def test_what_follows_any_event_is_the_rest_of_the_stream(kept: Served, kind: st
     assert first.status_code == 200, first.text
     stream = first.headers["X-Stream-ID"]
     whole = events_of(first.text)
+    kept.await_idle()  # a stop sequence may end the reply before the backend hears of it
     steps = len(kept.engine.steps)
     for number, (place, _) in enumerate(whole):
         if not place:

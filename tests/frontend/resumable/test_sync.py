@@ -1,4 +1,4 @@
-"""Sync alone decides who owns and follows a session, whichever threads leave, take over and write.
+"""Sync alone decides which sessions are owned and followed, whichever threads leave and take over.
 
 With real threads, not those of gevent, and a journal client that records what it is handed.
 """
@@ -21,9 +21,8 @@ from rowcast.frontend.sessions.session import Place, Session
 from rowcast.journal.record import News, SyncResult
 from rowcast.wire import Finished, Tokens
 
-from ..sessions.test_session import at_once, hectic, offer, session_of
-
-__all__ = ["hectic"]  # a fixture
+from ..sessions.test_session import offer, session_of
+from ..threads import at_once
 
 HERE, ALONE = News(0, [], "open", "us", lives=True), News(0, [], "open", None, lives=False)
 
@@ -161,7 +160,7 @@ def test_what_is_no_longer_kept_is_computed_on_without_being_recorded(played: Pl
 def test_a_follower_whose_owner_has_gone_takes_over(played: Played) -> None:
     session = session_of(2)
     played.client.news = lambda: [ALONE]
-    played.sync.go_on(session, HERE)
+    played.sync.join(session, HERE)
     played.sync.start()
     until(lambda: session.place is Place.OWNED, "it is taken over")
     until(lambda: played.sessions.submitted == [*session.choices], "the rest is computed")
@@ -178,7 +177,7 @@ def test_a_follower_whose_reader_leaves_while_it_is_taken_over_is_released(
         return True
 
     played.client.news, played.client.take = lambda: [ALONE], take
-    played.sync.go_on(session, HERE)
+    played.sync.join(session, HERE)
     played.sync.start()
     assert asked.wait(20)
     played.sync.leave(session)
@@ -193,7 +192,7 @@ def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_le
 ) -> None:
     stays, leaves = session_of(1), session_of(1)
     for session in (stays, leaves):
-        played.sync.go_on(session, HERE)
+        played.sync.join(session, HERE)
     played.sync.leave(leaves)
     played.client.failing = True
     played.sync.start()
@@ -204,7 +203,7 @@ def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_le
 def test_a_follower_that_cannot_be_computed_ends_with_the_reason(played: Played) -> None:
     session = session_of(1)
     played.client.news, played.sessions.ready = lambda: [None], False
-    played.sync.go_on(session, HERE)
+    played.sync.join(session, HERE)
     played.sync.start()
     until(lambda: session.choices[0].ended, "it ends")
     assert end_of(session) == "no backend is connected"
@@ -251,7 +250,7 @@ def test_sessions_may_be_followed_and_left_while_there_is_news_of_them(played: P
     def read() -> None:
         for _ in range(100):
             session = session_of(1)
-            played.sync.go_on(session, HERE)
+            played.sync.join(session, HERE)
             played.sync.leave(session)
 
     at_once(read, read, read)

@@ -1,9 +1,5 @@
 """One session: what is written of it, once and in order, whichever threads take and add to it."""
 
-import sys
-import threading
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from rowcast import wire
@@ -13,8 +9,9 @@ from rowcast.frontend.sessions.session import Place, Session, encoded
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Accepted, Event, Finished, Submit, Tokens
 
+from ..threads import at_once
+
 PARAMS = SamplingParams(max_tokens=4000)
-PATIENCE = 20.0
 
 
 def session_of(*counts: int) -> Session:
@@ -128,37 +125,6 @@ def test_an_end_that_only_its_text_knows_is_written_once() -> None:
 
 
 # With real threads, not those of gevent, which change places only where they wait.
-
-
-@pytest.fixture
-def hectic() -> Iterator[None]:
-    """Threads that change places as often as the interpreter lets them."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-def at_once(*tasks: Callable[[], None]) -> None:
-    """Run each task in a thread of its own; raise what one of them raises."""
-    start, problems = threading.Barrier(len(tasks)), list[BaseException]()
-
-    def run(task: Callable[[], None]) -> None:
-        start.wait(PATIENCE)
-        try:
-            task()
-        except BaseException as problem:  # noqa: BLE001  # raised below
-            problems.append(problem)
-
-    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-    if problems:
-        raise problems[0]
-
 
 COUNT = 300
 

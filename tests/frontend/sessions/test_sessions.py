@@ -1,4 +1,7 @@
-"""Sessions: each gets its own events, the backend's status is used, and nothing leaks."""
+"""Sessions: each gets its own events, the backend's status is used, and nothing leaks.
+
+Covers `demultiplexer`, `sessions/journal`.
+"""
 
 import logging
 
@@ -147,6 +150,16 @@ def test_closing_a_session_twice_cancels_once() -> None:
         made.sessions.end_choice(session)
         made.sessions.end_choice(session)
         assert backend.commands(2) == [session.submit, Cancel(session.submit.session, 0)]
+
+
+def test_a_reply_whose_reader_left_before_it_was_submitted_is_cancelled() -> None:
+    with road() as made:
+        backend = made.ready()
+        left = Choice(replace(PROMPT, session="left"))
+        made.sessions.end_choice(left)
+        made.sessions.submit([left])
+        assert backend.commands(2) == [left.submit, Cancel("left", 0)]
+        assert len(made.sessions) == 0
 
 
 def test_a_finished_reply_is_not_cancelled() -> None:

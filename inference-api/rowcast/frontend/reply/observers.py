@@ -1,7 +1,7 @@
-"""Who is called when a reply begins and when it ends: the log, and whatever else is registered.
+"""Observers of replies, called when each begins and ends: the log, and what else is registered.
 
     begin   the backend has accepted the reply
-    end     nobody reads it any more; also for one that was refused, which never began
+    end     its stream is closed; also for a reply that was refused, which never began
 
 An observer is called on the request's thread, between two events of its stream, so it must be
 quick. One that raises is logged, and harms no reply. To register one, add it to `OBSERVERS`.

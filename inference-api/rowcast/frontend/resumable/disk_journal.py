@@ -1,4 +1,4 @@
-"""Sessions kept by the journal's process: who computes a session, and who continues it.
+"""Sessions kept by the journal's process: which process computes each, and which continues it.
 
     a new request          submitted, accepted, then kept: durable before its headers are sent
     a recorded request     taken from its owner; its choices begin with what is known
@@ -9,8 +9,6 @@ feeds the followers. A reply is a value: it does not matter which process comput
 lost is computed again. Knows no dialect and no HTTP.
 """
 
-from collections.abc import Callable
-
 from rowcast.errors import (
     BuildChanged,
     JournalFailing,
@@ -20,7 +18,7 @@ from rowcast.errors import (
     UnknownStream,
 )
 from rowcast.frontend.request.origin import Origin
-from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
+from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.resumable.readers import Readers
 from rowcast.frontend.resumable.sync import CANCELLED, Sync
 from rowcast.frontend.sessions.session import Place, Session
@@ -33,20 +31,13 @@ from rowcast.journal.record import Record
 class DiskJournal:
     """The journal of one frontend process's sessions."""
 
-    def __init__(self, sessions: Sessions, client: JournalClient, line: int) -> None:
+    def __init__(self, sessions: Sessions, client: JournalClient, line: int = 1 << 30) -> None:
         """`line`: how many prompts may wait for a row."""
         self.client = client
         self.sync = Sync(sessions, client)
         self.readers = Readers()
         self._sessions = sessions
         self._line = line
-
-    @classmethod
-    def at(
-        cls, config: JournalConfig, *, line: int = 1 << 30
-    ) -> Callable[[Sessions], "DiskJournal"]:
-        """Return what makes this journal for the sessions of a process."""
-        return lambda sessions: cls(sessions, JournalClient(config), line)
 
     @property
     def state(self) -> str:
@@ -141,7 +132,7 @@ class DiskJournal:
         self.readers.recall(session, news.batches, found.team)
         session.know(in_turns(news.batches))
         session.accept()
-        return self.sync.go_on(session, news)
+        return self.sync.join(session, news)
 
     def _check_joins(self, session: Session, found: Record) -> None:
         if found.state == "cancelled":

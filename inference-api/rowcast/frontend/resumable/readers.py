@@ -1,4 +1,4 @@
-"""Who reads what is kept: a few connections per session, within a limit of memory.
+"""Limits the readers of kept sessions: a few connections per session, and an amount of memory.
 
 A kept reply is decoded and encoded again for each of its readers, ended or not. Request threads
 call this; its lock makes each method one step.

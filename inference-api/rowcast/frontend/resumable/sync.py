@@ -108,7 +108,7 @@ class Sync:
                 before.put_back(events)
             raise
 
-    def go_on(self, session: Session, news: News) -> bool:
+    def join(self, session: Session, news: News) -> bool:
         """Follow a session while its owner lives, then take it over.
 
         If another process takes it first, keep following. Returns whether the rest is to be
@@ -117,11 +117,11 @@ class Sync:
         if news.state == "open" and news.lives:
             return self._follow(session, news.number)
         if news.state == "cancelled":
-            self._read(session)
+            self._stop_following(session)
             self._sessions.end(session, CANCELLED)
             return False
         if news.state == "ended":
-            return self._read(session)
+            return self._stop_following(session)
         if self._client.do(Journal.take, session.id, news.owner):
             session.record()
             return self.own(session)
@@ -144,7 +144,7 @@ class Sync:
                 self.followed[session] = seen
         return False
 
-    def _read(self, session: Session) -> bool:
+    def _stop_following(self, session: Session) -> bool:
         """Expect no more of a session through the journal; return whether it has a reader."""
         with self._lock:
             self.followed.pop(session, None)
@@ -181,7 +181,7 @@ class Sync:
             return
         self._note_lost(result, {session.id: session for session, _ in taken})
         for session, news in in_turns(zip(followed, result.news, strict=True)):
-            self._hear(session, news)
+            self._update(session, news)
 
     def _note_lost(self, result: SyncResult, written: dict[str, Session]) -> None:
         """End the sessions that were taken or cancelled; stop writing those no longer kept."""
@@ -194,7 +194,7 @@ class Sync:
                     written[name].place = Place.READ
                     written[name].stop_recording()
 
-    def _hear(self, session: Session, news: News | None) -> None:
+    def _update(self, session: Session, news: News | None) -> None:
         """Bring a followed session to what the journal has of it; compute the rest if need be."""
         if session not in self.followed:
             return  # its reader has left
@@ -203,14 +203,14 @@ class Sync:
             return
         session.know(news.batches)
         try:
-            if self.go_on(session, news):
+            if self.join(session, news):
                 self._compute(session)
         except JournalFailing:
             self._compute_alone(session)
 
     def _compute_alone(self, session: Session) -> None:
         """Compute the rest of a followed session without the journal."""
-        if self._read(session):
+        if self._stop_following(session):
             self._compute(session)
 
     def _compute(self, session: Session) -> None:

@@ -29,7 +29,7 @@ import msgspec
 from rowcast import wire
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
-from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.choice import Choice, brief_lock
 from rowcast.wire import Accepted, Event, Finished, Scored, Submit, Tokens
 
 
@@ -61,7 +61,7 @@ class Session:
         self.request_id = request_id
         self.place = Place.UNKEPT
         self.arrived = threading.Event()  # set whenever one of the choices has news
-        self._lock = threading.Lock()
+        self._lock = brief_lock()
         self.choices = tuple(
             Choice(submit, self.arrived, self._lock, at)
             for at, submit in enumerate(itertools.chain.from_iterable(map(_named, prompts)))

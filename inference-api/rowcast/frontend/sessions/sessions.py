@@ -1,6 +1,6 @@
 """The sessions of this process: what a request calls, from opening to leaving.
 
-    open     begin a session, or continue one that the journal has; submit what must be computed
+    open     begin a session, or continue a recorded one; submit what must be computed here
     keep     once it is accepted: make it durable, before its headers are sent
     left     a choice has no reader any more: cancel what is left of it, free its row
     end      end all choices, from any thread: the client left, the time is over, it was cancelled
@@ -37,7 +37,7 @@ class Sessions:
         self._demultiplexer = Demultiplexer(
             connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
         )
-        self._stopping = False
+        self.stopping = False  # open no more sessions
         self.journal = journal(self)
 
     def start(self) -> None:
@@ -46,11 +46,7 @@ class Sessions:
 
     def stop(self) -> None:
         """Open no more sessions; open ones continue."""
-        self._stopping = True
-
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
+        self.stopping = True
 
     def close(self) -> None:
         """End everything."""
@@ -107,7 +103,7 @@ class Sessions:
             return
         health = self.health()
         if not health.ready:
-            raise (Stopping if self._stopping else NotReady)(health.reason)
+            raise (Stopping if self.stopping else NotReady)(health.reason)
         fresh = len([each for each in choices if not each.tokens])
         self.check_room(fresh, team=choices[0].submit.team)
         self._demultiplexer.add(choices)
@@ -115,7 +111,7 @@ class Sessions:
     def health(self) -> Health:
         """Return whether a prompt sent now would be answered."""
         health = self._demultiplexer.health()
-        if self._stopping:
+        if self.stopping:
             return Health(False, "the server is stopping", health.status)
         return health
 
