@@ -111,7 +111,7 @@ def test_t25_a_cache_that_does_not_fit_is_refused_with_the_arithmetic(store: Pat
     said = refusal(store, MODEL="llama")
     for part in ("llama does not fit: weights", "KV cache", "32 rows x 2000000000 positions"):
         assert part in said
-    assert "Set CONTEXT_LENGTH lower" in said
+    assert "Set a lower CONTEXT_LENGTH" in said
 
 
 def test_a_model_without_a_tokenizer_is_refused(store: Path) -> None:

@@ -193,9 +193,7 @@ def _over(what: int, states: Tensor, to: Tensor, size: int) -> Operation:
 def _want(buffer: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     """Return the buffer if it fits the kernel's expectations; otherwise raise ValueError."""
     if not buffer.is_contiguous() or buffer.dtype != dtype or buffer.shape[-1] != size:
-        raise ValueError(
-            f"{buffer.dtype} {tuple(buffer.shape)} must be contiguous {dtype} [..., {size}]"
-        )
+        raise ValueError(f"{buffer.dtype} {tuple(buffer.shape)}: it must be {dtype} [..., {size}]")
     if dtype not in (torch.float32, torch.bfloat16):
         raise ValueError(f"plans do not support {dtype}")
     return buffer
