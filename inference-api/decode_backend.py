@@ -7,7 +7,7 @@ BACKEND_SOCKET=/tmp/rowcast.sock gunicorn --config gunicorn.conf.py
 import sys
 
 from rowcast.backend.decode_backend import DecodeBackend
-from rowcast.launch import run_backend_alone
+from rowcast.launch.backend_process import run_backend_alone
 from rowcast.log import configure
 from rowcast.settings import read_settings
 

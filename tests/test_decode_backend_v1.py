@@ -1,6 +1,8 @@
 """One separate backend process, and a frontend port connected to it, as from two terminals.
 
 Runs under pytest and as a program: `python tests/test_decode_backend_v1.py`.
+
+Covers `decode_backend`.
 """
 
 import contextlib

@@ -111,7 +111,7 @@ class ProxyApp:
             head, first = self._upstream.answer(link.upstream, request.method)
             passed = server_headers(head.headers, request.id)
             start_response(f"{head.status} {head.phrase}", [*passed, *request.cors])
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, the link must not stay open
             link.close()
             if link.client_gone:
                 raise _gone(request) from error

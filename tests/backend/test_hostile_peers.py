@@ -2,6 +2,8 @@
 
 Values that no frontend sends are refused prompt by prompt; frames that hold no commands end their
 own connection.
+
+Covers `prompt_check`.
 """
 
 import math
@@ -96,32 +98,44 @@ def test_l_values_that_no_frontend_sends_end_no_backend(commands: list[Any]) -> 
 
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
-    ("a token below all", {"prompt": (-1,)}, "token -1 of the prompt is not in 0 to 3856"),
+    ("a token below all", {"prompt": (-1,)}, "token -1 of the prompt is not between 0 and 3856"),
     ("a delivered token", {"delivered": (3857,)}, "token 3857 of the delivered reply"),
-    ("a choice below 0", {"choice": -1}, "choice is -1; allowed is 0 to"),
-    ("no choices", {"choices": -5}, "choices is -5; allowed is 1 to"),
-    ("a seed below 0", {"seed": -1}, "seed is -1; allowed is 0 to"),
+    ("a choice below 0", {"choice": -1}, "choice is -1; it must be from 0 to"),
+    ("no choices", {"choices": -5}, "choices is -5; it must be from 1 to"),
+    ("a seed below 0", {"seed": -1}, "seed is -1; it must be from 0 to"),
     ("deaths below 0", {"deaths": -1}, "deaths is -1"),
     ("a long name", {"session": "x" * 2000}, "session's name has 2000 characters"),
     ("a long team", {"team": "x" * 2000}, "team's name has 2000 characters"),
     ("more than the context", {"prompt": (65,) * 99}, "context holds 64"),
     ("delivered beyond it", {"delivered": (65,) * 99}, "have 101 tokens; the model's context"),
-    ("max_tokens", {"max_tokens": -1}, "max_tokens is -1; allowed is 0 to"),
-    ("min_tokens", {"min_tokens": 2**63}, f"min_tokens is {2**63}; allowed is 0 to"),
-    ("top_k", {"top_k": -2}, "top_k is -2; allowed is -1 to"),
-    ("temperature", {"temperature": math.nan}, "temperature is nan; allowed is 0 to"),
-    ("infinite", {"temperature": math.inf}, "temperature is inf; allowed is 0 to"),
+    ("max_tokens", {"max_tokens": -1}, "max_tokens is -1; it must be from 0 to"),
+    ("min_tokens", {"min_tokens": 2**63}, f"min_tokens is {2**63}; it must be from 0 to"),
+    ("top_k", {"top_k": -2}, "top_k is -2; it must be from -1 to"),
+    ("temperature", {"temperature": math.nan}, "temperature is nan; it must be from 0 to"),
+    ("infinite", {"temperature": math.inf}, "temperature is inf; it must be from 0 to"),
     ("top_p", {"top_p": -0.1}, "top_p is -0.1"),
     ("min_p", {"min_p": math.nan}, "min_p is nan"),
     ("penalty", {"repetition_penalty": 0.0}, "repetition_penalty is 0.0"),
     ("presence", {"presence_penalty": math.inf}, "presence_penalty is inf"),
     ("frequency", {"frequency_penalty": math.nan}, "frequency_penalty is nan"),
-    ("likeliest", {"top_logprobs": 4000}, "top_logprobs is 4000; allowed is 0 to 3857"),
-    ("bias", {"logit_bias": ((1, math.nan),)}, "logit_bias holds a number that is not finite"),
-    ("biased token", {"logit_bias": ((-1, 1.0),)}, "logit_bias lists a token that is not in 0"),
-    ("stops", {"stop_token_ids": (2**64 - 1,)}, "stop_token_ids lists a token that is not in 0"),
+    ("likeliest", {"top_logprobs": 4000}, "top_logprobs is 4000; it must be from 0 to 3857"),
+    ("bias", {"logit_bias": ((1, math.nan),)}, "logit_bias has a value that is not finite"),
+    (
+        "biased token",
+        {"logit_bias": ((-1, 1.0),)},
+        f"logit_bias lists a token that is not between 0 and {2**31 - 1}",
+    ),
+    (
+        "stops",
+        {"stop_token_ids": (2**64 - 1,)},
+        f"stop_token_ids lists a token that is not between 0 and {2**31 - 1}",
+    ),
     ("many stops", {"stop_token_ids": (1,) * 1025}, "stop_token_ids lists 1025 tokens"),
-    ("allowed", {"allowed_tokens": (-5,)}, "allowed_tokens lists a token that is not in 0 to"),
+    (
+        "allowed",
+        {"allowed_tokens": (-5,)},
+        f"allowed_tokens lists a token that is not between 0 and {2**31 - 1}",
+    ),
     ("banned", {"banned_tokens": (7,) * 4000}, "banned_tokens lists 4000 tokens"),
 ]
 

@@ -126,7 +126,7 @@ def test_a_reply_that_takes_too_long_ends_in_every_phase() -> None:
     driven.step()
     ends = {who: (end.length, end.reason) for who, end in reader.ends.items()}
     assert ends == {"decodes": (3, "error"), "prefills": (0, "error"), "waits": (0, "error")}
-    assert all("time ran out" in end.message for end in reader.ends.values())
+    assert all("time limit" in end.message for end in reader.ends.values())
 
 
 def test_a_reply_takes_no_longer_than_the_backend_allows() -> None:

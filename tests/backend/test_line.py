@@ -1,11 +1,14 @@
-"""The waiting line: how much room each team finds in it, and in what order teams are seated."""
+"""The waiting line: how much room each team finds in it, and in what order teams are seated.
+
+Covers `backend/turns`.
+"""
 
 import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.backend.line import TOLD_TEAMS, WaitingLine
+from rowcast.backend.line import NAMED_TEAMS, WaitingLine
 from rowcast.backend.reply import Reply
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit
@@ -91,10 +94,10 @@ def test_a_team_alone_is_named_since_it_has_more_room_than_a_newcomer() -> None:
 
 def test_of_many_teams_those_with_the_least_room_are_named() -> None:
     line = line_of(100, **{f"t{number}": 1 for number in range(40)}, a=30)
-    told = line.team_rooms(0)
-    assert len(told) == TOLD_TEAMS
-    assert told[0].team == "a"
-    assert all(each.room < LITTLE_ROOM for each in told)
+    rooms = line.team_rooms(0)
+    assert len(rooms) == NAMED_TEAMS
+    assert rooms[0].team == "a"
+    assert all(each.room < LITTLE_ROOM for each in rooms)
 
 
 JOINS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9)), max_size=60)

@@ -2,6 +2,8 @@
 
 Each toy is what a later feature needs: an order by cost, rows that keep a team's prefix, and an
 admission by priority.
+
+Covers `admission`, `placement`.
 """
 
 from collections import Counter

@@ -1,4 +1,7 @@
-"""Prompts that the backend refuses: too long, too many, too late."""
+"""Prompts that the backend refuses: too long, too many, too late.
+
+Covers `prompt_check`, `admission`.
+"""
 
 import pytest
 

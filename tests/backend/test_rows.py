@@ -1,4 +1,7 @@
-"""Rows and the arithmetic of a reply: which tokens it has, which it lacks, and why it ends."""
+"""Rows and the arithmetic of a reply: which tokens it has, which it lacks, and why it ends.
+
+Covers `backend/reply`.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""The decode loop, step by step: what is seated, fed and emitted, and when."""
+"""The decode loop, step by step: what is seated, fed and emitted, and when.
+
+Covers `backend/decode_backend`.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""E-02 to E-12, E-16, E-17, E-20: requests of EasyDeL's users, and the answers."""
+"""E-02 to E-12, E-16, E-17, E-20: requests of EasyDeL's users, and the answers.
+
+Covers `openai/models`.
+"""
 
 import json
 import subprocess

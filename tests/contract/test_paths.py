@@ -1,4 +1,7 @@
-"""Paths as clients send them: base URLs without /v1, HEAD, and unknown paths, at both ports."""
+"""Paths as clients send them: base URLs without /v1, HEAD, and unknown paths, at both ports.
+
+Covers `frontend/api/openai`.
+"""
 
 import json
 from pathlib import Path

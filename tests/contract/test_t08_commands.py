@@ -1,4 +1,7 @@
-"""T-08 to T-18: every promised command line, typed as promised, starts the right thing."""
+"""T-08 to T-18: every promised command line, typed as promised, starts the right thing.
+
+Covers `inference_api_server`, `_mock_inference_api_server`.
+"""
 
 import os
 import subprocess

@@ -98,7 +98,7 @@ def test_v17_curl(server: Running) -> None:
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-www-form-urlencoded"}])
 def test_v18_the_old_clients_wire_form(server: Running, headers: dict[str, str]) -> None:
     """openai before 1.0 sends these headers; `tests/clients` runs it."""
-    raw = request_bytes("/v1/completions", ASKED, headers=headers)
+    raw = request_bytes("/v1/completions", ASKED | {"seed": 3}, headers=headers)
     assert ask(server.port, raw).json()["choices"][0]["text"]
 
 

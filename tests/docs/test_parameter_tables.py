@@ -1,4 +1,7 @@
-"""The tables of sampling parameters in docs/ agree with the code."""
+"""The tables of sampling parameters in docs/ agree with the code.
+
+Covers `documents/tables`.
+"""
 
 import pytest
 

@@ -1,4 +1,8 @@
-"""The API documents: complete, well-formed, accurate, and self-contained."""
+"""The API documents: complete, well-formed, accurate, and self-contained.
+
+Covers `rowcast`, `api/documents`, `documents/health`, `documents/native`, `pages`,
+`documents/replies`, `spec`, `documents/streams`, `openai/openapi`.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +11,7 @@ from typing import Any
 import pytest
 
 from frontend.serving import Served, serving
+from rowcast import __version__
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +65,7 @@ def test_operations_have_names_of_their_own(spec: dict[str, Any]) -> None:
 
 
 def test_this_servers_facts_are_told(served: Served, spec: dict[str, Any]) -> None:
+    assert spec["info"]["version"] == __version__
     bodies = spec["components"]["schemas"]
     assert bodies["CompletionBody"]["properties"]["model"]["enum"] == ["scripted", "falcon40b"]
     stops = bodies["CompletionBody"]["properties"]["stop_token_ids"]["anyOf"][0]

@@ -17,8 +17,8 @@ WAYS = [("llama", True), ("llama", False), ("gemma2", False), ("gpt_oss", False)
 
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: f"{way[0]} {way[1]}")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
-    name, lean = request.param
-    return engine_of(save(name, tmp_path_factory.mktemp("models")), "bfloat16", lean=lean)
+    name, llama = request.param
+    return engine_of(save(name, tmp_path_factory.mktemp("models")), "bfloat16", llama=llama)
 
 
 def seat(engine: Engine, row: int, params: SamplingParams, choice: int) -> Talk:

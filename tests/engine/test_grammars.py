@@ -1,4 +1,7 @@
-"""Grammars on a real engine: replies follow them, and are as pure as all replies."""
+"""Grammars on a real engine: replies follow them, and are as pure as all replies.
+
+Covers `loading/vocabulary`, `sampling/masks`, `grammar_check`.
+"""
 
 import json
 import random
@@ -32,10 +35,10 @@ LIST = LLMatcher.grammar_from_json_schema(
 )
 
 
-def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
+def engine_of(path: Path, *, llama: bool = True) -> TorchEngine:
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=torch.bfloat16, device=cpu, context=256, rows=ROWS)
-    engine = engine_over("tiny", load(source), rows=ROWS, widest=64, lean=lean)
+    engine = engine_over("tiny", load(source), rows=ROWS, widest=64, llama=llama)
     engine.compile()
     return engine
 
@@ -45,9 +48,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_speaking(tmp_path_factory.mktemp("speaking"))
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["lean", "modules"])
+@pytest.fixture(scope="module", params=[True, False], ids=["llama", "modules"])
 def engine(request: pytest.FixtureRequest, path: Path) -> TorchEngine:
-    return engine_of(path, lean=request.param)
+    return engine_of(path, llama=request.param)
 
 
 def replies(engine: TorchEngine, *submits: Submit) -> dict[str, tuple[list[int], Finished]]:

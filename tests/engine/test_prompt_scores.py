@@ -1,4 +1,7 @@
-"""A prompt's scores are the model's own log-probabilities, bit for bit, however it is fed."""
+"""A prompt's scores are the model's own log-probabilities, bit for bit, however it is fed.
+
+Covers `scorer`.
+"""
 
 import random
 from pathlib import Path
@@ -24,13 +27,13 @@ Found = tuple[list[float], list[tuple[tuple[int, float], ...]]]
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, bool]:
-    name, lean = request.param
-    return save(name, tmp_path_factory.mktemp("models")), lean
+    name, llama = request.param
+    return save(name, tmp_path_factory.mktemp("models")), llama
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])
 def engine(request: pytest.FixtureRequest, model: tuple[Path, bool]) -> TorchEngine:
-    return engine_of(model[0], request.param, lean=model[1])
+    return engine_of(model[0], request.param, llama=model[1])
 
 
 def scoring(row: int, at: int, size: int) -> Feed:
@@ -80,7 +83,7 @@ def test_a_score_has_the_bits_that_the_token_has_when_it_is_drawn(engine: TorchE
 
 
 def test_scores_are_those_of_transformers(model: tuple[Path, bool]) -> None:
-    numbers, tops = scored(engine_of(model[0], "float32", lean=model[1]))
+    numbers, tops = scored(engine_of(model[0], "float32", llama=model[1]))
     reference = AutoModelForCausalLM.from_pretrained(model[0], dtype=torch.float32)
     with torch.no_grad():
         wanted = reference(torch.tensor([PROMPT])).logits[0].double().log_softmax(-1)
@@ -93,7 +96,7 @@ def test_scores_are_those_of_transformers(model: tuple[Path, bool]) -> None:
 
 
 def test_numbers_that_are_not_finite_end_the_row_and_no_other(tmp_path: Path) -> None:
-    engine = engine_of(save("llama", tmp_path), "float32", lean=False)
+    engine = engine_of(save("llama", tmp_path), "float32", llama=False)
     straight = engine.decoder.logits
 
     def crooked(

@@ -3,6 +3,8 @@
 One prompt is computed alone, fed whole; then again in another row, among neighbours that come and
 go, fed in other pieces, over a cache of another length, by another engine and by another process.
 Greedy and sampled, fp32, bf16 and int8.
+
+Covers `widths`, `torch_engine`, `decoding/decoder`, `decoders`, `kernels/linear`.
 """
 
 import hashlib
@@ -36,13 +38,13 @@ OTHERS = ("gemma2", "gpt_oss", "falcon, ALiBi", "mixtral", "gpt2")
 KINDS = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
 IN_INT8 = ("llama", "qwen3", "mistral, sliding window", "mixtral", "falcon, ALiBi", "gpt2")
 WAYS = [
-    pytest.param(name, kind, lean, id=f"{name}, {kind}" + ("" if lean else ", modules"))
-    for name, lean in [
+    pytest.param(name, kind, llama, id=f"{name}, {kind}" + ("" if llama else ", modules"))
+    for name, llama in [
         *((name, True) for name in (*LEAN_SHAPES, *OTHERS)),
         *((name, False) for name in LEAN_SHAPES),
     ]
     for kind in KINDS
-    if kind != "int8" or (name in IN_INT8 and (lean or name == "llama"))
+    if kind != "int8" or (name in IN_INT8 and (llama or name == "llama"))
 ]
 SAMPLED = SamplingParams(
     max_tokens=REPLY,
@@ -99,7 +101,7 @@ def engine_of(
     widest: int = 64,
     multiplier: Multiplier | None = None,
     *,
-    lean: bool = True,
+    llama: bool = True,
 ) -> TorchEngine:
     cpu = torch.device("cpu")
     kept = PRECISIONS[precision]
@@ -113,7 +115,7 @@ def engine_of(
     )
     multiplier = multiplier or packing_multiplier(precision, cpu, 1)
     engine = engine_over(
-        "tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier, lean=lean
+        "tiny", load(source), rows=ROWS, widest=widest, multiplier=multiplier, llama=llama
     )
     engine.compile()
     return engine
@@ -158,12 +160,12 @@ def _step(engine: TorchEngine, talks: list[Talk], chance: random.Random) -> None
         by_row[drawn.row].hear(drawn)
 
 
-@pytest.mark.parametrize(("name", "kind", "lean"), WAYS)
-def test_company_changes_no_bit(name: str, kind: str, lean: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "kind", "llama"), WAYS)
+def test_company_changes_no_bit(name: str, kind: str, llama: bool, tmp_path: Path) -> None:
     """Row, pieces, order, another engine and another cache length change no bit either."""
     path = save(name, tmp_path)
-    engine = engine_of(path, KINDS[kind], lean=lean)
-    other = engine_of(path, KINDS[kind], lean=lean, context=96)
+    engine = engine_of(path, KINDS[kind], llama=llama)
+    other = engine_of(path, KINDS[kind], llama=llama, context=96)
     assert other.fingerprint == engine.fingerprint
     for params in (GREEDY, SAMPLED):
         wanted = alone(engine, params)

@@ -1,4 +1,7 @@
-"""The scripted engine as an engine: rows, feeds, and their independence."""
+"""The scripted engine as an engine: rows, feeds, and their independence.
+
+Covers `engine/engine`, `scripted_vocabulary`.
+"""
 
 from collections.abc import Sequence
 

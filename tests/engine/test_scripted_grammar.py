@@ -1,4 +1,7 @@
-"""The scripted engine under grammars: its rule, applied to the allowed tokens."""
+"""The scripted engine under grammars: its rule, applied to the allowed tokens.
+
+Covers `grammar_check`.
+"""
 
 import json
 import random

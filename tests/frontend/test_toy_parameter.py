@@ -1,4 +1,7 @@
-"""A sampling parameter is one line: a toy that is added to the table is seen in every place."""
+"""A sampling parameter is one line: a toy that is added to the table is seen in every place.
+
+Covers `parameter`, `sampling_params`.
+"""
 
 import json
 import os
@@ -81,4 +84,4 @@ def test_the_tables_of_the_documents_have_it(seen: dict[str, Any]) -> None:
 
 
 def test_the_backend_checks_it(seen: dict[str, Any]) -> None:
-    assert seen["backend"] == ["", "toy is -1e+301; allowed is -1e+300 to 1e+300"]
+    assert seen["backend"] == ["", "toy is -1e+301; it must be from -1e+300 to 1e+300"]

@@ -1,4 +1,7 @@
-"""Long work yields to other requests, and stalls of the event loop are logged."""
+"""Long work yields to other requests, and stalls of the event loop are logged.
+
+Covers `pauses`, `frontend/request/sizes`.
+"""
 
 import threading
 import time

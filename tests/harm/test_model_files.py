@@ -2,6 +2,8 @@
 
 The backend is started by hand, as in a terminal where the user answers yes to every question (M6,
 L).
+
+Covers `model_files`.
 """
 
 import json
@@ -79,9 +81,9 @@ def test_m6_python_that_comes_with_a_model_never_runs(tmp_path: Path, kind: str)
     said = sentence_of(start(model, tmp_path / "b.sock"))
     assert not mark.exists()
     if kind == "own":
-        assert "needs Python of its own (auto_map), which is never run here" in said
+        assert "needs its own Python code (auto_map), which is never run" in said
     else:
-        assert "has no file *.safetensors" in said
+        assert "has no *.safetensors file" in said
 
 
 @pytest.mark.parametrize(

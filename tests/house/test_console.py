@@ -2,6 +2,8 @@
 
 The environment takes the packages that Rowcast needs from the one that runs the tests: nothing is
 downloaded.
+
+Covers `console`, `tree`.
 """
 
 import importlib.util

@@ -1,4 +1,7 @@
-"""The program of `make serve` from start to end, as a user at a terminal sees it."""
+"""The program of `make serve` from start to end, as a user at a terminal sees it.
+
+Covers `serve/cli`, `stack`, `stop_requests`, `child`.
+"""
 
 import signal
 import socket

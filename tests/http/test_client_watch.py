@@ -1,4 +1,7 @@
-"""The client watch over real sockets: it detects every kind of disconnect, and no false ones."""
+"""The client watch over real sockets: it detects every kind of disconnect, and no false ones.
+
+Covers `silence`.
+"""
 
 import contextlib
 import os

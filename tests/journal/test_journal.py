@@ -1,4 +1,7 @@
-"""The journal: who owns a stream, what is kept of it, and for how long."""
+"""The journal: who owns a stream, what is kept of it, and for how long.
+
+Covers `eviction`, `record`, `journal/schema`.
+"""
 
 import sqlite3
 from collections.abc import Iterator

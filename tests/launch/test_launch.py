@@ -1,4 +1,7 @@
-"""The launcher's parts: the engine for a model, and a child that dies with its parent."""
+"""The launcher's parts: the engine for a model, and a child that dies with its parent.
+
+Covers `launch`, `engines`, `parent_death`.
+"""
 
 import os
 import signal
@@ -12,7 +15,7 @@ import pytest
 from processes import ROOT, gone, until
 from rowcast.engines import prepare_engine
 from rowcast.errors import RowcastError
-from rowcast.launch import LEAST_PAUSE, PAUSES, pause_after
+from rowcast.launch.launcher import LEAST_PAUSE, PAUSES, pause_after
 from rowcast.settings import read_settings
 
 ENV = os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "MODEL": "scripted"}
@@ -59,7 +62,7 @@ def test_after_one_that_served_nobody_waits_longer_than_it_did() -> None:
 
 PARENT = """
 import os, signal, sys, time
-from rowcast.launch import die_with_parent
+from rowcast.parent_death import die_with_parent
 child = os.fork()
 if not child:
     die_with_parent(signal.SIGKILL, {parent})
@@ -79,7 +82,9 @@ def test_a_child_dies_with_its_parent_however_that_ends() -> None:
 
 
 def test_a_child_whose_parent_has_gone_already_ends_at_once() -> None:
-    code = "import signal; from rowcast.launch import die_with_parent as d; d(signal.SIGKILL, 1)"
+    code = (
+        "import signal; from rowcast.parent_death import die_with_parent as d; d(signal.SIGKILL, 1)"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", f"{code}; print('lived on')"],
         env=ENV,

@@ -1,4 +1,7 @@
-"""The launcher as a process: it keeps a backend alive, and leaves nothing behind."""
+"""The launcher as a process: it keeps a backend alive, and leaves nothing behind.
+
+Covers `launch`.
+"""
 
 import contextlib
 import os
@@ -17,7 +20,8 @@ from backend.driven import submit
 from engine.rule import reply as expected
 from processes import ROOT, family, gone, until
 from rowcast.errors import PeerGone
-from rowcast.launch import BROKEN, REFUSED, memory_kills
+from rowcast.launch.backend_process import REFUSED
+from rowcast.launch.launcher import BROKEN, memory_kills
 from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Event, Finished, Status, Tokens
 
@@ -27,7 +31,7 @@ HANGS_ONCE = """
 import sys, time
 from pathlib import Path
 from rowcast.engines import prepare_engine
-from rowcast.launch import Launcher
+from rowcast.launch.launcher import Launcher
 from rowcast.settings import read_settings
 
 def make_engine():

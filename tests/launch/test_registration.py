@@ -2,6 +2,8 @@
 
 The backend is a process of its own; the frontend's sessions are in this one. The carrier shows no
 EOF, so a backend that is killed is noticed by its silence, and its replies continue in the next.
+
+Covers `engines`.
 """
 
 import os
@@ -29,7 +31,7 @@ from . import toy_engine
 BACKEND = """
 from launch import toy_engine
 from rowcast.engines import ENGINES
-from rowcast.launch import run_backend_alone
+from rowcast.launch.backend_process import run_backend_alone
 from rowcast.settings import read_settings
 from rowcast.transport.carriers import CARRIERS
 from transport.spool import Spool

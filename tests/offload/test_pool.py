@@ -1,4 +1,8 @@
-"""The pool of helpers: results, faults, limits, fairness, and helpers that die."""
+"""The pool of helpers: results, faults, limits, fairness, and helpers that die.
+
+Covers `answer_cache`, `fork_server`, `frames`, `helper`, `offload/limits`, `offload/loading`,
+`offload/source`, `tasks`, `offload/worker`.
+"""
 
 import contextlib
 import os

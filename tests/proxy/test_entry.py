@@ -1,4 +1,7 @@
-"""The documented commands, run as a user runs them."""
+"""The documented commands, run as a user runs them.
+
+Covers `proxy`, `serving`.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""scripts/jwt_util.py, run as a user runs it."""
+"""scripts/jwt_util.py, run as a user runs it.
+
+Covers `jwt_util`.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""What the proxy itself refuses, and the form of its errors."""
+"""What the proxy itself refuses, and the form of its errors.
+
+Covers `rowcast_proxy/app`, `rowcast_proxy/errors`, `inbound`.
+"""
 
 import json
 import time

@@ -1,6 +1,9 @@
 """`make chaos`, each claim once: at its CI size if CI is set, otherwise at its smallest.
 
 Times are not judged here: a claim's misses may be the machine's, its faults are ours.
+
+Covers `chaos/cli`, `context`, `chaos/claims/`, `crowd`, `flow`, `keep_alive`, `resumption`,
+`greenlet_count`, `local/ports`, `processes`, `local/server`.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""A request may limit its reply's time; then that reply alone ends, in whatever state it is."""
+"""A request may limit its reply's time; then that reply alone ends, in whatever state it is.
+
+Covers `deadline`.
+"""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Stop, reload, upgrade: open streams finish, new requests are served or refused."""
+"""Stop, reload, upgrade: open streams finish, new requests are served or refused.
+
+Covers `frontend/listening/worker`, `rowcast_http/worker`.
+"""
 
 import contextlib
 import signal

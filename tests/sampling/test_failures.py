@@ -1,4 +1,7 @@
-"""Rows that cannot be sampled fail alone; extreme parameters do not fail."""
+"""Rows that cannot be sampled fail alone; extreme parameters do not fail.
+
+Covers `sampler`, `draws`.
+"""
 
 import math
 from typing import Any

@@ -1,4 +1,7 @@
-"""Each parameter against the plain rules: which tokens may be drawn, and how often."""
+"""Each parameter against the plain rules: which tokens may be drawn, and how often.
+
+Covers `sampler`, `edits`, `draws`.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What every carrier promises: order, completeness, several frontends, and a visible end."""
+"""What every carrier promises: order, completeness, several frontends, and a visible end.
+
+Covers `transport/memory`, `transport/ports`.
+"""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""The error tree: one status each, and texts for people."""
+"""The error tree: one status each, and texts for people.
+
+Covers `rowcast/errors`.
+"""
 
 import errno
 

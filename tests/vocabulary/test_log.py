@@ -1,4 +1,7 @@
-"""Values in the log: always one line."""
+"""Values in the log: always one line.
+
+Covers `log`.
+"""
 
 import logging
 from collections.abc import Iterator

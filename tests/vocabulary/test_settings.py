@@ -1,4 +1,7 @@
-"""Settings: variables, flags, aliases; all errors at once; secrets that never show."""
+"""Settings: variables, flags, aliases; all errors at once; secrets that never show.
+
+Covers `rowcast/settings`.
+"""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""The wire format: every message survives the round trip, and nothing else is accepted."""
+"""The wire format: every message survives the round trip, and nothing else is accepted.
+
+Covers `wire`.
+"""
 
 from typing import Any, get_args
 

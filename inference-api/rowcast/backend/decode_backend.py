@@ -37,6 +37,8 @@ from rowcast.wire import (
     Tokens,
 )
 
+TIME_LIMIT = "the time limit (REPLY_SECONDS) passed"
+
 _log = logging.getLogger("rowcast.backend")
 
 STATUS_SECONDS = 1.0
@@ -78,7 +80,7 @@ class DecodeBackend:
         self._stopping = False
         self._starved = False  # the last step had no feeds
         self._status_due = 0.0
-        self._rooms_told: Rooms = {}
+        self._rooms_sent: Rooms = {}
         self._sweep_due = 0.0
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
@@ -245,9 +247,9 @@ class DecodeBackend:
         self._sweep_due = now + SWEEP_SECONDS
         for waiting in [reply for reply in self._line if reply.expires <= now]:
             self._line.leave(waiting)
-            self._finish(waiting, "error", "its time ran out in the waiting line")
+            self._finish(waiting, "error", f"{TIME_LIMIT} in the waiting line")
         for seated in [reply for reply in self._rows if reply.expires <= now]:
-            self._evict(seated, "error", "its time ran out")
+            self._evict(seated, "error", TIME_LIMIT)
 
     def _advance(self, reply: Reply, drawn: Drawn) -> None:
         """Record a row's scores and new tokens, and end its reply if it is complete."""
@@ -292,9 +294,9 @@ class DecodeBackend:
 
     def _report(self) -> None:
         now, rooms = time.monotonic(), self._admission.rooms()
-        scarce = rooms != self._rooms_told and (_little(rooms) or _little(self._rooms_told))
+        scarce = rooms != self._rooms_sent and (_little(rooms) or _little(self._rooms_sent))
         if scarce or now >= self._status_due:
-            self._status_due, self._rooms_told = now + STATUS_SECONDS, rooms
+            self._status_due, self._rooms_sent = now + STATUS_SECONDS, rooms
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)

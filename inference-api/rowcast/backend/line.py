@@ -17,7 +17,7 @@ from rowcast.backend.rows import Roster, Rows
 from rowcast.backend.turns import Order, TurnOrder
 from rowcast.wire import LITTLE_ROOM, TeamRoom
 
-TOLD_TEAMS = 16  # teams whose room is sent by name; the backend itself counts every team
+NAMED_TEAMS = 16  # teams whose room is sent by name; the backend itself counts every team
 
 
 class WaitingLine(Roster):
@@ -52,8 +52,8 @@ class WaitingLine(Roster):
             TeamRoom(team, self._room(waiting, free_rows), waiting)
             for team, waiting in self.team_counts()
         )
-        told = [each for each in rooms if each.room < LITTLE_ROOM or each.room > most]
-        return tuple(nsmallest(TOLD_TEAMS, told, key=attrgetter("room")))
+        named = [each for each in rooms if each.room < LITTLE_ROOM or each.room > most]
+        return tuple(nsmallest(NAMED_TEAMS, named, key=attrgetter("room")))
 
     def next(self, rows: Rows) -> Reply:
         """Return the next reply to be seated, from the team whose turn it is.
@@ -69,7 +69,7 @@ class WaitingLine(Roster):
                 return found
             first = first or next(iter(waiting))
         if first is None:
-            raise LookupError("nobody waits")
+            raise LookupError("the waiting line is empty")
         return first
 
     def seat(self, reply: Reply, rows: Rows) -> None:

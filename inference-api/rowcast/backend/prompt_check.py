@@ -66,7 +66,7 @@ def _places(submit: Submit) -> Iterator[str]:
     """Yield faults outside the prompt and the parameters."""
     for name, text in (("session", submit.session), ("team", submit.team)):
         if len(text) > NAME_LENGTH:
-            yield f"the {name}'s name has {len(text)} characters; allowed are {NAME_LENGTH}"
+            yield f"the {name}'s name has {len(text)} characters; at most {NAME_LENGTH} are allowed"
     yield from _outside("choice", submit.choice, 0, MOST)
     yield from _outside("choices", submit.choices, 1, MOST)
     yield from _outside("deaths", submit.deaths, 0, MOST)
@@ -85,7 +85,7 @@ def _faults(parameter: Parameter, value: Any, vocabulary: int) -> Iterator[str]:
     if parameter.type in (int, float):
         yield from _outside(name, value, *_range(parameter))
     if parameter.type == Biases and not all(isfinite(bias) for _, bias in value):
-        yield f"{name} holds a number that is not finite"
+        yield f"{name} has a value that is not finite"
     most = (parameter.bounds and parameter.bounds.max_length) or vocabulary
     yield from _listed(name, parameter.tokens(value), most)
 
@@ -99,14 +99,14 @@ def _range(parameter: Parameter) -> tuple[float, float]:
 def _outside(name: str, value: float, least: float, most: float) -> Iterator[str]:
     """Yield a fault if the value is out of range; a NaN always is."""
     if not least <= value <= most:
-        yield f"{name} is {value}; allowed is {least:g} to {most:g}"
+        yield f"{name} is {value}; it must be from {least:g} to {most:g}"
 
 
 def _listed(name: str, tokens: Collection[int], most: int) -> Iterator[str]:
     if len(tokens) > most:
-        yield f"{name} lists {len(tokens)} tokens; allowed are {most}"
+        yield f"{name} lists {len(tokens)} tokens; at most {most} are allowed"
     elif tokens and not 0 <= min(tokens) <= max(tokens) < MOST:
-        yield f"{name} lists a token that is not in 0 to {MOST - 1}"
+        yield f"{name} lists a token that is not between 0 and {MOST - 1}"
 
 
 def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
@@ -114,7 +114,7 @@ def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
     if not tokens or 0 <= min(tokens) <= max(tokens) < vocabulary:
         return ""
     outside = next(token for token in tokens if not 0 <= token < vocabulary)
-    return f"token {outside} of the {name} is not in 0 to {vocabulary - 1}"
+    return f"token {outside} of the {name} is not between 0 and {vocabulary - 1}"
 
 
 def _too_long(submit: Submit, context: int) -> str:
@@ -133,8 +133,8 @@ def _too_long(submit: Submit, context: int) -> str:
     numbers = length * (1 + params.top_logprobs)
     if params.prompt_logprobs and numbers > SCORES_LIMIT:
         return (
-            f"scores of {length} prompt tokens with {params.top_logprobs} likeliest "
-            f"each are {numbers} numbers; allowed are {SCORES_LIMIT}: shorten the prompt, or "
-            "ask for fewer"
+            f"log-probabilities of {length} prompt tokens with {params.top_logprobs} alternatives "
+            f"each are {numbers} numbers; at most {SCORES_LIMIT} are allowed: shorten the prompt, "
+            "or request fewer alternatives"
         )
     return ""

@@ -81,7 +81,9 @@ class _Row:
     def adopt(self, other: "_Row", length: int) -> None:
         """Copy the first tokens of another row's cache."""
         if self.cache or length > other.fed:
-            raise ValueError(f"{length} of {other.fed} tokens cannot follow {self.fed}")
+            raise ValueError(
+                f"cannot copy {length} of {other.fed} tokens to a row that has {self.fed}"
+            )
         self._feed(other.cache[:length])
 
     def _feed(self, tokens: Sequence[int]) -> None:
@@ -103,12 +105,12 @@ class _Row:
         position = self.fed - seating.prompt_length
         noise = _mixed(crc32(_DRAW.pack(seating.seed, seating.choice, position), self.crc))
         silenced = seating.params.ignore_eos or position < seating.params.min_tokens
-        token = self._spoken(noise, silenced=silenced)
+        token = self._free_token(noise, silenced=silenced)
         if allowed is None:
             return token
         return _among([each for each in allowed if each != END or not silenced], token, noise)
 
-    def _spoken(self, noise: int, *, silenced: bool) -> int:
+    def _free_token(self, noise: int, *, silenced: bool) -> int:
         if self.missing:
             return _continuation(self.last, noise)
         token = _opening(noise)
@@ -247,7 +249,9 @@ class ScriptedEngine:
     def _take(self, feed: Feed) -> Scores | None:
         row = self._rows[feed.row]
         if feed.position != row.fed:
-            raise ValueError(f"row {feed.row} holds {row.fed} tokens, fed at {feed.position}")
+            raise ValueError(
+                f"row {feed.row} has {row.fed} tokens, but the feed begins at {feed.position}"
+            )
         self._observe(feed.row, feed.position, feed.tokens)
         return row.take(feed)
 

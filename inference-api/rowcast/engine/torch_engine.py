@@ -45,7 +45,7 @@ class TorchEngine:
         name: str,
         facts: Facts,
         make_decoder: DecoderMaker,
-        speech: Callable[[], TokenTexts],  # the texts of its tokens, for grammars
+        token_texts: Callable[[], TokenTexts],  # the texts of its tokens, for grammars
         *,
         rows: int = ROWS,
         widest: int = WIDEST,
@@ -72,7 +72,7 @@ class TorchEngine:
         native = _token_sampler(rows, self.vocabulary, self._device, kernel)
         self._sampler = Sampler(rows, self.vocabulary, facts.end_tokens, self._device, native)
         self._scorer = Scorer(self._device)
-        self._grammars = Grammars(rows, self.vocabulary, speech)
+        self._grammars = Grammars(rows, self.vocabulary, token_texts)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # how many of the likeliest tokens accompany scores
@@ -226,7 +226,7 @@ def _token_sampler(
     """Return the CPU's token sampler, on the linear kernel's threads; None: torch chooses."""
     if device.type != "cpu":
         return None
-    return choose_token_sampler(rows, vocabulary, kernel.crew_threads if kernel else None)
+    return choose_token_sampler(rows, vocabulary, kernel.thread_pool if kernel else None)
 
 
 def _last_slots(feeds: Sequence[Feed]) -> list[int]:

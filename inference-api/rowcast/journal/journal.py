@@ -80,7 +80,7 @@ class Journal:
             yield
             self._database.execute("COMMIT")
             self._overwrite()
-        except BaseException:
+        except BaseException:  # whatever ends the block, half of it must not be written
             self._last_beat = -LEASE_SECONDS
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")

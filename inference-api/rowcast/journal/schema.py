@@ -89,7 +89,7 @@ def open_file(path: Path, limit: int) -> sqlite3.Connection:
     try:
         _to_wal(database)
         _prepare(database, limit)
-    except BaseException:
+    except BaseException:  # the caller never gets it, so nobody else would close it
         database.close()
         raise
     return database
@@ -141,12 +141,7 @@ def _counts_teams(database: sqlite3.Connection) -> bool:
 def _count_teams(database: sqlite3.Connection) -> None:
     """Add the count to a new file, or to one of an older release."""
     database.execute("BEGIN IMMEDIATE")
-    try:
+    with database:  # commits, or rolls back
         if not _counts_teams(database):  # another process may have been faster
             for statement in _TEAMS:
                 database.execute(statement)
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise

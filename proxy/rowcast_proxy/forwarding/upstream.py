@@ -54,7 +54,7 @@ class Upstream:
         try:
             sock.settimeout(self._connect_seconds)
             sock.connect(self._address)
-        except BaseException:
+        except BaseException:  # also if the request is ended while it connects
             sock.close()
             raise
         return sock

@@ -1,8 +1,8 @@
 """Files, lines and functions of some folders: one row of the table.
 
-A function's length is from `def` to its last line. It is typed if all its parameters, except `self`
-and `cls`, and its result are. It is private if its name begins with one underscore; it has exactly
-one caller if its module mentions that name once.
+A function's length is from its first line to its last. It is typed if all its parameters, except
+`self` and `cls`, and its result are. It is private if its name begins with one underscore; it has
+exactly one caller if its module mentions that name once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from commands.house.source import Function, Module, Source
@@ -66,7 +67,7 @@ def count(source: Source) -> Counts:
     private = [each for each in functions if _is_private(each)]
     mentions = {module: Counter(_names(module)) for module in source.modules.values()}
     once = [each for each in private if mentions[each.module][each.node.name] == 1]
-    folder, fan = _fan(source)
+    folder, fan = max(modules_per_folder(source).items(), key=lambda item: item[1])
     return Counts(
         files=len(source.modules),
         lines=sum(len(each.text.splitlines()) for each in source.modules.values()),
@@ -77,10 +78,15 @@ def count(source: Source) -> Counts:
         typed=_share(sum(map(_is_typed, functions)), len(functions)),
         broad_excepts=sum(_broad_excepts(each) for each in source.modules.values()),
         fan=fan,
-        fan_folder=folder,
+        fan_folder=folder.name,
         private=_share(len(private), len(functions)),
         called_once=_share(len(once), len(private)),
     )
+
+
+def modules_per_folder(source: Source) -> Counter[Path]:
+    """Count the modules of each folder, packages' own included."""
+    return Counter(each.path.parent for each in source.modules.values())
 
 
 def _share(part: int, whole: int) -> float:
@@ -115,13 +121,6 @@ def _is_broad(caught: ast.expr | None) -> bool:
     return caught is None or (
         isinstance(caught, ast.Name) and caught.id in {"Exception", "BaseException"}
     )
-
-
-def _fan(source: Source) -> tuple[str, int]:
-    """Return the folder with the most modules, and their number."""
-    folders = Counter(each.path.parent for each in source.modules.values())
-    folder, size = max(folders.items(), key=lambda item: item[1])
-    return folder.name, size
 
 
 def _names(module: Module) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""Experts on packed products: equal to transformers' experts, whatever else is in the batch."""
+"""Experts on packed products: equal to transformers' experts, whatever else is in the batch.
+
+Covers `packed_modules`.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -166,12 +166,12 @@ def test_a_row_is_free_for_another_while_a_mask_is_computed_for_its_last_reply()
     )
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["lean", "modules"])
+@pytest.fixture(scope="module", params=[True, False], ids=["llama", "modules"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TorchEngine:
     path: Path = save_speaking(tmp_path_factory.mktemp("speaking"))
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=torch.float32, device=cpu, context=256, rows=ROWS)
-    engine = engine_over("tiny", load(source), rows=ROWS, widest=64, lean=request.param)
+    engine = engine_over("tiny", load(source), rows=ROWS, widest=64, llama=request.param)
     engine.compile()
     return engine
 

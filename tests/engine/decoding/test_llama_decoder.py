@@ -1,4 +1,7 @@
-"""The lean decoder equals transformers' modules, and refuses models that it cannot compute."""
+"""The Llama decoder equals transformers' modules, and refuses models that it cannot compute.
+
+Covers `llama/decoder`, `llama/model`, `llama/shape`, `packed_parts`, `row_cache`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +13,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from engine.tiny_models import LEAN_SHAPES, SHAPES, VOCABULARY, save
-from rowcast.engine.decoding.llama.decoder import KernelsMissing, LeanDecoder, lean_maker
-from rowcast.engine.decoding.llama.model import LeanModel, LeanShape
+from rowcast.engine.decoding.llama.decoder import KernelsMissing, LlamaDecoder, llama_maker
+from rowcast.engine.decoding.llama.model import LlamaModel, LlamaShape
 from rowcast.engine.decoding.llama.shape import read_form
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.attention import choose_attention
@@ -27,7 +30,7 @@ TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.04}
 
 
 def engine_of(
-    path: Path, dtype: torch.dtype, *, lean: bool, threads: int = 1, kind: Kind | None = None
+    path: Path, dtype: torch.dtype, *, llama: bool, threads: int = 1, kind: Kind | None = None
 ) -> TorchEngine:
     kernel = choose_linear(threads)
     if kernel is None:
@@ -37,7 +40,7 @@ def engine_of(
     kind = kind or ("bf16" if dtype == torch.bfloat16 else "fp32")
     multiplier = KernelMultiplier(kernel, kind)
     return engine_over(
-        "tiny", load(source), rows=ROWS, widest=WIDEST, multiplier=multiplier, lean=lean
+        "tiny", load(source), rows=ROWS, widest=WIDEST, multiplier=multiplier, llama=llama
     )
 
 
@@ -62,19 +65,19 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["fp32", "bf16"])
 def test_it_says_what_the_modules_say(path: Path, dtype: torch.dtype) -> None:
-    lean, modules = (engine_of(path, dtype, lean=lean) for lean in (True, False))
-    assert isinstance(lean.decoder, LeanDecoder)
-    assert not isinstance(modules.decoder, LeanDecoder)
+    llama, modules = (engine_of(path, dtype, llama=llama) for llama in (True, False))
+    assert isinstance(llama.decoder, LlamaDecoder)
+    assert not isinstance(modules.decoder, LlamaDecoder)
     pieces = [8, 8, 1, 1, 3]
-    ours, theirs = said(lean, pieces), said(modules, pieces)
+    ours, theirs = said(llama, pieces), said(modules, pieces)
     spread = theirs.std().item()
     assert (ours - theirs).abs().max().item() < TOLERANCE[dtype] * 8 * spread
     assert (ours - theirs).square().mean().sqrt().item() < TOLERANCE[dtype] * spread
 
 
 def test_threads_pieces_and_blank_slots_change_no_bit(path: Path) -> None:
-    wanted = said(engine_of(path, torch.bfloat16, lean=True), [8, 8, 8])
-    two = engine_of(path, torch.bfloat16, lean=True, threads=2)
+    wanted = said(engine_of(path, torch.bfloat16, llama=True), [8, 8, 8])
+    two = engine_of(path, torch.bfloat16, llama=True, threads=2)
     assert torch.equal(said(two, [1, 5, 8, 2, 7, 1]), wanted)
     with torch.inference_mode():
         blank = two.decoder.logits([5, 0, 9], [3, -1, 2], [0, 0, 0], [0, 2]).clone()
@@ -84,12 +87,12 @@ def test_threads_pieces_and_blank_slots_change_no_bit(path: Path) -> None:
 
 def test_int8_weights_are_pure_too(tmp_path: Path) -> None:
     path = save("llama", tmp_path)
-    engine = engine_of(path, torch.bfloat16, lean=True, kind="int8")
+    engine = engine_of(path, torch.bfloat16, llama=True, kind="int8")
     assert torch.equal(said(engine, [8, 8]), said(engine, [1, 3, 5, 7]))
 
 
 def test_a_step_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    decoder = engine_of(save("llama", tmp_path), torch.float32, lean=True).decoder
+    decoder = engine_of(save("llama", tmp_path), torch.float32, llama=True).decoder
     for tokens, rows, positions, wanted in (
         ([VOCABULARY], [0], [0], [0]),
         ([-1], [0], [0], [0]),
@@ -153,9 +156,9 @@ def test_variants_say_what_the_modules_say(name: str, tmp_path: Path) -> None:
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.08)
     model.save_pretrained(tmp_path)
-    lean, modules = (engine_of(tmp_path, torch.float32, lean=lean) for lean in (True, False))
-    assert isinstance(lean.decoder, LeanDecoder)
-    ours, theirs = said(lean, [8, 8]), said(modules, [8, 8])
+    llama, modules = (engine_of(tmp_path, torch.float32, llama=llama) for llama in (True, False))
+    assert isinstance(llama.decoder, LlamaDecoder)
+    ours, theirs = said(llama, [8, 8]), said(modules, [8, 8])
     assert (ours - theirs).abs().max().item() < 2e-4 * theirs.std().item()
 
 
@@ -163,8 +166,8 @@ def test_a_packed_model_is_refused_without_the_kernel_of_its_weights() -> None:
     cpu, dtype = torch.device("cpu"), torch.float32
     attention = choose_attention(cpu, dtype)
     cache = RowCache({}, attention, rows=1, context=8, dtype=dtype, device=cpu)
-    shape = LeanShape(
+    shape = LlamaShape(
         heads=1, kv_heads=1, head_size=2, epsilon=1e-5, basis="own", mixed=1, layers=()
     )
-    with pytest.raises(KernelsMissing, match="are gone"):
-        lean_maker(LeanModel(shape, {}), None, 8)(attention, cache, 4)
+    with pytest.raises(KernelsMissing, match="no longer available"):
+        llama_maker(LlamaModel(shape, {}), None, 8)(attention, cache, 4)

@@ -1,4 +1,7 @@
-"""Turning: an orthogonal matrix of any size that spreads one large number over all positions."""
+"""Turning: an orthogonal matrix of any size that spreads one large number over all positions.
+
+Covers `orthogonal`.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""DTYPE: every name is known, int8 is refused where no kernel computes it, sizes are counted."""
+"""DTYPE: every name is known, int8 is refused where no kernel computes it, sizes are counted.
+
+Covers `packed_modules`, `kernels/linear`, `decoders`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The basis of int8 computes the model's own function, whatever is large or scaled in it."""
+"""The basis of int8 computes the model's own function, whatever is large or scaled in it.
+
+Covers `spread_basis`, `products`, `llama/shape`, `llama/model`.
+"""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,7 @@
-"""Both implementations of attention against the plain formula, and their refusals."""
+"""Both implementations of attention against the plain formula, and their refusals.
+
+Covers `attention_native`, `attention_torch`.
+"""
 
 import logging
 import platform
@@ -171,7 +174,7 @@ def test_what_does_not_fit_is_refused(folder: Path, filled: Caches) -> None:
         native.attend(query, keys, values, here.long(), here, scale=1.0)
     with pytest.raises(ValueError, match="constant"):
         native.attend(query, keys, values, here, here, scale=1.0, sinks=torch.ones(3))
-    with pytest.raises(ValueError, match="side by side"):
+    with pytest.raises(ValueError, match="contiguous in their last dimension"):
         native.attend(query, torch.ones(5, 2, 16, 40).mT, values, here, here, scale=1.0)
     with pytest.raises(TypeError, match="bfloat16"):
         native.attend(query.bfloat16(), keys, values, here, here, scale=1.0)

@@ -1,4 +1,7 @@
-"""The folder of compiled kernels: built once, rebuilt if broken, refused if not ours."""
+"""The folder of compiled kernels: built once, rebuilt if broken, refused if not ours.
+
+Covers `kernels/build`.
+"""
 
 import os
 import subprocess

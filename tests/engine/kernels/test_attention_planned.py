@@ -48,8 +48,8 @@ class Layer:
 def planned(
     attention: NativeAttention, kernel: LinearKernel, of: LayerBuffers, fault: ctypes.c_int64
 ) -> Plan:
-    crew = kernel.crew_threads
-    context = attention.plan(of, crew, fault)
+    pool = kernel.thread_pool
+    context = attention.plan(of, pool, fault)
     return Plan(kernel).foreign(attention.planned, ctypes.addressof(context), context, of, fault)
 
 
@@ -97,7 +97,7 @@ def test_a_fault_is_told_and_stops_what_follows(
 def test_lent_threads_change_no_bit(attention: NativeAttention, kernel: LinearKernel) -> None:
     layer = Layer(torch.bfloat16, 0)
     expected = layer.step(attention, MOST)
-    attention.borrow(kernel.crew_threads)
+    attention.borrow(kernel.thread_pool)
     try:
         assert torch.equal(layer.step(attention, MOST), expected)
     finally:

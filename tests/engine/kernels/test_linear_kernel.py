@@ -1,4 +1,7 @@
-"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch."""
+"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch.
+
+Covers `kernels/threads`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +11,13 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
-from rowcast.engine.kernels.linear_kernel import SOURCE, Apart, Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import (
+    SOURCE,
+    Kind,
+    LinearKernel,
+    Unrounded,
+    choose_linear,
+)
 
 KINDS: tuple[Kind, ...] = ("fp32", "bf16", "int8")
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}
@@ -97,10 +106,10 @@ def test_no_bit_depends_on_company(
             assert torch.equal(result, expected[first : first + tokens]), (tokens, first)
 
 
-def apart_of(weight: Tensor, count: int) -> Apart:
+def unrounded_of(weight: Tensor, count: int) -> Unrounded:
     """Return orthogonal directions, and the weight's products with them."""
     directions = torch.linalg.qr(torch.randn(weight.shape[1], count))[0].T.contiguous()
-    return Apart(directions, directions @ weight.float().T)
+    return Unrounded(directions, directions @ weight.float().T)
 
 
 @pytest.mark.parametrize("inputs", [65, 1024])
@@ -108,17 +117,17 @@ def test_what_is_large_along_a_direction_costs_the_rest_nothing(
     kernel: LinearKernel, inputs: int
 ) -> None:
     states, weight = drawn(70, inputs, "int8", tokens=9)
-    apart = apart_of(weight, 3)
-    large = states.float() + torch.tensor([[300.0, -200.0, 100.0]]) @ apart.directions
+    unrounded = unrounded_of(weight, 3)
+    large = states.float() + torch.tensor([[300.0, -200.0, 100.0]]) @ unrounded.directions
     expected = large.double() @ weight.double().T
-    plain, better = kernel.pack([weight], "int8"), kernel.pack([weight], "int8", None, apart)
+    plain, better = kernel.pack([weight], "int8"), kernel.pack([weight], "int8", None, unrounded)
     assert error_of(kernel.linear(large, plain), expected) > 0.005
     assert error_of(kernel.linear(large, better), expected) < 0.003
 
 
 def test_no_bit_of_directions_depends_on_company(kernel: LinearKernel, alone: LinearKernel) -> None:
     states, weight = drawn(112, 333, "int8", tokens=MOST)
-    packed = kernel.pack([weight], "int8", None, apart_of(weight, 4))
+    packed = kernel.pack([weight], "int8", None, unrounded_of(weight, 4))
     expected = torch.cat([alone.linear(token, packed) for token in states[:, None]])
     for tokens in (2, 7, 8, 9, 32, 257, MOST):
         for first in (0, MOST - tokens):
@@ -131,7 +140,7 @@ def test_what_is_not_finite_stays_in_its_row_with_directions(
     kernel: LinearKernel, broken: float
 ) -> None:
     states, weight = drawn(40, 64, "int8")
-    packed = kernel.pack([weight], "int8", None, apart_of(weight, 2))
+    packed = kernel.pack([weight], "int8", None, unrounded_of(weight, 2))
     whole = kernel.linear(states, packed)
     states[2, 10] = broken
     result = kernel.linear(states, packed)
@@ -141,8 +150,8 @@ def test_what_is_not_finite_stays_in_its_row_with_directions(
 
 def test_only_int8_has_directions(kernel: LinearKernel) -> None:
     _, weight = drawn(20, 64, "bf16")
-    with pytest.raises(ValueError, match="bf16 rounds no inputs"):
-        kernel.pack([weight], "bf16", None, apart_of(weight, 1))
+    with pytest.raises(ValueError, match="bf16 does not round inputs"):
+        kernel.pack([weight], "bf16", None, unrounded_of(weight, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -150,8 +159,8 @@ def test_merged_weights_give_each_its_own(kernel: LinearKernel, kind: Kind) -> N
     states, weight = drawn(90, 72, kind)
     parts = [weight[:50], weight[50:73], weight[73:]]
     merged = kernel.linear(states, kernel.pack(parts, kind))
-    apart = [kernel.linear(states, kernel.pack([part], kind)) for part in parts]
-    assert torch.equal(merged, torch.cat(apart, dim=1))
+    single = [kernel.linear(states, kernel.pack([part], kind)) for part in parts]
+    assert torch.equal(merged, torch.cat(single, dim=1))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,8 +40,8 @@ def drawn(*shape: int, dtype: torch.dtype) -> Tensor:
 def assert_near(result: Tensor, expected: Tensor, units: float) -> None:
     """Check that results differ by at most this many units in the last place."""
     assert result.dtype == expected.dtype
-    apart = (result.double() - expected.double()).abs()
-    assert bool((apart <= units * UNIT[expected.dtype] * expected.double().abs()).all())
+    distance = (result.double() - expected.double()).abs()
+    assert bool((distance <= units * UNIT[expected.dtype] * expected.double().abs()).all())
 
 
 def llama_norm(states: Tensor, weight: Tensor) -> Tensor:
@@ -84,8 +84,8 @@ def test_swiglu_mixes_vectors(kernel: LinearKernel, dtype: torch.dtype, mixed: i
     result = torch.empty(9, 2048, dtype=dtype)
     Plan(kernel).swiglu(merged, result, mixed).run(9)
     scale = expected.abs().amax()
-    apart = (result.double() - expected.view(9, 2048)).abs()
-    assert bool((apart <= UNIT[dtype] * scale).all())
+    distance = (result.double() - expected.view(9, 2048)).abs()
+    assert bool((distance <= UNIT[dtype] * scale).all())
 
 
 @pytest.mark.parametrize(("size", "mixed"), [(96, 4), (96, 3), (2048, 128), (96, 0)])
@@ -214,7 +214,7 @@ def test_other_kernels_may_share_out_their_work(kernel: LinearKernel) -> None:
     job = ctypes.CFUNCTYPE(None, address, whole, whole)(do)
     assert kernel.share.value is not None
     share = ctypes.CFUNCTYPE(None, address, address, address, whole, whole)(kernel.share.value)
-    share(kernel.crew, ctypes.cast(job, address), None, len(done), 7)
+    share(kernel.pool, ctypes.cast(job, address), None, len(done), 7)
     assert done == [1] * len(done)
 
 

@@ -1,4 +1,7 @@
-"""The C token sampler selects the same tokens as the torch sampler, for every draw."""
+"""The C token sampler selects the same tokens as the torch sampler, for every draw.
+
+Covers `sampling/token_sampler`.
+"""
 
 from functools import cache
 
@@ -84,7 +87,7 @@ def test_the_threads_of_another_kernel_change_nothing() -> None:
     logits = logits_of(size, rows=rows).bfloat16()
     tokens = []
     with linear:
-        threads = linear.crew_threads
+        threads = linear.thread_pool
         for each in (sampler(size, rows=rows), sampler(size, threads, rows=rows)):
             for row in range(rows):
                 each.seat(row, SamplingParams(max_tokens=1, top_p=0.9), row, 0)

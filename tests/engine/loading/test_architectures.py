@@ -1,6 +1,9 @@
 """Every supported architecture equals transformers' `generate`, greedily and in fp32.
 
 `python tests/engine/loading/test_architectures.py` writes docs/models.md from the same list.
+
+Covers `torch_engine`, `loader`, `loaded_engine`, `decoding/facts`, `flat_cache`,
+`module_attention`, `module_decoder`.
 """
 
 from pathlib import Path
@@ -23,11 +26,11 @@ ROOT = Path(__file__).resolve().parents[3]
 PROMPT, REPLY, PIECE = 23, 24, 7
 
 
-def engine_of(path: Path, *, lean: bool = True) -> TorchEngine:
+def engine_of(path: Path, *, llama: bool = True) -> TorchEngine:
     """Return a small engine over a checkpoint, probed."""
     cpu = torch.device("cpu")
     source = ModelSource(model=str(path), dtype=torch.float32, device=cpu, context=128, rows=8)
-    engine = engine_over("tiny", load(source), rows=8, widest=64, lean=lean)
+    engine = engine_over("tiny", load(source), rows=8, widest=64, llama=llama)
     engine.compile()
     return engine
 
@@ -48,15 +51,15 @@ def greedy(engine: TorchEngine, prompt: list[int], row: int = 3) -> list[int]:
 BOTH = [pytest.param(name, False, id=f"{name}, modules") for name in LEAN_SHAPES]
 
 
-@pytest.mark.parametrize(("name", "lean"), [*((name, True) for name in SHAPES), *BOTH])
-def test_greedy_replies_equal_generate(name: str, lean: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "llama"), [*((name, True) for name in SHAPES), *BOTH])
+def test_greedy_replies_equal_generate(name: str, llama: bool, tmp_path: Path) -> None:
     path = save(name, tmp_path)
     prompt = torch.randint(3, VOCABULARY, (1, PROMPT), generator=torch.Generator().manual_seed(5))
     reference = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     wanted = reference.generate(
         prompt, max_new_tokens=REPLY, min_new_tokens=REPLY, do_sample=False, eos_token_id=END
     )
-    assert greedy(engine_of(path, lean=lean), prompt[0].tolist()) == wanted[0, PROMPT:].tolist()
+    assert greedy(engine_of(path, llama=llama), prompt[0].tolist()) == wanted[0, PROMPT:].tolist()
 
 
 def test_every_served_architecture_is_tested() -> None:
@@ -66,7 +69,7 @@ def test_every_served_architecture_is_tested() -> None:
 def test_another_architecture_is_refused_with_a_sentence(tmp_path: Path) -> None:
     config = BloomConfig(hidden_size=64, n_layer=1, n_head=4, vocab_size=VOCABULARY)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
-    with pytest.raises(UnknownModel, match="models of type 'bloom' are not served"):
+    with pytest.raises(UnknownModel, match="models of type 'bloom' are not supported"):
         engine_of(tmp_path)
 
 
@@ -74,7 +77,7 @@ def test_rotations_that_depend_on_company_are_refused(tmp_path: Path) -> None:
     config = SHAPES["llama"]()
     config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
-    with pytest.raises(UnknownModel, match="company would change replies"):
+    with pytest.raises(UnknownModel, match="other requests would change a reply"):
         engine_of(tmp_path)
 
 

@@ -1,4 +1,8 @@
-"""From a model's files to an engine: packed in a separate process or from an image; refusals."""
+"""From a model's files to an engine: packed in a separate process or from an image; refusals.
+
+Covers `image`, `image_cache`, `image_format`, `image_source`, `packer`, `loading/memory`,
+`loading/source`, `source_files`, `subprocess_call`, `one_layer`.
+"""
 
 import json
 import os
@@ -12,14 +16,14 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from engine.tiny_models import SHAPES, VOCABULARY, save
-from rowcast.engine.decoding.llama.decoder import LeanDecoder
+from rowcast.engine.decoding.llama.decoder import LlamaDecoder
 from rowcast.engine.engine import Feed, Seating
 from rowcast.engine.kernels.linear_kernel import choose_linear
 from rowcast.engine.loading.engine_factory import prepare
 from rowcast.engine.loading.images import image_cache
 from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.memory import DoesNotFit
-from rowcast.engine.loading.subprocess_call import Died, apart
+from rowcast.engine.loading.subprocess_call import Died, in_subprocess
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.errors import RowcastError, UnknownModel
 from rowcast.sampling_params import SamplingParams
@@ -66,7 +70,7 @@ def test_an_image_says_what_its_weights_say(model: Path, tmp_path: Path, dtype: 
     (model / "model.safetensors").unlink()  # must not be read again
     loaded = engine_of(wanted(model, load_image=True, **kept))
     assert (tmp_path / "tti_cache" / "llama-v2.image").is_file()
-    assert isinstance(loaded.decoder, LeanDecoder)
+    assert isinstance(loaded.decoder, LlamaDecoder)
     assert plain.fingerprint == saved.fingerprint == loaded.fingerprint
     assert said(plain) == said(saved) == said(loaded)
 
@@ -142,13 +146,13 @@ def test_where_nothing_can_be_kept_it_starts_all_the_same(model: Path, cache: Pa
 
 @packed_only
 def test_only_the_latest_images_stay(tmp_path: Path) -> None:
-    for number in range(image_cache.KEPT + 3):
+    for number in range(image_cache.MOST_IMAGES + 3):
         image = tmp_path / f"{number}.image"
         image.write_text("")
         os.utime(image, (number, number))
     image_cache.forget_older(image)
     assert {int(each.stem) for each in tmp_path.glob("*.image")} == set(
-        range(3, image_cache.KEPT + 3)
+        range(3, image_cache.MOST_IMAGES + 3)
     )
 
 
@@ -174,10 +178,10 @@ def removed(image: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (damaged, "is damaged: save it anew"),
-        (shortened, "is no whole image: save it anew"),
-        (emptied, "is empty: save it anew"),
-        (removed, "there is no image .*: start once with SAVE_IMAGE=1"),
+        (damaged, "is damaged: save it again with SAVE_IMAGE=1"),
+        (shortened, "is not a complete image: save it again with SAVE_IMAGE=1"),
+        (emptied, "is empty: save it again with SAVE_IMAGE=1"),
+        (removed, "image does not exist: start once with SAVE_IMAGE=1"),
     ],
 )
 def test_an_image_that_is_not_whole_is_refused(
@@ -219,7 +223,7 @@ def test_an_image_of_another_build_is_refused(
     prepare(wanted(model, model_root=tmp_path, save_image=True))
     if change is not None:
         change(model)
-    with pytest.raises(BadImage, match=f"was made of other {named}"):
+    with pytest.raises(BadImage, match=f"was made from different {named}"):
         prepare(wanted(model, model_root=tmp_path, load_image=True, **others))
 
 
@@ -320,9 +324,9 @@ def quantized(model: Path) -> None:
         (half_configuration, "config.json of MODEL '.*' cannot be read: "),
         (list_configuration, "config.json of MODEL '.*' is not a JSON object"),
         (unknown_type, "MODEL '.*' cannot be read: "),
-        (more_layers, "are not whole: [0-9]+ tensors are missing"),
+        (more_layers, "are incomplete: [0-9]+ tensors are missing"),
         (wider, "the weights of MODEL '.*' cannot be read: "),
-        (quantized, "quantized already"),
+        (quantized, "has quantized weights"),
     ],
 )
 def test_what_is_wrong_with_files_is_one_sentence(
@@ -397,7 +401,7 @@ def test_suppressed_tokens_are_never_drawn(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_killed_is_told_as_that() -> None:
-    with pytest.raises(Died, match="ended with status -9"), apart(_dies, "dying") as other:
+    with pytest.raises(Died, match="ended with status -9"), in_subprocess(_dies, "dying") as other:
         other.result()
 
 
@@ -405,12 +409,12 @@ def test_what_another_process_refuses_with_is_raised_here() -> None:
     def refuses() -> None:
         raise DoesNotFit("too large")
 
-    with pytest.raises(DoesNotFit, match="too large"), apart(refuses, "refusing") as other:
+    with pytest.raises(DoesNotFit, match="too large"), in_subprocess(refuses, "refusing") as other:
         other.result()
 
 
 def test_another_process_ends_with_the_block() -> None:
-    with pytest.raises(RowcastError, match="enough"), apart(_waits, "waiting") as other:
+    with pytest.raises(RowcastError, match="enough"), in_subprocess(_waits, "waiting") as other:
         raise RowcastError("enough")
     assert not other.process.is_alive()
 

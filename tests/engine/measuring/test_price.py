@@ -29,9 +29,9 @@ def test_both_tables_are_whole(
         monkeypatch.setattr(price, name, value)
     price.print_price([str(save("llama", tmp_path)), "float32"])
     lines = capsys.readouterr().out.splitlines()
-    lean, modules = table(lines, "float32, lean"), table(lines, "modules over oneDNN")
-    assert [row[0] for row in lean] == [str(each) for each in price.TOKENS]
-    assert all(int(free) >= int(pure) > 0 for _, pure, free, _ in lean)
+    llama, modules = table(lines, "float32, llama"), table(lines, "modules over oneDNN")
+    assert [row[0] for row in llama] == [str(each) for each in price.TOKENS]
+    assert all(int(free) >= int(pure) > 0 for _, pure, free, _ in llama)
     assert [row[0] for row in modules] == [str(each) for each in price.FILLED_UP]
     assert all(int(width) >= int(rows) for rows, width, *_ in modules)
 

@@ -76,7 +76,7 @@ def test_int8_keeps_the_storytellers_perplexity(
 def test_what_changes_by_more_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="1"):
         print_table([str(save("llama", tmp_path)), "int8", "--tokens", "50", "--within", "-99"])
-    assert "allowed are -99 %" in capsys.readouterr().err
+    assert "the limit is -99 %" in capsys.readouterr().err
 
 
 def test_a_text_is_read_by_the_models_own_tokenizer(tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ def test_a_text_is_read_by_the_models_own_tokenizer(tmp_path: Path) -> None:
 def test_an_unknown_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         print_table([str(tmp_path), "int7"])
-    assert "int7: known are auto, float32" in capsys.readouterr().err
+    assert "int7: unknown; choose from auto, float32" in capsys.readouterr().err

@@ -1,4 +1,7 @@
-"""Dialects without a web framework: called directly, resumed, and added by one line."""
+"""Dialects without a web framework: called directly, resumed, and added by one line.
+
+Covers `frontend/api`, `operation`, `frontend/response`, `frontend/request/request`, `origin`.
+"""
 
 import json
 from collections.abc import Iterable, Iterator

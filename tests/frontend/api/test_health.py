@@ -1,4 +1,7 @@
-"""Health over HTTP: alive, ready, and the true reason if not."""
+"""Health over HTTP: alive, ready, and the true reason if not.
+
+Covers `frontend/frontend`, `served_model`.
+"""
 
 import pytest
 

@@ -94,7 +94,7 @@ def test_a_reply_that_fails_ends_with_an_error_event() -> None:
         *pieces, error = events(response.text)
         assert error == {
             "event": "error",
-            "data": {"status_code": 500, "message": "its time ran out"},
+            "data": {"status_code": 500, "message": "the time limit (REPLY_SECONDS) passed"},
         }
         assert spoken("Hello", seed, 500).startswith(text_of(pieces))
 

@@ -1,4 +1,7 @@
-"""The proxy's list of routes, held to the dialects that the server registers."""
+"""The proxy's list of routes, held to the dialects that the server registers.
+
+Covers `frontend/api`.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Early refusal: only requests that a full waiting line would reject are refused at accept time."""
+"""Early refusal: only requests that a full waiting line would reject are refused at accept time.
+
+Covers `listener`.
+"""
 
 import json
 import socket

@@ -28,7 +28,7 @@ def test_a_reply_that_fails_is_cut_not_ended() -> None:
         asked: dict[str, Any] = {"text": "Hello", "seed": seed, "max_tokens": 2048}
         response = served.stream(**asked)
         read = bytearray()
-        with pytest.raises(StreamCut, match="time ran out"):
+        with pytest.raises(StreamCut, match="time limit"):
             read.extend(byte for chunk in response.iter_encoded() for byte in chunk)
         response.close()
         assert spoken("Hello", seed, 500).encode().startswith(read)
@@ -39,7 +39,10 @@ def test_a_reply_that_fails_without_streaming_is_an_error() -> None:
         seed = lasting_seed("Hello", 500)
         response = served.post(text="Hello", seed=seed, max_tokens=2048, stream=False)
         assert response.status_code == 500
-        assert response.get_json() == {"status_code": 500, "message": "its time ran out"}
+        assert response.get_json() == {
+            "status_code": 500,
+            "message": "the time limit (REPLY_SECONDS) passed",
+        }
 
 
 def test_a_stream_that_its_reader_leaves_is_cancelled(served: Served) -> None:

@@ -1,4 +1,7 @@
-"""Receipts: what they record about replies, in each dialect, and replies recomputed from them."""
+"""Receipts: what they record about replies, in each dialect, and replies recomputed from them.
+
+Covers `openai/replay`.
+"""
 
 import hashlib
 import json

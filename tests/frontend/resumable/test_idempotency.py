@@ -1,4 +1,7 @@
-"""Idempotency keys: a repeated request joins the first, and nothing is computed twice."""
+"""Idempotency keys: a repeated request joins the first, and nothing is computed twice.
+
+Covers `readers`, `origin`.
+"""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""The journal client: many calls per commit, short waits, and no call lost."""
+"""The journal client: many calls per commit, short waits, and no call lost.
+
+Covers `journal/service`.
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""Streams resumed at any event, in every dialect, from the journal's record."""
+"""Streams resumed at any event, in every dialect, from the journal's record.
+
+Covers `frontend/api/streams`, `disk_journal`.
+"""
 
 import json
 from collections.abc import Iterator

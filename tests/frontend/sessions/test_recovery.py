@@ -1,4 +1,7 @@
-"""A backend dies under open sessions: they continue on the next one, with the same replies."""
+"""A backend dies under open sessions: they continue on the next one, with the same replies.
+
+Covers `demultiplexer`.
+"""
 
 from collections.abc import Sequence
 

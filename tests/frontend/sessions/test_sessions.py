@@ -1,4 +1,7 @@
-"""Sessions: each gets its own events, the backend's status is used, and nothing leaks."""
+"""Sessions: each gets its own events, the backend's status is used, and nothing leaks.
+
+Covers `demultiplexer`, `sessions/journal`.
+"""
 
 import logging
 

@@ -1,4 +1,7 @@
-"""What passes through the proxy, and what does not."""
+"""What passes through the proxy, and what does not.
+
+Covers `relay`, `upstream`, `rowcast_proxy/app`.
+"""
 
 import json
 import re

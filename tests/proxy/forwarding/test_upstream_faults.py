@@ -1,4 +1,7 @@
-"""When the server fails, the client gets an error or a cut, never an apparently clean end."""
+"""When the server fails, the client gets an error or a cut, never an apparently clean end.
+
+Covers `upstream`, `relay`.
+"""
 
 import contextlib
 import http.client
@@ -46,7 +49,7 @@ def test_no_valid_answer(proxy: Running, upstream: FakeUpstream, garbage: bytes)
     upstream.answer = lambda call: call.send(garbage)
     reply = generate(proxy.port)
     assert reply.status == 502
-    assert "valid answer" in reply.message
+    assert "valid response" in reply.message
     assert upstream.next_call()
     assert upstream.calls.empty(), "a request is never sent twice"
 

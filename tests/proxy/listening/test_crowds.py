@@ -1,4 +1,7 @@
-"""Many streams at once: all complete, and none mixed up."""
+"""Many streams at once: all complete, and none mixed up.
+
+Covers `silence`, `rowcast_proxy/listening/worker`.
+"""
 
 import concurrent.futures
 

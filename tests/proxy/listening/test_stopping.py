@@ -1,4 +1,7 @@
-"""SIGTERM: open streams finish, new requests get a 503, and the exit status is 0."""
+"""SIGTERM: open streams finish, new requests get a 503, and the exit status is 0.
+
+Covers `rowcast_proxy/listening/worker`, `rowcast_http/worker`.
+"""
 
 import contextlib
 import http.client

@@ -1,4 +1,7 @@
-"""Grammars of rows: their masks, ends and faults, for fresh and resumed replies."""
+"""Grammars of rows: their masks, ends and faults, for fresh and resumed replies.
+
+Covers `grammars/rule`.
+"""
 
 import time
 

@@ -1,4 +1,7 @@
-"""`scripts/abuse` as a user runs it, on the scripted server: a hunt, and a finding sent again."""
+"""`scripts/abuse` as a user runs it, on the scripted server: a hunt, and a finding sent again.
+
+Covers `abuse/cli`, `watcher`, `roles`, `stand`.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,8 @@
-"""The basis of abuse's verdicts: repeatable attacks, figures of an interval, bounds, reports."""
+"""The basis of abuse's verdicts: repeatable attacks, figures of an interval, bounds, reports.
+
+Covers `draw`, `attacks/facts`, `attacks/kind`, `attacks/kinds`, `attacks/kinds/`, `known_attacks`,
+`shot`, `trial`, `measurement/witness`, `abuse/options`, `abuse/report`.
+"""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Delivery: how each kind of shot is sent, and how its answers are recorded."""
+"""Delivery: how each kind of shot is sent, and how its answers are recorded.
+
+Covers `plan`, `sender`, `shot`, `machine`.
+"""
 
 import time
 from pathlib import Path

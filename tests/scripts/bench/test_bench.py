@@ -1,4 +1,8 @@
-"""The bench as a user runs it: commands against a real server, their output and exit status."""
+"""The bench as a user runs it: commands against a real server, their output and exit status.
+
+Covers `bench/cli`, `driver`, `exchange`, `target`, `bench/options`, `progress`, `json_file`,
+`byte_checks`.
+"""
 
 from __future__ import annotations
 

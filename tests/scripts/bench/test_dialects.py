@@ -1,4 +1,8 @@
-"""Each dialect's requests, and how it reads pieces, counts and ends."""
+"""Each dialect's requests, and how it reads pieces, counts and ends.
+
+Covers `dialects/chat`, `dialects/dialect`, `event_reader`, `dialects/native`, `dialects/openai`,
+`openai_chat`, `http_client/events`.
+"""
 
 from __future__ import annotations
 

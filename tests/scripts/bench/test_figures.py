@@ -1,4 +1,7 @@
-"""Percentiles, rates, prompts, arrivals, and the tables that show them."""
+"""Percentiles, rates, prompts, arrivals, and the tables that show them.
+
+Covers `outcome`, `pace`, `load/requests`, `comparison`, `figures`, `table`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A guest among streams: when it arrives, and its table for known times."""
+"""A guest among streams: when it arrives, and its table for known times.
+
+Covers `guest`, `pace`.
+"""
 
 from __future__ import annotations
 

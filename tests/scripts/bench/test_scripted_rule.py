@@ -1,4 +1,7 @@
-"""The scripted rule by fixed values, computed by another program from its description."""
+"""The scripted rule by fixed values, computed by another program from its description.
+
+Covers `scripted_rule`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`scripts/bench_peers` as a user runs it: commands, small real servers, and the output."""
+"""`scripts/bench_peers` as a user runs it: commands, small real servers, and the output.
+
+Covers `bench_peers/cli`, `installation`, `bench_peers/options`, `peer`, `bench_peers/report`.
+"""
 
 import json
 import sys

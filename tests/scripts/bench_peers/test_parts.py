@@ -1,4 +1,8 @@
-"""The parts of `scripts/bench_peers`: its model, its services, its ratios, the peers' own files."""
+"""The parts of `scripts/bench_peers`: its model, its services, its ratios, the peers' own files.
+
+Covers `bench_peers/model`, `rounds`, `scores`, `bench_peers/service`, `shapes`, `usage`,
+`transformers_serve`.
+"""
 
 import json
 import sys

@@ -1,4 +1,8 @@
-"""The basis of chaos's verdicts: answers in any pieces, positions to resume at, the page."""
+"""The basis of chaos's verdicts: answers in any pieces, positions to resume at, the page.
+
+Covers `chaos/claim`, `chaos/claims`, `overload`, `content`, `traffic/kinds`,
+`chaos/traffic/request`, `page`, `chaos/options`.
+"""
 
 import json
 import random

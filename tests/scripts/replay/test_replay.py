@@ -1,4 +1,7 @@
-"""scripts/replay: a receipt is found, sent to a real server again, and compared."""
+"""scripts/replay: a receipt is found, sent to a real server again, and compared.
+
+Covers `replay/cli`, `receipt`, `replay/server`, `verdict`.
+"""
 
 import json
 import subprocess

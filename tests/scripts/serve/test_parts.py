@@ -1,4 +1,7 @@
-"""The parts of `scripts/serve` that need no server."""
+"""The parts of `scripts/serve` that need no server.
+
+Covers `serve/cli`, `serve/options`, `stack`, `child`.
+"""
 
 import shlex
 import stat

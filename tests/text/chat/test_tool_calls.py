@@ -1,4 +1,7 @@
-"""Tool calls in a text: the same calls however the text is cut; other text is unchanged."""
+"""Tool calls in a text: the same calls however the text is cut; other text is unchanged.
+
+Covers `json_value`.
+"""
 
 import pytest
 from hypothesis import given, settings

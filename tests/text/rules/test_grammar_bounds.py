@@ -1,4 +1,7 @@
-"""Bounds of grammars: the error names the bound, and ordinary grammars exceed none."""
+"""Bounds of grammars: the error names the bound, and ordinary grammars exceed none.
+
+Covers `grammar_limits`.
+"""
 
 import json
 import random

@@ -1,4 +1,7 @@
-"""Schemas that no grammar can express: what is possible is enforced, and the rest is named."""
+"""Schemas that no grammar can express: what is possible is enforced, and the rest is named.
+
+Covers `schema_disjoint`, `schema_subset`, `schema_tree`.
+"""
 
 import json
 from contextlib import suppress

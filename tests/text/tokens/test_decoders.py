@@ -1,4 +1,7 @@
-"""Decoding piece by piece: the library's text, in the same time for every token."""
+"""Decoding piece by piece: the library's text, in the same time for every token.
+
+Covers `hub_tokenizer`.
+"""
 
 from pathlib import Path
 

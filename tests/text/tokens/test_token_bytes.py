@@ -1,4 +1,7 @@
-"""Each token's bytes, for vocabularies of either kind; joined, they are the text."""
+"""Each token's bytes, for vocabularies of either kind; joined, they are the text.
+
+Covers `byte_level`, `byte_tokenizer`.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""The scripted tokenizer: bytes in, whole characters out."""
+"""The scripted tokenizer: bytes in, whole characters out.
+
+Covers `bytes_decoder`, `scripted_vocabulary`.
+"""
 
 from itertools import accumulate
 

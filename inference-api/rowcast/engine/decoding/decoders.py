@@ -1,4 +1,4 @@
-"""Chooses how a loaded transformers model is decoded: lean if it has the form, else by modules.
+"""Chooses how a loaded transformers model is decoded: as a Llama, or by its modules.
 
 decoder_over(model, facts, multiplier) ──▶ DecoderMaker, for one engine: packing takes over the
                                            model's weights
@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from rowcast.engine.decoding.decoder import Decoder, DecoderMaker
 from rowcast.engine.decoding.facts import Facts
-from rowcast.engine.decoding.llama.decoder import lean_maker
+from rowcast.engine.decoding.llama.decoder import llama_maker
 from rowcast.engine.decoding.llama.packed_parts import Packing, pack_model
 from rowcast.engine.decoding.llama.shape import read_form
 from rowcast.engine.decoding.module_decoder import ModuleDecoder
@@ -27,7 +27,7 @@ def decoder_over(
     facts: Facts,
     multiplier: Multiplier | None,  # None: torch's own layers multiply
     *,
-    lean: bool = True,  # if the model has the form for it
+    llama: bool = True,  # if the model has the form for it
 ) -> DecoderMaker:
     """Return the maker of the model's decoder."""
 
@@ -37,11 +37,11 @@ def decoder_over(
         if not isinstance(multiplier, KernelMultiplier):
             return _modules(network, multiplier, attention, cache), None
         kernel = multiplier.kernel
-        form = read_form(network) if lean and isinstance(attention, NativeAttention) else None
+        form = read_form(network) if llama and isinstance(attention, NativeAttention) else None
         if form is None:
             return _modules(network, multiplier, attention, cache), kernel
         model = pack_model(form, Packing(kernel, multiplier.kind, facts.dtype, facts.context))
-        return lean_maker(model, kernel, facts.context)(attention, cache, most)
+        return llama_maker(model, kernel, facts.context)(attention, cache, most)
 
     return make
 
@@ -65,7 +65,7 @@ def _modules(
     if multiplier is not None:
         pack(network, multiplier)
         if isinstance(multiplier, KernelMultiplier) and isinstance(attention, NativeAttention):
-            attention.borrow(multiplier.kernel.crew_threads)
+            attention.borrow(multiplier.kernel.thread_pool)
         _let_go_of_files(network)
     arithmetic = f"{attention.name} {multiplier.name if multiplier else 'torch'}"
     return ModuleDecoder(network, cache, arithmetic)

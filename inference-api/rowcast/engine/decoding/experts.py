@@ -101,9 +101,9 @@ def _of_gpt_oss(experts: Any) -> tuple[Iterator[Weights], Gate]:
     def each() -> Iterator[Weights]:
         for at in range(experts.num_experts):
             yield Weights(
-                _apart(experts.gate_up_proj[at].detach().T),
+                _separated(experts.gate_up_proj[at].detach().T),
                 experts.down_proj[at].detach().T,
-                _apart(experts.gate_up_proj_bias[at].detach()),
+                _separated(experts.gate_up_proj_bias[at].detach()),
                 experts.down_proj_bias[at].detach(),
             )
 
@@ -113,7 +113,7 @@ def _of_gpt_oss(experts: Any) -> tuple[Iterator[Weights], Gate]:
     return each(), gate
 
 
-def _apart(gate_up: Tensor) -> Tensor:
+def _separated(gate_up: Tensor) -> Tensor:
     """Return alternating gates and ups as gates above ups."""
     return torch.cat([gate_up[::2], gate_up[1::2]])
 

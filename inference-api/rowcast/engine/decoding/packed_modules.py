@@ -28,15 +28,15 @@ def pack(model: nn.Module, multiplier: Multiplier) -> None:
 
 def packed_bytes(model: nn.Module, kind: Kind) -> int:
     """Return the bytes of a model's parameters after packing."""
-    kept: dict[int, int] = {}  # by identity: tied weights count once
+    sizes: dict[int, int] = {}  # by identity: tied weights count once
     packed = 0
     for module in model.modules():
         shapes = list(_packed_shapes(module))
         packed += sum(weight_bytes(outputs, inputs, kind) for outputs, inputs in shapes)
         if not shapes:
             own = module.parameters(recurse=False)
-            kept |= {id(each): each.numel() * each.itemsize for each in own}
-    return packed + sum(kept.values())
+            sizes |= {id(each): each.numel() * each.itemsize for each in own}
+    return packed + sum(sizes.values())
 
 
 def _packed_shapes(module: nn.Module) -> Iterator[tuple[int, int]]:

@@ -80,8 +80,8 @@ class RowCache:
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of one row's cache to another row."""
-        for kept in (*self.keys.values(), *self.values.values()):
-            kept[target, :, :length] = kept[source, :, :length]
+        for cached in (*self.keys.values(), *self.values.values()):
+            cached[target, :, :length] = cached[source, :, :length]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: Scores) -> Tensor:
         keys, values = self.keys[layer], self.values[layer]

@@ -103,7 +103,7 @@ class NativeAttention:
     def _threads(self) -> tuple[int, int, int, int]:
         if self._lent is None:
             return torch.get_num_threads(), self._region, 0, 0
-        return self._lent.count, 0, self._lent.share, self._lent.crew
+        return self._lent.count, 0, self._lent.share, self._lent.pool
 
     def store(  # noqa: PLR0917  # in the order of `attend`
         self,
@@ -161,7 +161,7 @@ class NativeAttention:
             threads.count,
             0,
             threads.share,
-            threads.crew,
+            threads.pool,
             layer.scale,
             0.0,
         )
@@ -187,9 +187,9 @@ def _caches(keys: Tensor, values: Tensor, dtype: torch.dtype) -> tuple[int, ...]
     key_row, key_head, key_at, key_step = keys.stride()
     value_row, value_head, value_at, value_step = values.stride()
     if rows != value_rows or heads != value_heads or context != value_context:
-        raise ValueError(f"keys {[*keys.shape]} and values {[*values.shape]} are no pair of caches")
+        raise ValueError(f"keys {[*keys.shape]} and values {[*values.shape]} do not match")
     if key_step != 1 or value_step != 1:
-        raise ValueError("the numbers of a cached key or value must lie side by side")
+        raise ValueError("cached keys and values must be contiguous in their last dimension")
     if not (dtype is keys.dtype is values.dtype) or dtype not in DTYPES:
         raise TypeError(f"{dtype} tokens do not fit {keys.dtype} keys and {values.dtype} values")
     return (
@@ -213,7 +213,7 @@ def _caches(keys: Tensor, values: Tensor, dtype: torch.dtype) -> tuple[int, ...]
 def _places(row: Tensor, position: Tensor, tokens: int) -> tuple[int, int, int]:
     for each in (row, position):
         if each.dtype is not torch.int32 or each.numel() != tokens or not each.is_contiguous():
-            raise ValueError(f"rows and positions must be {tokens} int32 numbers side by side")
+            raise ValueError(f"rows and positions must be {tokens} contiguous int32 numbers")
     return tokens, row.data_ptr(), position.data_ptr()
 
 
@@ -224,7 +224,7 @@ def _side_by_side(states: Tensor) -> Tensor:
 def _constant(numbers: Tensor, *least: int) -> Tensor:
     """Return fp32 numbers that the kernel can read, with at least these sizes."""
     if numbers.dim() != len(least) or any(a < b for a, b in zip(numbers.shape, least, strict=True)):
-        raise ValueError(f"a constant {[*numbers.shape]} must be {[*least]} or more")
+        raise ValueError(f"a constant {[*numbers.shape]} must be at least {[*least]}")
     return _side_by_side(numbers.float())
 
 
@@ -232,4 +232,4 @@ def refuse(fault: int) -> NoReturn:
     """Raise the exception for a fault of the kernel."""
     if fault == 1:
         raise ValueError("a row or position lies outside the cache")
-    raise MemoryError("no memory for attention")
+    raise MemoryError("not enough memory for attention")

@@ -64,12 +64,12 @@ def load_kernel(source: Path, folder: Path | None = None, machine: str = "native
     key = _key(command, source)
     name = f"{source.stem}-{key}.so"
     try:
-        kept = private(folder or cache_folder())
+        place = private(folder or cache_folder())
     except OSError as error:
         _log.warning("kernel=%s kept=no reason=%r", source.stem, str(error))
         with tempfile.TemporaryDirectory(prefix="rowcast-") as passing:
             return Kernel(_loaded(command, source, Path(passing) / name), key)
-    return Kernel(_loaded(command, source, kept / name), key)
+    return Kernel(_loaded(command, source, place / name), key)
 
 
 def _find_compiler() -> str:
@@ -123,8 +123,8 @@ def _run(*command: str) -> bytes:
             command, capture_output=True, check=True, timeout=COMPILE_SECONDS
         )
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()
-        raise KernelUnavailable(f"{command[0]} failed: {said[:500]}") from error
+        output = error.stderr.decode(errors="replace").strip()
+        raise KernelUnavailable(f"{command[0]} failed: {output[:500]}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise KernelUnavailable(f"{command[0]} did not run: {error}") from error
     return done.stdout

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class Unrounded:
     """Directions of the input that int8 excludes from its rounding: few, and large in every token.
 
     A token's part along them is multiplied in fp32, the rest as usual.
@@ -55,11 +55,11 @@ class Apart:
 
 
 class Weight(ctypes.Structure):
-    """A struct as the C file declares it."""
+    """A struct as the C file declares it; `unrounded` is its `apart`."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("lines", *_BESIDE)),
-        *((name, ctypes.c_int64) for name in ("outputs", "inputs", "kind", "apart")),
+        *((name, ctypes.c_int64) for name in ("outputs", "inputs", "kind", "unrounded")),
     )
 
 
@@ -104,24 +104,24 @@ class LinearKernel:
     def __init__(self, kernel: Kernel, threads: int) -> None:
         self._library = library = kernel.library
         _declare(library)
-        self.crew = ctypes.c_void_p(library.rowcast_gather(threads))
-        if not self.crew:
-            raise MemoryError("no memory for the kernel's threads")
+        self.pool = ctypes.c_void_p(library.rowcast_gather(threads))
+        if not self.pool:
+            raise MemoryError("not enough memory for the kernel's threads")
         self.threads = threads
         self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
         self.name = f"c-{library.rowcast_arithmetic().decode()}-{kernel.key[:8]}"
         self._linear = library.rowcast_linear
 
     @property
-    def crew_threads(self) -> Threads:
+    def thread_pool(self) -> Threads:
         """Its threads, for other kernels to run on."""
-        return Threads(self.threads, self.share.value or 0, self.crew.value or 0)
+        return Threads(self.threads, self.share.value or 0, self.pool.value or 0)
 
     def close(self) -> None:
         """End the threads."""
-        if self.crew:
-            self._library.rowcast_leave(self.crew)
-            self.crew = ctypes.c_void_p()
+        if self.pool:
+            self._library.rowcast_leave(self.pool)
+            self.pool = ctypes.c_void_p()
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class LinearKernel:
         weights: Sequence[Tensor],
         kind: Kind,
         bias: Tensor | None = None,
-        apart: Apart | None = None,
+        unrounded: Unrounded | None = None,
     ) -> Packed:
         """Pack weights [outputs, inputs] that read the same input as one."""
         inputs = weights[0].shape[1]
@@ -142,7 +142,9 @@ class LinearKernel:
         weight = Weight(outputs=outputs, inputs=inputs, kind=_KINDS[kind])
         padded = _up(outputs, LANES)
         lines = _room(padded // LANES * self._library.rowcast_lines(ctypes.byref(weight)) * LINE)
-        packed = packed_of(kind, outputs, inputs, lines, _beside(kind, padded, inputs, bias, apart))
+        packed = packed_of(
+            kind, outputs, inputs, lines, _beside(kind, padded, inputs, bias, unrounded)
+        )
         first = 0
         for rows in weights:
             self._pack(packed.weight, rows.detach().contiguous(), first)
@@ -172,11 +174,11 @@ class LinearKernel:
         if out is None:
             out = states.new_empty(shape, dtype=dtype)
         elif out.shape != shape or not out.is_contiguous():
-            raise ValueError(f"out is {tuple(out.shape)}, wanted {shape}, contiguous")
+            raise ValueError(f"out is {tuple(out.shape)}, it must be {shape} and contiguous")
         if not states.is_contiguous():
             states = states.contiguous()
         state = self._linear(
-            self.crew,
+            self.pool,
             packed.calls[states.dtype, out.dtype],
             states.data_ptr(),
             out.data_ptr(),
@@ -197,7 +199,7 @@ class LinearKernel:
         if even * odd != size or even & (even - 1) or len(signs) != size:
             raise ValueError(f"rows of {size} are not {odd} parts of a power of two")
         if any(each.dtype != torch.float32 for each in (rows, signs, factors)):
-            raise ValueError("only fp32 is turned")
+            raise ValueError("turn needs fp32 tensors")
         if not rows.is_contiguous():
             raise ValueError("rows must be contiguous")
         addresses = (rows.data_ptr(), count, signs.data_ptr(), factors.data_ptr())
@@ -205,7 +207,7 @@ class LinearKernel:
 
     def run(self, operations: "ctypes.Array[Operation]", tokens: int) -> None:
         """Run every operation in order, each over this many tokens."""
-        check(self._library.rowcast_run(self.crew, operations, len(operations), tokens))
+        check(self._library.rowcast_run(self.pool, operations, len(operations), tokens))
 
 
 def packed_of(
@@ -216,7 +218,7 @@ def packed_of(
     weight.lines = lines.data_ptr()
     for name, each in zip(_BESIDE, beside, strict=True):
         setattr(weight, name, each.data_ptr() or None)
-    weight.apart = len(beside[_BESIDE.index("directions")])
+    weight.unrounded = len(beside[_BESIDE.index("directions")])
     return Packed(kind, outputs, inputs, lines, beside, weight, _calls(kind, weight))
 
 
@@ -234,9 +236,9 @@ def choose_linear(
         return None
     if not kernel.library.rowcast_is_fast():
         if not slow_too:
-            _log.info("linear=torch reason='no vectors of 512 bits here'")
+            _log.info("linear=torch reason='the processor has no 512-bit vectors'")
             return None
-        _log.warning("linear=slow reason='no vectors of 512 bits here'")
+        _log.warning("linear=slow reason='the processor has no 512-bit vectors'")
     return LinearKernel(kernel, threads)
 
 
@@ -253,7 +255,7 @@ def _up(number: int, to: int) -> int:
 def check(state: int) -> None:
     """Raise the exception for a fault of the kernel."""
     if state:
-        raise MemoryError("no memory for a linear layer's inputs")
+        raise MemoryError("not enough memory for a linear layer's inputs")
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -281,20 +283,22 @@ def _room(size: int) -> Tensor:
 
 
 def _beside(
-    kind: Kind, outputs: int, inputs: int, bias: Tensor | None, apart: Apart | None
+    kind: Kind, outputs: int, inputs: int, bias: Tensor | None, unrounded: Unrounded | None
 ) -> Sequence[Tensor]:
     """Return the numbers per output, zeros past the last; a tensor is empty if it has none."""
-    if apart is not None and kind != "int8":
-        raise ValueError(f"{kind} rounds no inputs: nothing to leave out of it")
+    if unrounded is not None and kind != "int8":
+        raise ValueError(f"{kind} does not round inputs: pass no `unrounded`")
     scaled = outputs if kind == "int8" else 0
     wide = torch.zeros(0 if bias is None else outputs)
     if bias is not None:
         wide[: len(bias)] = bias.detach()
-    directions = torch.zeros(0 if apart is None else len(apart.directions), _up(inputs, 4 * LANES))
+    directions = torch.zeros(
+        0 if unrounded is None else len(unrounded.directions), _up(inputs, 4 * LANES)
+    )
     columns = torch.zeros(len(directions), outputs, dtype=torch.bfloat16)
-    if apart is not None:
-        directions[:, :inputs] = apart.directions
-        columns[:, : apart.columns.shape[1]] = apart.columns
+    if unrounded is not None:
+        directions[:, :inputs] = unrounded.directions
+        columns[:, : unrounded.columns.shape[1]] = unrounded.columns
     start = torch.zeros(scaled, dtype=torch.int32)
     return wide, torch.zeros(scaled), start, directions, columns
 

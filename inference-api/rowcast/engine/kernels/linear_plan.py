@@ -31,7 +31,7 @@ class Plan:
     def __init__(self, kernel: LinearKernel) -> None:
         self._kernel = kernel
         self._operations: list[Operation] = []
-        self._kept: list[object] = []
+        self._alive: list[object] = []
         self._ready: ctypes.Array[Operation] | None = None
 
     def run(self, tokens: int) -> None:
@@ -124,22 +124,22 @@ class Plan:
         """to = table[index]. The caller ensures that the table has these rows."""
         size = table.shape[-1]
         if index.dtype != torch.int32 or not index.is_contiguous():
-            raise ValueError(f"an index must be int32 side by side, not {index.dtype}")
+            raise ValueError(f"an index must be contiguous int32, not {index.dtype}")
         operation = _over(_PICK, table, _want(to, size, table.dtype), size)
         operation.extra = index.data_ptr()
         return self._add(operation, table, index, to)
 
-    def foreign(self, function: int, context: int, *kept: object) -> Self:
+    def foreign(self, function: int, context: int, *alive: object) -> Self:
         """Call another kernel's function on the caller's thread.
 
         Its signature is `void function(void *context, int64_t tokens)`. It may distribute its work
-        by `LinearKernel.share(crew, …)`.
+        by `LinearKernel.share(pool, …)`.
         """
-        return self._add(Operation(what=_FOREIGN, foreign=function, source=context), *kept)
+        return self._add(Operation(what=_FOREIGN, foreign=function, source=context), *alive)
 
-    def _add(self, operation: Operation, *kept: object) -> Self:
+    def _add(self, operation: Operation, *alive: object) -> Self:
         self._operations.append(operation)
-        self._kept.extend(kept)
+        self._alive.extend(alive)
         self._ready = None
         return self
 
@@ -193,7 +193,9 @@ def _over(what: int, states: Tensor, to: Tensor, size: int) -> Operation:
 def _want(buffer: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     """Return the buffer if it fits the kernel's expectations; otherwise raise ValueError."""
     if not buffer.is_contiguous() or buffer.dtype != dtype or buffer.shape[-1] != size:
-        raise ValueError(f"{buffer.dtype} {tuple(buffer.shape)}: wanted {dtype} [..., {size}]")
+        raise ValueError(
+            f"{buffer.dtype} {tuple(buffer.shape)} must be contiguous {dtype} [..., {size}]"
+        )
     if dtype not in (torch.float32, torch.bfloat16):
-        raise ValueError(f"{dtype} is not kept in plans")
+        raise ValueError(f"plans do not support {dtype}")
     return buffer

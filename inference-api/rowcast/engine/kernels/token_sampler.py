@@ -24,7 +24,7 @@ from rowcast.sampling_params import SamplingParams
 SOURCE = Path(__file__).with_name("token_sampler_kernel.c")
 DTYPES = (torch.float32, torch.bfloat16)
 
-_WAYS: dict[Method, int] = {"greedy": 0, "few": 1, "many": 1, "open": 2}
+_METHODS: dict[Method, int] = {"greedy": 0, "few": 1, "many": 1, "open": 2}
 _log = logging.getLogger(__name__)
 
 
@@ -33,10 +33,10 @@ def _fields(kind: type, *names: str) -> tuple[tuple[str, type], ...]:
 
 
 class Seat(ctypes.Structure):
-    """A struct as the C file declares it."""
+    """A struct as the C file declares it; `method` is its `way`."""
 
     _fields_ = (
-        *_fields(ctypes.c_int64, "way", "top_k"),
+        *_fields(ctypes.c_int64, "method", "top_k"),
         *_fields(ctypes.c_double, "temperature", "top_p", "min_p"),
         ("stream", ctypes.c_uint64),
         ("edited", ctypes.c_int64),
@@ -49,8 +49,8 @@ class Seat(ctypes.Structure):
     )
 
 
-class Ask(ctypes.Structure):
-    """A struct as the C file declares it."""
+class Draws(ctypes.Structure):
+    """The draws of a step: the C file's struct `Ask`."""
 
     _fields_ = (
         ("logits", ctypes.c_void_p),
@@ -73,13 +73,13 @@ class NativeTokenSampler:
         library.rowcast_choose.restype = None
         threads = threads or Threads(1, 0, 0)
         self._room = ctypes.c_void_p(
-            library.rowcast_furnish(threads.count, vocabulary, threads.share, threads.crew)
+            library.rowcast_furnish(threads.count, vocabulary, threads.share, threads.pool)
         )
         if not self._room:
-            raise MemoryError("no memory to choose tokens in")
+            raise MemoryError("not enough memory for the token sampler")
         self._table = mass.power_table(torch.device("cpu"))
         self._seats = (Seat * rows)()
-        self._kept: list[object] = [None] * rows
+        self._alive: list[object] = [None] * rows
         self._vocabulary = vocabulary
         self._make_room(rows)
 
@@ -88,7 +88,7 @@ class NativeTokenSampler:
 
     def seat(self, row: int, params: SamplingParams, method: Method, stream: int) -> None:
         self._seats[row] = Seat(
-            way=_WAYS[method],
+            method=_METHODS[method],
             top_k=params.top_k,
             temperature=params.temperature,
             top_p=params.top_p,
@@ -107,7 +107,7 @@ class NativeTokenSampler:
         seat.changed, seat.added = changes.tokens.data_ptr(), changes.added.data_ptr()
         seat.until, seat.changed_count = changes.until.data_ptr(), len(changes.tokens)
         seat.refused = None if changes.refused is None else changes.refused.data_ptr()
-        self._kept[row] = past, changes
+        self._alive[row] = past, changes
 
     def choose(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> list[int]:
         count = len(rows)
@@ -119,10 +119,10 @@ class NativeTokenSampler:
             raise ValueError(f"rows {min(rows)} to {max(rows)} of {len(self._seats)}")
         self._rows[:count] = list(rows)
         self._positions[:count] = list(positions)
-        ask = self._ask
-        ask.logits, ask.step = logits.data_ptr(), logits.stride(0)
-        ask.half, ask.count = logits.dtype is torch.bfloat16, count
-        self._library.rowcast_choose(self._room, self._asked)
+        draws = self._draws
+        draws.logits, draws.step = logits.data_ptr(), logits.stride(0)
+        draws.half, draws.count = logits.dtype is torch.bfloat16, count
+        self._library.rowcast_choose(self._room, self._draws_address)
         return self._tokens[:count]
 
     def _make_room(self, count: int) -> None:
@@ -130,7 +130,7 @@ class NativeTokenSampler:
         self._rows = (ctypes.c_int64 * count)()
         self._positions = (ctypes.c_int64 * count)()
         self._tokens = (ctypes.c_int64 * count)()
-        self._ask = Ask(
+        self._draws = Draws(
             size=self._vocabulary,
             seats=ctypes.addressof(self._seats),
             rows=ctypes.addressof(self._rows),
@@ -140,7 +140,7 @@ class NativeTokenSampler:
             octaves=mass.OCTAVES,
             steps=mass.STEPS,
         )
-        self._asked = ctypes.byref(self._ask)
+        self._draws_address = ctypes.byref(self._draws)
 
 
 def choose_token_sampler(
@@ -160,7 +160,7 @@ def _print_table() -> None:
     from rowcast.sampling.__main__ import main  # noqa: PLC0415
 
     linear = choose_linear(2)
-    threads = linear.crew_threads if linear else None
+    threads = linear.thread_pool if linear else None
     main(lambda rows, size: choose_token_sampler(rows, size, threads))
 
 

@@ -36,13 +36,13 @@ def check(config: "PreTrainedConfig") -> None:
     """Refuse a model that is not known to be served correctly."""
     if config.model_type not in SUPPORTED:
         raise UnknownModel(
-            f"models of type {config.model_type!r} are not served; "
-            f"served are {', '.join(SUPPORTED)}"
+            f"models of type {config.model_type!r} are not supported; "
+            f"supported types are {', '.join(SUPPORTED)}"
         )
     if impure := _rope_types(config) & COMPANY_ROPES:
         raise UnknownModel(
-            f"rotary positions of type {', '.join(sorted(impure))} are not served: they depend on "
-            "the longest prompt in a step, so company would change replies"
+            f"rotary embeddings of type {', '.join(sorted(impure))} are not supported: they "
+            "depend on the longest prompt in a step, so other requests would change a reply"
         )
 
 

@@ -16,20 +16,20 @@ from typing import Any, BinaryIO
 
 import torch
 
-from rowcast.engine.decoding.llama.decoder import lean_maker
+from rowcast.engine.decoding.llama.decoder import llama_maker
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.engine.loading.images.image import BadImage
-from rowcast.engine.loading.images.image_cache import kept_image
+from rowcast.engine.loading.images.image_cache import cached_image
 from rowcast.engine.loading.images.image_format import MadeOf, Stored
 from rowcast.engine.loading.images.image_source import Order, obtain
 from rowcast.engine.loading.memory import Cache, check_memory
 from rowcast.engine.loading.sizes import check_configuration, check_weights
 from rowcast.engine.loading.source import ModelSource, fitting_context
 from rowcast.engine.loading.source_files import CONFIGURATION, configuration_digest, weights_digest
-from rowcast.engine.loading.subprocess_call import apart
-from rowcast.engine.loading.vocabulary import speech_of
+from rowcast.engine.loading.subprocess_call import in_subprocess
+from rowcast.engine.loading.vocabulary import read_token_texts
 from rowcast.engine.torch_engine import ROWS, TorchEngine
 from rowcast.model_files import ModelFiles, files_of
 from rowcast.settings import ONE_LAYER, Settings
@@ -65,8 +65,8 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         wanted = "cpu"
         if torch.version.cuda is not None:
-            with apart(torch.cuda.is_available, "device") as asking:
-                wanted = "cuda" if asking.result() else "cpu"
+            with in_subprocess(torch.cuda.is_available, "device") as probe:
+                wanted = "cuda" if probe.result() else "cpu"
     return torch.device(wanted)
 
 
@@ -90,7 +90,7 @@ def _folder(settings: Settings, files: ModelFiles) -> Path:
 
 
 def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | None:
-    """Return packed weights, from an image or new; None if the lean decoder cannot serve them."""
+    """Return packed weights, from an image or new; None if the Llama decoder cannot serve them."""
     kind, kernel = KINDS.get(precision), _kernel(precision, 1)
     if kind is None or kernel is None:
         return None
@@ -110,18 +110,18 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
         source = replace(_source(settings, str(folder), CPU), mapped=True)
         return Packer(source, kernel, kind, made_of).write(file)
 
-    asked = _image_path(settings)
-    unasked = None if asked or settings.no_weights else kept_image(folder, made_of)
+    requested = _image_path(settings)
+    cached = None if requested or settings.no_weights else cached_image(folder, made_of)
     return obtain(
         Order(
             model=settings.served_model,
             folder=folder,
             made_of=made_of,
             write=write,
-            image=asked or unasked,
+            image=requested or cached,
             save=settings.save_image,
             load=settings.load_image,
-            unasked=unasked is not None,
+            automatic=cached is not None,
         )
     )
 
@@ -132,14 +132,14 @@ def _over_packed(settings: Settings, files: ModelFiles, stored: Stored) -> Engin
     facts = replace(facts, context=fitting_context(settings.context_length, facts.positions))
     cache = Cache(facts.shapes, ROWS, facts.context, facts.dtype)
     check_memory(settings.served_model, 0, cache, facts.device)
-    speech = partial(speech_of, str(_folder(settings, files)), facts)
+    token_texts = partial(read_token_texts, str(_folder(settings, files)), facts)
 
     def make() -> TorchEngine:
         kernel = _kernel(stored.made_of.precision, torch.get_num_threads())
         # The kernels have their own threads, and torch's would keep spinning alongside them.
         torch.set_num_threads(1)
-        decoder = lean_maker(stored.model, kernel, facts.context)
-        return TorchEngine(settings.served_name, facts, decoder, speech)
+        decoder = llama_maker(stored.model, kernel, facts.context)
+        return TorchEngine(settings.served_name, facts, decoder, token_texts)
 
     return make
 
@@ -193,7 +193,7 @@ def _image_path(settings: Settings) -> Path | None:
     if not (settings.save_image or settings.load_image):
         return None
     if settings.model_root is None:
-        raise BadImage("images are kept below MODEL_ROOT: set it")
+        raise BadImage("images are stored below MODEL_ROOT: set it")
     suffix = f"-{settings.image_suffix}" if settings.image_suffix else ""
     return settings.model_root / IMAGES / f"{settings.short_name}{suffix}.image"
 
@@ -201,7 +201,7 @@ def _image_path(settings: Settings) -> Path | None:
 def _refuse_image(settings: Settings, what: str) -> None:
     if settings.save_image or settings.load_image:
         raise BadImage(
-            f"there are no images of {what}: only models of the Llama form "
-            f"({', '.join(MODEL_TYPES)}) in float32, bfloat16 or int8, where the C kernels run, "
-            "have them; unset SAVE_IMAGE and LOAD_IMAGE"
+            f"{what} cannot be stored as an image: only models of the Llama form "
+            f"({', '.join(MODEL_TYPES)}) in float32, bfloat16 or int8 can be, where the C kernels "
+            "run; unset SAVE_IMAGE and LOAD_IMAGE"
         )

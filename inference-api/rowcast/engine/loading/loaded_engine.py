@@ -5,7 +5,7 @@ from functools import partial
 from rowcast.engine.decoding.decoders import decoder_over, default_multiplier
 from rowcast.engine.kernels.linear import Multiplier
 from rowcast.engine.loading.loader import Loaded
-from rowcast.engine.loading.vocabulary import speech_of
+from rowcast.engine.loading.vocabulary import read_token_texts
 from rowcast.engine.torch_engine import ROWS, WIDEST, TorchEngine
 
 
@@ -16,11 +16,11 @@ def engine_over(
     rows: int = ROWS,
     widest: int = WIDEST,
     multiplier: Multiplier | None = None,  # None: the fastest one
-    lean: bool = True,  # if the model has the form for it
+    llama: bool = True,  # if the model has the form for it
 ) -> TorchEngine:
     """Return an engine that takes over a loaded model."""
     facts = loaded.facts
     multiplier = multiplier or default_multiplier(facts.device, facts.dtype)
-    decoder = decoder_over(loaded.model, facts, multiplier, lean=lean)
-    speech = partial(speech_of, loaded.source, facts)
-    return TorchEngine(name, facts, decoder, speech, rows=rows, widest=widest)
+    decoder = decoder_over(loaded.model, facts, multiplier, llama=llama)
+    token_texts = partial(read_token_texts, loaded.source, facts)
+    return TorchEngine(name, facts, decoder, token_texts, rows=rows, widest=widest)

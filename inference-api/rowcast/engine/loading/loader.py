@@ -78,7 +78,7 @@ def _load(source: ModelSource) -> Loaded:
     positions = int(getattr(config, "max_position_embeddings", 0) or POSITIONS)
     context = fitting_context(source.context, positions)
     dtype = source.dtype or config.dtype or torch.float32
-    with _refusing(f"config.json of MODEL {source.model!r} makes no model"):
+    with _refusing(f"config.json of MODEL {source.model!r} describes no valid model"):
         shapes, weights = _measure(config, dtype, source.weights)
     check_memory(source.model, weights, Cache(shapes, source.rows, context, dtype), source.device)
     model = _weights(source, config, dtype)
@@ -112,8 +112,8 @@ def _configuration(source: ModelSource) -> PreTrainedConfig:
         config = AutoConfig.from_pretrained(source.model, **NO_CODE)
     if getattr(config, "quantization_config", None) and not source.random:
         raise UnknownModel(
-            f"MODEL {source.model!r} has weights that are quantized already, which is not read: "
-            "take the model in its own precision"
+            f"MODEL {source.model!r} has quantized weights, which are not supported: "
+            "use the model without quantization"
         )
     config = config.get_text_config()
     config._experts_implementation = EXPERTS  # noqa: SLF001  # there is no public way before loading
@@ -170,8 +170,8 @@ def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> 
         )
     if missing := sorted(found["missing_keys"]):
         raise UnknownModel(
-            f"the weights of MODEL {source.model!r} are not whole: {len(missing)} tensors are "
-            f"missing, {missing[0]} among them"
+            f"the weights of MODEL {source.model!r} are incomplete: {len(missing)} tensors are "
+            f"missing, such as {missing[0]}; download the model again"
         )
     return model
 
@@ -214,7 +214,7 @@ def _suppressed(generation: GenerationConfig | None, vocabulary: int) -> tuple[i
 def _token_ids(name: str, listed: object) -> list[int]:
     """Return the listed token ids; raise UnknownModel if they are something else."""
     if not isinstance(listed, list) or not all(type(token) is int for token in listed):
-        raise UnknownModel(f"{name} of the model is {str(listed)[:40]!r}; it must be token ids")
+        raise UnknownModel(f"{name} of the model is {str(listed)[:40]!r}; it must list token ids")
     return listed
 
 

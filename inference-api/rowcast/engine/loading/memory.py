@@ -48,8 +48,8 @@ def check_memory(model: str, weights: int, cache: Cache, device: torch.device) -
     arithmetic = f"weights {weights / MEBIBYTE:,.0f} MiB + {cache}"
     if needed > free:
         raise DoesNotFit(
-            f"{model} does not fit: {arithmetic} = {needed / MEBIBYTE:,.0f} MiB; "
-            f"free are {free / MEBIBYTE:,.0f} MiB. Set CONTEXT_LENGTH lower or DTYPE smaller."
+            f"{model} does not fit: {arithmetic} = {needed / MEBIBYTE:,.0f} MiB, but only "
+            f"{free / MEBIBYTE:,.0f} MiB are free. Set a lower CONTEXT_LENGTH or a smaller DTYPE."
         )
     _log.info("memory %s free=%.0f MiB", arithmetic, free / MEBIBYTE)
 

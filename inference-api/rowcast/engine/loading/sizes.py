@@ -40,8 +40,8 @@ def check_configuration(model: str, words: Mapping[str, Any]) -> None:
     known = any(part.get("model_type") in SUPPORTED for part in parts)
     if any("auto_map" in part for part in parts) and not known:
         raise UnknownModel(
-            f"MODEL {model!r} needs Python of its own (auto_map), which is never run here; take a "
-            f"model of a type that is served: {', '.join(SUPPORTED)}"
+            f"MODEL {model!r} needs its own Python code (auto_map), which is never run; use a "
+            f"model of a supported type: {', '.join(SUPPORTED)}"
         )
     for part in parts:
         if problem := next(_problems(part), ""):
@@ -54,13 +54,13 @@ def check_weights(model: str, folder: Path) -> None:
         return
     if pickled := next((path for each in PICKLED for path in sorted(folder.glob(each))), None):
         raise UnknownModel(
-            f"the weights of MODEL {model!r} are pickled ({pickled.name}), which is not read, "
-            "since reading them can run code; save the model as safetensors, on a machine where "
-            "you trust it: transformers.AutoModelForCausalLM.from_pretrained(old)."
+            f"the weights of MODEL {model!r} are pickled ({pickled.name}), and are not read "
+            "because that can run code; save the model as safetensors, on a machine where "
+            "you trust the model: transformers.AutoModelForCausalLM.from_pretrained(old)."
             "save_pretrained(new)"
         )
     raise UnknownModel(
-        f"the weights of MODEL {model!r} cannot be read: {folder} has no file *.safetensors"
+        f"the weights of MODEL {model!r} cannot be read: {folder} has no *.safetensors file"
     )
 
 
@@ -81,7 +81,7 @@ def _problems(words: Mapping[str, Any]) -> Iterator[str]:
 
 def _uneven(words: Mapping[str, Any], part: str, whole: str) -> Iterator[str]:
     if words[whole] % words[part]:
-        yield f"{whole} {words[whole]}, which {part} {words[part]} does not divide"
+        yield f"{whole} {words[whole]}, which must be a multiple of {part} {words[part]}"
 
 
 def _shown(value: object) -> str:

@@ -27,6 +27,6 @@ def fitting_context(wanted: int, positions: int) -> int:
     """Return the positions per row; `wanted` 0 means all that the model has."""
     if wanted > positions:
         raise UnknownModel(
-            f"CONTEXT_LENGTH is {wanted}, but the model has {positions} positions: set it lower"
+            f"CONTEXT_LENGTH is {wanted}, but the model has {positions} positions: lower it"
         )
     return wanted or positions

@@ -1,6 +1,6 @@
 """Runs a function in another process, whose end frees all the memory that it needed.
 
-    with apart(function) as other: …; other.result()      raises the function's RowcastError here
+    with in_subprocess(function) as other: …; other.result()      raises the function's RowcastError
 
 Forked from a process that computes nothing yet. It ends when the block or this process does.
 """
@@ -27,7 +27,7 @@ class Died(RowcastError):
 
 
 @dataclass(frozen=True, slots=True)
-class Apart(Generic[Result]):
+class SubprocessCall(Generic[Result]):
     """A function that is running in another process."""
 
     process: ForkProcess
@@ -40,7 +40,7 @@ class Apart(Generic[Result]):
         except EOFError:
             self.process.join(END_SECONDS)
             how = f"ended with status {self.process.exitcode}"
-            raise Died(f"loading {how}; if it was killed, memory ran out") from None
+            raise Died(f"loading {how}; if it was killed, it probably ran out of memory") from None
         if isinstance(answer, RowcastError):
             raise answer
         result: Result = answer
@@ -48,15 +48,15 @@ class Apart(Generic[Result]):
 
 
 @contextmanager
-def apart(function: Callable[[], Result], name: str) -> Iterator[Apart[Result]]:
+def in_subprocess(function: Callable[[], Result], name: str) -> Iterator[SubprocessCall[Result]]:
     """Run `function` in a process with this name."""
     context = multiprocessing.get_context("fork")
-    answers, says = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(function, says, os.getpid()), name=name)
+    answers, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(function, sender, os.getpid()), name=name)
     process.start()
-    says.close()
+    sender.close()
     try:
-        yield Apart(process, answers)
+        yield SubprocessCall(process, answers)
         process.join(END_SECONDS)
     finally:
         answers.close()
@@ -64,11 +64,11 @@ def apart(function: Callable[[], Result], name: str) -> Iterator[Apart[Result]]:
         process.join(END_SECONDS)
 
 
-def _answer(function: Callable[[], Any], says: Connection, parent: int) -> None:
+def _answer(function: Callable[[], Any], sender: Connection, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(signal.SIGKILL, parent)
     try:
         answer = function()
     except RowcastError as refusal:
         answer = refusal
-    says.send(answer)
+    sender.send(answer)

@@ -17,7 +17,7 @@ from rowcast.settings import ONE_LAYER
 FILE = "tokenizer.json"
 
 
-def speech_of(model: str, facts: Facts) -> TokenTexts:
+def read_token_texts(model: str, facts: Facts) -> TokenTexts:
     """Return the token texts of a model given by its folder, or of ONE_LAYER."""
     if model == ONE_LAYER:
         (end,) = facts.end_tokens
@@ -25,8 +25,8 @@ def speech_of(model: str, facts: Facts) -> TokenTexts:
         return token_texts_of([*texts, b""], end, facts.vocabulary)
     file = Path(model, FILE)
     if not file.is_file():
-        raise TokenTextsUnknown(f"this model has no {FILE}")
+        raise TokenTextsUnknown(f"the model has no {FILE}")
     try:
         return token_texts_of_file(file.read_text("utf-8"), facts.vocabulary, facts.end_tokens)
     except ValueError as error:
-        raise TokenTextsUnknown(f"its {FILE} cannot be used: {error}") from error
+        raise TokenTextsUnknown(f"the model's {FILE} cannot be used: {error}") from error

@@ -49,7 +49,7 @@ def print_table() -> None:
     torch.set_num_threads(THREADS)
     kernel = choose_linear(THREADS)
     if kernel is None:
-        print("no kernel here: torch does the linear layers")
+        print("the kernel does not run here: torch computes the linear layers")
         return
     with kernel, torch.inference_mode():
         print(f"{kernel.name}: [tokens, {INPUTS}] x [{INPUTS}, {OUTPUTS}], {LAYERS} weights")

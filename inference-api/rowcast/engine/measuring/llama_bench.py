@@ -1,4 +1,4 @@
-"""Prints the time of a step of the lean decoder on this machine, next to transformers' modules.
+"""Prints the time of a step of the Llama decoder on this machine, next to transformers' modules.
 
 Two models of random weights in bf16; every row gets one token at the same position. The two
 decoders run one after the other, because the threads of each keep spinning for a while and would
@@ -55,11 +55,11 @@ Figures = dict[tuple[int, int], float]
 
 def print_table() -> None:
     """Print both models with both decoders."""
-    print("| model | position | rows | lean, ms | modules, ms | ratio |\n" + "|---" * 6 + "|")
+    print("| model | position | rows | llama, ms | modules, ms | ratio |\n" + "|---" * 6 + "|")
     for shape in SHAPES:
-        lean, modules = _figures(shape, lean=True), _figures(shape, lean=False)
-        for position, rows in lean:
-            ours, theirs = lean[position, rows], modules[position, rows]
+        llama, modules = _figures(shape, llama=True), _figures(shape, llama=False)
+        for position, rows in llama:
+            ours, theirs = llama[position, rows], modules[position, rows]
             print(
                 f"| {shape.name} | {position} | {rows} | {ours:.3f} | {theirs:.3f} "
                 f"| {theirs / ours:.2f} |",
@@ -67,7 +67,7 @@ def print_table() -> None:
             )
 
 
-def _figures(shape: Shape, *, lean: bool) -> Figures:
+def _figures(shape: Shape, *, llama: bool) -> Figures:
     """Return the milliseconds per step, by position and rows."""
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,8 +80,8 @@ def _figures(shape: Shape, *, lean: bool) -> Figures:
             rows=max(ROWS),
             random=True,
         )
-        engine = engine_over(shape.name, load(source), rows=max(ROWS), lean=lean)
-    torch.set_num_threads(1 if lean else THREADS)
+        engine = engine_over(shape.name, load(source), rows=max(ROWS), llama=llama)
+    torch.set_num_threads(1 if llama else THREADS)
     time.sleep(PAUSE)
     return {(at, rows): _median(engine.decoder, rows, at) for at in POSITIONS for rows in ROWS}
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.decoding.decoder import Decoder
-from rowcast.engine.decoding.llama.decoder import LeanDecoder
+from rowcast.engine.decoding.llama.decoder import LlamaDecoder
 from rowcast.engine.decoding.precision import PRECISIONS
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier
 from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
@@ -86,15 +86,15 @@ def _ours_more(kernel: LinearKernel, group: Sequence[Packed], tokens: int) -> fl
     return median(lambda: [kernel.linear(states, packed) for packed in group]) - theirs
 
 
-def print_lean(model: str, dtype: str) -> None:
-    """Print the lean decoder's price."""
+def print_llama(model: str, dtype: str) -> None:
+    """Print the Llama decoder's price."""
     engine = _engine(model, dtype, None)
     decoder = engine.decoder
-    if not isinstance(decoder, LeanDecoder):
-        print(f"{model} has no lean decoder here")
+    if not isinstance(decoder, LlamaDecoder):
+        print(f"{model} is not served by the Llama decoder here")
         return
     torch.set_num_threads(1)
-    print(f"{dtype}, lean\n\n| tokens a step | pure, tokens/s | free, tokens/s | price |")
+    print(f"{dtype}, llama\n\n| tokens a step | pure, tokens/s | free, tokens/s | price |")
     print("|---" * 4 + "|")
     for tokens in TOKENS:
         pure = median(step(decoder, tokens))
@@ -130,19 +130,21 @@ def _engine(model: str, dtype: str, multiplier: Multiplier | None) -> TorchEngin
         rows=ROWS,
     )
     return engine_over(
-        model, load(source), widest=WIDEST, multiplier=multiplier, lean=multiplier is None
+        model, load(source), widest=WIDEST, multiplier=multiplier, llama=multiplier is None
     )
 
 
 def print_price(arguments: Sequence[str] | None = None) -> None:
     """Print both tables."""
-    reader = argparse.ArgumentParser(prog="price", description="What purity costs, in tokens/s.")
-    reader.add_argument("model", help="a folder or a hub id")
+    reader = argparse.ArgumentParser(
+        prog="price", description="Measure what purity costs, in tokens/s."
+    )
+    reader.add_argument("model", help="a folder or an id on the hub")
     reader.add_argument("dtype", nargs="?", default="bfloat16", choices=["bfloat16", "float32"])
-    told = reader.parse_args(arguments)
+    options = reader.parse_args(arguments)
     torch.set_num_threads(THREADS)
-    print_lean(told.model, told.dtype)
-    print_modules(told.model, told.dtype)
+    print_llama(options.model, options.dtype)
+    print_modules(options.model, options.dtype)
 
 
 if __name__ == "__main__":

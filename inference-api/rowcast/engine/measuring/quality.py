@@ -128,29 +128,33 @@ def read_tokens(model: str, text: Path | None, most: int, vocabulary: int) -> li
 
 def print_table(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each precision."""
-    reader = argparse.ArgumentParser(prog="quality", description="Precisions against fp32.")
-    reader.add_argument("model", help="a folder or a hub id")
-    reader.add_argument("dtype", nargs="*", help=f"by default {' '.join(COMPARED)}")
-    reader.add_argument("--text", type=Path, help="a file to read; without one, random tokens")
-    reader.add_argument("--tokens", type=int, default=2048, help="how many at most (2048)")
+    reader = argparse.ArgumentParser(prog="quality", description="Compare precisions with fp32.")
+    reader.add_argument("model", help="a folder or an id on the hub")
+    reader.add_argument("dtype", nargs="*", help=f"default: {' '.join(COMPARED)}")
+    reader.add_argument("--text", type=Path, help="a text file; default: random tokens")
     reader.add_argument(
-        "--within", type=float, metavar="PERCENT", help="fail when perplexity rises by more"
+        "--tokens", type=int, default=2048, help="the maximum number of tokens; default: 2048"
     )
-    told = reader.parse_intermixed_args(arguments)
-    if unknown := set(told.dtype) - set(PRECISIONS):
-        reader.error(f"{', '.join(sorted(unknown))}: known are {', '.join(PRECISIONS)}")
-    reference = _engine(told.model, REFERENCE)
-    tokens = read_tokens(told.model, told.text, told.tokens, _logits(reference, [0]).shape[-1])
+    reader.add_argument(
+        "--within", type=float, metavar="PERCENT", help="fail if perplexity rises by more"
+    )
+    options = reader.parse_intermixed_args(arguments)
+    if unknown := set(options.dtype) - set(PRECISIONS):
+        reader.error(f"{', '.join(sorted(unknown))}: unknown; choose from {', '.join(PRECISIONS)}")
+    reference = _engine(options.model, REFERENCE)
+    tokens = read_tokens(
+        options.model, options.text, options.tokens, _logits(reference, [0]).shape[-1]
+    )
     if len(tokens) < 2:
-        reader.error("a text of two tokens or more is needed")
+        reader.error("the text must have at least two tokens")
     print(HEADER)
     worst = -math.inf
-    for name in told.dtype or COMPARED:
-        quality = measure(told.model, name, reference, tokens)
+    for name in options.dtype or COMPARED:
+        quality = measure(options.model, name, reference, tokens)
         worst = max(worst, quality.change)
         print(quality.row(name), flush=True)
-    if told.within is not None and worst * 100 > told.within:
-        reader.exit(1, f"perplexity rises by {worst:.3%}, allowed are {told.within:g} %\n")
+    if options.within is not None and worst * 100 > options.within:
+        reader.exit(1, f"perplexity rises by {worst:.3%}, the limit is {options.within:g} %\n")
 
 
 if __name__ == "__main__":

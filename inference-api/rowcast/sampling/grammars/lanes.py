@@ -162,7 +162,7 @@ class Lane:
         while job is not None:
             try:
                 job.run()
-            except BaseException as error:  # noqa: BLE001  whoever waits for the job raises it
+            except BaseException as error:  # noqa: BLE001  # the job's waiter raises it
                 job.error = error
             job = self._next(worker)
 

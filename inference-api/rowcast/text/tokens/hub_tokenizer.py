@@ -79,7 +79,7 @@ class HubTokenizer:
             )
         try:
             return cls(FastTokenizer.from_file(str(path)))
-        except Exception as error:
+        except Exception as error:  # tokenizers raises no other class
             raise UnknownModel(f"{path} cannot be read: {error}") from error
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:

@@ -1,4 +1,7 @@
-"""Strict parsing in the OpenAI dialect: types, names and models, with errors in OpenAI's form."""
+"""Strict parsing in the OpenAI dialect: types, names and models, with errors in OpenAI's form.
+
+Covers `frontend/api/errors`, `openai/errors`, `parsing`, `openai/request/types`.
+"""
 
 import json
 import re

@@ -1,4 +1,8 @@
-"""POST /v1/chat/completions: messages to a prompt, the reply to a message."""
+"""POST /v1/chat/completions: messages to a prompt, the reply to a message.
+
+Covers `openai/request/messages`, `chat/messages`, `openai/request/request`, `response/logprobs`,
+`openai/response/types`.
+"""
 
 from typing import Any
 

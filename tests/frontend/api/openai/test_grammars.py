@@ -1,4 +1,7 @@
-"""Replies that follow a rule: every form in which a rule is sent, and the errors for a bad one."""
+"""Replies that follow a rule: every form in which a rule is sent, and the errors for a bad one.
+
+Covers `openai/request/rules`.
+"""
 
 import json
 import re

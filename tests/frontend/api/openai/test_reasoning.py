@@ -1,4 +1,7 @@
-"""Models that think: reasoning separate from the text, streamed and whole; rules apply after it."""
+"""Models that think: reasoning separate from the text, streamed and whole; rules apply after it.
+
+Covers `thinking`, `reply_reader`.
+"""
 
 import json
 from collections.abc import Iterator

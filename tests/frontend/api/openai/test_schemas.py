@@ -1,6 +1,8 @@
 """Schemas as pydantic generates them for instructor, pydantic-ai and agents.
 
 Every reply is a valid value of its schema, as a tool call or as an answer, strict or not.
+
+Covers `unenforced`.
 """
 
 import datetime

@@ -41,7 +41,7 @@ def test_a_stream_that_fails_has_an_error_and_no_done(hasty: Served) -> None:
     response = hasty.post(COMPLETIONS, **LONG, n=2, stream=True)
     chunks, done = split(response.text)
     assert not done
-    assert "time ran out" in chunks[-1]["error"]["message"]
+    assert "time limit" in chunks[-1]["error"]["message"]
     assert chunks[-1]["error"]["type"] == "server_error"
     assert set(chunks[-1]) == {"error"}
     assert texts(chunks[:-1], 2)[0].startswith(" ")

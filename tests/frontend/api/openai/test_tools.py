@@ -1,4 +1,7 @@
-"""Tools in a chat: shown by the template, called by a rule, returned whole and streamed."""
+"""Tools in a chat: shown by the template, called by a rule, returned whole and streamed.
+
+Covers `request/tools`, `response/calls`, `reply_reader`.
+"""
 
 import json
 from collections.abc import Iterator

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.decoding.decoder import DecoderMaker
-from rowcast.engine.decoding.llama.model import LAST, LayerShape, LeanModel
+from rowcast.engine.decoding.llama.model import LAST, LayerShape, LlamaModel
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.attention import Attention
 from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, refuse
@@ -30,15 +30,15 @@ class KernelsMissing(RowcastError):
     """The kernels that a model's weights are packed for do not run here."""
 
 
-def lean_maker(model: LeanModel, kernel: LinearKernel | None, context: int) -> DecoderMaker:
+def llama_maker(model: LlamaModel, kernel: LinearKernel | None, context: int) -> DecoderMaker:
     """Return what binds a packed model to a cache. Raises KernelsMissing."""
 
     def make(
         attention: Attention, cache: RowCache, most: int
-    ) -> tuple["LeanDecoder", LinearKernel]:
+    ) -> tuple["LlamaDecoder", LinearKernel]:
         if kernel is None or not isinstance(attention, NativeAttention):
-            raise KernelsMissing("the kernels that the weights are packed for are gone")
-        return LeanDecoder(model, kernel, attention, cache, context=context, most=most), kernel
+            raise KernelsMissing("the kernels for these packed weights are no longer available")
+        return LlamaDecoder(model, kernel, attention, cache, context=context, most=most), kernel
 
     return make
 
@@ -46,7 +46,7 @@ def lean_maker(model: LeanModel, kernel: LinearKernel | None, context: int) -> D
 class _Buffers:
     """The states of a step's tokens between operations, [most tokens, size] each."""
 
-    def __init__(self, model: LeanModel, most: int) -> None:
+    def __init__(self, model: LlamaModel, most: int) -> None:
         shape, embedding = model.shape, model.tensor("embedding")
 
         def empty(size: int) -> Tensor:
@@ -77,14 +77,14 @@ class _Numbers:
         self._memory[: len(numbers)] = list(numbers)
 
 
-class LeanDecoder:
+class LlamaDecoder:
     """The `Decoder` Protocol for models of the Llama form."""
 
     any_width = True
 
     def __init__(
         self,
-        model: LeanModel,
+        model: LlamaModel,
         kernel: LinearKernel,
         attention: NativeAttention,
         cache: RowCache,
@@ -180,11 +180,11 @@ class LeanDecoder:
                 scale=layer.scale,
                 window=layer.window,
             ),
-            self.kernel.crew_threads,
+            self.kernel.thread_pool,
             self._fault,
         )
-        kept = (planned, self._cache, buffers, self._fault)
-        self._layers.foreign(self._attention.planned, ctypes.addressof(planned), *kept)
+        alive = (planned, self._cache, buffers, self._fault)
+        self._layers.foreign(self._attention.planned, ctypes.addressof(planned), *alive)
 
     def _plan_mlp(self, layer: LayerShape) -> None:
         plan, buffers, model = self._layers, self._buffers, self._model

@@ -1,8 +1,8 @@
-"""A model of the Llama form for the lean decoder: packed weights, tables and plain numbers.
+"""A model of the Llama form for the Llama decoder: packed weights, tables and plain numbers.
 
-    LeanShape   the plain numbers
+    LlamaShape   the plain numbers
     parts       name ──▶ Packed or Tensor: embedding, cos, sin, norm, head, 0.qkv, 0.o, …
-    LeanModel   both
+    LlamaModel   both
 
 A model is made from a transformers model (`packed_parts`) or from an image, when a backend is
 loaded. Knows neither.
@@ -32,7 +32,7 @@ class LayerShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeanShape:
+class LlamaShape:
     """A whole model's plain numbers."""
 
     heads: int
@@ -52,10 +52,10 @@ class Norm:
     epsilon: float
 
 
-class LeanModel:
+class LlamaModel:
     """A model's parts, by name."""
 
-    def __init__(self, shape: LeanShape, parts: Mapping[str, Part]) -> None:
+    def __init__(self, shape: LlamaShape, parts: Mapping[str, Part]) -> None:
         self.shape = shape
         self._parts = parts
 

@@ -46,14 +46,14 @@ class Turn:
 def mix(values: Tensor) -> None:
     """Mix [groups, a power of two, rest] in place: each group by the Hadamard matrix of ones."""
     groups, count, rest = values.shape
-    apart = 1
-    while apart < count:
-        pairs = values.view(groups, count // (2 * apart), 2, apart, rest)
+    distance = 1
+    while distance < count:
+        pairs = values.view(groups, count // (2 * distance), 2, distance, rest)
         low, high = pairs[:, :, 0], pairs[:, :, 1]
         difference = low - high
         low.add_(high)
         high.copy_(difference)
-        apart *= 2
+        distance *= 2
 
 
 def _hartley(size: int) -> Tensor:

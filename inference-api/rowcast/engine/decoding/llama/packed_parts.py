@@ -1,6 +1,6 @@
 """Packs a transformers model of the Llama form, part by part, releasing each weight.
 
-    Form, Basis ──shape_of──▶ LeanShape
+    Form, Basis ──shape_of──▶ LlamaShape
     Form, Basis ──parts_of──▶ (name, Packed or Tensor), one at a time: no two copies are kept
 
 Weights may have another dtype than they are packed from: each is cast when its turn comes, so that
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rowcast.engine.decoding.llama.model import LAST, LayerShape, LeanModel, LeanShape, Part
+from rowcast.engine.decoding.llama.model import LAST, LayerShape, LlamaModel, LlamaShape, Part
 from rowcast.engine.decoding.llama.products import Basis, OwnBasis, Product, linears
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
 from rowcast.engine.decoding.llama.spread_basis import SpreadBasis
-from rowcast.engine.kernels.linear_kernel import Apart, Kind, LinearKernel, Packed
+from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, Packed, Unrounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Packing:
     ) -> Packed:
         """Pack products that read the same input as one weight; release the layers' own."""
         columns = [each.columns for each in products if each.columns is not None]
-        apart = None
+        unrounded = None
         if columns and directions is not None:
-            apart = Apart(directions, torch.cat(columns, dim=1))
+            unrounded = Unrounded(directions, torch.cat(columns, dim=1))
         weights = [each.weight for each in products]
-        packed = self.kernel.pack(weights, self.kind, _bias(products), apart)
+        packed = self.kernel.pack(weights, self.kind, _bias(products), unrounded)
         for layer in layers:
             layer.register_parameter("weight", None)
         return packed
@@ -53,11 +53,11 @@ class Packing:
         return tensor.detach().to(self.dtype, copy=True).contiguous()
 
 
-def pack_model(form: Form, packing: Packing) -> LeanModel:
+def pack_model(form: Form, packing: Packing) -> LlamaModel:
     """Pack the whole model in this process."""
     with one_thread():
         basis = packing.basis(form)
-        return LeanModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
+        return LlamaModel(shape_of(form, basis), dict(parts_of(form, packing, basis)))
 
 
 @contextmanager
@@ -71,9 +71,9 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def shape_of(form: Form, basis: Basis) -> LeanShape:
+def shape_of(form: Form, basis: Basis) -> LlamaShape:
     """Return the plain numbers of a model."""
-    return LeanShape(
+    return LlamaShape(
         heads=form.heads,
         kv_heads=form.kv_heads,
         head_size=form.head_size,
@@ -88,9 +88,9 @@ def parts_of(
     form: Form,
     packing: Packing,
     basis: Basis,
-    tell: Callable[[int], None] = lambda _layers: None,
+    report: Callable[[int], None] = lambda _layers: None,
 ) -> Iterator[tuple[str, Part]]:
-    """Yield every part, layer by layer; call `tell` with the number of finished layers."""
+    """Yield every part, layer by layer; call `report` with the number of finished layers."""
     yield "embedding", packing.tensor(basis.embedding())
     cos, sin = _angles(form, packing)
     yield "cos", cos
@@ -98,7 +98,7 @@ def parts_of(
     for number, layer in enumerate(form.layers, 1):
         for name, part in _layer_parts(layer, packing, basis):
             yield f"{layer.index}.{name}", part
-        tell(number)
+        report(number)
     yield LAST, packing.tensor(basis.norm(LAST, form.norm))
     yield "head", packing.products([basis.head()], [form.head], basis.directions)
 
@@ -127,7 +127,7 @@ def _angles(form: Form, packing: Packing) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         cos, sin = form.rotary(like, torch.arange(packing.context)[None])
     if cos.shape != (1, packing.context, form.head_size):
-        raise ValueError(f"angles {[*cos.shape]} are not those of heads of {form.head_size}")
+        raise ValueError(f"angles {[*cos.shape]} do not fit heads of size {form.head_size}")
     return cos[0].contiguous(), sin[0].contiguous()
 
 

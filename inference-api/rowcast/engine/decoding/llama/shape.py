@@ -1,4 +1,4 @@
-"""The Llama form: which models have it, and their parts by the names that the lean decoder uses.
+"""The Llama form: which models have it, and their parts by the names that the Llama decoder uses.
 
     norm, q/k/v, (norms of heads), rotation or none, attention with or without a window, o, sum,
     norm, gate/up, SwiGLU, down, sum; a last norm, a head

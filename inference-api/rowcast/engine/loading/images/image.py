@@ -122,22 +122,22 @@ class Image:
             end = self._start + self.size - TAIL
             found = _number(zlib.crc32(memory[self._start : end]))
             if found != memory[end : end + NUMBER_SIZE]:
-                raise BadImage(f"{self.name} is damaged: save it anew")
+                raise BadImage(f"{self.name} is damaged: save it again with SAVE_IMAGE=1")
         return self
 
     def _read_index(self) -> Index:
         end = self._start + self.size
         if self.size < TAIL or self._memory[end - len(MARK) : end] != MARK:
-            raise BadImage(f"{self.name} is no whole image: save it anew")
+            raise BadImage(f"{self.name} is not a complete image: save it again with SAVE_IMAGE=1")
         number = self._memory[end - len(MARK) - NUMBER_SIZE : end - len(MARK)]
         length = int.from_bytes(number, "little")
         at = end - TAIL - length
         if at < self._start:
-            raise BadImage(f"{self.name} is damaged: save it anew")
+            raise BadImage(f"{self.name} is damaged: save it again with SAVE_IMAGE=1")
         try:
             return msgspec.json.decode(self._memory[at : at + length], type=Index)
         except msgspec.DecodeError as error:
-            raise BadImage(f"{self.name} is damaged: save it anew") from error
+            raise BadImage(f"{self.name} is damaged: save it again with SAVE_IMAGE=1") from error
 
     def _part(self, entry: Entry) -> Packed | Tensor:
         tensors = [self._tensor(place) for place in entry.places]
@@ -164,7 +164,7 @@ def open_image(path: Path) -> Image:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if not size:
-                raise BadImage(f"{path} is empty: save it anew")
+                raise BadImage(f"{path} is empty: save it again with SAVE_IMAGE=1")
             memory = mmap.mmap(
                 file.fileno(),
                 size,
@@ -173,7 +173,7 @@ def open_image(path: Path) -> Image:
             )
     except OSError as error:
         raise BadImage(f"{path} cannot be read: {error.strerror}") from error
-    _ask_for_huge_pages(memory)
+    _advise_huge_pages(memory)
     return Image(str(path), memory, 0, size).verified()
 
 
@@ -181,7 +181,7 @@ def receive_image(pipe: int, most: int) -> Callable[[], Image]:
     """Read a pipe to its end; return a maker of the image. Only the bytes received use memory."""
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
     memory = mmap.mmap(-1, most + HUGE_PAGE, flags=flags)
-    _ask_for_huge_pages(memory)
+    _advise_huge_pages(memory)
     address = torch.frombuffer(memory, dtype=torch.uint8, count=1).data_ptr()
     start = -address % HUGE_PAGE
     size = 0
@@ -195,7 +195,7 @@ def _number(number: int) -> bytes:
     return number.to_bytes(NUMBER_SIZE, "little")
 
 
-def _ask_for_huge_pages(memory: mmap.mmap) -> None:
+def _advise_huge_pages(memory: mmap.mmap) -> None:
     """Reduce the processor's TLB misses, if the platform supports it."""
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)

@@ -17,12 +17,12 @@ from rowcast.engine.loading.source_files import weight_bytes
 _log = logging.getLogger("rowcast.loading")
 
 SMALL = 64 << 20  # bytes of weights; larger ones are saved only on request (SAVE_IMAGE)
-KEPT = 8
+MOST_IMAGES = 8
 CODE = Path(__file__).resolve().parents[2]  # of the engine
 LIBRARIES = ("torch", "transformers")
 
 
-def kept_image(folder: Path, made_of: MadeOf) -> Path | None:
+def cached_image(folder: Path, made_of: MadeOf) -> Path | None:
     """Return the image's path; None for a large model, or if no cache is available."""
     if weight_bytes(folder) > SMALL:
         return None
@@ -40,7 +40,7 @@ def kept_image(folder: Path, made_of: MadeOf) -> Path | None:
 def forget_older(place: Path) -> None:
     """Delete all but this image and the latest few."""
     images = sorted(place.parent.glob("*.image"), key=lambda each: each.stat().st_mtime)
-    for each in images[:-KEPT]:
+    for each in images[:-MOST_IMAGES]:
         if each != place:
             each.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ import msgspec
 import torch
 
 from rowcast.engine.decoding.facts import Facts
-from rowcast.engine.decoding.llama.model import LeanModel, LeanShape
+from rowcast.engine.decoding.llama.model import LlamaModel, LlamaShape
 from rowcast.engine.decoding.row_cache import LayerShape
 from rowcast.engine.loading.images.image import BadImage, Image
 
@@ -33,7 +33,7 @@ class MadeOf:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _About:
     made_of: MadeOf
-    shape: LeanShape
+    shape: LlamaShape
     cache: Mapping[int, LayerShape]
     positions: int
     vocabulary: int
@@ -47,12 +47,12 @@ class _About:
 class Stored:
     """The contents of an image."""
 
-    model: LeanModel
+    model: LlamaModel
     facts: Facts
     made_of: MadeOf
 
 
-def about(made_of: MadeOf, shape: LeanShape, facts: Facts) -> Mapping[str, Any]:
+def about(made_of: MadeOf, shape: LlamaShape, facts: Facts) -> Mapping[str, Any]:
     """Return the metadata of a model's parts."""
     word = _About(
         made_of=made_of,
@@ -73,7 +73,9 @@ def restore(image: Image) -> Stored:
     try:
         word = msgspec.convert(image.about, _About, strict=False)
     except msgspec.ValidationError as error:
-        raise BadImage(f"{image.name} is of another version: save it anew") from error
+        raise BadImage(
+            f"{image.name} was saved by another version: save it again with SAVE_IMAGE=1"
+        ) from error
     facts = Facts(
         shapes=word.cache,
         context=word.positions,
@@ -85,4 +87,4 @@ def restore(image: Image) -> Stored:
         suppressed=word.suppressed,
         digest=word.digest,
     )
-    return Stored(LeanModel(word.shape, image.parts()), facts, word.made_of)
+    return Stored(LlamaModel(word.shape, image.parts()), facts, word.made_of)

@@ -19,7 +19,7 @@ from rowcast.engine.loading.images.image import BadImage, Image, open_image, rec
 from rowcast.engine.loading.images.image_cache import forget_older
 from rowcast.engine.loading.images.image_format import MadeOf, Stored, restore
 from rowcast.engine.loading.source_files import weight_bytes
-from rowcast.engine.loading.subprocess_call import apart
+from rowcast.engine.loading.subprocess_call import in_subprocess
 
 _log = logging.getLogger("rowcast.loading")
 
@@ -41,7 +41,7 @@ class Order:
     image: Path | None  # where it is kept
     save: bool
     load: bool
-    unasked: bool = False  # an automatic cache: problems with it never prevent the start
+    automatic: bool = False  # an automatic cache: problems with it never prevent the start
 
 
 def obtain(order: Order) -> Stored | None:
@@ -58,8 +58,8 @@ def obtain(order: Order) -> Stored | None:
 def _obtain(order: Order) -> Image | None:
     if order.image is None:
         return _received(order)
-    if order.unasked:
-        return _kept(order, order.image)
+    if order.automatic:
+        return _cached(order, order.image)
     if order.load:
         try:
             return _fitting(order, order.image)
@@ -70,7 +70,7 @@ def _obtain(order: Order) -> Image | None:
     return open_image(order.image) if _saved(order, order.image) else None
 
 
-def _kept(order: Order, path: Path) -> Image | None:
+def _cached(order: Order, path: Path) -> Image | None:
     """Use the cached image, else save a new one; if that fails, receive one by a pipe."""
     try:
         return _fitting(order, path)
@@ -89,15 +89,15 @@ def _kept(order: Order, path: Path) -> Image | None:
 def _fitting(order: Order, path: Path) -> Image:
     """Return the saved image if it is whole and was made of the same sources."""
     if not path.is_file():
-        raise BadImage(f"there is no image {path}: start once with SAVE_IMAGE=1")
+        raise BadImage(f"{path} does not exist: start once with SAVE_IMAGE=1 to save it")
     image = open_image(path)
     theirs, ours = restore(image).made_of, order.made_of
     for name in MadeOf.__dataclass_fields__:
         made, wanted = getattr(theirs, name), getattr(ours, name)
         if wanted != made and not (name == "weights" and not wanted):
             raise BadImage(
-                f"{path} was made of other {name} ({made}, wanted {wanted}): "
-                "save it anew with SAVE_IMAGE=1, or under another IMAGE_SUFFIX"
+                f"{path} was made from different {name} ({made} instead of {wanted}): "
+                "save it again with SAVE_IMAGE=1, or choose another IMAGE_SUFFIX"
             )
     return image
 
@@ -113,7 +113,7 @@ def _received(order: Order) -> Image | None:
             return order.write(pipe)
 
     try:
-        with apart(write, "packer") as packing:
+        with in_subprocess(write, "packer") as packing:
             os.close(into)
             image = receive_image(out, most)
             return image() if packing.result() else None
@@ -131,7 +131,7 @@ def _saved(order: Order, path: Path) -> bool:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with apart(write, "packer") as packing:
+        with in_subprocess(write, "packer") as packing:
             if not packing.result():
                 return False
         part.replace(path)

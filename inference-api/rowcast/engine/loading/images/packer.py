@@ -20,7 +20,7 @@ from rowcast.engine.loading.source import ModelSource
 
 _log = logging.getLogger("rowcast.loading")
 
-TELL_SECONDS = 2.0
+REPORT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class Packer:
 
 def progress(layers: int) -> Callable[[int], None]:
     """Return a function that logs the number of finished layers, at most every other second."""
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
 
-    def tell(done: int) -> None:
-        nonlocal told
+    def report(done: int) -> None:
+        nonlocal reported
         now = time.monotonic()
-        if now - told >= TELL_SECONDS or done == layers:
-            told = now
+        if now - reported >= REPORT_SECONDS or done == layers:
+            reported = now
             _log.info("packed layers=%d/%d seconds=%.1f", done, layers, now - started)
 
-    return tell
+    return report

@@ -66,8 +66,7 @@ def _check_build(body: ReplayBody, status: Status) -> None:
     if expected != here:
         raise BuildChanged(
             f"the receipt was made by build {expected[0][:80]} with a context of {expected[1]} "
-            f"tokens; "
-            f"{here[0]} with {here[1]} is served now, and its replies may differ"
+            f"tokens; {here[0]} with {here[1]} is served now, and its replies may differ"
         )
 
 

@@ -84,16 +84,16 @@ def _vanish(server: Server, dice: random.Random, count: int) -> None:
     """Have this many clients begin, reach their phase, and vanish."""
     crowd = Crowd(server.port)
     requests = kinds.mixed(dice, count, 100, 2000)
-    ways = [(dice.choice(PHASES), dice.choice(MANNERS)) for _ in requests]
+    departures = [(dice.choice(PHASES), dice.choice(MANNERS)) for _ in requests]
     readings = [crowd.begin(_half(each) if dice.random() < 0.2 else each) for each in requests]
     limit = perf_counter() + PHASE_SECONDS
-    open_ways = dict(zip(readings, ways, strict=True))
-    while open_ways and perf_counter() < limit:
+    present = dict(zip(readings, departures, strict=True))
+    while present and perf_counter() < limit:
         crowd.turn(0.01)
-        for reading, (phase, manner) in list(open_ways.items()):
+        for reading, (phase, manner) in list(present.items()):
             if reading.ended or phase(reading) or reading.request.form == "json":
                 manner(crowd, reading)
-                del open_ways[reading]
+                del present[reading]
     crowd.close()
 
 

@@ -1,4 +1,4 @@
-"""The launcher: starts a backend, watches it, and restarts it when it ends.
+"""Starts a backend, watches it, and restarts it when it ends.
 
     gunicorn master ── starts and restarts ──▶ launcher ── forks and forks again ──▶ backend
                                                 │ has finished its imports and, where possible,
@@ -24,50 +24,19 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import FrameType
 
-from rowcast.backend.decode_backend import DecodeBackend, Limits
-from rowcast.engines import MakeEngine, prepare_engine
-from rowcast.errors import RowcastError
-from rowcast.heartbeat import Heartbeat
-from rowcast.log import configure
+from rowcast.engines import MakeEngine
+from rowcast.launch.backend_process import REFUSED, run_backend
+from rowcast.launch.heartbeat import Heartbeat
 from rowcast.parent_death import die_with_parent
-from rowcast.settings import Settings, read_settings
-from rowcast.transport.carriers import UnknownCarrier, carrier
-from rowcast.transport.ports import Carrier
+from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.launch")
 
-REFUSED = 2  # exit status: the settings are wrong, a retry is useless
 BROKEN = 3  # exit status: backends failed RESTART_LIMIT times in a row
 PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds until the next start, after failures in a row
 LEAST_PAUSE = 0.5  # the minimum if a longer one is due, however briefly the backend served
 STABLE_SECONDS = 30.0
 STOP_SECONDS = 10.0
-
-
-def run_backend(
-    settings: Settings,
-    url: str,
-    make_engine: MakeEngine,
-    heartbeat: Heartbeat | None = None,
-    *,
-    replaces_killed: bool = False,
-) -> int:
-    """Run one backend in this process until it is stopped; return an exit status."""
-    beat = (heartbeat or Heartbeat()).beat
-    try:
-        port = carrier(url).listen()
-        limits = Limits(settings.waiting_line, settings.reply_seconds)
-        backend = DecodeBackend(port, make_engine, limits, replaces_killed=replaces_killed)
-    except (RowcastError, OSError) as error:
-        return _refuse(error)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        backend.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    backend.run(beat)
-    return 0
 
 
 def pause_after(failures: int, served: float) -> float:
@@ -85,20 +54,6 @@ def memory_kills(path: Path = Path("/proc/vmstat")) -> str:
         found = [line for line in path.read_text().splitlines() if line.startswith("oom_kill ")]
         return "".join(found)
     return ""
-
-
-def run_backend_alone(settings: Settings, url: str) -> int:
-    """Run a backend without a launcher."""
-    try:
-        make_engine = prepare_engine(settings)
-    except RowcastError as error:
-        return _refuse(error)
-    return run_backend(settings, url, make_engine)
-
-
-def _refuse(error: Exception) -> int:
-    sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
-    return REFUSED
 
 
 class Launcher:
@@ -191,47 +146,3 @@ class Launcher:
         until = time.monotonic() + pause
         while not self._stopping and time.monotonic() < until:
             time.sleep(min(pause, 0.2))
-
-
-def main() -> int:
-    """Run the launcher at BACKEND_SOCKET; remove its folder at the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(signal.SIGTERM, int(os.environ.get("ROWCAST_PARENT", os.getppid())))
-    settings = read_settings()
-    configure(settings.level)
-    url = settings.backend_socket
-    if url is None:
-        sys.stderr.write(
-            "rowcast: the launcher needs BACKEND_SOCKET; start it with gunicorn.conf.py\n"
-        )
-        return REFUSED
-    try:
-        way = carrier(url)
-    except UnknownCarrier as error:
-        return _refuse(error)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while nothing is served yet
-    status = 1
-    try:
-        launcher = Launcher(settings, url, prepare_engine(settings))
-        signal.signal(signal.SIGTERM, launcher.stop)
-        status = launcher.run()
-    except RowcastError as error:
-        status = _refuse(error)
-    finally:
-        _leave(way, status)
-    return status
-
-
-def _leave(way: Carrier, status: int) -> None:
-    """Remove what is left of the last backend; if the launcher gave up, tell gunicorn so."""
-    way.remove()
-    if way.folder is None:
-        return
-    if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status
-        (way.folder / "gave-up").write_text(str(status))
-    with contextlib.suppress(OSError):
-        way.folder.rmdir()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,7 @@
-"""The heartbeat once there is one; before it, whether the process runs at all."""
+"""The heartbeat once there is one; before it, whether the process runs at all.
+
+Covers `heartbeat`.
+"""
 
 import os
 import subprocess
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from processes import until
-from rowcast.heartbeat import Heartbeat, turns
+from rowcast.launch.heartbeat import Heartbeat, turns
 
 RUNS = "import time\nwhile True: time.sleep(0.001)"
 STARTS_ONE_THAT_RUNS = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {RUNS!r}])"

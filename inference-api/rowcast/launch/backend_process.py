@@ -1,0 +1,58 @@
+"""Runs one backend in this process: in a fork of the launcher, or alone.
+
+A backend that refuses its settings ends with status 2 after one line on standard error.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.engines import MakeEngine, prepare_engine
+from rowcast.errors import RowcastError
+from rowcast.launch.heartbeat import Heartbeat
+from rowcast.settings import Settings
+from rowcast.transport.carriers import carrier
+
+REFUSED = 2  # exit status: the settings are wrong, a retry is useless
+
+
+def run_backend(
+    settings: Settings,
+    url: str,
+    make_engine: MakeEngine,
+    heartbeat: Heartbeat | None = None,
+    *,
+    replaces_killed: bool = False,
+) -> int:
+    """Run one backend in this process until it is stopped; return an exit status."""
+    beat = (heartbeat or Heartbeat()).beat
+    try:
+        port = carrier(url).listen()
+        limits = Limits(settings.waiting_line, settings.reply_seconds)
+        backend = DecodeBackend(port, make_engine, limits, replaces_killed=replaces_killed)
+    except (RowcastError, OSError) as error:
+        return refuse(error)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        backend.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    backend.run(beat)
+    return 0
+
+
+def run_backend_alone(settings: Settings, url: str) -> int:
+    """Run a backend without a launcher."""
+    try:
+        make_engine = prepare_engine(settings)
+    except RowcastError as error:
+        return refuse(error)
+    return run_backend(settings, url, make_engine)
+
+
+def refuse(error: Exception) -> int:
+    """Report why a backend cannot start; return the exit status."""
+    sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
+    return REFUSED

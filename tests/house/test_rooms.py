@@ -1,0 +1,182 @@
+"""Each module has a test file, no folder is too full, and no imports run in a circle.
+
+A module's tests are in the `test_<module>.py` of the folder that mirrors its own (`MIRRORS`), or
+in a test file whose docstring says so in its last paragraph, in one form:
+
+    Covers `sync`, `request/types`, `claims/`.
+
+A name is the end of a module's path, long enough to mean one module; a package's is its folder's. A
+slash at the end stands for all modules below that folder: only for tables whose every entry is run.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands.house.circles import circles
+from commands.house.counts import modules_per_folder
+from commands.house.source import Module, Source, read
+from processes import ROOT
+
+ROOTS = ("inference-api", "proxy", "scripts")
+TESTS = ROOT / "tests"
+MIRRORS = {  # folders of modules, and of their tests
+    "rowcast": "",
+    "rowcast_http": "http",
+    "rowcast_proxy": "proxy",
+    "commands": "scripts",
+    "http_client": "scripts/http_client",
+    "local": "scripts/local",
+}
+MOST = 14  # modules in a folder, `__init__` included, as `scripts/house` counts them
+ELSEWHERE = {  # they run in environments of their own, with packages that the tests do not have
+    "commands/bench_peers/peers/programs/openvino_engine",
+    "commands/bench_peers/peers/programs/write_gguf",
+}
+FULL = {"inference-api/rowcast": 16}  # exceptions, to be removed
+
+_CLAIM = re.compile(r"Covers (?:`[\w/]+`, )*`[\w/]+`\.")
+
+
+def is_imports(node: ast.stmt) -> bool:
+    """True if a statement only imports, documents, or lists what is exported."""
+    exports = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    return exports or isinstance(node, ast.Import | ast.ImportFrom | ast.Expr)
+
+
+def needs_tests(module: Module) -> bool:
+    """False for the entries to tests, and for packages that only import."""
+    if module.path.stem == "__init__":
+        return not all(is_imports(node) for node in module.tree.body)
+    return not module.path.name.startswith("test_")
+
+
+def modules(source: Source) -> list[str]:
+    """Return the paths of the modules that need tests, such as `rowcast/wire`."""
+    return [name.replace(".", "/") for name, each in source.modules.items() if needs_tests(each)]
+
+
+def mirrored(module: str) -> str:
+    """Return where the test file of a module's name would be, in tests/."""
+    top, *folders, name = module.split("/") if "/" in module else ("", module)
+    return "/".join(part for part in (MIRRORS.get(top, top), *folders, f"test_{name}.py") if part)
+
+
+def claimed(docstring: str) -> list[str]:
+    """Return the names that a test file's docstring says it covers, in its last paragraph."""
+    last = " ".join(docstring.rsplit("\n\n", maxsplit=1)[-1].split())
+    if not last.startswith("Covers"):
+        return []
+    if not _CLAIM.fullmatch(last):
+        raise ValueError(f"names are given in one form: {last!r}")
+    return re.findall("`(.*?)`", last)
+
+
+def named(claim: str, known: list[str]) -> list[str]:
+    """Return the modules that a claim means; it should be one, or all of a folder."""
+    if claim.endswith("/"):
+        return [each for each in known if f"/{claim}" in f"/{each}"]
+    if claim in known:
+        return [claim]
+    return [each for each in known if each.endswith(f"/{claim}")]
+
+
+def claims() -> Iterator[tuple[str, str]]:
+    """Yield each test file with each name that it says it covers."""
+    for path in sorted(TESTS.rglob("test_*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+        for claim in claimed(docstring):
+            yield str(path.relative_to(TESTS)), claim
+
+
+SOURCE = read(ROOT, ROOTS)
+MODULES = [each for each in modules(SOURCE) if each not in ELSEWHERE]
+CLAIMS = list(claims())
+
+
+def test_each_module_has_a_test_file() -> None:
+    covered = {module for _, claim in CLAIMS for module in named(claim, MODULES)}
+    without = [
+        f"{module}: neither tests/{mirrored(module)} nor a docstring that covers it"
+        for module in MODULES
+        if module not in covered and not (TESTS / mirrored(module)).is_file()
+    ]
+    assert without == []
+
+
+def test_each_name_that_a_test_covers_is_one_module_or_folder() -> None:
+    wrong = [
+        f"{claim} in {file}: {found or 'no such module'}"
+        for file, claim in CLAIMS
+        if not (found := named(claim, MODULES)) or (len(found) > 1 and not claim.endswith("/"))
+    ]
+    assert wrong == []
+
+
+def test_no_file_covers_a_module_twice() -> None:
+    for file in {file for file, _ in CLAIMS}:
+        own = [each for each in MODULES if mirrored(each) == file]
+        found = [each for at, claim in CLAIMS if at == file for each in named(claim, MODULES)]
+        assert sorted([*own, *found]) == sorted({*own, *found}), file
+
+
+def test_modules_that_run_elsewhere_exist() -> None:
+    assert set(modules(SOURCE)) >= ELSEWHERE
+
+
+def test_no_folder_has_too_many_modules() -> None:
+    sizes = modules_per_folder(SOURCE)
+    full = {str(folder.relative_to(ROOT)): size for folder, size in sizes.items() if size > MOST}
+    assert full == FULL
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    assert circles(SOURCE) == []
+
+
+def test_a_docstring_is_read_across_lines() -> None:
+    text = "Sync alone decides.\n\nCovers `readers`,\n`request/types`, `claims/`.\n"
+    assert claimed(text) == ["readers", "request/types", "claims/"]
+    assert claimed("Sync alone decides.") == []
+
+
+@pytest.mark.parametrize("text", ["Covers sync.", "Covers `sync` and more.", "Covers `sync`"])
+def test_another_form_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="one form"):
+        claimed(text)
+
+
+def test_names_are_found_by_the_end_of_their_path() -> None:
+    known = ["room/till", "room/shelf/till", "room/door", "proxy", "room/proxy"]
+    assert named("door", known) == ["room/door"]
+    assert named("till", known) == ["room/till", "room/shelf/till"]  # refused
+    assert named("shelf/till", known) == ["room/shelf/till"]
+    assert named("oor", known) == []
+    assert named("shelf/", known) == ["room/shelf/till"]
+    assert named("proxy", known) == ["proxy"]
+
+
+@pytest.mark.parametrize(
+    ("module", "file"),
+    [
+        ("rowcast/backend/line", "backend/test_line.py"),
+        ("rowcast/wire", "test_wire.py"),
+        ("rowcast_proxy/routes", "proxy/test_routes.py"),
+        ("commands/bench/results/table", "scripts/bench/results/test_table.py"),
+        ("jwt_util", "test_jwt_util.py"),
+    ],
+)
+def test_tests_mirror_the_tree(module: str, file: str) -> None:
+    assert mirrored(module) == file
+
+
+def test_a_package_with_code_needs_tests(tmp_path: Path) -> None:
+    (tmp_path / "shop/room").mkdir(parents=True)
+    (tmp_path / "shop/__init__.py").write_text('"""A shop."""\nimport os\n__all__ = ["os"]\n')
+    (tmp_path / "shop/room/__init__.py").write_text("OPEN = True\n")
+    (tmp_path / "shop/till.py").write_text("")
+    (tmp_path / "test_shop.py").write_text("")
+    assert modules(read(tmp_path, (".",))) == ["shop/room", "shop/till"]
