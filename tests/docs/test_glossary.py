@@ -1,8 +1,6 @@
 """Names in the source use none of the words that docs/glossary.md rules out.
 
 A name is that of a module, a class, a function, a parameter, a variable or an attribute.
-`PYTHONPATH=tests python tests/docs/test_glossary.py` lists the offenders in the places that are not
-held yet.
 """
 
 import ast
@@ -18,7 +16,6 @@ ROWCAST = ROOT / "inference-api" / "rowcast"
 PLACES = (*ROWCAST.iterdir(), *(ROOT / name for name in ("proxy", "scripts", "models")))
 FILES = (*ROOT.glob("*.py"), *(ROOT / "inference-api").glob("*.py"))
 CORPUS = ROOT / "models" / "corpus"  # its stories are about people who ask, tell and say
-NOT_YET = ("frontend",)
 
 TABLE = (ROOT / "docs" / "glossary.md").read_text().partition("## Words that names do not use")[2]
 RULED_OUT = {
@@ -59,14 +56,7 @@ def offenders(place: Path) -> list[str]:
     ]
 
 
-def not_yet() -> dict[str, list[str]]:
-    """Return the offenders in the places that are not held yet."""
-    return {place.name: offenders(place) for place in PLACES if place.name in NOT_YET}
-
-
-@pytest.mark.parametrize(
-    "place", [each for each in (*PLACES, *FILES) if each.name not in NOT_YET], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("place", [*PLACES, *FILES], ids=lambda place: place.name)
 def test_no_name_uses_a_word_that_is_ruled_out(place: Path) -> None:
     assert offenders(place) == []
 
@@ -86,8 +76,3 @@ def test_a_part_of_a_word_is_not_a_word(name: str) -> None:
 def test_the_source_of_every_kind_of_name_is_read() -> None:
     source = "import os as a\nclass B:\n    c = 1\n    def d(self, e): self.f = e\n"
     assert {*names(source)} == {*"aBcdef", "self"}
-
-
-if __name__ == "__main__":
-    for folder, found in not_yet().items():
-        print(len(found), folder, *found, sep="\n    ")

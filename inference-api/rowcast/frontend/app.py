@@ -30,7 +30,7 @@ from rowcast.errors import (
     Stopping,
     Unavailable,
 )
-from rowcast.frontend.api import DIALECTS, asks_for_rows, dialect_of
+from rowcast.frontend.api import DIALECTS, dialect_of, needs_rows
 from rowcast.frontend.api.dialect import Api, Dialect, Handler
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import Access
@@ -138,7 +138,7 @@ def _check_stopping(frontend: Frontend) -> None:
 
 
 def _check_room(frontend: Frontend, api: Api) -> None:
-    if asks_for_rows(request.method, request.path, api.dialects):
+    if needs_rows(request.method, request.path, api.dialects):
         frontend.check_room(g.request)
 
 

@@ -146,7 +146,9 @@ class ServedModel:
             for prompt, choice, mark in zip(each, session.choices, marks, strict=True)
         ]
         watch.callback(request.watch(lambda: self.sessions.end(session, WENT_AWAY)))
-        watch.callback(deadline.call(lambda: self.sessions.end(session, deadline.said, "deadline")))
+        watch.callback(
+            deadline.call(lambda: self.sessions.end(session, deadline.message, "deadline"))
+        )
         opened = Replies(replies, session)
         opened.verdict(VERDICT_SECONDS)
         observation.begin()

@@ -94,16 +94,16 @@ def said(batches: Sequence[Sequence[Event]], stop: Sequence[str], start: str = "
         lambda _: None,
         pause=position.marks[0].tokens,
     )
-    if cursor.tells(0, 0, Stage.BEGUN):
+    if cursor.advance(0, 0, Stage.BEGUN):
         told.events.append((cursor.id(), "<"))
     for batch in batches:
         for event in batch:
             choice.offer(event)
         while events := reply.arrived():
             text = reply.read(events)
-            if text and cursor.tells(0, reply.tokens, stage_of(reply)):
+            if text and cursor.advance(0, reply.tokens, stage_of(reply)):
                 told.events.append((cursor.id(), text))
-    if cursor.tells(0, reply.tokens, Stage.ENDED):
+    if cursor.advance(0, reply.tokens, Stage.ENDED):
         told.events.append((cursor.id(), ">"))
     return told
 
@@ -151,14 +151,14 @@ def test_what_comes_after_any_event_is_the_same_however_the_pieces_were_cut(
 
 def test_a_cursor_counts_events_at_one_place() -> None:
     cursor = Cursor(Position.read("", 1))
-    ids = [cursor.id() for _ in range(3) if cursor.tells(0, 5, Stage.ENDED)]
+    ids = [cursor.id() for _ in range(3) if cursor.advance(0, 5, Stage.ENDED)]
     assert ids == ["5e", "5e-1", "5e-2"]
     again = Cursor(Position.read("5e-1", 1))
-    assert [again.tells(0, 5, Stage.ENDED) for _ in range(3)] == [False, False, True]
+    assert [again.advance(0, 5, Stage.ENDED) for _ in range(3)] == [False, False, True]
 
 
 def test_a_cursor_knows_what_stands_after_all_replies() -> None:
     cursor = Cursor(Position.read("5e.4e", 2))
-    assert [cursor.id() for _ in range(2) if cursor.tells_frame()] == ["5e.4e~0", "5e.4e~1"]
+    assert [cursor.id() for _ in range(2) if cursor.advance_frame()] == ["5e.4e~0", "5e.4e~1"]
     again = Cursor(Position.read("5e.4e~0", 2))
-    assert [again.tells_frame() for _ in range(2)] == [False, True]
+    assert [again.advance_frame() for _ in range(2)] == [False, True]

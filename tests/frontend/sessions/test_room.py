@@ -23,7 +23,7 @@ CROWDED = replace(
 
 def room(status: object = CROWDED) -> Room:
     made = Room()
-    made.told(status)  # type: ignore[arg-type]  # a Status or None
+    made.update(status)  # type: ignore[arg-type]  # a Status or None
     return made
 
 
@@ -64,8 +64,8 @@ def test_what_was_sent_takes_the_room_of_its_own_team() -> None:
     made.sent([(f"{number}", 0) for number in range(40)], "calm")
     assert refused(made, 1, "calm")
     assert not refused(made, 512, "new")
-    made.heard_of(("7", 0))
-    made.heard_of(("7", 0))
+    made.acknowledged(("7", 0))
+    made.acknowledged(("7", 0))
     assert not refused(made, 1, "calm")
     assert refused(made, 2, "calm")
 
@@ -79,7 +79,7 @@ def test_what_a_backend_that_ended_was_sent_takes_no_room() -> None:
     made = room()
     made.sent([("a", 0)], "calm")
     made.forget()
-    made.told(CROWDED)
+    made.update(CROWDED)
     assert not refused(made, 40, "calm")
 
 
@@ -108,7 +108,7 @@ def test_each_reply_counts_once_until_it_is_heard_of(acts: list[tuple[str, int, 
             made.sent([(f"{number}", 0)], team)
             unheard.setdefault(number, team)
         else:
-            made.heard_of((f"{number}", 0))
+            made.acknowledged((f"{number}", 0))
             unheard.pop(number, None)
         for each in "ab":
             left = 20 - list(unheard.values()).count(each)

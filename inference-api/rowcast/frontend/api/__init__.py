@@ -24,6 +24,6 @@ def dialect_of(path: str, dialects: Iterable[Dialect] = DIALECTS) -> Dialect:
     return next((each for each in known if path.startswith(each.prefixes)), first)
 
 
-def asks_for_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:
+def needs_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:
     """Return whether such a request asks for replies, which need rows."""
     return method == "POST" and any(each.rows and each.rows.fullmatch(path) for each in dialects)

@@ -96,10 +96,10 @@ def inference(frontend: Frontend, request: Request) -> Response:
     """Answer with the reply as raw text, or whole."""
     wanted = _read(frontend, request)
     _check_has_place(wanted)
-    told = wanted.origin.bytes_told() if wanted.stream else 0
+    received = wanted.origin.received_bytes() if wanted.stream else 0
     reply = wanted.model.open(request, wanted.origin, wanted.prompt)
     if wanted.stream:
-        chunks = _rest(wanted.origin, reply, wanted.before, told)
+        chunks = _rest(wanted.origin, reply, wanted.before, received)
         return streamed(reply, chunks, "text/plain; charset=utf-8", wanted.prompt.seed)
     return _whole(reply, wanted)
 
@@ -171,17 +171,17 @@ def _raw(reply: ReplyText, before: str) -> Iterator[bytes]:
         raise StreamCut(str(ending.failure))
 
 
-def _rest(origin: Origin, reply: ReplyText, before: str, told: int) -> Iterator[bytes]:
-    """Yield the reply from byte `told` on; refuse a `told` past the end of an ended reply."""
+def _rest(origin: Origin, reply: ReplyText, before: str, received: int) -> Iterator[bytes]:
+    """Yield the reply after its first `received` bytes; refuse more than an ended reply has."""
     chunks = _raw(reply, before)
-    if not told or origin.record is None or origin.record.state != "ended":
-        return without_first(chunks, told)
+    if not received or origin.record is None or origin.record.state != "ended":
+        return without_first(chunks, received)
     known = list(chunks)
     length = sum(map(len, known))
-    if told > length:
+    if received > length:
         reply.close()
-        raise InvalidField("from", f"is {told}; the body has ended and has {length} bytes")
-    return without_first(iter(known), told)
+        raise InvalidField("from", f"is {received}; the body has ended and has {length} bytes")
+    return without_first(iter(known), received)
 
 
 def _events(
@@ -189,20 +189,20 @@ def _events(
 ) -> Iterator[bytes]:
     """Yield pieces as events, and a comment after each `silence` seconds without one."""
     yield b""
-    if wanted.before and cursor.tells(0, 0, Stage.BEGUN):
+    if wanted.before and cursor.advance(0, 0, Stage.BEGUN):
         yield server_sent({"text": wanted.before}, place=cursor.id())
     for piece in reply.pieces(silence):
         if not piece:
             yield SILENT
-        elif cursor.tells(0, reply.tokens, stage_of(reply)):
+        elif cursor.advance(0, reply.tokens, stage_of(reply)):
             yield server_sent({"text": piece}, place=cursor.id())
     ending = _ending_of(reply)
     if ending.whole:
         yield server_sent(_summary(reply, ending, wanted), event="end")
     else:
         failure = ending.failure
-        said = {"status_code": failure.status, "message": str(failure)}
-        yield server_sent(said, event="error")
+        error = {"status_code": failure.status, "message": str(failure)}
+        yield server_sent(error, event="error")
 
 
 def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:

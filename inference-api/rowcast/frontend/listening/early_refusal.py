@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from werkzeug.datastructures import Headers
 
 from rowcast.errors import Overloaded
-from rowcast.frontend.api import asks_for_rows, dialect_of
-from rowcast.frontend.request.identity import caller_of, kept_id
+from rowcast.frontend.api import dialect_of, needs_rows
+from rowcast.frontend.request.identity import caller_of, valid_or_fresh_id
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast_http.answers import last_answer
 from rowcast_http.listener import answer_unread
@@ -73,7 +73,7 @@ def parse_plain(arrived: bytes, proxy_secret: str | None = None) -> PlainRequest
     head, _, body = arrived.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
     found = _REQUEST_LINE.fullmatch(line)
-    if found is None or not asks_for_rows("POST", path := found[1].decode()):
+    if found is None or not needs_rows("POST", path := found[1].decode()):
         return None
     read = [field for text in fields if (field := _FIELD.fullmatch(text))]
     headers = {field[1].lower(): field[2].strip(b" \t") for field in read}
@@ -81,7 +81,7 @@ def parse_plain(arrived: bytes, proxy_secret: str | None = None) -> PlainRequest
         return None
     if headers.get(b"content-length") != b"%d" % len(body):
         return None
-    request_id = kept_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+    request_id = valid_or_fresh_id(headers.get(b"x-request-id", b"").decode("latin-1"))
     return PlainRequest(path, request_id, _team_of(headers, proxy_secret))
 
 

@@ -13,7 +13,7 @@ _log = logging.getLogger("rowcast.pauses")
 
 TICK_SECONDS = 0.05
 LONG_SECONDS = 0.1
-KEPT_SECONDS = 60.0
+WINDOW_SECONDS = 60.0
 
 
 class Pauses:
@@ -48,7 +48,7 @@ class Pauses:
             _log.warning("event_loop paused_ms=%.0f", seconds * 1000)
 
     def _forget(self, now: float) -> None:
-        while self._found and self._found[0][0] < now - KEPT_SECONDS:
+        while self._found and self._found[0][0] < now - WINDOW_SECONDS:
             self._found.popleft()
 
     def _run(self) -> None:

@@ -77,8 +77,8 @@ class Position:
 
     def __str__(self) -> str:
         runs = [(mark, len(list(same))) for mark, same in groupby(self.marks)]
-        told = ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
-        return told if self.frame < 0 else f"{told}~{self.frame}"
+        marks = ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
+        return marks if self.frame < 0 else f"{marks}~{self.frame}"
 
 
 def _marks(text: str, replies: int) -> list[Mark] | None:
@@ -99,29 +99,29 @@ class Cursor:
     """The position of a reader. Sent events move it; events that the reader has are not sent."""
 
     start: Position
-    _told: list[Mark] = field(init=False)
+    _sent: list[Mark] = field(init=False)
     _last: list[Mark] = field(init=False)  # of all events, sent or not
     _frame: int = field(init=False, default=-1)
 
     def __post_init__(self) -> None:
-        self._told = list(self.start.marks)
-        self._last = [Mark()] * len(self._told)
+        self._sent = list(self.start.marks)
+        self._last = [Mark()] * len(self._sent)
 
-    def tells(self, reply: int, tokens: int, stage: Stage) -> bool:
-        """Return whether the reader lacks the next event, which is at this place."""
+    def advance(self, reply: int, tokens: int, stage: Stage) -> bool:
+        """Pass the next event, which is at this place; return True if the reader lacks it."""
         last = self._last[reply]
         again = (last.tokens, last.stage) == (tokens, stage)
         mark = self._last[reply] = Mark(tokens, stage, last.more + 1 if again else 0)
         if mark <= self.start.marks[reply]:
             return False
-        self._told[reply] = mark
+        self._sent[reply] = mark
         return True
 
-    def tells_frame(self) -> bool:
-        """Return whether the reader lacks the next event that follows all replies."""
+    def advance_frame(self) -> bool:
+        """Pass the next event that follows all replies; return True if the reader lacks it."""
         self._frame += 1
         return self._frame > self.start.frame
 
     def id(self) -> str:
-        """Return the id of the event last passed to `tells`."""
-        return str(Position(tuple(self._told), max(self._frame, self.start.frame)))
+        """Return the id of the last event passed."""
+        return str(Position(tuple(self._sent), max(self._frame, self.start.frame)))

@@ -72,7 +72,7 @@ class Which(Struct, forbid_unknown_fields=True, kw_only=True):
     choice: Annotated[int, Meta(ge=0, le=127)]
 
 
-class Told(Which, kw_only=True):
+class ReplyDigest(Which, kw_only=True):
     """One reply, and the data that identifies its tokens."""
 
     finish_reason: Literal["stop", "length"]
@@ -87,15 +87,15 @@ class Receipt(Question, kw_only=True):
     model: str
     build: str
     context_length: Positive
-    replies: list[Told]
+    replies: list[ReplyDigest]
 
 
 def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]) -> Receipt:
     """Return the receipt for complete replies to one request."""
-    told = [(reply, reply.choice.submit) for reply in replies]
-    prompts = {submit.session: submit.prompt for _, submit in told}
+    submitted = [(reply, reply.choice.submit) for reply in replies]
+    prompts = {submit.session: submit.prompt for _, submit in submitted}
     places = {session: at for at, session in enumerate(prompts)}
-    submit = told[0][1]
+    submit = submitted[0][1]
     return Receipt(
         version=1,
         model=status.model,
@@ -105,7 +105,7 @@ def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]
         parameters=Parameters.from_params(submit.params),
         stop=list(stop),
         prompts=list(prompts.values()),
-        replies=[_told(reply, submit, places[submit.session]) for reply, submit in told],
+        replies=[_digest_of(reply, submit, places[submit.session]) for reply, submit in submitted],
     )
 
 
@@ -118,10 +118,10 @@ def chain(tokens: Iterable[int]) -> tuple[str, str]:
     return link.hex(), trail.hex()
 
 
-def _told(reply: ReplyText, submit: Submit, prompt: int) -> Told:
+def _digest_of(reply: ReplyText, submit: Submit, prompt: int) -> ReplyDigest:
     time.sleep(0)  # a long reply takes milliseconds: let other streams run first
     digest, trail = chain(reply.choice.tokens[: reply.tokens])
-    return Told(
+    return ReplyDigest(
         prompt=prompt,
         choice=submit.choice,
         finish_reason="length" if reply.ending and reply.ending.reason == "length" else "stop",

@@ -65,17 +65,17 @@ class Replies:
         unended, arrived = dict(enumerate(self._replies)), self._session.arrived
         while unended:
             arrived.clear()
-            heard = False
+            received = False
             for at, reply in in_turns(list(unended.items())):
                 events = reply.arrived()
-                heard = heard or bool(events)
+                received = received or bool(events)
                 for part in one_by_one(events) if singly else [events] if events else []:
                     yield Piece(at, reply.read(part))
                     if reply.ending is not None:
                         break
                 if reply.ending is not None:
                     del unended[at]
-            if not heard and (self._interrupted() or not arrived.wait(silence)):
+            if not received and (self._interrupted() or not arrived.wait(silence)):
                 yield None
 
     def _interrupted(self) -> bool:

@@ -30,14 +30,15 @@ class Deadline:
     @classmethod
     def read(cls, headers: Headers, timeout: float | None, began: float) -> Self:
         """Return the deadline of a request whose body allows `timeout` seconds."""
-        told = Fields({HEADER: headers.get(HEADER)}, [HEADER], lenient=True)
+        header = Fields({HEADER: headers.get(HEADER)}, [HEADER], lenient=True)
         allowed = min(
-            told.number(HEADER, LONGEST, SHORTEST, LONGEST), LONGEST if timeout is None else timeout
+            header.number(HEADER, LONGEST, SHORTEST, LONGEST),
+            LONGEST if timeout is None else timeout,
         )
         return cls(allowed if allowed < LONGEST else None, began)
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """The error message when the time is over."""
         return f"the reply took longer than the {self.seconds:g} s that its request allows"
 

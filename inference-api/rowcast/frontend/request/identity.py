@@ -49,9 +49,9 @@ def comes_through_proxy(headers: Headers) -> bool:
 
 def request_id_of(headers: Headers) -> str:
     """Return the caller's id for this request, or a fresh one."""
-    return kept_id(headers.get("X-Request-ID", ""))
+    return valid_or_fresh_id(headers.get("X-Request-ID", ""))
 
 
-def kept_id(sent: str) -> str:
+def valid_or_fresh_id(sent: str) -> str:
     """Return this id if it is valid, else a fresh one."""
     return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

@@ -61,7 +61,7 @@ class Origin:
             start=start,
         )
 
-    def bytes_told(self) -> int:
+    def received_bytes(self) -> int:
         """Return how many bytes the reader has of a body without events."""
         if self.start and not _BYTES.fullmatch(self.start):
             raise InvalidField(

@@ -16,7 +16,7 @@ from typing import Self
 from werkzeug.datastructures import Headers
 
 from rowcast.frontend.request.body import parse_object
-from rowcast.frontend.request.identity import Caller, kept_id
+from rowcast.frontend.request.identity import Caller, valid_or_fresh_id
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
 from rowcast.journal.record import Record
 
@@ -74,7 +74,7 @@ class Request:
     headers: Headers = field(default_factory=Headers)
     query: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)  # of the variable parts of the path
-    id: str = field(default_factory=lambda: kept_id(""))
+    id: str = field(default_factory=lambda: valid_or_fresh_id(""))
     began: float = field(default_factory=time.monotonic)
     caller: Caller = field(default_factory=Caller)
     watch: Watch = stays  # calls back once when the client leaves; returns what ends the watch

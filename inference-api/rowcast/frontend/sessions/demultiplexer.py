@@ -52,7 +52,7 @@ class Demultiplexer:
         self._port: FrontendPort | None = None
         self._status: Status | None = None
         self._greeted = False  # whether the backend has sent its first Status
-        self._heard = 0.0
+        self._last_event = 0.0
         self._lost = time.monotonic()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demultiplexer", daemon=True)
@@ -72,7 +72,7 @@ class Demultiplexer:
 
     def health(self) -> Health:
         """Return the state of the backend, as this process sees it."""
-        silent = time.monotonic() - self._heard
+        silent = time.monotonic() - self._last_event
         if self._port is None:
             problem = "no backend is connected"
         elif not self._greeted or self._status is None:
@@ -100,7 +100,7 @@ class Demultiplexer:
         except PeerGone as gone:
             for choice in choices:
                 self.remove(choice)
-                self.room.heard_of(choice.submit.key)
+                self.room.acknowledged(choice.submit.key)
             raise NotReady(f"the backend is not there: {gone}") from gone
         for choice in choices:
             if choice.ended and not choice.finished:  # its reader left, perhaps before the prompt
@@ -187,12 +187,12 @@ class Demultiplexer:
 
     def _deliver(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._heard = time.monotonic()
+            self._last_event = time.monotonic()
             if isinstance(event, Status):
                 self._status = event
-                self.room.told(event)
+                self.room.update(event)
                 continue
-            self.room.heard_of(event.key)
+            self.room.acknowledged(event.key)
             if (choice := self._choices.get(event.key)) is not None:
                 choice.offer(event)
 

@@ -20,7 +20,7 @@ class Room:
     def __init__(self) -> None:
         self._status: Status | None = None
         self._lock = threading.Lock()
-        self._unheard: dict[ReplyKey, str] = {}  # team by key, of replies not yet mentioned
+        self._unacknowledged: dict[ReplyKey, str] = {}  # team by key, of replies not yet mentioned
         self._counts: dict[str, int] = {}  # how many of them, by team
 
     @property
@@ -28,7 +28,7 @@ class Room:
         """True if the backend reports every change."""
         return self._status is not None and self._status.little_room
 
-    def told(self, status: Status | None) -> None:
+    def update(self, status: Status | None) -> None:
         """Note what the backend reports; None if there is no backend."""
         self._status = status
 
@@ -36,14 +36,14 @@ class Room:
         """Count submitted replies until the backend mentions them."""
         with self._lock:
             for key in keys:
-                if key not in self._unheard:
-                    self._unheard[key] = team
+                if key not in self._unacknowledged:
+                    self._unacknowledged[key] = team
                     self._counts[team] = self._counts.get(team, 0) + 1
 
-    def heard_of(self, key: ReplyKey) -> None:
+    def acknowledged(self, key: ReplyKey) -> None:
         """Stop counting a reply that the backend has mentioned: its next Status includes it."""
         with self._lock:
-            if (team := self._unheard.pop(key, None)) is not None:
+            if (team := self._unacknowledged.pop(key, None)) is not None:
                 self._counts[team] -= 1
                 if not self._counts[team]:
                     del self._counts[team]
@@ -51,7 +51,7 @@ class Room:
     def forget(self) -> None:
         """Forget everything sent to a backend that has ended."""
         with self._lock:
-            self._unheard.clear()
+            self._unacknowledged.clear()
             self._counts.clear()
 
     def check(self, count: int, team: str, coming: int = 0) -> None:
@@ -62,13 +62,13 @@ class Room:
         status = self._status
         if status is None or not status.little_room:
             return
-        told = next((each for each in status.team_rooms if each.team == team), None)
-        unheard = self._counts.get(team, 0)
-        room = max(0, (told.room if told else status.room) - unheard - coming)
+        own = next((each for each in status.team_rooms if each.team == team), None)
+        unacknowledged = self._counts.get(team, 0)
+        room = max(0, (own.room if own else status.room) - unacknowledged - coming)
         if count <= room:
             return
-        if told is not None and told.waiting < status.waiting:
-            raise Overloaded(full_line(told.waiting, room, of_team=True), told.retry_after)
+        if own is not None and own.waiting < status.waiting:
+            raise Overloaded(full_line(own.waiting, room, of_team=True), own.retry_after)
         free = status.rows - status.seated
-        places = status.waiting + max(0, (told.room if told else status.room) - free)
-        raise Overloaded(full_line(places, room), told.retry_after if told else status.retry_after)
+        places = status.waiting + max(0, (own.room if own else status.room) - free)
+        raise Overloaded(full_line(places, room), own.retry_after if own else status.retry_after)

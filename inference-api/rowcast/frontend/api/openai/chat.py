@@ -7,13 +7,13 @@ from functools import partial
 from msgspec import UNSET, UnsetType
 
 from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest, parsed_request
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.request import Asked, ask
 from rowcast.frontend.api.openai.request.sampling import check_options, params_of
 from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
 from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
-from rowcast.frontend.api.openai.request.unenforced import told
+from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
 from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
@@ -65,18 +65,18 @@ def chat(frontend: Frontend, request: Request) -> Response:
     thinking = thinking_of(served, body, prompt[1])
     grammar = grammar_after(served, request, rule, thinking)
     wanted = Wanted(body, tools, thinking)
-    asked = _asked(served, request, wanted, prompt, grammar)
+    parsed = _parsed(served, request, wanted, prompt, grammar)
     show = partial(ChatView, served.tokenizer, wanted)
-    return told(answer(frontend, request, served, asked, show), rule)
+    return with_unenforced(answer(frontend, request, served, parsed, show), rule)
 
 
-def _asked(
+def _parsed(
     served: ServedModel,
     request: Request,
     wanted: Wanted,
     prompt: tuple[tuple[int, ...], str],
     grammar: str,
-) -> Asked:
+) -> ParsedRequest:
     body, thinking = wanted.body, wanted.thinking
     max_tokens = _max_tokens(served, body, len(prompt[0]))
     if body.logprobs:
@@ -90,13 +90,13 @@ def _asked(
         grammar=grammar,
     )
     hidden = thinking.hidden if thinking else ()
-    return ask(served, request, body, [prompt], params, kind="chatcmpl", hidden=hidden)
+    return parsed_request(served, request, body, [prompt], params, kind="chatcmpl", hidden=hidden)
 
 
 def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
     """Return the requested maximum; by default, all that the context holds."""
-    asked = body.max_completion_tokens or body.max_tokens
-    return asked or max(1, served.status().context_length - prompt)
+    requested = body.max_completion_tokens or body.max_tokens
+    return requested or max(1, served.status().context_length - prompt)
 
 
 def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
@@ -110,15 +110,15 @@ class ChatView:
     """The replies to one body."""
 
     def __init__(
-        self, tokenizer: Tokenizer, wanted: Wanted, asked: Asked, replies: Replies
+        self, tokenizer: Tokenizer, wanted: Wanted, parsed: ParsedRequest, replies: Replies
     ) -> None:
-        self.asked = asked
+        self.parsed = parsed
         self.replies = replies
         self._body = wanted.body
         self._thinks = wanted.thinking is not None
         # A piece may be text, a name and arguments, or reasoning and text.
         self.singly = wanted.tools is not None or self._thinks
-        self._readers = [_reader(wanted, asked.id, reply) for reply in range(len(replies))]
+        self._readers = [_reader(wanted, parsed.id, reply) for reply in range(len(replies))]
         likeliest = wanted.body.top_logprobs or 0
         self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
 
@@ -138,22 +138,22 @@ class ChatView:
         yield self._chunk(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
 
     def last(self) -> ChatChunk:
-        last = self._chunk_of([], self._usage() if self.asked.include_usage else UNSET)
-        last.receipt = self.asked.receipt_of(self.replies)
+        last = self._chunk_of([], self._usage() if self.parsed.include_usage else UNSET)
+        last.receipt = self.parsed.receipt_of(self.replies)
         return last
 
     def whole(self) -> ChatCompletion:
         choices = self._choices()
-        asked = self.asked
+        parsed = self.parsed
         return ChatCompletion(
-            id=asked.id,
-            created=asked.created,
-            model=asked.model,
+            id=parsed.id,
+            created=parsed.created,
+            model=parsed.model,
             choices=choices,
             usage=self._usage(),
-            system_fingerprint=asked.fingerprint,
-            seed=asked.seed,
-            receipt=asked.receipt_of(self.replies),
+            system_fingerprint=parsed.fingerprint,
+            seed=parsed.seed,
+            receipt=parsed.receipt_of(self.replies),
         )
 
     def _choices(self) -> list[ChatChoice]:
@@ -166,7 +166,7 @@ class ChatView:
             deltas[at] += self._readers[at].feed(piece.text, self.replies[at].tokens)
             self.replies.check(at)
             self._scores[at].add(self._places(at))
-        return [encoded(self._choice(at, told)) for at, told in in_turns(enumerate(deltas))]
+        return [encoded(self._choice(at, each)) for at, each in in_turns(enumerate(deltas))]
 
     def _choice(self, reply: int, deltas: list[Delta]) -> ChatChoice:
         message = joined([*deltas, *self._readers[reply].finish()])
@@ -175,7 +175,7 @@ class ChatView:
 
     def _usage(self) -> Usage:
         """Return the usage so far, including the share of reasoning."""
-        usage = self.asked.usage(self.replies)
+        usage = self.parsed.usage(self.replies)
         if self._thinks:
             spent = sum(reader.reasoning_tokens for reader in self._readers)
             usage.completion_tokens_details = CompletionDetails(spent)
@@ -194,19 +194,19 @@ class ChatView:
 
     def _usage_within(self) -> Usage | UnsetType | None:
         """Return the usage for an event in the middle of a stream."""
-        within = self.asked.usage_within(self.replies)
+        within = self.parsed.usage_within(self.replies)
         return self._usage() if isinstance(within, Usage) else within
 
     def _chunk_of(
         self, choices: list[DeltaChoice], usage: Usage | UnsetType | None = UNSET
     ) -> ChatChunk:
-        asked = self.asked
+        parsed = self.parsed
         return ChatChunk(
-            id=asked.id,
-            created=asked.created,
-            model=asked.model,
+            id=parsed.id,
+            created=parsed.created,
+            model=parsed.model,
             choices=choices,
             usage=usage,
-            system_fingerprint=asked.fingerprint,
-            seed=asked.seed,
+            system_fingerprint=parsed.fingerprint,
+            seed=parsed.seed,
         )

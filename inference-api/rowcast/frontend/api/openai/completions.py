@@ -12,8 +12,12 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.openai.request.parsed_request import (
+    REPLIES,
+    ParsedRequest,
+    parsed_request,
+)
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.request import REPLIES, Asked, ask
 from rowcast.frontend.api.openai.request.rules import grammar_of
 from rowcast.frontend.api.openai.request.sampling import (
     check_options,
@@ -21,7 +25,7 @@ from rowcast.frontend.api.openai.request.sampling import (
     params_of,
 )
 from rowcast.frontend.api.openai.request.types import CompletionBody
-from rowcast.frontend.api.openai.request.unenforced import told
+from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.logprobs import CompletionScores, check_amount
 from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.response.types import (
@@ -48,12 +52,14 @@ def completions(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, CompletionBody)
     rule = grammar_of(served, request, body)
-    asked = _asked(served, request, body, rule)
+    parsed = _parsed(served, request, body, rule)
     show = partial(CompletionView, served.tokenizer, body)
-    return told(answer(frontend, request, served, asked, show), rule)
+    return with_unenforced(answer(frontend, request, served, parsed, show), rule)
 
 
-def _asked(served: ServedModel, request: Request, body: CompletionBody, rule: Rule) -> Asked:
+def _parsed(
+    served: ServedModel, request: Request, body: CompletionBody, rule: Rule
+) -> ParsedRequest:
     check_options(body)
     candidates = _candidates(body)
     prompts = _tokenized(served, request, body, candidates)
@@ -70,7 +76,9 @@ def _asked(served: ServedModel, request: Request, body: CompletionBody, rule: Ru
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
         grammar=rule.grammar,
     )
-    return ask(served, request, body, prompts, params, kind="cmpl", candidates=candidates)
+    return parsed_request(
+        served, request, body, prompts, params, kind="cmpl", candidates=candidates
+    )
 
 
 def _candidates(body: CompletionBody) -> int:
@@ -128,9 +136,9 @@ class CompletionView:
     singly = False
 
     def __init__(
-        self, tokenizer: Tokenizer, body: CompletionBody, asked: Asked, replies: Replies
+        self, tokenizer: Tokenizer, body: CompletionBody, parsed: ParsedRequest, replies: Replies
     ) -> None:
-        self.asked = asked
+        self.parsed = parsed
         self.replies = replies
         self._body = body
         self._scores = [CompletionScores(tokenizer, body.logprobs or 0) for _ in replies]
@@ -153,13 +161,13 @@ class CompletionView:
         yield self._chunk(choice)
 
     def last(self) -> Completion:
-        last = self._completion([], self.asked.last_usage(self.replies))
-        last.receipt = self.asked.receipt_of(self.replies)
+        last = self._completion([], self.parsed.last_usage(self.replies))
+        last.receipt = self.parsed.receipt_of(self.replies)
         return last
 
     def whole(self) -> Completion:
         texts = self.replies.texts(self._keep_scores)
-        usage = self.asked.usage(self.replies)
+        usage = self.parsed.usage(self.replies)
         choices: list[CompletionChoice] = []
         best = self._best()
         for reply in in_turns(best):
@@ -169,7 +177,7 @@ class CompletionView:
             choice = CompletionChoice(len(choices), text, scores, reason)
             choices.append(encoded(choice))
         whole = self._completion(choices, usage)
-        whole.receipt = self.asked.receipt_of(self.replies[reply] for reply in best)
+        whole.receipt = self.parsed.receipt_of(self.replies[reply] for reply in best)
         return whole
 
     def _choice(self, reply: int, text: str) -> CompletionChoice:
@@ -198,11 +206,11 @@ class CompletionView:
         return self._prompt_of(reply).text if due else ""
 
     def _prompt_of(self, reply: int) -> Prompt:
-        return self.asked.prompts[reply // self.asked.candidates]
+        return self.parsed.prompts[reply // self.parsed.candidates]
 
     def _best(self) -> list[int]:
         """Return the replies to send: the likeliest candidates of each prompt, or all."""
-        candidates, choices = self.asked.candidates, self.asked.choices
+        candidates, choices = self.parsed.candidates, self.parsed.choices
         best: list[int] = []
         for start in range(0, len(self.replies), candidates):
             group = list(range(start, start + candidates))
@@ -212,18 +220,18 @@ class CompletionView:
         return best
 
     def _chunk(self, choice: CompletionChoice) -> Completion:
-        return self._completion([choice], self.asked.usage_within(self.replies))
+        return self._completion([choice], self.parsed.usage_within(self.replies))
 
     def _completion(
         self, choices: list[CompletionChoice], usage: Usage | UnsetType | None = UNSET
     ) -> Completion:
-        asked = self.asked
+        parsed = self.parsed
         return Completion(
-            id=asked.id,
-            created=asked.created,
-            model=asked.model,
+            id=parsed.id,
+            created=parsed.created,
+            model=parsed.model,
             choices=choices,
             usage=usage,
-            system_fingerprint=asked.fingerprint,
-            seed=asked.seed,
+            system_fingerprint=parsed.fingerprint,
+            seed=parsed.seed,
         )

@@ -14,8 +14,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from rowcast.errors import BuildChanged, InvalidField
+from rowcast.frontend.api.openai.request.parsed_request import REPLIES
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.request import REPLIES
 from rowcast.frontend.api.openai.request.rules import compiled
 from rowcast.frontend.api.openai.request.sampling import checked_tokens
 from rowcast.frontend.api.openai.response.response import json_answer
@@ -50,23 +50,23 @@ def replay(frontend: Frontend, request: Request) -> Response:
     body, served = read(frontend, request, ReplayBody)
     status = served.status()
     _check_build(body, status)
-    told = [(each.prompt, each.choice) for each in body.replies]
-    places = {each: at for at, each in enumerate(sorted(set(told)))}
+    requested = [(each.prompt, each.choice) for each in body.replies]
+    places = {each: at for at, each in enumerate(sorted(set(requested)))}
     prompts = _prompts(served, request, body, list(places))
     replies = served.open_all(request, request.origin(), prompts)
     with closing(replies):
         texts = replies.texts()
-        receipt = receipt_of(status, body.stop, [replies[places[each]] for each in told])
-    return json_answer(Replayed(receipt, [texts[places[each]] for each in told]))
+        receipt = receipt_of(status, body.stop, [replies[places[each]] for each in requested])
+    return json_answer(Replayed(receipt, [texts[places[each]] for each in requested]))
 
 
 def _check_build(body: ReplayBody, status: Status) -> None:
-    told = (body.build or status.fingerprint, body.context_length or status.context_length)
+    expected = (body.build or status.fingerprint, body.context_length or status.context_length)
     here = (status.fingerprint, status.context_length)
-    if told != here:
+    if expected != here:
         raise BuildChanged(
-            f"the receipt is of build {told[0][:80]} with a context of {told[1]} tokens, and "
-            f"{here[0]} with {here[1]} serves now: its replies may be others"
+            f"the receipt was made by build {expected[0][:80]} with a context of {expected[1]} "
+            f"tokens; {here[0]} with {here[1]} is served now, and its replies may differ"
         )
 
 

@@ -85,8 +85,11 @@ def toolbox(template: ChatTemplate, body: ChatBody) -> Toolbox | None:
 
 def rule_of(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
     """Return the rule that the reply must follow: the body's, or that of the tools."""
-    asked = (grammar_of(served, request, body), tools.rule(served, request) if tools else Rule())
-    rules = [each for each in asked if each.grammar]
+    requested = (
+        grammar_of(served, request, body),
+        tools.rule(served, request) if tools else Rule(),
+    )
+    rules = [each for each in requested if each.grammar]
     if len(rules) > 1:
         raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
     return rules[0] if rules else Rule()
@@ -152,5 +155,5 @@ def _description(tool: Custom) -> str | None:
 def _has_lark(tool: Tool | Custom) -> bool:
     """True if the tool's input has a grammar that cannot be enforced inside JSON."""
     custom = tool.custom if isinstance(tool, Tool) else tool
-    asked = custom.format if custom else None
-    return isinstance(asked, GrammarInput) and asked.grammar.syntax == "lark"
+    form = custom.format if custom else None
+    return isinstance(form, GrammarInput) and form.grammar.syntax == "lark"

@@ -11,7 +11,7 @@ _SHOWN = 120
 _SAFE = " /#$&'()*+,:=?@[]~!_.-"
 
 
-def told(response: Response, rule: Rule) -> Response:
+def with_unenforced(response: Response, rule: Rule) -> Response:
     """Add the header if anything is unenforced."""
     named = [quote(each, safe=_SAFE)[:_SHOWN] for each in rule.unenforced[:_MOST]]
     if len(rule.unenforced) > _MOST:

@@ -21,7 +21,7 @@ from rowcast.frontend.api.events import (
     streamed,
 )
 from rowcast.frontend.api.openai.errors import error_body
-from rowcast.frontend.api.openai.request.request import Asked
+from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.replies import Piece, Replies
@@ -40,7 +40,7 @@ class View(Protocol):
     """One request's replies in the format of one route."""
 
     @property
-    def asked(self) -> Asked: ...
+    def parsed(self) -> ParsedRequest: ...
 
     @property
     def replies(self) -> Replies: ...
@@ -69,18 +69,18 @@ def answer(
     frontend: Frontend,
     request: Request,
     served: ServedModel,
-    asked: Asked,
-    show: Callable[[Asked, Replies], View],
+    parsed: ParsedRequest,
+    show: Callable[[ParsedRequest, Replies], View],
 ) -> Response:
     """Open the requested replies, and answer in the requested form."""
-    count, stream = asked.candidates * len(asked.prompts), asked.body.stream
-    start = Position.read(asked.origin.start if stream else "", count)
-    replies = served.open_all(request, asked.origin, asked.prompts, start)
-    view = show(asked.known_as(replies.origin), replies)
+    count, stream = parsed.candidates * len(parsed.prompts), parsed.body.stream
+    start = Position.read(parsed.origin.start if stream else "", count)
+    replies = served.open_all(request, parsed.origin, parsed.prompts, start)
+    view = show(parsed.known_as(replies.origin), replies)
     if stream:
         events = _events(view, Cursor(start), frontend.settings.comment_seconds)
-        return streamed(replies, events, EVENT_STREAM, asked.seed)
-    return _whole(view, replies).with_headers({SEED_HEADER: str(asked.seed)})
+        return streamed(replies, events, EVENT_STREAM, parsed.seed)
+    return _whole(view, replies).with_headers({SEED_HEADER: str(parsed.seed)})
 
 
 def _whole(view: View, replies: Replies) -> Response:
@@ -102,9 +102,9 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
     seconds without an event.
     """
     begun = [
-        _event(said, cursor.id())
-        for reply, said in enumerate(view.begin())
-        if cursor.tells(reply, 0, Stage.BEGUN)
+        _event(event, cursor.id())
+        for reply, event in enumerate(view.begin())
+        if cursor.advance(reply, 0, Stage.BEGUN)
     ]
     yield b"".join(begun)
     unended = len(view.replies)
@@ -114,35 +114,35 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
                 yield SILENT
                 continue
             unended -= view.replies[piece.reply].ending is not None
-            said = _said(view, piece, cursor) + (b"" if unended else _last(view, cursor))
-            if said:
-                yield said
+            events = _piece_events(view, piece, cursor) + (b"" if unended else _last(view, cursor))
+            if events:
+                yield events
     except (ReplyFailed, NotReady) as failure:
         yield _event(error_body(failure.status, str(failure), failure))
 
 
-def _said(view: View, piece: Piece, cursor: Cursor) -> bytes:
+def _piece_events(view: View, piece: Piece, cursor: Cursor) -> bytes:
     """Return the events for a piece of one reply, and for its end once it has ended."""
     at, reply = piece.reply, view.replies[piece.reply]
     view.replies.check(at)
-    said = _news(view.piece(at, piece.text), cursor, at, reply.tokens, stage_of(reply))
+    events = _new_events(view.piece(at, piece.text), cursor, at, reply.tokens, stage_of(reply))
     if reply.ending is None:
-        return said
-    return said + _news(view.end(at), cursor, at, reply.tokens, Stage.ENDED)
+        return events
+    return events + _new_events(view.end(at), cursor, at, reply.tokens, Stage.ENDED)
 
 
 def _last(view: View, cursor: Cursor) -> bytes:
-    if view.asked.sums_up and cursor.tells_frame():
+    if view.parsed.sums_up and cursor.advance_frame():
         return _event(view.last(), cursor.id()) + DONE
     return DONE
 
 
-def _news(
-    said: Iterable[msgspec.Struct], cursor: Cursor, reply: int, tokens: int, stage: Stage
+def _new_events(
+    events: Iterable[msgspec.Struct], cursor: Cursor, reply: int, tokens: int, stage: Stage
 ) -> bytes:
     """Return the events that the reader does not have yet."""
     return b"".join(
-        _event(each, cursor.id()) for each in said if cursor.tells(reply, tokens, stage)
+        _event(each, cursor.id()) for each in events if cursor.advance(reply, tokens, stage)
     )
 
 

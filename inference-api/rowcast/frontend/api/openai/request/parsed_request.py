@@ -24,7 +24,7 @@ REPLIES = 1024  # the maximum per request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ParsedRequest:
     """A validated request."""
 
     id: str
@@ -81,9 +81,9 @@ class Asked:
         """Return the usage for the last event of a stream."""
         return self.usage(replies) if self.include_usage else UNSET
 
-    def receipt_of(self, told: Iterable[ReplyText]) -> Receipt | UnsetType:
+    def receipt_of(self, sent: Iterable[ReplyText]) -> Receipt | UnsetType:
         """Return the receipt of the replies that are sent, if requested."""
-        return receipt_of(self.status, self.prompts[0].stop, told) if self.body.receipt else UNSET
+        return receipt_of(self.status, self.prompts[0].stop, sent) if self.body.receipt else UNSET
 
     def usage_within(self, replies: Replies) -> Usage | UnsetType | None:
         """Return the usage for an event in the middle of a stream."""
@@ -93,7 +93,7 @@ class Asked:
         return self.usage(replies) if options.continuous_usage_stats else None
 
 
-def ask(
+def parsed_request(
     served: ServedModel,
     request: Request,
     body: Sampling,
@@ -103,7 +103,7 @@ def ask(
     kind: str,
     candidates: int | None = None,
     hidden: tuple[tuple[int, str], ...] = (),
-) -> Asked:
+) -> ParsedRequest:
     """Join a body, its prompts (tokens and text) and the request's origin.
 
     `hidden`: special tokens of the model that the text shows.
@@ -121,7 +121,7 @@ def ask(
         timeout=body.timeout,
         shown=hidden,
     )
-    return Asked(
+    return ParsedRequest(
         id=f"{kind}-{origin.id}",
         kind=kind,
         created=int(origin.created),
