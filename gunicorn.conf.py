@@ -104,7 +104,7 @@ class _Keeper(threading.Thread):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             if not self._stopping:
-                self._server.log.error("the launcher ended (%s); starting it again", status)
+                self._server.log.error("the launcher ended (%s); restarting it", status)
                 time.sleep(0.5)
 
     @property

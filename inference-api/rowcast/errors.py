@@ -129,11 +129,11 @@ class Overloaded(Unavailable):
 def full_line(waiting: int, room: int, *, of_team: bool = False) -> str:
     """Return the message for a full queue; `of_team` if the caller's team has used up its part."""
     if room:
-        return f"there is room for {room} more replies; ask for fewer, or try again later"
+        return f"there is room for {room} more replies; request fewer, or try again later"
     if of_team:
         return (
-            f"{waiting} prompts of your team are waiting, which is the limit while others wait; "
-            "try again later"
+            f"{waiting} prompts of your team are waiting, which is the limit while other teams "
+            "wait; try again later"
         )
     return f"{waiting} prompts are waiting, which is the limit; try again later"
 

@@ -98,7 +98,7 @@ def match(method: str, target: str) -> Matched:
         raise NotFound(f"Not Found: nothing is served at {shown}")
     taken = " or ".join(sorted({method for route, _ in found for method in route.methods}))
     raise MethodNotAllowed(
-        f"Method Not Allowed: this path takes {taken}; {method[:20]} is not answered at {shown}",
+        f"Method Not Allowed: {method[:20]} is not allowed at {shown}; send {taken}",
         ("Allow", ", ".join(methods_at(path))),
     )
 

@@ -27,7 +27,7 @@ def test_a_wrong_method_is_a_405_that_says_which_is_right(
     served: Served, path: str, method: str
 ) -> None:
     response = served.client.open(path, method=method)
-    assert error_of(response, 405).endswith(f"{method} is not answered at {path}")
+    assert error_of(response, 405).endswith(f"{method} is not allowed at {path}; send POST")
     assert "POST" in response.headers["Allow"]
 
 
@@ -38,7 +38,7 @@ def test_posting_to_health_is_a_405(served: Served) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "Malformed JSON request body: it is empty; a JSON object is needed"),
+        (b"", "Malformed JSON request body: it is empty; send a JSON object"),
         (b"[]", "Malformed JSON request body: expected an object, such as {...}"),
         (
             b'{\n  "text": "Hi",\n  temperature":"1"\n}',
@@ -72,7 +72,7 @@ def test_no_depth_of_nesting_is_the_server_s_fault(served: Served, name: str) ->
 def test_a_body_over_the_limit_is_a_413() -> None:
     with serving(settings={"body_bytes": 2000}) as served:
         assert served.post(text="x" * 1000, max_tokens=1).status_code == 200
-        assert "allowed are 2000" in error_of(served.post(text="x" * 2000), 413)
+        assert "the limit is 2000" in error_of(served.post(text="x" * 2000), 413)
 
 
 def test_a_body_in_chunks_over_the_limit_is_a_413() -> None:
@@ -127,6 +127,6 @@ def test_an_unexpected_error_is_a_500_that_tells_nothing(
 ) -> None:
     with serving(tokenizer=BrokenTokenizer()) as served:
         message = error_of(served.post(text="a broken prompt"), 500)
-        assert message == "Internal server error; the log has it under this request's id"
+        assert message == "Internal server error; see the server's log for this request's id"
         assert served.post(text="a sound one", max_tokens=1).status_code == 200
     assert any("unexpected error" in record.message for record in caplog.records)

@@ -28,7 +28,7 @@ def test_a_model_is_found_by_each_of_its_names(two: Frontend) -> None:
 
 
 def test_an_unknown_model_is_told_what_is_served(two: Frontend) -> None:
-    with pytest.raises(UnknownModel, match=r"served: scripted, falcon40b, other$"):
+    with pytest.raises(UnknownModel, match=r"available: scripted, falcon40b, other$"):
         two.model("third")
 
 

@@ -42,7 +42,7 @@ def test_a_native_body_has_it_with_default_and_bounds(seen: dict[str, Any]) -> N
     omitted, sent, beyond = seen["native"]
     assert (omitted["toys"], sent["toys"]) == ([0.5], [4.0])
     assert beyond["status"] == 400
-    assert beyond["body"]["message"] == "toy is 9; allowed is a number from 0 to 8"
+    assert beyond["body"]["message"] == "toy is 9; send a number from 0 to 8"
 
 
 def test_an_openai_body_has_it_by_its_name_there(seen: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ def test_m8_a_body_that_nests_deeply_is_a_400_that_says_so(scripted: Witness, de
         refused = scripted.ask(body=body + b', "metadata": ' + nested + b"}")
         assert refused.status == 400
         assert "nested too deeply" in refused.text
-        assert "allowed are 128" in refused.text
+        assert "the limit is 128" in refused.text
     assert "Traceback" not in scripted.server.output()
 
 

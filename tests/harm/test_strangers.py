@@ -247,7 +247,7 @@ def test_m4_secrets_that_differ_are_told(tmp_path: Path, theirs: Mapping[str, st
     with stack(tmp_path, proxy=theirs) as both:
         refused = post(both.proxy.port)
         assert refused.status == 502
-        assert "set the same for both" in refused.json()["message"]
+        assert "set the same value for both" in refused.json()["message"]
 
 
 def test_m5_with_the_secret_the_proxy_alone_is_served(tmp_path: Path) -> None:

@@ -35,10 +35,10 @@ def test_every_fault_of_a_caller_is_a_4xx() -> None:
 
 
 def test_a_wrong_field_is_named_in_the_text() -> None:
-    error = errors.InvalidField("top_k", "is 0; allowed is a whole number from 1 to 1000")
+    error = errors.InvalidField("top_k", "is 0; send a whole number from 1 to 1000")
     assert (error.field, str(error)) == (
         "top_k",
-        "top_k is 0; allowed is a whole number from 1 to 1000",
+        "top_k is 0; send a whole number from 1 to 1000",
     )
 
 

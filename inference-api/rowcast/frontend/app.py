@@ -111,7 +111,7 @@ def _check_coding() -> None:
     """Refuse codings other than chunked: gunicorn accepts them, but does not decode them."""
     coding = request.environ.get("HTTP_TRANSFER_ENCODING", "chunked")
     if coding.lower() != "chunked":
-        raise MalformedRequest(f"Transfer-Encoding is {coding[:40]!r}; only chunked is read")
+        raise MalformedRequest(f"Transfer-Encoding is {coding[:40]!r}; only chunked is supported")
 
 
 def _check_caller(access: Access, api: Api) -> None:
@@ -134,7 +134,7 @@ def _check_path() -> None:
 
 def _check_stopping(frontend: Frontend) -> None:
     if frontend.sessions.stopping and request.method == "POST":
-        raise Stopping("the server is stopping; send this to its successor")
+        raise Stopping("the server is stopping; send the request again later")
 
 
 def _check_room(frontend: Frontend, api: Api) -> None:
@@ -195,12 +195,11 @@ def _hint(error: HTTPException) -> str:
         return f"nothing is served at {request.path[:200]}"
     if isinstance(error, MethodNotAllowed):
         taken = " or ".join(sorted({*(error.valid_methods or ())} - {"HEAD", "OPTIONS"}))
-        wrong = f"{request.method[:20]} is not answered at {request.path[:200]}"
-        return f"this path takes {taken}; {wrong}"
+        return f"{request.method[:20]} is not allowed at {request.path[:200]}; send {taken}"
     return error.description or "no details"
 
 
 def _unexpected_error(api: Api, error: Exception) -> flask.Response:
     _log.error("request=%s unexpected error", g.request.id, exc_info=error)
-    message = "Internal server error; the log has it under this request's id"
+    message = "Internal server error; see the server's log for this request's id"
     return _error(api, 500, message, error)

@@ -61,7 +61,7 @@ class Frontend:
             return self.default
         if name not in self.served:
             raise UnknownModel(
-                f"The model {name[:80]!r} does not exist; served: {', '.join(self.listed)}"
+                f"The model {name[:80]!r} does not exist; available: {', '.join(self.listed)}"
             )
         return self.served[name]
 

@@ -93,7 +93,7 @@ class ServedModel:
         most = self.context_length
         if most is not None and len(tokens) > most:
             raise PromptTooLong(
-                f"{len(tokens)} tokens are more than the model's context holds, which is {most}"
+                f"{len(tokens)} tokens exceed the model's context of {most}; send fewer"
             )
         if len(tokens) < LONG_TEXT:
             return decoded(self.tokenizer, tokens)

@@ -20,11 +20,11 @@ def loads(text: str, **options: Any) -> Any:
     try:
         value = json.loads(text, **options)
     except RecursionError as error:
-        raise TooDeep(f"nested too deeply; allowed are {DEPTH} levels") from error
+        raise TooDeep(f"nested too deeply; the limit is {DEPTH} levels") from error
     if text.count("[") + text.count("{") > DEPTH:
         depth = _depth(value)
         if depth > DEPTH:
-            raise TooDeep(f"nested too deeply: {depth} levels; allowed are {DEPTH}")
+            raise TooDeep(f"nested too deeply: {depth} levels; the limit is {DEPTH}")
     return value
 
 

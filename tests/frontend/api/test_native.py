@@ -119,7 +119,7 @@ def test_an_unknown_model_is_refused_with_those_that_are_served(served: Served, 
     assert response.status_code == 404
     assert response.get_json() == {
         "status_code": 404,
-        "message": "no model 'gpt' here; served: scripted, falcon40b",
+        "message": "there is no model 'gpt' here; available: scripted, falcon40b",
     }
 
 

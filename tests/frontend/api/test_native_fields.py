@@ -98,9 +98,7 @@ def test_not_a_number_is_refused_by_name_and_range(served: Served) -> None:
     body = '{"text": "Hi", "top_k": NaN}'
     response = served.client.post("/", data=body)
     assert response.status_code == 400
-    assert response.get_json()["message"] == (
-        "top_k is nan; allowed is a whole number from 1 to 1000"
-    )
+    assert response.get_json()["message"] == ("top_k is nan; send a whole number from 1 to 1000")
 
 
 @pytest.mark.parametrize(
@@ -111,8 +109,8 @@ def test_not_a_number_is_refused_by_name_and_range(served: Served) -> None:
         ({"text": 5}, "text is 5; expected a string"),
         ({"stop_sequence": ["."]}, "stop_sequence is ['.']; expected a string"),
         ({"session_id": 5}, "session_id is 5; expected a string"),
-        ({"stream": "perhaps"}, "stream is 'perhaps'; allowed are true and false"),
-        ({"return_prompt": 1}, "return_prompt is 1; allowed are true and false"),
+        ({"stream": "perhaps"}, "stream is 'perhaps'; send true or false"),
+        ({"return_prompt": 1}, "return_prompt is 1; send true or false"),
         ({"max_token": 5}, "'max_token' is not a known field; did you mean max_tokens?"),
         ({"prompt": "Hi"}, "'prompt' is not a known field; did you mean text?"),
         ({"max_new_tokens": 5}, "'max_new_tokens' is not a known field; did you mean max_tokens?"),

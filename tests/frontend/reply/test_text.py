@@ -227,7 +227,7 @@ def test_the_verdict_of_a_rejected_prompt_is_its_error(
 
 def test_without_a_verdict_in_time_the_backend_is_not_ready() -> None:
     told = Told()
-    with pytest.raises(NotReady, match="does not answer"):
+    with pytest.raises(NotReady, match="does not respond"):
         told.reply.verdict(0.01)
     assert told.closed == 1
 

@@ -31,7 +31,7 @@ def test_with_a_secret_it_must_be_shown() -> None:
 
 @pytest.mark.parametrize("shown", [{}, {"X-Rowcast-Proxy-Secret": "another"}])
 def test_a_proxy_without_it_is_told_what_is_missing(shown: dict[str, str]) -> None:
-    with pytest.raises(ProxyUnknown, match="set the same for both"):
+    with pytest.raises(ProxyUnknown, match="set the same value for both"):
         access(proxy_secret="sesame").check(Headers({"X-Rowcast-Proxy": "1", **shown}))
 
 

@@ -162,7 +162,7 @@ def test_a_body_that_was_cut_short_is_refused() -> None:
 
 def test_a_body_announced_too_large_is_refused_unread() -> None:
     untouched = Stream(b"x" * 101, before=lambda: pytest.fail("it was read"))
-    with pytest.raises(BodyTooLarge, match="has 101 bytes; allowed are 100"):
+    with pytest.raises(BodyTooLarge, match="has 101 bytes; the limit is 100"):
         read_body(request(untouched, 101), 100, 5)
 
 

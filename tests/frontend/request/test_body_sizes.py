@@ -16,7 +16,9 @@ from rowcast.frontend.request.body import parse_object
     ],
 )
 def test_too_many_values_are_refused_with_what_is_allowed(values: str, excess: str) -> None:
-    with pytest.raises(MalformedRequest, match=f"too many {excess}.*; allowed are 500000 values"):
+    with pytest.raises(
+        MalformedRequest, match=f"too many {excess}.*; the limits are 500000 values"
+    ):
         parse_object(f'{{"a": [{values}]}}'.encode())
 
 

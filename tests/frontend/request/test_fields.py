@@ -48,7 +48,7 @@ def test_a_whole_number_is_read(value: Any, read: int) -> None:
 def test_what_is_no_whole_number_within_bounds_is_refused_with_the_range(value: Any) -> None:
     message = refused(integer, value)
     assert message.startswith("top_k is ")
-    assert message.endswith("; allowed is a whole number from 1 to 1000")
+    assert message.endswith("; send a whole number from 1 to 1000")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_number_is_read(value: Any, read: float) -> None:
 def test_what_is_no_number_within_bounds_is_refused_with_the_range(value: Any) -> None:
     message = refused(number, value)
     assert message.startswith("temperature is ")
-    assert message.endswith("; allowed is a number from 0.01 to 100")
+    assert message.endswith("; send a number from 0.01 to 100")
 
 
 def read_or_refusal(read: Callable[[Any], float], value: Any) -> float | str:
@@ -113,7 +113,7 @@ def test_a_flag_is_read(value: Any, read: bool) -> None:
 @pytest.mark.parametrize("value", [0, 1, "yes", "True", "", [], {}, 1.0])
 def test_what_is_no_flag_is_refused(value: Any) -> None:
     message = refused(fields("stream", value).flag, "stream", True)
-    assert message.endswith("; allowed are true and false")
+    assert message.endswith("; send true or false")
 
 
 @pytest.mark.parametrize("value", [1, True, [], {}, ["a"], 1.5, float("nan")])
@@ -156,7 +156,7 @@ def test_a_typo_is_refused_with_what_was_probably_meant(name: str, meant: str) -
 
 def test_a_name_like_no_other_is_refused_with_those_that_are_known() -> None:
     message = refused(Fields, {"zzz": 1}, KNOWN)
-    assert message.endswith("known are text, top_k, temperature, max_tokens, stream")
+    assert message.endswith("the known fields are text, top_k, temperature, max_tokens, stream")
 
 
 @pytest.mark.parametrize("name", ["x" * 10**6, "\ud800", "a\nb", "", "😀" * 999])

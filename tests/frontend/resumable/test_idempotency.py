@@ -73,7 +73,7 @@ def test_few_may_read_one_kept_stream_at_once(
     monkeypatch.setattr(readers, "READERS", 2)
     first, *others = [read_whole(kept) for _ in range(4)]
     assert [each.status_code for each in (first, *others)] == [200, 200, 200, 503]
-    assert "2 connections read this stream already" in others[-1].text
+    assert "2 connections are already reading this stream" in others[-1].text
     name = first.headers["X-Stream-ID"]
     resumed = [kept.client.get(f"/v1/streams/{name}", buffered=False) for _ in range(4)]
     assert [each.status_code for each in resumed] == [200, 200, 200, 503]
@@ -88,7 +88,7 @@ def test_records_that_are_read_fit_their_memory(kept: Served) -> None:
     journal_of(kept).readers.memory.limit = 1
     first, second = read_whole(kept), read_whole(kept)
     assert (first.status_code, second.status_code) == (200, 503), "one is always read"
-    assert "fill the memory" in second.text
+    assert "memory for reading kept streams is full" in second.text
     first.close()
     assert read_whole(kept).status_code == 200
 

@@ -304,7 +304,7 @@ def test_a_body_that_ends_before_the_place_that_was_asked_for_is_cut(slow: Serve
     response.close()
     rest = slow.client.get(f"/v1/streams/{response.headers['X-Stream-ID']}?from=99999999")
     assert rest.status_code == 200
-    with pytest.raises(OSError, match="before the place that was asked for"):
+    with pytest.raises(OSError, match="before the requested position"):
         list(rest.iter_encoded())
     rest.close()
 

@@ -167,7 +167,7 @@ def test_when_no_backend_comes_in_time_open_sessions_end_with_an_error() -> None
         assert isinstance(end, Finished)
         assert (end.reason, end.message) == (
             "unavailable",
-            "the backend ended and did not come back in time",
+            "the backend ended and was not replaced in time",
         )
 
 

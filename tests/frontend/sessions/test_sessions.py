@@ -284,7 +284,7 @@ def test_while_changes_are_not_told_the_backend_decides() -> None:
 def test_more_choices_than_there_is_room_for_are_told_how_many_would_be_taken() -> None:
     with road() as made:
         made.ready(replace(STATUS, room=2))
-        with pytest.raises(Overloaded, match="room for 2 more replies; ask for fewer"):
+        with pytest.raises(Overloaded, match="room for 2 more replies; request fewer"):
             made.open_all([PROMPT] * 3)
 
 

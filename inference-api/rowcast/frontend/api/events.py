@@ -60,4 +60,4 @@ def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
         yield chunk[left:]
         left = max(0, left - len(chunk))
     if left:
-        raise StreamCut(f"the body ended {left} bytes before the place that was asked for")
+        raise StreamCut(f"the body ended {left} bytes before the requested position")

@@ -119,8 +119,8 @@ def chat(frontend: Frontend, request: Request) -> Response:
 def _model(frontend: Frontend, name: str) -> ServedModel:
     """Return the model that the path names, or the default one."""
     if name and name not in frontend.served:
-        served = ", ".join(frontend.in_paths)
-        raise UnknownModel(f"no model {name[:80]!r} here; served: {served}")
+        available = ", ".join(frontend.in_paths)
+        raise UnknownModel(f"there is no model {name[:80]!r} here; available: {available}")
     return frontend.model(name or None)
 
 
@@ -157,7 +157,9 @@ def _number(fields: Fields, parameter: Parameter, native: Native) -> float:
 
 def _check_has_place(wanted: NativeRequest) -> None:
     if wanted.stream and wanted.build is not None:
-        problem = "has no place in raw text; send stream: false, or ask for events at /chat/<model>"
+        problem = (
+            "is not available in raw text; send stream: false, or use /chat/<model> for events"
+        )
         raise InvalidField("receipt", problem)
 
 
@@ -180,7 +182,7 @@ def _rest(origin: Origin, reply: ReplyText, before: str, received: int) -> Itera
     length = sum(map(len, known))
     if received > length:
         reply.close()
-        raise InvalidField("from", f"is {received}; the body has ended and has {length} bytes")
+        raise InvalidField("from", f"is {received}; the body is complete and has {length} bytes")
     return without_first(iter(known), received)
 
 
@@ -230,7 +232,7 @@ def _summary(reply: ReplyText, ending: Ending, wanted: NativeRequest) -> dict[st
 
 
 def _ending_of(reply: ReplyText) -> Ending:
-    return reply.ending or Ending("error", 0, "the stream was left before its end")
+    return reply.ending or Ending("error", 0, "the stream was closed before its end")
 
 
 DIALECT = Dialect(routes=routes, operations=OPERATIONS, error_body=error_body, rows=ROWS)

@@ -46,7 +46,7 @@ def _team(request: Request) -> str:
     if not request.caller.keeps:
         raise Forbidden(
             "no streams are kept for requests through a proxy without PROXY_SECRET, because "
-            "nothing tells teams apart; set the same PROXY_SECRET for proxy and server"
+            "their teams cannot be distinguished; set the same PROXY_SECRET for proxy and server"
         )
     return request.caller.team
 

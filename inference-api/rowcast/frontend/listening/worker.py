@@ -59,7 +59,7 @@ class RowcastWorker(HttpWorker):
         return self.crowd.waiting
 
     def lost_client(self, error: OSError) -> None:
-        self.log.info("a client was given up, reason=client_gone: %s", error.strerror)
+        self.log.info("dropped a client, reason=client_gone: %s", error.strerror)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that violates HTTP."""

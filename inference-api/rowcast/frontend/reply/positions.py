@@ -72,7 +72,9 @@ class Position:
         marks_text, _, frame = text.partition("~")
         marks = _marks(marks_text or "0", replies)
         if marks is None or len(marks) != replies or not (frame.isdigit() or not frame):
-            raise InvalidField("from", f"is {text[:80]!r}, which is no event's id of this stream")
+            raise InvalidField(
+                "from", f"is {text[:80]!r}, which is not the id of an event in this stream"
+            )
         return cls(tuple(marks), int(frame[:4]) if frame else -1)
 
     def __str__(self) -> str:

@@ -103,7 +103,7 @@ class Replies:
 
     def ending(self, at: int) -> Ending:
         """Return how an ended reply ended."""
-        return self._replies[at].ending or Ending("error", 0, "the reply was left before its end")
+        return self._replies[at].ending or Ending("error", 0, "the reply was closed before its end")
 
     def close(self) -> None:
         """Close all replies."""

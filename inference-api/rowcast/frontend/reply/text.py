@@ -221,7 +221,7 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
     """Return the error if a reply's first events mean that it was refused."""
     match next((event for event in events if isinstance(event, _DECISIVE)), None):
         case None:
-            return NotReady("the backend does not answer")
+            return NotReady("the backend does not respond")
         case Rejected() as rejected:
             return refusal(rejected)
         case Finished() as end:

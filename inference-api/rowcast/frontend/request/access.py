@@ -49,25 +49,25 @@ class Access:
             return
         if comes_through_proxy(headers):
             raise ProxyUnknown(
-                "the proxy does not send this server's PROXY_SECRET; set the same for both"
+                "the proxy does not send this server's PROXY_SECRET; set the same value for both"
             )
         raise Forbidden(
-            "this server has a PROXY_SECRET and serves only its proxy; ask the proxy, or start the "
-            "server without PROXY_SECRET"
+            "this server has a PROXY_SECRET and serves only its proxy; send requests to the proxy, "
+            "or start the server without PROXY_SECRET"
         )
 
     def _check_local(self, headers: Headers) -> None:
         host = headers.get("Host", "")
         if host and not self._is_ours(_name_in(host)):
             raise Forbidden(
-                f"Host is {host[:80]!r}, which is no name of this machine's loopback; use "
-                "localhost, or name it in ALLOWED_HOSTS"
+                f"Host is {host[:80]!r}, which is not a loopback name of this machine; use "
+                "localhost, or add it to ALLOWED_HOSTS"
             )
         origin = headers.get("Origin")
         if origin is not None and not self._is_ours(_host_of(origin)):
             raise Forbidden(
-                f"Origin is {origin[:80]!r}: pages of other hosts may not ask; name the host in "
-                "ALLOWED_HOSTS, or list the origin in PROXY_CORS_ORIGINS of a proxy"
+                f"Origin is {origin[:80]!r}: pages of other hosts may not send requests; add the "
+                "host to ALLOWED_HOSTS, or the origin to the PROXY_CORS_ORIGINS of a proxy"
             )
 
     def _is_ours(self, name: str) -> bool:

@@ -34,8 +34,8 @@ _EXACT = 2**53  # below, a float with an integral value is exactly that integer
 class _BodyErrors:
     def too_large(self, limit: int, announced: int | None) -> Exception:
         if announced is not None:
-            return BodyTooLarge(f"the body has {announced} bytes; allowed are {limit}")
-        return BodyTooLarge(f"the body is larger than the {limit} bytes allowed")
+            return BodyTooLarge(f"the body has {announced} bytes; the limit is {limit}")
+        return BodyTooLarge(f"the body exceeds the limit of {limit} bytes")
 
     def too_slow(self, seconds: float) -> Exception:
         return BodyTimeout(f"the body did not arrive within {seconds:g} s; send it faster")
@@ -46,12 +46,12 @@ class _BodyErrors:
         )
 
     def broken(self) -> Exception:
-        return MalformedRequest("the body's chunked encoding is broken or ends early")
+        return MalformedRequest("the chunked encoding of the body is malformed or incomplete")
 
     def no_room(self) -> Exception:
         return Overloaded(
-            "the server holds as many bytes of request bodies as it may (BODIES_BYTES, of "
-            "which one team gets half); send fewer large requests at once, or try again"
+            "the request bodies in memory have reached the limit (BODIES_BYTES, of which one "
+            "team gets half); send fewer large requests at once, or try again later"
         )
 
 
@@ -70,9 +70,7 @@ def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """Read the body; its length must be as announced."""
     coding = request.headers.get("Content-Encoding", "identity")
     if coding.lower() != "identity":
-        raise CodedBody(
-            f"Content-Encoding is {coding[:40]!r}; send the body as it is, uncompressed"
-        )
+        raise CodedBody(f"Content-Encoding is {coding[:40]!r}; send the body uncompressed")
     stream = request.environ["wsgi.input"]
     share = getattr(stream, "share", None)  # only a server's requests have one
     body = BodyReader(limit, seconds, _BodyErrors()).read(stream, request.content_length, share)
@@ -121,9 +119,9 @@ def _check_size(text: str) -> None:
     bare, strings = _STRING.subn("", bare, count=_MOST_STRINGS)
     excess = "values or names" if strings == _MOST_STRINGS else _excess(bare)
     if excess and _begins_deep(bare):
-        raise MalformedRequest(f"{_MALFORMED}: nested too deeply; allowed are {DEPTH} levels")
+        raise MalformedRequest(f"{_MALFORMED}: nested too deeply; the limit is {DEPTH} levels")
     if excess:
-        raise MalformedRequest(f"{_MALFORMED}: it holds too many {excess}; {_allowed()}")
+        raise MalformedRequest(f"{_MALFORMED}: it contains too many {excess}; {_allowed()}")
 
 
 def _begins_deep(bare: str) -> bool:
@@ -145,7 +143,7 @@ def _excess(text: str) -> str:
 
 
 def _allowed() -> str:
-    return "allowed are " + ", ".join(f"{most} {what}" for _, what, most in _MOST)
+    return "the limits are " + ", ".join(f"{most} {what}" for _, what, most in _MOST)
 
 
 def _has_long_run(body: bytes) -> bool:
@@ -155,7 +153,7 @@ def _has_long_run(body: bytes) -> bool:
 
 def _refuse(error: json.JSONDecodeError, text: str) -> NoReturn:
     if not text.strip():
-        raise MalformedRequest(f"{_MALFORMED}: it is empty; a JSON object is needed") from error
+        raise MalformedRequest(f"{_MALFORMED}: it is empty; send a JSON object") from error
     where = f"line {error.lineno}, column {error.colno}"
     problem = error.msg.removesuffix(" at")
     raise MalformedRequest(f"{_MALFORMED}: {problem} at {where}") from error
@@ -163,7 +161,7 @@ def _refuse(error: json.JSONDecodeError, text: str) -> NoReturn:
 
 def _whole(digits: str) -> int:
     if len(digits) > _DIGITS:
-        raise ValueError(f"a number has {len(digits)} digits; allowed are {_DIGITS}")
+        raise ValueError(f"a number has {len(digits)} digits; the limit is {_DIGITS}")
     return int(digits)
 
 
@@ -173,7 +171,7 @@ def _number(written: str) -> float:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number in JSON")
+    raise ValueError(f"{name} is not valid in JSON")
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Deadline:
     @property
     def message(self) -> str:
         """The error message when the time is over."""
-        return f"the reply took longer than the {self.seconds:g} s that its request allows"
+        return f"the reply took longer than the request's timeout of {self.seconds:g} s"
 
     def call(self, over: Callable[[], None]) -> Callable[[], None]:
         """Call `over` once when the time is over; return a function that cancels this."""

@@ -42,9 +42,11 @@ class Fields:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise InvalidField(name, "holds half of a surrogate pair; send both") from error
+            raise InvalidField(
+                name, "contains half of a surrogate pair; send both halves"
+            ) from error
         if longest is not None and len(value) > longest:
-            raise InvalidField(name, f"has {len(value)} characters; allowed are {longest}")
+            raise InvalidField(name, f"has {len(value)} characters; the limit is {longest}")
         return value
 
     def required_text(self, name: str) -> str:
@@ -63,9 +65,7 @@ class Fields:
             return default
         number = self._number(value)
         if number is None or not low <= number <= high:
-            raise InvalidField(
-                name, f"is {_shown(value)}; allowed is a number from {low:g} to {high:g}"
-            )
+            raise InvalidField(name, f"is {_shown(value)}; send a number from {low:g} to {high:g}")
         return number
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
@@ -76,7 +76,7 @@ class Fields:
         number = self._integer(value)
         if number is None or not low <= number <= high:
             raise InvalidField(
-                name, f"is {_shown(value)}; allowed is a whole number from {low} to {high}"
+                name, f"is {_shown(value)}; send a whole number from {low} to {high}"
             )
         return number
 
@@ -88,7 +88,7 @@ class Fields:
         if self._lenient and isinstance(value, str) and value in {"true", "false"}:
             return value == "true"
         if not isinstance(value, bool):
-            raise InvalidField(name, f"is {_shown(value)}; allowed are true and false")
+            raise InvalidField(name, f"is {_shown(value)}; send true or false")
         return value
 
     def _number(self, value: object) -> float | None:
@@ -136,4 +136,4 @@ def _unknown(name: str, known: Collection[str], meant: Mapping[str, str]) -> str
     near = [meant[name]] if name in meant else difflib.get_close_matches(name[:_SHOWN], known, n=1)
     if near:
         return f"is not a known field; did you mean {near[0]}?"
-    return f"is not a known field; known are {', '.join(known)}"
+    return f"is not a known field; the known fields are {', '.join(known)}"

@@ -19,5 +19,5 @@ def check_size(prompts: Sequence[Sequence[Submit]]) -> None:
         replies = sum(map(len, prompts))
         raise MalformedRequest(
             f"{replies} replies with their prompts and parameters are {total >> 20} MiB together; "
-            f"allowed are {MOST_BYTES >> 20}: ask for fewer, or send shorter prompts or rules"
+            f"the limit is {MOST_BYTES >> 20}: request fewer, or send shorter prompts or rules"
         )

@@ -89,7 +89,7 @@ class DiskJournal:
         if found is None:
             raise _unknown(stream)
         if found.state == "cancelled":
-            raise StreamCancelled(f"stream {stream} was cancelled; nothing of it is kept")
+            raise StreamCancelled(f"stream {stream} was cancelled; nothing of it is stored")
         return found
 
     def cancel(self, stream: str, team: str) -> None:
@@ -136,11 +136,11 @@ class DiskJournal:
 
     def _check_joins(self, session: Session, found: Record) -> None:
         if found.state == "cancelled":
-            raise StreamCancelled("the request that has this Idempotency-Key was cancelled")
+            raise StreamCancelled("the request with this Idempotency-Key was cancelled")
         if not session.origin.is_of(found):
             raise KeyReused(
-                "this Idempotency-Key belongs to another request; send a key of its own with "
-                "each request, and the same body with each repetition"
+                "this Idempotency-Key belongs to another request; use a new key for each "
+                "request, and repeat a request with the same body"
             )
         self._check_same(session, found)
 
@@ -148,13 +148,13 @@ class DiskJournal:
         build = self._build()
         if record.build != build:
             raise BuildChanged(
-                f"the stream was begun by build {record.build}, and {build} serves now: its reply "
-                "would be another; send the request anew"
+                f"the stream was begun by build {record.build}, and {build} is served now: its "
+                "reply would differ; send the request again without resuming"
             )
         if record.prompt_digest != session.digest():
             raise BuildChanged(
-                "the server reads this request differently now than when the stream was begun: its "
-                "reply would be another; send the request anew"
+                "the server now makes another prompt of this request than when the stream was "
+                "begun: its reply would differ; send the request again without resuming"
             )
 
     def _check_line(self, team: str) -> None:
@@ -194,4 +194,4 @@ class DiskJournal:
 
 
 def _unknown(stream: str) -> UnknownStream:
-    return UnknownStream(f"there is no stream {stream[:80]!r} here, or its time is over")
+    return UnknownStream(f"there is no stream {stream[:80]!r} here, or it has expired")

@@ -28,7 +28,7 @@ _log = logging.getLogger("rowcast.journal")
 PATIENCE = 5.0
 RETRY_SECONDS = 1.0
 MOST_JOBS = 10_000  # the maximum that may wait for a stalled disk
-_SILENT = "it does not answer"
+_SILENT = "it does not respond"
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -114,9 +114,9 @@ class JournalClient:
         if not job.done.wait(PATIENCE):
             job.abandoned = True
             self._note(_SILENT)
-            raise JournalFailing(f"the journal fails: {_SILENT}")
+            raise JournalFailing(f"the journal is failing: {_SILENT}")
         if job.problem:
-            raise JournalFailing(f"the journal fails: {job.problem}")
+            raise JournalFailing(f"the journal is failing: {job.problem}")
         result: _Result = job.result
         return result
 
@@ -131,7 +131,7 @@ class JournalClient:
 
     def _hand_over(self, job: Job[Any]) -> None:
         if len(self._jobs) >= MOST_JOBS or self._closing:
-            job.end("too much is waiting for it")
+            job.end("too many calls are waiting for it")
             return
         self._jobs.append(job)
         self._wake.set()
@@ -194,4 +194,4 @@ class JournalClient:
     def _note(self, problem: str) -> None:
         if problem != self.problem:
             self.problem = problem
-            _log.error("journal=%s %s", self._config.path, problem or "works again")
+            _log.error("journal=%s %s", self._config.path, problem or "has recovered")

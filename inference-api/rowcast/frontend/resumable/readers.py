@@ -38,8 +38,8 @@ class Readers:
         with self._lock:
             if self._counts[name] > READERS:
                 raise Overloaded(
-                    f"{READERS} connections read this stream already, which is the limit; "
-                    "try again when they have ended"
+                    f"{READERS} connections are already reading this stream, which is "
+                    "the limit; try again when one has ended"
                 )
             self._counts[name] += 1
             self._readings[session] = _Reading(name)
@@ -50,8 +50,7 @@ class Readers:
         with self._lock:
             if self.memory.holds(team) and not self.memory.has_room(team, count):
                 raise Overloaded(
-                    "kept streams that are being read fill the memory for them; try again in a "
-                    "moment"
+                    "the memory for reading kept streams is full; try again in a moment"
                 )
             self.memory.add(team, count)
             self._readings[session].team, self._readings[session].count = team, count

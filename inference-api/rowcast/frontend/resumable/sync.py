@@ -21,7 +21,7 @@ from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import SWEEP_AT_ONCE, Journal
 from rowcast.journal.record import News, SyncResult
 
-TAKEN = "another connection reads this stream now"
+TAKEN = "another connection is reading this stream now"
 CANCELLED = "the stream was cancelled"
 TICK_SECONDS = 0.1
 SWEEP_SECONDS = 10.0

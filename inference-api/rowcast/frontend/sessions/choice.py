@@ -135,7 +135,7 @@ class Choice:
             self.deaths += KILLED if killed else 1
         self.seated = False
         if self.deaths >= DEATHS:
-            self.end("error", f"{self.losses} backends ended while they computed this reply")
+            self.end("error", f"{self.losses} backends ended while computing this reply")
 
     def precedes(self, event: Event) -> bool:
         """Return whether this event directly follows what is known."""
@@ -162,7 +162,7 @@ class Choice:
     def _offer_tokens(self, event: Tokens) -> None:
         known = len(self.tokens) - event.index
         if known < 0:
-            self._end("error", f"token {len(self.tokens)} was lost on the way")
+            self._end("error", f"token {len(self.tokens)} was lost in transit")
         elif known < len(event.tokens):
             fresh = _without_first(event, known)
             self.tokens.extend(fresh.tokens)
@@ -172,7 +172,7 @@ class Choice:
     def _offer_scores(self, event: Scored) -> None:
         known = self.scored + 1 - event.index  # the first score has index 1
         if known < 0:
-            self._end("error", f"the score of prompt token {self.scored + 1} was lost on the way")
+            self._end("error", f"the score of prompt token {self.scored + 1} was lost in transit")
         elif known < len(event.logprobs):
             fresh = _without_scores(event, known)
             self.scored += len(fresh.logprobs)

@@ -101,7 +101,7 @@ class Demultiplexer:
             for choice in choices:
                 self.remove(choice)
                 self.room.acknowledged(choice.submit.key)
-            raise NotReady(f"the backend is not there: {gone}") from gone
+            raise NotReady(f"the backend is not available: {gone}") from gone
         for choice in choices:
             if choice.ended and not choice.finished:  # its reader left, perhaps before the prompt
                 self._choices.pop(choice.submit.key, None)
@@ -149,7 +149,7 @@ class Demultiplexer:
             if not self._closing.is_set():
                 _log.warning("backend lost: %s", gone)
         except Exception:  # noqa: BLE001  # one bad event must not end all streams
-            _log.exception("events could not be delivered; connecting anew")
+            _log.exception("events could not be delivered; reconnecting")
         finally:
             self._note_loss()
             port.close()
@@ -199,7 +199,7 @@ class Demultiplexer:
     def _give_up_late(self) -> None:
         if time.monotonic() - self._lost > self._recovery_seconds:
             for choice in list(self._choices.values()):
-                choice.end("unavailable", "the backend ended and did not come back in time")
+                choice.end("unavailable", "the backend ended and was not replaced in time")
 
 
 def _send(port: FrontendPort | None, *commands: Command) -> None:

@@ -68,4 +68,4 @@ class NoJournal:
 
 
 def _off() -> UnknownStream:
-    return UnknownStream("no streams are kept here: JOURNAL is off")
+    return UnknownStream("no streams are stored here: JOURNAL is off")

@@ -64,7 +64,7 @@ def test_a_wrong_value_names_its_field(served: Served, field: str, value: object
 
 def test_the_message_is_in_words(served: Served) -> None:
     error = refusal(served.post(COMPLETIONS, **ASKED | {"max_tokens": "5"}))
-    assert error["message"] == "max_tokens is wrong: expected a whole number, got a string"
+    assert error["message"] == "max_tokens is invalid: expected a whole number, got a string"
 
 
 @pytest.mark.parametrize("name", ["model", "prompt"])

@@ -18,7 +18,7 @@ REPORT: dict[str, Any] = {
         "waiting": {"type": "integer"},
         "longest_pause_ms": {
             "type": "integer",
-            "description": "The longest that this process's streams stood still in the last minute",
+            "description": "The longest pause of this process's streams in the last minute",
         },
     },
 }

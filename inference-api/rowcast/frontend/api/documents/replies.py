@@ -14,7 +14,7 @@ from rowcast.frontend.request.origin import KEY_HEADER
 TIMEOUT: Schema = {
     "name": TIMEOUT_HEADER,
     "in": "header",
-    "description": "Seconds that the reply may take, from the request's coming to its end",
+    "description": "Seconds that the reply may take, from the arrival of the request",
     "schema": {"type": "number", "minimum": SHORTEST, "maximum": LONGEST},
 }
 KEY: Schema = {
@@ -35,10 +35,12 @@ def _header(kind: str, description: str) -> dict[str, Any]:
 
 ANSWERED: Schema = {
     "headers": {
-        _STREAM_HEADER: _header("string", "The stream's name, where the server keeps streams"),
-        "X-Rowcast-Seed": _header("integer", "The seed: send it to have the same reply again"),
-        "X-Request-ID": _header("string", "The request's id, yours if you send one"),
-        "X-Rowcast-Unenforced": _header("string", "What of a JSON schema need not be followed"),
+        _STREAM_HEADER: _header("string", "The stream's id, if the server keeps streams"),
+        "X-Rowcast-Seed": _header("integer", "The seed; send it to get the same reply again"),
+        "X-Request-ID": _header("string", "The request's id; yours, if you sent one"),
+        "X-Rowcast-Unenforced": _header(
+            "string", "The parts of a JSON schema that are not enforced"
+        ),
     },
     "links": {
         "readOn": {"operationId": "get_v1_streams_stream", **_NAMED},

@@ -16,7 +16,7 @@ _ID: Schema = {"name": "stream", "in": "path", "required": True, "schema": {"typ
 _FROM: Schema = {
     "name": "from",
     "in": "query",
-    "description": "The id of the last event that you have; of a body without events, its bytes",
+    "description": "The id of the last event received; without events, the number of bytes",
     "schema": {"type": "string"},
 }
 _LAST: Schema = {
@@ -31,7 +31,7 @@ OPERATIONS = (
         method="get",
         path="/v1/streams/{stream}",
         tag="streams",
-        summary="A stream, read on from any place",
+        summary="A stream, resumed from any position",
         answers={EVENTS: event({}, "[DONE]"), PLAIN: {"type": "string"}, JSON: {"type": "object"}},
         error=ERROR,
         errors=(400, 404, *READ_ERRORS, 409, 410, 503, 504),
@@ -41,7 +41,7 @@ OPERATIONS = (
         method="delete",
         path="/v1/streams/{stream}",
         tag="streams",
-        summary="A stream, cancelled and forgotten",
+        summary="A stream, cancelled and deleted",
         answers={},
         error=ERROR,
         errors=(404, *READ_ERRORS, 503),

@@ -85,9 +85,11 @@ def _candidates(body: CompletionBody) -> int:
     choices = body.n or 1
     candidates = body.best_of or choices
     if candidates < choices:
-        raise InvalidField("best_of", f"is {candidates}; it must not be less than n, {choices}")
+        raise InvalidField("best_of", f"is {candidates}; it must be at least n, which is {choices}")
     if body.stream and candidates > choices:
-        raise InvalidField("best_of", "can not be streamed: the best is known at the end only")
+        raise InvalidField(
+            "best_of", "cannot be streamed, because the best is known only at the end"
+        )
     return candidates
 
 
@@ -96,7 +98,7 @@ def _tokenized(
 ) -> list[tuple[tuple[int, ...], str]]:
     prompts = prompts_of(body.prompt)
     if len(prompts) * candidates > REPLIES:
-        raise InvalidField("prompt", f"asks for more than {REPLIES} replies; send fewer at a time")
+        raise InvalidField("prompt", f"requests more than {REPLIES} replies; send fewer prompts")
     return [_prompt(served, request, body, prompt) for prompt in prompts]
 
 

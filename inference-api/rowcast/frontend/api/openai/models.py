@@ -1,6 +1,5 @@
 """GET /v1/models and /v1/models/{id}: the served models under each of their names."""
 
-from rowcast.errors import UnknownModel
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import Model, ModelList
 from rowcast.frontend.frontend import Frontend
@@ -18,9 +17,7 @@ def models(created: int, frontend: Frontend, _request: Request) -> Response:
 def model(created: int, frontend: Frontend, request: Request) -> Response:
     """Answer with one model."""
     name = request.names["name"]
-    if name not in frontend.served:
-        raise UnknownModel(f"The model {name[:80]!r} does not exist")
-    return json_answer(_model(frontend.served[name], name, created))
+    return json_answer(_model(frontend.model(name), name, created))
 
 
 def _model(served: ServedModel, name: str, created: int) -> Model:

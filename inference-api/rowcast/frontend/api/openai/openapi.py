@@ -133,7 +133,7 @@ _OPERATIONS = (
     _computing(
         _post(
             "/v1/replay",
-            "What a receipt tells of, computed again",
+            "The replies of a receipt, computed again",
             ReplayBody,
             {JSON: Replayed},
             _REPLAY,
@@ -145,7 +145,7 @@ _OPERATIONS = (
         method="get",
         path="/v1/models",
         tag="OpenAI",
-        summary="What is served",
+        summary="The served models",
         answers={JSON: answers.ModelList},
         error=ERROR,
     ),

@@ -77,7 +77,7 @@ def _prompts(
     last = wanted[-1][0]
     if last >= len(body.prompts):
         raise InvalidField(
-            "replies", f"name prompt {last}; the last one is {len(body.prompts) - 1}"
+            "replies", f"refer to prompt {last}; the last one is {len(body.prompts) - 1}"
         )
     vocabulary = served.tokenizer.vocabulary
     params = _checked(served, request, body.parameters.to_params())

@@ -81,7 +81,9 @@ def _check_text(body: dict[str, Any]) -> None:
     try:
         msgspec.json.encode(body)  # ten times faster than a walk through all values
     except UnicodeEncodeError as error:
-        raise MalformedRequest("a string holds half of a surrogate pair; send both") from error
+        raise MalformedRequest(
+            "a string contains half of a surrogate pair; send both halves"
+        ) from error
 
 
 def _key(sent: dict[str, Any], kind: type[msgspec.Struct], name: str) -> str:
@@ -104,7 +106,7 @@ def _fault(message: str, key: Callable[[str], str]) -> InvalidField:
         named = pattern.fullmatch(problem)
         if named:
             return InvalidField(f"{path}.{named['name']}".lstrip("."), text)
-    return InvalidField(path or "body", f"is wrong: {_worded(problem[: 2 * _SHOWN])[:_SHOWN]}")
+    return InvalidField(path or "body", f"is invalid: {_worded(problem[: 2 * _SHOWN])[:_SHOWN]}")
 
 
 def _parted(message: str) -> tuple[str, str, bool]:

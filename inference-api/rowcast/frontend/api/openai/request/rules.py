@@ -33,7 +33,9 @@ def grammar_of(served: ServedModel, request: Request, body: Sampling) -> Rule:
     rules = list(_rules(body))
     if len(rules) > 1:
         names = " and ".join(name for name, *_ in rules)
-        raise InvalidField(rules[1][0], f"can not be sent with another rule: {names}")
+        raise InvalidField(
+            rules[1][0], f"cannot be combined with another rule; send only one of {names}"
+        )
     return compiled(served, request, *rules[0]) if rules else Rule()
 
 
@@ -48,7 +50,7 @@ def compiled(
     try:
         return served.elsewhere(request, task, *arguments)
     except (GrammarFault, TooCostly) as fault:
-        raise InvalidField(field, f"can not be followed: {fault}") from fault
+        raise InvalidField(field, f"cannot be followed: {fault}") from fault
 
 
 def _rules(body: Sampling) -> Iterator[Wanted]:

@@ -85,7 +85,9 @@ def checked_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> tuple[
     """Return the token ids; raise if one is outside the vocabulary."""
     checked = tuple(tokens)
     if any(not 0 <= token < vocabulary for token in checked):
-        raise InvalidField(field, f"holds a token id that is not below {vocabulary}")
+        raise InvalidField(
+            field, f"contains a token id outside the vocabulary, which has {vocabulary}"
+        )
     return checked
 
 

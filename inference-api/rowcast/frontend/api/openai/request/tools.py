@@ -91,7 +91,7 @@ def rule_of(served: ServedModel, request: Request, body: ChatBody, tools: Toolbo
     )
     rules = [each for each in requested if each.grammar]
     if len(rules) > 1:
-        raise InvalidField("tool_choice", "can not be sent with a rule for the reply's text")
+        raise InvalidField("tool_choice", "cannot be combined with a rule for the reply's text")
     return rules[0] if rules else Rule()
 
 
@@ -105,7 +105,7 @@ def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool,
     kind = "function" if choice.function else "custom"
     named = [tool for tool in tools if wanted and (tool.type, tool.name) == (kind, wanted.name)]
     if not named:
-        raise InvalidField(f"tool_choice.{kind}.name", "names none of the tools")
+        raise InvalidField(f"tool_choice.{kind}.name", "does not name one of the tools")
     return tuple(named)
 
 
@@ -115,7 +115,7 @@ def _named(tools: Sequence[Tool], names: Sequence[NamedTool]) -> list[Tool]:
     for at, each in enumerate(names):
         if (each.type, each.name) not in known:
             field = f"tool_choice.allowed_tools.tools[{at}].{each.type}.name"
-            raise InvalidField(field, "names none of the tools")
+            raise InvalidField(field, "does not name one of the tools")
     allowed = {(each.type, each.name) for each in names}
     return [tool for tool in tools if (tool.type, tool.name) in allowed]
 

@@ -387,7 +387,7 @@ def _check_ending(body: ChatBody | TokenizeMessages) -> None:
     if body.continue_final_message and body.add_generation_prompt:
         raise InvalidField(
             "continue_final_message",
-            "can not be true together with add_generation_prompt; send one of them",
+            "cannot be true together with add_generation_prompt; send one of them",
         )
 
 
@@ -424,14 +424,14 @@ REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {
     "modalities": ("is not supported: replies are text", (["text"],)),
     "functions": ("is no longer supported; send tools", ([],)),
     "function_call": ("is no longer supported; send tool_choice", ("none", "auto")),
-    "web_search_options": ("is not supported: this server searches nothing", ()),
+    "web_search_options": ("is not supported: this server does not search", ()),
     "use_beam_search": (
         "is not supported; send n for several sampled choices, or temperature 0 for the greedy one",
         (False,),
     ),
     "length_penalty": ("is not supported: it belongs to beam search", (1, 1.0)),
     "early_stopping": ("is not supported: it belongs to beam search", (False,)),
-    "include_stop_str_in_output": ("is not supported: stop sequences never leave", (False,)),
+    "include_stop_str_in_output": ("is not supported: stop sequences are never sent", (False,)),
     "truncate_prompt_tokens": ("is not supported; send fewer tokens", ()),
     "bad_words": ("is not supported; send logit_bias", ([],)),
     "prompt_logprobs": ("is not supported; send echo and logprobs to /v1/completions", ()),

@@ -149,9 +149,9 @@ def check_amount(replies: int, prompt: int, tokens: int, likeliest: int) -> None
     if amount > MOST:
         raise InvalidField(
             "logprobs",
-            f"asks for up to {amount} numbers: {replies} replies of {prompt + tokens} tokens with "
-            f"{likeliest} alternatives each; allowed are {MOST}: lower max_tokens or the number of "
-            "replies or alternatives",
+            f"requests up to {amount} numbers: {replies} replies of {prompt + tokens} tokens with "
+            f"{likeliest} alternatives each; the limit is {MOST}: lower max_tokens or the number "
+            "of replies or alternatives",
         )
 
 
