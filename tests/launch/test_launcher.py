@@ -256,7 +256,7 @@ def test_bad_settings_are_refused(tmp_path: Path) -> None:
 
 
 def test_without_a_path_it_refuses() -> None:
-    assert "needs BACKEND_SOCKET" in refusal(started(""))
+    assert "set BACKEND_SOCKET" in refusal(started(""))
 
 
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ Read = Callable[[Running], Iterator[str]]
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server whose event streams count as silent before each token."""
-    env = {"STEP_SECONDS": "0.02", "COMMENT_SECONDS": "0.005", "CHAT_TEMPLATE": str(TEMPLATE)}
+    env = {"STEP_SECONDS": "0.05", "COMMENT_SECONDS": "0.005", "CHAT_TEMPLATE": str(TEMPLATE)}
     with running_server(tmp_path_factory.mktemp("slow"), env=env) as server:
         yield server
 
