@@ -167,7 +167,7 @@ def test_a_body_announced_too_large_is_refused_unread() -> None:
 
 
 def test_a_body_in_chunks_is_read_no_further_than_the_limit() -> None:
-    with pytest.raises(BodyTooLarge, match="larger than the 100 bytes allowed"):
+    with pytest.raises(BodyTooLarge, match="exceeds the limit of 100 bytes"):
         read_body(request(Stream(b"x" * 101)), 100, 5)
 
 

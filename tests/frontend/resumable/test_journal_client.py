@@ -94,10 +94,10 @@ def test_a_disk_that_stands_still_is_waited_for_once(
     disk = process(client)
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     disk.suspend()
-    with pytest.raises(JournalFailing, match="answer"):
+    with pytest.raises(JournalFailing, match="respond"):
         client.do(Journal.begin, record("given up"))
     monkeypatch.setattr(module, "PATIENCE", 1000.0)
-    with pytest.raises(JournalFailing, match="answer"):
+    with pytest.raises(JournalFailing, match="respond"):
         client.do(Journal.begin, record("not even begun"))
     client.soon(Journal.begin, record("later"))
     disk.resume()

@@ -294,7 +294,7 @@ def test_a_place_behind_the_end_is_refused_with_the_number_of_bytes(kept: Served
     for start in (length + 1, 999999999999):
         refused = again(kept, f"{stream}?from={start}")
         assert refused.status_code == 400
-        assert f"is {start}; the body has ended and has {length} bytes" in refused.text
+        assert f"is {start}; the body is complete and has {length} bytes" in refused.text
     assert again(kept, f"{stream}?from={length - 2}").data == first.data[-2:]
 
 

@@ -49,7 +49,7 @@ def test_who_is_refused_hears_whose_limit_it_is_and_when_to_come_again() -> None
     assert full is not None
     assert full.retry_after == 9
     assert str(full) == (
-        "590 prompts of your team are waiting, which is the limit while others wait; "
+        "590 prompts of your team are waiting, which is the limit while other teams wait; "
         "try again later"
     )
 

@@ -1,7 +1,7 @@
 """Health checks: is this process alive, and would a prompt be answered now?
 
 `/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`,
-`GET /`) report whether a backend with a loaded model is connected and was heard from recently. A
+`GET /`) report whether a backend with a loaded model is connected and has reported recently. A
 full waiting line means busy, not unhealthy: it changes neither.
 """
 

@@ -1,6 +1,6 @@
 """A frontend's view of the room in the waiting line, to refuse early what would be refused.
 
-    room that the backend reported - replies sent that it has not mentioned yet ──▶ room of a team
+    reported room - replies sent that the backend has not acknowledged yet ──▶ room of a team
 
 Exact where the backend reports every change, which it does when there is little room. Otherwise
 there may be more than it has reported, and the backend decides. Safe to use from any thread. Knows
@@ -20,7 +20,7 @@ class Room:
     def __init__(self) -> None:
         self._status: Status | None = None
         self._lock = threading.Lock()
-        self._unacknowledged: dict[ReplyKey, str] = {}  # team by key, of replies not yet mentioned
+        self._unacknowledged: dict[ReplyKey, str] = {}  # team by key
         self._counts: dict[str, int] = {}  # how many of them, by team
 
     @property
@@ -33,7 +33,7 @@ class Room:
         self._status = status
 
     def sent(self, keys: Iterable[ReplyKey], team: str) -> None:
-        """Count submitted replies until the backend mentions them."""
+        """Count submitted replies until the backend acknowledges them."""
         with self._lock:
             for key in keys:
                 if key not in self._unacknowledged:
@@ -41,7 +41,7 @@ class Room:
                     self._counts[team] = self._counts.get(team, 0) + 1
 
     def acknowledged(self, key: ReplyKey) -> None:
-        """Stop counting a reply that the backend has mentioned: its next Status includes it."""
+        """Stop counting a reply that the backend has acknowledged: its next Status includes it."""
         with self._lock:
             if (team := self._unacknowledged.pop(key, None)) is not None:
                 self._counts[team] -= 1
