@@ -1,4 +1,4 @@
-"""One frontend process: its settings, its watch over clients, and the models that it serves.
+"""One frontend process: its settings, its client watch, its pause meter, and its served models.
 
     served = frontend.model(name)        a `ServedModel`, or UnknownModel
 

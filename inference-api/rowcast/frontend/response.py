@@ -1,7 +1,7 @@
 """The response to one request, as a value: what a dialect returns.
 
-`app.py` turns it into the web framework's own; other callers read it as it is. Whoever reads an
-iterator of chunks calls `close` afterwards, even if it stopped early.
+`app.py` turns it into the web framework's own; other callers read it as it is. A caller that reads
+an iterator of chunks must call `close` afterwards, even if it stops early.
 """
 
 import json
@@ -16,7 +16,7 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """Status, headers in their order, and body: all bytes at once, or chunks as they come."""
+    """Status, headers in their order, and body: all bytes at once, or an iterator of chunks."""
 
     body: bytes | Iterator[bytes] = b""
     status: int = 200

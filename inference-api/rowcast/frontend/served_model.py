@@ -2,9 +2,9 @@
 
     served.open_all(request, origin, prompts)  ──▶  the text of all replies
 
-Joins its sessions, tokenizer, template and helpers. The client is watched from the start, and the
-first event decides the status. When the stream ends, for whatever reason, its choices are closed
-and its observers called; one of them logs a line.
+Joins its sessions, tokenizer, template and helpers. Once its prompts are submitted, the client is
+watched, and the first event decides the status. When the stream ends, for whatever reason, its
+choices are closed and its observers called; one of them logs a line.
 """
 
 from collections.abc import Callable, Sequence

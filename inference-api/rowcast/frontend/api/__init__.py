@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rowcast.frontend.api import documents, health, native, openai, streams
 from rowcast.frontend.api.dialect import Dialect
 
-DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors that nobody owns
+DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
     openai.DIALECT,
     streams.DIALECT,
@@ -25,5 +25,5 @@ def dialect_of(path: str, dialects: Iterable[Dialect] = DIALECTS) -> Dialect:
 
 
 def needs_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:
-    """Return whether such a request asks for replies, which need rows."""
+    """True if a request with this method and path is for replies, which need rows."""
     return method == "POST" and any(each.rows and each.rows.fullmatch(path) for each in dialects)

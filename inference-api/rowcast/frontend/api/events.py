@@ -4,7 +4,7 @@
     event: end        its kind, if it is not a piece
     data: {...}
 
-A dialect yields chunks; `streamed` answers with them as they come.
+A dialect yields chunks; `streamed` answers with each as soon as it is ready.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Early refusal: while the waiting line is full, answer 503 as soon as a connection is accepted.
 
-A refusal that goes through all of gunicorn and Flask takes six times the processor time of one
+A refusal that goes through all of gunicorn and Flask takes six times as much processor time as one
 here, and that time is lost to the replies already accepted. Only plain requests for rows that have
 arrived completely are refused here, by their first bytes. Anything unusual passes, to get the same
 answer, or a more precise one, from the application. The limit is that of the caller's team, if the

@@ -1,4 +1,4 @@
-"""Observers of replies, called when each begins and ends: the log, and what else is registered.
+"""Observers of replies, called when each begins and ends: the log, and any others registered.
 
     begin   the backend has accepted the reply
     end     its stream is closed; also for a reply that was refused, which never began

@@ -131,7 +131,7 @@ class ReplyText:
 
     @property
     def whole_end(self) -> Finished | None:
-        """The end of a whole reply, which only its text may know: a stop sequence."""
+        """The end of a whole reply; the backend does not know of one by a stop sequence."""
         if self.ending is None or not self.ending.whole:
             return None
         return Finished(*self.choice.submit.key, self.ending.tokens, self.ending.reason)

@@ -80,7 +80,7 @@ class Request:
     watch: Watch = stays  # calls back once when the client leaves; returns what ends the watch
     record: Record | None = None  # of the same request, sent earlier
     start: str = ""  # how much of the reply the reader has, in the format of event ids
-    # The headers of the response, whatever it will say: an error has them, too.
+    # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""Sessions kept by the journal's process: which process computes each, and which continues it.
+"""The journal that keeps sessions on disk, and decides which process computes each.
 
     a new request          submitted, accepted, then kept: durable before its headers are sent
     a recorded request     taken from its owner; its choices begin with what is known

@@ -1,11 +1,11 @@
 """One request in flight: its choices, its origin, and its place in the journal.
 
-    UNKEPT   not in the journal                           ─▶ CLAIMED, OWNED, FOLLOWED, READ
-    FRESH    not yet in it; events are recorded for it    ─▶ OWNED, UNKEPT
-    CLAIMED  in it, and deleted if the request is refused ─▶ OWNED
-    OWNED    in it; this process computes the replies and writes their events
+    UNKEPT   not in the journal                         ─▶ FRESH, CLAIMED, OWNED, FOLLOWED, READ
+    FRESH    not yet in it; events are recorded for it  ─▶ OWNED, UNKEPT
+    CLAIMED  in it, and deleted if the request is refused               ─▶ OWNED, READ
+    OWNED    in it; this process computes the replies and writes their events  ─▶ READ
     FOLLOWED in it; another process does both, and its events are read  ─▶ OWNED, READ
-    READ     in it; the replies are known, or are computed here without being written
+    READ     the replies are known, or are computed here without being written  ─▶ OWNED
     GONE     given up: every reader has left, or the stream was taken or cancelled
 
 A batch in the journal is the wire's own events, each with the number of its choice in the request.
@@ -140,7 +140,7 @@ class Session:
             return taken
 
     def put_back(self, events: Sequence[Event]) -> None:
-        """Return events that could not be written."""
+        """Take back events that could not be written; `take` returns them first."""
         with self._lock:
             self._unwritten[:0] = events
 
