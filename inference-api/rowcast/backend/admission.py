@@ -88,7 +88,7 @@ class LineAdmission:
         self._reply_seconds += 0.1 * (seconds - self._reply_seconds)
 
     def _has_room(self, frontend: FrontendId, submit: Submit) -> bool:
-        """True if the queue has room, or if this reply or a sibling choice was already accepted."""
+        """True if the line has room, or if this reply or a sibling choice was already accepted."""
         group = (frontend, submit.session)
         taken = len(self._line.of(group)) + len(self._rows.of(group))
         return (
@@ -98,7 +98,7 @@ class LineAdmission:
         )
 
     def _full(self, team: str) -> str:
-        """Return the message for a prompt that is refused because the queue is full."""
+        """Return the message for a prompt that is refused because the waiting line is full."""
         waiting = len(self._line.of_team(team))
         shared = waiting < len(self._line)
         room = self._line.room(self._rows.free, team)

@@ -143,7 +143,7 @@ class DecodeBackend:
         seated = admit(self._line, self._rows)
         for reply in seated:
             self._send(reply, Seated(*reply.submit.key))
-        self._post()  # tell the frontends first: the engine may crash on a new prompt
+        self._post()  # before the engine sees a new prompt, which may crash it
         for reply in seated:
             submit = reply.submit
             length = len(submit.prompt)

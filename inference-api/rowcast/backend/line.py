@@ -1,4 +1,4 @@
-"""The waiting line: accepted replies without a row, how many more it takes, and who is next.
+"""The waiting line: accepted replies without a row, how many more it takes, and which is next.
 
 A single team may fill it. While others wait, a team may hold half of it, and no more than what is
 left free of twice its length (the dynamic threshold of shared buffers). So a newcomer finds room

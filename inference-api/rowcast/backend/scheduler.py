@@ -29,7 +29,7 @@ MANY = 7
 
 
 def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
-    """Fill the free rows from the queue, and return the replies seated.
+    """Fill the free rows from the waiting line, and return the replies seated.
 
     A reply that may have crashed earlier backends is seated only when every other seated reply has
     produced output, and no other reply joins until it has. A crash then costs no innocent reply an

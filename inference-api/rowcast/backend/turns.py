@@ -9,7 +9,7 @@ has waited longest since its last turn. So before a team without a row is seated
 others are seated as there are waiting teams without one. Replies keep their rows, so a team may
 exceed its share for as long as a reply takes, and no longer.
 
-`Order` is the seam: it is told what each step costs each team, so an order by the cost of a team's
+`Order` is the seam: it learns what each step costs each team, so an order by the cost of a team's
 tokens can replace `TurnOrder`. Knows no replies and no prompts, only the names of teams.
 """
 
