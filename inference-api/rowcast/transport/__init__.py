@@ -1,1 +1,1 @@
-"""Connects frontends to a backend: Protocols in `ports`, one module per carrier, `carriers`."""
+"""Connects frontends to a backend: Protocols in `ports`; `carriers` lists the implementations."""

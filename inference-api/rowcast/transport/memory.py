@@ -103,7 +103,7 @@ class MemoryTransport:
 
     @property
     def folder(self) -> None:
-        """There is none."""
+        """None: both ends meet in memory."""
 
     def listen(self) -> MemoryBackendPort:
         return self.backend_port

@@ -6,7 +6,8 @@ and learns which frontends joined or left; it sends each its own events, one bat
 `Carrier` makes both; `carriers` lists them by the scheme of a URL.
 
 A carrier may be a socket, which shows a death at once as EOF, or a broker, which shows none. So
-nobody else knows EOF. There are `Joined`, `Gone` and `PeerGone`, and a carrier promises:
+only carriers deal with EOF; everything else sees `Joined`, `Gone` and `PeerGone`. A carrier
+promises:
 
 1. Order. Commands of one frontend, and events for it, arrive complete, once, in the order in which
    they were sent. If one is lost, the connection is over: `PeerGone` there, `Gone` here.
@@ -14,11 +15,12 @@ nobody else knows EOF. There are `Joined`, `Gone` and `PeerGone`, and a carrier 
    connects again is another frontend. After `PeerGone` a frontend connects anew and submits its
    open prompts again, with the tokens it has; a backend's successor is never the same connection.
 3. Liveness. Within a few seconds of a peer's death, the other side has `PeerGone` or `Gone`. Where
-   there is no EOF, the carrier proves its own life from a thread (a long step or a long load is no
-   death), and takes silence for the end. A false alarm costs time, never a byte: repeated tokens
-   are dropped by their index.
-4. Nobody waits. `BackendPort.send` returns at once; what a frontend does not read is kept up to a
-   limit, beyond which it is gone. Both `receive` return after some seconds at most.
+   there is no EOF, the carrier proves its own life from a thread (a long step or a long load is
+   not a death), and takes silence for the end. A false alarm costs time, never a byte: repeated
+   tokens are dropped by their index.
+4. No waiting. `BackendPort.send` returns at once; what a frontend does not read is buffered up to
+   a limit, beyond which the frontend counts as gone. Both `receive` return after some seconds at
+   most.
 5. Threads. Any thread may send and close, plain or gevent's; one thread receives.
 """
 
@@ -75,7 +77,7 @@ class BackendPort(Protocol):
 
 
 class Carrier(Protocol):
-    """One way between frontends and a backend.
+    """A means of connecting frontends and a backend.
 
     Each process makes its own from the same URL; within one process, both ends come from one.
     """
