@@ -127,7 +127,7 @@ class Overloaded(Unavailable):
 
 
 def full_line(waiting: int, room: int, *, of_team: bool = False) -> str:
-    """Return the message for a full queue; `of_team` if the caller's team has used up its part."""
+    """Return the message for a full waiting line; `of_team` if the team has used up its part."""
     if room:
         return f"there is room for {room} more replies; request fewer, or try again later"
     if of_team:

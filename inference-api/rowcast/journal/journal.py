@@ -178,7 +178,7 @@ class Journal:
         return SyncResult(ousted, gone, [self.news(*followed) for followed in following])
 
     def cancel(self, stream: str, team: str) -> bool:
-        """Delete all of a stream but the fact that it was cancelled, and notify its owner."""
+        """Delete all of a stream except that it was cancelled; its owner learns it by `ousted`."""
         found = self.find(stream, team)
         if found is None:
             return False

@@ -42,7 +42,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """The answer to a process that has written its events."""
+    """What `tend` returns to a process that has written its events."""
 
     ousted: list[tuple[str, State]]  # streams that were taken from it, or cancelled
     gone: list[str]  # streams that are no longer kept

@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _leave(channel: Carrier, status: int) -> None:
-    """Remove what is left of the last backend; if the launcher gave up, tell gunicorn so."""
+    """Remove what the last backend left behind; note for gunicorn if the launcher gave up."""
     channel.remove()
     if channel.folder is None:
         return

@@ -5,7 +5,8 @@
 A backend that is stopped, or hangs inside its engine, looks alive by all other signs: its process
 exists and its socket is open. While it loads it has no heartbeat yet, but it must at least run: the
 kernel counts how often each of its threads, and of the programs that it started, was scheduled on a
-processor. Knows neither of the two; shared by a fork.
+processor. A fork shares the count. Knows neither
+backend nor launcher.
 """
 
 import contextlib
