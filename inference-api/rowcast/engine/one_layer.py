@@ -1,7 +1,7 @@
 """The model that needs no file: one layer of a small Falcon, random weights, bytes as tokens.
 
-Its configuration is made here; `text.byte_tokenizer` is its tokenizer. It draws only printable
-bytes, which are safe for a terminal.
+Its configuration is made here; `text.tokens.byte_tokenizer` is its tokenizer. It draws only
+printable bytes, which are safe for a terminal.
 """
 
 from transformers import FalconConfig, GenerationConfig

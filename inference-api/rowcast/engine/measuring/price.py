@@ -2,7 +2,7 @@
 
     python -m rowcast.engine.measuring.price MODEL [DTYPE]
 
-Lean decoders pay when torch's product of this many rows is faster than ours; the possible gain is
+Llama decoders pay when torch's product of this many rows is faster than ours; the possible gain is
 measured product by product, and subtracted from the step. Modules over oneDNN, used where our
 kernels do not run, pay for the slots that fill a step up to a width that the probe trusts. One
 token per row at one position; medians of the clock. Purity itself is checked by tests, not here.
