@@ -1,6 +1,6 @@
 """What was received for one request: times, status, text, end.
 
-Written by `exchange` while bytes arrive, completed by `verify`, read by `figures` and `report`. All
+Written by `exchange` while bytes arrive, completed by `byte_checks`, read by `results/`. All
 times are `time.perf_counter()` seconds; what did not happen is None.
 """
 
