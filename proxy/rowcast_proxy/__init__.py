@@ -12,7 +12,7 @@ A request passes through the modules in this order:
     forwarding/upstream   one connection to the server: request out, response head in
     forwarding/relay      response bytes to the client as they arrive
 
-Around them: `settings` (environment), `cors` (pages of other origins), `listening/serving`
-(gunicorn), `errors` (every refusal). It knows nothing of prompts, models or rows, and imports
-nothing of `rowcast`; both use `rowcast_http`.
+Around them: `settings` (environment), `cors` (pages of other origins), `serving` (gunicorn),
+`errors` (every refusal). It knows nothing of prompts, models or rows, and imports nothing of
+`rowcast`; both use `rowcast_http`.
 """

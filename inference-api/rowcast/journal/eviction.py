@@ -1,7 +1,7 @@
 """Makes room in a full journal: which streams are deleted before they expire.
 
 Streams that no process computes are deleted: those of the team that holds most, oldest first. A
-team that holds no more than an equal part of all loses nothing to others. What a team holds is
+team that holds less than an equal part of all loses nothing to others. What a team holds is
 counted in bytes of bodies and events, by the file itself (see `schema.py`).
 """
 

@@ -86,7 +86,8 @@ def answer(
 def _whole(view: View, replies: Replies) -> Response:
     """Return everything as one object; the replies are closed once it was sent.
 
-    Until then it counts as a reader of its stream: a slow client holds a large answer in memory.
+    Until then the request counts as a reader of its stream: a slow client keeps a large answer in
+    memory.
     """
     with ExitStack() as closing:
         closing.callback(replies.close)
