@@ -11,7 +11,7 @@ engine's cache; a step grants each row part of the difference, under the step's 
 
 If prompts of several teams are fed, each team first gets an equal part of what is left, and that
 part is divided in the same way among its own prompts. A wide step takes longer, and every row waits
-for its end. So while MANY rows decode for each row with a prompt to feed, steps stay within the
+for its end. So while more than MANY rows decode for each prompt that is fed, steps stay within the
 engine's `shared_width`; a burst of prompts uses the full width.
 
 Knows no engine and no transport; `DecodeBackend` carries its decisions out.

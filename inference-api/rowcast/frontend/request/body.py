@@ -1,7 +1,7 @@
 """Reads a request's body, complete and in time, as one strict JSON object.
 
-In: the request from gunicorn, read by `rowcast_http.body`. Out: a dict, or a RequestError that says
-what to change. The Content-Type is ignored: curl sends JSON with a form's type.
+In: werkzeug's request, whose body `rowcast_http.body` reads. Out: a dict, or a RequestError that
+says what to change. The Content-Type is ignored: curl sends JSON with a form's type.
 
 Parsing blocks every other stream of the process, so its time is bounded: nothing takes more than
 linear time, and both the bytes and the number of values of a body are limited.
