@@ -59,7 +59,7 @@ class Server:
         *,
         count_greenlets: bool = False,
     ) -> None:
-        """Prepare it. `files`: limit of descriptors; `counted`: count its greenlets."""
+        """Prepare it. `files`: limit of descriptors; `count_greenlets`: in each worker."""
         self.port = port
         self.log = folder / "server.log"
         self._leftovers = folder / "tmp"

@@ -1,7 +1,7 @@
 """A model of the Llama form for the Llama decoder: packed weights, tables and plain numbers.
 
     LlamaShape   the plain numbers
-    parts       name ──▶ Packed or Tensor: embedding, cos, sin, norm, head, 0.qkv, 0.o, …
+    parts        name ──▶ Packed or Tensor: embedding, cos, sin, norm, head, 0.qkv, 0.o, …
     LlamaModel   both
 
 A model is made from a transformers model (`packed_parts`) or from an image, when a backend is
