@@ -36,7 +36,7 @@ class Readers:
     def enter(self, session: Session, name: str) -> None:
         """Count a session as a reader of the kept one called `name`. Raises Overloaded."""
         with self._lock:
-            if self._counts[name] > READERS:
+            if self._counts[name] >= READERS:
                 raise Overloaded(
                     f"{READERS} connections are already reading this stream, which is "
                     "the limit; try again when one has ended"
