@@ -134,4 +134,4 @@ def test_a_faulty_grammar_ends_its_reply_and_no_other(engine: TorchEngine) -> No
 def test_a_model_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     found = replies(engine_of(save("llama", tmp_path)), asked("s", LIST, 1))
     assert found["s"][1].reason == "error"
-    assert "this model has no tokenizer.json" in found["s"][1].message
+    assert "the model has no tokenizer.json" in found["s"][1].message

@@ -84,7 +84,7 @@ def test_a_feed_at_the_wrong_position_is_refused(position: int) -> None:
     engine = ScriptedEngine()
     engine.seat(0, seating(b"abc"))
     engine.step([Feed(0, 0, b"abc", draws=False)])
-    with pytest.raises(ValueError, match="row 0 holds 3 tokens"):
+    with pytest.raises(ValueError, match="row 0 has 3 tokens"):
         engine.step([Feed(0, position, b"d", draws=True)])
 
 

@@ -125,6 +125,6 @@ def test_replies_that_are_too_large_together_are_refused() -> None:
 
     check_size(asked(10_000, 128))
     with pytest.raises(
-        MalformedRequest, match=r"1024 replies .* are 61 MiB together; allowed .* 16"
+        MalformedRequest, match=r"1024 replies .* are 61 MiB together; the limit is 16"
     ):
         check_size(asked(100_000, 128))
