@@ -55,17 +55,6 @@ class _BodyErrors:
         )
 
 
-def read_object(
-    request: Request, limit: int, seconds: float, *, plain: bool = False
-) -> dict[str, Any]:
-    """Parse the body as a JSON object.
-
-    `plain`: JSON's own numbers, where 1.0 is 1 and NaN is refused. Otherwise numbers are left to
-    the code that reads the field and can name it.
-    """
-    return parse_object(read_body(request, limit, seconds), plain=plain)
-
-
 def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """Read the body; its length must be as announced."""
     coding = request.headers.get("Content-Encoding", "identity")
@@ -88,7 +77,11 @@ def leave_unread(request: Request) -> None:
 
 
 def parse_object(body: bytes, *, plain: bool = False) -> dict[str, Any]:
-    """Parse strict JSON: one object, UTF-8, no duplicate names, no text that is not Unicode."""
+    """Parse strict JSON: one object, UTF-8, no duplicate names, no text that is not Unicode.
+
+    `plain`: JSON's own numbers, where 1.0 is 1 and NaN is refused. Otherwise numbers are left to
+    the code that reads the field and can name it.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
