@@ -1,0 +1,32 @@
+"""A build on order: one name of the file of models at one revision, and the settings it is made by.
+
+Two builds with the same `id` are made of the same entry and the same files. What they compute is
+identified by a fingerprint, which only a loaded build has.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from rowcast.settings import Settings
+
+Load = Literal["start", "lazy"]
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """One name at one revision."""
+
+    id: str  # short, safe in a file's name; equal for equal entries and files
+    name: str  # the short name that requests use
+    variables: dict[str, str]  # the settings that differ from the server's own
+    aliases: tuple[str, ...] = ()
+    load: Load = "start"
+    idle_seconds: float = 0.0  # unload after so long without a session; 0: only to make room
+    keep: bool = False  # never unload it to make room for another
+    longest_keep_alive: float = 0.0  # the maximum that a request's `keep_alive` may ask for
+
+    def settings(self, server: Settings) -> Settings:
+        """Return the settings of this build's processes: the server's, with its own over them."""
+        chosen = {name: getattr(server, name) for name in server.model_fields_set}
+        own = {name.lower(): value for name, value in self.variables.items()}
+        return Settings(**(chosen | own))
