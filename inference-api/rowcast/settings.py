@@ -63,6 +63,19 @@ class Settings(BaseSettings):
         description="The model to serve: a folder, the name of one below MODEL_ROOT, a hub id, a "
         "bundled model (`storyteller`, `draft`), or `scripted`, which has no weights.",
     )
+    models: Path | None = Field(
+        None,
+        description="A JSON file of models, instead of MODEL: see [models.md](models.md).",
+    )
+    models_memory: int = Field(
+        0,
+        ge=0,
+        description="Bytes that all loaded models may take together; 0: 80 % of what is free when "
+        "the server starts.",
+    )
+    load_seconds: Seconds = Field(
+        300, description="Maximum seconds that a request waits for its model to be loaded."
+    )
     model_name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
