@@ -1,5 +1,6 @@
 """Properties of the Unix socket alone: a file, frames, and peers that misbehave."""
 
+import os
 import socket
 import stat
 import struct
@@ -90,6 +91,24 @@ def test_a_living_backend_is_not_replaced(carrier: Carrier, path: str) -> None:
         UnixBackendPort(path)
     carrier.connect()
     assert Path(path).is_socket()
+
+
+def test_a_backend_listens_before_it_is_at_the_path(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others take the socket of one that does not listen for a dead one's."""
+    statuses: list[int] = []
+    link = os.link
+
+    def look(fresh: Path, at: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            statuses.append(probe.connect_ex(str(fresh)))
+        link(fresh, at)
+
+    monkeypatch.setattr("rowcast.transport.unix_socket.os.link", look)
+    UnixBackendPort(path).close()
+    assert statuses == [0]
+    assert not list(Path(path).parent.iterdir()), "nothing is left"
 
 
 def test_another_file_at_the_path_is_left_alone(path: str) -> None:
