@@ -48,15 +48,16 @@ class EntryReader:
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self._owners: dict[str, Field] = {}  # of names and aliases
 
     def read(self, text: str) -> tuple[Entry, ...]:
+        """Return the entries that are right enough to be looked at further."""
         try:
             root = parse(text)
         except NotJSON as error:
             self.faults.append(error.fault)
             return ()
         entries = tuple(self._entries(root))
-        self._check_names(entries)
         self._check_default(entries)
         return entries
 
@@ -79,6 +80,8 @@ class EntryReader:
             NAMES.validate_python(at.name)
         except ValidationError:
             self._fault(at.line, f"{name} cannot be a name; use letters, digits and . _ - /")
+            return None
+        self._claim(at.name, at, at.line)
         fields = at.value.fields
         if fields is None:
             if not isinstance(at.value.value, str):
@@ -89,6 +92,9 @@ class EntryReader:
         values = self._values(name, fields)
         if "model" not in {each.name for each in fields}:
             self._fault(at.line, f'{name} has no "model"; add its path or hub id')
+        for alias in values.get("aliases", ()):
+            line = next(each.value.line for each in fields if each.name == "aliases")
+            self._claim(alias, at, line)
         return _entry_of(at, fields, values) if "model" in values else None
 
     def _values(self, name: str, fields: Iterable[Field]) -> dict[str, Any]:
@@ -108,17 +114,15 @@ class EntryReader:
             seen.setdefault(each.name, each.line)
         return values
 
-    def _check_names(self, entries: tuple[Entry, ...]) -> None:
-        """Report names and aliases that mean two models, or one model twice."""
-        owners: dict[str, Entry] = {}
-        for entry in entries:
-            names = [(entry.name, ""), *((each, "aliases") for each in entry.aliases)]
-            for name, key in names:
-                if name in owners:
-                    owner = f"the model {shortened(owners[name].name)} of line {owners[name].line}"
-                    problem = f"{shortened(name)} already means {owner}; choose another name"
-                    self._fault(entry.line_of(key), problem)
-                owners.setdefault(name, entry)
+    def _claim(self, name: str, owner: Field, line: int) -> None:
+        """Report a name that already means a model."""
+        if name in self._owners:
+            first = f"the model {shortened(self._owners[name].name)}"
+            place = f"of line {self._owners[name].line}"
+            self._fault(
+                line, f"{shortened(name)} already means {first} {place}; choose another name"
+            )
+        self._owners.setdefault(name, owner)
 
     def _check_default(self, entries: tuple[Entry, ...]) -> None:
         chosen = [entry for entry in entries if entry.default]
