@@ -53,7 +53,8 @@ class CatalogWatch:
         if self._settings.models is None or now < self._next:
             return None
         self._next = now + EVERY
-        return self._look(changed=self._read(self._settings.models))
+        written = self._read(self._settings.models)
+        return self._look(changed=written and self._reading.entries != self.catalog.entries)
 
     def reload(self) -> Catalog | None:
         """Read everything now; return the new catalog if there is one."""
@@ -72,7 +73,7 @@ class CatalogWatch:
         return True
 
     def _look(self, *, changed: bool) -> Catalog | None:
-        """Return the catalog if it is new. Unless the file `changed`, it has to be seen twice."""
+        """Return the catalog if it is new. Unless entries `changed`, it has to be seen twice."""
         self.problem = ""
         try:
             found = self._catalog()
