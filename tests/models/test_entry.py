@@ -235,3 +235,17 @@ def test_any_value_is_entries_or_faults_with_lines(models: Any) -> None:
     for each in entries:
         assert each.variables["MODEL_NAME"] == each.name
         assert 1 <= each.line <= lines
+
+
+def test_the_schema_s_address_has_to_be_one() -> None:
+    _, (fault,) = read({"a": "m", "$schema": {"model": "m"}})
+    assert fault == Fault(3, '"$schema" has to be the address of a schema')
+
+
+def test_after_many_mistakes_nothing_is_looked_up_any_more() -> None:
+    models = {"a": {"model": "m"} | {f"k{number}": 1 for number in range(SHOWN + 5)}}
+    _, faults = read(models)
+    assert [fault.problem.endswith("is no key of a model") for fault in faults[-6:]] == [
+        False,
+        *[True] * 5,
+    ]

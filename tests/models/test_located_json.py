@@ -9,7 +9,7 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
 from rowcast.models.faults import Fault
-from rowcast.models.located_json import DEPTH, NotJSON, parse
+from rowcast.models.located_json import COMMAS, DEPTH, NotJSON, parse
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(
@@ -89,3 +89,10 @@ def test_deep_nesting_is_a_fault(depth: int, brackets: str) -> None:
 
 def test_the_deepest_allowed_is_read() -> None:
     assert parse("[" * DEPTH + "]" * DEPTH).line == 1
+
+
+def test_the_number_of_values_is_bounded() -> None:
+    assert fault(f"[{'1,' * (COMMAS + 1)}1]") == Fault(
+        0, f"has more than {COMMAS} commas; shorten it"
+    )
+    assert len(parse(f"[{'1,' * COMMAS}1]").items or ()) == COMMAS + 1

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rowcast.models.build import Load
-from rowcast.models.faults import Fault, shortened
+from rowcast.models.faults import SHOWN, Fault, shortened
 from rowcast.models.keys import KEYS, NAMED, NAMES, VALUES, problem_of
 from rowcast.models.located_json import Field, Node, NotJSON, parse
 
@@ -65,6 +65,9 @@ class EntryReader:
         if root.fields is None:
             self._fault(root.line, f"the file is not an object; write {_EXAMPLE}")
             return
+        for each in root.fields:
+            if each.name == SCHEMA and not isinstance(each.value.value, str):
+                self._fault(each.line, f'"{SCHEMA}" has to be the address of a schema')
         models = [each for each in root.fields if each.name != SCHEMA]
         if len(models) > MOST:
             self._fault(models[MOST].line, f"{len(models)} models; {MOST} are allowed")
@@ -106,7 +109,8 @@ class EntryReader:
             if each.name in seen:
                 self._fault(each.line, f"{key} is in {name} twice; see line {seen[each.name]}")
             elif each.name not in NAMED:
-                self._fault(each.line, f"{key} in {name} is no key of a model{_hint(each.name)}")
+                hint = _hint(each.name) if len(self.faults) < SHOWN else ""
+                self._fault(each.line, f"{key} in {name} is no key of a model{hint}")
             elif problem := _problem(each):
                 self._fault(each.value.line, f"{key} in {name}: {problem}")
             else:
@@ -117,11 +121,9 @@ class EntryReader:
     def _claim(self, name: str, owner: Field, line: int) -> None:
         """Report a name that already means a model."""
         if name in self._owners:
-            first = f"the model {shortened(self._owners[name].name)}"
-            place = f"of line {self._owners[name].line}"
-            self._fault(
-                line, f"{shortened(name)} already means {first} {place}; choose another name"
-            )
+            first = self._owners[name]
+            model = f"the model {shortened(first.name)} of line {first.line}"
+            self._fault(line, f"{shortened(name)} already means {model}; choose another name")
         self._owners.setdefault(name, owner)
 
     def _check_default(self, entries: tuple[Entry, ...]) -> None:

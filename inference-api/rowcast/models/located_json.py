@@ -15,9 +15,10 @@ from typing import Any, NoReturn
 from rowcast.models.faults import Fault
 
 DEPTH = 16  # lists and objects around a value
+COMMAS = 30_000  # in the whole text, so that no text takes long
 DIGITS = 4000  # the standard parser refuses little more
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s\[\]{},:"]+')
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[^\s\[\]{},:"]+')
 
 
 class NotJSON(ValueError):
@@ -61,7 +62,9 @@ def parse(text: str) -> Node:
 
 
 def _check(text: str) -> None:
-    """Raise NotJSON if the text is not JSON, or nests too deeply."""
+    """Raise NotJSON if the text is not JSON, nests too deeply, or has too many values."""
+    if text.count(",") > COMMAS:
+        raise NotJSON(0, f"has more than {COMMAS} commas; shorten it")
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
