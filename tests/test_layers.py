@@ -32,6 +32,7 @@ VOCABULARY = tuple(
         "scripted_vocabulary",
         "log",
         "parent_death",
+        "models.local_env",
     )
 )
 FILES = ("rowcast.model_files",)
@@ -60,6 +61,12 @@ LAYERS = (
     Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
+    Layer(
+        "models",
+        ("rowcast.models",),
+        (*VOCABULARY, *FILES),
+        ("msgspec", "pydantic"),
+    ),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
@@ -111,6 +118,7 @@ LAYERS = (
             *FILES,
             *HTTP,
             "rowcast.__version__",
+            "rowcast.models",
             "rowcast.transport",
             "rowcast.text",
             "rowcast.offload",
