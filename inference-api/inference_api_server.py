@@ -9,7 +9,6 @@ gunicorn.conf.py starts the backend.
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,9 +47,10 @@ def create_server() -> Flask:
 def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
     configure(settings.level)
+    journal = _journal(settings)
     sessions = Sessions(
         _carrier(settings).connect,
-        _journal(settings),
+        journal,
         silence_seconds=settings.silence_seconds,
         recovery_seconds=settings.recovery_seconds,
     )
@@ -64,7 +64,7 @@ def build(settings: Settings) -> Flask:
         chat=text.chat,
         defaults=defaults,
     )
-    frontend = Frontend(settings, ClientWatch(settings.client_seconds), by_name(served))
+    frontend = Frontend(settings, ClientWatch(settings.client_seconds), by_name(served), journal)
     frontend.start()
     return create_app(frontend)
 
@@ -87,17 +87,17 @@ def _carrier(settings: Settings) -> Carrier:
         _refuse(error, settings)
 
 
-def _journal(settings: Settings) -> Callable[[Sessions], Journal]:
-    """Return what makes the journal of the process's sessions."""
+def _journal(settings: Settings) -> Journal:
+    """Return the journal of the process's sessions."""
     if settings.journal_path is None:
-        return lambda _: NoJournal()
+        return NoJournal()
     config = JournalConfig(
         path=settings.journal_path,
         keep_seconds=settings.journal_seconds,
         reply_seconds=settings.reply_seconds,
         limit=settings.journal_bytes,
     )
-    return lambda sessions: DiskJournal(sessions, JournalClient(config), settings.waiting_line)
+    return DiskJournal(JournalClient(config), settings.waiting_line)
 
 
 def _helpers(settings: Settings) -> HelperPool:

@@ -62,6 +62,7 @@ LAYERS = (
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
+    Layer("models", ("rowcast.models",), (*VOCABULARY, *FILES), ("msgspec",)),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
     Layer(
         "text",
@@ -112,6 +113,7 @@ LAYERS = (
             *HTTP,
             "rowcast.__version__",
             "rowcast.transport",
+            "rowcast.models",
             "rowcast.text",
             "rowcast.offload",
             "rowcast.journal",

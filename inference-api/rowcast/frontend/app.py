@@ -133,7 +133,7 @@ def _check_path() -> None:
 
 
 def _check_stopping(frontend: Frontend) -> None:
-    if frontend.sessions.stopping and request.method == "POST":
+    if frontend.stopping and request.method == "POST":
         raise Stopping("the server is stopping; send the request again later")
 
 

@@ -1,4 +1,4 @@
-"""One frontend process: its settings, its client watch, its pause meter, and its served models.
+"""One frontend process: its settings, client watch, journal, pause meter, and served models.
 
     served = frontend.model(name)        a `ServedModel`, or UnknownModel
 
@@ -13,21 +13,24 @@ from rowcast.errors import UnknownModel
 from rowcast.frontend.listening.pauses import Pauses
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
-from rowcast.frontend.sessions.sessions import Sessions
+from rowcast.frontend.sessions.demultiplexer import Health
+from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.settings import SCRIPTED, Settings
 from rowcast_http.client_watch import ClientWatch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frontend:
     """One frontend process."""
 
     settings: Settings
     clients: ClientWatch
     served: Mapping[str, ServedModel]  # by each of its names; the default one first
+    journal: Journal = field(default_factory=NoJournal)  # of the sessions of all models
     pauses: Pauses = field(default_factory=Pauses)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
+    stopping: bool = False  # open no more sessions
 
     @property
     def models(self) -> tuple[ServedModel, ...]:
@@ -38,11 +41,6 @@ class Frontend:
     def default(self) -> ServedModel:
         """The model of requests that name none."""
         return next(iter(self.served.values()))
-
-    @property
-    def sessions(self) -> Sessions:
-        """The sessions of the default model."""
-        return self.default.sessions
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -66,13 +64,30 @@ class Frontend:
         return self.served[name]
 
     def start(self) -> None:
+        self.journal.start()
         self.clients.start()
         self.pauses.start()
         helpers = self.settings.served_model != SCRIPTED  # its users rarely need them
         for each in self.models:
             each.start(helpers=helpers)
 
+    def stop(self) -> None:
+        """Open no more sessions; open ones continue."""
+        self.stopping = True
+        for each in self.models:
+            each.sessions.stop()
+
+    def health(self) -> Health:
+        """Return whether a prompt sent now would be answered."""
+        return self.default.sessions.health()
+
+    @property
+    def counts_room(self) -> bool:
+        """True if a model has so little room that its backend reports every change."""
+        return any(each.sessions.counts_room for each in self.models)
+
     def close(self) -> None:
+        self.journal.close()
         for each in self.models:
             each.close()
         self.clients.close()
@@ -86,7 +101,7 @@ class Frontend:
         """
         if not request.has_key:
             request.body.read()
-            self.sessions.check_room(team=request.caller.team)
+            self.default.sessions.check_room(team=request.caller.team)
 
 
 def by_name(*models: ServedModel) -> dict[str, ServedModel]:

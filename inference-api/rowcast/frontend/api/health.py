@@ -30,15 +30,15 @@ def liveness(_frontend: Frontend, _request: Request) -> Response:
 
 def readiness(frontend: Frontend, _request: Request) -> Response:
     """Report whether a prompt would be answered now."""
-    return json_response(_report(frontend), 200 if frontend.sessions.health().ready else 503)
+    return json_response(_report(frontend), 200 if frontend.health().ready else 503)
 
 
 def _report(frontend: Frontend) -> dict[str, Any]:
-    health = frontend.sessions.health()
+    health = frontend.health()
     report: dict[str, Any] = {"status": "ready" if health.ready else "not ready"}
     if not health.ready:
         report["reason"] = health.reason
-    if (journal := frontend.sessions.journal.state) is not None:
+    if (journal := frontend.journal.state) is not None:
         report["journal"] = journal
     if health.status is not None:
         status = health.status

@@ -28,7 +28,7 @@ def routes(api: Api) -> Iterable[Route]:
 
 def resume(api: Api, frontend: Frontend, request: Request) -> Response:
     """Answer with the rest of a stream, from the reader's position on."""
-    record = frontend.sessions.journal.find(request.names["stream"], _team(request))
+    record = frontend.journal.find(request.names["stream"], _team(request))
     if request.method == "HEAD":
         return Response()
     start = request.query.get("from", request.headers.get("Last-Event-ID", ""))
@@ -37,7 +37,7 @@ def resume(api: Api, frontend: Frontend, request: Request) -> Response:
 
 def cancel(frontend: Frontend, request: Request) -> Response:
     """End a stream, and keep nothing of it."""
-    frontend.sessions.journal.cancel(request.names["stream"], _team(request))
+    frontend.journal.cancel(request.names["stream"], _team(request))
     return Response(status=204)
 
 

@@ -17,8 +17,8 @@ from werkzeug.datastructures import Headers
 
 from rowcast.errors import Overloaded
 from rowcast.frontend.api import dialect_of, needs_rows
+from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.identity import caller_of, valid_or_fresh_id
-from rowcast.frontend.sessions.sessions import Sessions
 from rowcast_http.answers import last_answer
 from rowcast_http.listener import answer_unread
 
@@ -42,21 +42,21 @@ class PlainRequest:
 class FullLineRefusal:
     """The early refusal of one frontend process."""
 
-    def __init__(self, sessions: Sessions, proxy_secret: str | None = None) -> None:
-        self._sessions = sessions
+    def __init__(self, frontend: Frontend, proxy_secret: str | None = None) -> None:
+        self._frontend = frontend
         self._secret = proxy_secret
         self._accepted: dict[socket.socket, str] = {}  # but not yet read, with their teams
 
     def refuses(self, client: socket.socket) -> bool:
         """True if the connection was refused, with an answer, and may be closed."""
-        if self._sessions.stopping or not self._sessions.counts_room:
+        if self._frontend.stopping or not self._frontend.counts_room:
             return False
         request = parse_plain(_arrived(client), self._secret)
         if request is None:
             return False
         coming = sum(team == request.team for team in self._accepted.values())
         try:
-            self._sessions.check_room(team=request.team, coming=coming)
+            self._frontend.default.sessions.check_room(team=request.team, coming=coming)
         except Overloaded as full:
             answer_unread(client, _refusal(request, full))
             return True
