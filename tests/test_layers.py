@@ -62,7 +62,7 @@ LAYERS = (
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
-    Layer("models", ("rowcast.models",), (*VOCABULARY, *FILES), ("msgspec",)),
+    Layer("models", ("rowcast.models",), (*VOCABULARY, *FILES, "rowcast.transport"), ("msgspec",)),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
     Layer(
         "text",

@@ -20,7 +20,8 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, by_name
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.models import fixed
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
@@ -137,7 +138,7 @@ def serving(
         chat=reading[1],
         observers=observers,
     )
-    frontend = Frontend(chosen, ClientWatch(30), by_name(model), keeping)
+    frontend = Frontend(chosen, ClientWatch(30), fixed(chosen, model), keeping)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)
@@ -163,7 +164,7 @@ def frontend_of(sessions: Sessions) -> Frontend:
         tokenizer=tokenizer,
         offload=Inline(tools_of(tokenizer, ChatTemplate.plain())),
     )
-    return Frontend(settings, ClientWatch(30), by_name(model))
+    return Frontend(settings, ClientWatch(30), fixed(settings, model))
 
 
 def kept_at(path: Path) -> JournalConfig:

@@ -165,7 +165,7 @@ def test_json_answers_have_the_bytes_of_flasks() -> None:
 
 def shout(frontend: Frontend, request: Request) -> Response:
     """Continue the words in the path, as plain text."""
-    model = frontend.model(request.query.get("model"))
+    model = frontend.model(request.query.get("model"), request)
     prompt = Prompt(
         tokens=model.encode(request, request.names["words"]),
         params=SamplingParams(max_tokens=9),

@@ -14,7 +14,7 @@ from functools import partial
 from rowcast.errors import Forbidden
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.streams import OPERATIONS
-from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.api.openai.errors import error_body, error_event
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
@@ -52,5 +52,9 @@ def _team(request: Request) -> str:
 
 
 DIALECT = Dialect(
-    routes=routes, operations=OPERATIONS, error_body=error_body, prefixes=("/v1/streams/",)
+    routes=routes,
+    operations=OPERATIONS,
+    error_body=error_body,
+    error_event=error_event,
+    prefixes=("/v1/streams/",),
 )

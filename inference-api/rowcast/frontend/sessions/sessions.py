@@ -40,8 +40,14 @@ class Sessions:
         self.stopping = False  # open no more sessions
         self.journal = journal or NoJournal()
 
-    def start(self) -> None:
+    def start(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """`on_ready` is called whenever a backend has sent its first Status."""
+        self._demultiplexer.on_ready = on_ready
         self._demultiplexer.start()
+
+    def hurry(self) -> None:
+        """Connect now: there is a backend."""
+        self._demultiplexer.hurry()
 
     def stop(self) -> None:
         """Open no more sessions; open ones continue."""
