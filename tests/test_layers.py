@@ -63,12 +63,11 @@ LAYERS = (
     Layer(
         "models",
         ("rowcast.models",),
-        (*VOCABULARY, *FILES),
+        (*VOCABULARY, *FILES, "rowcast.transport"),
         ("msgspec", "pydantic"),
     ),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
-    Layer("models", ("rowcast.models",), (*VOCABULARY, *FILES, "rowcast.transport"), ("msgspec",)),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
     Layer(
         "text",
@@ -120,7 +119,6 @@ LAYERS = (
             "rowcast.__version__",
             "rowcast.models",
             "rowcast.transport",
-            "rowcast.models",
             "rowcast.text",
             "rowcast.offload",
             "rowcast.journal",
