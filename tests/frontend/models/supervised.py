@@ -8,7 +8,7 @@ import contextlib
 import json
 import selectors
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,7 +61,7 @@ class Played:
         self.answers = True  # each Hold with Held
         self.problem = ""  # with Load and Unload
         self.shown = Snapshot(())
-        self.on_message = lambda _: None
+        self.on_message: Callable[[FromFrontend], None] = lambda _: None
         self._path = path
         self._lock = threading.RLock()
         self._selector = selectors.DefaultSelector()
@@ -222,7 +222,8 @@ class Stage:
 def stage(folder: Path, *, journal: bool = False, **settings: Any) -> Iterator[Stage]:
     path = folder / "models.sock"
     played = Played(path)
-    chosen = read_settings(**{"model": "scripted", "load_seconds": PATIENCE} | settings)
+    wanted: dict[str, Any] = {"model": "scripted", "load_seconds": PATIENCE}
+    chosen = read_settings(**wanted | settings)
     kept: Journal = NoJournal()
     if journal:
         kept = DiskJournal(JournalClient(kept_at(folder / "journal.db")))
