@@ -6,7 +6,7 @@ Covers `fleet`, `member`, `room`, `actions`, `exit_status`.
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -495,5 +495,6 @@ TestAnyOrder.settings = settings(
     max_examples=150,
     stateful_step_count=40,
     deadline=None,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -217,12 +217,9 @@ class Fleet:
 
     def _take_needs(self, member: Member, report: Needs, now: float) -> None:
         member.needs, member.arithmetic, member.reason = report.size, report.arithmetic, ""
-        if refusal := self._room.never(member, self._members.values()):
-            self._stop_and_fail(member, refusal, now)
-        else:
-            member.enter("waiting", now)
-            if member.granted:  # it still has the memory of a launcher that was killed
-                self._grant(member, now)
+        member.enter("waiting", now)
+        if member.granted:  # it still has the memory of a launcher that was killed
+            self._grant(member, now)
 
     def _grant(self, member: Member, now: float) -> None:
         member.granted, member.stage, member.loading_since = True, "", now
@@ -321,6 +318,9 @@ class Fleet:
                 del self._members[member.build.id]
         elif member.phase in {"starting", "waiting"} and not member.wanted:
             self._stop(member, now)
+        elif member.phase == "waiting":
+            if refusal := self._room.never(member, self._members.values()):
+                self._stop_and_fail(member, refusal, now)
         elif member.phase == "stopping" and now - member.since > KILL_SECONDS:
             self._stop(member, now, kill=True)
 
