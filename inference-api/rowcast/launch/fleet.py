@@ -309,20 +309,24 @@ class Fleet:
 
     def _settle(self, member: Member, now: float) -> None:
         """Start a build that is wanted; end the wait of one that is not; kill one that stays."""
-        if member.phase == "absent":
-            if now >= member.start_at:
-                member.failed = member.failed and member.replaced and not member.wanted
-                if member.wanted:
-                    self._start(member, now)
-            if self._is_forgotten(member):
-                del self._members[member.build.id]
-        elif member.phase in {"starting", "waiting"} and not member.wanted:
-            self._stop(member, now)
-        elif member.phase == "waiting":
-            if refusal := self._room.never(member, self._members.values()):
-                self._stop_and_fail(member, refusal, now)
-        elif member.phase == "stopping" and now - member.since > KILL_SECONDS:
-            self._stop(member, now, kill=True)
+        match member.phase:
+            case "absent":
+                self._settle_absent(member, now)
+            case "starting" | "waiting" if not member.wanted:
+                self._stop(member, now)
+            case "waiting":
+                if refusal := self._room.never(member, self._members.values()):
+                    self._stop_and_fail(member, refusal, now)
+            case "stopping" if now - member.since > KILL_SECONDS:
+                self._stop(member, now, kill=True)
+
+    def _settle_absent(self, member: Member, now: float) -> None:
+        if now >= member.start_at:
+            member.failed = member.failed and member.replaced and not member.wanted
+            if member.wanted:
+                self._start(member, now)
+        if self._is_forgotten(member):
+            del self._members[member.build.id]
 
     def _is_forgotten(self, member: Member) -> bool:
         if member.wanted or not member.replaced or member.build.id in self._listed:
