@@ -63,7 +63,7 @@ LAYERS = (
     Layer(
         "models",
         ("rowcast.models",),
-        (*VOCABULARY, *FILES),
+        (*VOCABULARY, *FILES, "rowcast.transport"),
         ("msgspec", "pydantic"),
     ),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
