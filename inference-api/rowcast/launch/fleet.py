@@ -258,7 +258,7 @@ class Fleet:
             self._start_again(member, phase == "serving", status, now)
 
     def _others(self, member: Member) -> bool:
-        """True if the server still has another build of this name to serve."""
+        """True if the server still has another build to serve."""
         return any(each.phase != "absent" for each in self._members.values() if each is not member)
 
     def _start_again(self, member: Member, served: bool, status: int, now: float) -> None:
