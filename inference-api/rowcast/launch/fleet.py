@@ -268,7 +268,6 @@ class Fleet:
         member.crashes += 0 if served else 1
         if not member.ordered and member.current and member.build.load == "start":
             member.ordered = "start"
-        member.granted = member.granted and member.wanted
 
     def _hold_later(self, member: Member) -> None:
         """Answer those who asked for a build that was about to end."""
@@ -321,6 +320,7 @@ class Fleet:
                 self._stop(member, now, kill=True)
 
     def _settle_absent(self, member: Member, now: float) -> None:
+        member.granted = member.granted and member.wanted
         if now >= member.start_at:
             member.failed = member.failed and member.replaced and not member.wanted
             if member.wanted:
