@@ -6,6 +6,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
 from rowcast.launch.fleet import Fleet
 from rowcast.launch.reports import Needs, Refused, Serving
@@ -30,9 +32,8 @@ TICK = 0.25
 
 def build(name: str, revision: str = "1", **words: object) -> Build:
     """Return a build, lazy unless the words say something else."""
-    return Build(
-        **({"id": f"{name}{revision}", "name": name, "variables": {}, "load": "lazy"} | words)
-    )  # type: ignore[arg-type]
+    plain = Build(id=f"{name}{revision}", name=name, variables={}, load="lazy")
+    return msgspec.structs.replace(plain, **words)
 
 
 @dataclass

@@ -20,8 +20,8 @@ from backend.driven import submit
 from engine.rule import reply as expected
 from processes import ROOT, family, gone, launchers, until
 from rowcast.errors import PeerGone
-from rowcast.launch.backend_process import REFUSED
-from rowcast.launch.launcher import BROKEN, memory_kills
+from rowcast.launch.exit_status import BROKEN, REFUSED
+from rowcast.launch.launcher import memory_kills
 from rowcast.models.catalog import read_catalog
 from rowcast.settings import read_settings
 from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
