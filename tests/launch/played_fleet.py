@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
-from rowcast.launch.fleet import Fleet
+from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
+from rowcast.launch.fleet.fleet import Fleet
+from rowcast.launch.fleet.room import Room
 from rowcast.launch.reports import Needs, Refused, Serving
-from rowcast.launch.room import Room
 from rowcast.models.build import Build
 from rowcast.models.messages import (
     BuildState,

@@ -1,6 +1,6 @@
 """Messages over a socket: complete, in order, and a bad peer ends its own connection only.
 
-Covers `models/connection`, `models/messages`.
+Covers `models/messages`.
 """
 
 import socket
@@ -18,6 +18,7 @@ from rowcast.models.messages import (
     Done,
     Drop,
     FromFrontend,
+    FromSupervisor,
     Held,
     Hello,
     Hold,
@@ -71,7 +72,7 @@ def test_messages_arrive_complete_and_in_order(both: Both) -> None:
 def test_answers_arrive_though_they_are_large(both: Both) -> None:
     frontend, supervisor = both
     state = BuildState(build=BUILD, state="loading", url="u" * 500_000, current=True)
-    answers = [Snapshot((state,), "line 3", 99), Held("a1"), Done(1, "no")]
+    answers: list[FromSupervisor] = [Snapshot((state,), "line 3", 99), Held("a1"), Done(1, "no")]
     for answer in answers:
         supervisor.send(answer)
     assert supervisor.has_unsent

@@ -2,7 +2,7 @@
 
     __main__          `python -m rowcast.launch`, which gunicorn's master starts
     supervisor        forks launchers, serves models.sock, watches the file of models
-    fleet             what to start and stop: pure; member, room, actions are its parts
+    fleet/            what to start and stop: pure
     reports           what a launcher and its backend report to the supervisor
     launcher_process  what runs in a fork of the supervisor
     launcher          forks backends of one build, one after another

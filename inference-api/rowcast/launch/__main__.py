@@ -16,10 +16,10 @@ from pathlib import Path
 from rowcast.errors import RowcastError
 from rowcast.launch.backend_process import refuse
 from rowcast.launch.exit_status import GIVEN_UP, REFUSED
-from rowcast.launch.fleet import Fleet
+from rowcast.launch.fleet.fleet import Fleet
+from rowcast.launch.fleet.room import Room
 from rowcast.launch.launcher_process import run_launcher
 from rowcast.launch.memory import memory_for_models
-from rowcast.launch.room import Room
 from rowcast.launch.saved_state import FILE, SavedState, saved_state
 from rowcast.launch.supervisor import Supervisor
 from rowcast.log import configure

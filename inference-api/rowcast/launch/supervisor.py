@@ -26,8 +26,8 @@ from typing import NoReturn
 import msgspec
 
 from rowcast.errors import PeerGone
-from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
-from rowcast.launch.fleet import Fleet
+from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
+from rowcast.launch.fleet.fleet import Fleet
 from rowcast.launch.process_name import name_process
 from rowcast.launch.reports import GRANTED, Reports, decode
 from rowcast.models.build import Build

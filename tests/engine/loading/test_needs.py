@@ -1,6 +1,6 @@
 """What a model needs is known before it is loaded, and is what it takes.
 
-Covers `needs`, `free_memory`.
+Covers `free_memory`.
 """
 
 import os

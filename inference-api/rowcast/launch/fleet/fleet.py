@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
 from rowcast.launch.exit_status import GIVEN_UP, how
-from rowcast.launch.member import Member, Order
+from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
+from rowcast.launch.fleet.member import Member, Order
+from rowcast.launch.fleet.room import Room
 from rowcast.launch.reports import BackendEnded, Needs, Refused, Report, Serving, Stage
-from rowcast.launch.room import Room
 from rowcast.models.build import Build
 from rowcast.models.messages import (
     Done,
