@@ -130,6 +130,7 @@ def to_the_end(port: UnixFrontendPort) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 def test_it_starts_a_backend_that_serves(launcher: Launched) -> None:
     port = launcher.connect()
     assert (status(port).model, status_rows(launcher)) == ("scripted", 32)
@@ -180,6 +181,7 @@ def test_the_next_backend_knows_whether_somebody_killed_the_last_one(
     assert next_status(launcher).replaces_killed is by_hand
 
 
+@pytest.mark.slow
 def test_a_hung_backend_that_the_launcher_kills_was_not_killed_from_outside(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         port = launcher.connect()
@@ -196,6 +198,7 @@ def test_kills_for_want_of_memory_are_counted_where_the_kernel_says_them(tmp_pat
     assert memory_kills(tmp_path / "nothing") == ""
 
 
+@pytest.mark.slow
 def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:
     launcher.connect().close()
     backend = launcher.backend()
@@ -205,6 +208,7 @@ def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:
     assert not Path(launcher.path).parent.exists()
 
 
+@pytest.mark.slow
 def test_when_it_is_killed_its_backend_dies_too(launcher: Launched) -> None:
     launcher.connect().close()
     backend = launcher.backend()
@@ -212,6 +216,7 @@ def test_when_it_is_killed_its_backend_dies_too(launcher: Launched) -> None:
     until(lambda: gone([backend]), "the backend's end", PATIENCE)
 
 
+@pytest.mark.slow
 def test_told_to_stop_it_lets_the_backend_finish_what_it_accepted(tmp_path: Path) -> None:
     with launched(tmp_path, {"STEP_SECONDS": "0.01"}) as launcher:
         port = launcher.connect()
@@ -236,6 +241,7 @@ def refusal(process: subprocess.Popen[str]) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_exist_is_refused_once(tmp_path: Path) -> None:
     process = started(str(tmp_path / "backend.sock"), {"MODEL": "/no/such/model"})
     said = refusal(process)
@@ -259,6 +265,7 @@ def test_without_a_path_it_refuses() -> None:
     assert "set BACKEND_SOCKET" in refusal(started(""))
 
 
+@pytest.mark.slow
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     path = str(tmp_path / "backend.sock")
     code = f"import subprocess, time; subprocess.Popen({LAUNCHER!r}); time.sleep(600)"
@@ -277,6 +284,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         assert not Path(path).exists()
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         port = launcher.connect()
@@ -289,6 +297,7 @@ def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         assert status_rows(launcher) == 32
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Path) -> None:
     hung = tmp_path / "hung"
     command = (sys.executable, "-c", HANGS_ONCE, str(hung))
@@ -297,6 +306,7 @@ def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Pa
         assert hung.exists()
 
 
+@pytest.mark.slow
 def test_a_backend_without_work_keeps_its_heartbeat(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         launcher.connect().close()
