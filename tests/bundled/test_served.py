@@ -13,6 +13,8 @@ from models.exams import Exam, exams, is_right
 from models.training import HELD_OUT_SEED
 from processes import SERVER, Running, free_port, running
 
+pytestmark = pytest.mark.slow
+
 ROWS = 32
 LOADING = 120.0  # seconds; the kernels are compiled on first use
 
@@ -39,7 +41,6 @@ def bodies() -> list[dict[str, object]]:
     return [*drawn, *({"text": text, "top_k": 1, "max_tokens": 30} for text in asked)]
 
 
-@pytest.mark.slow
 def test_it_says_the_same_alone_and_in_company(server: Running) -> None:
     wanted = bodies()
     with ThreadPoolExecutor(ROWS) as together:
@@ -48,7 +49,6 @@ def test_it_says_the_same_alone_and_in_company(server: Running) -> None:
     assert len(set(among)) > ROWS / 2
 
 
-@pytest.mark.slow
 def test_it_answers_what_it_is_asked(server: Running) -> None:
     asked = exams(HELD_OUT_SEED, "stories", "plain", 16)
 
@@ -74,7 +74,6 @@ def test_its_chat_template_is_the_one_that_it_was_trained_with(server: Running) 
     assert choice["message"]["content"] == ask(server, text=spelled, top_k=1, max_tokens=40)
 
 
-@pytest.mark.slow
 def test_the_files_are_found_by_name_from_any_folder(tmp_path: Path) -> None:
     port = free_port()
     config = HERE.parent / "gunicorn.conf.py"

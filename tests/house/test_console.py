@@ -25,6 +25,8 @@ from processes import ROOT, free_port, running, until
 from rowcast import console
 from rowcast.console import COMMANDS, Command
 
+pytestmark = pytest.mark.slow
+
 LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "docs", "tests", "__pycache__", "*.egg-info", "corpus"
 )
@@ -97,7 +99,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return Installed(folder / "venv", folder / "home")
 
 
-@pytest.mark.slow
 def test_q10_help_fits_a_screen_and_names_every_command(installed: Installed) -> None:
     done = installed.run("--help")
     lines = done.stdout.splitlines()
@@ -121,7 +122,6 @@ def test_help_loads_nothing_that_is_slow() -> None:
     assert not HEAVY & {*done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [each.name for each in COMMANDS if each.name != "settings"])
 def test_q10_each_command_has_help_that_calls_it_by_its_name(
     name: str, installed: Installed
@@ -132,7 +132,6 @@ def test_q10_each_command_has_help_that_calls_it_by_its_name(
     assert f"scripts/{name}" not in done.stdout
 
 
-@pytest.mark.slow
 def test_settings_are_listed(installed: Installed) -> None:
     done = installed.run("settings")
     assert done.returncode == 0, done.stderr
@@ -154,7 +153,6 @@ def test_a_missing_package_is_named(
     assert "pip install a_package_of_nobody" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_tokens_are_made_and_read_and_statuses_passed_on(installed: Installed) -> None:
     claims = {"team_id": "a-team"}
     made = installed.run("token", "--secret", "s", "encode", json.dumps(claims))
@@ -192,7 +190,6 @@ def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     assert {f"rowcast_tree/{each}" for each in {*beside, "gunicorn.conf.py"}} - has == set()
 
 
-@pytest.mark.slow
 def test_q10_serve_streams_a_story_from_an_empty_folder(installed: Installed) -> None:
     """The folder is not quite empty: a file shadows a module that the server needs."""
     empty = installed.home / "empty"

@@ -78,6 +78,7 @@ def run(stack: Stack, *command: str) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", CURLS)
 def test_curl_commands_work(block: str, stack: Stack) -> None:
     printed = run(stack, "bash", "-euc", block)
@@ -85,6 +86,7 @@ def test_curl_commands_work(block: str, stack: Stack) -> None:
     assert "status_code" not in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "shown"), SHOWN)
 def test_answers_are_the_ones_that_are_shown(block: str, shown: str, stack: Stack) -> None:
     assert run(stack, "bash", "-euc", block).rstrip("\n") == shown.rstrip("\n")
