@@ -13,6 +13,8 @@ from reliability.streams import OpenStream, begin, begin_several, finish_all, wo
 from rowcast.launch.exit_status import BROKEN
 from scripted_replies import long_reply
 
+pytestmark = pytest.mark.slow
+
 STEP = 0.01
 
 
