@@ -63,6 +63,7 @@ def liar(path: str) -> Iterator[tuple[UnixFrontendPort, socket.socket]]:
         port.close()
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=40), max_size=6), st.lists(st.integers(1, 30), max_size=20))
 @settings(deadline=None, derandomize=True, max_examples=150)
 def test_frames_are_found_however_the_bytes_are_cut(bodies: list[bytes], sizes: list[int]) -> None:
@@ -198,6 +199,7 @@ def test_a_frontend_reads_events_that_come_byte_by_byte(
     assert port.receive() == [Accepted("a", 0)]
 
 
+@pytest.mark.slow
 def test_a_frontend_that_never_reads_is_dropped_and_the_others_go_on(carrier: Carrier) -> None:
     (lazy, lazy_name), (reading, reading_name) = carrier.join(), carrier.join()
     batch = [tokens("flood", 700_000)]

@@ -157,7 +157,7 @@ class UnixBackendPort:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._listener = _listen(path)
+        self._listener = listen(path)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._connections: dict[FrontendId, _Connection] = {}
@@ -244,7 +244,7 @@ class UnixSocket:
         Path(self.path).unlink(missing_ok=True)
 
 
-def _listen(path: str) -> socket.socket:
+def listen(path: str) -> socket.socket:
     """Create a listening socket for this user alone; replace a dead one at the same path.
 
     It appears at the path only once it listens: a file at which nobody listens is a dead one's.
