@@ -166,7 +166,7 @@ def test_t63_a_reply_that_ends_deletes_its_session_with_its_queue(path: str, str
     text = "Until the end. "
     seed = _ending_seed(text)
     with serving() as served:
-        sessions = served.frontend.sessions
+        sessions = served.sessions
         opened = served.stream(path, text=text, seed=seed)
         assert len(sessions) == 1
         for _ in range(20):

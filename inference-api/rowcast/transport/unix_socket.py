@@ -156,7 +156,7 @@ class UnixBackendPort:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._listener = _listen(path)
+        self._listener = listen(path)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._connections: dict[FrontendId, _Connection] = {}
@@ -243,7 +243,7 @@ class UnixSocket:
         Path(self.path).unlink(missing_ok=True)
 
 
-def _listen(path: str) -> socket.socket:
+def listen(path: str) -> socket.socket:
     """Create a listening socket for this user alone; replace a dead one at the same path."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)

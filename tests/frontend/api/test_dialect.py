@@ -116,7 +116,7 @@ def test_the_recorded_request_is_sent_again_by_the_new_client(kept: Served) -> N
     first = sent("/v1/completions", **TEXT, stream=True)
     bytes_of(api(kept).answer(first))
     name = first.response_headers["X-Stream-ID"]
-    record = kept.frontend.sessions.journal.find(name, "")
+    record = kept.frontend.journal.find(name, "")
     reader = Request(
         method="GET", path=f"/v1/streams/{name}", body=Body(bytes), id="mine", began=3.0
     )
@@ -165,7 +165,7 @@ def test_json_answers_have_the_bytes_of_flasks() -> None:
 
 def shout(frontend: Frontend, request: Request) -> Response:
     """Continue the words in the path, as plain text."""
-    model = frontend.model(request.query.get("model"))
+    model = frontend.model(request.query.get("model"), request)
     prompt = Prompt(
         tokens=model.encode(request, request.names["words"]),
         params=SamplingParams(max_tokens=9),

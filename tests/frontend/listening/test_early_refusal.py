@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from msgspec.structs import replace
 
+from frontend.serving import frontend_of
 from frontend.sessions.played import STATUS, road
 from rowcast.frontend.listening.early_refusal import LOOK, FullLineRefusal, parse_plain
 from rowcast.wire import LITTLE_ROOM, Status, TeamRoom
@@ -125,9 +126,10 @@ def arriving(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
 def refusal(status: Status = FULL, *, stopping: bool = False) -> Iterator[FullLineRefusal]:
     with road() as made:
         made.ready(status)
+        frontend = frontend_of(made.sessions)
         if stopping:
-            made.sessions.stop()
-        yield FullLineRefusal(made.sessions, "between us")
+            frontend.stop()
+        yield FullLineRefusal(frontend, "between us")
 
 
 def all_of(client: socket.socket) -> bytes:

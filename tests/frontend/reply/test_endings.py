@@ -76,7 +76,7 @@ def test_a_stream_that_is_open_when_the_server_stops_is_finished() -> None:
     with serving(engine=RecordedEngine(step_seconds=0.005)) as served:
         asked: dict[str, Any] = {"text": "Hello", "seed": 3, "max_tokens": 20}
         response = served.stream(**asked)
-        served.frontend.sessions.stop()
+        served.frontend.stop()
         served.backend.stop()
         assert response.text == spoken("Hello", 3, 20)
         response.close()

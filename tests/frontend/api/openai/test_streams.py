@@ -69,6 +69,6 @@ def test_a_client_that_leaves_frees_every_row(served: Served) -> None:
     )
     parts = response.iter_encoded()
     next(parts)
-    assert len(served.frontend.sessions) == 4
+    assert len(served.sessions) == 4
     response.close()
-    until(lambda: len(served.frontend.sessions) == 0, "no session is open")
+    until(lambda: len(served.sessions) == 0, "no session is open")
