@@ -46,6 +46,6 @@ class ByHand:
             model = model_of(self.server, name)
             if is_done(model) or time.monotonic() > until:
                 return model
-            if (now := model.text("stage") or model.state) != stage:
+            if (now := model.stage or model.state) != stage:
                 stage = now
                 self.progress(stage)

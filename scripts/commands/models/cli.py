@@ -60,10 +60,10 @@ def check(file: str) -> NoReturn:
 def outcome(model: Model, wanted: str) -> str:
     """Return what became of a model that was to be `wanted`: ready, or unloaded."""
     if model.state == "failed":
-        return f"{model.name} failed: {model.text('reason')}"
+        return f"{model.name} failed: {model.reason}"
     if model.state == "ready" and wanted == "ready":
         return f"{model.name} is ready: {_costs(model)}"
-    stage = f": {model.text('stage')}" if model.text("stage") else ""
+    stage = f": {model.stage}" if model.stage else ""
     return f"{model.name} is {model.state}{stage}"
 
 

@@ -32,7 +32,7 @@ def lines_of(models: Sequence[Model]) -> Iterator[str]:
             shortened(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=False)
         )
         yield shortened(f"{line}{GAP}{cells[-1]}".rstrip(), WIDTH)
-    yield from (line for each in models for line in reason_of(each))
+    yield from (line for each in models for line in reasons_of(each))
 
 
 def row(model: Model) -> tuple[str, ...]:
@@ -44,10 +44,9 @@ def row(model: Model) -> tuple[str, ...]:
 
 def notes(model: Model) -> str:
     """Return what it does now, and its other names."""
-    old = len(model.fields.get("draining") or ())
     parts = (
-        model.text("stage"),
-        f"{old} old {'build drains' if old == 1 else 'builds drain'}" if old else "",
+        model.stage,
+        *(f"another build: {each.stage or each.state}" for each in model.others),
         f"also {', '.join(model.aliases)}" if model.aliases else "",
     )
     return "; ".join(part for part in parts if part)
@@ -61,16 +60,14 @@ def unloads(model: Model) -> str:
     return f"{duration(seconds)} idle" if seconds else "for room"
 
 
-def reason_of(model: Model) -> list[str]:
-    """Return why its last load failed, in lines."""
-    reason = model.text("reason")
-    if not reason:
-        return []
-    seconds = model.number("retry_seconds")
-    retry = f" (next try in {duration(max(seconds, 1))})" if seconds else ""
-    return textwrap.wrap(
-        f"{model.name}: {reason}{retry}", WIDTH, subsequent_indent=GAP, break_on_hyphens=False
-    )
+def reasons_of(model: Model) -> Iterator[str]:
+    """Yield why loads of its builds failed, in lines."""
+    for each in (model, *model.others):
+        if each.reason:
+            seconds = float(each.status.get("retry_seconds") or 0)
+            retry = f" (next try in {duration(seconds)})" if seconds else ""
+            text = f"{model.name}: {each.reason}{retry}"
+            yield from textwrap.wrap(text, WIDTH, subsequent_indent=GAP, break_on_hyphens=False)
 
 
 def shortened(text: str, most: int) -> str:

@@ -31,9 +31,28 @@ class Model:
         return tuple(map(str, self.fields.get("aliases") or ()))
 
     @property
+    def status(self) -> dict[str, Any]:
+        return dict(self.fields.get("status") or {})
+
+    @property
     def state(self) -> str:
-        status = (self.fields.get("status") or {}).get("value", "")
-        return str(self.fields.get("state") or STATES.get(status, status))
+        value = self.status.get("value", "")
+        return str(self.fields.get("state") or STATES.get(value, value))
+
+    @property
+    def stage(self) -> str:
+        """What its load does now, or waits for."""
+        return str(self.status.get("stage") or "")
+
+    @property
+    def reason(self) -> str:
+        """Why its last load failed."""
+        return str(self.status.get("reason") or "")
+
+    @property
+    def others(self) -> tuple[Model, ...]:
+        """Other builds of its name: older ones with sessions, or a newer one that loads."""
+        return tuple(Model({"id": self.name, **each}) for each in self.fields.get("others") or ())
 
     @property
     def loads(self) -> int:

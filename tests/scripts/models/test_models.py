@@ -33,15 +33,21 @@ READY: dict[str, Any] = {
 BIG: dict[str, Any] = {
     "id": "big",
     "root": "big",
-    "status": {"value": "loading"},
+    "status": {"value": "loading", "stage": "reading weights"},
     "state": "loading",
-    "stage": "reading weights",
     "bytes": int(4.1 * (1 << 30)),
     "fingerprint": None,
     "idle_seconds": 600,
     "loads": 0,
 }
-FAILED = BIG | {"state": "failed", "stage": "", "reason": "no tokenizer", "retry_seconds": 30}
+
+
+def failed(reason: str) -> dict[str, Any]:
+    status = {"value": "unloaded", "failed": True, "reason": reason, "retry_seconds": 30}
+    return BIG | {"state": "failed", "status": status}
+
+
+FAILED = failed("no tokenizer")
 
 
 def table(*entries: dict[str, Any]) -> list[str]:
@@ -58,7 +64,7 @@ def test_a_table_has_a_line_per_model() -> None:
 
 def test_why_a_load_failed_stands_below_in_full() -> None:
     reason = "the weights need 4.1 GiB, and MODELS_MEMORY has room for 1.0;" + " again" * 30
-    lines = table(READY, FAILED | {"reason": reason})
+    lines = table(READY, failed(reason))
     assert lines[2].startswith("big          failed  4.1 GiB")
     assert " ".join(line.strip() for line in lines[3:]) == f"big: {reason} (next try in 30 s)"
 
@@ -68,8 +74,8 @@ def test_why_a_load_failed_stands_below_in_full() -> None:
     [
         {"id": "n" * 200, "root": "n" * 200},
         {"aliases": [f"alias-{n}" for n in range(50)]},
-        {"stage": "s" * 300, "fingerprint": "f" * 64, "bytes": 1 << 60},
-        {"reason": "/" + "path/" * 90, "state": "failed"},
+        {"status": {"stage": "s" * 300}, "fingerprint": "f" * 64, "bytes": 1 << 60},
+        failed("/" + "path/" * 90),
     ],
 )
 def test_it_fits_80_columns(odd: dict[str, Any]) -> None:
@@ -78,11 +84,14 @@ def test_it_fits_80_columns(odd: dict[str, Any]) -> None:
     assert len(lines) >= 4
 
 
-def test_old_builds_are_counted() -> None:
-    assert table(READY | {"draining": [{}], "id": "a"})[1].endswith(
-        "1 old build drains; also falcon40b"
-    )
-    assert "2 old builds drain" in table(READY | {"aliases": [], "draining": [{}, {}]})[1]
+def test_other_builds_of_a_name_are_noted() -> None:
+    old = {"state": "draining", "status": {"value": "loaded"}}
+    lines = table(READY | {"id": "a", "aliases": [], "others": [old]})
+    assert lines[1].endswith("  another build: draining")
+    new = {"state": "failed", "status": {"failed": True, "reason": "no tokenizer"}}
+    lines = table(READY | {"id": "a", "aliases": ["b"], "others": [new]})
+    assert lines[1].endswith("another build: failed; also b")
+    assert lines[2:] == ["a: no tokenizer"]
 
 
 def test_a_list_of_another_server_is_shown_too() -> None:
@@ -148,11 +157,11 @@ def test_it_lists_each_model_once() -> None:
 
 
 def states(*named: str, **more: Any) -> Sequence[dict[str, Any]]:
-    return [BIG | {"state": each, "stage": "", **more} for each in named]
+    return [BIG | {"state": each, "status": {}, **more} for each in named]
 
 
 def test_a_load_is_followed_until_it_is_ready() -> None:
-    ready = BIG | {"state": "ready", "stage": "", "load_seconds": 12.34, "bytes": 5 << 20}
+    ready = BIG | {"state": "ready", "status": {}, "load_seconds": 12.34, "bytes": 5 << 20}
     acting = Acting(*states("unloaded"), BIG, BIG, ready)
     with responding(acting) as (url, _):
         done = models("load", "big", "--url", url)

@@ -123,6 +123,11 @@ class Models:
         order = {id(each): at for at, each in enumerate(self._current)}
         return tuple(sorted(dict.fromkeys(both), key=lambda name: order[id(self._table[name])]))
 
+    def names_of(self, slot: Slot) -> tuple[str, ...]:
+        """The names of one of them, as callers are shown them."""
+        table = self._table
+        return tuple(name for name in self.listed if table.get(name) is slot)
+
     def states(self) -> tuple[BuildState, ...]:
         """Return what the supervisor knows of all builds, the current ones first."""
         slots = sorted(self._slots.copy().values(), key=lambda each: not each.state.current)
