@@ -85,10 +85,10 @@ class Api:
 
     def call(self, handler: Handler, request: Request) -> Response:
         """Return a handler's response; it may begin before the request's model is loaded."""
-        again = partial(handler, self.frontend, request)
         try:
-            return again()
+            return handler(self.frontend, request)
         except StillLoading as loading:
             silence = self.frontend.settings.comment_seconds
             dialect = dialect_of(request.path, self.dialects)
+            again = partial(self.call, handler, request)
             return late(loading.wait, request, silence, again, dialect.error_event)

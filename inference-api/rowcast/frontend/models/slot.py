@@ -45,10 +45,13 @@ class Names:
         return (self.own,), self.aliases, self.others
 
     @classmethod
-    def of(cls, build: Build, settings: Settings) -> Self:
-        """Return the names of a build with these settings of its own."""
-        named = settings.model_copy(update={"model_name": build.name})
-        return cls(build.name, named.listed_names, build.aliases, named.names)
+    def of(cls, build: Build, server: Settings) -> Self:
+        """Return the names of a build; `server`: the server's settings."""
+        try:
+            own = build.settings(server).model_copy(update={"model_name": build.name})
+        except ValueError:  # nothing can be made of it: its requests will be told why
+            return cls(build.name, (build.name,), build.aliases, ())
+        return cls(build.name, own.listed_names, build.aliases, own.names)
 
     @classmethod
     def of_served(cls, served: ServedModel) -> Self:
