@@ -12,7 +12,6 @@ from werkzeug.test import TestResponse
 from rowcast.frontend.api.openai.models import without_paths
 from rowcast.frontend.models import models as claims
 from rowcast.frontend.models.models import Models
-from rowcast.frontend.models.slot import Names, Slot
 from rowcast.frontend.models.supervision import Listener
 from rowcast.models.build import Build
 from rowcast.models.messages import BuildState, Done, FromFrontend, Load, Snapshot, Unload
@@ -61,19 +60,14 @@ class Hand:
         self.supervisor = Recorded()
         self.loaded = served.frontend.models.current[0]
         self.models = Models(served.frontend.settings, self.supervisor)
-        self.show(STATE)
+        assert self.loaded.served is not None
+        self.models.adopt(self.loaded.served)
         self.supervisor.start(self.models)
+        self.show(STATE)
         served.frontend.models = self.models
 
-    def show(self, state: BuildState, *others: BuildState) -> None:
-        slots = [
-            Slot(each, Names.of(each.build, self.served.frontend.settings))
-            for each in (state, *others)
-        ]
-        self.models.adopt([self.loaded, slots[0]])
-        if others:
-            snapshot = (self.loaded.state, state, *others)
-            self.models.receive(Snapshot(builds=snapshot))
+    def show(self, *states: BuildState) -> None:
+        self.models.receive(Snapshot(builds=(self.loaded.state, *states)))
 
     def post(self, path: str, body: object, **headers: str) -> TestResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -91,8 +91,8 @@ class Models:
 
     def names_of(self, slot: Slot) -> tuple[str, ...]:
         """The names of one of them, as callers are shown them."""
-        table = self._table
-        return tuple(name for name in self.listed if table.get(name) is slot)
+        table = self._builds.table
+        return tuple(name for name in table.listed if table.by_name[name] is slot)
 
     def states(self) -> tuple[BuildState, ...]:
         """Return what the supervisor knows of all builds, the current ones first."""
