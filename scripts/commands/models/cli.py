@@ -68,7 +68,9 @@ def outcome(model: Model, wanted: str) -> str:
 
 
 def _costs(model: Model) -> str:
-    return f"{sized(model.number('bytes'))}, loaded in {duration(model.number('load_seconds'))}"
+    size = model.number("bytes")
+    taken = f"{sized(size)}, " if size else ""
+    return f"{taken}loaded in {duration(model.number('load_seconds'))}"
 
 
 def _list(server: JsonServer, options: argparse.Namespace) -> int:

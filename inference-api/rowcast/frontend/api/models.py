@@ -9,6 +9,7 @@ Both answer at once. Only for administrators; `identity` says who that is. A mod
 is loaded again by the next request for it.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 
 from rowcast.errors import Forbidden, RequestError
@@ -21,6 +22,8 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
+
+_log = logging.getLogger("rowcast.models")
 
 CLAIM = (
     'only administrators load and unload models: send a token with the claim "admin": true, '
@@ -41,13 +44,13 @@ def routes(_: Api) -> Iterable[Route]:
 def load(frontend: Frontend, request: Request) -> Response:
     """Have a model loaded."""
     slot = _named(frontend, request)
-    return _done(slot, frontend.models.load, "ready")
+    return _order(request, slot, frontend.models.load, "ready")
 
 
 def unload(frontend: Frontend, request: Request) -> Response:
     """Have a model unloaded as soon as nobody uses it."""
     slot = _named(frontend, request)
-    return _done(slot, frontend.models.unload, "unloaded")
+    return _order(request, slot, frontend.models.unload, "unloaded")
 
 
 def _named(frontend: Frontend, request: Request) -> Slot:
@@ -58,9 +61,17 @@ def _named(frontend: Frontend, request: Request) -> Slot:
     return frontend.models.find(body.model)
 
 
-def _done(slot: Slot, order: Callable[[str], str], wanted: str) -> Response:
+def _order(request: Request, slot: Slot, order: Callable[[str], str], wanted: str) -> Response:
     """Order it; answer once the supervisor has taken the order."""
     problem = order(slot.name)
+    _log.info(
+        "request=%s team=%r model=%s by_hand=%s%s",
+        request.id,
+        request.caller.team,
+        slot.name,
+        request.path,
+        f" not done: {problem}" if problem else "",
+    )
     if problem and slot.state.state != wanted:
         raise slot.failure or RequestError(problem)
     return json_answer(Success(success=True))
