@@ -32,6 +32,7 @@ VOCABULARY = tuple(
         "scripted_vocabulary",
         "log",
         "parent_death",
+        "models.local_env",
     )
 )
 FILES = ("rowcast.model_files",)

@@ -26,7 +26,7 @@ from rowcast.console import COMMANDS
 
 SOURCES = ("inference-api", "proxy", "scripts", "models", "gunicorn.conf.py", "setup.py")
 SHELLS = ("scripts/install", "scripts/check", ".ci/run")
-TREE = (*SOURCES, "tests", "docs", "examples", ".github", ".ci")
+TREE = (*SOURCES, "config", "tests", "docs", "examples", ".github", ".ci")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 # These two quote what users of other projects type. tests/docs/test_contract.py holds the first.
 OF_OTHERS = {"contract.md", "migrating.md"}

@@ -36,6 +36,8 @@ FIXED = {
 }
 VALUES = {
     "model": "somebody/a-model",
+    "models": "config/model_config.json",
+    "config_file": "/mnt/generation.json",
     "model_name": "house",
     "chat_template": "/mnt/a.jinja",
     "hub_cache": "/mnt/hub",
