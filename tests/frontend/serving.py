@@ -157,18 +157,24 @@ def serving(
         assert not decoding.is_alive()
 
 
-def frontend_of(sessions: Sessions) -> Frontend:
-    """Return a frontend, not started, whose only model is scripted and has these sessions."""
+def frontend_of(sessions: Sessions, **others: Sessions) -> Frontend:
+    """Return a frontend, not started, whose model is scripted and has these sessions.
+
+    `others`: those of more models, by name.
+    """
     settings = read_settings(model="scripted")
     tokenizer = ScriptedTokenizer()
-    model = ServedModel(
-        names=settings.names,
-        listed=settings.listed_names,
-        sessions=sessions,
-        tokenizer=tokenizer,
-        offload=Inline(tools_of(tokenizer, ChatTemplate.plain())),
-    )
-    return Frontend(settings, ClientWatch(30), fixed(settings, model))
+    models = [
+        ServedModel(
+            names=(name,),
+            listed=(name,),
+            sessions=each,
+            tokenizer=tokenizer,
+            offload=Inline(tools_of(tokenizer, ChatTemplate.plain())),
+        )
+        for name, each in {"scripted": sessions, **others}.items()
+    ]
+    return Frontend(settings, ClientWatch(30), fixed(settings, *models))
 
 
 def kept_at(path: Path) -> JournalConfig:

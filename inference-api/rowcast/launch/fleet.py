@@ -52,6 +52,7 @@ class Fleet:
         self._url_of = url_of
         self._members: dict[str, Member] = {}
         self._names: tuple[str, ...] = ()  # of the file of models, in its order
+        self._listed: frozenset[str] = frozenset()  # the builds that it names
         self._problem = ""
         self._connections: set[ConnectionId] = set()
         self._actions: list[Action] = []
@@ -62,7 +63,7 @@ class Fleet:
 
     def joined(self, connection: ConnectionId, now: float) -> None:
         self._connections.add(connection)
-        self._actions.append(Send(connection, self._snapshot(now)))
+        self._actions.append(Send(connection, self.snapshot(now)))
 
     def gone(self, connection: ConnectionId, now: float) -> None:
         self._connections.discard(connection)
@@ -151,6 +152,7 @@ class Fleet:
     def list_builds(self, builds: Sequence[Build]) -> None:
         """Take a new catalog: one build a name, the default first."""
         self._names = tuple(build.name for build in builds)
+        self._listed = frozenset(build.id for build in builds)
         listed = {build.name: build.id for build in builds}
         for member in self._members.values():
             if member.build.id != listed.get(member.build.name):
@@ -215,12 +217,9 @@ class Fleet:
 
     def _take_needs(self, member: Member, report: Needs, now: float) -> None:
         member.needs, member.arithmetic, member.reason = report.size, report.arithmetic, ""
-        if refusal := self._room.never(member, self._members.values()):
-            self._stop_and_fail(member, refusal, now)
-        else:
-            member.enter("waiting", now)
-            if member.granted:  # it still has the memory of a launcher that was killed
-                self._grant(member, now)
+        member.enter("waiting", now)
+        if member.granted:  # it still has the memory of a launcher that was killed
+            self._grant(member, now)
 
     def _grant(self, member: Member, now: float) -> None:
         member.granted, member.stage, member.loading_since = True, "", now
@@ -303,7 +302,7 @@ class Fleet:
         """Start, stop and grant what is due. Called after every other input."""
         for member in list(self._members.values()):
             self._settle(member, now)
-        for member in list(self._room.allot(list(self._members.values()), now)):
+        for member in self._room.allot(list(self._members.values()), now):
             self._grant(member, now)
         for member in list(self._members.values()):
             self._follow_room(member, now)
@@ -312,19 +311,23 @@ class Fleet:
         """Start a build that is wanted; end the wait of one that is not; kill one that stays."""
         if member.phase == "absent":
             if now >= member.start_at:
-                member.failed = False
+                member.failed = member.failed and member.replaced and not member.wanted
                 if member.wanted:
                     self._start(member, now)
             if self._is_forgotten(member):
                 del self._members[member.build.id]
         elif member.phase in {"starting", "waiting"} and not member.wanted:
             self._stop(member, now)
+        elif member.phase == "waiting":
+            if refusal := self._room.never(member, self._members.values()):
+                self._stop_and_fail(member, refusal, now)
         elif member.phase == "stopping" and now - member.since > KILL_SECONDS:
             self._stop(member, now, kill=True)
 
     def _is_forgotten(self, member: Member) -> bool:
-        ended = member.phase == "absent" and member.replaced and not member.wanted
-        return ended and all(each.restores != member.build.id for each in self._members.values())
+        if member.wanted or not member.replaced or member.build.id in self._listed:
+            return False
+        return all(each.restores != member.build.id for each in self._members.values())
 
     def _start(self, member: Member, now: float) -> None:
         member.enter("starting", now)
@@ -356,7 +359,7 @@ class Fleet:
 
     def take(self, now: float) -> list[Action]:
         """Return what is to be done, in order; a Snapshot precedes answers that need it."""
-        shown = self._snapshot(now)
+        shown = self.snapshot(now)
         if self._shown is None or _without_time(shown) != _without_time(self._shown):
             self._shown = shown
             self._actions += [Send(each, shown) for each in sorted(self._connections)]
@@ -364,7 +367,8 @@ class Fleet:
         self._answers = []
         return actions
 
-    def _snapshot(self, now: float) -> Snapshot:
+    def snapshot(self, now: float) -> Snapshot:
+        """Return what frontends may know now."""
         waiting = any(each.phase == "waiting" for each in self._members.values())
         order = {name: number for number, name in enumerate(self._names)}
         members = sorted(

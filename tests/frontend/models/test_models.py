@@ -226,6 +226,7 @@ def test_a_build_that_drains_is_let_go_and_held_again_for_those_who_wait(made: S
     until(lambda: len(made.played.got(Hold)) == 2, "it is let go, and held again")
     assert len(made.played.got(Drop)) == 1
     made.backends.pop("one-1").stop()
+    until(lambda: not slot.health().ready, "its end is seen")
     made.played.change("one-1", state="loading")
     made.played.answer("one-1")
     made.backend(build)
@@ -329,6 +330,7 @@ def test_health_reports_each_of_several_models(made: Stage) -> None:
     assert listed["big"]["status"] == {"value": "loaded"}
     assert listed["small"]["status"] == {"value": "unloaded"}
     assert listed["small"]["max_model_len"] == 4096
+    until(lambda: made.played.got(Hold) != [], "it is held")
     assert [each.build.id for each in made.played.got(Hold)] == ["big-1"]
 
 

@@ -1,7 +1,9 @@
 """Real threads that change places as often as they can: no request ever uses a dropped build."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,9 @@ from rowcast.frontend.request.request import Body, Request
 from rowcast.models.messages import Drop, Hold
 
 from ..threads import at_once
-from .supervised import stage
+from .supervised import Stage, stage
 
-EACH, THREADS = 60, 4
+EACH, THREADS, ROUNDS = 20, 4, 4
 
 
 @pytest.mark.usefixtures("hectic")
@@ -27,32 +29,42 @@ def test_a_build_is_held_from_each_claim_to_its_end_whenever_it_is_unpinned(
         made.backend(build)
         made.played.show(made.state(build))
         made.await_names("one")
-        done = threading.Event()
+        for number in range(1, ROUNDS + 1):
+            with unpinned_now_and_then(made):
+                at_once(*[partial(use, made)] * THREADS)
+            made.played.change("one-1", pinned=False)
+            until(lambda: made.played.holds["one-1"] == 0, "it is dropped in the end")
+            holds, drops = len(made.played.got(Hold)), len(made.played.got(Drop))
+            assert holds == drops >= number
 
-        def use() -> None:
-            for _ in range(EACH):
-                request = Request(path="/", body=Body(bytes))
-                served = made.frontend.model("one", request)
-                assert made.played.holds["one-1"] == 1
-                assert served.sessions.health().ready
-                assert made.played.holds["one-1"] == 1
-                request.close()
 
-        def unpin() -> None:
-            while not done.is_set():
-                for pinned in (False, True):
-                    made.played.change("one-1", pinned=pinned)
-                    done.wait(0.002)
+def use(made: Stage) -> None:
+    """Claim the model again and again; it is held all the while."""
+    for _ in range(EACH):
+        request = Request(path="/", body=Body(bytes))
+        served = made.frontend.model("one", request)
+        assert made.played.holds["one-1"] == 1
+        assert served.sessions.health().ready
+        assert made.played.holds["one-1"] == 1
+        request.close()
 
-        toggling = threading.Thread(target=unpin, daemon=True)
-        toggling.start()
-        at_once(*[use] * THREADS)
-        done.set()
-        toggling.join(20)
-        made.played.change("one-1", pinned=False)
-        until(lambda: made.played.holds["one-1"] == 0, "it is dropped in the end")
-        holds, drops = len(made.played.got(Hold)), len(made.played.got(Drop))
-        assert holds == drops > 1
+
+@contextmanager
+def unpinned_now_and_then(made: Stage) -> Iterator[None]:
+    """A supervisor that pins the build and unpins it, a few hundred times a second."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.is_set():
+            for pinned in (False, True):
+                made.played.change("one-1", pinned=pinned)
+                done.wait(0.002)
+
+    toggling = threading.Thread(target=run, daemon=True)
+    toggling.start()
+    yield
+    done.set()
+    toggling.join(20)
 
 
 @pytest.mark.usefixtures("hectic")

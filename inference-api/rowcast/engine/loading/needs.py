@@ -23,8 +23,8 @@ from rowcast.settings import ONE_LAYER, Settings
 MEBIBYTE = 1 << 20
 ROWS = 32
 POSITIONS = 2048  # of a model that does not specify them
-PACKED = 150 * MEBIBYTE  # of the processes of a model that is loaded packed
-BY_MODULES = 265 * MEBIBYTE  # of those that import transformers, too
+PACKED = 180 * MEBIBYTE  # of the processes of a model that is loaded packed
+BY_MODULES = 305 * MEBIBYTE  # of those that import transformers, too
 LLAMA_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 LANES, CHUNK, SCALES = 16, 32, 8  # of the layout of packed weights in 8 bits
 LONGEST_HEADER = 100 << 20

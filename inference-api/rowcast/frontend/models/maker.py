@@ -66,8 +66,19 @@ def _beside(settings: Settings) -> tuple[ModelText, Defaults]:
     """Load the text side; under gevent, beside the event loop."""
     if not monkey.is_module_patched("threading"):
         return _text_side(settings)
-    found: tuple[ModelText, Defaults] = get_hub().threadpool.apply(_text_side, (settings,))
-    return found
+    found = get_hub().threadpool.apply(_caught, (settings,))
+    if isinstance(found, Exception):
+        raise found
+    side: tuple[ModelText, Defaults] = found
+    return side
+
+
+def _caught(settings: Settings) -> tuple[ModelText, Defaults] | Exception:
+    """Load the text side, or return the error: gevent would print what is raised in its pool."""
+    try:
+        return _text_side(settings)
+    except Exception as error:  # noqa: BLE001  # raised where the result is awaited
+        return error
 
 
 def _text_side(settings: Settings) -> tuple[ModelText, Defaults]:
