@@ -45,7 +45,8 @@ graceful_timeout = _settings.graceful_seconds
 keepalive = _settings.header_seconds  # also the time limit for headers, so never 0
 loglevel = _settings.level.lower()
 _warnings = _settings.warnings
-_several = _settings.models is not None
+if _settings.models is not None:  # workers and the supervisor need not read local.env again
+    os.environ.update(_settings.environment())
 
 for _name in list(sys.modules):
     if _name.partition(".")[0] in {"rowcast", "rowcast_http"}:
@@ -95,8 +96,6 @@ class _Keeper(threading.Thread):
         )
         os.environ[_MODELS] = f"{self._folder}/models.sock"
         os.environ.pop("BACKEND_SOCKET", None)
-        if not _several:  # until frontends read models.sock
-            os.environ["BACKEND_SOCKET"] = f"{self._folder}/backend.sock"
         os.environ[_LAUNCHED] = str(os.getpid())
 
     def run(self) -> None:

@@ -6,10 +6,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
-from rowcast.launch.fleet import Fleet
+import msgspec
+
+from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
+from rowcast.launch.fleet.fleet import Fleet
+from rowcast.launch.fleet.room import Room
 from rowcast.launch.reports import Needs, Refused, Serving
-from rowcast.launch.room import Room
 from rowcast.models.build import Build
 from rowcast.models.messages import (
     BuildState,
@@ -30,9 +32,8 @@ TICK = 0.25
 
 def build(name: str, revision: str = "1", **words: object) -> Build:
     """Return a build, lazy unless the words say something else."""
-    return Build(
-        **({"id": f"{name}{revision}", "name": name, "variables": {}, "load": "lazy"} | words)
-    )  # type: ignore[arg-type]
+    plain = Build(id=f"{name}{revision}", name=name, variables={}, load="lazy")
+    return msgspec.structs.replace(plain, **words)
 
 
 @dataclass

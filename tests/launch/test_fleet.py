@@ -1,6 +1,6 @@
 """Which builds are loaded, step by step, and whatever happens in any order.
 
-Covers `fleet`, `member`, `room`, `actions`, `exit_status`.
+Covers `fleet/fleet`, `fleet/member`, `fleet/room`, `fleet/actions`, `exit_status`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from rowcast.launch.fleet import RESTART_SECONDS, RETRIES
+from rowcast.launch.fleet.fleet import RESTART_SECONDS, RETRIES
 from rowcast.models.build import Build
 
 from .played_fleet import Frontend, Played, build
@@ -260,6 +260,19 @@ def test_a_launcher_that_is_killed_is_started_again_and_keeps_its_memory() -> No
     assert first.requests["a1"] == 1
 
 
+def test_memory_of_a_killed_launcher_is_free_once_nobody_wants_its_build() -> None:
+    played = Played(LARGE)
+    played.list_builds(A, B)
+    first, second = played.connect(), played.connect()
+    played.request(first, "a")
+    played.wait(1.0)
+    played.end("a1", -9)
+    played.disconnect(first)
+    played.request(second, "b")
+    played.wait(1.0)
+    assert played.states() == {"a1": "unloaded", "b1": "ready"}
+
+
 def test_a_swap_loads_beside_and_changes_over_in_one_step() -> None:
     played = Played(SMALL)
     played.list_builds(A)
@@ -492,9 +505,9 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(
-    max_examples=150,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
-    phases=[Phase.explicit, Phase.generate],
+    phases=[Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

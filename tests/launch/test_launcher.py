@@ -20,8 +20,8 @@ from backend.driven import submit
 from engine.rule import reply as expected
 from processes import ROOT, family, gone, launchers, until
 from rowcast.errors import PeerGone
-from rowcast.launch.backend_process import REFUSED
-from rowcast.launch.launcher import BROKEN, memory_kills
+from rowcast.launch.exit_status import BROKEN, REFUSED
+from rowcast.launch.launcher import memory_kills
 from rowcast.models.catalog import read_catalog
 from rowcast.settings import read_settings
 from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
@@ -136,6 +136,7 @@ def to_the_end(port: UnixFrontendPort) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 def test_it_starts_a_backend_that_serves(launcher: Launched) -> None:
     port = launcher.connect()
     assert (status(port).model, status_rows(launcher)) == ("scripted", 32)
@@ -186,6 +187,7 @@ def test_the_next_backend_knows_whether_somebody_killed_the_last_one(
     assert next_status(launcher).replaces_killed is by_hand
 
 
+@pytest.mark.slow
 def test_a_hung_backend_that_the_launcher_kills_was_not_killed_from_outside(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         port = launcher.connect()
@@ -202,6 +204,7 @@ def test_kills_for_want_of_memory_are_counted_where_the_kernel_says_them(tmp_pat
     assert memory_kills(tmp_path / "nothing") == ""
 
 
+@pytest.mark.slow
 def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:
     launcher.connect().close()
     backend = launcher.backend()
@@ -211,6 +214,7 @@ def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:
     assert not launcher.folder.exists()
 
 
+@pytest.mark.slow
 def test_when_it_is_killed_its_backend_dies_too(launcher: Launched) -> None:
     launcher.connect().close()
     backend = launcher.backend()
@@ -218,6 +222,7 @@ def test_when_it_is_killed_its_backend_dies_too(launcher: Launched) -> None:
     until(lambda: gone([backend]), "the backend's end", PATIENCE)
 
 
+@pytest.mark.slow
 def test_when_the_supervisor_is_killed_all_die_too(launcher: Launched) -> None:
     launcher.connect().close()
     everyone = [launcher.launcher(), launcher.backend()]
@@ -225,6 +230,7 @@ def test_when_the_supervisor_is_killed_all_die_too(launcher: Launched) -> None:
     until(lambda: gone(everyone), "the end of both", PATIENCE)
 
 
+@pytest.mark.slow
 def test_told_to_stop_it_lets_the_backend_finish_what_it_accepted(tmp_path: Path) -> None:
     with launched(tmp_path, {"STEP_SECONDS": "0.01"}) as launcher:
         port = launcher.connect()
@@ -249,6 +255,7 @@ def refusal(process: subprocess.Popen[str]) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_exist_is_refused_once(tmp_path: Path) -> None:
     process = started(tmp_path, {"MODEL": "/no/such/model"})
     said = refusal(process)
@@ -273,6 +280,7 @@ def test_without_a_path_it_refuses() -> None:
     assert "set ROWCAST_MODELS_SOCKET" in said
 
 
+@pytest.mark.slow
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
@@ -295,6 +303,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         port = launcher.connect()
@@ -307,6 +316,7 @@ def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         assert status_rows(launcher) == 32
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Path) -> None:
     hung = tmp_path / "hung"
     command = (sys.executable, "-c", HANGS_ONCE, str(hung))
@@ -315,6 +325,7 @@ def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Pa
         assert hung.exists()
 
 
+@pytest.mark.slow
 def test_a_backend_without_work_keeps_its_heartbeat(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         launcher.connect().close()

@@ -1,6 +1,6 @@
 """The supervisor as a process: several models, memory for fewer, frontends that come and go.
 
-Covers `supervisor`, `reports`, `process_name`, `launch/memory`.
+Covers `reports`, `process_name`, `launch/memory`, `saved_state`.
 """
 
 import contextlib
@@ -104,6 +104,17 @@ class Supervised:
     process: subprocess.Popen[str]
     folder: Path
     models: Path
+    env: dict[str, str]
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", SUPERVISOR]
+        self.process = subprocess.Popen(command, env=self.env, stdin=subprocess.DEVNULL, text=True)
+
+    def kill(self) -> None:
+        everyone = family(self.process.pid)
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        until(lambda: gone(everyone), "the end of all", PATIENCE)
 
     def connect(self) -> Frontend:
         path = self.folder / "models.sock"
@@ -137,16 +148,12 @@ def supervised(folder: Path, memory: int = 1000, **models: object) -> Iterator[S
         "MODELS": str(listed),
         "MODELS_MEMORY": str(memory),
     }
-    command = [sys.executable, "-c", SUPERVISOR]
-    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, text=True) as process:
-        made.process = process
-        try:
-            yield made
-        finally:
-            everyone = family(process.pid)
-            process.kill()
-            process.wait(PATIENCE)
-            until(lambda: gone(everyone), "the end of all", PATIENCE)
+    made.env = env
+    made.start()
+    try:
+        yield made
+    finally:
+        made.kill()
 
 
 LAZY = {"model": "scripted", "load": "lazy"}
@@ -256,6 +263,30 @@ def test_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
         supervisor.process.send_signal(signal.SIGHUP)
         frontend.wait_for(lambda: bool(frontend.shown.problem), "the problem is shown")
         assert frontend.current("first") == before
+
+
+def test_a_successor_starts_what_is_held_though_the_file_is_wrong(tmp_path: Path) -> None:
+    with supervised(tmp_path, memory=200, first=START, second=LAZY) as supervisor:
+        frontend = supervisor.connect()
+        held = [frontend.hold("second").build, frontend.current("first").build]
+        supervisor.list_models(second=LAZY)
+        supervisor.process.send_signal(signal.SIGHUP)
+        frontend.send(Hold(held[1]))
+        frontend.wait_for(lambda: "first" not in frontend.states(), "the file is read")
+        supervisor.models.write_text("{")
+        supervisor.kill()
+        (supervisor.folder / "models.sock").unlink()
+        supervisor.start()
+        again = supervisor.connect()
+        again.send(Hello(os.getpid(), tuple(held)))
+        again.await_state("second", "ready")
+        again.wait_for(lambda: len(again.shown.builds) == 2, "the old one is known")
+        again.wait_for(lambda: again.shown.builds[1].state == "draining", "it serves again")
+        assert again.shown.builds[1].build == held[1]
+        assert again.shown.problem
+        assert {each for each in again.received if isinstance(each, Held)} == {
+            Held(each.id) for each in held
+        }
 
 
 def test_loaded_and_unloaded_by_hand(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from processes import Running, family, gone, until
 from raw_http import Client, request_bytes
 from reliability.conftest import Start
 from reliability.streams import OpenStream, begin, begin_several, finish_all, works
-from rowcast.launch.launcher import BROKEN
+from rowcast.launch.exit_status import BROKEN
 from scripted_replies import long_reply
+
+pytestmark = pytest.mark.slow
 
 STEP = 0.01
 

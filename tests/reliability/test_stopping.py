@@ -18,6 +18,8 @@ from reliability.conftest import Start
 from reliability.streams import begin, begin_several, finish_all, prompt
 from scripted_replies import scripted_reply
 
+pytestmark = pytest.mark.slow
+
 STEP = 0.01
 
 

@@ -16,14 +16,15 @@ from pathlib import Path
 from rowcast.errors import RowcastError
 from rowcast.launch.backend_process import refuse
 from rowcast.launch.exit_status import GIVEN_UP, REFUSED
-from rowcast.launch.fleet import Fleet
+from rowcast.launch.fleet.fleet import Fleet
+from rowcast.launch.fleet.room import Room
 from rowcast.launch.launcher_process import run_launcher
 from rowcast.launch.memory import memory_for_models
-from rowcast.launch.room import Room
+from rowcast.launch.saved_state import FILE, SavedState, saved_state
 from rowcast.launch.supervisor import Supervisor
 from rowcast.log import configure
 from rowcast.models.build import Build
-from rowcast.models.catalog import read_catalog
+from rowcast.models.catalog import Catalog, read_catalog
 from rowcast.models.watch import CatalogWatch
 from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings, read_settings
@@ -54,19 +55,38 @@ def main() -> int:
 
 
 def _supervise(settings: Settings, path: Path) -> int:
-    catalog = read_catalog(settings)
-    alone = settings.models is None
-    fleet = Fleet(Room(memory_for_models(settings), alone=alone), _urls(path.parent, settings))
-    watch = CatalogWatch(settings, catalog)
-    return Supervisor(settings, listen(str(path)), fleet, watch, run_launcher).run()
+    before = saved_state(path.parent)
+    catalog = _catalog(settings, before)
+    memory = before.memory if before else memory_for_models(settings)
+    room = Room(memory, alone=settings.models is None)
+
+    def save(catalog: Catalog) -> None:
+        SavedState(catalog.builds, memory).save(path.parent)
+
+    return Supervisor(
+        settings,
+        listen(str(path)),
+        Fleet(room, _urls(path.parent)),
+        CatalogWatch(settings, catalog),
+        run_launcher,
+        save=save,
+    ).run()
 
 
-def _urls(folder: Path, settings: Settings) -> Callable[[Build], str]:
+def _catalog(settings: Settings, before: SavedState | None) -> Catalog:
+    """Return the models of the settings; if these are wrong, those of the predecessor."""
+    try:
+        return read_catalog(settings)
+    except RowcastError:
+        if before is None:
+            raise
+        return Catalog(before.builds)
+
+
+def _urls(folder: Path) -> Callable[[Build], str]:
     """Return what makes the path of a build's backend."""
 
     def url_of(build: Build) -> str:
-        if settings.backend_socket:  # until frontends read models.sock: the only model's
-            return settings.backend_socket
         name = re.sub(r"[^A-Za-z0-9._-]", "_", build.name)[:LONGEST_NAME]
         return str(folder / f"{name}-{build.id}.sock")
 
@@ -76,7 +96,7 @@ def _urls(folder: Path, settings: Settings) -> Callable[[Build], str]:
 def _leave(path: Path, status: int) -> None:
     """Remove what is left behind; note for gunicorn if the server cannot serve."""
     folder = path.parent
-    for each in folder.glob("*.sock"):
+    for each in (*folder.glob("*.sock"), *folder.glob(f"{FILE}*")):
         each.unlink(missing_ok=True)
     if status in GIVEN_UP:  # gunicorn may miss an exit status
         (folder / "gave-up").write_text(str(status))

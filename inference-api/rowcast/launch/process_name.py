@@ -1,4 +1,4 @@
-"""Names this process for `ps`, `top` and `/proc/<pid>/comm`: forks share one command line."""
+"""Names this process for those who list processes: forks share one command line."""
 
 import ctypes
 import sys

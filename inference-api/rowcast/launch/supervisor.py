@@ -26,8 +26,8 @@ from typing import NoReturn
 import msgspec
 
 from rowcast.errors import PeerGone
-from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
-from rowcast.launch.fleet import Fleet
+from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
+from rowcast.launch.fleet.fleet import Fleet
 from rowcast.launch.process_name import name_process
 from rowcast.launch.reports import GRANTED, Reports, decode
 from rowcast.models.build import Build
@@ -64,12 +64,15 @@ class Supervisor:
         fleet: Fleet,
         watch: CatalogWatch,
         run_launcher: RunLauncher,
+        *,
+        save: Callable[[Catalog], None],  # for a successor
     ) -> None:
         self._settings = settings
         self._listener = listener
         self._fleet = fleet
         self._watch = watch
         self._run_launcher = run_launcher
+        self._save = save
         self._selector = selectors.DefaultSelector()
         self._connections: dict[ConnectionId, FrontendConnection] = {}
         self._numbers = itertools.count(1)
@@ -82,7 +85,7 @@ class Supervisor:
         """Serve until stopped, or until the fleet gives up; return an exit status."""
         self._await_signals()
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._fleet.list_builds(self._watch.catalog.builds)
+        self._list(self._watch.catalog)
         while not self._stopping:
             self._fleet.tick(time.monotonic())
             self._do(self._fleet.take(time.monotonic()))
@@ -120,6 +123,7 @@ class Supervisor:
         self._fleet.problem(self._watch.problem)
         if catalog is not None:
             self._fleet.list_builds(catalog.builds)
+            self._save(catalog)
 
     def _accept(self, _ready: int) -> None:
         try:

@@ -90,6 +90,7 @@ def test_its_errors_are_exceptions(served: Served) -> None:
         completions(served.frontend, sent("/v1/completions", **TEXT | {"top_p": 3}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/inference/scripted", HELLO | {"text": "Hello"}), ("/v1/completions", TEXT)],
@@ -112,6 +113,7 @@ def test_a_stream_is_resumed_without_a_web_framework(
         assert again.response_headers["X-Stream-ID"] == first.response_headers["X-Stream-ID"]
 
 
+@pytest.mark.slow
 def test_the_recorded_request_is_sent_again_by_the_new_client(kept: Served) -> None:
     first = sent("/v1/completions", **TEXT, stream=True)
     bytes_of(api(kept).answer(first))
@@ -198,6 +200,7 @@ TOY = Dialect(
 )
 
 
+@pytest.mark.slow
 def test_a_dialect_is_added_by_one_line(served: Served) -> None:
     client = create_app(served.frontend, (*DIALECTS, TOY)).test_client()
     client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET

@@ -136,6 +136,7 @@ def tokens_of(events: list[Event]) -> list[int]:
     return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hectic")
 def test_each_event_is_taken_once_by_whichever_thread() -> None:
     for _ in range(40):
@@ -160,6 +161,7 @@ def test_each_event_is_taken_once_by_whichever_thread() -> None:
         assert sorted(tokens_of([each for some in taken for each in some])) == [*range(2 * COUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hectic")
 def test_nothing_follows_a_choice_s_one_end_whichever_threads_end_it() -> None:
     for _ in range(300):

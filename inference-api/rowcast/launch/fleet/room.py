@@ -14,7 +14,7 @@ it serves others again for SPARED_SECONDS. So builds that do not fit beside each
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rowcast.launch.member import Member
+from rowcast.launch.fleet.member import Member
 
 MIN_RESIDENCY = 30.0  # seconds after a load in which others leave first
 RESIDENCY = 2.0  # seconds after a load in which a busy build never leaves

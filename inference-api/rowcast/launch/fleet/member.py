@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rowcast.launch.actions import ConnectionId
+from rowcast.launch.fleet.actions import ConnectionId
 from rowcast.models.build import Build
 from rowcast.models.messages import BuildState, State
 

@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from rowcast.launch.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
 from rowcast.launch.exit_status import GIVEN_UP, how
-from rowcast.launch.member import Member, Order
+from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
+from rowcast.launch.fleet.member import Member, Order
+from rowcast.launch.fleet.room import Room
 from rowcast.launch.reports import BackendEnded, Needs, Refused, Report, Serving, Stage
-from rowcast.launch.room import Room
 from rowcast.models.build import Build
 from rowcast.models.messages import (
     Done,
@@ -258,7 +258,7 @@ class Fleet:
             self._start_again(member, phase == "serving", status, now)
 
     def _others(self, member: Member) -> bool:
-        """True if the server still has another build of this name to serve."""
+        """True if the server still has another build to serve."""
         return any(each.phase != "absent" for each in self._members.values() if each is not member)
 
     def _start_again(self, member: Member, served: bool, status: int, now: float) -> None:
@@ -268,7 +268,6 @@ class Fleet:
         member.crashes += 0 if served else 1
         if not member.ordered and member.current and member.build.load == "start":
             member.ordered = "start"
-        member.granted = member.granted and member.wanted
 
     def _hold_later(self, member: Member) -> None:
         """Answer those who asked for a build that was about to end."""
@@ -309,20 +308,25 @@ class Fleet:
 
     def _settle(self, member: Member, now: float) -> None:
         """Start a build that is wanted; end the wait of one that is not; kill one that stays."""
-        if member.phase == "absent":
-            if now >= member.start_at:
-                member.failed = member.failed and member.replaced and not member.wanted
-                if member.wanted:
-                    self._start(member, now)
-            if self._is_forgotten(member):
-                del self._members[member.build.id]
-        elif member.phase in {"starting", "waiting"} and not member.wanted:
-            self._stop(member, now)
-        elif member.phase == "waiting":
-            if refusal := self._room.never(member, self._members.values()):
-                self._stop_and_fail(member, refusal, now)
-        elif member.phase == "stopping" and now - member.since > KILL_SECONDS:
-            self._stop(member, now, kill=True)
+        match member.phase:
+            case "absent":
+                self._settle_absent(member, now)
+            case "starting" | "waiting" if not member.wanted:
+                self._stop(member, now)
+            case "waiting":
+                if refusal := self._room.never(member, self._members.values()):
+                    self._stop_and_fail(member, refusal, now)
+            case "stopping" if now - member.since > KILL_SECONDS:
+                self._stop(member, now, kill=True)
+
+    def _settle_absent(self, member: Member, now: float) -> None:
+        member.granted = member.granted and member.wanted
+        if now >= member.start_at:
+            member.failed = member.failed and member.replaced and not member.wanted
+            if member.wanted:
+                self._start(member, now)
+        if self._is_forgotten(member):
+            del self._members[member.build.id]
 
     def _is_forgotten(self, member: Member) -> bool:
         if member.wanted or not member.replaced or member.build.id in self._listed:
