@@ -2,7 +2,7 @@
 
 Times are not judged here: a claim's misses may be the machine's, its faults are ours.
 
-Covers `chaos/cli`, `context`, `chaos/claims/`, `crowd`, `flow`, `keep_alive`, `resumption`,
+Covers `chaos/cli`, `context`, `chaos/claims/`, `crowd`, `flow`, `traffic/keep_alive`, `resumption`,
 `greenlet_count`, `local/ports`, `processes`, `local/server`.
 """
 

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from rowcast.errors import UnknownModel
-from rowcast.models.faults import shortened
-from rowcast.models.keys import problem_of
+from rowcast.models.file.faults import shortened
+from rowcast.models.file.keys import problem_of
 from rowcast.sampling_params import PARAMETERS
 from rowcast.settings import Settings, checked
 

@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from rowcast.models.build import Load
-from rowcast.models.faults import SHOWN, Fault, shortened
-from rowcast.models.keys import KEYS, NAMED, NAMES, VALUES, problem_of
-from rowcast.models.located_json import Field, Node, NotJSON, parse
+from rowcast.models.file.faults import SHOWN, Fault, shortened
+from rowcast.models.file.keys import KEYS, NAMED, NAMES, VALUES, problem_of
+from rowcast.models.file.located_json import Field, Node, NotJSON, parse
 
 MOST = 256  # models
 SCHEMA = "$schema"

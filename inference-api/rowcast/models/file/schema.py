@@ -1,7 +1,7 @@
 """The JSON schema of a file of models, and the table of its keys, both made from `KEYS`.
 
-python -m rowcast.models.schema            prints config/model_config.schema.json
-python -m rowcast.models.schema --table    prints the table of docs/many-models.md
+python -m rowcast.models.file.schema            prints config/model_config.schema.json
+python -m rowcast.models.file.schema --table    prints the table of docs/many-models.md
 """
 
 import json
@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rowcast.models.entry import MOST, SCHEMA
-from rowcast.models.keys import KEYS, NAMES, PLACES, Key
+from rowcast.models.file.entry import MOST, SCHEMA
+from rowcast.models.file.keys import KEYS, NAMES, PLACES, Key
 
 
 def schema() -> dict[str, Any]:

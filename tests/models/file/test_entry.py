@@ -1,6 +1,6 @@
 """Entries of a file of models: each key, each mistake with its line, and any JSON value at all.
 
-Covers `models/keys`, `models/faults`.
+Covers `file/keys`, `file/faults`.
 """
 
 import json
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
-from rowcast.models.entry import MOST, Entry, EntryReader
-from rowcast.models.faults import SHOWN, Fault, InvalidCatalog, shortened
-from rowcast.models.keys import KEYS
+from rowcast.models.file.entry import MOST, Entry, EntryReader
+from rowcast.models.file.faults import SHOWN, Fault, InvalidCatalog, shortened
+from rowcast.models.file.keys import KEYS
 
 
 def read(models: Any) -> tuple[tuple[Entry, ...], list[Fault]]:
