@@ -14,7 +14,7 @@ from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking
 from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.request.unenforced import with_unenforced
-from rowcast.frontend.api.openai.response.calls import MessageReader, joined
+from rowcast.frontend.api.openai.response.calls import MessageReader, joined, merged
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
 from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.response.types import (
@@ -28,7 +28,7 @@ from rowcast.frontend.api.openai.response.types import (
     Usage,
 )
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
@@ -118,6 +118,7 @@ class ChatView:
         self._thinks = wanted.thinking is not None
         # A piece may be text, a name and arguments, or reasoning and text.
         self.singly = wanted.tools is not None or self._thinks
+        self._held: list[list[Delta]] = [[] for _ in replies]  # of unfinished chunks
         self._readers = [_reader(wanted, parsed.id, reply) for reply in range(len(replies))]
         likeliest = wanted.body.top_logprobs or 0
         self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
@@ -126,8 +127,13 @@ class ChatView:
         for reply in range(len(self.replies)):
             yield self._chunk(DeltaChoice(reply, Delta(role="assistant", content="")))
 
-    def piece(self, reply: int, text: str) -> Iterator[ChatChunk]:
-        for delta in self._readers[reply].feed(text, self.replies[reply].tokens):
+    def piece(self, piece: Piece) -> Iterator[ChatChunk]:
+        reply = piece.reply
+        self._held[reply] += self._readers[reply].feed(piece.text, self.replies[reply].tokens)
+        if piece.more:
+            return
+        held, self._held[reply] = self._held[reply], []
+        for delta in merged(held) if self.replies[reply].joins else held:
             scores = self._scores[reply].of(self._places(reply))
             yield self._chunk(DeltaChoice(reply, delta, scores))
 

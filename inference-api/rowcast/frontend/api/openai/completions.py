@@ -34,7 +34,7 @@ from rowcast.frontend.api.openai.response.types import (
     Usage,
 )
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
@@ -153,9 +153,9 @@ class CompletionView:
             for reply in range(len(self.replies)):
                 yield self._chunk(CompletionChoice(reply, self._echo(reply)))
 
-    def piece(self, reply: int, text: str) -> Iterator[Completion]:
-        if text:
-            yield self._chunk(self._choice(reply, text))
+    def piece(self, piece: Piece) -> Iterator[Completion]:
+        if piece.text:
+            yield self._chunk(self._choice(piece.reply, piece.text))
 
     def end(self, reply: int) -> Iterator[Completion]:
         choice = self._choice(reply, "")
