@@ -7,11 +7,12 @@ printed. `python -m rowcast.settings` writes `docs/settings.md` from this class.
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
@@ -65,7 +66,8 @@ class Settings(BaseSettings):
     )
     models: Path | None = Field(
         None,
-        description="A JSON file of models, instead of MODEL: see [models.md](models.md).",
+        description="A JSON file of models, instead of MODEL: see "
+        "[several models](many-models.md). A file `local.env` beside it may hold variables.",
     )
     models_memory: int = Field(
         0,
@@ -84,6 +86,24 @@ class Settings(BaseSettings):
     )
     chat_template: str | None = Field(
         None, description="A Jinja file that replaces the model's own chat template."
+    )
+    config_file: str | None = Field(
+        None,
+        description="A JSON file with a generation configuration, or its object itself: defaults "
+        "of requests that go before those of the model's own generation_config.json.",
+    )
+    max_new_tokens: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Maximum tokens of a reply whose request does not say; 0: as the API documents "
+        "it.",
+    )
+    num_return_sequences: int = Field(
+        1, ge=1, le=128, description="Replies per prompt of a request that does not say."
+    )
+    streaming_chunks: int = Field(
+        1, ge=1, le=4096, description="Tokens per chunk of a stream; 1 sends each at once."
     )
     model_root: Path | None = Field(
         None,
@@ -316,6 +336,25 @@ class Settings(BaseSettings):
         """Return the variables that make another process read the same settings."""
         chosen = {name: getattr(self, name) for name in self.model_fields_set}
         return {name.upper(): _plain(value) for name, value in chosen.items() if value is not None}
+
+
+def kind_of(name: str) -> Any:
+    """Return a setting's type, with its bounds."""
+    field = Settings.model_fields[name]
+    kind: Any = field.annotation
+    for bound in field.metadata:
+        kind = Annotated[kind, bound]
+    return kind
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(kind_of(name))
+
+
+def checked(name: str, value: object) -> Any:
+    """Return the value that a setting takes. Raises ValidationError."""
+    return _adapter(name).validate_python(value)
 
 
 def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Settings:

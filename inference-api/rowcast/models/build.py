@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from rowcast.settings import Settings
+from rowcast.settings import Settings, checked
 
 Load = Literal["start", "lazy"]
 
@@ -27,6 +27,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
     def settings(self, server: Settings) -> Settings:
         """Return the settings of this build's processes: the server's, with its own over them."""
-        chosen = {name: getattr(server, name) for name in server.model_fields_set}
-        own = {name.lower(): value for name, value in self.variables.items()}
-        return Settings(**(chosen | own))
+        own = {name.lower(): checked(name.lower(), own) for name, own in self.variables.items()}
+        if own:  # streams of all models are in one journal
+            own["journal"] = str(server.journal_path or "off")
+        return server.model_copy(update=own)
