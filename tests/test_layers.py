@@ -56,7 +56,7 @@ class Layer:
 
 
 LAYERS = (
-    Layer("package", ("rowcast.__init__",)),
+    Layer("package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving")),
     Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
@@ -130,6 +130,7 @@ COMPOSERS = (  # may import everything
     "rowcast.launch",
     "rowcast.engines",
     "rowcast.llm",
+    "rowcast.serving",
     "rowcast.console",
     *ENTRIES,
 )

@@ -1,4 +1,4 @@
-"""A prompt computed before the first request: real steps, no trace in replies, once per launcher."""
+"""A prompt computed before the first request: real steps, no trace in replies, once in all."""
 
 import os
 from itertools import pairwise

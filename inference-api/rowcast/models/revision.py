@@ -31,6 +31,8 @@ _SETTINGS = (
     "max_new_tokens",
     "num_return_sequences",
     "streaming_chunks",
+    "warm_rows",
+    "warm_tokens",
 )
 
 
