@@ -1,12 +1,16 @@
 """A prompt computed before the first request: real steps, no trace in replies, once in all."""
 
 import os
+import random
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from backend.driven import Driven, RecordedEngine, submit
 from engine.rule import reply as expected
+from engine.test_purity import SAMPLED, alone, engine_of, in_company
+from engine.tiny_models import save
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.backend.warm_up import WarmUp, compute
 from rowcast.errors import RowcastError
@@ -86,3 +90,13 @@ def test_a_fork_does_it_for_those_after_it() -> None:
     engine = RecordedEngine()
     warm_up.run(engine)
     assert engine.steps == []
+
+
+def test_a_model_computes_the_same_bits_after_it(tmp_path: Path) -> None:
+    path = save("llama", tmp_path)
+    engine = engine_of(path, "bfloat16")
+    wanted = alone(engine_of(path, "bfloat16"), SAMPLED)
+    compute(engine, 8, 64)
+    assert alone(engine, SAMPLED) == wanted
+    compute(engine, 3, 17)
+    assert in_company(engine, SAMPLED, random.Random(1)) == wanted

@@ -167,5 +167,5 @@ def test_a_model_that_is_not_there_is_refused_without_a_process(tmp_path: Path) 
 
 
 def test_what_is_missing_beside_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RowcastError, match='"chat_template" is .* which is no file'):
+    with pytest.raises(RowcastError, match=r'"chat_template" is .* which is no file'):
         Server(Model("scripted", chat_template=tmp_path / "none.jinja")).start()

@@ -116,7 +116,7 @@ def _continued(first: Delta, second: Delta) -> Delta | None:
         return Delta(reasoning_content=both, reasoning=both)
     if first.tool_calls and second.tool_calls:
         (call,), (rest,) = first.tool_calls, second.tool_calls
-        if call.index == rest.index and rest.id is UNSET:
+        if call.index == rest.index and call.id is rest.id is UNSET:  # both in its middle
             return Delta(tool_calls=[_lengthened(call, rest)])
     return None
 
