@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rowcast.models.build import Load
-from rowcast.models.faults import Fault, shortened
+from rowcast.models.faults import SHOWN, Fault, shortened
 from rowcast.models.keys import KEYS, NAMED, NAMES, VALUES, problem_of
 from rowcast.models.located_json import Field, Node, NotJSON, parse
 
@@ -48,15 +48,16 @@ class EntryReader:
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self._owners: dict[str, Field] = {}  # of names and aliases
 
     def read(self, text: str) -> tuple[Entry, ...]:
+        """Return the entries that are right enough to be looked at further."""
         try:
             root = parse(text)
         except NotJSON as error:
             self.faults.append(error.fault)
             return ()
         entries = tuple(self._entries(root))
-        self._check_names(entries)
         self._check_default(entries)
         return entries
 
@@ -64,6 +65,9 @@ class EntryReader:
         if root.fields is None:
             self._fault(root.line, f"the file is not an object; write {_EXAMPLE}")
             return
+        for each in root.fields:
+            if each.name == SCHEMA and not isinstance(each.value.value, str):
+                self._fault(each.line, f'"{SCHEMA}" has to be the address of a schema')
         models = [each for each in root.fields if each.name != SCHEMA]
         if len(models) > MOST:
             self._fault(models[MOST].line, f"{len(models)} models; {MOST} are allowed")
@@ -79,6 +83,8 @@ class EntryReader:
             NAMES.validate_python(at.name)
         except ValidationError:
             self._fault(at.line, f"{name} cannot be a name; use letters, digits and . _ - /")
+            return None
+        self._claim(at.name, at, at.line)
         fields = at.value.fields
         if fields is None:
             if not isinstance(at.value.value, str):
@@ -89,6 +95,9 @@ class EntryReader:
         values = self._values(name, fields)
         if "model" not in {each.name for each in fields}:
             self._fault(at.line, f'{name} has no "model"; add its path or hub id')
+        for alias in values.get("aliases", ()):
+            line = next(each.value.line for each in fields if each.name == "aliases")
+            self._claim(alias, at, line)
         return _entry_of(at, fields, values) if "model" in values else None
 
     def _values(self, name: str, fields: Iterable[Field]) -> dict[str, Any]:
@@ -100,7 +109,8 @@ class EntryReader:
             if each.name in seen:
                 self._fault(each.line, f"{key} is in {name} twice; see line {seen[each.name]}")
             elif each.name not in NAMED:
-                self._fault(each.line, f"{key} in {name} is no key of a model{_hint(each.name)}")
+                hint = _hint(each.name) if len(self.faults) < SHOWN else ""
+                self._fault(each.line, f"{key} in {name} is no key of a model{hint}")
             elif problem := _problem(each):
                 self._fault(each.value.line, f"{key} in {name}: {problem}")
             else:
@@ -108,17 +118,13 @@ class EntryReader:
             seen.setdefault(each.name, each.line)
         return values
 
-    def _check_names(self, entries: tuple[Entry, ...]) -> None:
-        """Report names and aliases that mean two models, or one model twice."""
-        owners: dict[str, Entry] = {}
-        for entry in entries:
-            names = [(entry.name, ""), *((each, "aliases") for each in entry.aliases)]
-            for name, key in names:
-                if name in owners:
-                    owner = f"the model {shortened(owners[name].name)} of line {owners[name].line}"
-                    problem = f"{shortened(name)} already means {owner}; choose another name"
-                    self._fault(entry.line_of(key), problem)
-                owners.setdefault(name, entry)
+    def _claim(self, name: str, owner: Field, line: int) -> None:
+        """Report a name that already means a model."""
+        if name in self._owners:
+            first = self._owners[name]
+            model = f"the model {shortened(first.name)} of line {first.line}"
+            self._fault(line, f"{shortened(name)} already means {model}; choose another name")
+        self._owners.setdefault(name, owner)
 
     def _check_default(self, entries: tuple[Entry, ...]) -> None:
         chosen = [entry for entry in entries if entry.default]

@@ -38,44 +38,50 @@ class Key:
 
 
 def _of_setting(name: str) -> Key:
-    field = Settings.model_fields[name]
     variable = name.upper()
-    return Key(name, kind_of(name), field.description or "", f"{variable}", variable)
+    meaning = Settings.model_fields[name].description or ""
+    return Key(name, kind_of(name), meaning, variable, variable)
 
 
 KEYS = (
-    Key("model", Place, "Where the model is: what MODEL may be. Required.", "", "MODEL"),
-    Key("aliases", Annotated[list[Name], Field(max_length=32)], "More names of it.", "[]"),
-    Key("default", bool, "True: requests that name no model get it.", "the first entry"),
+    Key("model", Place, "What MODEL may be: a folder, a hub id, a model in the box.", "", "MODEL"),
+    Key("aliases", Annotated[list[Name], Field(max_length=32)], "More names for it.", "none"),
+    Key("default", bool, "`true`: it serves requests that name no model.", "the first model"),
     Key(
         "load",
         Literal["start", "lazy"],
-        "`start`: load it when the server starts. `lazy`: at the first request.",
-        "lazy; start for the default model",
+        "`start`: loaded when the server starts. `lazy`: loaded at the first request for it.",
+        "`lazy`; of the default model `start`",
     ),
-    Key("idle_seconds", Seconds, "Unload it after so long without a request; 0: never.", "0"),
-    Key("keep", bool, "True: never unload it to make room for another model.", "false"),
+    Key("idle_seconds", Seconds, "Unload it after so long without a request; `0`: never.", "`0`"),
+    Key("keep", bool, "`true`: never unload it to make room for another model.", "`false`"),
     Key(
         "keep_alive_seconds",
         Seconds,
-        "The longest that a request's keep_alive may delay its unloading.",
-        "0",
+        "Maximum seconds for which a request's `keep_alive` may delay its unloading.",
+        "`0`",
     ),
-    Key("draft", Place, "A smaller model that proposes tokens. Not used yet.", ""),
+    Key("draft", Place, "A smaller model that proposes tokens. It is not used yet.", "none"),
     Key(
         "generation_config",
         Place | dict[str, Any],
-        "Defaults of requests: an object, or the path of its file.",
+        "Defaults of requests: the path of a JSON file, or its object.",
         "CONFIG_FILE",
         "CONFIG_FILE",
     ),
-    *(
-        _of_setting(name)
-        for name in (
+    Key(
+        "chat_template",
+        Place,
+        "A Jinja file that replaces the model's own chat template.",
+        "CHAT_TEMPLATE",
+        "CHAT_TEMPLATE",
+    ),
+    *map(
+        _of_setting,
+        (
             "dtype",
             "device",
             "context_length",
-            "chat_template",
             "max_new_tokens",
             "num_return_sequences",
             "streaming_chunks",
@@ -88,12 +94,13 @@ KEYS = (
             "load_image",
             "image_suffix",
             "step_seconds",
-        )
+        ),
     ),
 )
 NAMED = {key.name: key for key in KEYS}
 VALUES = {key.name: key.adapter for key in KEYS}
 NAMES = TypeAdapter[str](Name)
+PLACES = TypeAdapter[str](Place)
 
 
 def problem_of(error: ValidationError) -> str:

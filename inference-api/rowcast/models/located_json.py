@@ -15,9 +15,10 @@ from typing import Any, NoReturn
 from rowcast.models.faults import Fault
 
 DEPTH = 16  # lists and objects around a value
+COMMAS = 30_000  # in the whole text, so that no text takes long
 DIGITS = 4000  # the standard parser refuses little more
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s\[\]{},:"]+')
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[^\s\[\]{},:"]+')
 
 
 class NotJSON(ValueError):
@@ -61,11 +62,16 @@ def parse(text: str) -> Node:
 
 
 def _check(text: str) -> None:
-    """Raise NotJSON if the text is not JSON, or nests too deeply."""
+    """Raise NotJSON if the text is not JSON, nests too deeply, or has too many values."""
+    if text.count(",") > COMMAS:
+        raise NotJSON(0, f"has more than {COMMAS} commas; shorten it")
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise NotJSON(error.lineno, f"column {error.colno}: {_advice(error)}") from error
+        place, advice = _advice(error.doc, error.pos, error.msg)
+        line = text.count("\n", 0, place) + 1
+        column = place - text.rfind("\n", 0, place)
+        raise NotJSON(line, f"column {column}: {advice}") from error
     except RecursionError as error:
         raise NotJSON(0, f"nests deeper than {DEPTH} levels") from error
     except ValueError as error:  # the parser does not say where
@@ -85,15 +91,17 @@ def _bad_numbers(text: str) -> Iterator[NotJSON]:
             yield NotJSON(line, f"a number has more than {DIGITS} digits")
 
 
-def _advice(error: json.JSONDecodeError) -> str:
-    before, rest = error.doc[: error.pos].rstrip(), error.doc[error.pos :]
-    if not error.doc.strip():
-        return 'the file is empty; write {"name": "path or hub id"}'
-    if rest[:1] == "#" or rest[:2] in {"//", "/*"}:
-        return "JSON has no comments; remove this one"
-    if before.endswith(",") and rest.lstrip()[:1] in {"}", "]"}:
-        return "remove the comma before this bracket"
-    return error.msg[:1].lower() + error.msg[1:]
+def _advice(text: str, place: int, message: str) -> tuple[int, str]:
+    """Return where a text stops being JSON, and what to change there."""
+    comma = place if text.startswith(",", place) else max(0, len(text[:place].rstrip()) - 1)
+    rest = text[place:]
+    if not text.strip():
+        return place, 'the file is empty; write {"name": "path or hub id"}'
+    if rest.startswith(("#", "//", "/*")):
+        return place, "JSON has no comments; remove this one"
+    if text.startswith(",", comma) and text[comma + 1 :].lstrip()[:1] in {"}", "]"}:
+        return comma, "remove this comma, nothing follows it"
+    return place, message[:1].lower() + message[1:]
 
 
 class _Reader:

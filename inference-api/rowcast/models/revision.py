@@ -5,14 +5,17 @@ folder. No file is read. A model of a hub is identified by its id alone, since i
 """
 
 import json
+import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from rowcast.errors import UnknownModel
 from rowcast.model_files import WEIGHTS, WORDS, files_of
 from rowcast.settings import ONE_LAYER, SCRIPTED, Settings
 
 DIGITS = 12
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SUFFIXES = tuple(pattern.removeprefix("*") for pattern in (*WORDS, WEIGHTS))
 _SETTINGS = (
     "served_model",
@@ -47,7 +50,10 @@ def model_folder(settings: Settings) -> Path | None:
     """Return the folder of the model's files; None if it has none here. Raises UnknownModel."""
     if settings.served_model in (SCRIPTED, ONE_LAYER):
         return None
-    return files_of(settings).place
+    files = files_of(settings)
+    if files.place is None and not _HUB_ID.fullmatch(files.model):
+        raise UnknownModel(f"MODEL {files.model!r} is neither a folder here nor a hub id")
+    return files.place
 
 
 def _files(settings: Settings) -> Iterator[tuple[str, int, int]]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from rowcast.errors import RowcastError
 from rowcast.models.catalog import (
     Catalog,
+    Reading,
     catalog_of,
     read_catalog,
-    read_entries,
+    read_file,
 )
-from rowcast.models.entry import Entry
-from rowcast.models.faults import InvalidCatalog
 from rowcast.settings import Settings
 
 EVERY = 2.0  # seconds
@@ -45,8 +44,7 @@ class CatalogWatch:
         self.catalog = catalog  # the last that was right
         self.problem = ""  # with what is there now
         self._stamp: Stamp | None = None  # of the file when it was read
-        self._entries: tuple[Entry, ...] = ()  # what it has
-        self._faults = ""  # of the file itself
+        self._reading = Reading()  # what it has
         self._seen = catalog  # at the last look
         self._next = 0.0
 
@@ -55,7 +53,8 @@ class CatalogWatch:
         if self._settings.models is None or now < self._next:
             return None
         self._next = now + EVERY
-        return self._look(changed=self._read(self._settings.models))
+        written = self._read(self._settings.models)
+        return self._look(changed=written and self._reading.entries != self.catalog.entries)
 
     def reload(self) -> Catalog | None:
         """Read everything now; return the new catalog if there is one."""
@@ -70,21 +69,15 @@ class CatalogWatch:
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        self._faults = ""
-        try:
-            self._entries = read_entries(file)
-        except InvalidCatalog as error:
-            self._faults = str(error)
+        self._reading = read_file(file)
         return True
 
     def _look(self, *, changed: bool) -> Catalog | None:
-        """Return the catalog if it is new. Unless the file `changed`, it has to be seen twice."""
-        self.problem = self._faults
-        if self.problem:
-            return None
+        """Return the catalog if it is new. Unless entries `changed`, it has to be seen twice."""
+        self.problem = ""
         try:
             found = self._catalog()
-        except RowcastError as error:
+        except (RowcastError, OSError) as error:
             self.problem = str(error)
             return None
         seen, self._seen = self._seen, found
@@ -96,4 +89,4 @@ class CatalogWatch:
     def _catalog(self) -> Catalog:
         if self._settings.models is None:
             return read_catalog(self._settings)
-        return catalog_of(self._entries, self._settings)
+        return catalog_of(self._reading, self._settings)
