@@ -1,7 +1,4 @@
-"""Several tokens per piece: split at counted places, the same text, nothing late at its end.
-
-Covers `chunks`.
-"""
+"""Several tokens per piece: split at counted places, the same text, nothing late at its end."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -20,6 +17,8 @@ from rowcast.sampling_params import SamplingParams
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from rowcast.wire import Accepted, Finished, Submit, Tokens
 
+from ..sessions.test_session import HOME
+
 ALPHABET = (*b"ab ", *"é".encode(), *"😀".encode(), 256, 257)
 STOPS = ["ab", "ba a", "é", "aa"]
 
@@ -31,7 +30,7 @@ class Played:
         submit = Submit("s", 0, (1,), SamplingParams(max_tokens=99), seed=1)
         submits = [Submit("s", at, (1,), submit.params, seed=1) for at in range(count)]
         origin = Origin.fresh("/", b"", "", "")
-        self.session = Session(origin, Caller(), "r", [submits])
+        self.session = Session(origin, Caller(), "r", [submits], HOME)
         self.replies = Replies(
             [
                 ReplyText(

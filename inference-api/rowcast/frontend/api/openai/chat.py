@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from rowcast.frontend.api.openai.request.messages import prompt_of
 from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest, parsed_request
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.sampling import check_options, params_of
+from rowcast.frontend.api.openai.request.sampling import check_options, fill_in, params_of
 from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
 from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
@@ -51,6 +51,7 @@ class Wanted:
 def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, ChatBody)
+    fill_in(body, served.generation)
     check_options(body)
     tools = toolbox(served.chat, body)
     rule = rule_of(served, request, body, tools)
@@ -94,8 +95,8 @@ def _parsed(
 
 
 def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
-    """Return the requested maximum; by default, all that the context holds."""
-    requested = body.max_completion_tokens or body.max_tokens
+    """Return the requested maximum, or the model's own; by default, all that the context holds."""
+    requested = body.max_completion_tokens or body.max_tokens or served.generation.max_new_tokens
     return requested or max(1, served.status().context_length - prompt)
 
 
