@@ -1,7 +1,4 @@
-"""Requests to a server on this machine: JSON, events, and what is wrong in its own words.
-
-Covers `serving/client`.
-"""
+"""Requests to a server on this machine: JSON, events, and what is wrong in its own words."""
 
 import json
 import threading

@@ -1,7 +1,4 @@
-"""A model described in Python is an entry of the file of models: the same keys, the same bounds.
-
-Covers `serving/model`.
-"""
+"""A model described in Python is an entry of the file of models: the same keys, the same bounds."""
 
 import json
 from pathlib import Path
@@ -9,11 +6,11 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from rowcast.errors import InvalidField
+from rowcast.errors import InvalidField, RowcastError
 from rowcast.frontend.request.defaults import CONFIGURED
 from rowcast.models.entry import EntryReader
 from rowcast.models.keys import KEYS
-from rowcast.serving.model import Model, Options, Sampling
+from rowcast.serving.model import Model, Options, Sampling, named
 
 
 def test_its_options_are_the_keys_of_an_entry_and_the_sampling_defaults() -> None:
@@ -169,3 +166,19 @@ def test_precompiling_more_than_there_is_room_for_is_refused(
 def test_it_shows_what_it_is() -> None:
     shown = "Model('storyteller', dtype='int8', generation_config={'top_k': 5})"
     assert repr(Model("storyteller", dtype="int8", top_k=5)) == shown
+
+
+@pytest.mark.parametrize(
+    ("models", "problem"),
+    [
+        ({}, "name at least one"),
+        ({"a b": "draft"}, "'a b' cannot name a model"),
+        ({"": "draft"}, "'' cannot name a model"),
+        ({3: "draft"}, "3 cannot name a model"),
+        ({"a": 3}, "3 is not a model"),
+        (None, "None is not a model"),
+    ],
+)
+def test_what_is_no_model_or_name_is_refused(models: Any, problem: str) -> None:
+    with pytest.raises(RowcastError, match=problem):
+        named(models)

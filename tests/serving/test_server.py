@@ -1,7 +1,4 @@
-"""A server described in Python: names, settings, files and variables; nothing is started here.
-
-Covers `serving/server`.
-"""
+"""A server described in Python: names, settings, files and variables; nothing is started here."""
 
 import json
 import os
@@ -59,22 +56,6 @@ def test_several_have_the_names_of_the_dict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "problem"),
-    [
-        ({}, "name at least one"),
-        ({"a b": "draft"}, "'a b' cannot name a model"),
-        ({"": "draft"}, "'' cannot name a model"),
-        ({3: "draft"}, "3 cannot name a model"),
-        ({"a": 3}, "3 is not a model"),
-        (None, "None is not a model"),
-    ],
-)
-def test_what_is_no_model_or_name_is_refused(models: Any, problem: str) -> None:
-    with pytest.raises(RowcastError, match=problem):
-        Server(models)
-
-
-@pytest.mark.parametrize(
     ("settings", "problem"),
     [
         ({"wokers": 2}, "wokers is not a setting of the server; did you mean workers"),
@@ -90,11 +71,6 @@ def test_bad_settings_are_refused_before_the_start(
 ) -> None:
     with pytest.raises(InvalidField, match=problem):
         prepare(Server("scripted", **settings))
-
-
-def test_a_port_out_of_range_is_refused() -> None:
-    with pytest.raises(InvalidField, match="port is 70000"):
-        Server("scripted").start(70000)
 
 
 def test_the_file_of_models_has_its_models(prepare: Any) -> None:
@@ -156,16 +132,11 @@ def test_the_proxy_s_secret_is_sent(prepare: Any) -> None:
     assert "xxx" not in repr(running._client)
 
 
-def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(RowcastError, match=r"cannot listen on 203\.0\.113\.1"):
-        Server("scripted").start(host="203.0.113.1")
-
-
 def test_a_model_that_is_not_there_is_refused_without_a_process(tmp_path: Path) -> None:
     with pytest.raises(RowcastError, match=r"has no config\.json"):
         Server(Model(tmp_path)).start()
 
 
 def test_what_is_missing_beside_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RowcastError, match=r'"chat_template" is .* which is no file'):
+    with pytest.raises(RowcastError, match=r'"chat_template" is .* no such file'):
         Server(Model("scripted", chat_template=tmp_path / "none.jinja")).start()

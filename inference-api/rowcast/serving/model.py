@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol, Self, TypedDict, Unpack
 
 from pydantic import ValidationError
 
-from rowcast.errors import InvalidField
-from rowcast.models.keys import KEYS, VALUES, problem_of
+from rowcast.errors import InvalidField, RowcastError
+from rowcast.models.keys import KEYS, NAMES, VALUES, problem_of
 from rowcast.sampling_params import PARAMETERS
 
 ROWS = 32
@@ -108,6 +108,34 @@ class Model:
         options = {name: value for name, value in self._entry.items() if name != "model"}
         words = (repr(self._entry["model"]), *(f"{name}={options[name]!r}" for name in options))
         return f"Model({', '.join(words)})"
+
+
+Named = Model | str | PathLike[str]
+
+
+def named(models: Named | Mapping[str, Named]) -> dict[str, Model]:
+    """Return the models by name. Raises RowcastError if there is none, or a name cannot be one."""
+    if not isinstance(models, Mapping):
+        only = _model(models)
+        models = {only.name: only}
+    if not models:
+        raise RowcastError("there is no model to serve; name at least one")
+    return {_name(name): _model(each) for name, each in models.items()}
+
+
+def _model(given: object) -> Model:
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, str | PathLike):
+        return Model(fspath(given))
+    raise RowcastError(f"{given!r} is not a model; give a Model, a path, or an id")
+
+
+def _name(name: object) -> str:
+    try:
+        return NAMES.validate_python(name)
+    except ValidationError as error:
+        raise RowcastError(f"{name!r} cannot name a model: {problem_of(error)}") from error
 
 
 def _check_names(options: Iterable[str]) -> None:

@@ -22,9 +22,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from rowcast.errors import RowcastError
-from rowcast.serving.client import Client
-from rowcast.serving.model import Model
-from rowcast.serving.process import ServerProcess
+from rowcast.serving.client import Client, message_of
+from rowcast.serving.model import Model, Named, named
+from rowcast.serving.server_process import ServerProcess
 from rowcast.settings import Settings
 
 LOOK_SECONDS = 0.1  # between two looks at whether it is ready
@@ -114,6 +114,8 @@ class RunningServer:
         while not self.ready():
             if self._process.ended.wait(LOOK_SECONDS):
                 raise self._failure()
+            if problem := self._failed_load():
+                raise RowcastError(problem)
             if time.monotonic() > limit:
                 raise RowcastError(f"the server is not ready after {seconds:g} s")
 
@@ -137,13 +139,15 @@ class RunningServer:
         finally:
             self._folder.remove()
 
-    def change(self, models: Mapping[str, Model]) -> None:
-        """Serve these models from now on; running streams finish on the models they began with."""
-        self._folder.write(models)
+    def change(self, models: Named | Mapping[str, Named]) -> None:
+        """Serve other models, from a few seconds later on; running streams finish on their own."""
+        self._folder.write(named(models))
 
     def models(self) -> list[dict[str, Any]]:
         """Return what `GET /v1/models` lists."""
-        _, listed = self._client.get("/v1/models")
+        status, listed = self._client.get("/v1/models")
+        if status >= 400:
+            raise RowcastError(message_of(listed))
         models: list[dict[str, Any]] = listed["data"]
         return models
 
@@ -171,6 +175,15 @@ class RunningServer:
             return self._client.get("/readiness", seconds=5.0)[0]
         except (OSError, http.client.HTTPException):
             return 0
+
+    def _failed_load(self) -> str:
+        """Return which model could not be loaded, and why; empty if none failed so far."""
+        try:
+            models = self.models() if self._status() == 503 else []
+        except (OSError, http.client.HTTPException, RowcastError):
+            return ""
+        failed = [each for each in models if each["status"]["value"] == "failed"]
+        return "; ".join(f"{each['id']}: {each['status']['reason']}" for each in failed)
 
     def _failure(self) -> RowcastError:
         return RowcastError(

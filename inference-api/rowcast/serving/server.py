@@ -10,13 +10,12 @@ Writes the file of models and the environment of `gunicorn.conf.py`, and starts 
 import difflib
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,24 @@ from pydantic import ValidationError
 from rowcast.errors import InvalidField, RowcastError
 from rowcast.models.catalog import read_catalog
 from rowcast.models.faults import InvalidCatalog
-from rowcast.models.keys import NAMES, problem_of
+from rowcast.models.keys import problem_of
 from rowcast.serving.client import Client
-from rowcast.serving.model import Model
+from rowcast.serving.listening_socket import listen
+from rowcast.serving.model import Named, named
 from rowcast.serving.output import FileOutput, ForwardedOutput
-from rowcast.serving.process import ServerProcess
 from rowcast.serving.running import Folder, RunningServer
+from rowcast.serving.server_process import ServerProcess
 from rowcast.settings import Settings
 
 PORT = 7000
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # the address at which it is reached from here
 # Settings that the server gets from elsewhere: models, port and host; and how it is started.
 OWN = {"model", "models", "model_name", "mock_model", "backend_socket", "host", "port"}
-_OWN_VARIABLES = {*(name.upper() for name in OWN), "ROWCAST_LAUNCHED_BY"}
-
-Named = Model | str | PathLike[str]
+_OWN_VARIABLES = {
+    *(name.upper() for name in OWN),
+    *("ROWCAST_LAUNCHED_BY", "ROWCAST_MODELS_SOCKET", "ROWCAST_PARENT"),  # of another server
+    *("LISTEN_FDS", "LISTEN_PID"),
+}
 
 
 class Server:
@@ -98,16 +100,17 @@ class Server:
 
     def _prepared(self, port: int, host: str, log: str | PathLike[str] | None) -> RunningServer:
         """Return it, not started."""
-        listens = _listener(host) if port == 0 else None
-        taken = listens.getsockname()[1] if listens else port
+        listener = listen(host, port)
+        taken = int(listener.getsockname()[1])
         folder = Folder(Path(tempfile.mkdtemp(prefix="rowcast-server-")))
         try:
             folder.write(self.models)
             settings = self._settings_for(host, taken, folder, fresh=port == 0)
             _check_models(settings)
             output = ForwardedOutput() if log == "stderr" else FileOutput(Path(log or folder.log))
-            process = ServerProcess(_environment(settings, folder), output, listens)
+            process = ServerProcess(_environment(settings, folder), output, listener)
         except BaseException:
+            listener.close()
             folder.remove()
             raise
         secret = settings.proxy_secret
@@ -127,31 +130,6 @@ class Server:
             name = str(error.errors()[0]["loc"][-1])
             value = given.get(name, os.environ.get(name.upper()))
             raise InvalidField(name, f"is {value!r}: {problem_of(error)}") from error
-
-
-def named(models: Named | Mapping[str, Named]) -> dict[str, Model]:
-    """Return the models by name. Raises RowcastError if there is none, or a name cannot be one."""
-    if not isinstance(models, Mapping):
-        only = _model(models)
-        models = {only.name: only}
-    if not models:
-        raise RowcastError("there is no model to serve; name at least one")
-    return {_name(name): _model(each) for name, each in models.items()}
-
-
-def _model(given: object) -> Model:
-    if isinstance(given, Model):
-        return given
-    if isinstance(given, str | PathLike):
-        return Model(fspath(given))
-    raise RowcastError(f"{given!r} is not a model; give a Model, a path, or an id")
-
-
-def _name(name: object) -> str:
-    try:
-        return NAMES.validate_python(name)
-    except ValidationError as error:
-        raise RowcastError(f"{name!r} cannot name a model: {problem_of(error)}") from error
 
 
 def _check_settings(names: Iterable[str]) -> None:
@@ -196,19 +174,6 @@ def _environment(settings: Settings, folder: Folder) -> dict[str, str]:
 _SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package
 
 
-def _listener(host: str) -> socket.socket:
-    """Return a socket that listens at a free port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    try:
-        listener.bind((host, 0))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise RowcastError(f"the server cannot listen on {host}: {error}") from error
-    return listener
-
-
 @contextmanager
 def _terminable() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does, if this is the main thread; no other gets signals."""
@@ -219,7 +184,7 @@ def _terminable() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _print(line: str) -> None:

@@ -1,6 +1,7 @@
-"""`python -m rowcast.serving.child`: become gunicorn, in the child process of a `Server`.
+"""`python -m rowcast.serving.become_gunicorn`: become gunicorn, in the child process of a `Server`.
 
-Ends with its parent. A listening socket that the parent has opened is handed on as systemd would.
+Ends with its parent. The listening socket, which the parent has opened, is handed on as systemd
+would.
 """
 
 import os
@@ -11,16 +12,14 @@ from rowcast.parent_death import die_with_parent
 from rowcast.tree import tree
 
 PARENT = "ROWCAST_SERVER_OF"  # process id
-LISTENS = "ROWCAST_LISTENS"  # file descriptor of the listening socket, if there is one
+LISTENS = "ROWCAST_LISTENS"  # file descriptor of the listening socket
 _FIRST = 3  # the descriptor at which gunicorn expects it
 
 
 def main() -> None:
     """Replace this process by the server."""
     die_with_parent(signal.SIGTERM, int(os.environ.pop(PARENT)))
-    listens = os.environ.pop(LISTENS, "")
-    if listens:
-        _hand_on(int(listens))
+    _hand_on(int(os.environ.pop(LISTENS)))
     config = str(tree() / "gunicorn.conf.py")
     os.execv(  # noqa: S606  # no shell is wanted
         sys.executable, [sys.executable, "-P", "-m", "gunicorn", "--config", config]

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rowcast.errors import RowcastError
-from rowcast.serving.child import LISTENS, PARENT
+from rowcast.serving.become_gunicorn import LISTENS, PARENT
 from rowcast.serving.output import Output, sentences
 
-_COMMAND = (sys.executable, "-P", "-m", "rowcast.serving.child")
+_COMMAND = (sys.executable, "-P", "-m", "rowcast.serving.become_gunicorn")
 KILL_SECONDS = 15.0  # beyond the time that open streams have
 
 
@@ -29,13 +29,12 @@ class ServerProcess:
         self,
         environment: Mapping[str, str],
         output: Output,
-        listener: socket.socket | None = None,
+        listener: socket.socket,
     ) -> None:
         """`listener`: a listening socket that the server takes over."""
-        self._environment = {**environment, PARENT: str(os.getpid())}
+        given = {PARENT: str(os.getpid()), LISTENS: str(listener.fileno())}
+        self._environment = {**environment, **given}
         self._listener = listener
-        if listener is not None:
-            self._environment[LISTENS] = str(listener.fileno())
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
         self._problem: OSError | None = None
@@ -54,8 +53,7 @@ class ServerProcess:
     def release(self) -> None:
         """Close what only the server is to hold."""
         self._output.release()
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.close()
 
     @property
     def log(self) -> Path | None:
@@ -116,6 +114,6 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._output.descriptor,
             stderr=self._output.descriptor,
-            pass_fds=[] if self._listener is None else [self._listener.fileno()],
+            pass_fds=[self._listener.fileno()],
             start_new_session=True,  # Ctrl-C comes to this process, which then stops it
         )
