@@ -105,6 +105,7 @@ def test_e13_streaming_chunks_is_the_number_of_tokens_per_chunk(server: RunningS
     assert len(pieces) == 5
 
 
+@pytest.mark.slow
 def test_e14_a_prompt_is_computed_before_the_server_is_ready() -> None:
     slow = Model("scripted", step_seconds=0.05).precompile(batch_size=32, prefill_length=1024)
     with Server(slow).start(wait=False) as server:
@@ -187,6 +188,7 @@ def _liveness(server: RunningServer) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_f11_a_generation_configuration_is_read_from_a_file(tmp_path: Path) -> None:
     config = tmp_path / "generation.json"
     config.write_text(json.dumps({"temperature": 0, "max_new_tokens": 7}))

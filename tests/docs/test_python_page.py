@@ -23,6 +23,7 @@ def adapted(example: str, port: int) -> str:
     return example.replace("8000", str(port))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_an_example_runs(number: int, tmp_path: Path) -> None:
     port, path = free_port(), tmp_path / "example.py"

@@ -102,6 +102,7 @@ def test_a_port_in_use_is_an_error_in_the_server_s_words() -> None:
     assert not [each for each in psutil.Process().children() if "rowcast" in str(each.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_is_an_error_in_the_server_s_words(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "tokenizer.json").write_text("{}")
@@ -109,6 +110,7 @@ def test_a_model_that_cannot_be_loaded_is_an_error_in_the_server_s_words(tmp_pat
         Server(Model(tmp_path)).start(timeout=60)
 
 
+@pytest.mark.slow
 def test_it_is_not_ready_before_its_models_are_warm() -> None:
     with Server(SLOW).start(wait=False) as running:
         assert not running.ready()
@@ -126,6 +128,7 @@ def _status(running: RunningServer) -> int:
     return running._status()
 
 
+@pytest.mark.slow
 def test_one_that_is_not_ready_in_time_is_stopped() -> None:
     with pytest.raises(RowcastError, match="not ready after"):
         Server(SLOW).start(timeout=0.5)
@@ -148,6 +151,7 @@ def test_one_that_ends_by_itself_is_an_error() -> None:
             running.wait()
 
 
+@pytest.mark.slow
 def test_other_models_can_be_served_without_another_start() -> None:
     with Server({"a": Model("scripted")}).start() as running:
         running.change({"a": Model("scripted"), "b": Model("scripted", aliases=["c"])})
@@ -193,6 +197,7 @@ def script(source: str, path: Path) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["returns", "raises", "is killed", "is terminated"])
 def test_nothing_outlives_the_program_that_started_it(end: str, tmp_path: Path) -> None:
     then = {"returns": "", "raises": "1 / 0"}.get(end, "import time; time.sleep(600)")
@@ -208,6 +213,7 @@ def test_nothing_outlives_the_program_that_started_it(end: str, tmp_path: Path) 
     until(lambda: not Path(folder).exists(), "its folder is removed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("log", ["stderr", None])
 def test_firing_serves_until_it_is_interrupted(
@@ -235,6 +241,7 @@ def test_firing_serves_until_it_is_interrupted(
     assert gone(everyone)
 
 
+@pytest.mark.slow
 def test_firing_at_a_port_in_use_fails_and_ends(tmp_path: Path) -> None:
     with Server(Model("scripted")).start() as running:
         source = FIRED.format(port=running.port, log="stderr")

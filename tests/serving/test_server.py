@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import rowcast
 from processes import free_port
 from rowcast import Model, RowcastError, Server
 from rowcast.errors import InvalidField
@@ -40,6 +41,13 @@ def prepare() -> Iterator[Any]:
 
 def variables_of(running: RunningServer) -> dict[str, str]:
     return dict(running._process._environment)
+
+
+def test_the_package_exports_what_python_users_need() -> None:
+    assert {"Model", "RowcastError", "Server", "__version__"} <= set(dir(rowcast))
+    assert rowcast.Server is Server
+    with pytest.raises(AttributeError, match="no attribute 'Sever'"):
+        rowcast.Sever  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_one_model_has_its_own_name() -> None:
