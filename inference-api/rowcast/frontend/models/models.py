@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from rowcast.errors import NotReady, Unavailable, UnknownModel
-from rowcast.frontend.models.builds import Builds, Maker
+from rowcast.frontend.models.builds import Builds, Maker, Recipes
 from rowcast.frontend.models.slot import Names, Slot
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.models.table import named_in
@@ -21,6 +21,7 @@ from rowcast.frontend.models.waiting import StillLoading, Wait, Wish
 from rowcast.frontend.request.deadline import Deadline
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
+from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.models.build import Build
 from rowcast.models.messages import (
     BuildState,
@@ -41,12 +42,16 @@ class Models:
     """All models of one frontend process."""
 
     def __init__(
-        self, settings: Settings, supervision: Supervision, make: Maker | None = None
+        self,
+        settings: Settings,
+        supervision: Supervision,
+        make: Maker | None = None,
+        recipes: Recipes | None = None,
     ) -> None:
         """`make` makes the text side of a build, in a thread of its own."""
         self._settings = settings
         self._supervision = supervision
-        self._builds = Builds(settings, supervision, make)
+        self._builds = Builds(settings, supervision, make, recipes or NoJournal())
         self._numbers = itertools.count(1)
         self._answers: dict[int, _Answer] = {}
 
@@ -146,11 +151,8 @@ class Models:
         return served
 
     def _recorded(self, request: Request) -> Slot | None:
-        """Return the build that began a recorded request, if it is still there."""
-        if request.record is None:
-            return None
-        wanted = request.record.build
-        return next((each for each in self._builds.all() if each.version == wanted), None)
+        """Return the build that began a recorded request, if it is there or can be loaded again."""
+        return None if request.record is None else self._builds.recall(request.record.build)
 
     # The supervisor's messages
 
