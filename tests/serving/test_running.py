@@ -159,6 +159,23 @@ def test_other_models_can_be_served_without_another_start() -> None:
         assert running.generate("Hello", model="c", seed=3, max_tokens=9)
 
 
+@pytest.mark.parametrize("secret", [None, "a secret that only the proxy knows"])
+def test_models_are_loaded_and_unloaded_by_hand(secret: str | None) -> None:
+    models = {"a": Model("scripted"), "b": Model("scripted")}
+    with Server(models, proxy_secret=secret).start() as running:
+
+        def state() -> str:
+            return str(running.models()[1]["status"]["value"])
+
+        assert state() == "unloaded"
+        running.load("b")
+        until(lambda: state() == "loaded", "it is loaded")
+        running.unload("b")
+        until(lambda: state() == "unloaded", "it is unloaded")
+        with pytest.raises(RowcastError, match="'c' does not exist"):
+            running.load("c")
+
+
 def test_its_log_can_go_to_a_file_that_stays(tmp_path: Path) -> None:
     log = tmp_path / "rowcast.log"
     with Server(Model("scripted")).start(log=log) as running:

@@ -2,6 +2,7 @@
 
     ready, wait_ready     are the models there that it loads at the start?
     generate, stream      a completion, whole or as it is generated
+    load, unload          a model, by hand
     change                other models, without an interrupted stream
     wait, stop            its end
 
@@ -142,6 +143,14 @@ class RunningServer:
     def change(self, models: Named | Mapping[str, Named]) -> None:
         """Serve other models, from a few seconds later on; running streams finish on their own."""
         self._folder.write(named(models))
+
+    def load(self, name: str) -> None:
+        """Have a model loaded; `models` shows when it is there."""
+        self._client.post("/models/load", {"model": name})
+
+    def unload(self, name: str) -> None:
+        """Have a model unloaded as soon as nobody uses it."""
+        self._client.post("/models/unload", {"model": name})
 
     def models(self) -> list[dict[str, Any]]:
         """Return what `GET /v1/models` lists."""

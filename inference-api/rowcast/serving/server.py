@@ -113,9 +113,7 @@ class Server:
             listener.close()
             folder.remove()
             raise
-        secret = settings.proxy_secret
-        headers = {"X-Rowcast-Proxy-Secret": secret.get_secret_value()} if secret else {}
-        client = Client(EVERYWHERE.get(host, host), taken, headers)
+        client = Client(EVERYWHERE.get(host, host), taken, _headers(settings))
         return RunningServer(process, client, folder, settings, next(iter(self.models)))
 
     def _settings_for(self, host: str, port: int, folder: Folder, *, fresh: bool) -> Settings:
@@ -141,6 +139,14 @@ def _check_settings(names: Iterable[str]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; docs/settings.md lists them"
             raise InvalidField(name, f"is not a setting of the server{hint}")
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    """Return what identifies this program to a server that otherwise serves its proxy alone."""
+    if settings.proxy_secret is None:
+        return {}
+    secret = settings.proxy_secret.get_secret_value()
+    return {"X-Rowcast-Proxy-Secret": secret, "X-Rowcast-Admin": "true"}
 
 
 def _check_models(settings: Settings) -> None:
