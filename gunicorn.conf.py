@@ -72,6 +72,7 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
+_REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
@@ -216,6 +217,8 @@ def on_reload(server) -> None:
 
 def on_exit(server) -> None:
     """Stop the supervisor, now that the workers have ended."""
+    if _REMOVES in os.environ and not server.reexec_pid:
+        shutil.rmtree(os.environ[_REMOVES], ignore_errors=True)
     keeper = getattr(server, "keeper", None)
     if keeper is not None:
         keeper.stop()

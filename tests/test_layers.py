@@ -57,7 +57,7 @@ class Layer:
 
 
 LAYERS = (
-    Layer("package", ("rowcast.__init__",)),
+    Layer("package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving")),
     Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
@@ -131,6 +131,7 @@ COMPOSERS = (  # may import everything
     "rowcast.launch",
     "rowcast.engines",
     "rowcast.llm",
+    "rowcast.serving",
     "rowcast.console",
     *ENTRIES,
 )

@@ -144,6 +144,16 @@ class Settings(BaseSettings):
     streaming_chunks: int = Field(
         1, ge=1, le=4096, description="Tokens per chunk of a stream; 1 sends each at once."
     )
+    warm_rows: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="Rows in which a prompt is computed before the server is ready, so that the "
+        "first request finds pages, threads and caches warm; 0: none.",
+    )
+    warm_tokens: int = Field(
+        1024, ge=1, description="Tokens of that prompt; at most the model's context."
+    )
     model_root: Path | None = Field(
         None,
         validation_alias=AliasChoices("model_root", "MODEL_WEKA_DIR"),

@@ -8,7 +8,7 @@ variable goes before its field. A value out of range is refused, since an operat
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,10 @@ _BOUNDS = {each.name: each for each in PARAMETERS if each.configured}
 class Generation:
     """Defaults of requests, besides those of the model's own generation_config.json."""
 
-    sampling: Mapping[str, float]  # by the names of parameters
-    max_new_tokens: int  # 0: as the API documents it
-    num_return_sequences: int
-    streaming_chunks: int  # tokens per chunk of a stream
+    sampling: Mapping[str, float] = field(default_factory=dict)  # by the names of parameters
+    max_new_tokens: int = 0  # 0: as the API documents it
+    num_return_sequences: int = 1
+    streaming_chunks: int = 1  # tokens per chunk of a stream
 
 
 def generation_of(settings: Settings) -> Generation:

@@ -143,7 +143,7 @@ def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeReques
     origin = request.origin()
     prompt = Prompt(
         tokens=tokens,
-        params=SamplingParams(**_sampling(fields)),
+        params=SamplingParams(**_sampling(fields, model)),
         seed=fields.integer("seed", origin.seed, 0, SEEDS - 1),
         stop=StopSequences([stop] if stop else ()),
         dialect="native",
@@ -161,8 +161,11 @@ def _may_stream(fields: Fields) -> bool:
     return False
 
 
-def _sampling(fields: Fields) -> dict[str, Any]:
-    return {each.name: _number(fields, each, native) for each, native in SAMPLING}
+def _sampling(fields: Fields, model: ServedModel) -> dict[str, Any]:
+    values = {each.name: _number(fields, each, native) for each, native in SAMPLING}
+    if (tokens := model.generation.max_new_tokens) and fields.value("max_tokens") is None:
+        values["max_tokens"] = tokens
+    return values
 
 
 def _number(fields: Fields, parameter: Parameter, native: Native) -> float:

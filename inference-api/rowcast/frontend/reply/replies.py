@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
+from rowcast.frontend.reply.chunks import Patience
 from rowcast.frontend.reply.text import Ending, ReplyText, one_by_one
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.session import Session
@@ -21,6 +22,7 @@ class Piece:
 
     reply: int
     text: str
+    more: bool = False  # what is sent for it waits for the next piece of the reply
 
 
 class Replies:
@@ -63,6 +65,8 @@ class Replies:
         `singly`: a piece for every token, even if several arrive together.
         """
         unended, arrived = dict(enumerate(self._replies)), self._session.arrived
+        patience = Patience(silence, joins=any(reply.joins for reply in self._replies))
+        held = [""] * len(self._replies)
         while unended:
             arrived.clear()
             received = False
@@ -70,12 +74,17 @@ class Replies:
                 events = reply.arrived()
                 received = received or bool(events)
                 for part in one_by_one(events) if singly else [events] if events else []:
-                    yield Piece(at, reply.read(part))
+                    held[at] += reply.read(part)
+                    if singly or reply.complete:
+                        patience.reset()
+                        yield Piece(at, held[at], not reply.complete)
+                        held[at] = ""
                     if reply.ending is not None:
                         break
                 if reply.ending is not None:
                     del unended[at]
-            if not received and (self._interrupted() or not arrived.wait(silence)):
+            if not received and (self._interrupted() or not arrived.wait(patience.left)):
+                patience.reset()
                 yield None
 
     def _interrupted(self) -> bool:

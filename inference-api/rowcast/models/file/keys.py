@@ -85,6 +85,8 @@ KEYS = (
             "max_new_tokens",
             "num_return_sequences",
             "streaming_chunks",
+            "warm_rows",
+            "warm_tokens",
             "waiting_line",
             "no_weights",
             "two_layers",
