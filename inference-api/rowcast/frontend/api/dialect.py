@@ -2,7 +2,8 @@
 
     routes        method and path -> a function `chat(frontend, request) -> Response`
     operations    its part of /openapi.json
-    error_body    the form of errors below the paths that it owns, `prefixes`
+    error_body    the form of errors below the paths that it owns, `prefixes`, and of errors of
+                  requests that it recognizes, at whatever path
     rows          the paths where a POST needs rows: refused early while there are none
 
 `Api` is all dialects of one frontend. `app.py` makes URL rules of its routes; `answer(request)`
@@ -45,6 +46,7 @@ class Dialect:
     operations: tuple[Operation, ...]
     error_body: ErrorBody
     prefixes: tuple[str, ...] = ()  # paths whose errors have its form
+    recognizes: Callable[[Request], bool] = lambda _: False  # requests whose errors have its form
     rows: re.Pattern[str] | None = None  # paths where a POST needs rows
     open: bool = False  # to every caller, without a token
 

@@ -66,17 +66,32 @@ class Replies:
         while unended:
             arrived.clear()
             received = False
-            for at, reply in in_turns(list(unended.items())):
-                events = reply.arrived()
-                received = received or bool(events)
-                for part in one_by_one(events) if singly else [events] if events else []:
-                    yield Piece(at, reply.read(part))
-                    if reply.ending is not None:
-                        break
-                if reply.ending is not None:
-                    del unended[at]
+            for piece in self._round(unended, singly=singly):
+                received = True
+                yield piece
             if not received and (self._interrupted() or not arrived.wait(silence)):
                 yield None
+
+    def rounds(self) -> Iterator[list[Piece]]:
+        """Yield the same pieces, those of all replies that arrive together in one list."""
+        unended, arrived = dict(enumerate(self._replies)), self._session.arrived
+        while unended:
+            arrived.clear()
+            if pieces := list(self._round(unended)):
+                yield pieces
+            else:
+                arrived.wait()
+
+    def _round(self, unended: dict[int, ReplyText], *, singly: bool = False) -> Iterator[Piece]:
+        """Yield what has arrived of each reply; drop those that have ended from `unended`."""
+        for at, reply in in_turns(list(unended.items())):
+            events = reply.arrived()
+            for part in one_by_one(events) if singly else [events] if events else []:
+                yield Piece(at, reply.read(part))
+                if reply.ending is not None:
+                    break
+            if reply.ending is not None:
+                del unended[at]
 
     def _interrupted(self) -> bool:
         """Return whether the reader must learn of a pause now: once for all interrupted replies."""
