@@ -72,15 +72,17 @@ class Replies:
             if not received and (self._interrupted() or not arrived.wait(silence)):
                 yield None
 
-    def rounds(self) -> Iterator[list[Piece]]:
-        """Yield the same pieces, those of all replies that arrive together in one list."""
+    def rounds(self, silence: float | None = None) -> Iterator[list[Piece]]:
+        """Yield the same, with the pieces of all replies that arrive together in one list.
+
+        The list is empty where `pieces` yields None.
+        """
         unended, arrived = dict(enumerate(self._replies)), self._session.arrived
         while unended:
             arrived.clear()
-            if pieces := list(self._round(unended)):
-                yield pieces
-            else:
-                arrived.wait()
+            received = list(self._round(unended))
+            if received or self._interrupted() or not arrived.wait(silence):
+                yield received
 
     def _round(self, unended: dict[int, ReplyText], *, singly: bool = False) -> Iterator[Piece]:
         """Yield what has arrived of each reply; drop those that have ended from `unended`."""

@@ -28,6 +28,9 @@ class Reader(ABC):
     def feed(self, parts: list[bytes]) -> None:
         """Read parts of the body, in order."""
 
+    def expect(self, prompt: str) -> None:
+        """Note the prompt, if the answer repeats it. By default it does not."""
+
     def close(self) -> str | None:
         """Return what the dialect lacks at the end of the body; None if the reply is complete."""
         if self.failure is None and not self.ended:

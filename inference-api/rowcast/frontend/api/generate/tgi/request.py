@@ -122,7 +122,9 @@ def _grammar(served: ServedModel, request: Request, parameters: GenerateParamete
             return compiled(served, request, field, tasks.regex_rule, regex).grammar
         case None:
             return ""
-    return compiled(served, request, field, tasks.schema_rule, schema, True).grammar
+    # Its users leave the type out: there, only objects were possible.
+    rule = compiled(served, request, field, tasks.schema_rule, {"type": "object"} | schema, True)
+    return rule.grammar
 
 
 def _params(

@@ -6,7 +6,7 @@ Events have ids, so that a stream can be resumed. A reply that ends with the mod
 one more event, for that token. A stream that fails ends with `{"error", "error_type"}`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -15,7 +15,12 @@ from rowcast.frontend.api.events import SILENT, event_of
 from rowcast.frontend.api.generate.errors import tgi_error_body
 from rowcast.frontend.api.generate.tgi.request import Wanted
 from rowcast.frontend.api.generate.tgi.tokens import TokenReader, finish_reason, likeliest
-from rowcast.frontend.api.generate.tgi.types import StreamDetails, StreamResponse, Token
+from rowcast.frontend.api.generate.tgi.types import (
+    FinishReason,
+    StreamDetails,
+    StreamResponse,
+    Token,
+)
 from rowcast.frontend.reply.positions import Cursor, Stage
 from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import Ending, Place
@@ -26,20 +31,24 @@ _encode = msgspec.json.Encoder().encode
 def events(wanted: Wanted, replies: Replies, cursor: Cursor, silence: float) -> Iterator[bytes]:
     """Yield the events that the reader does not have yet."""
     yield b""
-    events_of = TokenEvents(wanted)
+    tokens, reply = TokenEvents(wanted), replies[0]
     try:
-        for piece in replies.pieces(silence, singly=True):
-            if piece is None:
+        for arrived in replies.rounds(silence):
+            if not arrived:
                 yield SILENT
                 continue
             replies.check(0)
-            reply = replies[0]
-            for event in events_of.read(reply.places(), reply.ending):
-                stage = Stage.ENDED if event.generated_text is not None else Stage.TEXT
-                if cursor.advance(0, reply.tokens, stage):
-                    yield event_of(_encode(event), place=cursor.id())
+            yield b"".join(
+                event_of(_encode(each), place=cursor.id())
+                for each in tokens.read(reply.places(), reply.ending)
+                if cursor.advance(0, each.index, _stage_of(each))
+            )
     except (ReplyFailed, NotReady) as failure:
         yield event_of(_encode(tgi_error_body(failure.status, str(failure), failure)))
+
+
+def _stage_of(event: StreamResponse) -> Stage:
+    return Stage.TEXT if event.generated_text is None else Stage.ENDED
 
 
 class TokenEvents:
@@ -50,16 +59,16 @@ class TokenEvents:
         self._tokenizer = wanted.served.tokenizer
         self._reader = TokenReader(self._tokenizer)
         self._limit = self._longest()
-        self._held: StreamResponse | None = None  # the last token that fits, until the end is known
+        self._held: StreamResponse | None = None  # the last token, until the end is known
 
-    def read(self, places: list[Place], ending: Ending | None) -> Iterator[StreamResponse]:
-        """Return the events of tokens that have arrived, and of the end once it is known."""
-        for place in places:
+    def read(self, places: Sequence[Place], ending: Ending | None) -> Iterator[StreamResponse]:
+        """Yield the events of tokens that have arrived, and of the end once it is known."""
+        for at, place in enumerate(places, 1):
             event = self._event(self._reader.read(place), place)
-            if ending is None and self._reader.count < self._limit:
-                yield event
-            else:
+            if self._is_last(ending if at == len(places) else None):
                 self._held = event
+            else:
+                yield event
         if ending is not None:
             yield self._last(ending)
 
@@ -68,6 +77,15 @@ class TokenEvents:
         prompt, context = self._wanted.prompt, self._wanted.served.context_length
         most = prompt.params.max_tokens
         return most if context is None else min(most, context - len(prompt.tokens))
+
+    def _is_last(self, ending: Ending | None) -> bool:
+        """Return whether the token just read is the last one. `ending`: nothing follows it."""
+        return self._reader.count == self._limit or (
+            ending is not None and self._reason(ending) != "eos_token"
+        )
+
+    def _reason(self, ending: Ending) -> FinishReason:
+        return finish_reason(ending, self._reader.text, self._wanted.prompt.stop)
 
     def _event(self, token: Token, place: Place | None = None) -> StreamResponse:
         event = StreamResponse(index=self._reader.count, token=token)
@@ -86,7 +104,7 @@ class TokenEvents:
         event.generated_text = self._wanted.before + text
         if self._wanted.parameters.details:
             event.details = StreamDetails(
-                finish_reason=finish_reason(ending, text, self._wanted.prompt.stop),
+                finish_reason=self._reason(ending),
                 generated_tokens=self._reader.count,
                 seed=self._wanted.seed,
                 input_length=len(self._wanted.prompt.tokens),
