@@ -16,8 +16,10 @@ from rowcast.frontend.api.generate.tgi.tokens import (
 from rowcast.frontend.api.generate.tgi.types import (
     BestOfSequence,
     Details,
+    FinishReason,
     GenerateResponse,
     ReplyDetails,
+    Token,
 )
 from rowcast.frontend.api.openai.response.logprobs import Encoded
 from rowcast.frontend.reply.replies import Replies
@@ -79,8 +81,7 @@ class Answer:
     def _details(self, at: int, text: str) -> ReplyDetails:
         reason = finish_reason(self._replies.ending(at), text, self._wanted.prompt.stop)
         tokens = self._tokens[at]
-        if reason == "eos_token":
-            tokens.end()
+        tokens.end(reason)
         return ReplyDetails(
             finish_reason=reason,
             generated_tokens=tokens.count,
@@ -108,6 +109,7 @@ class ReadTokens:
         self._likeliest = wanted.parameters.top_n_tokens or 0
         self._reader = TokenReader(self._tokenizer)
         self._tokens, self._top = Encoded(), Encoded()
+        self._last: Token | None = None  # not encoded yet: text may be added to it
 
     @property
     def count(self) -> int:
@@ -118,17 +120,26 @@ class ReadTokens:
         if not self._shown:
             return
         for place in in_turns(replies[at].places()):
-            self._tokens.add([self._reader.read(place)])
+            self._put(self._reader.read(place))
             if self._likeliest:
                 self._top.add([likeliest(self._tokenizer, place, self._likeliest)])
 
-    def end(self) -> None:
-        """Store the token that ended the text."""
-        self._tokens.add([self._reader.end_token()])
+    def end(self, reason: FinishReason) -> None:
+        """Store what the end of the reply releases."""
+        if reason == "eos_token" or self._last is None:
+            self._put(self._reader.end_token())
+        else:
+            self._last.text += self._reader.finish()
 
     def all(self) -> Raw:
         """Return the list of tokens."""
+        self._put(None)
         return self._tokens.all()
+
+    def _put(self, token: Token | None) -> None:
+        if self._last is not None:
+            self._tokens.add([self._last])
+        self._last = token
 
     def top(self) -> Raw | UnsetType:
         """Return the list of the likeliest tokens at each place, if it was requested."""
