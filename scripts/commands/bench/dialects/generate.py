@@ -13,7 +13,6 @@ from commands.bench.dialects.event_reader import EventReader, count
 from commands.bench.load.requests import Request
 from http_client.events import Event
 
-
 REASONS = {"length": "length", "eos_token": "stop", "stop_sequence": "stop"}
 
 
@@ -40,7 +39,7 @@ class Pieces(Reader):
 
     def expect(self, prompt: str) -> None:
         """Note the text with which the first piece begins."""
-        self._known = prompt
+        self.prompt = self._known = prompt
 
     def _read(self, piece: bytes) -> None:
         try:

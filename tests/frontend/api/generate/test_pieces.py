@@ -3,6 +3,7 @@
 Covers `generate/pieces`.
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_each_piece_has_the_prompt_and_all_of_the_reply_so_far(served: Served) -
     assert {each["error"] for each in pieces} == {0}
     texts = [text for (text,) in (each["text"] for each in pieces)]
     assert texts[-1] == HELLO["prompt"] + spoken(HELLO["prompt"], 3, 30)
-    assert all(after.startswith(before) for before, after in zip(texts, texts[1:], strict=False))
+    assert all(after.startswith(before) for before, after in itertools.pairwise(texts))
 
 
 def test_a_piece_has_every_choice(served: Served) -> None:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rowcast.errors import DeadlinePassed, InvalidField, NotReady, Overloaded, ReplyFailed
 from rowcast.frontend.api.generate.body import GenerateBody
+from rowcast.frontend.api.generate.errors import error_body
 
 from ...serving import Served, serving, spoken
 
@@ -189,9 +191,7 @@ def test_without_a_backend_it_is_a_503() -> None:
         assert "stopping" in refused(served, HELLO, 503)
 
 
-FIELD = st.sampled_from(
-    [field for field in GenerateBody.__struct_fields__] + ["prompt", "text", "inputs", "parameters"]
-)
+FIELD = st.sampled_from([*GenerateBody.__struct_fields__, "prompt", "text", "inputs", "parameters"])
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 20) | st.floats(-2, 3) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
@@ -214,3 +214,19 @@ def test_any_body_is_answered_or_refused(
     if response.status_code != 200:
         assert {"error", "error_type"} <= set(response.get_json())
     response.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (503, Overloaded("full"), "overloaded"),
+        (503, NotReady("no backend"), "incomplete_generation"),
+        (504, DeadlinePassed("too long"), "incomplete_generation"),
+        (500, ReplyFailed("it failed"), "generation"),
+        (400, InvalidField("top_p", "is 3"), "validation"),
+        (405, None, "validation"),
+        (500, ValueError(), "incomplete_generation"),
+    ],
+)
+def test_errors_have_tgis_names(status: int, error: Exception | None, kind: str) -> None:
+    assert error_body(status, "m", error)["error_type"] == kind
