@@ -1,7 +1,4 @@
-"""The stream of /generate: each piece has all of the text so far, and a NUL after it.
-
-Covers `generate/pieces`.
-"""
+"""The stream of /generate: each piece has all of the text so far, and a NUL after it."""
 
 import itertools
 import json

@@ -1,6 +1,6 @@
 """POST /generate with a prompt: one answer with the keys of three systems, under all their names.
 
-Covers `api/generate`, `generate/answer`, `generate/body`, `generate/errors`, `generate/prompts`.
+Covers `api/generate`, `generate/answer`, `generate/body`, `generate/errors`.
 """
 
 import json
