@@ -30,7 +30,16 @@ LOOK_SECONDS = 0.02
 APPLICATION = "inference_api_server:create_server()"
 COUNTED = ("--pythonpath", str(ROOT / "scripts"), "local.greenlet_count:create()")
 RECOVERY = b"resubmitting sessions="
-_OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKERS", "TMPDIR"}
+_OURS = {
+    "BACKEND_SOCKET",
+    "MODEL",
+    "MODELS",
+    "MOCK_MODEL",
+    "PROXY_SECRET",
+    "PORT",
+    "WORKERS",
+    "TMPDIR",
+}
 
 
 class ServerError(Exception):
@@ -140,11 +149,19 @@ class Server:
         return [each for each in self.family() if "rowcast.journal.service" in command_line(each)]
 
     def backend(self) -> psutil.Process | None:
-        """Return the current decoder, if there is one."""
-        for launcher in self._children(self.pid):
-            if "rowcast.launch" in command_line(launcher):
-                return next(iter(self._children(launcher.pid)), None)
+        """Return the current decoder of the first model, if there is one."""
+        for launcher in self.launchers():
+            return next(iter(self._children(launcher.pid)), None)
         return None
+
+    def launchers(self) -> list[psutil.Process]:
+        """Return the processes that fork decoders, one for each loaded model."""
+        return [
+            launcher
+            for supervisor in self._children(self.pid)
+            if "rowcast.launch" in command_line(supervisor)
+            for launcher in self._children(supervisor.pid)
+        ]
 
     def current_backend(self) -> psutil.Process:
         """Return the current decoder, or the next one."""

@@ -54,15 +54,22 @@ class Demultiplexer:
         self._greeted = False  # whether the backend has sent its first Status
         self._last_event = 0.0
         self._lost = time.monotonic()
+        self.on_ready: Callable[[], None] = lambda: None  # a backend has sent its first Status
         self._closing = threading.Event()
+        self._hurry = threading.Event()  # connect now
         self._thread = threading.Thread(target=self._run, name="demultiplexer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Connect now: there is a backend."""
+        self._hurry.set()
+
     def close(self) -> None:
         """End the thread, whatever it waits for."""
         self._closing.set()
+        self._hurry.set()
         if self._port is not None:
             self._port.close()
         self._thread.join(timeout=10)
@@ -126,7 +133,8 @@ class Demultiplexer:
                 port = self._connect()
             except PeerGone:
                 self._give_up_late()
-                self._closing.wait(pause)
+                self._hurry.wait(pause)
+                self._hurry.clear()
                 pause = min(RETRY_MOST, pause * 1.5)
             else:
                 pause = RETRY_FIRST
@@ -138,6 +146,7 @@ class Demultiplexer:
             self._greet(port)
             self._resubmit(port)
             self._greeted = True
+            self.on_ready()
             for batch in itertools.count(1):
                 if self._closing.is_set():
                     break

@@ -184,10 +184,9 @@ def test_other_methods_are_refused(served: Served, path: str) -> None:
     assert set(response.get_json()) == ERROR
 
 
-def test_without_a_backend_it_is_a_503() -> None:
+def test_while_the_server_stops_it_is_a_503() -> None:
     with serving() as served:
-        served.backend.stop()
-        served.frontend.sessions.stopping = True
+        served.frontend.stopping = True
         assert "stopping" in refused(served, HELLO, 503)
 
 

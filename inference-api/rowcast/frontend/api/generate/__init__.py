@@ -64,6 +64,7 @@ TGI = Dialect(
     routes=_tgi_routes,
     operations=TGI_OPERATIONS,
     error_body=tgi.error_body,
+    error_event=tgi.error_event,
     prefixes=("/generate_stream", "/info"),
     recognizes=lambda request: (
         request.path in {"/", *PATHS} and tgi.has_inputs(request.body.received)

@@ -7,6 +7,8 @@ error, error_type        TGI's
 
 from typing import Any
 
+import msgspec
+
 from rowcast.errors import (
     DeadlinePassed,
     Overloaded,
@@ -14,6 +16,7 @@ from rowcast.errors import (
     RowcastError,
     Unavailable,
 )
+from rowcast.frontend.api.events import event_of
 
 TGI_ERROR: dict[str, Any] = {
     "type": "object",
@@ -48,6 +51,11 @@ def error_body(status: int, message: str, error: Exception | None = None) -> dic
 def tgi_error_body(status: int, message: str, error: Exception | None = None) -> dict[str, object]:
     """Return the body of an error in TGI's form."""
     return {"error": message, "error_type": _type_of(status, error)}
+
+
+def tgi_error_event(status: int, message: str, error: Exception | None = None) -> bytes:
+    """Return an error inside a stream of TGI's events."""
+    return event_of(msgspec.json.encode(tgi_error_body(status, message, error)))
 
 
 def _type_of(status: int, error: Exception | None) -> str:

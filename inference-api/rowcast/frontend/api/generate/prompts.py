@@ -23,8 +23,10 @@ from rowcast.frontend.api.openai.response.logprobs import CompletionScores, chec
 from rowcast.frontend.api.openai.response.response import finish_reason, json_answer
 from rowcast.frontend.api.openai.response.types import CompletionLogprobs
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.waiting import Wish
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.request.keep_alive import keep_alive_seconds
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
@@ -55,7 +57,7 @@ class Wanted:
 def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Response:
     """Answer with all choices, or stream them."""
     body = _body(sent)
-    served = frontend.model(body.wanted_model)
+    served = frontend.model(body.wanted_model, request, _wish(body))
     rule = grammar_of(served, request, body)
     wanted = _wanted(request, served, body, rule)
     replies = served.open_all(request, wanted.origin, [wanted.prompt])
@@ -69,6 +71,10 @@ def _body(sent: dict[str, Any]) -> GenerateBody:
     body: GenerateBody = as_struct(sent, PromptBody if "prompt" in sent else TextBody)
     body.check()
     return body
+
+
+def _wish(body: GenerateBody) -> Wish:
+    return Wish(timeout=body.timeout, keep_alive=keep_alive_seconds(body.keep_alive))
 
 
 def _with_batch(rule: Rule, body: GenerateBody) -> Rule:

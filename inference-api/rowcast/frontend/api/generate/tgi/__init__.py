@@ -14,6 +14,7 @@ from typing import Any
 from rowcast.errors import MalformedRequest
 from rowcast.frontend.api.events import EVENT_STREAM, SEED_HEADER, streamed
 from rowcast.frontend.api.generate.errors import tgi_error_body as error_body
+from rowcast.frontend.api.generate.errors import tgi_error_event as error_event
 from rowcast.frontend.api.generate.tgi.info import info
 from rowcast.frontend.api.generate.tgi.request import Wanted, wanted_of
 from rowcast.frontend.api.generate.tgi.stream import events
@@ -27,6 +28,7 @@ from rowcast.frontend.response import Response
 __all__ = [
     "INPUTS",
     "error_body",
+    "error_event",
     "generate",
     "generate_listed",
     "generate_stream",

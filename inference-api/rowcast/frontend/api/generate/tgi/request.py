@@ -19,6 +19,7 @@ from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.request.rules import compiled, schema_of
 from rowcast.frontend.api.openai.response.logprobs import check_amount
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.waiting import Wish
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
@@ -59,7 +60,7 @@ def wanted_of(
     stream = stream or bool(body.stream)
     parameters = body.parameters or GenerateParameters()
     _check(parameters, stream=stream)
-    served = frontend.model(body.model)
+    served = frontend.model(body.model, request, Wish(events=stream))
     origin = request.origin()
     tokens = _tokens(served, request, body.inputs, parameters.truncate)
     prompt = Prompt(

@@ -12,7 +12,7 @@ import msgspec
 
 from rowcast.errors import NotReady, ReplyFailed
 from rowcast.frontend.api.events import SILENT, event_of
-from rowcast.frontend.api.generate.errors import tgi_error_body
+from rowcast.frontend.api.generate.errors import tgi_error_event
 from rowcast.frontend.api.generate.tgi.request import Wanted
 from rowcast.frontend.api.generate.tgi.tokens import TokenReader, finish_reason, likeliest
 from rowcast.frontend.api.generate.tgi.types import (
@@ -44,7 +44,7 @@ def events(wanted: Wanted, replies: Replies, cursor: Cursor, silence: float) -> 
                 if cursor.advance(0, each.index, _stage_of(each))
             )
     except (ReplyFailed, NotReady) as failure:
-        yield event_of(_encode(tgi_error_body(failure.status, str(failure), failure)))
+        yield tgi_error_event(failure.status, str(failure), failure)
 
 
 def _stage_of(event: StreamResponse) -> Stage:
