@@ -57,7 +57,8 @@ def _models(settings: Settings, journal: Journal) -> Models:
     """Return the models of the supervisor, or the one whose backend was started by hand."""
     maker = ModelMaker(settings, journal)
     if path := os.environ.get(MODELS_SOCKET):
-        return Models(settings, SupervisorLink(partial(SupervisorConnection, path)), maker)
+        link = SupervisorLink(partial(SupervisorConnection, path))
+        return Models(settings, link, maker, journal)
     if settings.backend_socket is None:
         sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
     socket = settings.backend_socket

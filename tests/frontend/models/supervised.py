@@ -228,7 +228,7 @@ def stage(folder: Path, *, journal: bool = False, **settings: Any) -> Iterator[S
     if journal:
         kept = DiskJournal(JournalClient(kept_at(folder / "journal.db")))
     link = SupervisorLink(partial(SupervisorConnection, str(path)))
-    models = Models(chosen, link, ModelMaker(chosen, kept))
+    models = Models(chosen, link, ModelMaker(chosen, kept), kept)
     frontend = Frontend(chosen, ClientWatch(30), models, kept)
     made = Stage(folder, played, frontend)
     frontend.start()

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from processes import until
 from rowcast.models.messages import Drop, Hello, Hold
+from rowcast.models.revision import build_id
 
 from ..serving import PATIENCE, spoken
 from .supervised import Stage, events_of, stage
@@ -170,7 +172,8 @@ def test_a_load_that_fails_is_told_at_once_to_all_who_wait_and_to_the_next(made:
     assert answers == [(503, "30")] * 4
     assert len(made.played.got(Hold)) == 1
     listed = made.client().get("/v1/models").get_json()["data"][0]
-    assert listed["status"] == {"value": "failed", "reason": "no room for it"}
+    status = {"value": "unloaded", "failed": True, "reason": "no room for it", "retry_seconds": 30}
+    assert listed["status"] == status
 
 
 def test_more_than_may_wait_are_refused(tmp_path: Path) -> None:
@@ -225,7 +228,6 @@ def test_a_build_that_drains_is_let_go_and_held_again_for_those_who_wait(made: S
     until(lambda: len(made.played.got(Hold)) == 2, "it is let go, and held again")
     assert len(made.played.got(Drop)) == 1
     made.backends.pop("one-1").stop()
-    until(lambda: not slot.health().ready, "its end is seen")
     made.played.change("one-1", state="loading")
     made.played.answer("one-1")
     made.backend(build)
@@ -276,6 +278,42 @@ def test_a_stream_is_resumed_on_its_own_build_while_it_lives(tmp_path: Path) -> 
         made.played.show(made.state(new))
         until(lambda: len(made.frontend.models.states()) == 1, "the old build has ended")
         assert made.client().get(f"/v1/streams/{stream}").status_code == 409
+
+
+def test_a_stream_is_resumed_on_its_own_build_though_it_has_ended(tmp_path: Path) -> None:
+    """Its build is loaded once more: as after a server was killed and began with a new file."""
+    with stage(tmp_path, journal=True) as made:
+        settings = made.build("one").settings(made.frontend.settings)
+        old = structs.replace(made.build("one"), id=build_id("one", settings))
+        replaced, new = made.build("two"), made.build("one", 2)
+        made.backend(old)
+        made.backend(replaced)
+        made.played.show(made.state(old), made.state(replaced))
+        made.await_names("one", "two")
+        fields = {"text": "Hi", "seed": 3, "max_tokens": 50}
+        responses = [
+            made.client().post(f"/inference/{name}", json=fields, buffered=False)
+            for name in ("one", "two")
+        ]
+        streams = [each.headers["X-Stream-ID"] for each in responses]
+        for each in responses:
+            each.close()
+        made.backends.pop(old.id).stop()
+        made.backend(new)
+        made.played.show(made.state(new))
+        until(lambda: len(made.frontend.models.states()) == 1, "both have ended")
+        before = len(made.played.got(Hold))
+        rests: list[str] = []
+        path = f"/v1/streams/{streams[0]}"
+        resuming = in_thread(lambda: rests.append(made.client().get(path).get_data(as_text=True)))
+        until(lambda: len(made.played.got(Hold)) > before, "its build is ordered")
+        assert made.played.got(Hold)[-1].build == old
+        made.backend(old)
+        made.played.show(made.state(new), made.state(old, "draining", current=False, loads=2))
+        resuming.join(PATIENCE)
+        assert rests == [spoken("Hi", 3, 50)]
+        changed = made.client().get(f"/v1/streams/{streams[1]}")
+        assert changed.status_code == 404, "there is no model of its name any more"
 
 
 def test_after_a_new_supervisor_all_that_is_needed_is_held_again(made: Stage) -> None:

@@ -7,7 +7,7 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 from collections.abc import Iterable
 
 from rowcast.frontend.api import dialect as forms
-from rowcast.frontend.api import documents, generate, health, native, openai, streams
+from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
 from rowcast.frontend.api.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
@@ -15,6 +15,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     openai.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
+    models.DIALECT,
     documents.DIALECT,
     health.DIALECT,
 )

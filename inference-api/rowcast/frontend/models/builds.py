@@ -20,6 +20,8 @@ from copy import copy
 from functools import partial
 from typing import Protocol
 
+import msgspec
+
 from rowcast.errors import Overloaded, RowcastError, Stopping, UnknownModel
 from rowcast.frontend.models.slot import Names, Slot
 from rowcast.frontend.models.supervision import Supervision
@@ -28,7 +30,8 @@ from rowcast.frontend.models.waiting import Wait
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.choice import brief_lock
 from rowcast.models.build import Build
-from rowcast.models.messages import Drop, Held, Hello, Hold, Snapshot
+from rowcast.models.messages import BuildState, Drop, Held, Hello, Hold, Snapshot
+from rowcast.models.revision import build_id
 from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.models")
@@ -41,10 +44,26 @@ class Maker(Protocol):
         """`url()`: where its backend is now. Raises RowcastError, OSError and ValueError."""
 
 
+class Recipes(Protocol):
+    """Where it is stored how builds are loaded; a journal is one."""
+
+    def store_recipe(self, build: str, recipe: bytes, /) -> None:
+        """Store, some time soon, how a build is loaded."""
+
+    def recipe(self, build: str, /) -> bytes | None:
+        """Return how a build is loaded; None if that is not known. Raises Unavailable."""
+
+
 class Builds:
     """All builds that this process uses, or may use."""
 
-    def __init__(self, settings: Settings, supervision: Supervision, make: Maker | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        supervision: Supervision,
+        make: Maker | None,
+        recipes: Recipes,
+    ) -> None:
         """`make` is called in a thread of its own."""
         self.table = Table()
         self.snapshot = Snapshot(())
@@ -52,6 +71,8 @@ class Builds:
         self._settings = settings
         self._supervision = supervision
         self._make = make
+        self._recipes = recipes
+        self._stored: set[str] = set()  # the versions whose recipes were stored from here
         self._stopping = False
         self._lock = brief_lock()
         self._after: list[Callable[[], object]] = []  # to be called once the lock is released
@@ -84,6 +105,27 @@ class Builds:
         """Return all builds, the current ones first."""
         with self._lock:
             return sorted(self.slots.values(), key=lambda each: not each.state.current)
+
+    def recall(self, version: str) -> Slot | None:
+        """Return the build of a fingerprint and context, if it can still be loaded as it was."""
+        found = next((each for each in self.all() if each.version == version), None)
+        recipe = None if found else self._recipes.recipe(version)
+        if recipe is None:
+            return found
+        build = msgspec.msgpack.decode(recipe, type=Build)
+        if not self._is_unchanged(build):
+            return None
+        state = BuildState(build=build, state="unloaded", url="", current=False)
+        slot = Slot(state, Names.of(build, self._settings))
+        slot.listed, slot.recalled = False, True
+        return slot
+
+    def _is_unchanged(self, build: Build) -> bool:
+        """True if the build's files and settings are those that it was made of."""
+        try:
+            return build_id(build.name, build.settings(self._settings)) == build.id
+        except (RowcastError, OSError, ValueError):
+            return False
 
     # Requests
 
@@ -135,6 +177,8 @@ class Builds:
 
     def _living(self, slot: Slot) -> Slot:
         """Return a build, or its successor if it can no longer be loaded."""
+        if slot.recalled:
+            return self.slots.setdefault(slot.build.id, slot)
         if self.slots.get(slot.build.id) is slot and (slot.state.current or slot.is_loaded):
             return slot
         found = next((each for each in self.table.current if each.name == slot.name), None)
@@ -175,9 +219,7 @@ class Builds:
         for slot in self.slots.values():
             slot.listed = False
         for state in snapshot.builds:
-            if state.build.id not in self.slots:
-                self.slots[state.build.id] = Slot(state, names[state.build.id])
-            self.slots[state.build.id].update(state)
+            self._update(state, names)
         current = [each.build.id for each in snapshot.builds if each.current]
         self.table = Table.of([self.slots[each] for each in current])
         for slot in list(self.slots.values()):
@@ -188,6 +230,14 @@ class Builds:
                 self._hold(slot)
         for slot in list(self.slots.values()):
             self._settle(slot)
+
+    def _update(self, state: BuildState, names: Mapping[str, Names]) -> None:
+        """Bring one build to this state."""
+        if state.build.id not in self.slots:
+            self.slots[state.build.id] = Slot(state, names[state.build.id])
+        slot = self.slots[state.build.id]
+        if slot.update(state) and slot.served is not None:
+            self._after.append(slot.served.sessions.forget_backend)
 
     def _move_waits(self, slot: Slot) -> None:
         """Let requests that wait for a build that was replaced wait for its successor."""
@@ -210,6 +260,7 @@ class Builds:
         """Do what a build's new state, or that of its requests, makes due."""
         if slot.usable is not None:
             self._grant(slot)
+            self._store_recipe(slot)
         elif slot.waits and (failure := slot.failure):
             self._refuse(slot, failure)
         if slot.must_drop:
@@ -226,6 +277,13 @@ class Builds:
             slot.served, slot.greeted = None, -1
         if not slot.listed and not (slot.wanted or slot.claims or slot.waits or slot.is_being_made):
             self.slots.pop(slot.build.id, None)
+
+    def _store_recipe(self, slot: Slot) -> None:
+        """Store how a build is loaded, for streams of it that are resumed after a restart."""
+        if slot.state.fingerprint and slot.version not in self._stored:
+            self._stored.add(slot.version)
+            recipe = msgspec.msgpack.encode(slot.build)
+            self._after.append(partial(self._recipes.store_recipe, slot.version, recipe))
 
     def _hold(self, slot: Slot) -> None:
         slot.wanted = True

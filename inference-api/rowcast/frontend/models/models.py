@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from rowcast.errors import NotReady, Unavailable, UnknownModel
-from rowcast.frontend.models.builds import Builds, Maker
+from rowcast.frontend.models.builds import Builds, Maker, Recipes
 from rowcast.frontend.models.slot import Names, Slot
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.models.table import named_in
@@ -21,6 +21,7 @@ from rowcast.frontend.models.waiting import StillLoading, Wait, Wish
 from rowcast.frontend.request.deadline import Deadline
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
+from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.models.build import Build
 from rowcast.models.messages import (
     BuildState,
@@ -41,12 +42,16 @@ class Models:
     """All models of one frontend process."""
 
     def __init__(
-        self, settings: Settings, supervision: Supervision, make: Maker | None = None
+        self,
+        settings: Settings,
+        supervision: Supervision,
+        make: Maker | None = None,
+        recipes: Recipes | None = None,
     ) -> None:
         """`make` makes the text side of a build, in a thread of its own."""
         self._settings = settings
         self._supervision = supervision
-        self._builds = Builds(settings, supervision, make)
+        self._builds = Builds(settings, supervision, make, recipes or NoJournal())
         self._numbers = itertools.count(1)
         self._answers: dict[int, _Answer] = {}
 
@@ -88,6 +93,11 @@ class Models:
     def memory(self) -> int:
         """Bytes that all loaded models may take together; 0 if there is no supervisor."""
         return self._builds.snapshot.memory
+
+    def names_of(self, slot: Slot) -> tuple[str, ...]:
+        """The names of one of them, as callers are shown them."""
+        table = self._builds.table
+        return tuple(name for name in table.listed if table.by_name[name] is slot)
 
     def states(self) -> tuple[BuildState, ...]:
         """Return what the supervisor knows of all builds, the current ones first."""
@@ -146,11 +156,8 @@ class Models:
         return served
 
     def _recorded(self, request: Request) -> Slot | None:
-        """Return the build that began a recorded request, if it is still there."""
-        if request.record is None:
-            return None
-        wanted = request.record.build
-        return next((each for each in self._builds.all() if each.version == wanted), None)
+        """Return the build that began a recorded request, if it is there or can be loaded again."""
+        return None if request.record is None else self._builds.recall(request.record.build)
 
     # The supervisor's messages
 

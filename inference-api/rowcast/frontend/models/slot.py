@@ -65,6 +65,7 @@ class Slot:
     def __init__(self, state: BuildState, names: Names) -> None:
         self.names = names
         self.listed = True  # in the last Snapshot
+        self.recalled = False  # for a recorded stream; the supervisor may not know it yet
         self.claims = 0
         self.waits: set[Wait] = set()
         self.wanted = False  # Hold was sent, and no Drop since
@@ -114,12 +115,17 @@ class Slot:
             return self.served
         return None
 
-    def update(self, state: BuildState) -> None:
-        """Take the state of a new Snapshot."""
+    def update(self, state: BuildState) -> bool:
+        """Take the state of a new Snapshot; return whether the backend known here was stopped."""
+        before = self.state.loads if self.serves else -1
         self.state, self._received, self.listed = state, time.monotonic(), True
         if state.state != "draining":
             self._has_left = False
+        if before >= 0 and (not self.serves or state.loads != before):
+            self.greeted = -1
+            return True
         self.note_greeting()
+        return False
 
     def note_greeting(self) -> None:
         """Note whether the backend of the present load has sent its first Status."""

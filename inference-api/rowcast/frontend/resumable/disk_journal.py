@@ -96,6 +96,14 @@ class DiskJournal:
             raise _unknown(stream)
         self.sync.oust(stream, CANCELLED)
 
+    def store_recipe(self, build: str, recipe: bytes) -> None:
+        """Store, some time soon, how a build is loaded."""
+        self.client.soon(Journal.store_recipe, build, recipe)
+
+    def recipe(self, build: str) -> bytes | None:
+        """Return how a build is loaded; None if that is not known. Raises JournalFailing."""
+        return self.client.do(Journal.recipe, build)
+
     def _resume(self, session: Session) -> bool:
         """Take a session from its owner."""
         self.readers.enter(session, session.id)

@@ -66,6 +66,12 @@ class Demultiplexer:
         """Connect now: there is a backend."""
         self._hurry.set()
 
+    def forget_backend(self) -> None:
+        """End the connection: its backend was stopped, though its end may not be seen yet."""
+        port, self._greeted = self._port, False
+        if port is not None:
+            port.close()
+
     def close(self) -> None:
         """End the thread, whatever it waits for."""
         self._closing.set()
@@ -156,7 +162,8 @@ class Demultiplexer:
                     time.sleep(0)
         except PeerGone as gone:
             if not self._closing.is_set():
-                _log.warning("backend lost: %s", gone)
+                level = logging.WARNING if self._choices else logging.INFO  # it may be unloaded
+                _log.log(level, "backend lost: %s", gone)
         except Exception:  # noqa: BLE001  # one bad event must not end all streams
             _log.exception("events could not be delivered; reconnecting")
         finally:

@@ -49,6 +49,10 @@ class Sessions:
         """Connect now: there is a backend."""
         self._demultiplexer.hurry()
 
+    def forget_backend(self) -> None:
+        """End the connection to a backend that was stopped; it may not be seen yet."""
+        self._demultiplexer.forget_backend()
+
     def stop(self) -> None:
         """Open no more sessions; open ones continue."""
         self.stopping = True
