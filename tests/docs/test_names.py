@@ -38,7 +38,6 @@ FOREIGN = {
     "tokens": "aud nbf",
     "JSON Schema": "exclusiveMaximum exclusiveMinimum",
     "OpenAI and gpt-oss": "analysis commentary starting_after",
-    "dialects of other servers": "/generate",
     "models": "facebook/opt-125m opt-125m",
     "packages and versions": "python3-venv vX.Y.Z",
     "written at run time": (

@@ -8,8 +8,8 @@ import pytest
 
 from rowcast.errors import InvalidField, RowcastError
 from rowcast.frontend.request.defaults import CONFIGURED
-from rowcast.models.entry import EntryReader
-from rowcast.models.keys import KEYS
+from rowcast.models.file.entry import EntryReader
+from rowcast.models.file.keys import KEYS
 from rowcast.serving.model import Model, Options, Sampling, named
 
 

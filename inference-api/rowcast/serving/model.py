@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, Self, TypedDict, Unpack
 from pydantic import ValidationError
 
 from rowcast.errors import InvalidField, RowcastError
-from rowcast.models.keys import KEYS, NAMES, VALUES, problem_of
+from rowcast.models.file.keys import KEYS, NAMES, VALUES, problem_of
 from rowcast.sampling_params import PARAMETERS
 
 ROWS = 32

@@ -23,8 +23,8 @@ from pydantic import ValidationError
 
 from rowcast.errors import InvalidField, RowcastError
 from rowcast.models.catalog import read_catalog
-from rowcast.models.faults import InvalidCatalog
-from rowcast.models.keys import problem_of
+from rowcast.models.file.faults import InvalidCatalog
+from rowcast.models.file.keys import problem_of
 from rowcast.serving.client import Client
 from rowcast.serving.listening_socket import listen
 from rowcast.serving.model import Named, named

@@ -1,6 +1,7 @@
 """The native dialect: text in, raw text out as it is generated.
 
-    POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …}
+    POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …};
+                                                         `generate` has the route of the last one
     POST /chat/<model>                                    server-sent events
 
 `PARAMETERS` has the sampling parameters with default and bounds, `_read` the other fields;
@@ -89,7 +90,7 @@ class NativeRequest:
 
 def routes(_: Api) -> Iterable[Route]:
     """Return the native routes."""
-    plain = ("/predictions/<model>", "/inference/<model>", "/")
+    plain = ("/predictions/<model>", "/inference/<model>")
     return (
         *(Route("POST", path, inference) for path in plain),
         Route("POST", "/chat/<model>", chat),
