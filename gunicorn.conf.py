@@ -49,7 +49,7 @@ if _settings.models is not None:  # workers and the supervisor need not read loc
     os.environ.update(_settings.environment())
 
 for _name in list(sys.modules):
-    if _name.partition(".")[0] in {"rowcast", "rowcast_http"}:
+    if _name.partition(".")[0] in {"rowcast", "rowcast_http", "rowcast_settings"}:
         del sys.modules[_name]
 
 wsgi_app = "inference_api_server:create_server()"

@@ -20,7 +20,7 @@ from rowcast.settings import Settings
 @pytest.fixture(autouse=True)
 def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove variables of the user who runs the tests."""
-    for name in Settings.model_fields:
+    for name in Settings.fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rowcast.errors import UnknownModel
 from rowcast.models.file.faults import shortened
-from rowcast.models.file.keys import problem_of
 from rowcast.sampling_params import PARAMETERS
 from rowcast.settings import Settings, checked
+from rowcast_settings.kinds import Invalid
 
 BYTES = 1 << 20  # of the file
 _COUNTS = ("max_new_tokens", "num_return_sequences")  # are settings, too
@@ -44,7 +42,7 @@ def generation_of(settings: Settings) -> Generation:
     counts = {
         name: found[name]
         for name in _COUNTS
-        if found.get(name) is not None and name not in settings.model_fields_set
+        if found.get(name) is not None and name not in settings.chosen
     }
     return Generation(
         sampling={name: found[name] for name in _BOUNDS if found.get(name) is not None},
@@ -86,8 +84,8 @@ def _problems(found: Mapping[str, Any]) -> Iterator[str]:
     for name in (name for name in _COUNTS if found.get(name) is not None):
         try:
             checked(name, found[name], strict=True)
-        except ValidationError as error:
-            yield f'"{name}": {problem_of(error)}'
+        except Invalid as error:
+            yield f'"{name}": {error}'
     for name, parameter in _BOUNDS.items():
         value, (least, most) = found.get(name), parameter.configured or (0.0, 0.0)
         whole = parameter.type is int

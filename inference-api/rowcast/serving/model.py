@@ -13,11 +13,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypedDict, Unpack
 
-from pydantic import ValidationError
-
 from rowcast.errors import InvalidField, RowcastError
-from rowcast.models.file.keys import KEYS, NAMES, VALUES, problem_of
+from rowcast.models.file.keys import KEYS, NAMED, NAMES
 from rowcast.sampling_params import PARAMETERS
+from rowcast_settings.kinds import Invalid
 
 ROWS = 32
 SAMPLING = {each.name: each.configured for each in PARAMETERS if each.configured}
@@ -133,9 +132,9 @@ def _model(given: object) -> Model:
 
 def _name(name: object) -> str:
     try:
-        return NAMES.validate_python(name)
-    except ValidationError as error:
-        raise RowcastError(f"{name!r} cannot name a model: {problem_of(error)}") from error
+        return NAMES.checked(name)
+    except Invalid as error:
+        raise RowcastError(f"{name!r} cannot name a model: {error}") from error
 
 
 def _check_names(options: Iterable[str]) -> None:
@@ -154,9 +153,9 @@ def _checked(name: str, value: Any) -> Any:
     if name in FILES:
         return str(Path(value).absolute())
     try:
-        VALUES[name].validate_python(value, strict=True)
-    except ValidationError as error:
-        raise InvalidField(name, f"is {value!r}: {problem_of(error)}") from error
+        NAMED[name].kind.checked(value, strict=True)
+    except Invalid as error:
+        raise InvalidField(name, f"is {value!r}: {error}") from error
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -19,12 +19,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rowcast.errors import InvalidField, RowcastError
 from rowcast.models.catalog import read_catalog
 from rowcast.models.file.faults import InvalidCatalog
-from rowcast.models.file.keys import problem_of
 from rowcast.serving.client import Client
 from rowcast.serving.listening_socket import listen
 from rowcast.serving.model import Named, named
@@ -32,6 +29,7 @@ from rowcast.serving.output import FileOutput, ForwardedOutput
 from rowcast.serving.running import Folder, RunningServer
 from rowcast.serving.server_process import ServerProcess
 from rowcast.settings import Settings
+from rowcast_settings.fields import InvalidSettings
 
 PORT = 7000
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # the address at which it is reached from here
@@ -124,14 +122,15 @@ class Server:
         given |= {"models": folder.models, "host": host, "port": port}
         try:
             return Settings(**given)
-        except ValidationError as error:
-            name = str(error.errors()[0]["loc"][-1])
-            value = given.get(name, os.environ.get(name.upper()))
-            raise InvalidField(name, f"is {value!r}: {problem_of(error)}") from error
+        except InvalidSettings as error:
+            variable, _, problem = error.faults[0].partition(": ")
+            name = variable.lower()
+            value = given.get(name, os.environ.get(variable))
+            raise InvalidField(name, f"is {value!r}: {problem}") from error
 
 
 def _check_settings(names: Iterable[str]) -> None:
-    known = [name for name in Settings.model_fields if name not in OWN]
+    known = [name for name in Settings.fields if name not in OWN]
     for name in names:
         if name in OWN:
             raise InvalidField(name, "is not set here; give it to Model, start() or fire()")

@@ -36,7 +36,7 @@ class ModelMaker:
     def __call__(self, build: Build, url: Callable[[], str]) -> ServedModel:
         """Make the model of a build. Raises RowcastError, OSError and ValueError."""
         own = build.settings(self._settings)
-        return self.make(own.model_copy(update={"model_name": build.name}), url)
+        return self.make(own.replaced(model_name=build.name), url)
 
     def make(self, settings: Settings, url: Callable[[], str]) -> ServedModel:
         """Make the model with these settings. Raises as a call."""

@@ -59,7 +59,7 @@ class Names:
     def of(cls, build: Build, server: Settings) -> Self:
         """Return the names of a build; `server`: the server's settings."""
         try:
-            own = build.settings(server).model_copy(update={"model_name": build.name})
+            own = build.settings(server).replaced(model_name=build.name)
         except ValueError:  # nothing can be made of it: its requests will be told why
             return cls(build.name, (build.name,), build.aliases, ())
         return cls(build.name, own.listed_names, build.aliases, own.names)

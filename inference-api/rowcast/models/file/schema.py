@@ -26,8 +26,8 @@ def schema() -> dict[str, Any]:
         "title": "The models of a Rowcast server",
         "type": "object",
         "properties": {SCHEMA: {"type": "string"}},
-        "propertyNames": {"anyOf": [{"const": SCHEMA}, NAMES.json_schema()]},
-        "additionalProperties": {"anyOf": [PLACES.json_schema(), entry]},
+        "propertyNames": {"anyOf": [{"const": SCHEMA}, NAMES.schema()]},
+        "additionalProperties": {"anyOf": [PLACES.schema(), entry]},
         "minProperties": 1,
         "maxProperties": MOST + 1,
     }
@@ -41,7 +41,7 @@ def table() -> str:
 
 
 def _property(key: Key) -> dict[str, Any]:
-    return {"description": key.meaning, **key.adapter.json_schema()}
+    return {"description": key.meaning, **key.kind.schema()}
 
 
 def main(arguments: Sequence[str]) -> None:
