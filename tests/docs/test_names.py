@@ -119,8 +119,8 @@ def settings() -> Iterator[str]:
 
 def is_field(value: ast.expr) -> bool:
     """True for what makes a field of a table of settings."""
-    made = isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
-    return made and ast.unparse(value.func) in {"setting", "optional", "required"}
+    made = ast.unparse(value.func) if isinstance(value, ast.Call) else ""
+    return made in {"setting", "optional", "required"}
 
 
 @cache
