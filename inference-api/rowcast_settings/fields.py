@@ -11,7 +11,7 @@ A field is found in a variable of its name in capitals, or of an alias.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, Self, TypeVar, overload
 
 from rowcast_settings.kinds import Invalid, Kind
 
@@ -53,6 +53,10 @@ class Field(Generic[T]):
     def __get__(self, settings: "BaseSettings", owner: type) -> T: ...
     def __get__(self, settings: "BaseSettings | None", owner: type) -> Self | T:
         return self if settings is None else self.default  # values hide this: they are in __dict__
+
+    if TYPE_CHECKING:  # at run time, it would hide the values in __dict__
+
+        def __set__(self, settings: "BaseSettings", value: Never) -> None: ...
 
     @property
     def variables(self) -> tuple[str, ...]:
