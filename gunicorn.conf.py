@@ -73,9 +73,19 @@ _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
+_LONGEST_FOLDER = 64  # bytes of the path of a folder for sockets, whose names have up to 42
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
+
+
+def _private_folder() -> str:
+    """Create the folder of the sockets, whose paths the system limits to some 100 bytes."""
+    folder = tempfile.mkdtemp(prefix="rowcast-")
+    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+        return folder
+    Path(folder).rmdir()
+    return tempfile.mkdtemp(prefix="rowcast-", dir="/tmp")  # for this user alone
 
 
 class _Keeper(threading.Thread):
@@ -85,7 +95,7 @@ class _Keeper(threading.Thread):
         super().__init__(name="supervisor-keeper", daemon=True)
         self._server = server
         self._stopping = False
-        self._folder = tempfile.mkdtemp(prefix="rowcast-")
+        self._folder = _private_folder()
         self._supervisor = None
         # A worker that is forked while the supervisor starts would hold a copy of the pipe on which
         # Popen waits for the supervisor's exec, and Popen would wait as long as that worker lives.

@@ -18,7 +18,7 @@ import pytest
 
 from backend.driven import submit
 from engine.rule import reply as expected
-from processes import ROOT, family, gone, launchers, until
+from processes import ROOT, family, gone, launchers, running_server, until
 from rowcast.errors import PeerGone
 from rowcast.launch.exit_status import BROKEN, REFUSED
 from rowcast.launch.launcher import memory_kills
@@ -71,7 +71,7 @@ class Launched:
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
             with contextlib.suppress(PeerGone, StopIteration):
-                return UnixFrontendPort(str(next(self.folder.glob("scripted-*.sock"))))
+                return UnixFrontendPort(str(next(self.folder.glob("*-*.sock"))))
             time.sleep(0.02)
         raise AssertionError("no backend listens")
 
@@ -99,7 +99,7 @@ def launched(
     folder: Path, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
 ) -> Iterator[Launched]:
     """A supervisor with its own folder, as gunicorn.conf.py starts it."""
-    home = folder / "rowcast-home"
+    home = folder / "home"
     home.mkdir()
     process = started(home, env, command)
     with process:
@@ -357,3 +357,29 @@ def test_after_so_many_failures_it_gives_up(tmp_path: Path) -> None:
             backend.wait(PATIENCE)
         assert launcher.process.wait(PATIENCE) == BROKEN
         assert (launcher.folder / "gave-up").read_text() == str(BROKEN)
+
+
+@pytest.mark.slow
+def test_in_a_folder_with_a_long_path_the_sockets_have_short_names(tmp_path: Path) -> None:
+    home = tmp_path / ("h" * max(1, 107 - len(os.fsencode(tmp_path)) - 24))
+    home.mkdir()
+    process = started(home)
+    try:
+        until(lambda: len(list(home.glob("*.sock"))) == 2, "a backend listens", PATIENCE)
+        (path,) = (each for each in home.glob("*.sock") if each.name != "models.sock")
+        assert len(path.stem) == 12, "the build's id alone"
+        UnixFrontendPort(str(path)).close()
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.mark.slow
+def test_a_server_starts_though_its_folder_for_temporary_files_has_a_long_path(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / ("t" * 60)
+    folder.mkdir()
+    with running_server(tmp_path, env={"TMPDIR": str(folder)}) as server:
+        assert server.ready()
+    assert not list(folder.glob("rowcast-*")), "nothing is left"

@@ -68,7 +68,7 @@ def test_its_name_is_the_last_part_of_its_place(path: str | Path, name: str) -> 
     [
         ({"dtyp": "int8"}, "dtyp is not an option of a model; did you mean dtype"),
         ({"model": "draft"}, "multiple values"),
-        ({"dtype": "int9"}, "dtype is 'int9': .*'int8'"),
+        ({"dtype": "int9"}, "dtype is 'int9': .*int8"),
         ({"load": "late"}, "load is 'late'"),
         ({"aliases": ["a b"]}, "aliases is"),
         ({"keep": "yes"}, "keep is 'yes'"),

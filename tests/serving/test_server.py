@@ -70,7 +70,7 @@ def test_several_have_the_names_of_the_dict() -> None:
         ({"zzz": 2}, "zzz is not a setting of the server; docs/settings.md"),
         ({"port": 2}, "port is not set here"),
         ({"model": "draft"}, "model is not set here"),
-        ({"workers": 0}, "workers is 0: .*greater than or equal to 1"),
+        ({"workers": 0}, "workers is 0: .*from 1 to 64"),
         ({"dtype": "int9"}, "dtype is 'int9'"),
     ],
 )

@@ -31,7 +31,8 @@ from rowcast.settings import Settings, read_settings
 from rowcast.transport.unix_socket import listen
 
 PATH = "ROWCAST_MODELS_SOCKET"
-LONGEST_NAME = 24  # characters of a model's name in a socket's path, which has 108 bytes
+LONGEST_NAME = 24  # characters of a model's name in a socket's path
+LONGEST_PATH = 107  # bytes of a socket's path
 
 
 def main() -> int:
@@ -88,7 +89,9 @@ def _urls(folder: Path) -> Callable[[Build], str]:
 
     def url_of(build: Build) -> str:
         name = re.sub(r"[^A-Za-z0-9._-]", "_", build.name)[:LONGEST_NAME]
-        return str(folder / f"{name}-{build.id}.sock")
+        path = str(folder / f"{name}-{build.id}.sock")
+        fits = len(os.fsencode(path)) <= LONGEST_PATH
+        return path if fits else str(folder / f"{build.id}.sock")
 
     return url_of
 

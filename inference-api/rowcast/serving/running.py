@@ -191,7 +191,7 @@ class RunningServer:
             models = self.models() if self._status() == 503 else []
         except (OSError, http.client.HTTPException, RowcastError):
             return ""
-        failed = [each for each in models if each["status"]["value"] == "failed"]
+        failed = [each for each in models if each["status"].get("failed")]
         return "; ".join(f"{each['id']}: {each['status']['reason']}" for each in failed)
 
     def _failure(self) -> RowcastError:
