@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,4 +25,4 @@ class ModelFile:
     def _write(self) -> None:
         beside = self.path.with_suffix(".new")
         beside.write_text(json.dumps(self._entries, indent=1))
-        os.replace(beside, self.path)
+        beside.replace(self.path)

@@ -37,7 +37,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     requests = [
         request
         for name in (STORY, SMALL)
-        for request in kinds.mixed(dice, 28, 10, 80, kinds.NAMING, name)
+        for request in kinds.mixed(dice, 28, 10, 80, kinds=kinds.NAMING, model=name)
     ]
     right = right_answers(context, (OLD, NEW, DRAFT), requests)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.lazy(), SMALL: DRAFT.lazy()})

@@ -49,23 +49,23 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     requests = [
         request
         for name in (STORY, SMALL)
-        for request in kinds.mixed(dice, 28, 60, 160, kinds.NAMING, name)
+        for request in kinds.mixed(dice, 28, 60, 160, kinds=kinds.NAMING, model=name)
     ]
     right = right_answers(context, (OLD, NEW, DRAFT), requests)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.entry, SMALL: DRAFT.lazy()})
-    settings = {"MODELS": file.path, "WORKERS": WORKERS, "JOURNAL": context.folder / "journal.db"}
+    journal = context.folder / "journal.db"
     rounds = [(CHANGES[at % 3], VICTIMS[at % 5]) for at in range(size)]
-    with context.server(**settings) as server:
+    with context.server(MODELS=file.path, WORKERS=WORKERS, JOURNAL=journal) as server:
         kills = _Kills(server, file, right, dice)
         for number, (change, victim) in enumerate(rounds, 1):
             kills.run(change, victim)
             context.progress(f"{number} of {size} kills")
         found.faults += [*kills.faults, *kills.tally.faults, *_left_behind(server)]
     killed = ", ".join(f"{count} of a {name}" for name, count in sorted(kills.killed.items()))
-    found.figures += [
+    found.figures.append(
         f"{size} kills ({killed}); {kills.cut} streams cut and resumed, {kills.refused} requests "
-        f"refused with Retry-After; {kills.tally.summary}",
-    ]
+        f"refused with Retry-After; {kills.tally.summary}"
+    )
     found.expect(kills.cut or size < len(VICTIMS), "no stream was cut: nothing was tested")
     return found
 
@@ -186,7 +186,7 @@ CLAIM = Claim(
     "A decoder, a launcher, the supervisor, a worker or the whole server is killed at a random "
     "moment while models are loaded, swapped and unloaded: no stream lost, doubled or altered, no "
     "process and no file left behind",
-    Sizes(test=5, ci=5, full=200),
+    Sizes(test=2, ci=5, full=200),
     "kills",
     _run,
     MODELS,

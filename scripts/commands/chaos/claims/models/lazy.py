@@ -100,8 +100,8 @@ def _judge_loads(found: Finding, loads: list[_LazyLoad]) -> None:
     limit = STEPS * step
     found.want(beyond <= limit, f"{beyond * 1000:.0f} ms after the load; wanted two steps")
     found.figures.append(
-        f"{len(loads)} loads: first token after {first:.2f} s (p50), the load took {load:.2f} s and "
-        f"a step {step * 1000:.1f} ms"
+        f"{len(loads)} loads: first token after {first:.2f} s (p50), the load took {load:.2f} s "
+        f"and a step {step * 1000:.1f} ms"
     )
 
 

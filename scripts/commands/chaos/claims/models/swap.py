@@ -1,4 +1,4 @@
-"""A model is swapped while 32 streams of it are read: what they notice, and how soon it is there."""
+"""A model is swapped while 32 streams of it are read: what they notice, and how soon it is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STREAMED = tuple(kind for kind in kinds.NAMING if kind in kinds.STREAMED)
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    requests = kinds.mixed(dice, 2 * STREAMS, 200, 400, STREAMED, STORY)
+    requests = kinds.mixed(dice, 2 * STREAMS, 200, 400, kinds=STREAMED, model=STORY)
     right = right_answers(context, (OLD, NEW), requests)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.entry})
     tally, swaps = Tally(right), list[_Swap]()
@@ -46,14 +46,16 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found.faults += tally.faults
     extra = max(each.longest_gap - each.calm_gap for each in swaps)
     found.want(extra < EXTRA_SECONDS, f"a stream paused {extra:.2f} s longer; wanted 1 s")
-    found.figures += [
+    found.figures.append(
         f"{size} swaps, {sum(each.spanned for each in swaps)} streams ran through one; "
-        f"{tally.summary}",
+        f"{tally.summary}"
+    )
+    found.figures.append(
         f"longest gap of a stream {_ms(each.calm_gap for each in swaps)} calm and "
         f"{_ms(each.longest_gap for each in swaps)} during a swap; the new build was there "
         f"{max(each.switched - each.changed for each in swaps):.1f} s after the file's change, its "
-        f"first token {_ms(each.first_token for each in swaps)} after that",
-    ]
+        f"first token {_ms(each.first_token for each in swaps)} after that"
+    )
     return found
 
 
