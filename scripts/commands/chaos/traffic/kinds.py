@@ -138,6 +138,7 @@ KINDS: tuple[Callable[[Draw], Request], ...] = (
     *(_completion_whole, _chat, _chat_logprobs, _chat_schema, _chat_choices, _chat_whole),
 )
 STREAMED = tuple(kind for kind in KINDS if not kind.__name__.endswith("whole"))
+ONE_STREAM = (_raw, _events, completion_logprobs, _chat)  # one choice each, until its maximum
 NAMING = tuple(kind for kind in KINDS if kind is not _raw_stop)  # their requests name a model
 
 

@@ -29,7 +29,9 @@ NOTHING = 1.0  # MiB: two servers of the same models differ by as much
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    right = right_answers(context, (OLD,), kinds.raw(dice, 4, 60, 60, STORY))
+    right = right_answers(context, (OLD,), kinds.raw(dice, 16, 60, 60, STORY))
+    answers_of = right.answers[OLD.label]
+    longest = sorted(right.requests, key=lambda each: len(str(answers_of[each])))[-4:]
     alone = ModelFile(context.folder / "one.json", {STORY: OLD.lazy()})
     both = ModelFile(context.folder / "two.json", {STORY: OLD.lazy(), SMALL: DRAFT.lazy()})
     with context.server(MODELS=alone.path) as server:
@@ -38,7 +40,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         two = _Rest.of(server)
         tally, loads = Tally(right), list[_LazyLoad]()
         for number in range(size):
-            loads.append(_LazyLoad.of(server, dice.choice(right.requests), tally))
+            loads.append(_LazyLoad.of(server, dice.choice(longest), tally))
             context.progress(f"{number + 1} of {size} loads")
         after = _Rest.of(server)
     found.faults += tally.faults

@@ -26,12 +26,11 @@ STREAMS = 32
 CALM_SECONDS = 3.0
 LOOK_SECONDS = 0.05
 EXTRA_SECONDS = 1.0
-STREAMED = tuple(kind for kind in kinds.NAMING if kind in kinds.STREAMED)
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    requests = kinds.mixed(dice, 2 * STREAMS, 200, 400, kinds=STREAMED, model=STORY)
+    requests = kinds.mixed(dice, STREAMS + 8, 100, 200, kinds=kinds.ONE_STREAM, model=STORY)
     right = right_answers(context, (OLD, NEW), requests)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.entry})
     tally, swaps = Tally(right), list[_Swap]()
