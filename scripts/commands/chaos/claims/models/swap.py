@@ -92,8 +92,9 @@ class _Swap:
         self._judge([*self._readings, probe], last_old)
 
     def _read_calmly(self, crowd: Crowd, requests: Iterator[Request]) -> float:
-        """Let the streams run for a while; return when all of them did."""
-        while not all(each.arrivals for each in self._readings) or not self._readings:
+        """Let the streams run for a while; return when all of the first ones did."""
+        self._turn(crowd, requests)
+        while not all(each.arrivals or each.ended for each in self._readings[:STREAMS]):
             self._turn(crowd, requests)
         began = perf_counter()
         while perf_counter() < began + CALM_SECONDS:
