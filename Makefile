@@ -7,6 +7,9 @@ ARGS ?=
 JOBS ?= 3
 URL ?= http://127.0.0.1:7000
 
+# Tests start hundreds of Python processes; each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev serve run-app run-worker test test-fast run-tests test-clients \
 	test-api check format \

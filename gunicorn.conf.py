@@ -1,7 +1,7 @@
 """How gunicorn serves Rowcast. Settings come from the environment; docs/settings.md lists them.
 
-The master starts the launcher, which keeps the backend alive, unless BACKEND_SOCKET names a backend
-that runs elsewhere. No module of rowcast stays imported here: workers after a reload must load
+The master starts the supervisor, which loads models, unless BACKEND_SOCKET names a backend that
+runs elsewhere. No module of rowcast stays imported here: workers after a reload must load
 fresh code.
 """
 
@@ -45,6 +45,8 @@ graceful_timeout = _settings.graceful_seconds
 keepalive = _settings.header_seconds  # also the time limit for headers, so never 0
 loglevel = _settings.level.lower()
 _warnings = _settings.warnings
+if _settings.models is not None:  # workers and the supervisor need not read local.env again
+    os.environ.update(_settings.environment())
 
 for _name in list(sys.modules):
     if _name.partition(".")[0] in {"rowcast", "rowcast_http"}:
@@ -69,47 +71,49 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
+_MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
 
 
 class _Keeper(threading.Thread):
-    """Owns the launcher: starts it, and restarts it if it ends without being told to."""
+    """Owns the supervisor: starts it, and restarts it if it ends without being told to."""
 
     def __init__(self, server) -> None:
-        super().__init__(name="launcher-keeper", daemon=True)
+        super().__init__(name="supervisor-keeper", daemon=True)
         self._server = server
         self._stopping = False
         self._folder = tempfile.mkdtemp(prefix="rowcast-")
-        self._launcher = None
-        # A worker that is forked while the launcher starts would hold a copy of the pipe on which
-        # Popen waits for the launcher's exec, and Popen would wait as long as that worker lives.
+        self._supervisor = None
+        # A worker that is forked while the supervisor starts would hold a copy of the pipe on which
+        # Popen waits for the supervisor's exec, and Popen would wait as long as that worker lives.
         self._forking = threading.Lock()
         os.register_at_fork(
             before=self._forking.acquire,
             after_in_parent=self._forking.release,
             after_in_child=self._forking.release,
         )
-        os.environ["BACKEND_SOCKET"] = f"{self._folder}/backend.sock"
+        os.environ[_MODELS] = f"{self._folder}/models.sock"
+        os.environ.pop("BACKEND_SOCKET", None)
         os.environ[_LAUNCHED] = str(os.getpid())
 
     def run(self) -> None:
         while not self._stopping:
             Path(self._folder).mkdir(mode=0o700, exist_ok=True)
             with self._forking:
-                self._launcher = self._launch()
-            status = self._launcher.wait()  # 0 if gunicorn has already collected it
+                self._supervisor = self._launch()
+            status = self._supervisor.wait()  # 0 if gunicorn has already collected it
             if self.verdict:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             if not self._stopping:
-                self._server.log.error("the launcher ended (%s); restarting it", status)
+                self._server.log.error("the supervisor ended (%s); restarting it", status)
                 time.sleep(0.5)
 
     @property
     def verdict(self) -> int:
-        """The status with which the launcher gave up for good; 0 if it has not."""
+        """The status with which the supervisor gave up for good; 0 if it has not."""
         marker = Path(self._folder, "gave-up")
         return int(marker.read_text()) if marker.exists() else 0
 
@@ -121,10 +125,15 @@ class _Keeper(threading.Thread):
             start_new_session=True,
         )
 
+    def reload(self) -> None:
+        """Make the supervisor read the file of models again."""
+        if self._supervisor is not None:
+            self._supervisor.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         self._stopping = True
-        if self._launcher is not None:
-            self._launcher.terminate()
+        if self._supervisor is not None:
+            self._supervisor.terminate()
         self.join(timeout=15)
 
     def clean_up(self) -> None:
@@ -184,7 +193,7 @@ def _obstacle(host, port) -> str:
 
 
 def on_starting(server) -> None:
-    """Start the launcher, unless a running backend was named."""
+    """Start the supervisor, unless a running backend was named."""
     _await_ports(server)
     for warning in _warnings:
         server.log.warning("%s", warning)
@@ -194,13 +203,20 @@ def on_starting(server) -> None:
     ours = os.environ.get(_LAUNCHED)
     if os.environ.get("BACKEND_SOCKET") and not ours:
         return
-    server.launcher_keeper = _Keeper(server)
-    server.launcher_keeper.start()
+    server.keeper = _Keeper(server)
+    server.keeper.start()
+
+
+def on_reload(server) -> None:
+    """Make the supervisor read the file of models again; gunicorn itself replaces the workers."""
+    keeper = getattr(server, "keeper", None)
+    if keeper is not None:
+        keeper.reload()
 
 
 def on_exit(server) -> None:
-    """Stop the launcher, now that the workers have ended."""
-    keeper = getattr(server, "launcher_keeper", None)
+    """Stop the supervisor, now that the workers have ended."""
+    keeper = getattr(server, "keeper", None)
     if keeper is not None:
         keeper.stop()
         verdict = keeper.verdict

@@ -8,6 +8,8 @@ inference-api/rowcast/tree.py.
 from setuptools import find_packages, setup
 
 TREE = (
+    "config/*.example.json",
+    "config/*.schema.json",
     "models/storyteller/*",
     "models/draft/*",
     "proxy/**/*.py",

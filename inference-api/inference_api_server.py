@@ -3,41 +3,38 @@
     gunicorn --config gunicorn.conf.py
     python inference-api/inference_api_server.py --port 7000
 
-Composes a frontend from the settings, the connection to the backend and a tokenizer;
-gunicorn.conf.py starts the backend.
+Composes a frontend from the settings, the journal and its models: those of the supervisor, or the
+one whose backend was started by hand. gunicorn.conf.py starts what they need.
 """
 
 import os
 import sys
-from collections.abc import Callable
+import time
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from flask import Flask
 from gunicorn.arbiter import Arbiter
 
-from rowcast.errors import UnknownModel
+from rowcast.errors import RowcastError, UnknownModel
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, by_name
-from rowcast.frontend.request.defaults import FILE as GENERATION
-from rowcast.frontend.request.defaults import Defaults, defaults_of
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.maker import ModelMaker
+from rowcast.frontend.models.models import Models, fixed
+from rowcast.frontend.models.supervision import SupervisorLink
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
-from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import Journal, NoJournal
-from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.log import configure
-from rowcast.offload.limits import Limits
-from rowcast.offload.pool import HelperPool
-from rowcast.offload.source import HelperSource
+from rowcast.models.connection import SupervisorConnection
 from rowcast.settings import Settings, read_settings
-from rowcast.text.model_text import ModelText, text_of
-from rowcast.transport.carriers import UnknownCarrier, carrier
-from rowcast.transport.ports import Carrier
 from rowcast.tree import tree
 from rowcast_http.client_watch import ClientWatch
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
+MODELS_SOCKET = "ROWCAST_MODELS_SOCKET"  # where the supervisor of the models listens
+NAMES_SECONDS = 10.0
 
 
 def create_server() -> Flask:
@@ -48,25 +45,44 @@ def create_server() -> Flask:
 def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
     configure(settings.level)
-    sessions = Sessions(
-        _carrier(settings).connect,
-        _journal(settings),
-        silence_seconds=settings.silence_seconds,
-        recovery_seconds=settings.recovery_seconds,
-    )
-    text, defaults = _of_model(settings)
-    served = ServedModel(
-        names=settings.names,
-        listed=settings.listed_names,
-        sessions=sessions,
-        tokenizer=text.tokenizer,
-        offload=_helpers(settings),
-        chat=text.chat,
-        defaults=defaults,
-    )
-    frontend = Frontend(settings, ClientWatch(settings.client_seconds), by_name(served))
+    journal = _journal(settings)
+    models = _models(settings, journal)
+    frontend = Frontend(settings, ClientWatch(settings.client_seconds), models, journal)
     frontend.start()
+    _await_names(models, settings)
     return create_app(frontend)
+
+
+def _models(settings: Settings, journal: Journal) -> Models:
+    """Return the models of the supervisor, or the one whose backend was started by hand."""
+    maker = ModelMaker(settings, journal)
+    if path := os.environ.get(MODELS_SOCKET):
+        link = SupervisorLink(partial(SupervisorConnection, path))
+        return Models(settings, link, maker, journal)
+    if settings.backend_socket is None:
+        sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
+    socket = settings.backend_socket
+    try:
+        return fixed(settings, maker.make(settings, lambda: socket))
+    except (RowcastError, OSError, ValueError) as error:
+        _refuse(error, settings)
+
+
+def _await_names(models: Models, settings: Settings) -> None:
+    """Wait for the first names of models; of a single model, for its text side.
+
+    With several models, one whose tokenizer cannot be loaded is refused by itself.
+    """
+    until = time.monotonic() + NAMES_SECONDS
+    while not models.current and time.monotonic() < until:
+        time.sleep(0.01)
+    while settings.models is None and models.current and time.monotonic() < until:
+        (slot, *_) = models.current
+        if slot.fault:
+            _refuse(UnknownModel(slot.fault), settings)
+        if slot.served is not None or not slot.is_being_made:
+            return
+        time.sleep(0.01)
 
 
 def run(app: str, settings: Settings) -> None:
@@ -77,49 +93,25 @@ def run(app: str, settings: Settings) -> None:
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted
 
 
-def _carrier(settings: Settings) -> Carrier:
-    url = settings.backend_socket
-    if url is None:
-        sys.exit("rowcast: BACKEND_SOCKET is not set; start the server with gunicorn.conf.py")
-    try:
-        return carrier(url)
-    except UnknownCarrier as error:
-        _refuse(error, settings)
-
-
-def _journal(settings: Settings) -> Callable[[Sessions], Journal]:
-    """Return what makes the journal of the process's sessions."""
+def _journal(settings: Settings) -> Journal:
+    """Return the journal of the process's sessions."""
     if settings.journal_path is None:
-        return lambda _: NoJournal()
+        return NoJournal()
     config = JournalConfig(
         path=settings.journal_path,
         keep_seconds=settings.journal_seconds,
         reply_seconds=settings.reply_seconds,
         limit=settings.journal_bytes,
     )
-    return lambda sessions: DiskJournal(sessions, JournalClient(config), settings.waiting_line)
-
-
-def _helpers(settings: Settings) -> HelperPool:
-    limits = Limits(settings.helper_seconds, settings.helper_bytes)
-    source = HelperSource(limits, settings.environment())
-    return HelperPool(source, quick=settings.helpers)
-
-
-def _of_model(settings: Settings) -> tuple[ModelText, Defaults]:
-    """Load the model's text side and its defaults for requests."""
-    try:
-        text = text_of(settings)
-        return text, defaults_of(text.files.words(GENERATION) if text.files else {})
-    except (UnknownModel, OSError, ValueError) as error:
-        _refuse(error, settings)
+    return DiskJournal(JournalClient(config), settings.waiting_line)
 
 
 def _refuse(error: Exception, settings: Settings) -> NoReturn:
     """End this worker, and make gunicorn end too instead of retrying forever."""
     sys.stderr.write(f"rowcast: the server cannot start: {error}\n")
-    if LAUNCHED in os.environ and settings.backend_socket:
-        Path(settings.backend_socket).with_name("gave-up").write_text("2")
+    socket = os.environ.get(MODELS_SOCKET) or settings.backend_socket
+    if LAUNCHED in os.environ and socket:
+        Path(socket).with_name("gave-up").write_text("2")
     sys.exit(Arbiter.APP_LOAD_ERROR)
 
 

@@ -1,5 +1,6 @@
 """Shared fixtures: mock servers for tests that do not break them."""
 
+import gc
 import signal
 from collections.abc import Iterator
 
@@ -27,3 +28,9 @@ def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def _hangups_are_heard() -> None:
     """Restore SIGHUP: under nohup, every process that the suite starts would ignore it."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of each garbage collection what exists by now: it takes seconds, and stays."""
+    gc.collect()
+    gc.freeze()

@@ -61,6 +61,19 @@ def _alive(process: psutil.Process) -> bool:
     return False
 
 
+def launchers(supervisor: psutil.Process, name: str = "") -> list[psutil.Process]:
+    """Return a supervisor's launchers, or those of the model of this name."""
+    found = [each for each in supervisor.children() if _alive(each)]
+    return [each for each in found if not name or kernel_name(each.pid) == name[:15]]
+
+
+def kernel_name(pid: int) -> str:
+    """Return the name that the kernel shows: of launchers and backends, their model's."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 @dataclass
 class Running:
     """A started process that listens on a port."""
@@ -87,13 +100,22 @@ class Running:
         """Return gunicorn's workers: the master's children that are gunicorn too."""
         return [each for each in self.named("gunicorn") if each.ppid() == self.process.pid]
 
-    def launcher(self) -> psutil.Process:
+    def supervisor(self) -> psutil.Process:
         return next(p for p in self.named("rowcast.launch") if p.ppid() == self.process.pid)
 
-    def backend(self) -> psutil.Process:
-        """Return the current backend, or wait for the one that the launcher is about to fork."""
-        until(lambda: any(map(_alive, self.launcher().children())), "a backend")
-        return next(child for child in self.launcher().children() if _alive(child))
+    def launchers(self, name: str = "") -> list[psutil.Process]:
+        """Return the launchers, or those of the model of this name."""
+        return launchers(self.supervisor(), name)
+
+    def launcher(self, name: str = "") -> psutil.Process:
+        """Return a launcher, or wait for the one that the supervisor is about to fork."""
+        until(lambda: bool(self.launchers(name)), "a launcher")
+        return self.launchers(name)[0]
+
+    def backend(self, name: str = "") -> psutil.Process:
+        """Return the current backend, or wait for the one that a launcher is about to fork."""
+        until(lambda: any(map(_alive, self.launcher(name).children())), "a backend")
+        return next(child for child in self.launcher(name).children() if _alive(child))
 
     def health(self) -> dict[str, object]:
         report: dict[str, object] = requests.get(self.url + "/health", timeout=10).json()
@@ -167,7 +189,15 @@ def _environment(env: Mapping[str, str]) -> dict[str, str]:
 
     The model is the scripted one, unless they name another.
     """
-    ours = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "JWT_SECRET", "PROXY_SECRET", "UPSTREAM_URL"}
+    ours = {
+        "BACKEND_SOCKET",
+        "MODEL",
+        "MODELS",
+        "MOCK_MODEL",
+        "JWT_SECRET",
+        "PROXY_SECRET",
+        "UPSTREAM_URL",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | {"PYTHONUNBUFFERED": "1", "MODEL": "scripted"} | dict(env)
 

@@ -163,6 +163,7 @@ def test_the_rows_of_a_frontend_that_leaves_are_free(
     _until_idle(backend)
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tmp_path: Path) -> None:
     backend = BackendProcess(tmp_path, "--step-seconds", "0.01")
     port = backend.connect()
@@ -187,6 +188,7 @@ def _has_ended(port: UnixFrontendPort) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_killed_backend_is_an_end_for_its_frontends(tmp_path: Path) -> None:
     backend = BackendProcess(tmp_path)
     port = backend.connect()
@@ -194,6 +196,7 @@ def test_a_killed_backend_is_an_end_for_its_frontends(tmp_path: Path) -> None:
     until(lambda: _has_ended(port), "the frontend sees the end")
 
 
+@pytest.mark.slow
 def test_a_second_backend_takes_over_a_dead_ones_socket_but_not_a_living_ones(
     tmp_path: Path,
 ) -> None:

@@ -88,6 +88,7 @@ def test_max_tokens_ends_a_reply(limit: int) -> None:
     assert events[-1] == Finished("one", 0, limit, "length")
 
 
+@pytest.mark.slow
 def test_the_end_of_text_ends_a_reply_and_is_not_told() -> None:
     ends = (decode([prompt("Hello", seed=seed, max_tokens=2048)])["one"] for seed in range(50))
     events = next(each for each in ends if each[-1].reason == "stop")  # type: ignore[union-attr]

@@ -32,6 +32,7 @@ VOCABULARY = tuple(
         "scripted_vocabulary",
         "log",
         "parent_death",
+        "models.local_env",
     )
 )
 FILES = ("rowcast.model_files",)
@@ -60,6 +61,12 @@ LAYERS = (
     Layer("entries to tests", TEST_ENTRIES),
     Layer("vocabulary", VOCABULARY, others=VALUES),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
+    Layer(
+        "models",
+        ("rowcast.models",),
+        (*VOCABULARY, *FILES, "rowcast.transport"),
+        ("msgspec", "pydantic"),
+    ),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
     Layer("journal", ("rowcast.journal",), VOCABULARY),
@@ -111,6 +118,7 @@ LAYERS = (
             *FILES,
             *HTTP,
             "rowcast.__version__",
+            "rowcast.models",
             "rowcast.transport",
             "rowcast.text",
             "rowcast.offload",
@@ -172,6 +180,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
         assert trespasses(layer, module, source) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "unknown"), [("proxy", OURS), ("scripts", (*OURS, *HTTP, "rowcast_proxy"))]
 )
@@ -206,6 +215,7 @@ def test_the_table_sees_a_trespass(module: str, source: str) -> None:
     assert trespasses(layer, module, source)
 
 
+@pytest.mark.slow
 def test_one_module_knows_the_web_framework() -> None:
     package = SOURCE / "rowcast"
     knows = {
@@ -216,6 +226,7 @@ def test_one_module_knows_the_web_framework() -> None:
     assert knows == {"frontend.app"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["inference_api_server", "rowcast.launch.__main__"])
 def test_importing_it_loads_no_torch(module: str) -> None:
     code = f"import sys, {module}; print({{'torch', 'transformers'}} & set(sys.modules))"
@@ -230,6 +241,7 @@ def test_importing_it_loads_no_torch(module: str) -> None:
     assert shown.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_preparing_a_packed_model_loads_no_transformers() -> None:
     code = "import sys, rowcast.engine.loading.engine_factory; print('transformers' in sys.modules)"
     shown = subprocess.run(

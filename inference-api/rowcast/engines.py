@@ -1,21 +1,33 @@
 """The engines, by the name of the model that chooses them.
 
+    needs_of(settings)       ──▶ the memory that it will take, before anything is loaded
     prepare_engine(settings) ──▶ what each forked backend calls to get its engine
 
 One more engine is a module with a class that is an `Engine` and a function `prepare`, which does
-the work that forks can share, and a line in `ENGINES`. Any other MODEL is one of transformers'.
+the work that forks can share, and a line in `ENGINES`; if it takes much memory, another in `NEEDS`.
+Any other MODEL is one of transformers'.
 """
 
 from collections.abc import Callable
 
 from rowcast.engine import scripted_engine
 from rowcast.engine.engine import Engine
+from rowcast.engine.loading.needs import Needs, needs_of_model
 from rowcast.errors import UnknownModel
 from rowcast.settings import SCRIPTED, Settings
 
 MakeEngine = Callable[[], Engine]
 
 ENGINES: dict[str, Callable[[Settings], MakeEngine]] = {SCRIPTED: scripted_engine.prepare}
+NEEDS: dict[str, Callable[[Settings], Needs]] = {}
+
+
+def needs_of(settings: Settings) -> Needs:
+    """Return the memory that the configured model takes once it is loaded."""
+    name = settings.served_model
+    if name in ENGINES and name not in NEEDS:
+        return Needs(0, "no weights")
+    return NEEDS.get(name, needs_of_model)(settings)
 
 
 def prepare_engine(settings: Settings) -> MakeEngine:

@@ -3,7 +3,8 @@
     files_of(settings).find("tokenizer.json") ──▶ its path, or None
     files_of(settings).folder()               ──▶ configuration and weights, all of them here
 
-MODEL may be a folder, the name of one below MODEL_ROOT, one of the models in the box, or a hub id.
+MODEL may be a folder, the name of one below MODEL_ROOT or beside the file of models, one of the
+models in the box, or a hub id.
 Knows nothing of the files' contents, except the configuration's plain values.
 """
 
@@ -106,7 +107,8 @@ def files_of(settings: Settings) -> ModelFiles:
     """Return the files of the model that the settings name."""
     model, root = settings.served_model, settings.model_root
     box = [BOX / model] if model in (STORYTELLER, DRAFT) else []
-    for place in (Path(model), *([root / model] if root else []), *box):
+    beside = [settings.models.parent / model] if settings.models else []
+    for place in (Path(model), *([root / model] if root else []), *box, *beside):
         if place.is_dir():
             if not (place / CONFIGURATION).is_file():
                 raise UnknownModel(f"MODEL {model!r}: {place} has no {CONFIGURATION}")

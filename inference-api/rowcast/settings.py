@@ -6,20 +6,32 @@ printed. `python -m rowcast.settings` writes `docs/settings.md` from this class.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from rowcast.models.local_env import NAME as LOCAL_ENV
+from rowcast.models.local_env import InvalidVariables, read_variables
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
 ONE_LAYER = "one-layer"  # with random weights, made without any file
 HUB_FOLDER = "hf_cache"
 SHORTEST_SECRET_BYTES = 32
+_LOCAL_ENV_READ = "ROWCAST_LOCAL_ENV_READ"  # in the environment of processes that this one starts
 
 _PAGE = """# Settings
 
@@ -39,6 +51,34 @@ Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16", "int8"],
     BeforeValidator(lambda name: _DTYPES.get(name, name) if isinstance(name, str) else name),
 ]
+
+
+class LocalVariables(PydanticBaseSettingsSource):
+    """The variables of `local.env` beside the file of models; all other sources go before it."""
+
+    _variables: Mapping[str, str] = MappingProxyType({})
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        names = [name.lower() for name in _variables(field_name, field)]
+        if any(name in self.current_state or name.upper() in self.current_state for name in names):
+            return None, field_name, False
+        found = (self._variables[name] for name in names if self._variables.get(name))
+        return next(found, None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        models = self.current_state.get("models")
+        if not models or _LOCAL_ENV_READ in os.environ:
+            return {}
+        try:
+            read = read_variables(Path(models).with_name(LOCAL_ENV))
+        except InvalidVariables as error:
+            raise SettingsError(str(error)) from error
+        self._variables = {name.lower(): value for name, value in read.items()}
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class Settings(BaseSettings):
@@ -65,7 +105,8 @@ class Settings(BaseSettings):
     )
     models: Path | None = Field(
         None,
-        description="A JSON file of models, instead of MODEL: see [models.md](models.md).",
+        description="A JSON file of models, instead of MODEL: see "
+        "[several models](many-models.md). A file `local.env` beside it may hold variables.",
     )
     models_memory: int = Field(
         0,
@@ -84,6 +125,24 @@ class Settings(BaseSettings):
     )
     chat_template: str | None = Field(
         None, description="A Jinja file that replaces the model's own chat template."
+    )
+    config_file: str | None = Field(
+        None,
+        description="A JSON file with a generation configuration, or its object itself: defaults "
+        "of requests that go before those of the model's own generation_config.json.",
+    )
+    max_new_tokens: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Maximum tokens of a reply whose request does not say; 0: as the API documents "
+        "it.",
+    )
+    num_return_sequences: int = Field(
+        1, ge=1, le=128, description="Replies per prompt of a request that does not say."
+    )
+    streaming_chunks: int = Field(
+        1, ge=1, le=4096, description="Tokens per chunk of a stream; 1 sends each at once."
     )
     model_root: Path | None = Field(
         None,
@@ -241,6 +300,17 @@ class Settings(BaseSettings):
         description="The same as LOG_LEVEL=debug.",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, LocalVariables(settings_cls)
+
     @property
     def served_model(self) -> str:
         """The engine's name, with MOCK_MODEL and NO_WEIGHTS applied."""
@@ -315,7 +385,31 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process read the same settings."""
         chosen = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name.upper(): _plain(value) for name, value in chosen.items() if value is not None}
+        read = {_LOCAL_ENV_READ: "1"} if self.models else {}
+        given = {name.upper(): _plain(value) for name, value in chosen.items() if value is not None}
+        return given | read
+
+
+def kind_of(name: str) -> Any:
+    """Return a setting's type, with its bounds."""
+    field = Settings.model_fields[name]
+    kind: Any = field.annotation
+    for bound in field.metadata:
+        kind = Annotated[kind, bound]
+    return kind
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(kind_of(name))
+
+
+def checked(name: str, value: object, *, strict: bool = False) -> Any:
+    """Return the value that a setting takes. Raises ValidationError.
+
+    `strict`: a text is no number.
+    """
+    return _adapter(name).validate_python(value, strict=strict)
 
 
 def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Settings:

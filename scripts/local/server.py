@@ -30,8 +30,17 @@ LOOK_SECONDS = 0.02
 APPLICATION = "inference_api_server:create_server()"
 COUNTED = ("--pythonpath", str(ROOT / "scripts"), "local.greenlet_count:create()")
 RECOVERY = b"resubmitting sessions="
-_OURS = {"BACKEND_SOCKET", "MODEL", "MOCK_MODEL", "PROXY_SECRET", "PORT", "WORKERS", "TMPDIR"} | {
-    *("MODELS", "MODELS_MEMORY", "LOAD_SECONDS")
+_OURS = {
+    "BACKEND_SOCKET",
+    "MODEL",
+    "MODELS",
+    "MODELS_MEMORY",
+    "LOAD_SECONDS",
+    "MOCK_MODEL",
+    "PROXY_SECRET",
+    "PORT",
+    "WORKERS",
+    "TMPDIR",
 }
 
 

@@ -78,6 +78,7 @@ def submits(draw: st.DrawFn) -> Submit:
 COMMANDS = st.one_of(submits(), st.builds(Cancel, session=TEXTS, choice=INTS))
 
 
+@pytest.mark.slow
 @given(st.lists(COMMANDS, max_size=12))
 @BOUNDED
 def test_l_values_that_no_frontend_sends_end_no_backend(commands: list[Any]) -> None:
@@ -241,6 +242,7 @@ def test_l_a_frame_that_holds_no_commands_ends_its_own_connection(
     machine.close()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=6))
 @settings(deadline=None, derandomize=True, max_examples=60)
 def test_l_whatever_bytes_a_frame_holds_the_backend_lives(

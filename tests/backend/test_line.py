@@ -5,6 +5,7 @@ Covers `backend/turns`.
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,7 @@ def test_of_many_teams_those_with_the_least_room_are_named() -> None:
 JOINS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9)), max_size=60)
 
 
+@pytest.mark.slow
 @given(JOINS, st.integers(0, 20), st.integers(0, 6))
 @BOUNDED
 def test_the_line_never_holds_more_than_its_bounds(
@@ -183,6 +185,7 @@ ACTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(ACTS, st.integers(1, 4))
 @BOUNDED
 def test_a_team_without_a_row_is_seated_after_at_most_one_of_each_other_waiting_team(
@@ -205,6 +208,7 @@ def test_a_team_without_a_row_is_seated_after_at_most_one_of_each_other_waiting_
             assert min(ahead.values(), default=0) >= 0
 
 
+@pytest.mark.slow
 @given(ACTS, st.integers(1, 8))
 @BOUNDED
 def test_a_row_goes_to_a_waiting_team_that_has_the_fewest(

@@ -1,5 +1,6 @@
 """How a step's width is divided, and which reply is seated next."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,7 @@ def test_nobody_seated_nobody_fed() -> None:
     assert grant([], 8, 8) == []
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(1, 40), st.integers(0, 39), st.sampled_from("abc")), max_size=32

@@ -69,6 +69,7 @@ class Crowd:
             reader.send(prompt(act.which))
 
 
+@pytest.mark.slow
 @given(SCHEDULES)
 @BOUNDED
 def test_every_accepted_prompt_ends_exactly_once_and_truly(schedule: list[list[Act]]) -> None:
@@ -98,6 +99,7 @@ def judge(reader: Reader) -> None:
             assert (told, end.reason) == (tokens, reason)
 
 
+@pytest.mark.slow
 @given(
     st.permutations(range(32)), st.integers(0, 31), st.integers(32, 80), st.lists(st.integers(0, 3))
 )

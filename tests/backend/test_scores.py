@@ -22,6 +22,7 @@ def scored(reader: Reader, session: str) -> list[float]:
     return numbers
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(2, 24), st.integers(0, 5))
 @BOUNDED
 def test_a_prompt_is_scored_once_and_in_order(length: int, width: int, max_tokens: int) -> None:

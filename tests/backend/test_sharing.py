@@ -142,6 +142,7 @@ LIVES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(LIVES, st.booleans())
 @BOUNDED
 def test_choices_say_the_same_together_as_alone(life: Life, again: bool) -> None:

@@ -73,11 +73,13 @@ def test_the_chat_template_writes_turns() -> None:
     )
 
 
+@pytest.mark.slow
 def test_greedy_replies_have_not_changed() -> None:
     [told] = re.findall(r"```json\n(.*?)```", card(FOLDERS[0]), re.DOTALL)
     assert samples.greedy(pair()) == json.loads(told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_questions_about_a_text_are_answered_rightly(kind: str) -> None:
     asked = [exam for form in FORMS for exam in exams(HELD_OUT_SEED, kind, form, ASKED // 2)]

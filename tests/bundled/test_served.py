@@ -13,6 +13,8 @@ from models.exams import Exam, exams, is_right
 from models.training import HELD_OUT_SEED
 from processes import SERVER, Running, free_port, running
 
+pytestmark = pytest.mark.slow
+
 ROWS = 32
 LOADING = 120.0  # seconds; the kernels are compiled on first use
 

@@ -29,6 +29,7 @@ def tokenizer() -> Tokenizer:
     return vocabulary.trained(200)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_taken_up_again_is_the_same_run(tokenizer: Tokenizer, tmp_path: Path) -> None:
     whole = Trainer(tokenizer, RECIPE, compiled=False, shapes=SMALL)
     for _ in range(2):
@@ -43,6 +44,7 @@ def test_a_run_that_is_taken_up_again_is_the_same_run(tokenizer: Tokenizer, tmp_
     assert ahead[-1].storyteller < first.storyteller
 
 
+@pytest.mark.slow
 def test_the_draft_learns_in_the_second_part_of_a_run(tokenizer: Tokenizer) -> None:
     trainer = Trainer(tokenizer, RECIPE, compiled=False, shapes=SMALL)
     before = trainer.models[1].lm_head.weight.clone()
@@ -86,6 +88,7 @@ def test_the_tokenizer_is_made_again_as_it_is(tokenizer: Tokenizer, tmp_path: Pa
     assert again.decode(again.encode("Ünïcödé 漢字").ids) == "Ünïcödé 漢字"
 
 
+@pytest.mark.slow
 def test_batches_hold_whole_documents_with_their_weights(tokenizer: Tokenizer) -> None:
     packer = Packer(tokenizer, 1, 1024)
     batch = packer.next()
@@ -109,6 +112,7 @@ def test_batches_are_full_but_for_what_lengths_leave(tokenizer: Tokenizer) -> No
     assert min(sizes) > 4096 - 1024
 
 
+@pytest.mark.slow
 def test_a_packer_goes_on_where_another_was(tokenizer: Tokenizer) -> None:
     packer = Packer(tokenizer, 1, 512)
     for _ in range(3):

@@ -30,6 +30,7 @@ def direct(server: Running, **options: float) -> openai.OpenAI:
     )
 
 
+@pytest.mark.slow
 def test_e01_models(client: openai.OpenAI) -> None:
     (model,) = client.models.list().data
     assert client.models.retrieve(model.id) == model
@@ -134,6 +135,7 @@ def test_e01_the_request_has_an_id(client: openai.OpenAI) -> None:
     assert raw.headers["x-request-id"] == raw.request_id
 
 
+@pytest.mark.slow
 def test_e03_closing_a_stream_frees_the_row(paced_server: Running) -> None:
     with direct(paced_server) as client:
         stream = client.completions.create(
@@ -149,6 +151,7 @@ def test_e03_closing_a_stream_frees_the_row(paced_server: Running) -> None:
     until(lambda: paced_server.rows_seated() == 0, "the row is free")
 
 
+@pytest.mark.slow
 def test_e03_a_timeout_frees_the_row(paced_server: Running) -> None:
     with direct(paced_server, timeout=1.5) as client, pytest.raises(openai.APITimeoutError):
         client.completions.create(

@@ -38,6 +38,7 @@ def error(answer: Answer, status: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_e04_e07_e08_a_chat_completion(server: Running) -> None:
     answer = ask(server, temperature=0.7, stream=False).json()
     assert answer["object"] == "chat.completion"
@@ -86,6 +87,7 @@ def test_e10_e16_models_are_listed(server: Running) -> None:
     assert error(get(server.port, "/v1/models/gpt-4"), 404)["code"] == "model_not_found"
 
 
+@pytest.mark.slow
 def test_e16_a_models_name_may_have_a_slash(tmp_path: Path) -> None:
     """In bodies of every dialect, in the list, and in OpenAI's client; paths use its last part."""
     secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
@@ -149,6 +151,7 @@ def _of_seeds(draft: Running, **fields: Any) -> set[str]:
     return {*_told(draft, *({"max_tokens": 12, "seed": seed} | fields for seed in range(6)))}
 
 
+@pytest.mark.slow
 def test_e17_temperature_top_p_and_top_k_choose_how_freely_it_is_drawn(draft: Running) -> None:
     greedy = _told(draft, {"max_tokens": 12})
     for narrow in ({"temperature": 0}, {"top_k": 1}, {"top_p": 0.0001}):

@@ -60,6 +60,7 @@ def test_the_native_chat_keeps_its_path(server: Running) -> None:
     assert set(native.json()) >= {"answer", "finish_reason"}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_called_completions_keeps_its_native_chat(tmp_path: Path) -> None:
     with running_server(tmp_path, env={"MODEL_NAME": "completions"}) as server:
         body = {"text": "Hi", "max_tokens": 3, "stream": False}
@@ -68,6 +69,7 @@ def test_a_model_that_is_called_completions_keeps_its_native_chat(tmp_path: Path
         assert "choices" in post(server.port, chat, "/v1/chat/completions").json()
 
 
+@pytest.mark.slow
 def test_a_stream_begun_there_is_resumed(tmp_path: Path) -> None:
     secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
     journal = {"JOURNAL": str(tmp_path / "journal.db")}

@@ -60,6 +60,7 @@ def _typed(activated: str, command: str) -> subprocess.CompletedProcess[str]:
 INSTALL = "python3 -m pip install --disable-pip-version-check --no-index"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", ["-r requirements.txt", "-r requirements_dev.txt"])
 def test_t01_t04_t05_pip_takes_the_requirements_in_a_fresh_environment(
     activated: str, files: str
@@ -70,11 +71,13 @@ def test_t01_t04_t05_pip_takes_the_requirements_in_a_fresh_environment(
     assert done.stdout.count("Requirement already satisfied") >= len(wanted)
 
 
+@pytest.mark.slow
 def test_t01_what_is_not_installed_is_not_taken_for_it(activated: str, tmp_path: Path) -> None:
     (tmp_path / "others.txt").write_text("flask==0.1\n")
     assert _typed(activated, f"{INSTALL} -r {tmp_path}/others.txt").returncode != 0
 
 
+@pytest.mark.slow
 def test_t01_the_server_runs_in_a_virtual_environment_as_documented(
     activated: str, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from contract.asking import get, post, serves
 from contract.conftest import JWT_SECRET, Stack, encoded
 from processes import ROOT, Running, free_port, typed
 
+pytestmark = pytest.mark.slow
+
 INSIDE = ROOT / "inference-api"
 
 
@@ -96,7 +98,6 @@ def test_t13_test_inference_api_runs_against_a_running_server(
         assert output.count("ok  ") > 5
 
 
-@pytest.mark.slow
 def test_t13_test_inference_api_passes_on_a_real_model(draft: Running) -> None:
     status, output = _check_api("--url", draft.url)
     assert status == 0, output

@@ -5,9 +5,13 @@ import json
 import time
 from itertools import pairwise
 
+import pytest
+
 from processes import Running
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer
 from scripted_replies import ScriptedReply, long_reply, scripted_reply
+
+pytestmark = pytest.mark.slow
 
 TEXT = "What is your favorite condiment?"
 TOKENS = 100

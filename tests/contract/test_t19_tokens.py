@@ -68,6 +68,7 @@ def test_t38_nobody_speaks_for_a_team_without_the_proxy(stack: Stack, server: Ru
     assert PROXY_SECRET not in stack.server.output() + stack.proxy.output()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weak", ["test-secret-456", "short"])
 def test_t39_the_proxy_warns_of_weak_secrets(weak: str, server: Running, tmp_path: Path) -> None:
     with running_proxy(tmp_path, server, env={"JWT_SECRET": weak}) as proxy:

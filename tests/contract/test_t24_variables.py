@@ -30,6 +30,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
+@pytest.mark.slow
 def test_t06_model_weka_dir_may_be_given_and_need_not_exist(container: Running) -> None:
     assert serves(container.port)
 
@@ -42,6 +43,7 @@ def test_t24_falcon_40b_log_level_debug_makes_debug_logs(
     assert "[DEBUG]" not in server.output()
 
 
+@pytest.mark.slow
 def test_t30_mock_model_serves_without_any_model(container: Running) -> None:
     assert container.health()["model"] == "scripted"
     assert serves(container.port)

@@ -78,6 +78,7 @@ def as_fetched(model: Path, cache: Path) -> str:
     return "somebody/llama"
 
 
+@pytest.mark.slow
 def test_t16_t29_one_layer_of_random_weights_needs_nothing_else(tmp_path: Path) -> None:
     with served(tmp_path, FALCON_40B_PYTORCH_NO_WEIGHTS="1") as server:
         assert server.health()["model"] == "one-layer"
@@ -104,6 +105,7 @@ def test_t06_t07_t25_to_t28_two_layers_are_saved_and_loaded_again(store: Path) -
         assert reply(server) == saved
 
 
+@pytest.mark.slow
 def test_t25_a_cache_that_does_not_fit_is_refused_with_the_arithmetic(store: Path) -> None:
     file = store / "llama" / "config.json"
     words = json.loads(file.read_text())
@@ -114,6 +116,7 @@ def test_t25_a_cache_that_does_not_fit_is_refused_with_the_arithmetic(store: Pat
     assert "Set a lower CONTEXT_LENGTH" in said
 
 
+@pytest.mark.slow
 def test_a_model_without_a_tokenizer_is_refused(store: Path) -> None:
     (store / "llama" / "tokenizer.json").unlink()
     assert "MODEL 'llama' has no tokenizer.json" in refusal(store, MODEL="llama")

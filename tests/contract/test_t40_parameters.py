@@ -47,6 +47,7 @@ def test_t41_temperature_from_0_01_to_100(server: Running) -> None:
         assert _status(server, temperature=named) == 200
 
 
+@pytest.mark.slow
 def test_t41_below_1_it_prefers_what_is_likely_and_above_1_it_evens_out(draft: Running) -> None:
     (best, *_) = likeliest(draft)
     cold, calm, hot = (firsts(draft, temperature=each) for each in (0.1, 1, 10))
@@ -55,6 +56,7 @@ def test_t41_below_1_it_prefers_what_is_likely_and_above_1_it_evens_out(draft: R
     assert len(hot) > len(SEEDS) / 2, "next to everything is as likely as everything else"
 
 
+@pytest.mark.slow
 def test_t41_the_default_is_1(draft: Running) -> None:
     named = firsts(draft, temperature=1)
     assert firsts(draft, temperature=None) == named
@@ -80,6 +82,7 @@ def test_t43_top_k_from_1_to_1000(server: Running) -> None:
     _assert_bounds(server, "top_k")
 
 
+@pytest.mark.slow
 def test_t43_top_k_1_is_greedy(draft: Running) -> None:
     (best, *_) = likeliest(draft)
     assert firsts(draft, top_k=1, temperature=100) == {best: len(SEEDS)}
@@ -92,10 +95,12 @@ def test_t43_only_the_top_k_likeliest_are_drawn(draft: Running, count: int) -> N
     assert set(firsts(draft, top_k=count, temperature=100)) == set(allowed)
 
 
+@pytest.mark.slow
 def test_t43_top_k_1000_leaves_next_to_everything(draft: Running) -> None:
     assert len(firsts(draft, top_k=1000, temperature=100)) > len(SEEDS) / 2
 
 
+@pytest.mark.slow
 def test_t43_the_default_is_10(draft: Running) -> None:
     named = firsts(draft, top_k=10, temperature=100)
     assert firsts(draft, top_k=None, temperature=100) == named
@@ -105,11 +110,13 @@ def test_t44_top_p_from_0_01_to_1(server: Running) -> None:
     _assert_bounds(server, "top_p")
 
 
+@pytest.mark.slow
 def test_t44_top_p_0_01_is_near_greedy(draft: Running) -> None:
     (best, *_) = likeliest(draft)
     assert firsts(draft, top_p=0.01) == {best: len(SEEDS)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mass", [0.4, 0.6, 0.8])
 def test_t44_only_the_fewest_tokens_that_have_that_mass_are_drawn(
     draft: Running, mass: float
@@ -117,6 +124,7 @@ def test_t44_only_the_fewest_tokens_that_have_that_mass_are_drawn(
     assert set(firsts(draft, top_p=mass)) == set(_nucleus(likeliest(draft), mass))
 
 
+@pytest.mark.slow
 def test_t44_top_p_1_cuts_nothing(draft: Running) -> None:
     ranked = likeliest(draft)
     assert set(firsts(draft, top_p=1)) > set(_nucleus(ranked, 0.8))

@@ -51,6 +51,7 @@ def _long(text: str) -> bytes:
     return request_bytes(PATH, {"text": text, "seed": seed, "max_tokens": 2048})
 
 
+@pytest.mark.slow
 def test_t55_each_request_has_a_thread_of_its_own(slow: Running) -> None:
     """40 streams are open at once in one worker, and other requests are answered meanwhile."""
     assert len(slow.workers()) == 1
@@ -59,6 +60,7 @@ def test_t55_each_request_has_a_thread_of_its_own(slow: Running) -> None:
         assert not any(client.so_far().whole for client in clients)
 
 
+@pytest.mark.slow
 def test_t56_only_validated_prompts_reach_the_input_queue(slow: Running) -> None:
     with _open(slow, ROWS):
         for broken in ({"text": ""}, {"text": "a", "top_k": 0}, {"prompt": "a"}):
@@ -68,6 +70,7 @@ def test_t56_only_validated_prompts_reach_the_input_queue(slow: Running) -> None
             until(lambda: slow.waiting() == 1, "the valid prompt waits for a row")
 
 
+@pytest.mark.slow
 def test_t57_prompts_move_into_32_rows(slow: Running) -> None:
     assert slow.health()["rows"] == {"of": ROWS, "seated": 0}
     with _open(slow, ROWS + 8):
@@ -90,6 +93,7 @@ def test_t58_prefill_shares_the_steps_of_decode() -> None:
     assert sum(prefilled[:5]) == 300, "and the prompt in the same ones"
 
 
+@pytest.mark.slow
 def test_t59_tokens_come_while_the_reply_is_still_being_made(slow: Running) -> None:
     with Client(slow.port) as client:
         client.send(_long("One by one. "))
@@ -113,6 +117,7 @@ def test_t60_one_thread_fills_one_queue_a_session() -> None:
         assert len(readers) == 1
 
 
+@pytest.mark.slow
 def test_t61_no_two_users_get_each_others_tokens(server: Running) -> None:
     """Same prompt, same session_id, another seed: each user still gets their own reply."""
     body = {"text": "Who am I?", "max_tokens": 60, "session_id": "the-same"}
@@ -124,6 +129,7 @@ def test_t61_no_two_users_get_each_others_tokens(server: Running) -> None:
     assert len(set(expected)) == 100
 
 
+@pytest.mark.slow
 def test_t62_a_row_is_refilled_while_the_others_go_on(slow: Running) -> None:
     with _open(slow, ROWS) as clients, Client(slow.port) as next_one:
         body = {"text": "The next one. ", "max_tokens": 3}
@@ -166,7 +172,7 @@ def test_t63_a_reply_that_ends_deletes_its_session_with_its_queue(path: str, str
     text = "Until the end. "
     seed = _ending_seed(text)
     with serving() as served:
-        sessions = served.frontend.sessions
+        sessions = served.sessions
         opened = served.stream(path, text=text, seed=seed)
         assert len(sessions) == 1
         for _ in range(20):
@@ -197,6 +203,7 @@ def _no_engine() -> ScriptedEngine:
     raise AssertionError("the mock loads no engine")
 
 
+@pytest.mark.slow
 def test_t64_decode_backend_keeps_its_three_seams() -> None:
     assert decode_backend.DecodeBackend is DecodeBackend
     transport = MemoryTransport(seconds=0)

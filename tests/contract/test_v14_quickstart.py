@@ -65,6 +65,7 @@ def test_v17_a_completion(server: Running) -> None:
     assert answer["choices"][0]["text"] == scripted_reply("San Francisco is a", 3, 7).text
 
 
+@pytest.mark.slow
 def test_v17_temperature_0_is_greedy(draft: Running) -> None:
     """With every seed, and with none, each token is the likeliest one."""
     asked = ASKED | {"model": "draft", "prompt": TEXT, "logprobs": 1}
@@ -109,6 +110,7 @@ def test_v18_http_1_0_is_answered_without_chunks(server: Running) -> None:
     assert answer.body.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.slow
 def test_v19_the_example_runs(stack: Stack) -> None:
     token = stack.authorization.removeprefix("Bearer ")
     command = [sys.executable, "examples/openai_client.py", "--url", f"{stack.proxy.url}/v1"]

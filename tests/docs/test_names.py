@@ -17,6 +17,7 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from rowcast.console import COMMANDS
 
 SOURCES = ("inference-api", "proxy", "scripts", "models", "gunicorn.conf.py", "setup.py")
 SHELLS = ("scripts/install", "scripts/check", ".ci/run")
-TREE = (*SOURCES, "tests", "docs", "examples", ".github", ".ci")
+TREE = (*SOURCES, "config", "tests", "docs", "examples", ".github", ".ci")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 # These two quote what users of other projects type. tests/docs/test_contract.py holds the first.
 OF_OTHERS = {"contract.md", "migrating.md"}
@@ -64,9 +65,17 @@ def is_python(file: Path) -> bool:
     return file.suffix == ".py" or (not file.suffix and b"python" in file.read_bytes()[:40])
 
 
-PROGRAMS = [file for file in files_of(SOURCES) if is_python(file)]
-TREES = [ast.parse(file.read_text()) for file in PROGRAMS]
-FILES = [f"/{file.relative_to(ROOT)}" for file in (*files_of(TREE), *ROOT.glob("*"))]
+@cache
+def programs() -> dict[Path, ast.Module]:
+    """Return the source's Python files, and what is in each."""
+    found = (file for file in files_of(SOURCES) if is_python(file))
+    return {file: ast.parse(file.read_text()) for file in found}
+
+
+@cache
+def files() -> list[str]:
+    """Return every file of the tree, as a path from its root."""
+    return [f"/{file.relative_to(ROOT)}" for file in (*files_of(TREE), *ROOT.glob("*"))]
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
@@ -100,26 +109,44 @@ def targets() -> Iterator[str]:
 
 def settings() -> Iterator[str]:
     """Yield the variable and the option of each field of a settings class."""
-    for file, tree in zip(PROGRAMS, TREES, strict=True):
+    for file, tree in programs().items():
         for node in ast.walk(tree) if file.name == "settings.py" else ():
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 yield node.target.id.upper()
                 yield f"--{node.target.id.replace('_', '-')}"
 
 
-STRINGS = {each for tree in TREES for each in strings(tree)}
-HEADERS = {each.lower() for each in STRINGS if "-" in each}
-ROUTES = {_HOLE.sub("<>", each) for each in STRINGS if each.startswith("/")}
-KNOWN = {
-    *(each for tree in TREES for each in identifiers(tree)),
-    *(part for file in FILES for part in (*Path(file).parts, Path(file).stem)),
-    *c_names(),
-    *(name for file in SHELLS for name in re.findall(r"\$\{?(\w+)", (ROOT / file).read_text())),
-    *STRINGS,
-    *targets(),
-    *settings(),
-    *(f"rowcast {command.name}" for command in COMMANDS),
-}
+@cache
+def texts() -> frozenset[str]:
+    return frozenset(each for tree in programs().values() for each in strings(tree))
+
+
+@cache
+def headers() -> frozenset[str]:
+    return frozenset(each.lower() for each in texts() if "-" in each)
+
+
+@cache
+def routes() -> frozenset[str]:
+    return frozenset(_HOLE.sub("<>", each) for each in texts() if each.startswith("/"))
+
+
+@cache
+def known() -> frozenset[str]:
+    """Return every name that exists."""
+    shells = (re.findall(r"\$\{?(\w+)", (ROOT / file).read_text()) for file in SHELLS)
+    return frozenset(
+        (
+            *(each for tree in programs().values() for each in identifiers(tree)),
+            *(part for file in files() for part in (*Path(file).parts, Path(file).stem)),
+            *c_names(),
+            *(name for names in shells for name in names),
+            *texts(),
+            *targets(),
+            *settings(),
+            *(f"rowcast {command.name}" for command in COMMANDS),
+        )
+    )
 
 
 def claims(phrase: str) -> Iterator[str]:
@@ -141,18 +168,19 @@ def claims(phrase: str) -> Iterator[str]:
 
 def exists(name: str) -> bool:
     """True if the name is in the source, in the tree, routed, or foreign."""
-    if name in KNOWN or name in FOREIGN_WORDS or name.rstrip(":").lower() in HEADERS:
+    if name in known() or name in FOREIGN_WORDS or name.rstrip(":").lower() in headers():
         return True
     if name.startswith("/"):
         path = _HOLE.sub("<>", name)
-        return any(route == path or route.startswith(f"{path}/") for route in ROUTES)
+        return any(route == path or route.startswith(f"{path}/") for route in routes())
     if "/" in name or _FILE.fullmatch(name):
         path = _HOLE.split(name)[0].rstrip("/")  # up to the first placeholder
-        return any(f"/{path}/" in f"{file}/" for file in FILES)
+        return any(f"/{path}/" in f"{file}/" for file in files())
     word = name.partition("(")[0].strip(".:")
-    return all(part in KNOWN or part in FOREIGN_WORDS for part in word.split("."))
+    return all(part in known() or part in FOREIGN_WORDS for part in word.split("."))
 
 
+@cache
 def phrases() -> dict[str, list[str]]:
     """Return every back-ticked phrase, with the files that have it."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -160,7 +188,7 @@ def phrases() -> dict[str, list[str]]:
         if page.name not in OF_OTHERS:
             text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
             collect(text, page, found)
-    for file in PROGRAMS:
+    for file in programs():
         for token in tokenize.generate_tokens(io.StringIO(file.read_text()).readline):
             docstring = token.type == tokenize.STRING and token.string.startswith('"""')
             if docstring or token.type == tokenize.COMMENT:
@@ -173,27 +201,24 @@ def collect(text: str, file: Path, found: dict[str, list[str]]) -> None:
         found[phrase].append(str(file.relative_to(ROOT)))
 
 
-PHRASES = phrases()
-
-
 def test_every_name_in_back_ticks_exists() -> None:
     missing = [
         f"{phrase} in {', '.join(files)}"
-        for phrase, files in PHRASES.items()
+        for phrase, files in phrases().items()
         if not all(exists(name) for name in claims(phrase))
     ]
     assert missing == []
 
 
 def test_most_phrases_claim_a_name() -> None:
-    assert len(PHRASES) > 1000
-    assert sum(any(claims(phrase)) for phrase in PHRASES) > len(PHRASES) / 2
+    assert len(phrases()) > 1000
+    assert sum(any(claims(phrase)) for phrase in phrases()) > len(phrases()) / 2
 
 
 def test_no_foreign_word_is_ours_or_unused() -> None:
-    assert {word for word in FOREIGN_WORDS if word in KNOWN} == set()
-    used = {part for phrase in PHRASES for part in re.split(r"[.\s]", phrase)}
-    assert FOREIGN_WORDS - used - set(PHRASES) == set()
+    assert {word for word in FOREIGN_WORDS if word in known()} == set()
+    used = {part for phrase in phrases() for part in re.split(r"[.\s]", phrase)}
+    assert FOREIGN_WORDS - used - set(phrases()) == set()
 
 
 @pytest.mark.parametrize(

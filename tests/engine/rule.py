@@ -15,21 +15,27 @@ LEADS = [0xC3, 0xC4, 0xC5, 0xCE, 0xCF, 0xD0, 0xD1, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8,
 
 def missing_bytes(tokens: Sequence[int]) -> int:
     """Return how many bytes the last UTF-8 character still lacks."""
-    missing = 0
-    for token in tokens:
-        if 0x80 <= token <= 0xBF:
-            missing = max(missing - 1, 0)
-        elif 0xC2 <= token <= 0xDF:
-            missing = 1
-        elif 0xE0 <= token <= 0xEF:
-            missing = 2
-        else:
-            missing = 3 if 0xF0 <= token <= 0xF4 else 0
-    return missing
+    for given, token in enumerate(reversed(tokens)):
+        if not 0x80 <= token <= 0xBF:
+            return max(_following(token) - given, 0)
+    return 0
+
+
+def _following(token: int) -> int:
+    """Return how many bytes have to follow this one in a character."""
+    if 0xC2 <= token <= 0xDF:
+        return 1
+    if 0xE0 <= token <= 0xEF:
+        return 2
+    return 3 if 0xF0 <= token <= 0xF4 else 0
+
+
+def packed(tokens: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(tokens)}I", *tokens)
 
 
 def noise(tokens: Sequence[int], seed: int, choice: int, position: int) -> int:
-    crc = zlib.crc32(b"".join(struct.pack("<I", token) for token in tokens))
+    crc = zlib.crc32(packed(tokens))
     x = zlib.crc32(struct.pack("<QII", seed, choice, position), crc)
     x = ((x ^ (x >> 16)) * 0x45D9F3B) % 2**32
     return x ^ (x >> 16)
@@ -88,7 +94,7 @@ def reply(
 
 
 def mixed_crc(tokens: Sequence[int]) -> int:
-    x = zlib.crc32(b"".join(struct.pack("<I", token) for token in tokens))
+    x = zlib.crc32(packed(tokens))
     x = ((x ^ (x >> 16)) * 0x45D9F3B) % 2**32
     return x ^ (x >> 16)
 

@@ -35,6 +35,7 @@ def finish(engine: Engine, talks: Sequence[Talk]) -> list[Said]:
     return [talk.said for talk in talks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
 @pytest.mark.parametrize("shared", [1, 9, len(PROMPT) - 1])
 def test_a_fork_changes_no_bit(engine: TorchEngine, params: SamplingParams, shared: int) -> None:
@@ -53,6 +54,7 @@ def test_a_fork_changes_no_bit(engine: TorchEngine, params: SamplingParams, shar
     assert finish(engine, [leader, follower]) == alone
 
 
+@pytest.mark.slow
 def test_replies_that_go_on_share_their_beginnings_too(engine: TorchEngine) -> None:
     (alone,) = finish(engine, [seat(engine, 0, SAMPLED, 0)])
     again = seat(engine, 2, SAMPLED, 0)

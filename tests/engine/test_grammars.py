@@ -28,6 +28,8 @@ from rowcast.text.rules.grammar import of_json_schema
 from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Finished, Submit, Tokens
 
+pytestmark = pytest.mark.slow
+
 PROMPT = (65, 66, 67, 80, 75)
 ROWS = 8
 LIST = LLMatcher.grammar_from_json_schema(

@@ -17,6 +17,8 @@ from rowcast.engine.engine import Feed, Scores, Seating
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 
+pytestmark = pytest.mark.slow
+
 PROMPT = [*SHORT, *reversed(SHORT)]  # more positions than are scored at once
 SCORED = SamplingParams(max_tokens=1, prompt_logprobs=True, top_logprobs=4)
 WAYS = [("llama", True), ("llama", False), ("gpt2", False), ("gemma2", False)]

@@ -32,6 +32,8 @@ from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 
+pytestmark = pytest.mark.slow
+
 ROWS, REPLY = 8, 12
 PROMPT = [11, 140, 7, 95, 33, 60, 181, 4, 99, 23, 150, 77, 12, 5, 166, 88, 41]
 OTHERS = ("gemma2", "gpt_oss", "falcon, ALiBi", "mixtral", "gpt2")

@@ -39,6 +39,7 @@ def reply(
     return tuple(tokens), "length"
 
 
+@pytest.mark.slow
 @given(PROMPTS, SEEDS, st.integers(0, 3))
 @BOUNDED
 def test_the_engine_follows_the_rule(prompt: list[int], seed: int, choice: int) -> None:
@@ -46,6 +47,7 @@ def test_the_engine_follows_the_rule(prompt: list[int], seed: int, choice: int) 
     assert reply(prompt, seed, params, choice) == rule.reply(prompt, seed, 20, choice=choice)
 
 
+@pytest.mark.slow
 def test_long_replies_follow_the_rule_to_their_end() -> None:
     for seed in range(20):
         ours = reply(b"Once upon a time", seed, SamplingParams(max_tokens=400))
@@ -65,6 +67,7 @@ def test_the_rule_has_not_changed(prompt: str, seed: int, choice: int, text: str
     assert ScriptedTokenizer().decoder().feed(tokens).startswith(text)
 
 
+@pytest.mark.slow
 def test_the_load_generator_judges_by_the_same_rule() -> None:
     for seed in range(60):
         prompt = "größer 😀"[: seed % 8 + 1]
@@ -116,6 +119,7 @@ def test_seed_choice_and_prompt_each_change_what_it_says() -> None:
     assert first != reply(b"sbme", 5, params)
 
 
+@pytest.mark.slow
 def test_long_replies_are_sound_utf8_of_every_length() -> None:
     spoken = ""
     for seed in range(30):

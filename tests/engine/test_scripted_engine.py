@@ -36,6 +36,7 @@ def parts(prompt: Sequence[int], sizes: Sequence[int]) -> list[Feed]:
     return feeds
 
 
+@pytest.mark.slow
 @given(PROMPTS, SIZES, st.integers(0, 2**63 - 1))
 @BOUNDED
 def test_how_a_prompt_is_cut_into_feeds_makes_no_difference(
@@ -48,6 +49,7 @@ def test_how_a_prompt_is_cut_into_feeds_makes_no_difference(
     assert last == [Drawn(0, (rule.next_token(prompt, seed, 0, 0),))]
 
 
+@pytest.mark.slow
 @given(st.lists(PROMPTS, min_size=1, max_size=8), st.permutations(range(32)))
 @BOUNDED
 def test_neither_row_nor_neighbours_change_what_is_drawn(

@@ -49,6 +49,7 @@ def reply_by_the_rule(grammar: str, seed: int, most: int) -> tuple[list[int], st
     return tokens[len(PROMPT) :], "length"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [9, 200])
 def test_it_follows_the_rule_and_the_grammar(most: int) -> None:
     driven = Driven()
@@ -64,6 +65,7 @@ def test_it_follows_the_rule_and_the_grammar(most: int) -> None:
         assert (reader.tokens[f"{seed}"], reader.reason(f"{seed}")) == (tokens, reason)
 
 
+@pytest.mark.slow
 def test_every_whole_reply_follows_its_schema() -> None:
     driven = Driven(context_length=9000)
     reader = driven.reader()
@@ -151,6 +153,7 @@ def test_nothing_left_to_choose_from_ends_the_reply() -> None:
     assert (reader.reason("s"), reader.tokens["s"]) == ("error", [])
 
 
+@pytest.mark.slow
 def test_choices_under_a_grammar_share_their_prompt() -> None:
     driven = Driven()
     reader = driven.reader()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def scores(said: Sequence[Drawn]) -> list[Scores]:
     return [each.scores for each in said if each.scores is not None]
 
 
+@pytest.mark.slow
 @given(PROMPTS, SIZES)
 @BOUNDED
 def test_a_prompt_is_scored_by_the_rule_however_it_is_fed(
@@ -47,6 +49,7 @@ def test_a_prompt_is_scored_by_the_rule_however_it_is_fed(
     assert tops == [rule.likeliest(prompt[:at], 3) for at in range(1, len(prompt))]
 
 
+@pytest.mark.slow
 @given(PROMPTS, SIZES)
 @BOUNDED
 def test_scoring_changes_nothing_of_what_is_drawn(prompt: list[int], sizes: list[int]) -> None:

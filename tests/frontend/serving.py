@@ -20,12 +20,13 @@ from engine import rule
 from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, by_name
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.models import fixed
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
 from rowcast.frontend.served_model import ServedModel
-from rowcast.frontend.sessions.journal import Journal, NoJournal
+from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
@@ -69,6 +70,11 @@ class Served:
     engine: RecordedEngine
 
     @property
+    def sessions(self) -> Sessions:
+        """The sessions of its model."""
+        return self.frontend.default.sessions
+
+    @property
     def client(self) -> FlaskClient:
         """Return a client that sends the proxy's secret."""
         self.app.test_client_class = Client
@@ -97,7 +103,7 @@ class Served:
 
     def await_idle(self) -> None:
         """Wait until no reply is left, in frontend or backend."""
-        until(lambda: len(self.frontend.sessions) == 0, "no session is open", PATIENCE)
+        until(lambda: len(self.sessions) == 0, "no session is open", PATIENCE)
         until(lambda: self.backend.idle, "no row is seated", PATIENCE)
 
 
@@ -118,10 +124,8 @@ def serving(
     backend = DecodeBackend(transport.backend_port, lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
 
-    def journal_for(sessions: Sessions) -> Journal:
-        return DiskJournal(sessions, JournalClient(kept_at(journal))) if journal else NoJournal()
-
-    sessions = Sessions(transport.connect, journal_for, silence_seconds=60, recovery_seconds=60)
+    keeping = DiskJournal(JournalClient(kept_at(journal))) if journal else NoJournal()
+    sessions = Sessions(transport.connect, keeping, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
@@ -134,7 +138,7 @@ def serving(
         chat=reading[1],
         observers=observers,
     )
-    frontend = Frontend(chosen, ClientWatch(30), by_name(model))
+    frontend = Frontend(chosen, ClientWatch(30), fixed(chosen, model), keeping)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)
@@ -149,6 +153,26 @@ def serving(
         assert not decoding.is_alive()
 
 
+def frontend_of(sessions: Sessions, **others: Sessions) -> Frontend:
+    """Return a frontend, not started, whose model is scripted and has these sessions.
+
+    `others`: those of more models, by name.
+    """
+    settings = read_settings(model="scripted")
+    tokenizer = ScriptedTokenizer()
+    models = [
+        ServedModel(
+            names=(name,),
+            listed=(name,),
+            sessions=each,
+            tokenizer=tokenizer,
+            offload=Inline(tools_of(tokenizer, ChatTemplate.plain())),
+        )
+        for name, each in {"scripted": sessions, **others}.items()
+    ]
+    return Frontend(settings, ClientWatch(30), fixed(settings, *models))
+
+
 def kept_at(path: Path) -> JournalConfig:
     """Return the configuration of a journal that deletes nothing during a test."""
     return JournalConfig(path=path, keep_seconds=3600, reply_seconds=60, limit=1 << 26)
@@ -156,7 +180,7 @@ def kept_at(path: Path) -> JournalConfig:
 
 def journal_of(served: Served) -> DiskJournal:
     """Return the journal of a server that has one."""
-    journal = served.frontend.sessions.journal
+    journal = served.frontend.journal
     assert isinstance(journal, DiskJournal)
     return journal
 

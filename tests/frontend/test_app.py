@@ -57,6 +57,7 @@ def test_a_malformed_body_is_a_400_that_says_where(
     assert error_of(served.client.post("/", data=body), 400) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text", "top_k", "temperature", "stream", "other"])
 def test_no_depth_of_nesting_is_the_server_s_fault(served: Served, name: str) -> None:
     for depth in [*range(850, 1020, 3), 10_000]:
@@ -69,6 +70,7 @@ def test_no_depth_of_nesting_is_the_server_s_fault(served: Served, name: str) ->
         error_of(response, 400)
 
 
+@pytest.mark.slow
 def test_a_body_over_the_limit_is_a_413() -> None:
     with serving(settings={"body_bytes": 2000}) as served:
         assert served.post(text="x" * 1000, max_tokens=1).status_code == 200
@@ -122,6 +124,7 @@ class BrokenTokenizer(ScriptedTokenizer):
         return super().encode(text)
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_is_a_500_that_tells_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -6,7 +6,10 @@ import pytest
 
 from rowcast.errors import UnknownModel
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, by_name
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.models import fixed
+from rowcast.frontend.request.request import Body, Request
+from rowcast.frontend.served_model import ServedModel
 
 from .serving import SECRET, Served, spoken
 
@@ -16,20 +19,24 @@ def two(served: Served) -> Frontend:
     """A frontend of two models, which share a backend."""
     first, frontend = served.frontend.default, served.frontend
     second = replace(first, names=("other", "a/other"), listed=("other",), aliases=())
-    return Frontend(frontend.settings, frontend.clients, by_name(first, second))
+    return Frontend(frontend.settings, frontend.clients, fixed(frontend.settings, first, second))
+
+
+def model(frontend: Frontend, name: str | None) -> ServedModel:
+    return frontend.model(name, Request(path="/", body=Body(bytes)))
 
 
 def test_a_model_is_found_by_each_of_its_names(two: Frontend) -> None:
-    first, second = two.models
-    assert two.model("scripted") is two.model("falcon40b") is two.model(None) is first
-    assert two.model("other") is two.model("a/other") is second
+    first, second = (each.served for each in two.models.current)
+    assert model(two, "scripted") is model(two, "falcon40b") is model(two, None) is first
+    assert model(two, "other") is model(two, "a/other") is second
     assert two.listed == ("scripted", "falcon40b", "other")
     assert set(two.in_paths) == {"scripted", "falcon40b", "other"}
 
 
 def test_an_unknown_model_is_told_what_is_served(two: Frontend) -> None:
     with pytest.raises(UnknownModel, match=r"available: scripted, falcon40b, other$"):
-        two.model("third")
+        model(two, "third")
 
 
 def test_every_dialect_serves_both(two: Frontend) -> None:

@@ -20,6 +20,8 @@ from rowcast.transport.unix_socket import UnixFrontendPort, framed
 from rowcast.wire import Cancel, Finished, Rejected, Submit, Tokens
 from scripted_replies import long_reply, scripted_reply
 
+pytestmark = pytest.mark.slow
+
 TOKENS = 200
 SEED = long_reply("Once", TOKENS, at_least=TOKENS)
 WITNESS = Submit("witness", 0, tuple(b"Once"), SamplingParams(max_tokens=TOKENS), SEED)

@@ -17,6 +17,8 @@ import pytest
 from processes import Running, running_server, until
 from raw_http import Answer, Client, ask, request_bytes
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/completions"
 SECRET = "between proxy and server, for tests"
 ROWS = 32

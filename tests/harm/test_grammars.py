@@ -18,6 +18,8 @@ import requests
 
 from processes import Running, running_server
 
+pytestmark = pytest.mark.slow
+
 LEAST_GAP = 2.0  # seconds that other work on the machine may take
 PATIENCE = 60
 

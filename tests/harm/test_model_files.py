@@ -17,6 +17,8 @@ import pytest
 
 from processes import ROOT
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 110.0
 LLAMA = {
     "model_type": "llama",

@@ -18,6 +18,8 @@ import pytest
 from processes import Running, running_proxy, running_server, until
 from raw_http import Answer, Client, ask, parse, request_bytes
 
+pytestmark = pytest.mark.slow
+
 JWT_SECRET = "a secret of these tests, which signs their tokens"
 PROXY_SECRET = "a secret of these tests, which proxy and server share"
 PATIENT = dict.fromkeys(

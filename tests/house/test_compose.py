@@ -36,6 +36,8 @@ FIXED = {
 }
 VALUES = {
     "model": "somebody/a-model",
+    "models": "config/model_config.json",
+    "config_file": "/mnt/generation.json",
     "model_name": "house",
     "chat_template": "/mnt/a.jinja",
     "hub_cache": "/mnt/hub",
@@ -135,6 +137,7 @@ def test_empty_variables_change_nothing(
     )
 
 
+@pytest.mark.slow
 def test_an_empty_backend_socket_names_no_backend(tmp_path: Path) -> None:
     with running_server(tmp_path, env={"BACKEND_SOCKET": ""}) as server:
         assert serves(server.port)

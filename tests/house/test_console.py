@@ -25,6 +25,8 @@ from processes import ROOT, free_port, running, until
 from rowcast import console
 from rowcast.console import COMMANDS, Command
 
+pytestmark = pytest.mark.slow
+
 LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "dist", "docs", "tests", "__pycache__", "*.egg-info", "corpus"
 )
@@ -188,7 +190,6 @@ def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     assert {f"rowcast_tree/{each}" for each in {*beside, "gunicorn.conf.py"}} - has == set()
 
 
-@pytest.mark.slow
 def test_q10_serve_streams_a_story_from_an_empty_folder(installed: Installed) -> None:
     """The folder is not quite empty: a file shadows a module that the server needs."""
     empty = installed.home / "empty"

@@ -67,6 +67,7 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
+@pytest.mark.slow
 def test_it_makes_the_environment_and_installs_the_requirements(tree: Tree) -> None:
     done = tree.install()
     assert done.returncode == 0, done.stderr
@@ -75,6 +76,7 @@ def test_it_makes_the_environment_and_installs_the_requirements(tree: Tree) -> N
     assert not [each for each in tree.pip_calls() if "requirements_dev" in each]
 
 
+@pytest.mark.slow
 def test_the_second_time_there_is_nothing_to_do(tree: Tree) -> None:
     tree.install("--dev")
     for arguments in ((), ("--dev",)):
@@ -83,6 +85,7 @@ def test_the_second_time_there_is_nothing_to_do(tree: Tree) -> None:
         assert not tree.pip_calls()
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_installed_again(tree: Tree) -> None:
     tree.install("--dev")
     tree.write("requirements_dev.txt", "pytest==9.2.1\n")
@@ -91,6 +94,7 @@ def test_only_what_changed_is_installed_again(tree: Tree) -> None:
     assert call.endswith("-r requirements_dev.txt")
 
 
+@pytest.mark.slow
 def test_a_failed_installation_is_explained_and_tried_again(tree: Tree) -> None:
     done = tree.install(PIP_FAULT="no route to index")
     assert done.returncode == 1
@@ -119,12 +123,14 @@ def test_a_missing_venv_package_is_named(tree: Tree) -> None:
     assert not (tree.folder / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_environment_is_made_anew(tree: Tree) -> None:
     tree.install()
     (tree.folder / ".venv" / "bin" / "python").write_text("no program")
     assert "Making .venv" in tree.install().stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NO_GPU, reason="this machine has an NVIDIA GPU")
 def test_without_a_gpu_the_cpu_build_of_torch_comes_first(tree: Tree) -> None:
     done = tree.install(OFFERED="2.14.0+cpu, 2.13.0+cpu")
@@ -134,6 +140,7 @@ def test_without_a_gpu_the_cpu_build_of_torch_comes_first(tree: Tree) -> None:
     assert not [each for each in others if "+cpu" in each]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NO_GPU, reason="this machine has an NVIDIA GPU")
 def test_where_it_is_out_of_reach_the_plain_pin_is_taken(tree: Tree) -> None:
     done = tree.install(OFFERED="2.12.0+cpu")
@@ -142,12 +149,14 @@ def test_where_it_is_out_of_reach_the_plain_pin_is_taken(tree: Tree) -> None:
     assert call.endswith("-r requirements.txt")
 
 
+@pytest.mark.slow
 def test_with_a_gpu_the_plain_pin_is_taken(tree: Tree) -> None:
     tree.program("nvidia-smi", "#!/bin/sh\necho GPU 0\n")
     tree.install(OFFERED="2.13.0+cpu")
     assert not [each for each in tree.pip_calls() if "+cpu" in each]
 
 
+@pytest.mark.slow
 def test_torch_that_is_there_is_left_alone(tree: Tree) -> None:
     tree.install(OFFERED="2.13.0+cpu", TORCH="2.13.0")
     assert not [each for each in tree.pip_calls() if "+cpu" in each]

@@ -48,6 +48,7 @@ def test_every_target_can_be_made(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_start_as_the_makefile_starts_them(program: str) -> None:
     command = program.replace("$(PY)", shlex.quote(sys.executable)) + " --help"

@@ -53,6 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield one
 
 
+@pytest.mark.slow
 def test_the_printed_curl_line_tells_a_story(stack: Stack) -> None:
     assert "serving the model storyteller" in stack.said()
     done = subprocess.run(("bash", "-c", stack.curl), check=False, capture_output=True, timeout=60)
@@ -77,6 +78,7 @@ def run(stack: Stack, *command: str) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", CURLS)
 def test_curl_commands_work(block: str, stack: Stack) -> None:
     printed = run(stack, "bash", "-euc", block)
@@ -84,16 +86,19 @@ def test_curl_commands_work(block: str, stack: Stack) -> None:
     assert "status_code" not in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "shown"), SHOWN)
 def test_answers_are_the_ones_that_are_shown(block: str, shown: str, stack: Stack) -> None:
     assert run(stack, "bash", "-euc", block).rstrip("\n") == shown.rstrip("\n")
 
 
+@pytest.mark.slow
 def test_the_python_example_prints_what_curl_prints(stack: Stack) -> None:
     [program] = [text for text in PROGRAMS if "import requests" in text]
     assert run(stack, sys.executable, "-c", program) == SHOWN[0][1].rstrip("\n")
 
 
+@pytest.mark.slow
 def test_openais_client_tells_a_story(stack: Stack) -> None:
     [program] = [text for text in PROGRAMS if "openai" in text]
     assert len([line for line in program.splitlines() if line.strip()]) == 5
@@ -110,6 +115,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [each for each in targets if not (page.parent / each).exists()] == []
 
 
+@pytest.mark.slow
 def test_make_targets_that_are_named_exist() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     text = "\n".join(page.read_text() for page in (*SHOWING, ROOT / "docs" / "running.md"))

@@ -132,6 +132,7 @@ def test_no_folder_has_too_many_modules() -> None:
     assert full == {}
 
 
+@pytest.mark.slow
 def test_no_imports_run_in_a_circle() -> None:
     assert circles(SOURCE) == []
 

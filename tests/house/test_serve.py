@@ -44,6 +44,7 @@ def open_stream(stack: Stack, tokens: int) -> requests.Response:
     )
 
 
+@pytest.mark.slow
 def test_the_printed_curl_line_streams_as_it_stands(stack: Stack) -> None:
     done = subprocess.run(("bash", "-c", stack.curl), check=False, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -80,6 +81,7 @@ def test_the_server_hears_only_this_machine_and_does_not_know_the_jwt_secret(sta
     assert listening == {("127.0.0.1", stack.server_port)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
 def test_it_stops_cleanly_and_leaves_nothing(start: Start, how: signal.Signals) -> None:
     with start() as stack:
@@ -87,6 +89,7 @@ def test_it_stops_cleanly_and_leaves_nothing(start: Start, how: signal.Signals) 
         assert "Stopped." in stack.said()
 
 
+@pytest.mark.slow
 def test_an_open_stream_may_finish(start: Start, stack: Stack) -> None:
     with start() as ending, open_stream(ending, 100) as response:
         pieces = response.iter_content(None)
@@ -98,6 +101,7 @@ def test_an_open_stream_may_finish(start: Start, stack: Stack) -> None:
         assert reply == undisturbed.content
 
 
+@pytest.mark.slow
 def test_asked_twice_it_does_not_wait_for_open_streams(start: Start) -> None:
     with start(STEP_SECONDS="5") as stack, open_stream(stack, 100):
         stack.running.process.send_signal(signal.SIGINT)
@@ -112,6 +116,7 @@ def end_of_log(said: str, name: str) -> list[str]:
     return [line[4:] for line in takewhile(lambda line: line[:4] == "    ", rest.splitlines())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "word"), [("proxy", "proxy/proxy.py"), ("server", "gunicorn")])
 def test_when_one_dies_the_other_is_stopped_and_the_log_is_shown(
     start: Start, name: str, word: str
@@ -130,11 +135,13 @@ def test_when_one_dies_the_other_is_stopped_and_the_log_is_shown(
         assert [line for line in shown if line not in log] == []
 
 
+@pytest.mark.slow
 def test_killed_without_a_word_it_leaves_nothing(start: Start) -> None:
     with start() as stack:
         stack.end(signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["PORT", "PROXY_PORT"])
 def test_a_port_in_use_is_said_before_anything_starts(variable: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -147,6 +154,7 @@ def test_a_port_in_use_is_said_before_anything_starts(variable: str, tmp_path: P
     assert not (tmp_path / "logs").exists()
 
 
+@pytest.mark.slow
 def test_a_part_that_refuses_its_settings_is_quoted(tmp_path: Path) -> None:
     ports = {"PORT": str(free_port()), "PROXY_PORT": str(free_port())}
     done = run("--logs", str(tmp_path / "logs"), **ports, WAITING_LINE="many")
@@ -155,6 +163,7 @@ def test_a_part_that_refuses_its_settings_is_quoted(tmp_path: Path) -> None:
     assert "WAITING_LINE" in done.stdout
 
 
+@pytest.mark.slow
 def test_in_the_foreground_it_logs_to_the_terminal_and_prints_no_token(start: Start) -> None:
     with start("--foreground") as stack:
         assert requests.post(stack.url + "/inference/scripted", timeout=10).status_code == 401
@@ -164,12 +173,14 @@ def test_in_the_foreground_it_logs_to_the_terminal_and_prints_no_token(start: St
         assert not stack.logs.exists()
 
 
+@pytest.mark.slow
 def test_in_the_foreground_it_insists_on_a_secret() -> None:
     done = run("--foreground", PORT=str(free_port()), PROXY_PORT=str(free_port()))
     assert done.returncode == 2
     assert "JWT_SECRET is not set" in done.stderr
 
 
+@pytest.mark.slow
 def test_help_fits_a_screen() -> None:
     lines = run("--help").stdout.splitlines()
     assert len(lines) <= 28

@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from .case import CLOSED, GOOD_BODY, HOST, chunk, chunked, posted
 from .target import GOOD_REPLY, Target
 
@@ -20,6 +22,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 def test_every_part_of_a_request_has_a_deadline(target: Target) -> None:
     with ThreadPoolExecutor(len(SLOW)) as pool:
         told = {

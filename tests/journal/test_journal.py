@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rowcast.journal.journal import LEASE_SECONDS, Journal
+from rowcast.journal.journal import BUILDS, LEASE_SECONDS, Journal
 from rowcast.journal.record import Record
 from rowcast.journal.service import Call, answer
 
@@ -378,3 +378,30 @@ def _counted(path: Path) -> list[tuple[str, int]]:
         return database.execute("SELECT team, bytes FROM teams ORDER BY team").fetchall()
     finally:
         database.close()
+
+
+def test_the_recipes_of_the_last_builds_are_stored_for_every_process(held: Held) -> None:
+    for number in range(BUILDS + 2):
+        with held.one.transaction():
+            held.one.store_recipe(f"build {number}", b"%d" % number)
+    assert held.two.recipe("build 0") is None
+    assert held.two.recipe("build 1") is None
+    assert held.two.recipe("build 2") == b"2"
+    assert held.two.recipe(f"build {BUILDS + 1}") == b"%d" % (BUILDS + 1)
+    with held.two.transaction():
+        held.two.store_recipe("build 2", b"again")
+    assert held.one.recipe("build 2") == b"again"
+    assert held.one.recipe("build 3") == b"3", "storing one again takes nothing from the others"
+
+
+def test_a_file_of_an_older_release_gets_room_for_recipes(held: Held, path: Path) -> None:
+    with held.one.transaction():
+        held.one.begin(record())
+    held.close()
+    with sqlite3.connect(path) as older:
+        older.execute("DROP TABLE builds")
+    assert held.one.recipe("b") is None
+    with held.one.transaction():
+        held.one.store_recipe("b", b"how")
+    assert held.two.recipe("b") == b"how"
+    assert held.two.find("a1", "blue") is not None

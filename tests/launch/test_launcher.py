@@ -1,6 +1,6 @@
-"""The launcher as a process: it keeps a backend alive, and leaves nothing behind.
+"""The launcher of one model, under its supervisor: it keeps a backend alive, and leaves nothing.
 
-Covers `launch/__main__`, `backend_process`.
+Covers `launch/__main__`, `backend_process`, `launcher_process`.
 """
 
 import contextlib
@@ -18,10 +18,12 @@ import pytest
 
 from backend.driven import submit
 from engine.rule import reply as expected
-from processes import ROOT, family, gone, until
+from processes import ROOT, family, gone, launchers, until
 from rowcast.errors import PeerGone
-from rowcast.launch.backend_process import REFUSED
-from rowcast.launch.launcher import BROKEN, memory_kills
+from rowcast.launch.exit_status import BROKEN, REFUSED
+from rowcast.launch.launcher import memory_kills
+from rowcast.models.catalog import read_catalog
+from rowcast.settings import read_settings
 from rowcast.transport.unix_socket import UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Event, Finished, Status, Tokens
 
@@ -30,55 +32,59 @@ LAUNCHER = (sys.executable, "-m", "rowcast.launch")
 HANGS_ONCE = """
 import sys, time
 from pathlib import Path
-from rowcast.engines import prepare_engine
-from rowcast.launch.launcher import Launcher
-from rowcast.settings import read_settings
+from rowcast import engines
+from rowcast.engine import scripted_engine
+from rowcast.launch.__main__ import main
 
-def make_engine():
-    if not hung.exists():
-        hung.touch()
-        time.sleep(3600)
-    return prepare_engine(settings)()
+def prepare(settings):
+    def make_engine():
+        if not hung.exists():
+            hung.touch()
+            time.sleep(3600)
+        return scripted_engine.prepare(settings)()
+    return make_engine
 
-settings, hung = read_settings(), Path(sys.argv[1])
-sys.exit(Launcher(settings, settings.backend_socket, make_engine).run())
+hung = Path(sys.argv[1])
+engines.ENGINES["scripted"] = prepare
+sys.exit(main())
 """
 
 
 @dataclass
 class Launched:
-    """A launcher, and the socket path of its backend."""
+    """A supervisor of one model, and its folder."""
 
     process: subprocess.Popen[str]
-    path: str
+    folder: Path
+
+    def launcher(self) -> psutil.Process:
+        until(lambda: bool(launchers(psutil.Process(self.process.pid))), "a launcher", PATIENCE)
+        return launchers(psutil.Process(self.process.pid))[0]
 
     def backend(self) -> psutil.Process:
         """Return the launcher's child."""
-        until(lambda: bool(self._children()), "the backend is started", PATIENCE)
-        return self._children()[0]
+        until(lambda: bool(self.launcher().children()), "the backend is started", PATIENCE)
+        return self.launcher().children()[0]
 
     def connect(self) -> UnixFrontendPort:
         """Connect as a frontend, as soon as a backend listens."""
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
-            with contextlib.suppress(PeerGone):
-                return UnixFrontendPort(self.path)
+            with contextlib.suppress(PeerGone, StopIteration):
+                return UnixFrontendPort(str(next(self.folder.glob("scripted-*.sock"))))
             time.sleep(0.02)
         raise AssertionError("no backend listens")
 
-    def _children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
-
 
 def started(
-    path: str, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
+    folder: Path, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "inference-api"),
-            "BACKEND_SOCKET": path,
+            "ROWCAST_MODELS_SOCKET": str(folder / "models.sock"),
             "MODEL": "scripted",
             **(env or {}),
         },
@@ -92,13 +98,13 @@ def started(
 def launched(
     folder: Path, env: Mapping[str, str] | None = None, command: Sequence[str] = LAUNCHER
 ) -> Iterator[Launched]:
-    """A launcher with its own folder, as gunicorn.conf.py starts it."""
+    """A supervisor with its own folder, as gunicorn.conf.py starts it."""
     home = folder / "rowcast-home"
     home.mkdir()
-    process = started(str(home / "backend.sock"), env, command)
+    process = started(home, env, command)
     with process:
         try:
-            yield Launched(process, str(home / "backend.sock"))
+            yield Launched(process, home)
         finally:
             everyone = family(process.pid)
             process.kill()
@@ -130,6 +136,7 @@ def to_the_end(port: UnixFrontendPort) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 def test_it_starts_a_backend_that_serves(launcher: Launched) -> None:
     port = launcher.connect()
     assert (status(port).model, status_rows(launcher)) == ("scripted", 32)
@@ -180,6 +187,7 @@ def test_the_next_backend_knows_whether_somebody_killed_the_last_one(
     assert next_status(launcher).replaces_killed is by_hand
 
 
+@pytest.mark.slow
 def test_a_hung_backend_that_the_launcher_kills_was_not_killed_from_outside(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         port = launcher.connect()
@@ -196,22 +204,33 @@ def test_kills_for_want_of_memory_are_counted_where_the_kernel_says_them(tmp_pat
     assert memory_kills(tmp_path / "nothing") == ""
 
 
+@pytest.mark.slow
 def test_when_it_is_told_to_stop_nothing_is_left(launcher: Launched) -> None:
     launcher.connect().close()
     backend = launcher.backend()
     launcher.process.terminate()
     assert launcher.process.wait(PATIENCE) == 0
     assert gone([backend])
-    assert not Path(launcher.path).parent.exists()
+    assert not launcher.folder.exists()
 
 
+@pytest.mark.slow
 def test_when_it_is_killed_its_backend_dies_too(launcher: Launched) -> None:
     launcher.connect().close()
     backend = launcher.backend()
-    launcher.process.kill()
+    launcher.launcher().kill()
     until(lambda: gone([backend]), "the backend's end", PATIENCE)
 
 
+@pytest.mark.slow
+def test_when_the_supervisor_is_killed_all_die_too(launcher: Launched) -> None:
+    launcher.connect().close()
+    everyone = [launcher.launcher(), launcher.backend()]
+    launcher.process.kill()
+    until(lambda: gone(everyone), "the end of both", PATIENCE)
+
+
+@pytest.mark.slow
 def test_told_to_stop_it_lets_the_backend_finish_what_it_accepted(tmp_path: Path) -> None:
     with launched(tmp_path, {"STEP_SECONDS": "0.01"}) as launcher:
         port = launcher.connect()
@@ -236,47 +255,55 @@ def refusal(process: subprocess.Popen[str]) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_exist_is_refused_once(tmp_path: Path) -> None:
-    process = started(str(tmp_path / "backend.sock"), {"MODEL": "/no/such/model"})
+    process = started(tmp_path, {"MODEL": "/no/such/model"})
     said = refusal(process)
     assert said.count("the backend cannot start") == 1
     assert "/no/such/model" in said
 
 
 def test_a_path_where_another_backend_listens_is_refused(tmp_path: Path) -> None:
-    path = str(tmp_path / "backend.sock")
-    living = UnixBackendPort(path)
-    assert "another backend already listens" in refusal(started(path))
+    [only] = read_catalog(read_settings(model="scripted")).builds
+    living = UnixBackendPort(str(tmp_path / f"scripted-{only.id}.sock"))
+    assert "another backend already listens" in refusal(started(tmp_path))
     living.close()
 
 
 def test_bad_settings_are_refused(tmp_path: Path) -> None:
-    said = refusal(started(str(tmp_path / "backend.sock"), {"WAITING_LINE": "many"}))
+    said = refusal(started(tmp_path, {"WAITING_LINE": "many"}))
     assert "invalid setting WAITING_LINE" in said
 
 
 def test_without_a_path_it_refuses() -> None:
-    assert "set BACKEND_SOCKET" in refusal(started(""))
+    said = refusal(started(Path(), {"ROWCAST_MODELS_SOCKET": ""}))
+    assert "set ROWCAST_MODELS_SOCKET" in said
 
 
+@pytest.mark.slow
 def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
-    path = str(tmp_path / "backend.sock")
+    folder = tmp_path / "home"
+    folder.mkdir()
     code = f"import subprocess, time; subprocess.Popen({LAUNCHER!r}); time.sleep(600)"
-    own = {"PYTHONPATH": str(ROOT / "inference-api"), "BACKEND_SOCKET": path}
+    own = {
+        "PYTHONPATH": str(ROOT / "inference-api"),
+        "ROWCAST_MODELS_SOCKET": str(folder / "models.sock"),
+    }
     env = os.environ | own | {"MODEL": "scripted"}
     command = [sys.executable, "-c", code]
     starter = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, text=True)
     with starter:
-        launcher = Launched(starter, path)
+        launcher = Launched(starter, folder)
         launcher.connect().close()
         everyone = family(starter.pid)
-        assert len(everyone) == 3
+        assert len(everyone) == 4
         starter.kill()
         starter.wait(PATIENCE)
         until(lambda: gone(everyone), "the end of all", PATIENCE)
-        assert not Path(path).exists()
+        assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         port = launcher.connect()
@@ -289,6 +316,7 @@ def test_a_backend_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         assert status_rows(launcher) == 32
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Path) -> None:
     hung = tmp_path / "hung"
     command = (sys.executable, "-c", HANGS_ONCE, str(hung))
@@ -297,6 +325,7 @@ def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Pa
         assert hung.exists()
 
 
+@pytest.mark.slow
 def test_a_backend_without_work_keeps_its_heartbeat(tmp_path: Path) -> None:
     with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
         launcher.connect().close()
@@ -313,4 +342,4 @@ def test_after_so_many_failures_it_gives_up(tmp_path: Path) -> None:
             backend.kill()
             backend.wait(PATIENCE)
         assert launcher.process.wait(PATIENCE) == BROKEN
-        assert (Path(launcher.path).parent / "gave-up").read_text() == str(BROKEN)
+        assert (launcher.folder / "gave-up").read_text() == str(BROKEN)

@@ -17,6 +17,8 @@ import pytest
 from contract.asking import serves
 from processes import MOCK_APP, ROOT, SERVER, free_port, running
 
+pytestmark = pytest.mark.slow
+
 DIRECTLY = (sys.executable, "inference-api/inference_api_server.py")
 COMMANDS = {"gunicorn": (*SERVER, MOCK_APP), "directly": DIRECTLY}
 

@@ -104,6 +104,7 @@ def test_a_toy_engine_serves_a_reply_over_a_toy_carrier(url: str) -> None:
         assert (status.model, status.rows) == ("parrot", 4)
 
 
+@pytest.mark.slow
 def test_without_eof_a_killed_backend_s_replies_continue_in_the_next(url: str) -> None:
     with backend(url) as first, connected(url) as sessions:
         first.kill()

@@ -75,12 +75,14 @@ def test_faults_of_the_input_are_those_that_the_task_found(helpers: HelperPool) 
         helpers.run(ANYBODY, tasks.encode, "Hello", True, 4)
 
 
+@pytest.mark.slow
 def test_a_task_that_takes_too_long_is_refused_and_helpers_go_on(helpers: HelperPool) -> None:
     with pytest.raises(TooCostly, match="1 s of processor time"):
         helpers.run(ANYBODY, tasks.chat_prompt, *COSTLY)
     assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"
 
 
+@pytest.mark.slow
 def test_a_task_that_takes_too_much_memory_is_refused() -> None:
     with pool(memory=16 << 20) as small:
         with pytest.raises(TooCostly, match="16 MiB of memory"):
@@ -88,6 +90,7 @@ def test_a_task_that_takes_too_much_memory_is_refused() -> None:
         assert small.run(ANYBODY, tasks.decode, [72]) == "H"
 
 
+@pytest.mark.slow
 def test_a_slow_task_of_one_team_delays_nobody_else(helpers: HelperPool) -> None:
     """Run six slow tasks, more than there are helpers: other teams' tasks are done meanwhile."""
     outcomes: list[object] = []
@@ -124,6 +127,7 @@ def test_a_slow_task_ends_when_its_client_leaves(helpers: HelperPool) -> None:
     assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"
 
 
+@pytest.mark.slow
 def test_a_helper_or_a_fork_server_that_is_killed_is_replaced() -> None:
     with pool() as helpers:
         assert helpers.run(ANYBODY, tasks.decode, [72]) == "H"

@@ -31,6 +31,7 @@ def preflight(port: int, path: str, origin: str = PAGE, **headers: str) -> Reply
     return ask(port, "OPTIONS", path, headers=wanted | headers)
 
 
+@pytest.mark.slow
 def test_a_preflight_is_answered_without_a_token(
     friendly_proxy: Running, upstream: FakeUpstream
 ) -> None:

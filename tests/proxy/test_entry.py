@@ -45,12 +45,14 @@ def test_bad_settings_are_named_together() -> None:
     assert SECRET not in done.stderr
 
 
+@pytest.mark.slow
 def test_unknown_flags_are_refused() -> None:
     done = run("--bogus", JWT_SECRET=SECRET)
     assert done.returncode == 2
     assert "--bogus" in done.stderr
 
 
+@pytest.mark.slow
 def test_help_names_every_flag_and_fits_a_screen() -> None:
     done = run("--help")
     assert done.returncode == 0
@@ -58,12 +60,14 @@ def test_help_names_every_flag_and_fits_a_screen() -> None:
     assert len(done.stdout.splitlines()) <= 40
 
 
+@pytest.mark.slow
 def test_the_documentation_has_the_current_settings_table() -> None:
     table = run("--settings-table").stdout
     assert table.startswith("| variable |")
     assert table in (ROOT / "docs" / "proxy.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "entry"), [(ROOT, "proxy/proxy.py"), (ROOT / "proxy", "proxy.py")]
 )

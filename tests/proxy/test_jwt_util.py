@@ -58,12 +58,14 @@ def test_encode_prints_the_token_and_nothing_else() -> None:
     assert claims_of(done.stdout) == json.loads(CLAIMS)
 
 
+@pytest.mark.slow
 def test_the_secret_of_the_example_works_without_a_remark() -> None:
     done = run("--secret", "test-secret-123", "encode", CLAIMS)
     assert (done.returncode, done.stderr) == (0, "")
     assert run("--secret", "test-secret-123", "decode", done.stdout.strip()).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_secret_may_come_from_the_environment() -> None:
     made = run("encode", CLAIMS, JWT_SECRET=SECRET).stdout
     assert claims_of(made) == json.loads(CLAIMS)
@@ -100,6 +102,7 @@ def test_claims_that_no_token_can_carry() -> None:
     fails(2, "cannot be made", "--secret", SECRET, "encode", '{"iss": 7}')
 
 
+@pytest.mark.slow
 def test_no_secret() -> None:
     fails(2, "JWT_SECRET", "encode", CLAIMS)
     fails(2, "JWT_SECRET", "--secret", " ", "encode", CLAIMS)

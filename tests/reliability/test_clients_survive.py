@@ -17,6 +17,8 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnio
 from processes import ROOT, Running, running_server
 from scripted_replies import long_reply
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = ROOT / "tests" / "clients" / "template.jinja"
 PROMPT = "Say something long. " * 100  # several steps before its first token
 SEED = 3

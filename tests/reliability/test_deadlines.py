@@ -9,6 +9,8 @@ from raw_http import Client, ask, request_bytes
 from reliability.streams import PATH, works
 from scripted_replies import long_reply
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

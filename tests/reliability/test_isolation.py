@@ -11,6 +11,7 @@ STREAMS = 200
 TOKENS = 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(3))
 def test_200_concurrent_streams_never_share_a_byte(server: Running, turn: int) -> None:
     texts = [f"Turn {turn}, stream {number}: " for number in range(STREAMS)]

@@ -10,8 +10,10 @@ from processes import Running, family, gone, until
 from raw_http import Client, request_bytes
 from reliability.conftest import Start
 from reliability.streams import OpenStream, begin, begin_several, finish_all, works
-from rowcast.launch.launcher import BROKEN
+from rowcast.launch.exit_status import BROKEN
 from scripted_replies import long_reply
+
+pytestmark = pytest.mark.slow
 
 STEP = 0.01
 
@@ -93,12 +95,24 @@ def test_streams_survive_a_killed_launcher_byte_for_byte(start: Start, leftovers
     assert not list(leftovers.iterdir())
 
 
+def test_streams_survive_a_killed_supervisor_byte_for_byte(start: Start, leftovers: Path) -> None:
+    server = start(STEP_SECONDS=STEP)
+    streams = begin_several(server.port, 3, 150)
+    killed = [server.supervisor(), server.launcher(), server.backend()]
+    killed[0].kill()
+    until(lambda: gone(killed), "the supervisor, its launcher and its backend have ended")
+    finish_all(streams)
+    assert works(server.port)
+    assert server.stop() == 0
+    assert not list(leftovers.iterdir())
+
+
 def test_a_killed_master_takes_everything_along(start: Start, leftovers: Path) -> None:
     server = start(WORKERS=2, STEP_SECONDS=STEP)
     until(lambda: len(server.workers()) == 2, "two workers")
     stream = begin(server.port, "on its own", 1500)
     everyone = family(server.process.pid)
-    assert len(everyone) == 5  # master, two workers, launcher, backend
+    assert len(everyone) == 6  # master, two workers, supervisor, launcher, backend
     server.process.kill()
     server.process.wait()
     assert stream.is_cut()

@@ -38,6 +38,7 @@ def asked(server: Running, path: str, body: object, timeout: str | None = "0.3")
     return ask(server.port, request_bytes(path, body, headers=headers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("timeout", "more"), [("0.3", {}), (None, {"timeout": 0.3})])
 def test_a_raw_stream_is_cut(slow: Running, timeout: str | None, more: dict[str, float]) -> None:
     answer = asked(slow, PATH, ASKED | more, timeout)
@@ -111,6 +112,7 @@ def test_other_times_in_an_openai_body_are_refused(slow: Running, value: object)
     assert answer.json()["error"]["param"] == "timeout"
 
 
+@pytest.mark.slow
 def test_it_can_be_read_on_and_has_time_again(slow: Running) -> None:
     tokens = 60
     seed = long_reply(TEXT, tokens, at_least=tokens)
@@ -122,6 +124,7 @@ def test_it_can_be_read_on_and_has_time_again(slow: Running) -> None:
     assert had.body + rest.body == scripted_reply(TEXT, seed, tokens).text.encode()
 
 
+@pytest.mark.slow
 def test_who_joins_a_stream_has_a_time_of_his_own(slow: Running) -> None:
     """The computing request continues."""
     tokens = 60
@@ -137,11 +140,13 @@ def test_who_joins_a_stream_has_a_time_of_his_own(slow: Running) -> None:
     assert answer.text == scripted_reply(TEXT, seed, tokens).text
 
 
+@pytest.mark.slow
 def test_no_row_is_left_behind(slow: Running) -> None:
     until(lambda: slow.rows_seated() == 0, "all rows are free")
     assert works(slow.port)
 
 
+@pytest.mark.slow
 def test_one_that_waits_ends_and_those_in_rows_go_on(start: Start) -> None:
     server = start(STEP_SECONDS=0.02)
     streams = [begin(server.port, f"number {number}", 100) for number in range(32)]
@@ -151,6 +156,7 @@ def test_one_that_waits_ends_and_those_in_rows_go_on(start: Start) -> None:
     finish_all(streams)
 
 
+@pytest.mark.slow
 def test_it_holds_while_no_backend_answers(start: Start, tmp_path: Path) -> None:
     server = start(STEP_SECONDS=0.02, JOURNAL=tmp_path / "journal.db")
     with Client(server.port) as client:

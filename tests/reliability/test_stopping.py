@@ -18,6 +18,8 @@ from reliability.conftest import Start
 from reliability.streams import begin, begin_several, finish_all, prompt
 from scripted_replies import scripted_reply
 
+pytestmark = pytest.mark.slow
+
 STEP = 0.01
 
 
@@ -172,12 +174,12 @@ def _keeping(request: bytes) -> bytes:
 
 
 def _launches(process: psutil.Process) -> bool:
-    """True if it is a launcher, or a backend that one has forked."""
+    """True if it is a supervisor, or one of its forks."""
     return "rowcast.launch" in process.cmdline()
 
 
 def _successor(server: Running) -> psutil.Process | None:
-    """Return the new master: a child of the old one that has its own launcher."""
+    """Return the new master: a child of the old one that has its own supervisor."""
     for child in psutil.Process(server.process.pid).children():
         with contextlib.suppress(psutil.Error):
             if not _launches(child) and any(map(_launches, child.children())):
@@ -199,7 +201,7 @@ def test_an_upgrade_serves_all_the_while_with_a_backend_of_its_own(
     stream = begin(server.port, "across the upgrade", 150)
     with _asked_all_the_while(server.port) as stubborn:
         server.process.send_signal(signal.SIGUSR2)
-        until(lambda: _successor(server) is not None, "a new master has its launcher")
+        until(lambda: _successor(server) is not None, "a new master has its supervisor")
         new = _successor(server)
         assert new is not None
         request.addfinalizer(lambda: _end_for_good(new))
@@ -212,7 +214,7 @@ def test_an_upgrade_serves_all_the_while_with_a_backend_of_its_own(
         asked = stubborn.asked
         until(lambda: stubborn.asked > asked + 5, "the new one serves alone")
     everyone = family(new.pid)
-    assert len(everyone) == 4
+    assert len(everyone) == 5
     new.send_signal(signal.SIGTERM)
     until(lambda: gone(everyone), "the new server has ended, too")
     assert not list(leftovers.iterdir())

@@ -12,6 +12,8 @@ from reliability.conftest import Start
 from reliability.streams import PATH, begin, prompt, works
 from scripted_replies import long_reply
 
+pytestmark = pytest.mark.slow
+
 ROWS = 32
 LINE = 2
 

@@ -19,6 +19,8 @@ from reliability.conftest import Start
 from reliability.streams import PATH, begin_several, works
 from scripted_replies import long_reply
 
+pytestmark = pytest.mark.slow
+
 VANISHING = int(os.environ.get("VANISHING", "200"))
 AT_ONCE = 20
 CLIENT_SECONDS = 2

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ def found(sampler: Sampler) -> list[SampledToken]:
     return chosen(sampler, LOGITS, range(40))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(prompt=tokens, reply=tokens, cuts=st.lists(st.integers(0, 30), max_size=4))
 def test_cuts_change_nothing(prompt: list[int], reply: list[int], cuts: list[int]) -> None:

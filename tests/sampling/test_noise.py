@@ -59,6 +59,7 @@ def test_neighbours_are_independent(walk: str) -> None:
         assert agrees(counts, dict.fromkeys(range(100), 0.01))
 
 
+@pytest.mark.slow
 def test_streams_do_not_follow_one_another() -> None:
     """Neighbouring seeds and choices give unrelated streams."""
     for other in ((8, 0), (7, 1), (6, 0), (7 + 2**32, 0)):

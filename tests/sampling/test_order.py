@@ -16,6 +16,7 @@ def plainly(values: Tensor) -> list[list[int]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(
     levels=st.sampled_from([1, 2, 5, 1000]),

@@ -1,5 +1,6 @@
 """A row's choice does not depend on the other rows or on its own position in the batch."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,7 @@ def choices(
     return sampler.choose(logits, rows, [seat[3] for seat in company])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     company=st.lists(seats(), min_size=1, max_size=8),
@@ -86,6 +88,7 @@ def test_company_changes_nothing(
     assert together == alone
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(company=st.lists(seats(), min_size=2, max_size=8), data=st.data())
 def test_the_order_of_asking_changes_nothing(company: list[Seat], data: st.DataObject) -> None:
@@ -100,6 +103,7 @@ def test_the_order_of_asking_changes_nothing(company: list[Seat], data: st.DataO
     assert turned == [straight[place] for place in order]
 
 
+@pytest.mark.slow
 def test_large_rows_keep_their_bits_in_company() -> None:
     """Rows large enough for threads and vector kernels to split the work differently."""
     torch.set_num_threads(2)

@@ -35,6 +35,7 @@ def streamed(pieces: list[str], sequences: list[str]) -> tuple[str, bool]:
     return released, stop.stopped
 
 
+@pytest.mark.slow
 @given(TEXTS, SEQUENCES, CUTS)
 @settings(deadline=None, derandomize=True, max_examples=500)
 def test_a_stream_reads_as_the_whole_text_would(
@@ -52,6 +53,7 @@ def test_every_way_to_split_a_sequence_stops_the_reply(sequence: str) -> None:
             assert streamed(cut(text, set(places)), [sequence]) == ("a reply", True)
 
 
+@pytest.mark.slow
 @given(TEXTS, SEQUENCES.filter(bool), CUTS)
 @settings(deadline=None, derandomize=True, max_examples=500)
 def test_only_what_may_become_a_sequence_is_held_back(
@@ -102,6 +104,7 @@ class Plain:
         )
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.text("ab\n", max_size=5), max_size=12),
     st.lists(st.text("ab\n", min_size=1, max_size=6), max_size=5),
@@ -123,6 +126,7 @@ def test_filters_that_share_their_sequences_know_nothing_of_each_other() -> None
     assert (one.stopped, two.stopped, two.finish()) == (True, False, "</s")
 
 
+@pytest.mark.slow
 def test_long_sequences_that_a_text_follows_cost_no_more_than_the_text_is_long() -> None:
     stop = StopFilter(["ab" * 50_000 + str(number) for number in range(16)])
     assert "".join(map(stop.feed, ["ab"] * 100_000)) + stop.finish() == "ab" * 100_000

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from rowcast.text.stop import StopFilter
 
 CASES = 10_000
@@ -19,6 +21,7 @@ def before_first(text: str, stops: list[str]) -> str:
     return text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
 
 
+@pytest.mark.slow
 def test_ten_thousand_texts_cut_anywhere() -> None:
     chance = random.Random(7)
     for _ in range(CASES):

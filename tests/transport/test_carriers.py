@@ -57,6 +57,7 @@ def test_a_killed_backend_s_socket_is_removed_and_its_folder_known(tmp_path: Pat
     assert not (tmp_path / "backend.sock").exists()
 
 
+@pytest.mark.slow
 def test_without_eof_a_frontend_that_dies_is_gone_after_some_silence(tmp_path: Path) -> None:
     way = Spool(str(tmp_path))
     backend, dies = way.listen(), way.connect()
@@ -69,6 +70,7 @@ def test_without_eof_a_frontend_that_dies_is_gone_after_some_silence(tmp_path: P
     backend.close()
 
 
+@pytest.mark.slow
 def test_without_eof_a_backend_that_dies_is_noticed_after_its_last_event(tmp_path: Path) -> None:
     way = Spool(str(tmp_path))
     backend = way.listen()

@@ -1,5 +1,6 @@
 """Properties of the Unix socket alone: a file, frames, and peers that misbehave."""
 
+import os
 import socket
 import stat
 import struct
@@ -62,6 +63,7 @@ def liar(path: str) -> Iterator[tuple[UnixFrontendPort, socket.socket]]:
         port.close()
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=40), max_size=6), st.lists(st.integers(1, 30), max_size=20))
 @settings(deadline=None, derandomize=True, max_examples=150)
 def test_frames_are_found_however_the_bytes_are_cut(bodies: list[bytes], sizes: list[int]) -> None:
@@ -90,6 +92,24 @@ def test_a_living_backend_is_not_replaced(carrier: Carrier, path: str) -> None:
         UnixBackendPort(path)
     carrier.connect()
     assert Path(path).is_socket()
+
+
+def test_a_backend_listens_before_it_is_at_the_path(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others take the socket of one that does not listen for a dead one's."""
+    statuses: list[int] = []
+    link = os.link
+
+    def look(fresh: Path, at: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            statuses.append(probe.connect_ex(str(fresh)))
+        link(fresh, at)
+
+    monkeypatch.setattr("rowcast.transport.unix_socket.os.link", look)
+    UnixBackendPort(path).close()
+    assert statuses == [0]
+    assert not list(Path(path).parent.iterdir()), "nothing is left"
 
 
 def test_another_file_at_the_path_is_left_alone(path: str) -> None:
@@ -179,6 +199,7 @@ def test_a_frontend_reads_events_that_come_byte_by_byte(
     assert port.receive() == [Accepted("a", 0)]
 
 
+@pytest.mark.slow
 def test_a_frontend_that_never_reads_is_dropped_and_the_others_go_on(carrier: Carrier) -> None:
     (lazy, lazy_name), (reading, reading_name) = carrier.join(), carrier.join()
     batch = [tokens("flood", 700_000)]

@@ -188,6 +188,7 @@ CHOSEN = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(CHOSEN)
 @bounded(deadline=None, derandomize=True, max_examples=60)
 def test_another_process_reads_the_same_settings(chosen: dict[str, Any]) -> None:

@@ -103,12 +103,14 @@ EVENTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(COMMANDS, max_size=4))
 @settings(deadline=None, derandomize=True, max_examples=100)
 def test_every_batch_of_commands_arrives_as_it_left(batch: list[Command]) -> None:
     assert decode_commands(encode(batch)) == batch
 
 
+@pytest.mark.slow
 @given(st.lists(EVENTS, max_size=4))
 @settings(deadline=None, derandomize=True, max_examples=100)
 def test_every_batch_of_events_arrives_as_it_left(batch: list[Event]) -> None:

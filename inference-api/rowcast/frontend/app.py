@@ -30,7 +30,7 @@ from rowcast.errors import (
     Stopping,
     Unavailable,
 )
-from rowcast.frontend.api import DIALECTS, dialect_of, needs_rows
+from rowcast.frontend.api import DIALECTS, dialect_of, model_in, needs_rows
 from rowcast.frontend.api.dialect import Api, Dialect, Handler
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import Access
@@ -55,7 +55,7 @@ def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Fl
         app.add_url_rule(
             route.path,
             endpoint=route.name,
-            view_func=partial(_view, frontend, route.handler),
+            view_func=partial(_view, api, route.handler),
             methods=[route.method],
         )
     access = Access.of(frontend.settings)
@@ -133,24 +133,31 @@ def _check_path() -> None:
 
 
 def _check_stopping(frontend: Frontend) -> None:
-    if frontend.sessions.stopping and request.method == "POST":
+    if frontend.stopping and request.method == "POST":
         raise Stopping("the server is stopping; send the request again later")
 
 
 def _check_room(frontend: Frontend, api: Api) -> None:
     if needs_rows(request.method, request.path, api.dialects):
-        frontend.check_room(g.request)
+        frontend.check_room(g.request, model_in(request.path, api.dialects))
 
 
-def _view(frontend: Frontend, handler: Handler, **_: str) -> flask.Response:
-    return _sent(handler(frontend, g.request))
+def _view(api: Api, handler: Handler, **_: str) -> flask.Response:
+    return _sent(api.call(handler, g.request))
 
 
 def _sent(response: Response) -> flask.Response:
     """Return Flask's form of a response."""
     sent = flask.Response(response.body or None, response.status, dict(response.headers))
-    sent.call_on_close(response.close)
+    sent.call_on_close(partial(_close, response, g.request))
     return sent
+
+
+def _close(response: Response, answered: Request) -> None:
+    try:
+        response.close()
+    finally:
+        answered.close()
 
 
 def _finish_headers(response: flask.Response) -> flask.Response:
@@ -161,6 +168,7 @@ def _finish_headers(response: flask.Response) -> flask.Response:
 
 def _error(api: Api, status: int, message: str, error: Exception) -> flask.Response:
     """Return an error in the form of the dialect that owns the path."""
+    g.request.close()
     dialect = dialect_of(request.path, api.dialects)
     return _sent(json_response(dialect.error_body(status, message, error), status))
 

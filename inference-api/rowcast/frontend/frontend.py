@@ -1,94 +1,111 @@
-"""One frontend process: its settings, its client watch, its pause meter, and its served models.
+"""One frontend process: its settings, client watch, journal, pause meter, and models.
 
-    served = frontend.model(name)        a `ServedModel`, or UnknownModel
+    served = frontend.model(name, request)      a `ServedModel` until `request.close()`
 
 A dialect's function receives it with each request.
 """
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rowcast.errors import UnknownModel
+from rowcast.errors import NotReady
 from rowcast.frontend.listening.pauses import Pauses
+from rowcast.frontend.models.models import NONE_YET, Models
+from rowcast.frontend.models.waiting import Wish
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
-from rowcast.frontend.sessions.sessions import Sessions
-from rowcast.settings import SCRIPTED, Settings
+from rowcast.frontend.sessions.demultiplexer import Health
+from rowcast.frontend.sessions.journal import Journal, NoJournal
+from rowcast.settings import Settings
 from rowcast_http.client_watch import ClientWatch
 
+ANY = Wish()
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Frontend:
     """One frontend process."""
 
     settings: Settings
     clients: ClientWatch
-    served: Mapping[str, ServedModel]  # by each of its names; the default one first
+    models: Models
+    journal: Journal = field(default_factory=NoJournal)  # of the sessions of all models
     pauses: Pauses = field(default_factory=Pauses)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
-
-    @property
-    def models(self) -> tuple[ServedModel, ...]:
-        """The served models, each once."""
-        return tuple({id(each): each for each in self.served.values()}.values())
+    stopping: bool = False  # open no more sessions
 
     @property
     def default(self) -> ServedModel:
-        """The model of requests that name none."""
-        return next(iter(self.served.values()))
-
-    @property
-    def sessions(self) -> Sessions:
-        """The sessions of the default model."""
-        return self.default.sessions
+        """The model of requests that name none. Raises NotReady while it is not in memory."""
+        slot = self.models.find(None)
+        if slot.served is None:
+            raise NotReady(slot.health().reason)
+        return slot.served
 
     @property
     def listed(self) -> tuple[str, ...]:
         """The names of all models, as callers are shown them."""
-        shown = (name for each in self.models for name in (*each.listed, *each.aliases))
-        return tuple(dict.fromkeys(shown))
+        return self.models.listed
 
     @property
     def in_paths(self) -> tuple[str, ...]:
         """The names without a slash, which fit in a URL's path."""
-        return tuple(name for name in self.served if "/" not in name)
+        return tuple(name for name in self.models.names if "/" not in name)
 
-    def model(self, name: str | None) -> ServedModel:
-        """Return the model of this name; the default one for None. Raises UnknownModel."""
-        if name is None:
-            return self.default
-        if name not in self.served:
-            raise UnknownModel(
-                f"The model {name[:80]!r} does not exist; available: {', '.join(self.listed)}"
-            )
-        return self.served[name]
+    def model(self, name: str | None, request: Request, wish: Wish = ANY) -> ServedModel:
+        """Return the model of this name for a request; the default one for None.
+
+        It stays loaded until the request is closed; if it is not, the request waits. Raises
+        UnknownModel, Unavailable, ReplyCancelled, DeadlinePassed and StillLoading.
+        """
+        return self.models.claim(name, request, wish)
 
     def start(self) -> None:
+        self.journal.start()
         self.clients.start()
         self.pauses.start()
-        helpers = self.settings.served_model != SCRIPTED  # its users rarely need them
-        for each in self.models:
-            each.start(helpers=helpers)
+        self.models.start()
+
+    def stop(self) -> None:
+        """Open no more sessions; open ones continue."""
+        self.stopping = True
+        self.models.stop()
 
     def close(self) -> None:
-        for each in self.models:
-            each.close()
+        self.journal.close()
+        self.models.close()
         self.clients.close()
         self.pauses.close()
 
-    def check_room(self, request: Request) -> None:
-        """Refuse a new request while the waiting line is full, before its body is parsed.
+    def health(self) -> Health:
+        """Return whether the models that are loaded at the start would answer a prompt now."""
+        current = self.models.current
+        if not current:
+            return Health(False, NONE_YET, None)
+        if self.stopping:
+            return Health(False, "the server is stopping", current[0].health().status)
+        needed = [each.health() for each in current if each.build.load == "start"]
+        default = current[0].health()
+        missing = next((each for each in needed if not each.ready), None)
+        if missing is not None:
+            return Health(False, missing.reason, default.status)
+        return Health(True, "ready", default.status)
+
+    @property
+    def counts_room(self) -> bool:
+        """True if a model has so little room that its backend reports every change."""
+        return any(each.counts_room for each in self.models.current)
+
+    def check_room(self, request: Request, in_path: str) -> None:
+        """Refuse a new request while its model's waiting line is full, before its body is parsed.
 
         The body is read, since an answer before that would end the connection. A request with an
-        idempotency key is exempt: its reply may already be recorded.
+        idempotency key is exempt: its reply may already be recorded. `in_path`: the model that its
+        path names.
         """
-        if not request.has_key:
-            request.body.read()
-            self.sessions.check_room(team=request.caller.team)
-
-
-def by_name(*models: ServedModel) -> dict[str, ServedModel]:
-    """Return the models by each of their names."""
-    return {name: each for each in models for name in (*each.names, *each.aliases)}
+        if request.has_key:
+            return
+        body = request.body.read()
+        if self.counts_room and (slot := self.models.named_by(in_path, body)) is not None:
+            slot.check_room(team=request.caller.team)

@@ -55,11 +55,12 @@ class ServedModel:
     defaults: Defaults = field(default_factory=Defaults)  # the model's own
     aliases: tuple[str, ...] = (ALIAS,)
     observers: tuple[Observer, ...] = OBSERVERS
+    prepares_helpers: bool = True  # at the start instead of at their first task
 
-    def start(self, *, helpers: bool = True) -> None:
-        """`helpers`: prepare them now instead of at their first task."""
-        self.sessions.start()
-        if helpers:
+    def start(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """`on_ready` is called whenever a backend has sent its first Status."""
+        self.sessions.start(on_ready)
+        if self.prepares_helpers:
             self.offload.start()
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from rowcast.journal.schema import PAGE_BYTES, open_file
 LEASE_SECONDS = 3.0
 BEAT_SECONDS = 1.0
 SWEEP_AT_ONCE = 200
+BUILDS = 64  # whose recipes are stored
 _FULL, _ROOM = 0.9, 0.25  # of the limit: when to delete streams early, and how much
 
 _COLUMNS = (
@@ -215,6 +216,22 @@ class Journal:
             self._check_place()
             self._database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
             self._last_beat = now
+
+    def store_recipe(self, build: str, recipe: bytes) -> None:
+        """Store how a build is loaded; the oldest recipes make room for new ones."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO builds (name, recipe) VALUES (?, ?)", (build, recipe)
+        )
+        self._database.execute(
+            "DELETE FROM builds WHERE number <= (SELECT MAX(number) FROM builds) - ?", (BUILDS,)
+        )
+
+    def recipe(self, build: str) -> bytes | None:
+        """Return how a build is loaded; None if that is not known."""
+        row = self._database.execute(
+            "SELECT recipe FROM builds WHERE name = ?", (build,)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
 
     def sweep(self) -> int:
         """Delete some expired streams; return how many."""

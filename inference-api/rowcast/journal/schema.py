@@ -77,6 +77,11 @@ _TEAMS = (
     )) FROM streams GROUP BY team""",
 )
 
+# How builds are loaded again, for streams that were begun by one that is no longer served.
+_BUILDS = """CREATE TABLE IF NOT EXISTS builds (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, recipe BLOB NOT NULL
+)"""
+
 
 def open_file(path: Path, limit: int) -> sqlite3.Connection:
     """Open the journal's file, creating it if necessary. Raises sqlite3.Error or OSError."""
@@ -131,6 +136,7 @@ def _prepare(database: sqlite3.Connection, limit: int) -> None:
         database.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
     if not _counts_teams(database):
         _count_teams(database)
+    database.execute(_BUILDS)
 
 
 def _counts_teams(database: sqlite3.Connection) -> bool:

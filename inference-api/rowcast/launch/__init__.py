@@ -1,9 +1,13 @@
-"""The launcher: starts a backend, watches it, and restarts it when it ends.
+"""The supervisor, and the launchers that it forks: which models are loaded, and their processes.
 
     __main__          `python -m rowcast.launch`, which gunicorn's master starts
-    launcher          forks backends, one after another
-    backend_process   what runs in a fork; the entry `decode_backend.py` runs it without a launcher
-    heartbeat         how the launcher notices a backend that hangs
+    supervisor        forks launchers, serves models.sock, watches the file of models
+    fleet/            what to start and stop: pure
+    reports           what a launcher and its backend report to the supervisor
+    launcher_process  what runs in a fork of the supervisor
+    launcher          forks backends of one build, one after another
+    backend_process   what runs in a fork of it; the entry `decode_backend.py` runs it alone
+    heartbeat         how a launcher notices a backend that hangs
 
 Knows nothing of HTTP.
 """

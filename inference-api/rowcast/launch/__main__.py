@@ -1,59 +1,107 @@
-"""`python -m rowcast.launch`: run the launcher at BACKEND_SOCKET, for gunicorn's master."""
+"""`python -m rowcast.launch`: run the supervisor at ROWCAST_MODELS_SOCKET, for gunicorn's master.
+
+models.sock      the supervisor's, for frontends
+NAME-ID.sock     a backend's
+gave-up          the status with which a server that cannot serve ends
+"""
 
 import contextlib
 import os
+import re
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from rowcast.engines import prepare_engine
 from rowcast.errors import RowcastError
-from rowcast.launch.backend_process import REFUSED, refuse
-from rowcast.launch.launcher import BROKEN, Launcher
+from rowcast.launch.backend_process import refuse
+from rowcast.launch.exit_status import GIVEN_UP, REFUSED
+from rowcast.launch.fleet.fleet import Fleet
+from rowcast.launch.fleet.room import Room
+from rowcast.launch.launcher_process import run_launcher
+from rowcast.launch.memory import memory_for_models
+from rowcast.launch.saved_state import FILE, SavedState, saved_state
+from rowcast.launch.supervisor import Supervisor
 from rowcast.log import configure
+from rowcast.models.build import Build
+from rowcast.models.catalog import Catalog, read_catalog
+from rowcast.models.watch import CatalogWatch
 from rowcast.parent_death import die_with_parent
-from rowcast.settings import read_settings
-from rowcast.transport.carriers import UnknownCarrier, carrier
-from rowcast.transport.ports import Carrier
+from rowcast.settings import Settings, read_settings
+from rowcast.transport.unix_socket import listen
+
+PATH = "ROWCAST_MODELS_SOCKET"
+LONGEST_NAME = 24  # characters of a model's name in a socket's path, which has 108 bytes
 
 
 def main() -> int:
-    """Run the launcher at BACKEND_SOCKET; remove its folder at the end."""
+    """Run the supervisor until it is stopped; remove its folder at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGTERM, int(os.environ.get("ROWCAST_PARENT", os.getppid())))
     settings = read_settings()
     configure(settings.level)
-    url = settings.backend_socket
-    if url is None:
-        sys.stderr.write(
-            "rowcast: set BACKEND_SOCKET, or start with gunicorn.conf.py, which sets it\n"
-        )
+    path = os.environ.get(PATH)
+    if not path:
+        sys.stderr.write(f"rowcast: set {PATH}, or start with gunicorn.conf.py, which sets it\n")
         return REFUSED
-    try:
-        channel = carrier(url)
-    except UnknownCarrier as error:
-        return refuse(error)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while nothing is served yet
     status = 1
     try:
-        launcher = Launcher(settings, url, prepare_engine(settings))
-        signal.signal(signal.SIGTERM, launcher.stop)
-        status = launcher.run()
+        status = _supervise(settings, Path(path))
     except RowcastError as error:
         status = refuse(error)
     finally:
-        _leave(channel, status)
+        _leave(Path(path), status)
     return status
 
 
-def _leave(channel: Carrier, status: int) -> None:
-    """Remove what the last backend left behind; note for gunicorn if the launcher gave up."""
-    channel.remove()
-    if channel.folder is None:
-        return
-    if status in {REFUSED, BROKEN}:  # gunicorn may miss an exit status
-        (channel.folder / "gave-up").write_text(str(status))
+def _supervise(settings: Settings, path: Path) -> int:
+    before = saved_state(path.parent)
+    catalog = _catalog(settings, before)
+    memory = before.memory if before else memory_for_models(settings)
+    room = Room(memory, alone=settings.models is None)
+
+    def save(catalog: Catalog) -> None:
+        SavedState(catalog.builds, memory).save(path.parent)
+
+    return Supervisor(
+        settings,
+        listen(str(path)),
+        Fleet(room, _urls(path.parent)),
+        CatalogWatch(settings, catalog),
+        run_launcher,
+        save=save,
+    ).run()
+
+
+def _catalog(settings: Settings, before: SavedState | None) -> Catalog:
+    """Return the models of the settings; if these are wrong, those of the predecessor."""
+    try:
+        return read_catalog(settings)
+    except RowcastError:
+        if before is None:
+            raise
+        return Catalog(before.builds)
+
+
+def _urls(folder: Path) -> Callable[[Build], str]:
+    """Return what makes the path of a build's backend."""
+
+    def url_of(build: Build) -> str:
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", build.name)[:LONGEST_NAME]
+        return str(folder / f"{name}-{build.id}.sock")
+
+    return url_of
+
+
+def _leave(path: Path, status: int) -> None:
+    """Remove what is left behind; note for gunicorn if the server cannot serve."""
+    folder = path.parent
+    for each in (*folder.glob("*.sock"), *folder.glob(f"{FILE}*")):
+        each.unlink(missing_ok=True)
+    if status in GIVEN_UP:  # gunicorn may miss an exit status
+        (folder / "gave-up").write_text(str(status))
     with contextlib.suppress(OSError):
-        channel.folder.rmdir()
+        folder.rmdir()
 
 
 if __name__ == "__main__":

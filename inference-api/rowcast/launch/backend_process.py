@@ -8,13 +8,14 @@ import sys
 from types import FrameType
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.engine.engine import Engine
 from rowcast.engines import MakeEngine, prepare_engine
 from rowcast.errors import RowcastError
+from rowcast.launch.exit_status import REFUSED
 from rowcast.launch.heartbeat import Heartbeat
+from rowcast.launch.reports import NoReports, Reports, Serving, Stage
 from rowcast.settings import Settings
 from rowcast.transport.carriers import carrier
-
-REFUSED = 2  # exit status: the settings are wrong, a retry is useless
 
 
 def run_backend(
@@ -24,21 +25,32 @@ def run_backend(
     heartbeat: Heartbeat | None = None,
     *,
     replaces_killed: bool = False,
+    reports: Reports | None = None,
 ) -> int:
     """Run one backend in this process until it is stopped; return an exit status."""
     beat = (heartbeat or Heartbeat()).beat
+    reports = reports or NoReports()
+
+    def load_engine() -> Engine:
+        reports.send(Stage("reads the weights"))
+        engine = make_engine()
+        reports.send(Stage("probes the machine"))
+        return engine
+
     try:
         port = carrier(url).listen()
         limits = Limits(settings.waiting_line, settings.reply_seconds)
-        backend = DecodeBackend(port, make_engine, limits, replaces_killed=replaces_killed)
+        backend = DecodeBackend(port, load_engine, limits, replaces_killed=replaces_killed)
     except (RowcastError, OSError) as error:
-        return refuse(error)
+        return refuse(error, reports)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         backend.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    status = backend.status()
+    reports.send(Serving(status.fingerprint, status.context_length))
     backend.run(beat)
     return 0
 
@@ -52,7 +64,9 @@ def run_backend_alone(settings: Settings, url: str) -> int:
     return run_backend(settings, url, make_engine)
 
 
-def refuse(error: Exception) -> int:
+def refuse(error: Exception, reports: Reports | None = None) -> int:
     """Report why a backend cannot start; return the exit status."""
+    if reports is not None:
+        reports.refused(error)
     sys.stderr.write(f"rowcast: the backend cannot start: {error}\n")
     return REFUSED

@@ -1,14 +1,14 @@
 """Starts a backend, watches it, and restarts it when it ends.
 
-    gunicorn master ── starts and restarts ──▶ launcher ── forks and forks again ──▶ backend
-                                                │ has finished its imports and, where possible,
-                                                │ packed the weights, so a fork serves soon
+    supervisor ── forks ──▶ launcher ── forks and forks again ──▶ backend
+                             │ has finished its imports and, where possible,
+                             │ packed the weights, so a fork serves soon
 
-Each process dies with its parent, however the parent ends, and the launcher removes the socket's
-folder. A backend without a heartbeat is killed, and one that ended is restarted: at once the first
-time, and after longer pauses while backends fail in a row, though soon if it had served. A backend
-that refuses its settings (status 2) is not restarted: the launcher ends with 2 too, and with 3
-after RESTART_LIMIT failures. Knows nothing of HTTP.
+Each process dies with its parent, however the parent ends. A backend without a heartbeat is killed,
+and one that ended is restarted: at once the first time, and after longer pauses while backends fail
+in a row, though soon if it had served. A backend that refuses its settings (status 2) is not
+restarted: the launcher ends with 2 too, and with 3 after RESTART_LIMIT failures. Knows nothing of
+HTTP, nor of other models.
 """
 
 import contextlib
@@ -25,14 +25,15 @@ from pathlib import Path
 from types import FrameType
 
 from rowcast.engines import MakeEngine
-from rowcast.launch.backend_process import REFUSED, run_backend
+from rowcast.launch.backend_process import run_backend
+from rowcast.launch.exit_status import BROKEN, REFUSED
 from rowcast.launch.heartbeat import Heartbeat
+from rowcast.launch.reports import BackendEnded, NoReports, Reports
 from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.launch")
 
-BROKEN = 3  # exit status: backends failed RESTART_LIMIT times in a row
 PAUSES = (0.0, 0.2, 1.0, 2.0, 5.0, 10.0)  # seconds until the next start, after failures in a row
 LEAST_PAUSE = 0.5  # the minimum if a longer one is due, however briefly the backend served
 STABLE_SECONDS = 30.0
@@ -59,10 +60,17 @@ def memory_kills(path: Path = Path("/proc/vmstat")) -> str:
 class Launcher:
     """Keeps one backend alive."""
 
-    def __init__(self, settings: Settings, url: str, make_engine: MakeEngine) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        make_engine: MakeEngine,
+        reports: Reports | None = None,
+    ) -> None:
         self._settings = settings
         self._url = url
         self._make_engine = make_engine
+        self._reports = reports or NoReports()
         self._stopping = False
         self._backend: ForkProcess | None = None
         self._failures = 0
@@ -134,11 +142,13 @@ class Launcher:
             self._make_engine,
             heartbeat,
             replaces_killed=self._killed_outside,
+            reports=self._reports,
         )
         sys.exit(status)
 
     def _note_failure(self, status: int | None, lived: float) -> None:
         self._failures = 1 if lived > STABLE_SECONDS else self._failures + 1
+        self._reports.send(BackendEnded(status or 0))
         _log.error("backend ended status=%s lived=%.1f s", status, lived)
 
     def _pause(self, pause: float) -> None:

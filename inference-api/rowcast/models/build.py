@@ -4,11 +4,12 @@ Two builds with the same `id` are made of the same entry and the same files. Wha
 identified by a fingerprint, which only a loaded build has.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from rowcast.settings import Settings
+from rowcast.settings import Settings, checked
 
 Load = Literal["start", "lazy"]
 
@@ -27,6 +28,24 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
     def settings(self, server: Settings) -> Settings:
         """Return the settings of this build's processes: the server's, with its own over them."""
-        chosen = {name: getattr(server, name) for name in server.model_fields_set}
-        own = {name.lower(): value for name, value in self.variables.items()}
-        return Settings(**(chosen | own))
+        own = {name.lower(): checked(name.lower(), text) for name, text in self.variables.items()}
+        if own:  # streams of all models are in one journal
+            own["journal"] = str(server.journal_path or "off")
+        return server.model_copy(update=own)
+
+
+def by_name(builds: Sequence[Build], server: Settings) -> dict[str, Build]:
+    """Return the builds by all names that a request may use. `builds`: one per model.
+
+    A model's own name and its aliases go before what names the place that it comes from: its hub id
+    or path, and the last part of its name. Of two models from one place, it means the first.
+    """
+    chosen = [(name, build) for build in builds for name in (build.name, *build.aliases)]
+    places = [(name, build) for build in builds for name in build.settings(server).names]
+    return dict(reversed([*chosen, *places]))
+
+
+def listed_names(build: Build, server: Settings) -> tuple[str, ...]:
+    """Return the names in lists of models, its own first: no path on this machine."""
+    own = build.settings(server).listed_names
+    return tuple(dict.fromkeys((*own, *build.aliases)))

@@ -5,8 +5,8 @@
 
 A frontend *holds* a build while it has a session of it, or may get one. The supervisor never stops
 a build that anybody holds. A frontend may send prompts to a build only between `Held` and its own
-`Drop`. While a build is `pinned` in the last Snapshot, frontends that hold it go on holding it, so a
-request costs no message. Once it is not, each frontend drops it when its last session ends.
+`Drop`. While a build is `pinned` in the last Snapshot, frontends that hold it go on holding it, so
+a request costs no message. Once it is not, each frontend drops it when its last session ends.
 
 Messages of one connection arrive in order; a connection that ends drops all that it held. A
 frontend that connects again begins with all builds that it still needs, so that a new supervisor

@@ -8,6 +8,7 @@ plain sockets and gevent's.
 
 import contextlib
 import itertools
+import os
 import selectors
 import socket
 import struct
@@ -156,7 +157,7 @@ class UnixBackendPort:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._listener = _listen(path)
+        self._listener = listen(path)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._connections: dict[FrontendId, _Connection] = {}
@@ -243,16 +244,23 @@ class UnixSocket:
         Path(self.path).unlink(missing_ok=True)
 
 
-def _listen(path: str) -> socket.socket:
-    """Create a listening socket for this user alone; replace a dead one at the same path."""
+def listen(path: str) -> socket.socket:
+    """Create a listening socket for this user alone; replace a dead one at the same path.
+
+    It appears at the path only once it listens: a file at which nobody listens is a dead one's.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
     if Path(path).is_socket():
         _refuse_if_alive(path)
         Path(path).unlink(missing_ok=True)
-    listener.bind(path)
-    Path(path).chmod(0o600)
+    fresh = Path(path).with_name(f".{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    listener.bind(str(fresh))
+    fresh.chmod(0o600)
     listener.listen(128)
+    os.link(fresh, path)  # unlike a rename, it replaces nothing
+    fresh.unlink()
     return listener
 
 

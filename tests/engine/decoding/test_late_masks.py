@@ -22,6 +22,8 @@ from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Finished, Scored, Submit, Tokens
 from sampling.grammars.slow_lane import slowed
 
+pytestmark = pytest.mark.slow
+
 PROMPT = b"Say something of this form, and say it well: "
 ROWS = 8
 PERSON = LLMatcher.grammar_from_json_schema(

@@ -48,6 +48,7 @@ def test_int8_is_refused_without_a_compiler(
         prepare(settings)
 
 
+@pytest.mark.slow
 def test_the_setting_reaches_the_engine(tmp_path: Path) -> None:
     made = []
     for dtype in ("bfloat16", "int8"):

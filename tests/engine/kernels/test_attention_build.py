@@ -54,6 +54,7 @@ def test_nobody_else_may_enter(source: Path, folder: Path) -> None:
     assert only_file(folder).stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_another_source_is_another_build(source: Path, folder: Path) -> None:
     first = load_kernel(source, folder)
     source.write_text("int answer(void) { return 43; }\n")
@@ -68,6 +69,7 @@ def test_another_machine_is_another_build(source: Path, folder: Path) -> None:
     assert load_kernel(source, folder).key != load_kernel(source, folder, machine).key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, 10, 1000, -1])
 def test_a_broken_file_is_rebuilt(source: Path, folder: Path, keep: int) -> None:
     load_kernel(source, folder)
@@ -113,6 +115,7 @@ def test_a_link_is_not_followed(source: Path, folder: Path, tmp_path: Path) -> N
     assert not only_file(folder).is_symlink()
 
 
+@pytest.mark.slow
 def test_several_processes_build_at_once(source: Path, folder: Path) -> None:
     builders = [start_elsewhere(source, folder) for _ in range(4)]
     assert [builder.communicate(timeout=60)[0].strip() for builder in builders] == ["42"] * 4

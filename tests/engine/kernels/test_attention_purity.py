@@ -17,6 +17,8 @@ from torch import Tensor
 from engine.kernels.attention_cases import Caches, Options, Shape, implementation, split, states
 from rowcast.engine.kernels.attention import Attention
 
+pytestmark = pytest.mark.slow
+
 SHAPES = {
     "grouped": Shape(6, 2, 24, 40),
     "plain": Shape(2, 2, 16, 16),

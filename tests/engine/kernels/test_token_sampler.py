@@ -31,6 +31,7 @@ def sampler(size: int, threads: Threads | None = None, rows: int = ROWS) -> Samp
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     company=st.lists(seats(), min_size=1, max_size=8),

@@ -51,6 +51,7 @@ def greedy(engine: TorchEngine, prompt: list[int], row: int = 3) -> list[int]:
 BOTH = [pytest.param(name, False, id=f"{name}, modules") for name in LEAN_SHAPES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "llama"), [*((name, True) for name in SHAPES), *BOTH])
 def test_greedy_replies_equal_generate(name: str, llama: bool, tmp_path: Path) -> None:
     path = save(name, tmp_path)

@@ -237,6 +237,7 @@ def test_images_are_of_the_llama_form_only_and_need_a_place(tmp_path: Path, wish
             prepare(wanted(save("llama", tmp_path), **{wish: True}))
 
 
+@pytest.mark.slow
 def test_without_a_model_and_weights_one_layer_needs_no_file() -> None:
     settings = read_settings(no_weights=True, device="cpu")
     engine = engine_of(settings)
@@ -247,6 +248,7 @@ def test_without_a_model_and_weights_one_layer_needs_no_file() -> None:
     assert all(chr(token).isprintable() for token in said(engine) if token not in {10, 256})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama", "falcon, rotary"])
 def test_without_weights_only_a_configuration_is_needed(tmp_path: Path, name: str) -> None:
     model = save(name, tmp_path)
@@ -256,12 +258,14 @@ def test_without_weights_only_a_configuration_is_needed(tmp_path: Path, name: st
     assert engine.vocabulary == VOCABULARY
 
 
+@pytest.mark.slow
 def test_a_model_is_the_same_build_wherever_its_files_are(model: Path, tmp_path: Path) -> None:
     before = engine_of(wanted(model)).fingerprint
     moved = model.rename(tmp_path / "elsewhere")
     assert engine_of(wanted(moved)).fingerprint == before
 
 
+@pytest.mark.slow
 def test_a_bare_name_is_looked_for_below_the_root(model: Path, tmp_path: Path) -> None:
     settings = wanted(Path("llama"), model_root=tmp_path)
     assert engine_of(settings).fingerprint == engine_of(wanted(model)).fingerprint
@@ -339,6 +343,7 @@ def test_what_is_wrong_with_files_is_one_sentence(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_hub_without_a_network_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -361,6 +366,7 @@ def in_hub_cache(model: Path, cache: Path) -> str:
     return "somebody/llama"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [True, False])
 def test_a_hub_s_cache_is_where_the_settings_say(
     monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, own: bool
@@ -391,6 +397,7 @@ def test_what_does_not_fit_is_refused_with_the_arithmetic(tmp_path: Path, name: 
         prepare(settings)()
 
 
+@pytest.mark.slow
 def test_suppressed_tokens_are_never_drawn(tmp_path: Path) -> None:
     model = save("llama", tmp_path)
     kept = 17
@@ -400,11 +407,13 @@ def test_suppressed_tokens_are_never_drawn(tmp_path: Path) -> None:
     assert set(said(engine_of(wanted(model)))) == {kept}
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_told_as_that() -> None:
     with pytest.raises(Died, match="ended with status -9"), in_subprocess(_dies, "dying") as other:
         other.result()
 
 
+@pytest.mark.slow
 def test_what_another_process_refuses_with_is_raised_here() -> None:
     def refuses() -> None:
         raise DoesNotFit("too large")

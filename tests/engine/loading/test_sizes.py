@@ -66,6 +66,7 @@ def test_m6_a_type_that_is_not_served_and_brings_python_is_refused() -> None:
     assert "llama" in said
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from([*GOOD, *BOUNDS, "text_config", "auto_map"]),

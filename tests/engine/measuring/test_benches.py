@@ -40,6 +40,7 @@ def test_a_line_for_each_kind_and_width(
     ]
 
 
+@pytest.mark.slow
 def test_a_row_for_each_shape_position_and_number_of_rows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_sums_are_those_of_the_definitions() -> None:
     )
 
 
+@pytest.mark.slow
 def test_fp32_is_itself_and_int8_is_near(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,6 +63,7 @@ def text(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outliers", [False, True], ids=["as it is", "with outliers"])
 def test_int8_keeps_the_storytellers_perplexity(
     outliers: bool, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -73,6 +75,7 @@ def test_int8_keeps_the_storytellers_perplexity(
     assert float(row[3]) < 1e-3
 
 
+@pytest.mark.slow
 def test_what_changes_by_more_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="1"):
         print_table([str(save("llama", tmp_path)), "int8", "--tokens", "50", "--within", "-99"])

@@ -90,6 +90,7 @@ def test_its_errors_are_exceptions(served: Served) -> None:
         completions(served.frontend, sent("/v1/completions", **TEXT | {"top_p": 3}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/inference/scripted", HELLO | {"text": "Hello"}), ("/v1/completions", TEXT)],
@@ -112,11 +113,12 @@ def test_a_stream_is_resumed_without_a_web_framework(
         assert again.response_headers["X-Stream-ID"] == first.response_headers["X-Stream-ID"]
 
 
+@pytest.mark.slow
 def test_the_recorded_request_is_sent_again_by_the_new_client(kept: Served) -> None:
     first = sent("/v1/completions", **TEXT, stream=True)
     bytes_of(api(kept).answer(first))
     name = first.response_headers["X-Stream-ID"]
-    record = kept.frontend.sessions.journal.find(name, "")
+    record = kept.frontend.journal.find(name, "")
     reader = Request(
         method="GET", path=f"/v1/streams/{name}", body=Body(bytes), id="mine", began=3.0
     )
@@ -165,7 +167,7 @@ def test_json_answers_have_the_bytes_of_flasks() -> None:
 
 def shout(frontend: Frontend, request: Request) -> Response:
     """Continue the words in the path, as plain text."""
-    model = frontend.model(request.query.get("model"))
+    model = frontend.model(request.query.get("model"), request)
     prompt = Prompt(
         tokens=model.encode(request, request.names["words"]),
         params=SamplingParams(max_tokens=9),
@@ -198,6 +200,7 @@ TOY = Dialect(
 )
 
 
+@pytest.mark.slow
 def test_a_dialect_is_added_by_one_line(served: Served) -> None:
     client = create_app(served.frontend, (*DIALECTS, TOY)).test_client()
     client.environ_base["HTTP_X_ROWCAST_PROXY_SECRET"] = SECRET

@@ -1,5 +1,6 @@
 """The form of a server-sent event."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
     assert server_sent({"n": 1}, event="end") == b'event: end\ndata: {"n": 1}\n\n'
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 @settings(deadline=None, derandomize=True, max_examples=100)
 def test_no_text_breaks_the_frame_of_its_event(text: str) -> None:

@@ -6,16 +6,8 @@ Covers `frontend/frontend`, `served_model`.
 import pytest
 
 from rowcast.frontend.app import create_app
-from rowcast.frontend.frontend import Frontend, by_name
-from rowcast.frontend.served_model import ServedModel
-from rowcast.offload.inline import Inline
-from rowcast.offload.loading import tools_of
-from rowcast.settings import read_settings
-from rowcast.text.chat.template import ChatTemplate
-from rowcast.text.tokens.tokenizer import ScriptedTokenizer
-from rowcast_http.client_watch import ClientWatch
 
-from ..serving import Served, error_of, serving
+from ..serving import Served, error_of, frontend_of, serving
 from ..sessions.played import road
 
 HEALTH = ["/readiness", "/health", "/health_check", "/"]
@@ -45,19 +37,7 @@ def test_health_answers_a_head(served: Served, path: str) -> None:
 
 def test_without_a_backend_it_lives_but_is_not_ready() -> None:
     with road() as made:
-        settings = read_settings(model="scripted")
-        watch = ClientWatch(30)
-        tokenizer = ScriptedTokenizer()
-        offload = Inline(tools_of(tokenizer, ChatTemplate.plain()))
-        model = ServedModel(
-            names=settings.names,
-            listed=settings.listed_names,
-            sessions=made.sessions,
-            tokenizer=tokenizer,
-            offload=offload,
-        )
-        frontend = Frontend(settings, watch, by_name(model))
-        client = create_app(frontend).test_client()
+        client = create_app(frontend_of(made.sessions)).test_client()
         assert client.get("/liveness").status_code == 200
         for path in HEALTH:
             response = client.get(path)
@@ -73,7 +53,7 @@ def test_without_a_backend_it_lives_but_is_not_ready() -> None:
 
 def test_a_stopping_server_sends_new_prompts_away_and_is_not_ready() -> None:
     with serving() as served:
-        served.frontend.sessions.stop()
+        served.frontend.stop()
         refused = served.post(text="Hi")
         assert "stopping" in error_of(refused, 503)
         assert int(refused.headers["Retry-After"]) >= 1

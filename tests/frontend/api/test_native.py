@@ -30,6 +30,7 @@ def test_no_cache_and_no_proxy_holds_a_stream_back(served: Served) -> None:
     assert "Content-Length" not in headers
 
 
+@pytest.mark.slow
 def test_every_chunk_is_whole_characters(served: Served) -> None:
     for seed in range(30):
         response = served.stream(text="größer 😀", seed=seed)
@@ -140,6 +141,7 @@ def test_the_content_type_is_not_looked_at(served: Served) -> None:
         assert response.text == spoken("Hello", 2, 9)
 
 
+@pytest.mark.slow
 def test_prompts_at_the_same_time_get_their_own_replies(served: Served) -> None:
     streams = [served.stream(text=f"prompt {n}", seed=n) for n in range(40)]
     for n, stream in reversed(list(enumerate(streams))):

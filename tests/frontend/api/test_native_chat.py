@@ -86,6 +86,7 @@ def test_it_is_refused_like_the_others(served: Served) -> None:
     assert response.get_json() == served.post("/", text="Hello", top_k=0).get_json()
 
 
+@pytest.mark.slow
 def test_a_reply_that_fails_ends_with_an_error_event() -> None:
     engine = RecordedEngine(step_seconds=0.01)
     with serving(engine=engine, limits=Limits(reply_seconds=0.15)) as served:
@@ -99,6 +100,7 @@ def test_a_reply_that_fails_ends_with_an_error_event() -> None:
         assert spoken("Hello", seed, 500).startswith(text_of(pieces))
 
 
+@pytest.mark.slow
 def test_comments_come_while_it_is_silent() -> None:
     hasty = {"comment_seconds": 0.01}
     with serving(engine=RecordedEngine(step_seconds=0.1), settings=hasty) as served:

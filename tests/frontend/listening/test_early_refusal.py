@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from msgspec.structs import replace
 
+from frontend.serving import frontend_of
 from frontend.sessions.played import STATUS, road
 from rowcast.frontend.listening.early_refusal import LOOK, FullLineRefusal, parse_plain
 from rowcast.wire import LITTLE_ROOM, Status, TeamRoom
@@ -125,9 +126,10 @@ def arriving(sent: bytes) -> Iterator[tuple[socket.socket, socket.socket]]:
 def refusal(status: Status = FULL, *, stopping: bool = False) -> Iterator[FullLineRefusal]:
     with road() as made:
         made.ready(status)
+        frontend = frontend_of(made.sessions)
         if stopping:
-            made.sessions.stop()
-        yield FullLineRefusal(made.sessions, "between us")
+            frontend.stop()
+        yield FullLineRefusal(frontend, "between us")
 
 
 def all_of(client: socket.socket) -> bytes:
@@ -209,3 +211,21 @@ def test_a_client_that_has_left_is_refused_without_an_answer() -> None:
     with refusal() as made, arriving(request()) as (client, served):
         client.close()
         assert made.refuses(served)
+
+
+def test_the_line_is_that_of_the_model_that_the_path_or_the_body_names() -> None:
+    with road() as full, road() as free:
+        full.ready(FULL)
+        free.ready()
+        made = FullLineRefusal(frontend_of(free.sessions, busy=full.sessions), "between us")
+        for path, body, refused in (
+            (b"/inference/busy", BODY, True),
+            (b"/inference/scripted", BODY, False),
+            (b"/", BODY, False),
+            (b"/v1/completions", b'{"model": "busy", "prompt": "Hi"}', True),
+            (b"/v1/completions", b'{"prompt": "Hi", "model": "scripted"}', False),
+            (b"/v1/completions", b'{"model": "nobody", "prompt": "Hi"}', False),
+            (b"/v1/completions", b'{"model": "busy", "prompt": ', False),
+        ):
+            with arriving(request(b"POST %s HTTP/1.1" % path, body=body)) as (_, served):
+                assert made.refuses(served) == refused, (path, body)

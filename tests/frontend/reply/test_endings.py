@@ -22,6 +22,7 @@ def late_server() -> AbstractContextManager[Served]:
     return serving(engine=RecordedEngine(step_seconds=0.01), limits=Limits(reply_seconds=0.15))
 
 
+@pytest.mark.slow
 def test_a_reply_that_fails_is_cut_not_ended() -> None:
     with late_server() as served:
         seed = lasting_seed("Hello", 500)
@@ -34,6 +35,7 @@ def test_a_reply_that_fails_is_cut_not_ended() -> None:
         assert spoken("Hello", seed, 500).encode().startswith(read)
 
 
+@pytest.mark.slow
 def test_a_reply_that_fails_without_streaming_is_an_error() -> None:
     with late_server() as served:
         seed = lasting_seed("Hello", 500)
@@ -55,6 +57,7 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(served: Served) -> None:
     served.await_idle()
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_ends_its_reply_though_nobody_writes_to_it() -> None:
     with serving(engine=RecordedEngine(rows=1, step_seconds=0.01)) as served:
         client, connection = socket.socketpair()
@@ -76,7 +79,7 @@ def test_a_stream_that_is_open_when_the_server_stops_is_finished() -> None:
     with serving(engine=RecordedEngine(step_seconds=0.005)) as served:
         asked: dict[str, Any] = {"text": "Hello", "seed": 3, "max_tokens": 20}
         response = served.stream(**asked)
-        served.frontend.sessions.stop()
+        served.frontend.stop()
         served.backend.stop()
         assert response.text == spoken("Hello", 3, 20)
         response.close()
@@ -107,6 +110,7 @@ def test_a_stream_that_breaks_on_our_side_frees_its_row() -> None:
         assert error_of(served.post(text="Hi", stream=False), 500)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waiting", [0, 2])
 def test_a_full_server_refuses_at_once_and_says_when_to_come_back(waiting: int) -> None:
     engine = RecordedEngine(rows=1, step_seconds=0.01)

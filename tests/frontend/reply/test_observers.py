@@ -56,6 +56,7 @@ def test_one_that_is_added_in_one_line_sees_a_reply_begin_and_end() -> None:
     assert outcome.opened <= outcome.first <= outcome.ended
 
 
+@pytest.mark.slow
 def test_it_sees_the_end_of_a_cancelled_reply() -> None:
     toy = Toy()
     with serving(observers=(toy,)) as served:
@@ -88,6 +89,7 @@ def test_a_refused_reply_ends_without_having_begun() -> None:
     assert (outcome.tokens, outcome.first) == (0, 0.0)
 
 
+@pytest.mark.slow
 def test_one_that_raises_is_logged_and_harms_neither_the_reply_nor_other_observers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -29,6 +29,7 @@ MARKS = st.builds(
 ) | st.sampled_from([Mark(), Mark(0, Stage.BEGUN), Mark(0, Stage.ENDED), Mark(0, Stage.BEGUN, 2)])
 
 
+@pytest.mark.slow
 @given(st.lists(MARKS, min_size=1, max_size=6), st.integers(1, 200), st.integers(-1, 3))
 def test_a_position_is_read_as_it_was_written(marks: list[Mark], repeat: int, frame: int) -> None:
     position = Position((*marks, *[marks[-1]] * repeat), frame)
@@ -125,6 +126,7 @@ def cut(tokens: Sequence[int], cuts: Sequence[int], *, end_alone: bool) -> list[
 CUTS = st.lists(st.integers(0, 30), max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.sampled_from(ALPHABET), max_size=30),

@@ -176,6 +176,7 @@ def bytes_of(tokens: Sequence[int], errors: str = "replace") -> str:
     return decoder.feed(tokens) + (decoder.finish() if errors == "replace" else "")
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 200),
     st.sampled_from(["", " ", "a", "!", "di", "ba b", "i ", "😀", "é"]),

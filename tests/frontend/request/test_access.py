@@ -76,6 +76,7 @@ def test_settings_name_more_hosts(settings: dict[str, str], host: str, allowed: 
     assert allows(access(**settings), Host=host) == allowed
 
 
+@pytest.mark.slow
 def test_health_and_documents_are_for_everybody() -> None:
     with serving() as served:
         stranger = served.app.test_client()

@@ -104,6 +104,7 @@ def test_control_characters_and_unknown_escapes_are_refused(body: bytes) -> None
     malformed(body)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60) | st.text('{}[]":,\\u0d8 1e\n', max_size=40).map(str.encode))
 @BOUNDED
 def test_any_bytes_are_an_object_or_refused(body: bytes) -> None:
@@ -120,6 +121,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.booleans())
 @BOUNDED
 def test_every_sound_object_is_read_as_it_was_meant(value: dict[str, Any], escaped: bool) -> None:

@@ -73,6 +73,7 @@ def read_or_refusal(read: Callable[[Any], float], value: Any) -> float | str:
         return str(refusal)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

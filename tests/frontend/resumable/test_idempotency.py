@@ -18,6 +18,8 @@ from rowcast.frontend.resumable import readers
 from ..serving import SECRET, Served, journal_of, lasting_seed, serving, spoken
 from .test_resuming import KINDS, events_of, joined, read_some
 
+pytestmark = pytest.mark.slow
+
 KEY = {"Idempotency-Key": "key-1"}
 
 

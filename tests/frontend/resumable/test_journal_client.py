@@ -107,6 +107,7 @@ def test_a_disk_that_stands_still_is_waited_for_once(
     assert client.do(Journal.find, "later", "team") is not None
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_started_again_and_nothing_is_lost(
     client: JournalClient,
 ) -> None:
@@ -155,6 +156,7 @@ print(turns)
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_stands_still_stalls_no_green_thread(tmp_path: Path) -> None:
     shown = subprocess.run(
         [sys.executable, "-c", GREEN, str(tmp_path / "journal.db")],

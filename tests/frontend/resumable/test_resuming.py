@@ -22,6 +22,8 @@ from ..api.openai.test_tools import BARE, TAGGED, TOOLS
 from ..api.openai.thinking import ITSELF, OPENED
 from ..serving import SECRET, Served, lasting_seed, serving, spoken
 
+pytestmark = pytest.mark.slow
+
 CHAT: dict[str, Any] = {"model": "scripted", "messages": [{"role": "user", "content": "größer 😀"}]}
 TEXT: dict[str, Any] = {"model": "scripted", "prompt": "größer 😀", "max_tokens": 24}
 USAGE = {"stream_options": {"include_usage": True}}

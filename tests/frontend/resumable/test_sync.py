@@ -92,7 +92,13 @@ class Played:
     sync: Sync = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sync = Sync(self.sessions, self.client)  # type: ignore[arg-type]
+        self.sync = Sync(self.client)  # type: ignore[arg-type]
+
+    def session(self, *counts: int) -> Session:
+        """Return a session whose computing this records."""
+        session = session_of(*counts)
+        session.home = self.sessions  # type: ignore[assignment]
+        return session
 
 
 @pytest.fixture
@@ -109,7 +115,7 @@ def end_of(session: Session) -> str:
 
 
 def test_a_session_that_is_owned_again_ends_for_its_earlier_reader(played: Played) -> None:
-    first, second = session_of(1), session_of(1)
+    first, second = played.session(1), played.session(1)
     second.origin = first.origin
     played.sync.own(first)
     played.sync.own(second)
@@ -124,7 +130,7 @@ def test_a_session_that_is_owned_again_ends_for_its_earlier_reader(played: Playe
 def test_a_session_that_was_refused_is_deleted_and_an_accepted_one_released(
     played: Played,
 ) -> None:
-    refused, accepted = session_of(1), session_of(1)
+    refused, accepted = played.session(1), played.session(1)
     for session in (refused, accepted):
         played.sync.own(session, Place.CLAIMED)
     played.sync.accept(accepted)
@@ -135,7 +141,7 @@ def test_a_session_that_was_refused_is_deleted_and_an_accepted_one_released(
 
 
 def test_what_was_taken_or_cancelled_elsewhere_ends_here(played: Played) -> None:
-    taken, cancelled = session_of(1), session_of(1)
+    taken, cancelled = played.session(1), played.session(1)
     played.sync.own(taken)
     played.sync.own(cancelled)
     played.client.lost = SyncResult([(taken.id, "open"), (cancelled.id, "cancelled")], [], [])
@@ -145,7 +151,7 @@ def test_what_was_taken_or_cancelled_elsewhere_ends_here(played: Played) -> None
 
 
 def test_what_is_no_longer_kept_is_computed_on_without_being_recorded(played: Played) -> None:
-    session = session_of(1)
+    session = played.session(1)
     session.record()
     played.sync.own(session)
     offer(session, 0, 0, 5)
@@ -158,7 +164,7 @@ def test_what_is_no_longer_kept_is_computed_on_without_being_recorded(played: Pl
 
 
 def test_a_follower_whose_owner_has_gone_takes_over(played: Played) -> None:
-    session = session_of(2)
+    session = played.session(2)
     played.client.news = lambda: [ALONE]
     played.sync.join(session, HERE)
     played.sync.start()
@@ -169,7 +175,7 @@ def test_a_follower_whose_owner_has_gone_takes_over(played: Played) -> None:
 def test_a_follower_whose_reader_leaves_while_it_is_taken_over_is_released(
     played: Played,
 ) -> None:
-    session, asked, left = session_of(1), threading.Event(), threading.Event()
+    session, asked, left = played.session(1), threading.Event(), threading.Event()
 
     def take() -> bool:
         asked.set()
@@ -190,7 +196,7 @@ def test_a_follower_whose_reader_leaves_while_it_is_taken_over_is_released(
 def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_left(
     played: Played,
 ) -> None:
-    stays, leaves = session_of(1), session_of(1)
+    stays, leaves = played.session(1), played.session(1)
     for session in (stays, leaves):
         played.sync.join(session, HERE)
     played.sync.leave(leaves)
@@ -201,7 +207,7 @@ def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_le
 
 
 def test_a_follower_that_cannot_be_computed_ends_with_the_reason(played: Played) -> None:
-    session = session_of(1)
+    session = played.session(1)
     played.client.news, played.sessions.ready = lambda: [None], False
     played.sync.join(session, HERE)
     played.sync.start()
@@ -223,7 +229,7 @@ def written(client: Client, session: Session) -> list[int]:
 
 def test_events_are_handed_over_in_the_order_in_which_they_were_taken(played: Played) -> None:
     """Its reader leaves just when `sync` has taken events, and has not handed them over yet."""
-    session, taken, left = session_of(1), threading.Event(), threading.Event()
+    session, taken, left = played.session(1), threading.Event(), threading.Event()
 
     def handing(name: str) -> None:
         if name == "tend":
@@ -249,7 +255,7 @@ def test_sessions_may_be_followed_and_left_while_there_is_news_of_them(played: P
 
     def read() -> None:
         for _ in range(100):
-            session = session_of(1)
+            session = played.session(1)
             played.sync.join(session, HERE)
             played.sync.leave(session)
 

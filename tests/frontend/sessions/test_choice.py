@@ -148,6 +148,7 @@ REPLY = tuple(range(100, 120))
 DELIVERIES = st.lists(st.tuples(st.integers(0, 19), st.integers(1, 8)), max_size=30)
 
 
+@pytest.mark.slow
 @given(DELIVERIES)
 @settings(deadline=None, derandomize=True, max_examples=200)
 def test_at_least_once_deliveries_become_exactly_one_reply(

@@ -99,6 +99,7 @@ def test_a_reply_under_which_backends_keep_dying_ends_with_an_error() -> None:
         assert backend.hears_nothing()
 
 
+@pytest.mark.slow
 def test_backends_that_were_killed_from_outside_count_little() -> None:
     killed = replace(STATUS, replaces_killed=True)
     with road() as made:
@@ -146,6 +147,7 @@ def test_who_waits_while_backends_die_is_not_blamed() -> None:
         assert not session.ended
 
 
+@pytest.mark.slow
 def test_a_reply_that_makes_progress_may_lose_any_number_of_backends() -> None:
     with road() as made:
         backend = made.ready()
@@ -257,6 +259,7 @@ def tokens_of(events: list[Event]) -> list[int]:
     return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lives", [[0], [1], [4], [20], [2, 3], [5, 1, 7, 9]])
 def test_readers_get_the_same_tokens_and_scores_whichever_backends_died(lives: list[int]) -> None:
     backends = RealBackends()
@@ -304,6 +307,7 @@ DEADLY = ord("~")  # occurs in no reply
 DEADLY_SEED = 13
 
 
+@pytest.mark.slow
 def test_a_prompt_that_ends_its_backends_is_given_up_and_hurts_no_other() -> None:
     backends = RealBackends(deadly=DEADLY)
     sessions = Sessions(backends.connect, silence_seconds=60, recovery_seconds=60)

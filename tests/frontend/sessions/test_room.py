@@ -90,6 +90,7 @@ def test_while_changes_are_not_told_nobody_is_refused(status: object) -> None:
     assert not refused(made, 10**6, "anybody")
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(

@@ -6,12 +6,15 @@ from rowcast import wire
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.session import Place, Session, encoded
+from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
+from rowcast.transport.memory import MemoryTransport
 from rowcast.wire import Accepted, Event, Finished, Submit, Tokens
 
 from ..threads import at_once
 
 PARAMS = SamplingParams(max_tokens=4000)
+HOME = Sessions(MemoryTransport().connect, silence_seconds=1, recovery_seconds=1)
 
 
 def session_of(*counts: int) -> Session:
@@ -19,7 +22,7 @@ def session_of(*counts: int) -> Session:
     prompts = [
         [Submit("", choice, (1, 2), PARAMS, seed=1) for choice in range(count)] for count in counts
     ]
-    return Session(Origin.fresh("/", b"", None, ""), Caller(), "", prompts)
+    return Session(Origin.fresh("/", b"", None, ""), Caller(), "", prompts, HOME)
 
 
 def offer(session: Session, at: int, index: int, *tokens: int) -> None:
@@ -133,6 +136,7 @@ def tokens_of(events: list[Event]) -> list[int]:
     return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hectic")
 def test_each_event_is_taken_once_by_whichever_thread() -> None:
     for _ in range(40):
@@ -157,6 +161,7 @@ def test_each_event_is_taken_once_by_whichever_thread() -> None:
         assert sorted(tokens_of([each for some in taken for each in some])) == [*range(2 * COUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hectic")
 def test_nothing_follows_a_choice_s_one_end_whichever_threads_end_it() -> None:
     for _ in range(300):

@@ -203,6 +203,7 @@ def test_a_prompt_that_cannot_be_sent_leaves_no_session() -> None:
         assert len(made.sessions) == 0
 
 
+@pytest.mark.slow
 def test_closing_ends_the_thread_whatever_it_waits_for() -> None:
     made = Road()
     made.sessions.start()

@@ -11,6 +11,7 @@ POST = "POST /inference/m HTTP/1.1"
 CHUNKED = "Transfer-Encoding: chunked"
 
 
+@pytest.mark.slow
 def test_a_body_as_long_as_the_limit_passes(hasty_proxy: Running, upstream: FakeUpstream) -> None:
     body = b"x" * 1000
     assert ask(hasty_proxy.port, "POST", "/", body, bearer()).body == body

@@ -118,6 +118,7 @@ def test_names_with_underscores_are_not_taken_for_others(
     assert upstream.next_call().line == "GET /health HTTP/1.1"
 
 
+@pytest.mark.slow
 def test_half_a_request_ends_without_an_answer(
     hasty_proxy: Running, upstream: FakeUpstream
 ) -> None:
@@ -127,6 +128,7 @@ def test_half_a_request_ends_without_an_answer(
     assert upstream.calls.empty()
 
 
+@pytest.mark.slow
 def test_a_silent_connection_ends(hasty_proxy: Running) -> None:
     with connected(hasty_proxy.port) as client:
         assert everything(client) == b""

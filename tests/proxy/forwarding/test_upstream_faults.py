@@ -16,6 +16,7 @@ from ..conftest import running_proxy
 from ..fake_upstream import STREAM_HEAD, Call, FakeUpstream, chunk
 
 
+@pytest.mark.slow
 def test_nobody_listens(tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with running_proxy(tmp_path_factory.mktemp("alone"), nowhere) as alone:
@@ -25,6 +26,7 @@ def test_nobody_listens(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert "cannot be reached" in reply.message
 
 
+@pytest.mark.slow
 def test_a_name_that_nobody_has(tmp_path_factory: pytest.TempPathFactory) -> None:
     with running_proxy(tmp_path_factory.mktemp("lost"), "http://nobody.invalid:7000") as lost:
         assert generate(lost.port).status == 503
@@ -172,6 +174,7 @@ def test_why_a_stream_broke_is_in_the_log(proxy: Running, upstream: FakeUpstream
     assert "Traceback" not in proxy.output()
 
 
+@pytest.mark.slow
 def test_the_proxy_lives_on_when_the_server_is_replaced(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

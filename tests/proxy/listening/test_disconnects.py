@@ -98,6 +98,7 @@ def test_a_client_that_goes_before_its_body_is_there(
     assert upstream.calls.empty()
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_nothing_is_cut(hasty_proxy: Running, upstream: FakeUpstream) -> None:
     """The client is connected but reads nothing: the same as one whose cable was pulled."""
     upstream.answer = flooding
@@ -128,6 +129,7 @@ def logged(proxy: Running, request_id: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_vanishing_clients_leave_nothing_behind(proxy: Running, upstream: FakeUpstream) -> None:
     worker = psutil.Process(proxy.process.pid).children()[0]
     generate(proxy.port)

@@ -28,6 +28,8 @@ from ..clients import (
 from ..conftest import running_proxy
 from ..fake_upstream import LAST_CHUNK, STREAM_HEAD, Call, FakeUpstream, chunk, echo
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Running]
 
 

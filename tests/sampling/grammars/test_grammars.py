@@ -68,6 +68,7 @@ def plainly(rule: str, reply: list[int]) -> set[int]:
     return tried - {END} | ({END} if matcher.is_accepting() else set())
 
 
+@pytest.mark.slow
 @given(st.sampled_from(RULES), st.lists(st.integers(0, 10**6), max_size=12), st.data())
 @BOUNDED
 def test_a_mask_is_what_may_follow_however_the_reply_came(

@@ -71,6 +71,7 @@ def test_requests_on_one_connection_are_all_answered() -> None:
     assert answers.counts == {"200": 100}
 
 
+@pytest.mark.slow
 def test_a_dripping_request_arrives_byte_by_byte() -> None:
     raw = b"GET /good HTTP/1.1\r\nConnection: close\r\n\r\n"
     began = time.monotonic()
@@ -86,6 +87,7 @@ def test_the_opening_names_the_stream() -> None:
     assert seen.paths == ["/stream", "/v1/5eed"]
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_delivers_and_leaves_no_credentials(tmp_path: Path) -> None:
     with answering() as seen:
         attack = Attack(kind="a", shots=(Shot(path="/good", copies=3),))

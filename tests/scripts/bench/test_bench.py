@@ -19,6 +19,8 @@ from commands.bench.load.requests import stream_name
 from processes import ROOT
 from scripts.load_server import Faults, LoadServer
 
+pytestmark = pytest.mark.slow
+
 BENCH = ROOT / "scripts" / "bench"
 VICTIM = stream_name(3)
 

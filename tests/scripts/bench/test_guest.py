@@ -45,6 +45,7 @@ def test_a_guest_without_text_is_told() -> None:
     assert "no text" in visit_table(seen)
 
 
+@pytest.mark.slow
 def test_a_guest_comes_to_a_server(capsys: pytest.CaptureFixture[str]) -> None:
     with LoadServer() as server:
         asked = ("--streams", "3", "--guest", "40", "--guest-after", "0.1", "--reply-tokens", "9")

@@ -79,6 +79,7 @@ def installed() -> None:
     assert peers("install", "fake") == 0
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fake:good", "narrow:good", "--streams", "1", "--rounds", "1") == 1
     shown = capsys.readouterr().out
@@ -101,6 +102,7 @@ def test_a_failed_step_is_shown(cache: Path, capsys: pytest.CaptureFixture[str])
     assert not (cache / "narrow" / "installed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_contestants_take_turns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "out.json"
@@ -122,6 +124,7 @@ def test_contestants_take_turns(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert [line.split()[0] for line in lines[2:7]] == [label for _, label in once]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_replies_of_another_length_are_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fake:short", "--streams", "2", "--rounds", "1") == 1
@@ -130,6 +133,7 @@ def test_replies_of_another_length_are_no_figures(capsys: pytest.CaptureFixture[
     assert "fake:short, 2 streams: a reply had 6 tokens, not 8" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_what_does_not_start_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fake:good", "fake:broken", "--streams", "1", "--rounds", "1") == 1
@@ -139,6 +143,7 @@ def test_what_does_not_start_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
     assert "fake:good (faulty)" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_an_engine_that_fails_says_why_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fake:refused", "--streams", "1", "--rounds", "1") == 1

@@ -39,6 +39,7 @@ def test_shapes_count_their_weights() -> None:
         assert counted == shape.parameters
 
 
+@pytest.mark.slow
 def test_a_model_is_made_once_and_the_same_each_time(tmp_path: Path) -> None:
     first = make_model(SHAPES["tiny"], tmp_path / "a") / "model.safetensors"
     again = make_model(SHAPES["tiny"], tmp_path / "b") / "model.safetensors"
@@ -87,6 +88,7 @@ def test_nothing_of_a_server_stays_behind(tmp_path: Path, monkeypatch: pytest.Mo
     until(lambda: not any(each.lives for each in family), "the end of both")
 
 
+@pytest.mark.slow
 def test_a_service_tells_what_it_takes(tmp_path: Path) -> None:
     started = service(tmp_path)
     try:

@@ -103,6 +103,7 @@ def test_its_program_exists(name: str, installation: Recorded) -> None:
     assert Path(planned(PEERS[name], installation, "bf16").command[1]).is_file()
 
 
+@pytest.mark.slow
 def test_the_flask_server_streams_as_many_tokens_as_requested(tmp_path: Path) -> None:
     client = create_app(str(make_model(SHAPES["tiny"], tmp_path / "tiny"))).test_client()
     assert client.get("/health").text == "ok"

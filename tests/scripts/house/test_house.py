@@ -205,6 +205,7 @@ def test_the_command_prints_a_walk(top: Path, capsys: pytest.CaptureFixture[str]
     assert "  shop.goods: greet, Fruit.price" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["nothing"], ["--walk", "nowhere:at_all"]])
 def test_what_does_not_exist_is_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -213,11 +214,13 @@ def test_what_does_not_exist_is_refused(
     assert capsys.readouterr().err.startswith("house: ")
 
 
+@pytest.mark.slow
 def test_a_request_can_be_followed_in_this_repository() -> None:
     source = read(ROOT, cli.FOLDERS)
     assert walk(source, find(source, cli.START)).modules > 5
 
 
+@pytest.mark.slow
 def test_docstrings_are_shown_with_those_of_another_checkout(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "proxy", tmp_path / "proxy")
     command = (sys.executable, "scripts/house", "proxy", "--docstrings", "3", "--seed", "4")

@@ -142,16 +142,19 @@ def text_of(events: str) -> str:
     return "".join(data.get("text", "") for data in datas)
 
 
+@pytest.mark.slow
 def test_an_equal_reply(server: Running, events: str) -> None:
     assert replay(events, ROWCAST=server.url) == (0, "equal: 30 tokens, ended with length\n", "")
 
 
+@pytest.mark.slow
 def test_its_text_stands_alone(server: Running, events: str) -> None:
     status, text, verdict_line = replay(events, "--text", "--url", server.url)
     assert (status, text) == (0, text_of(events))
     assert verdict_line.startswith("equal: ")
 
 
+@pytest.mark.slow
 def test_a_forged_receipt_differs(server: Running, events: str) -> None:
     forged = events.replace('"version": 1, "seed": 3', '"version": 1, "seed": 4')
     status, said, _ = replay(forged, ROWCAST=server.url)
@@ -159,6 +162,7 @@ def test_a_forged_receipt_differs(server: Running, events: str) -> None:
     assert said.startswith("differs: from token ")
 
 
+@pytest.mark.slow
 def test_choices_are_told_one_by_one(server: Running) -> None:
     asked = {"model": "scripted", "prompt": ["a", "b"], "n": 2, "seed": 3, "receipt": True}
     answer = post(server.port, asked, "/v1/completions").text
@@ -176,6 +180,7 @@ def test_choices_are_told_one_by_one(server: Running) -> None:
     assert lines[2].startswith("prompt 1, choice 0: differs: in its end: stop after 16 tokens then")
 
 
+@pytest.mark.slow
 def test_another_build(server: Running, events: str) -> None:
     other = events.replace('"build": "scripted-1"', '"build": "scripted-0"')
     status, said, why = replay(other, ROWCAST=server.url)
@@ -187,6 +192,7 @@ def test_another_build(server: Running, events: str) -> None:
     assert said.splitlines()[0].startswith("another build: scripted-0 with a context of ")
 
 
+@pytest.mark.slow
 def test_what_can_not_be_asked(server: Running, events: str, tmp_path: Path) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     impossible = events.replace('"top_p": 0.9', '"top_p": 9')
@@ -203,6 +209,7 @@ def test_what_can_not_be_asked(server: Running, events: str, tmp_path: Path) -> 
         assert word in why
 
 
+@pytest.mark.slow
 def test_the_help_fits_a_screen() -> None:
     status, said, _ = replay("", "--help", COLUMNS="80")
     assert status == 0

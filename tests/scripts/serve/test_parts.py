@@ -71,6 +71,7 @@ def test_the_token_carries_team_and_an_end() -> None:
     assert claims["exp"] > 0
 
 
+@pytest.mark.slow
 def test_l_a_log_that_all_could_read_is_this_user_s_alone_from_the_next_start(
     tmp_path: Path,
 ) -> None:
@@ -113,6 +114,7 @@ print(children == [str(ours)], os.waitstatus_to_exitcode(os.waitpid(ours, 0)[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has containers' process 1")
 def test_orphans_are_reaped_and_our_own_are_left_to_us() -> None:
     done = subprocess.run(

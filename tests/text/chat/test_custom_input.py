@@ -15,6 +15,7 @@ def read(pieces: list[str]) -> str:
     return "".join(map(text.feed, pieces)) + text.finish()
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     said=st.text(st.sampled_from('ab"\\\n\t/{}ö😀\x01\u2028'), max_size=20),

@@ -53,6 +53,7 @@ def test_reasoning_and_text_are_parted(start: Start, text: str, parts: tuple[str
     assert outcome(start, list(text)) == parts
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     start=st.sampled_from(Start),
@@ -123,6 +124,7 @@ def tokenizer_with(kind: str) -> FastTokenizer:
     return tokenizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spelt", "added", "special"])
 @pytest.mark.parametrize("start", Start)
 @pytest.mark.parametrize(("rule", "text"), RULES)

@@ -67,6 +67,7 @@ def test_calls_are_told_from_text(form: Form, text: str, wanted: Outcome) -> Non
     assert outcome(form, [text]) == wanted
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_where_the_text_is_cut_makes_no_difference(data: st.DataObject) -> None:

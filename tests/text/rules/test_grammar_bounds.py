@@ -85,6 +85,7 @@ def test_ordinary_schemas_pass(name: str) -> None:
     assert of_lark(nested) == nested
 
 
+@pytest.mark.slow
 def test_random_schemas_pass() -> None:
     for seed in range(200):
         assert of_json_schema(random_schema(random.Random(seed), 4))

@@ -249,6 +249,7 @@ _VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(schema=st.dictionaries(_WORDS, _VALUES, max_size=5), strict=st.booleans())
 @example(schema={"anyOf": [], "oneOf": [{}], "allOf": 3, "not": {}}, strict=False)
@@ -274,6 +275,7 @@ def test_depth_is_bounded_before_anything_recurses() -> None:
             rule_of_schema(deep(levels))
 
 
+@pytest.mark.slow
 def test_many_alternatives_cost_a_bounded_number_of_comparisons() -> None:
     many = tagged(*[f"k{number}" for number in range(400)])
     rule = rule_of_schema(many)

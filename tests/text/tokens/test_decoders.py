@@ -45,11 +45,13 @@ def whole(tokenizer: FastTokenizer, tokens: list[int]) -> str:
     return text
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, BYTE_LEVEL.get_vocab_size() - 1), max_size=60))
 def test_pieces_of_a_byte_level_tokenizer_join_to_the_library_s_text(tokens: list[int]) -> None:
     assert decoded(HubTokenizer(BYTE_LEVEL), tokens) == whole(BYTE_LEVEL, tokens)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_texts_come_back_as_they_were(text: str) -> None:
     tokenizer = HubTokenizer(BYTE_LEVEL)
@@ -58,6 +60,7 @@ def test_texts_come_back_as_they_were(text: str) -> None:
     assert "".join(pieces) + decoder.finish() == text
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([1, 258, 259, 260, *range(2 + 0x41, 2 + 0x45)]), max_size=60))
 def test_pieces_of_a_marked_tokenizer_join_to_the_library_s_text(tokens: list[int]) -> None:
     decoder = StreamDecoder(MARKED, {1})

@@ -28,12 +28,14 @@ def pieces(tokens: list[int], sizes: list[int]) -> list[str]:
     return [*(decoder.feed(part) for part in parts), decoder.finish()]
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 @BOUNDED
 def test_a_prompt_is_its_bytes(text: str) -> None:
     assert bytes(ScriptedTokenizer().encode(text)) == text.encode()
 
 
+@pytest.mark.slow
 @given(TOKENS, SIZES)
 @BOUNDED
 def test_the_text_does_not_depend_on_where_tokens_are_cut(
@@ -43,6 +45,7 @@ def test_the_text_does_not_depend_on_where_tokens_are_cut(
     assert "".join(pieces(tokens, sizes)) == whole
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20), SIZES)
 @BOUNDED
 def test_no_character_is_ever_broken(text: str, sizes: list[int]) -> None:

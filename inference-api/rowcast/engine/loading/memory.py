@@ -1,14 +1,13 @@
 """Whether a model fits: the memory of weights and KV cache, computed before either is allocated."""
 
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
+from rowcast.engine.loading.free_memory import free_here
 from rowcast.errors import RowcastError
 
 _log = logging.getLogger("rowcast.loading")
@@ -58,23 +57,4 @@ def free_memory(device: torch.device) -> int:
     """Return the bytes that may still be allocated."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(_machine_free(), _container_free())
-
-
-def _machine_free() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    kibibytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
-    return int(kibibytes) * 1024
-
-
-def _container_free(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return what a container's own limit leaves, counting cached files as free."""
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-        words = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
-        return sys.maxsize
-    if limit == "max":
-        return sys.maxsize
-    return int(limit) - used + int(words.get("inactive_file", 0)) + int(words.get("active_file", 0))
+    return free_here()

@@ -6,6 +6,7 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 
 from collections.abc import Iterable
 
+from rowcast.frontend.api import dialect as forms
 from rowcast.frontend.api import documents, health, native, openai, streams
 from rowcast.frontend.api.dialect import Dialect
 
@@ -20,8 +21,15 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
 
 def dialect_of(path: str, dialects: Iterable[Dialect] = DIALECTS) -> Dialect:
     """Return the dialect that formats errors at this path."""
-    first, *_ = known = tuple(dialects)
-    return next((each for each in known if path.startswith(each.prefixes)), first)
+    return forms.dialect_of(path, dialects)
+
+
+def model_in(path: str, dialects: Iterable[Dialect] = DIALECTS) -> str:
+    """Return the model that the path of a request for rows names; "" if its body names it."""
+    for each in dialects:
+        if each.rows and (found := each.rows.fullmatch(path)):
+            return found.groupdict().get("model") or ""
+    return ""
 
 
 def needs_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:

@@ -3,7 +3,9 @@
     routes        method and path -> a function `chat(frontend, request) -> Response`
     operations    its part of /openapi.json
     error_body    the form of errors below the paths that it owns, `prefixes`
-    rows          the paths where a POST needs rows: refused early while there are none
+    error_event   the same inside an event stream
+    rows          the paths where a POST needs rows: refused early while there are none; a group
+                  `model` in it is the model's name
 
 `Api` is all dialects of one frontend. `app.py` makes URL rules of its routes; `answer(request)`
 sends a request that did not come by HTTP through the same functions.
@@ -12,11 +14,15 @@ sends a request that did not come by HTTP through the same functions.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from werkzeug.routing import Map, Rule
 
+from rowcast.frontend.api.errors import error_event
+from rowcast.frontend.api.late import ErrorEvent, late
 from rowcast.frontend.api.operation import Operation
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.waiting import StillLoading
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 
@@ -44,9 +50,16 @@ class Dialect:
     routes: "Callable[[Api], Iterable[Route]]"
     operations: tuple[Operation, ...]
     error_body: ErrorBody
+    error_event: ErrorEvent = error_event
     prefixes: tuple[str, ...] = ()  # paths whose errors have its form
     rows: re.Pattern[str] | None = None  # paths where a POST needs rows
     open: bool = False  # to every caller, without a token
+
+
+def dialect_of(path: str, dialects: Iterable[Dialect]) -> Dialect:
+    """Return the dialect that formats errors at this path."""
+    first, *_ = known = tuple(dialects)
+    return next((each for each in known if path.startswith(each.prefixes)), first)
 
 
 class Api:
@@ -68,5 +81,14 @@ class Api:
     def answer(self, request: Request) -> Response:
         """Return the response to a request, by its method and path."""
         route, names = self._map.bind("localhost").match(request.path, method=request.method)
-        response: Response = route.handler(self.frontend, replace(request, names=names))
-        return response
+        return self.call(route.handler, replace(request, names=names))
+
+    def call(self, handler: Handler, request: Request) -> Response:
+        """Return a handler's response; it may begin before the request's model is loaded."""
+        try:
+            return handler(self.frontend, request)
+        except StillLoading as loading:
+            silence = self.frontend.settings.comment_seconds
+            dialect = dialect_of(request.path, self.dialects)
+            again = partial(self.call, handler, request)
+            return late(loading.wait, request, silence, again, dialect.error_event)

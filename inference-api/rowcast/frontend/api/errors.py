@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rowcast.frontend.api.events import server_sent
+
 NATIVE_ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["status_code", "message"],
@@ -19,3 +21,8 @@ def error_body(
 ) -> dict[str, object]:
     """Return the body of an error."""
     return {"status_code": status, "message": message}
+
+
+def error_event(status: int, message: str, error: Exception | None = None) -> bytes:
+    """Return an error inside an event stream."""
+    return server_sent(error_body(status, message, error), event="error")

@@ -1,8 +1,9 @@
 """Health checks: is this process alive, and would a prompt be answered now?
 
 `/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`,
-`GET /`) report whether a backend with a loaded model is connected and has reported recently. A
-full waiting line means busy, not unhealthy: it changes neither.
+`GET /`) report whether a backend with a loaded model is connected and has reported recently; of
+several models, all those that are loaded at the start. A full waiting line means busy, not
+unhealthy: it changes neither.
 """
 
 from collections.abc import Iterable
@@ -12,8 +13,10 @@ from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.health import OPERATIONS
 from rowcast.frontend.api.errors import error_body
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, json_response
+from rowcast.wire import Status
 
 READY = ("/readiness", "/health", "/health_check", "/")
 
@@ -30,27 +33,45 @@ def liveness(_frontend: Frontend, _request: Request) -> Response:
 
 def readiness(frontend: Frontend, _request: Request) -> Response:
     """Report whether a prompt would be answered now."""
-    return json_response(_report(frontend), 200 if frontend.sessions.health().ready else 503)
+    return json_response(_report(frontend), 200 if frontend.health().ready else 503)
 
 
 def _report(frontend: Frontend) -> dict[str, Any]:
-    health = frontend.sessions.health()
+    health, models = frontend.health(), frontend.models
     report: dict[str, Any] = {"status": "ready" if health.ready else "not ready"}
     if not health.ready:
         report["reason"] = health.reason
-    if (journal := frontend.sessions.journal.state) is not None:
+    if (journal := frontend.journal.state) is not None:
         report["journal"] = journal
     if health.status is not None:
-        status = health.status
-        report |= {
-            "model": status.model,
-            "fingerprint": status.fingerprint,
-            "context_length": status.context_length,
-            "rows": {"seated": status.seated, "of": status.rows},
-            "waiting": status.waiting,
-            "longest_pause_ms": round(frontend.pauses.longest() * 1000),
-        }
+        report |= _of_backend(health.status)
+        report["longest_pause_ms"] = round(frontend.pauses.longest() * 1000)
+    if len(models.current) > 1:
+        report["models"] = {each.name: _of_model(each) for each in models.current}
+    if models.problem:
+        report["problem"] = models.problem
     return report
+
+
+def _of_backend(status: Status) -> dict[str, Any]:
+    return {
+        "model": status.model,
+        "fingerprint": status.fingerprint,
+        "context_length": status.context_length,
+        "rows": {"seated": status.seated, "of": status.rows},
+        "waiting": status.waiting,
+    }
+
+
+def _of_model(slot: Slot) -> dict[str, Any]:
+    """Return one of several models: its state, and what is known of it."""
+    known, status = slot.state, slot.health().status
+    found: dict[str, Any] = {"state": known.state, "fingerprint": known.fingerprint}
+    found |= {"stage": known.stage, "reason": known.reason}
+    if status is not None:
+        found |= _of_backend(status)
+        del found["model"]
+    return {name: value for name, value in found.items() if value != ""}
 
 
 DIALECT = Dialect(routes=routes, operations=OPERATIONS, error_body=error_body, open=True)

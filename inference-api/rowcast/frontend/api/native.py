@@ -8,6 +8,7 @@
 without its last chunk.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -19,7 +20,7 @@ import msgspec
 from rowcast.errors import InvalidField, StreamCut, UnknownModel
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.native import OPERATIONS
-from rowcast.frontend.api.errors import error_body
+from rowcast.frontend.api.errors import error_body, error_event
 from rowcast.frontend.api.events import (
     EVENT_STREAM,
     SEED_HEADER,
@@ -30,11 +31,13 @@ from rowcast.frontend.api.events import (
     without_first,
 )
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.waiting import Wish
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.receipts import receipt_of
 from rowcast.frontend.reply.text import Ending, ReplyText
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
 from rowcast.frontend.request.fields import Fields
+from rowcast.frontend.request.keep_alive import keep_alive_seconds
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import SEEDS, Prompt
 from rowcast.frontend.request.request import Request
@@ -46,7 +49,7 @@ from rowcast.text.stop import LONGEST as LONGEST_STOP
 from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
-ROWS = re.compile(r"/|/(predictions|inference|chat)/[^/]+")
+ROWS = re.compile(r"/|/(predictions|inference|chat)/(?P<model>[^/]+)")
 # The required one last: the order in which errors list the fields, and in which they are checked.
 LISTED = sorted(PARAMETERS, key=lambda each: each.required)
 SAMPLING = [(each, each.native) for each in LISTED if each.native]
@@ -59,6 +62,7 @@ FIELDS = (
     "return_prompt",
     "receipt",
     "timeout",
+    "keep_alive",
     "session_id",
 )
 MEANT = {
@@ -94,7 +98,7 @@ def routes(_: Api) -> Iterable[Route]:
 
 def inference(frontend: Frontend, request: Request) -> Response:
     """Answer with the reply as raw text, or whole."""
-    wanted = _read(frontend, request)
+    wanted = _read(frontend, request, events=False)
     _check_has_place(wanted)
     received = wanted.origin.received_bytes() if wanted.stream else 0
     reply = wanted.model.open(request, wanted.origin, wanted.prompt)
@@ -106,7 +110,7 @@ def inference(frontend: Frontend, request: Request) -> Response:
 
 def chat(frontend: Frontend, request: Request) -> Response:
     """Answer with the reply as events, or whole."""
-    wanted = _read(frontend, request)
+    wanted = _read(frontend, request, events=True)
     start = Position.read(wanted.origin.start if wanted.stream else "", 1)
     reply = wanted.model.open(request, wanted.origin, wanted.prompt, start)
     if wanted.stream:
@@ -116,21 +120,25 @@ def chat(frontend: Frontend, request: Request) -> Response:
     return _whole(reply, wanted)
 
 
-def _model(frontend: Frontend, name: str) -> ServedModel:
-    """Return the model that the path names, or the default one."""
-    if name and name not in frontend.served:
+def _check_model(frontend: Frontend, name: str) -> None:
+    if name and name not in frontend.models.names:
         available = ", ".join(frontend.in_paths)
         raise UnknownModel(f"there is no model {name[:80]!r} here; available: {available}")
-    return frontend.model(name or None)
 
 
-def _read(frontend: Frontend, request: Request) -> NativeRequest:
-    """Parse and validate the request's body."""
-    model = _model(frontend, request.names.get("model", ""))
+def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeRequest:
+    """Parse and validate the request's body. `events`: a stream of the answer has events."""
+    name = request.names.get("model", "")
+    _check_model(frontend, name)
     fields = Fields(request.body.json(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")
     stop = fields.text("stop_sequence", LONGEST_STOP)
+    wish = Wish(
+        events=events and _may_stream(fields),
+        keep_alive=keep_alive_seconds(fields.value("keep_alive")),
+    )
+    model = frontend.model(name or None, request, wish)
     tokens = model.encode(request, text)
     origin = request.origin()
     prompt = Prompt(
@@ -144,6 +152,13 @@ def _read(frontend: Frontend, request: Request) -> NativeRequest:
     before = text if fields.flag("return_prompt", False) else ""
     build = model.status() if fields.flag("receipt", False) else None
     return NativeRequest(model, origin, prompt, before, fields.flag("stream", True), build)
+
+
+def _may_stream(fields: Fields) -> bool:
+    """Return whether a stream is requested; what is wrong with the field is reported in turn."""
+    with contextlib.suppress(InvalidField):
+        return fields.flag("stream", True)
+    return False
 
 
 def _sampling(fields: Fields) -> dict[str, Any]:
@@ -203,8 +218,7 @@ def _events(
         yield server_sent(_summary(reply, ending, wanted), event="end")
     else:
         failure = ending.failure
-        error = {"status_code": failure.status, "message": str(failure)}
-        yield server_sent(error, event="error")
+        yield error_event(failure.status, str(failure), failure)
 
 
 def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:

@@ -14,7 +14,7 @@ from functools import partial
 from rowcast.errors import Forbidden
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.streams import OPERATIONS
-from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.api.openai.errors import error_body, error_event
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
@@ -28,7 +28,7 @@ def routes(api: Api) -> Iterable[Route]:
 
 def resume(api: Api, frontend: Frontend, request: Request) -> Response:
     """Answer with the rest of a stream, from the reader's position on."""
-    record = frontend.sessions.journal.find(request.names["stream"], _team(request))
+    record = frontend.journal.find(request.names["stream"], _team(request))
     if request.method == "HEAD":
         return Response()
     start = request.query.get("from", request.headers.get("Last-Event-ID", ""))
@@ -37,7 +37,7 @@ def resume(api: Api, frontend: Frontend, request: Request) -> Response:
 
 def cancel(frontend: Frontend, request: Request) -> Response:
     """End a stream, and keep nothing of it."""
-    frontend.sessions.journal.cancel(request.names["stream"], _team(request))
+    frontend.journal.cancel(request.names["stream"], _team(request))
     return Response(status=204)
 
 
@@ -52,5 +52,9 @@ def _team(request: Request) -> str:
 
 
 DIALECT = Dialect(
-    routes=routes, operations=OPERATIONS, error_body=error_body, prefixes=("/v1/streams/",)
+    routes=routes,
+    operations=OPERATIONS,
+    error_body=error_body,
+    error_event=error_event,
+    prefixes=("/v1/streams/",),
 )

@@ -3,8 +3,8 @@
 A refusal that goes through all of gunicorn and Flask takes six times as much processor time as one
 here, and that time is lost to the replies already accepted. Only plain requests for rows that have
 arrived completely are refused here, by their first bytes. Anything unusual passes, to get the same
-answer, or a more precise one, from the application. The limit is that of the caller's team, if the
-proxy vouches for it.
+answer, or a more precise one, from the application. The limit is that of the model that the request
+names, and of the caller's team, if the proxy vouches for it.
 """
 
 import json
@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from werkzeug.datastructures import Headers
 
 from rowcast.errors import Overloaded
-from rowcast.frontend.api import dialect_of, needs_rows
+from rowcast.frontend.api import dialect_of, model_in, needs_rows
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.identity import caller_of, valid_or_fresh_id
-from rowcast.frontend.sessions.sessions import Sessions
 from rowcast_http.answers import last_answer
 from rowcast_http.listener import answer_unread
 
@@ -37,30 +38,35 @@ class PlainRequest:
     path: str
     request_id: str
     team: str
+    body: bytes = b""
 
 
 class FullLineRefusal:
     """The early refusal of one frontend process."""
 
-    def __init__(self, sessions: Sessions, proxy_secret: str | None = None) -> None:
-        self._sessions = sessions
+    def __init__(self, frontend: Frontend, proxy_secret: str | None = None) -> None:
+        self._frontend = frontend
         self._secret = proxy_secret
-        self._accepted: dict[socket.socket, str] = {}  # but not yet read, with their teams
+        # Accepted but not yet read, with their teams and models.
+        self._accepted: dict[socket.socket, tuple[str, Slot]] = {}
 
     def refuses(self, client: socket.socket) -> bool:
         """True if the connection was refused, with an answer, and may be closed."""
-        if self._sessions.stopping or not self._sessions.counts_room:
+        if self._frontend.stopping or not self._frontend.counts_room:
             return False
         request = parse_plain(_arrived(client), self._secret)
         if request is None:
             return False
-        coming = sum(team == request.team for team in self._accepted.values())
+        model = self._frontend.models.named_by(model_in(request.path), request.body)
+        if model is None:
+            return False
+        coming = sum(each == (request.team, model) for each in self._accepted.values())
         try:
-            self._sessions.check_room(team=request.team, coming=coming)
+            model.check_room(team=request.team, coming=coming)
         except Overloaded as full:
             answer_unread(client, _refusal(request, full))
             return True
-        self._accepted[client] = request.team
+        self._accepted[client] = request.team, model
         return False
 
     def stop_counting(self, client: socket.socket) -> None:
@@ -82,7 +88,7 @@ def parse_plain(arrived: bytes, proxy_secret: str | None = None) -> PlainRequest
     if headers.get(b"content-length") != b"%d" % len(body):
         return None
     request_id = valid_or_fresh_id(headers.get(b"x-request-id", b"").decode("latin-1"))
-    return PlainRequest(path, request_id, _team_of(headers, proxy_secret))
+    return PlainRequest(path, request_id, _team_of(headers, proxy_secret), body)
 
 
 def _team_of(headers: Mapping[bytes, bytes], proxy_secret: str | None) -> str:

@@ -35,13 +35,11 @@ class RowcastWorker(HttpWorker):
             limits=Limits(connections=settings.connections, heads_bytes=settings.heads_bytes),
             bodies=Budget(settings.bodies_bytes),
             no_room=_no_room,
-            early=FullLineRefusal(
-                self._frontend.sessions, secret.get_secret_value() if secret else None
-            ),
+            early=FullLineRefusal(self._frontend, secret.get_secret_value() if secret else None),
         )
 
     def end(self) -> None:
-        self._frontend.sessions.stop()
+        self._frontend.stop()
 
     def close(self) -> None:
         self._frontend.close()
@@ -84,7 +82,7 @@ class RowcastWorker(HttpWorker):
         succeeds = "GUNICORN_PID" in os.environ  # set by gunicorn while a predecessor serves
         patience = self._frontend.settings.recovery_seconds if succeeds else FIRST_STATUS_SECONDS
         until = time.monotonic() + patience
-        while not self._frontend.sessions.health().ready and time.monotonic() < until:
+        while not self._frontend.health().ready and time.monotonic() < until:
             self.notify()
             if self.exit_called.wait(0.02):
                 return

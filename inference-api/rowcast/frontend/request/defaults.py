@@ -1,4 +1,4 @@
-"""Defaults from a model's own `generation_config.json`, for parameters that a request omits.
+"""Defaults of parameters that a request omits: from `generation_config.json`, and CONFIG_FILE.
 
 Dialects whose contract defines its own defaults (the native one) do not use them. A value that is
 not a number within its range is logged and ignored. The engine handles end-of-text and suppressed
@@ -11,8 +11,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from rowcast.models.generation import generation_of
 from rowcast.parameter import Parameter, with_fields
 from rowcast.sampling_params import PARAMETERS
+from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.loading")
 
@@ -23,6 +25,14 @@ CONFIGURED = [each for each in PARAMETERS if each.configured]
 @with_fields((each.name, each.type, each.default) for each in CONFIGURED)
 class Defaults(Struct, frozen=True, kw_only=True):
     """The values of parameters that the request does not set; at first those of `PARAMETERS`."""
+
+
+def defaults_for(settings: Settings, own: Mapping[str, Any]) -> Defaults:
+    """Return a model's defaults: its own file's, and those of CONFIG_FILE over them.
+
+    Raises UnknownModel if CONFIG_FILE is wrong.
+    """
+    return defaults_of({**own, **generation_of(settings).sampling})
 
 
 def defaults_of(words: Mapping[str, Any]) -> Defaults:

@@ -32,6 +32,10 @@ class Fields:
             if name not in known:
                 raise InvalidField(_shown(name), _unknown(name, known, meant or {}))
 
+    def value(self, name: str) -> object:
+        """Return a field as it was sent; None if it was not."""
+        return self._body.get(name)
+
     def text(self, name: str, longest: int | None = None) -> str | None:
         """Return a string of Unicode text, of at most `longest` characters."""
         value = self._body.get(name)

@@ -9,7 +9,7 @@ The body is read when it is first needed. Knows no web framework.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -82,6 +82,8 @@ class Request:
     start: str = ""  # how much of the reply the reader has, in the format of event ids
     # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)
+    # What is to be given back once the response was sent: the claims on models.
+    claims: ExitStack = field(default_factory=ExitStack)
 
     @property
     def has_key(self) -> bool:
@@ -104,6 +106,10 @@ class Request:
             record=record,
             start=start,
         )
+
+    def close(self) -> None:
+        """Give back what the request has used. Called when its response was sent, or failed."""
+        self.claims.close()
 
     @contextmanager
     def watching(self, gone: Callable[[], None]) -> Iterator[None]:

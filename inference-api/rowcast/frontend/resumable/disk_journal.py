@@ -22,21 +22,19 @@ from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.resumable.readers import Readers
 from rowcast.frontend.resumable.sync import CANCELLED, Sync
 from rowcast.frontend.sessions.session import Place, Session
-from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record
 
 
 class DiskJournal:
-    """The journal of one frontend process's sessions."""
+    """The journal of one frontend process's sessions, whatever their models."""
 
-    def __init__(self, sessions: Sessions, client: JournalClient, line: int = 1 << 30) -> None:
+    def __init__(self, client: JournalClient, line: int = 1 << 30) -> None:
         """`line`: how many prompts may wait for a row."""
         self.client = client
-        self.sync = Sync(sessions, client)
+        self.sync = Sync(client)
         self.readers = Readers()
-        self._sessions = sessions
         self._line = line
 
     @property
@@ -56,7 +54,7 @@ class DiskJournal:
         """Begin, resume or join a session; return whether the rest is to be computed here."""
         if session.origin.record is not None:
             self._check_same(session, session.origin.record)
-            self._check_line(session.caller.team)
+            self._check_line(session)
             return self._resume(session)
         if session.caller.keeps and session.origin.key is not None:
             return self._claim(session)
@@ -97,6 +95,14 @@ class DiskJournal:
         if not self.client.do(Journal.cancel, stream, team):
             raise _unknown(stream)
         self.sync.oust(stream, CANCELLED)
+
+    def store_recipe(self, build: str, recipe: bytes) -> None:
+        """Store, some time soon, how a build is loaded."""
+        self.client.soon(Journal.store_recipe, build, recipe)
+
+    def recipe(self, build: str) -> bytes | None:
+        """Return how a build is loaded; None if that is not known. Raises JournalFailing."""
+        return self.client.do(Journal.recipe, build)
 
     def _resume(self, session: Session) -> bool:
         """Take a session from its owner."""
@@ -145,7 +151,7 @@ class DiskJournal:
         self._check_same(session, found)
 
     def _check_same(self, session: Session, record: Record) -> None:
-        build = self._build()
+        build = _build(session)
         if record.build != build:
             raise BuildChanged(
                 f"the stream was begun by build {record.build}, and {build} is served now: its "
@@ -157,24 +163,17 @@ class DiskJournal:
                 "begun: its reply would differ; send the request again without resuming"
             )
 
-    def _check_line(self, team: str) -> None:
+    def _check_line(self, session: Session) -> None:
         """Refuse to resume while the waiting line is full: backends accept every resubmission."""
-        status = self._sessions.health().status
+        status = session.home.health().status
         if status and status.seated >= status.rows and status.waiting >= self._line:
-            self._sessions.check_room(team=team)
+            session.home.check_room(team=session.caller.team)
 
     def _continue_alone(self, session: Session) -> None:
         """Continue without the journal; if the journal recovers, delete the partial record."""
         session.place = Place.UNKEPT
         session.stop_recording()
         self.client.soon(Journal.forget, session.id)
-
-    def _build(self) -> str:
-        """Return the build and context, on which a reply's tokens depend besides the request."""
-        health = self._sessions.health()
-        if health.status is None:
-            raise NotReady(health.reason)
-        return f"{health.status.fingerprint}/{health.status.context_length}"
 
     def _record(self, session: Session) -> Record:
         origin, caller = session.origin, session.caller
@@ -186,11 +185,19 @@ class DiskJournal:
             path=origin.path,
             body=origin.body,
             seed=origin.seed,
-            build=self._build(),
+            build=_build(session),
             prompt_digest=session.digest(),
             created=origin.created,
             key=origin.key,
         )
+
+
+def _build(session: Session) -> str:
+    """Return the build and context, on which a reply's tokens depend besides the request."""
+    health = session.home.health()
+    if health.status is None:
+        raise NotReady(health.reason)
+    return f"{health.status.fingerprint}/{health.status.context_length}"
 
 
 def _unknown(stream: str) -> UnknownStream:

@@ -16,7 +16,6 @@ import time
 from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.sessions.session import Place, Session, encoded
-from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import SWEEP_AT_ONCE, Journal
 from rowcast.journal.record import News, SyncResult
@@ -30,8 +29,7 @@ SWEEP_SECONDS = 10.0
 class Sync:
     """The sessions that are owned and followed here, and the thread that syncs them."""
 
-    def __init__(self, sessions: Sessions, client: JournalClient) -> None:
-        self._sessions = sessions
+    def __init__(self, client: JournalClient) -> None:
         self._client = client
         self.owned: dict[str, Session] = {}  # computed here, by id
         self.followed: dict[Session, int] = {}  # with the last batch read
@@ -66,7 +64,7 @@ class Sync:
                 self._wake.set()
             self.owned[session.id] = session
         if before is not None:
-            self._sessions.end(before, TAKEN)
+            before.home.end(before, TAKEN)
         return True
 
     def accept(self, session: Session) -> None:
@@ -80,7 +78,7 @@ class Sync:
         with self._lock:
             session = self._give_up(name)
         if session is not None:
-            self._sessions.end(session, why)
+            session.home.end(session, why)
 
     def leave(self, session: Session) -> None:
         """Release a session that has no reader, with its last events; delete a refused one."""
@@ -118,7 +116,7 @@ class Sync:
             return self._follow(session, news.number)
         if news.state == "cancelled":
             self._stop_following(session)
-            self._sessions.end(session, CANCELLED)
+            session.home.end(session, CANCELLED)
             return False
         if news.state == "ended":
             return self._stop_following(session)
@@ -215,7 +213,7 @@ class Sync:
 
     def _compute(self, session: Session) -> None:
         try:
-            self._sessions.submit(session.unfinished)
+            session.home.submit(session.unfinished)
         except Unavailable as unavailable:
             for choice in session.choices:
                 choice.end("error", str(unavailable))

@@ -54,15 +54,28 @@ class Demultiplexer:
         self._greeted = False  # whether the backend has sent its first Status
         self._last_event = 0.0
         self._lost = time.monotonic()
+        self.on_ready: Callable[[], None] = lambda: None  # a backend has sent its first Status
         self._closing = threading.Event()
+        self._hurry = threading.Event()  # connect now
         self._thread = threading.Thread(target=self._run, name="demultiplexer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Connect now: there is a backend."""
+        self._hurry.set()
+
+    def forget_backend(self) -> None:
+        """End the connection: its backend was stopped, though its end may not be seen yet."""
+        port, self._greeted = self._port, False
+        if port is not None:
+            port.close()
+
     def close(self) -> None:
         """End the thread, whatever it waits for."""
         self._closing.set()
+        self._hurry.set()
         if self._port is not None:
             self._port.close()
         self._thread.join(timeout=10)
@@ -126,7 +139,8 @@ class Demultiplexer:
                 port = self._connect()
             except PeerGone:
                 self._give_up_late()
-                self._closing.wait(pause)
+                self._hurry.wait(pause)
+                self._hurry.clear()
                 pause = min(RETRY_MOST, pause * 1.5)
             else:
                 pause = RETRY_FIRST
@@ -138,6 +152,7 @@ class Demultiplexer:
             self._greet(port)
             self._resubmit(port)
             self._greeted = True
+            self.on_ready()
             for batch in itertools.count(1):
                 if self._closing.is_set():
                     break
@@ -147,7 +162,8 @@ class Demultiplexer:
                     time.sleep(0)
         except PeerGone as gone:
             if not self._closing.is_set():
-                _log.warning("backend lost: %s", gone)
+                level = logging.WARNING if self._choices else logging.INFO  # it may be unloaded
+                _log.log(level, "backend lost: %s", gone)
         except Exception:  # noqa: BLE001  # one bad event must not end all streams
             _log.exception("events could not be delivered; reconnecting")
         finally:

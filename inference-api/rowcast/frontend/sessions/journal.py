@@ -39,6 +39,12 @@ class Journal(Protocol):
     def cancel(self, stream: str, team: str, /) -> None:
         """End a session wherever it is computed, and keep nothing of it. Raises as `find`."""
 
+    def store_recipe(self, build: str, recipe: bytes, /) -> None:
+        """Store, some time soon, how a build is loaded."""
+
+    def recipe(self, build: str, /) -> bytes | None:
+        """Return how a build is loaded; None if that is not known."""
+
 
 class NoJournal:
     """Keeps nothing: every session is computed here, and ends with its reader."""
@@ -65,6 +71,12 @@ class NoJournal:
 
     def cancel(self, _stream: str, _team: str, /) -> None:
         raise _off()
+
+    def store_recipe(self, build: str, recipe: bytes, /) -> None:
+        """Do nothing."""
+
+    def recipe(self, _build: str, /) -> None:
+        return None
 
 
 def _off() -> UnknownStream:

@@ -23,6 +23,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +31,8 @@ from rowcast import wire
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.choice import Choice, brief_lock
-from rowcast.wire import Accepted, Event, Finished, Scored, Submit, Tokens
+from rowcast.frontend.sessions.demultiplexer import Health
+from rowcast.wire import Accepted, Event, Finished, FinishReason, Scored, Submit, Tokens
 
 
 class Place(Enum):
@@ -45,6 +47,18 @@ class Place(Enum):
     GONE = auto()
 
 
+class Home(Protocol):
+    """What computes a session: the `Sessions` of one model."""
+
+    def submit(self, choices: Sequence[Choice], /) -> None: ...
+
+    def end(self, session: "Session", why: str, reason: FinishReason = ..., /) -> None: ...
+
+    def health(self) -> Health: ...
+
+    def check_room(self, count: int = ..., *, team: str = ..., coming: int = ...) -> None: ...
+
+
 class Session:
     """The replies computed, or followed, for one request."""
 
@@ -54,8 +68,10 @@ class Session:
         caller: Caller,
         request_id: str,
         prompts: Sequence[Sequence[Submit]],
+        home: Home,
     ) -> None:
         """`prompts`: each with its choices. Nothing is submitted yet."""
+        self.home = home
         self.origin = origin
         self.caller = caller
         self.request_id = request_id

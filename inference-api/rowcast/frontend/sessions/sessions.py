@@ -1,12 +1,12 @@
-"""The sessions of this process: what a request calls, from opening to leaving.
+"""The sessions of one model in this process: what a request calls, from opening to leaving.
 
     open     begin a session, or continue a recorded one; submit what must be computed here
     keep     once it is accepted: make it durable, before its headers are sent
     left     a choice has no reader any more: cancel what is left of it, free its row
     end      end all choices, from any thread: the client left, the time is over, it was cancelled
 
-Joins the demultiplexer and a journal, neither of which knows the other. Knows no text, no HTTP and
-no dialect. Which thread may call what is in decision 68.
+Joins the demultiplexer of one model and the process's journal, neither of which knows the other.
+Knows no text, no HTTP and no dialect. Which thread may call what is in decision 68.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,26 +23,35 @@ from rowcast.wire import Finished, FinishReason, Submit
 
 
 class Sessions:
-    """All sessions of this process."""
+    """All sessions of one model in this process."""
 
     def __init__(
         self,
         connect: Callable[[], FrontendPort],
-        journal: Callable[["Sessions"], Journal] = lambda _: NoJournal(),
+        journal: Journal | None = None,
         *,
         silence_seconds: float,
         recovery_seconds: float,
     ) -> None:
-        """`journal` makes the journal of these sessions."""
+        """`journal`: the process's own, which somebody else starts and closes."""
         self._demultiplexer = Demultiplexer(
             connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
         )
         self.stopping = False  # open no more sessions
-        self.journal = journal(self)
+        self.journal = journal or NoJournal()
 
-    def start(self) -> None:
+    def start(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """`on_ready` is called whenever a backend has sent its first Status."""
+        self._demultiplexer.on_ready = on_ready
         self._demultiplexer.start()
-        self.journal.start()
+
+    def hurry(self) -> None:
+        """Connect now: there is a backend."""
+        self._demultiplexer.hurry()
+
+    def forget_backend(self) -> None:
+        """End the connection to a backend that was stopped; it may not be seen yet."""
+        self._demultiplexer.forget_backend()
 
     def stop(self) -> None:
         """Open no more sessions; open ones continue."""
@@ -50,7 +59,6 @@ class Sessions:
 
     def close(self) -> None:
         """End everything."""
-        self.journal.close()
         self._demultiplexer.close()
 
     def __len__(self) -> int:
@@ -68,7 +76,7 @@ class Sessions:
 
         Raises RequestError, and Unavailable if they would not be answered now.
         """
-        session = Session(origin, caller, request_id, prompts)
+        session = Session(origin, caller, request_id, prompts, self)
         try:
             if self.journal.open(session):
                 self.submit(session.unfinished)

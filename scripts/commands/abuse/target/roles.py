@@ -17,7 +17,7 @@ _WORDS = {
     "proxy": "proxy/proxy.py",
     "journal": "rowcast.journal.service",
     HELPER: "rowcast.offload",
-    "launcher": "rowcast.launch",
+    "supervisor": "rowcast.launch",
 }
 
 
@@ -36,9 +36,16 @@ def _part(process: psutil.Process, master: int) -> str:
     if process.pid == master:
         return "master"
     for name, word in _WORDS.items():
-        if word in line:  # a backend is forked from the launcher and shares its command line
-            return "backend" if name == "launcher" and parent != master else name
+        if word in line:
+            return _fork(parent, master) if name == "supervisor" else name
     return "worker" if parent == master else HELPER
+
+
+def _fork(parent: int, master: int) -> str:
+    """Return the role of a supervisor or of its forks, which share its command line."""
+    if parent == master:
+        return "supervisor"
+    return "launcher" if psutil.Process(parent).ppid() == master else "backend"
 
 
 def memory(processes: Iterable[psutil.Process]) -> int:

@@ -86,6 +86,7 @@ def streamed(served: Served, **asked: Any) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_custom_tool_has_a_text_as_its_input(caller: Served) -> None:
     asked: dict[str, Any] = {"tools": [FUNCTION, SQL], "tool_choice": named(SQL)}
     (call,) = calls(caller, **asked)
@@ -97,6 +98,7 @@ def test_a_custom_tool_has_a_text_as_its_input(caller: Served) -> None:
     assert (told["type"], told["custom"]) == (call["type"], call["custom"])
 
 
+@pytest.mark.slow
 def test_a_regular_expression_holds_for_the_input(caller: Served) -> None:
     for seed in range(6):
         (call,) = calls(caller, tools=[DATE], tool_choice=named(DATE), seed=seed)
@@ -145,6 +147,7 @@ def test_tools_that_are_not_allowed_are_not_shown(caller: Served) -> None:
     assert some["usage"]["prompt_tokens"] == one["usage"]["prompt_tokens"]
 
 
+@pytest.mark.slow
 def test_every_choice_calls_and_streams_the_same(caller: Served) -> None:
     asked: dict[str, Any] = {
         "tools": [FUNCTION, SQL],
@@ -205,6 +208,7 @@ def test_what_a_model_says_of_itself_is_read(
         assert "".join(deltas) == inputs[0]
 
 
+@pytest.mark.slow
 def test_a_template_without_words_for_tools_is_told_of_them() -> None:
     call = '<tool_call>{"name": "weather", "arguments": {"city": "Rome", "days": 1}}</tool_call>'
     with serving(engine=SayingEngine(call)) as served:

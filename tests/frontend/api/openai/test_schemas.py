@@ -138,6 +138,7 @@ def finished(served: Served, seeds: int, **asked: Any) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", KEPT)
 @pytest.mark.parametrize("strict", [None, True])
 def test_a_forced_call_is_a_value_of_the_model(
@@ -154,6 +155,7 @@ def test_a_forced_call_is_a_value_of_the_model(
         model.model_validate_json(call["function"]["arguments"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", KEPT)
 def test_an_answer_is_a_value_of_the_model(served: Served, model: type[BaseModel]) -> None:
     named = {"name": model.__name__, "schema": model.model_json_schema(), "strict": True}
@@ -162,6 +164,7 @@ def test_an_answer_is_a_value_of_the_model(served: Served, model: type[BaseModel
         model.model_validate_json(message["content"])
 
 
+@pytest.mark.slow
 def test_any_of_many_tools_is_called_with_its_own_arguments(served: Served) -> None:
     models = {model.__name__: model for model in (Node, Plain, Counts, Pair, Nothing)}
     tools = [tool(model) for model in models.values()]
@@ -183,6 +186,7 @@ def test_a_call_without_parameters_has_no_arguments(served: Served) -> None:
         assert json.loads(call["function"]["arguments"]) == {}
 
 
+@pytest.mark.slow
 def test_formats_have_their_form(served: Served) -> None:
     asked = {"tools": [tool(Formats)], "tool_choice": "required", "parallel_tool_calls": False}
     for message in finished(served, 4, **asked):
@@ -257,6 +261,7 @@ def test_a_call_that_need_not_be_promises_nothing(served: Served) -> None:
     assert HEADER not in response.headers
 
 
+@pytest.mark.slow
 def test_streamed_arguments_are_a_value_of_the_model(served: Served) -> None:
     asked: dict[str, Any] = {"tools": [tool(Owner)], "tool_choice": "required", "n": 2}
     chunks = events(served, CHAT, max_tokens=1500, parallel_tool_calls=False, seed=3, **asked)

@@ -37,6 +37,7 @@ def test_headers_keep_proxies_from_holding_back(served: Served) -> None:
     assert response.headers["X-Request-ID"]
 
 
+@pytest.mark.slow
 def test_a_stream_that_fails_has_an_error_and_no_done(hasty: Served) -> None:
     response = hasty.post(COMPLETIONS, **LONG, n=2, stream=True)
     chunks, done = split(response.text)
@@ -62,6 +63,7 @@ def test_silence_is_a_comment(hasty: Served) -> None:
     assert texts(chunks) == [spoken("Hi", LONG_SEED, 3)]
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_frees_every_row(served: Served) -> None:
     seed = lasting_seed("Hi", 2000)
     response = served.stream(
@@ -69,6 +71,6 @@ def test_a_client_that_leaves_frees_every_row(served: Served) -> None:
     )
     parts = response.iter_encoded()
     next(parts)
-    assert len(served.frontend.sessions) == 4
+    assert len(served.sessions) == 4
     response.close()
-    until(lambda: len(served.frontend.sessions) == 0, "no session is open")
+    until(lambda: len(served.sessions) == 0, "no session is open")

@@ -16,6 +16,23 @@ REPORT: dict[str, Any] = {
         "context_length": {"type": "integer"},
         "rows": {"type": "object"},
         "waiting": {"type": "integer"},
+        "models": {
+            "type": "object",
+            "description": "If there are several: the state of each, by its name",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["state"],
+                "properties": {
+                    "state": {"enum": ["unloaded", "loading", "ready", "draining", "failed"]},
+                    "stage": {"type": "string"},
+                    "reason": {"type": "string"},
+                },
+            },
+        },
+        "problem": {
+            "type": "string",
+            "description": "Why the last change of the file of models was not taken",
+        },
         "longest_pause_ms": {
             "type": "integer",
             "description": "The longest pause of this process's streams in the last minute",

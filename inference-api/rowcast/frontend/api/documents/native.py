@@ -5,6 +5,7 @@ from typing import Any
 from rowcast.frontend.api.errors import NATIVE_ERROR
 from rowcast.frontend.api.operation import EVENTS, JSON, PLAIN, REPLY_ERRORS, Operation, event
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.frontend.request.keep_alive import KEEP_ALIVE
 from rowcast.parameter import Native
 from rowcast.sampling_params import PARAMETERS
 from rowcast.text.stop import LONGEST as LONGEST_STOP
@@ -51,6 +52,11 @@ BODY: dict[str, Any] = {
         "timeout": {
             **_number("number", SHORTEST, LONGEST, r"[1-9][0-9]{0,3}(\.[0-9]{1,9})?"),
             "description": "Seconds that the reply may take",
+        },
+        "keep_alive": {
+            "type": ["number", "string", "null"],
+            "pattern": KEEP_ALIVE,
+            "description": "Seconds to keep the model loaded afterwards, or a text like 5m",
         },
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
     },

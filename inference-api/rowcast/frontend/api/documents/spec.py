@@ -4,6 +4,7 @@ Schemas come from the types that parse bodies and encode answers. Where they dep
 (its models' names, the size of its vocabulary), titles mark the places to fill in.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from rowcast import __version__
+from rowcast.errors import NotReady
 from rowcast.frontend.api.documents import replies
 from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
@@ -107,10 +109,14 @@ def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
 
 
 def _facts(frontend: Frontend) -> dict[str, dict[str, Any]]:
+    token: dict[str, Any] = {"minimum": 0}
+    if len(frontend.models.current) == 1:  # others have other vocabularies
+        with contextlib.suppress(NotReady):
+            token["maximum"] = frontend.default.tokenizer.vocabulary - 1
     return {
         MODEL_NAME: {"enum": list(frontend.listed)},
         _IN_PATH: {"enum": list(frontend.in_paths)},
-        TOKEN_ID: {"minimum": 0, "maximum": frontend.default.tokenizer.vocabulary - 1},
+        TOKEN_ID: token,
     }
 
 

@@ -19,7 +19,7 @@ from functools import partial
 from rowcast.frontend.api.dialect import Api, Dialect, Handler, Route
 from rowcast.frontend.api.openai.chat import chat
 from rowcast.frontend.api.openai.completions import completions
-from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.api.openai.errors import error_body, error_event
 from rowcast.frontend.api.openai.models import model, models
 from rowcast.frontend.api.openai.openapi import OPERATIONS
 from rowcast.frontend.api.openai.replay import replay
@@ -65,6 +65,7 @@ DIALECT = Dialect(
     routes=routes,
     operations=OPERATIONS,
     error_body=error_body,
+    error_event=error_event,
     prefixes=PREFIXES,
     rows=ROWS,
 )

@@ -1,5 +1,7 @@
 """Errors in OpenAI's format: `{"error": {"message", "type", "param", "code"}}`."""
 
+import msgspec
+
 from rowcast.errors import (
     BodyTooLarge,
     BuildChanged,
@@ -18,6 +20,7 @@ from rowcast.errors import (
     UnknownModel,
     UnknownStream,
 )
+from rowcast.frontend.api.events import event_of
 
 _CODES: dict[type[RowcastError], str] = {
     PromptTooLong: "context_length_exceeded",
@@ -48,6 +51,11 @@ def error_body(status: int, message: str, error: Exception | None = None) -> dic
             "code": _CODES.get(type(error)) if isinstance(error, RowcastError) else None,
         }
     }
+
+
+def error_event(status: int, message: str, error: Exception | None = None) -> bytes:
+    """Return an error inside an event stream."""
+    return event_of(msgspec.json.encode(error_body(status, message, error)))
 
 
 def _type_of(status: int) -> str:

@@ -34,7 +34,7 @@ def tokenize(frontend: Frontend, request: Request) -> Response:
     sent = request.body.json(plain=True)
     kind: type[TokenizeText | TokenizeMessages]
     kind = TokenizeMessages if "messages" in sent else TokenizeText
-    body, served = read_object(frontend, sent, kind)
+    body, served = read_object(frontend, request, sent, kind)
     tokens = _tokens(served, request, body)
     named = map(served.tokenizer.token_name, in_turns(tokens))
     return json_answer(

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from rowcast.errors import InvalidField, MalformedRequest
-from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED
+from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED, Sampling
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.request.keep_alive import keep_alive_seconds
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 
@@ -38,15 +40,24 @@ _SOME_KEY = "[...]"  # in a path, stands for the key of an object's entry
 
 def read(frontend: Frontend, request: Request, kind: type[_Read]) -> tuple[_Read, ServedModel]:
     """Parse the request's body; return it with the model that it names. Raises UnknownModel."""
-    return read_object(frontend, request.body.json(plain=True), kind)
+    return read_object(frontend, request, request.body.json(plain=True), kind)
 
 
 def read_object(
-    frontend: Frontend, body: dict[str, Any], kind: type[_Read]
+    frontend: Frontend, request: Request, body: dict[str, Any], kind: type[_Read]
 ) -> tuple[_Read, ServedModel]:
     """Do the same as `read` for a body that has already been parsed."""
     read_as = as_struct(body, kind)
-    return read_as, frontend.model(getattr(read_as, "model", None))
+    wish = _wish(read_as) if isinstance(read_as, Sampling) else Wish()
+    return read_as, frontend.model(getattr(read_as, "model", None), request, wish)
+
+
+def _wish(body: Sampling) -> Wish:
+    return Wish(
+        events=bool(body.stream),
+        timeout=body.timeout,
+        keep_alive=keep_alive_seconds(body.keep_alive),
+    )
 
 
 def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:

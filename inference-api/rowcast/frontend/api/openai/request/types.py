@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.request.deadline import LONGEST, SHORTEST
+from rowcast.frontend.request.keep_alive import KEEP_ALIVE
 from rowcast.parameter import MOST, Biases, Parameter, Tokens, bounded, with_fields
 from rowcast.sampling_params import PARAMETERS
 from rowcast.text.stop import LONGEST as LONGEST_STOP
@@ -27,6 +28,7 @@ Bias = Annotated[float, Meta(ge=-100, le=100)]
 Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
 StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
+KeepAlive = Annotated[str, Meta(pattern=KEEP_ALIVE)]
 Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
 Object = dict[str, Any]
 ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
@@ -110,6 +112,7 @@ class Sampling(Body, kw_only=True):
     stop: Stop | None = None
     receipt: bool | None = None
     timeout: Seconds | None = None
+    keep_alive: int | float | KeepAlive | None = None
     user: str | None = None
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None

@@ -20,7 +20,7 @@ from rowcast.frontend.api.events import (
     stage_of,
     streamed,
 )
-from rowcast.frontend.api.openai.errors import error_body
+from rowcast.frontend.api.openai.errors import error_event
 from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
@@ -119,7 +119,7 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
             if events:
                 yield events
     except (ReplyFailed, NotReady) as failure:
-        yield _event(error_body(failure.status, str(failure), failure))
+        yield error_event(failure.status, str(failure), failure)
 
 
 def _piece_events(view: View, piece: Piece, cursor: Cursor) -> bytes:

@@ -206,6 +206,14 @@ class ChatChunk(Struct, kw_only=True):
     receipt: Receipt | UnsetType = UNSET
 
 
+class ModelStatus(Struct, kw_only=True, omit_defaults=True):
+    """Whether a model is loaded."""
+
+    value: Literal["loaded", "loading", "unloaded", "failed"]
+    stage: str | None = None  # of loading
+    reason: str | None = None  # why the last load failed
+
+
 class Model(Struct, kw_only=True):
     """A served model."""
 
@@ -217,6 +225,7 @@ class Model(Struct, kw_only=True):
     root: str
     max_model_len: int | None
     fingerprint: str | None
+    status: ModelStatus
 
 
 class ModelList(Struct):

@@ -1,0 +1,92 @@
+"""Makes what a frontend needs of one build: tokenizer, template, defaults, helpers and sessions.
+
+    settings of the build, its backend's URL ──▶ a ServedModel, not started
+
+Files are read and tokenizers parsed in a thread of the operating system, beside the event loop:
+that takes tenths of a second.
+"""
+
+from collections.abc import Callable
+
+from gevent import get_hub, monkey
+
+from rowcast.frontend.request.defaults import FILE as GENERATION
+from rowcast.frontend.request.defaults import Defaults, defaults_of
+from rowcast.frontend.served_model import ServedModel
+from rowcast.frontend.sessions.journal import Journal
+from rowcast.frontend.sessions.sessions import Sessions
+from rowcast.models.build import Build
+from rowcast.offload.limits import Limits
+from rowcast.offload.pool import HelperPool
+from rowcast.offload.source import HelperSource
+from rowcast.settings import SCRIPTED, Settings
+from rowcast.text.model_text import ModelText, text_of
+from rowcast.transport.carriers import carrier
+from rowcast.transport.ports import FrontendPort
+
+
+class ModelMaker:
+    """Makes the served models of one process."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+
+    def __call__(self, build: Build, url: Callable[[], str]) -> ServedModel:
+        """Make the model of a build. Raises RowcastError, OSError and ValueError."""
+        own = build.settings(self._settings)
+        return self.make(own.model_copy(update={"model_name": build.name}), url)
+
+    def make(self, settings: Settings, url: Callable[[], str]) -> ServedModel:
+        """Make the model with these settings. Raises as a call."""
+        carrier(url())  # is known
+
+        def connect() -> FrontendPort:
+            return carrier(url()).connect()
+
+        text, defaults = _beside(settings)
+        return ServedModel(
+            names=settings.names,
+            listed=settings.listed_names,
+            sessions=Sessions(
+                connect,
+                self._journal,
+                silence_seconds=settings.silence_seconds,
+                recovery_seconds=settings.recovery_seconds,
+            ),
+            tokenizer=text.tokenizer,
+            offload=_helpers(settings),
+            chat=text.chat,
+            defaults=defaults,
+            prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them
+        )
+
+
+def _beside(settings: Settings) -> tuple[ModelText, Defaults]:
+    """Load the text side; under gevent, beside the event loop."""
+    if not monkey.is_module_patched("threading"):
+        return _text_side(settings)
+    found = get_hub().threadpool.apply(_caught, (settings,))
+    if isinstance(found, Exception):
+        raise found
+    side: tuple[ModelText, Defaults] = found
+    return side
+
+
+def _caught(settings: Settings) -> tuple[ModelText, Defaults] | Exception:
+    """Load the text side, or return the error: gevent would print what is raised in its pool."""
+    try:
+        return _text_side(settings)
+    except Exception as error:  # noqa: BLE001  # raised where the result is awaited
+        return error
+
+
+def _text_side(settings: Settings) -> tuple[ModelText, Defaults]:
+    text = text_of(settings)
+    return text, defaults_of(text.files.words(GENERATION) if text.files else {})
+
+
+def _helpers(settings: Settings) -> HelperPool:
+    limits = Limits(settings.helper_seconds, settings.helper_bytes)
+    source = HelperSource(limits, settings.environment())
+    return HelperPool(source, quick=settings.helpers)

@@ -1,0 +1,135 @@
+"""What a model needs is known before it is loaded, and is what it takes.
+
+Covers `free_memory`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from engine.tiny_models import SHAPES, save
+from processes import ROOT
+from rowcast.engine.decoding.llama.model import MODEL_TYPES
+from rowcast.engine.decoding.row_cache import cache_bytes
+from rowcast.engine.kernels.linear_kernel import CHUNK, LANES, weight_bytes
+from rowcast.engine.loading import needs as needs_module
+from rowcast.engine.loading.free_memory import free_here
+from rowcast.engine.loading.loader import load
+from rowcast.engine.loading.needs import BY_MODULES, LLAMA_TYPES, PACKED, needs_of_model
+from rowcast.engine.loading.source import ModelSource
+from rowcast.engines import needs_of
+from rowcast.errors import UnknownModel
+from rowcast.settings import Settings, read_settings
+
+
+def without_processes(settings: Settings) -> int:
+    found = needs_of_model(settings)
+    return found.size - (PACKED if f"processes {PACKED >> 20} " in found.arithmetic else BY_MODULES)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_weights_and_cache_are_those_of_the_loaded_model(shape: str, tmp_path: Path) -> None:
+    folder = str(save(shape, tmp_path))
+    settings = read_settings(model=folder, dtype="float32", device="cpu")
+    source = ModelSource(
+        model=folder, dtype=torch.float32, device=torch.device("cpu"), context=0, rows=32
+    )
+    loaded = load(source)
+    facts = loaded.facts
+    cache = cache_bytes(facts.shapes, 32, facts.context, facts.dtype)
+    weights = sum(each.numel() * each.itemsize for each in loaded.model.parameters())
+    assert without_processes(settings) == pytest.approx(cache + weights, rel=0.05)
+
+
+def test_in_8_bits_weights_are_as_large_as_the_kernel_packs_them() -> None:
+    assert (needs_module.LANES, needs_module.CHUNK) == (LANES, CHUNK)
+    shapes = {"layers.0.weight": (100, 70)}
+    found = needs_module.Tensors(shapes, 2, in_8_bits=True).size
+    assert found == weight_bytes(100, 70, "int8")
+
+
+def test_the_types_that_may_be_packed_are_the_decoder_s() -> None:
+    assert LLAMA_TYPES == MODEL_TYPES
+
+
+def test_fewer_layers_and_a_shorter_context_need_less() -> None:
+    whole = needs_of_model(read_settings(model="storyteller"))
+    few = needs_of_model(read_settings(model="storyteller", two_layers=True))
+    short = needs_of_model(read_settings(model="storyteller", context_length=64))
+    assert few.size < whole.size
+    assert short.size < whole.size
+    assert "KV cache 96 MiB (32 rows x 1024 positions x 1536 values x 2 bytes)" in whole.arithmetic
+
+
+def test_random_weights_need_no_file() -> None:
+    assert 0 < without_processes(read_settings(no_weights=True)) < 64 << 20
+
+
+def test_a_model_without_weights_needs_nothing() -> None:
+    assert needs_of(read_settings(model="scripted")).size == 0
+
+
+def test_weights_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    folder = save("llama", tmp_path)
+    (folder / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0no header at all")
+    with pytest.raises(UnknownModel, match=r"cannot be read: model\.safetensors"):
+        needs_of_model(read_settings(model=str(folder)))
+
+
+def test_asking_loads_no_torch() -> None:
+    code = (
+        "import sys; from rowcast.engines import needs_of; from rowcast.settings import "
+        "read_settings; needs_of(read_settings(model='storyteller')); "
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "inference-api")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert shown.stdout == "set()\n"
+
+
+RESIDENT = """
+import os
+from rowcast.engines import prepare_engine
+from rowcast.settings import read_settings
+make = prepare_engine(read_settings())
+if pid := os.fork():
+    os.waitpid(pid, 0)
+else:
+    engine = make()
+    print(os.getppid(), os.getpid(), flush=True)
+    input()
+"""
+
+
+def test_the_storyteller_takes_about_what_it_needs() -> None:
+    """Without its cache, which takes memory only as rows fill."""
+    env = os.environ | {
+        "PYTHONPATH": str(ROOT / "inference-api"),
+        "MODEL": "storyteller",
+        "CONTEXT_LENGTH": "64",
+    }
+    command = [sys.executable, "-c", RESIDENT]
+    with subprocess.Popen(
+        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline().split()
+        taken = sum(psutil.Process(int(pid)).memory_full_info().pss for pid in line)
+        process.communicate("\n", timeout=60)
+    needed = needs_of_model(read_settings(model="storyteller", context_length=64)).size
+    assert taken == pytest.approx(needed, rel=0.1)
+
+
+def test_some_memory_is_free_here() -> None:
+    assert 0 < free_here() <= psutil.virtual_memory().total

@@ -1,0 +1,11 @@
+"""No variable of the user who runs the tests is a setting of a test."""
+
+import pytest
+
+from rowcast.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
