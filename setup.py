@@ -17,6 +17,7 @@ TREE = (
     "scripts/bench",
     "scripts/bench_peers",
     "scripts/replay",
+    "scripts/models",
     "scripts/chaos",
     "scripts/abuse",
     "scripts/**/*.py",

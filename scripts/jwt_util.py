@@ -2,6 +2,7 @@
 """Makes and reads the tokens that the proxy requires (HS256).
 
     jwt_util.py --secret S encode '{"team_id": "a-team", "token_id": "a-token"}' [--expires-in 7d]
+    jwt_util.py --secret S encode '{"team_id": "a-team"}' --admin
     jwt_util.py --secret S decode TOKEN
 
 Prints the token (or its claims) and nothing else, so that the output can go into a variable.
@@ -47,8 +48,10 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def encode(secret: str, claims_json: str, expires_in: int | None) -> str:
+def encode(secret: str, claims_json: str, expires_in: int | None, *, admin: bool = False) -> str:
     claims = _claims(claims_json)
+    if admin:
+        claims["admin"] = True
     if expires_in is not None:
         claims["exp"] = int(time.time()) + expires_in
     try:
@@ -86,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> str:
     # The proxy itself warns about short secrets, once, when it starts.
     warnings.simplefilter("ignore")
     if arguments.command == "encode":
-        return encode(secret, arguments.claims, arguments.expires_in)
+        return encode(secret, arguments.claims, arguments.expires_in, admin=arguments.admin)
     return decode(secret, arguments.token)
 
 
@@ -115,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     encoding.add_argument("claims", help="a JSON object with team_id and, optionally, token_id")
     encoding.add_argument(
         "--expires-in", type=duration, metavar="TIME", help="seconds, or 90m, 1h, 7d"
+    )
+    encoding.add_argument(
+        "--admin", action="store_true", help="add the claim admin: its owner may load models"
     )
     decoding = commands.add_parser("decode", help="verify a token and print its claims")
     decoding.add_argument("token")

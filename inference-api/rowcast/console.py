@@ -48,6 +48,7 @@ COMMANDS = (
     Command("worker", "run only a backend; a server connects by BACKEND_SOCKET", "decode_backend"),
     Command("proxy", "run only the proxy, in front of a server", "proxy/proxy.py"),
     Command("token", "create or decode an access token for the proxy", "scripts/jwt_util.py"),
+    Command("models", "list, load and unload the models of a server", "scripts/models"),
     Command("settings", "list all settings of the server", "rowcast.settings"),
     Command("bench", "measure a running server", "scripts/bench"),
     Command("bench-peers", "measure Rowcast and other servers", "scripts/bench_peers"),

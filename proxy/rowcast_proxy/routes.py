@@ -72,6 +72,7 @@ ROUTES: Final = (
         for base in ("/v1", "")
         for path in ("models", "models/<id>")
     ),
+    *(Route(path, ("POST",)) for path in ("/models/load", "/models/unload")),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),
     Route("/v1/replay", ("POST",)),

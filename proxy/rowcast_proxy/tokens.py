@@ -1,6 +1,6 @@
 """Turns an Authorization header into the caller that it proves, or a refusal.
 
-In: the header's text. Out: `Caller` (team, token id). HS256 with one secret; the token's own
+In: the header's text. Out: `Caller` (team, token id, admin). HS256 with one secret; the token's own
 header selects neither the algorithm nor the key. Every check is a line of `verify`. Nothing is
 cached between requests, so an expired token is refused at once.
 """
@@ -25,6 +25,7 @@ class Caller:
 
     team: str
     token_id: str | None
+    admin: bool = False  # may load and unload models
 
 
 class TokenVerifier:
@@ -38,7 +39,7 @@ class TokenVerifier:
     def verify(self, authorization: str | None) -> Caller:
         token = _one_bearer_token(authorization)
         claims = self._verified_claims(token)
-        return Caller(_team(claims), _token_id(claims))
+        return Caller(_team(claims), _token_id(claims), _is_admin(claims))
 
     def _verified_claims(self, token: str) -> Mapping[str, Any]:
         try:
@@ -79,6 +80,11 @@ def _token_id(claims: Mapping[str, Any]) -> str | None:
     if not _is_id(token_id):
         raise Forbidden(f"The token's token_id must be a text of 1 to {LONGEST_ID} characters.")
     return str(token_id)
+
+
+def _is_admin(claims: Mapping[str, Any]) -> bool:
+    """True if the claim is JSON's `true`: a text or a number makes nobody an administrator."""
+    return claims.get("admin") is True
 
 
 def _is_id(value: object) -> bool:

@@ -6,6 +6,7 @@
     chaos         breaks servers, checks every byte
     abuse         sends costly requests, measures their effect on others
     replay        recomputes a reply from its receipt
+    models        lists, loads and unloads a server's models
     house         counts this repository's code
 
 What several commands share is next to this folder: `local` (processes, ports and facts of this

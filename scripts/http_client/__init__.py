@@ -1,5 +1,6 @@
-"""The parts of an HTTP client that the commands share; they know no sockets.
+"""The parts of an HTTP client that the commands share; the first two know no sockets.
 
-http1     a strict parser of one HTTP/1.1 response
-events    server-sent events
+http1         a strict parser of one HTTP/1.1 response
+events        server-sent events
+json_server   a request with JSON, and its answer or refusal
 """

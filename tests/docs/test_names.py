@@ -34,7 +34,7 @@ OF_OTHERS = {"contract.md", "migrating.md"}
 
 FOREIGN = {
     "Python": "finally False",
-    "HTTP": "Cookie Expect Forwarded Set-Cookie X-Forwarded-For X-Forwarded-Proto",
+    "HTTP": "Cookie Expect Set-Cookie X-Forwarded-Proto",
     "tokens": "aud nbf",
     "JSON Schema": "exclusiveMaximum exclusiveMinimum",
     "OpenAI and gpt-oss": "analysis commentary starting_after",

@@ -21,7 +21,8 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.models.models import fixed
+from rowcast.frontend.models.models import Models, fixed
+from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
@@ -117,6 +118,7 @@ def serving(
     chat: ChatTemplate | None = None,
     journal: Path | None = None,
     observers: tuple[Observer, ...] = OBSERVERS,
+    supervision: Supervision | None = None,
 ) -> Iterator[Served]:
     """A server that is ready. On exit nothing of it remains except its journal, if it has one."""
     transport = MemoryTransport()
@@ -138,7 +140,9 @@ def serving(
         chat=reading[1],
         observers=observers,
     )
-    frontend = Frontend(chosen, ClientWatch(30), fixed(chosen, model), keeping)
+    models = Models(chosen, supervision or FixedSupervision())
+    models.adopt(model)
+    frontend = Frontend(chosen, ClientWatch(30), models, keeping)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

@@ -89,6 +89,12 @@ def test_a_lifetime_that_is_none(text: str) -> None:
     fails(2, "--expires-in", "--secret", SECRET, "encode", CLAIMS, f"--expires-in={text}")
 
 
+def test_a_token_may_be_an_administrators() -> None:
+    made = run("--secret", SECRET, "encode", '{"team_id": "a", "admin": false}', "--admin")
+    assert claims_of(made.stdout) == {"team_id": "a", "admin": True}
+    assert "admin" not in claims_of(run("--secret", SECRET, "encode", CLAIMS).stdout)
+
+
 def test_claims_must_be_json() -> None:
     fails(2, "not valid JSON", "--secret", SECRET, "encode", "{'team_id': 'x'}")
 

@@ -23,6 +23,8 @@ TOKEN_ROUTES = [
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/scripted"),
+    ("POST", "/models/load"),
+    ("POST", "/models/unload"),
     ("POST", "/v1/count_tokens"),
     ("POST", "/tokenize"),
     ("POST", "/v1/detokenize"),

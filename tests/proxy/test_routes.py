@@ -30,6 +30,9 @@ from rowcast_proxy.routes import ROUTES, Access, match
         ("POST", "/completions", "/completions"),
         ("GET", "/models", "/models"),
         ("GET", "/models/scripted", "/models/scripted"),
+        ("POST", "/models/load", "/models/load"),
+        ("POST", "/models/unload?x=1", "/models/unload"),
+        ("GET", "/models/load", "/models/load"),  # a model may be called "load"
         ("HEAD", "/liveness", "/liveness"),
         ("HEAD", "/v1/models", "/v1/models"),
         ("GET", "http://elsewhere.example/readiness", "/readiness"),
@@ -86,6 +89,10 @@ def test_known_paths_are_matched(method: str, target: str, path: str) -> None:
         "/v1/models/a/b/c/d/e",
         "/metrics",
         "/admin",
+        "/models/load/",
+        "/models//load",
+        "/models/load/../unload",
+        "/models/%6coad/",
     ],
 )
 def test_everything_else_is_not_found(target: str) -> None:
@@ -102,6 +109,7 @@ def test_everything_else_is_not_found(target: str) -> None:
         ("HEAD", "/chat/scripted", "POST"),
         ("POST", "/v1/streams/019a2f", "GET, DELETE, HEAD"),
         ("post", "/chat/scripted", "POST"),
+        ("DELETE", "/models/load", "GET, HEAD, POST"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(method: str, target: str, allowed: str) -> None:

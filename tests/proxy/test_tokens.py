@@ -245,6 +245,21 @@ def test_an_unusable_token_id_is_forbidden(token_id: object) -> None:
         identify(forge(HS256, {**CLAIMS, "token_id": token_id}))
 
 
+def test_a_token_may_be_an_administrators() -> None:
+    assert identify(token(admin=True)) == Caller("blue", "t-1", admin=True)
+    assert not identify(token()).admin
+
+
+@pytest.mark.parametrize("claim", [False, None, "true", "True", "1", 1, 1.0, [True], {"a": True}])
+def test_an_admin_claim_other_than_true_makes_no_administrator(claim: object) -> None:
+    assert identify(token(admin=claim)) == Caller("blue", "t-1", admin=False)
+
+
+@pytest.mark.parametrize("name", ["Admin", "ADMIN", "admin ", "is_admin", "x-rowcast-admin"])
+def test_a_claim_of_another_name_makes_no_administrator(name: str) -> None:
+    assert not identify(token(**{name: True})).admin
+
+
 def test_of_a_claim_said_twice_the_one_verified_is_the_one_used() -> None:
     twice = b'{"team_id": "red", "team_id": "blue"}'
     made = forge(HS256, twice)

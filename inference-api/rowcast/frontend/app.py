@@ -86,7 +86,11 @@ def _make_request(frontend: Frontend) -> None:
         names=request.view_args or {},
         id=named,
         began=time.monotonic(),
-        caller=caller_of(request.headers, secret.get_secret_value() if secret else None),
+        caller=caller_of(
+            request.headers,
+            secret.get_secret_value() if secret else None,
+            request.environ.get("REMOTE_ADDR", ""),
+        ),
         response_headers={"X-Request-ID": named},
         watch=_watch(frontend),
     )

@@ -51,6 +51,7 @@ _NOT_BACK: Final = HOP_BY_HOP | {
     "set-cookie",
     "set-cookie2",
     "x-request-id",
+    "x-rowcast-admin",
     "x-rowcast-proxy-secret",
     "x-rowcast-team",
     "x-rowcast-token-id",
@@ -90,6 +91,8 @@ def caller_headers(caller: Caller | None, proxy_secret: str | None) -> Headers:
     ]
     if caller.token_id is not None:
         headers.append(("x-rowcast-token-id", quote(caller.token_id, safe="")))
+    if caller.admin:
+        headers.append(("x-rowcast-admin", "true"))
     return headers
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TextIO
 
 from commands.replay.receipt import NoReceipt, Receipt, Reply, find
-from commands.replay.server import OtherBuild, Refused, Replayed, Server
+from commands.replay.server import OtherBuild, Refused, Replayed, replay
 from commands.replay.verdict import verdict
+from http_client.json_server import JsonServer
 
 EQUAL, DIFFERS, INVALID, OTHER_BUILD, REFUSED = range(5)
 LOCAL = "http://127.0.0.1:7000"
@@ -39,8 +40,13 @@ def main(argv: Sequence[str]) -> int:
         parser.error(f"--url is {options.url!r}; want http://HOST[:PORT]")
     try:
         receipt = find(_read(options.receipt))
-        server = Server(url=options.url, token=options.token, seconds=options.timeout)
-        replayed = server.replay(receipt, any_build=options.any_build)
+        server = JsonServer(
+            url=options.url,
+            token=options.token,
+            seconds=options.timeout,
+            agent="rowcast-replay",
+        )
+        replayed = replay(server, receipt, any_build=options.any_build)
     except NoReceipt as problem:
         return _fail(INVALID, f"{options.receipt}: {problem}")
     except OtherBuild as problem:

@@ -6,17 +6,16 @@ replies, and the texts; or `Refused`, `OtherBuild`, `Unreachable`, with the reas
 
 from __future__ import annotations
 
-import http.client
-import json
-import urllib.error
-import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from commands.replay.receipt import NoReceipt, Receipt
+from http_client import json_server
+from http_client.json_server import JsonServer
 
 PATH = "/v1/replay"
 BUILD = ("build", "context_length")
+OTHER_BUILD = 409  # status
 
 
 class Refused(Exception):
@@ -39,39 +38,25 @@ class Replayed:
     texts: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """The server to send to."""
+def replay(server: JsonServer, receipt: Receipt, *, any_build: bool = False) -> Replayed:
+    """Send the same question again."""
+    answer = _post(server, question_of(receipt, any_build=any_build))
+    try:
+        replayed = Replayed(Receipt.read(answer["receipt"]), list(map(str, answer["texts"])))
+    except (NoReceipt, KeyError, TypeError) as error:
+        raise Unreachable(f"{server.url} returned no receipt: {error}") from None
+    if len(replayed.receipt.replies) != len(receipt.replies):
+        raise Unreachable(f"{server.url} returned a different number of replies")
+    return replayed
 
-    url: str
-    token: str | None = field(repr=False)
-    seconds: float
 
-    def replay(self, receipt: Receipt, *, any_build: bool = False) -> Replayed:
-        """Send the same question again."""
-        answer = self._post(question_of(receipt, any_build=any_build))
-        try:
-            replayed = Replayed(Receipt.read(answer["receipt"]), list(map(str, answer["texts"])))
-        except (NoReceipt, KeyError, TypeError) as error:
-            raise Unreachable(f"{self.url} returned no receipt: {error}") from None
-        if len(replayed.receipt.replies) != len(receipt.replies):
-            raise Unreachable(f"{self.url} returned a different number of replies")
-        return replayed
-
-    def _post(self, question: dict[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json", "User-Agent": "rowcast-replay"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token.removeprefix('Bearer ')}"
-        body = json.dumps(question, separators=(",", ":")).encode()
-        request = urllib.request.Request(self.url.rstrip("/") + PATH, body, headers)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=self.seconds) as answer:  # noqa: S310
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise _refusal(error) from None
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            why = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise Unreachable(f"{self.url} does not answer: {why}") from None
+def _post(server: JsonServer, question: dict[str, Any]) -> Any:
+    try:
+        return server.post(PATH, question)
+    except json_server.Refused as problem:
+        raise (OtherBuild if problem.status == OTHER_BUILD else Refused)(str(problem)) from None
+    except json_server.Unreachable as problem:
+        raise Unreachable(str(problem)) from None
 
 
 def question_of(receipt: Receipt, *, any_build: bool) -> dict[str, Any]:
@@ -80,13 +65,3 @@ def question_of(receipt: Receipt, *, any_build: bool) -> dict[str, Any]:
     fields = {name: value for name, value in receipt.question.items() if name not in left_out}
     replies = [{"prompt": each.prompt, "choice": each.choice} for each in receipt.replies]
     return fields | {"replies": replies}
-
-
-def _refusal(error: urllib.error.HTTPError) -> Refused:
-    with error:
-        body = error.read(4096).decode(errors="replace")
-    try:
-        message = json.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = body[:200]
-    return (OtherBuild if error.code == 409 else Refused)(f"{error.code}: {message}")

@@ -172,7 +172,8 @@ def test_a_load_that_fails_is_told_at_once_to_all_who_wait_and_to_the_next(made:
     assert answers == [(503, "30")] * 4
     assert len(made.played.got(Hold)) == 1
     listed = made.client().get("/v1/models").get_json()["data"][0]
-    assert listed["status"] == {"value": "failed", "reason": "no room for it"}
+    status = {"value": "unloaded", "failed": True, "reason": "no room for it", "retry_seconds": 30}
+    assert listed["status"] == status
 
 
 def test_more_than_may_wait_are_refused(tmp_path: Path) -> None:

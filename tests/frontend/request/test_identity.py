@@ -6,6 +6,8 @@ from werkzeug.datastructures import Headers
 from rowcast.frontend.request.identity import Caller, caller_of, request_id_of
 
 CLAIMS = {"X-Rowcast-Team": "blue", "X-Rowcast-Token-Id": "debug"}
+ADMIN = {"X-Rowcast-Admin": "true"}
+HERE = "127.0.0.1"
 
 
 def headers(**more: str) -> Headers:
@@ -54,6 +56,42 @@ def test_broken_quoting_breaks_nothing(sent: str) -> None:
 
 def test_missing_claims_are_empty() -> None:
     assert caller_of(Headers({"X-Rowcast-Proxy-Secret": "sesame"}), "sesame") == Caller()
+
+
+def test_an_administrator_is_whom_the_proxy_vouches_for() -> None:
+    vouched = {"X-Rowcast-Proxy-Secret": "sesame", "X-Rowcast-Proxy": "1"}
+    assert caller_of(headers(**ADMIN, **vouched), "sesame").admin
+    assert not caller_of(headers(**vouched), "sesame", HERE).admin
+
+
+@pytest.mark.parametrize("claim", ["", "1", "True", "TRUE", "yes", "true,true", "true ", "false"])
+def test_no_other_value_makes_an_administrator(claim: str) -> None:
+    sealed = headers(**{"X-Rowcast-Proxy-Secret": "sesame", "X-Rowcast-Admin": claim})
+    assert not caller_of(sealed, "sesame", HERE).admin
+
+
+@pytest.mark.parametrize("shown", ["", "open", "Sesame", "sesame "])
+def test_with_a_secret_nobody_without_it_is_an_administrator(shown: str) -> None:
+    claimed = with_secret(shown) if shown else headers()
+    claimed["X-Rowcast-Admin"] = "true"
+    assert not caller_of(claimed, "sesame", HERE).admin
+
+
+@pytest.mark.parametrize("address", [HERE, "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+def test_without_a_secret_who_is_on_this_machine_is_an_administrator(address: str) -> None:
+    assert caller_of(Headers(), None, address) == Caller(admin=True)
+
+
+@pytest.mark.parametrize("address", ["", "192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1", "local"])
+def test_without_a_secret_nobody_elsewhere_is_an_administrator(address: str) -> None:
+    assert not caller_of(headers(**ADMIN), None, address).admin
+
+
+@pytest.mark.parametrize(
+    "mark", ["X-Rowcast-Proxy", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"]
+)
+def test_without_a_secret_nobody_behind_a_proxy_is_an_administrator(mark: str) -> None:
+    assert not caller_of(headers(**ADMIN, **{mark: ""}), None, HERE).admin
 
 
 @pytest.mark.parametrize("sent", ["a", "A-b_c.9", "x" * 128])

@@ -124,6 +124,16 @@ def test_verified_claims_pass_with_the_shared_secret(
     assert call.header("Authorization") is None
 
 
+def test_an_admin_claim_passes_with_the_shared_secret(
+    proxy: Running, upstream: FakeUpstream
+) -> None:
+    ask(proxy.port, "POST", "/inference/scripted", b"{}", bearer(admin=True))
+    ask(proxy.port, "POST", "/inference/scripted", b"{}", bearer(admin="true"))
+    ask(proxy.port, "GET", "/health", headers=bearer(admin=True))
+    calls = [upstream.next_call() for _ in range(3)]
+    assert [call.header("X-Rowcast-Admin") for call in calls] == ["true", None, None]
+
+
 def test_the_token_itself_goes_nowhere(proxy: Running, upstream: FakeUpstream) -> None:
     generate(proxy.port)
     assert token() not in str(upstream.next_call())
@@ -140,6 +150,7 @@ def test_the_token_itself_goes_nowhere(proxy: Running, upstream: FakeUpstream) -
         "X-Rowcast_Team",
         "X-Rowcast-Proxy-Secret",
         "X-Rowcast-Token-Id",
+        "X-Rowcast-Admin",
     ],
 )
 def test_nobody_speaks_for_another_team(proxy: Running, upstream: FakeUpstream, name: str) -> None:
@@ -147,6 +158,21 @@ def test_nobody_speaks_for_another_team(proxy: Running, upstream: FakeUpstream, 
     call = upstream.next_call()
     assert call.header("X-Rowcast-Team") == "blue"
     assert "red" not in [value for _, value in call.headers]
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Rowcast-Admin", "x-rowcast-admin", "X_Rowcast_Admin", "X-Rowcast_Admin"]
+)
+@pytest.mark.parametrize("admin", [True, False])
+def test_no_client_makes_itself_an_administrator(
+    proxy: Running, upstream: FakeUpstream, name: str, admin: bool
+) -> None:
+    sent = {**bearer(admin=admin), name: "true"}
+    ask(proxy.port, "POST", "/inference/scripted", b"{}", sent)
+    lines = [f"{name}: true", "Host: a", "Content-Length: 0", f"{name}: true"]
+    send_raw(proxy.port, raw_request("POST /inference/scripted HTTP/1.1", *lines))
+    assert upstream.next_call().header("X-Rowcast-Admin") == ("true" if admin else None)
+    assert upstream.next_call().header("X-Rowcast-Admin") is None
 
 
 def test_connection_cannot_strip_the_claims(proxy: Running, upstream: FakeUpstream) -> None:
@@ -216,6 +242,7 @@ def test_the_server_cannot_leak_the_secret_or_an_identity(
         f"X-Rowcast-Proxy-Secret: {PROXY_SECRET}",
         "X-Rowcast-Team: blue",
         "X-Rowcast-Token-Id: t-1",
+        "X-Rowcast-Admin: true",
         "Server: inner/1.0",
         "Connection: X-Inner",
         "X-Inner: 1",
@@ -280,7 +307,8 @@ def test_the_route_matched_is_what_goes_upstream(
 def test_a_chunked_body_goes_on_with_its_exact_length(
     proxy: Running, upstream: FakeUpstream
 ) -> None:
-    body = chunk(b'{"text":') + chunk(b' "hi"}') + b"0\r\nX-Rowcast-Team: red\r\n\r\n"
+    trailers = b"X-Rowcast-Team: red\r\nX-Rowcast-Admin: true\r\n"
+    body = chunk(b'{"text":') + chunk(b' "hi"}') + b"0\r\n" + trailers + b"\r\n"
     request = raw_request(
         "POST /inference/m HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", body=body
     )
@@ -289,6 +317,7 @@ def test_a_chunked_body_goes_on_with_its_exact_length(
     assert call.header("Content-Length") == "14"
     assert call.header("Transfer-Encoding") is None
     assert call.header("X-Rowcast-Team") == "blue"
+    assert call.header("X-Rowcast-Admin") is None
 
 
 def test_expect_is_answered_here(proxy: Running, upstream: FakeUpstream) -> None:

@@ -56,6 +56,7 @@ def test_ordinary_headers_pass() -> None:
         "X_ROWCAST_TEAM",
         "X_ROWCAST_TOKEN_ID",
         "X_ROWCAST_PROXY_SECRET",
+        "X_ROWCAST_ADMIN",
         "X_ROWCAST_ANYTHING",
         "X_REQUEST_ID",
     ],
@@ -98,6 +99,13 @@ def test_claims_do_not_pass_without_secret_or_identity() -> None:
     assert caller_headers(None, "shared") == mark
 
 
+def test_an_administrator_is_named_with_the_shared_secret_alone() -> None:
+    admin = Caller("blue", None, admin=True)
+    assert dict(caller_headers(admin, "shared"))["x-rowcast-admin"] == "true"
+    assert "x-rowcast-admin" not in dict(caller_headers(Caller("blue", None), "shared"))
+    assert caller_headers(admin, None) == [("x-rowcast-proxy", "1")]
+
+
 def test_no_token_id_is_not_an_empty_one() -> None:
     assert "x-rowcast-token-id" not in dict(caller_headers(Caller("blue", None), "shared"))
 
@@ -135,6 +143,7 @@ def test_the_servers_headers_pass_as_they_were_written() -> None:
         "X-Rowcast-Proxy-Secret",
         "X-ROWCAST-TEAM",
         "x-rowcast-token-id",
+        "X-Rowcast-Admin",
         "X-Request-Id",
     ],
 )

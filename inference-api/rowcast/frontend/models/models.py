@@ -94,6 +94,11 @@ class Models:
         """Bytes that all loaded models may take together; 0 if there is no supervisor."""
         return self._builds.snapshot.memory
 
+    def names_of(self, slot: Slot) -> tuple[str, ...]:
+        """The names of one of them, as callers are shown them."""
+        table = self._builds.table
+        return tuple(name for name in table.listed if table.by_name[name] is slot)
+
     def states(self) -> tuple[BuildState, ...]:
         """Return what the supervisor knows of all builds, the current ones first."""
         return tuple(each.state for each in self._builds.all())

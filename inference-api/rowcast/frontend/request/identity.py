@@ -2,11 +2,13 @@
 
 Claims are trusted only with the secret shared with the proxy; a request without it has no owner.
 Requests through a proxy without the secret belong to many teams that cannot be told apart, so no
-streams are kept for them. A request id is used if it is a plain word; otherwise a fresh one is
-made.
+streams are kept for them. An administrator is who the proxy says is one; at a server without the
+secret, whoever sends requests from this machine, through no proxy. A request id is used if it is a
+plain word; otherwise a fresh one is made.
 """
 
 import hmac
+import ipaddress
 import re
 import uuid
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from urllib.parse import unquote
 from werkzeug.datastructures import Headers
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_OF_PROXIES = ("X-Rowcast-Proxy", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,20 @@ class Caller:
     team: str = ""
     token_id: str = ""
     keeps: bool = True  # keeps streams, which the same team may read
+    admin: bool = False  # may load and unload models
 
 
-def caller_of(headers: Headers, proxy_secret: str | None) -> Caller:
-    """Return the claims that the proxy vouches for."""
+def caller_of(headers: Headers, proxy_secret: str | None, address: str = "") -> Caller:
+    """Return the claims that the proxy vouches for. `address`: the other end of the connection."""
     if not is_vouched_for(headers, proxy_secret):
-        return Caller(keeps=not comes_through_proxy(headers))
+        return Caller(
+            keeps=not comes_through_proxy(headers),
+            admin=not proxy_secret and is_local(headers, address),
+        )
     return Caller(
         team=unquote(headers.get("X-Rowcast-Team", "")),
         token_id=unquote(headers.get("X-Rowcast-Token-Id", "")),
+        admin=headers.get("X-Rowcast-Admin") == "true",
     )
 
 
@@ -47,9 +55,21 @@ def comes_through_proxy(headers: Headers) -> bool:
     return "X-Rowcast-Proxy" in headers
 
 
+def is_local(headers: Headers, address: str) -> bool:
+    """True if a program of this machine sent the request: no proxy left its mark on it."""
+    return _is_loopback(address) and not any(name in headers for name in _OF_PROXIES)
+
+
 def request_id_of(headers: Headers) -> str:
     """Return the caller's id for this request, or a fresh one."""
     return valid_or_fresh_id(headers.get("X-Request-ID", ""))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.removeprefix("::ffff:")).is_loopback
+    except ValueError:
+        return False
 
 
 def valid_or_fresh_id(sent: str) -> str:

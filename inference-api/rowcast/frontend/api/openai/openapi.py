@@ -6,6 +6,7 @@ from typing import Any
 
 from rowcast.frontend.api.openai.replay import ReplayBody, Replayed
 from rowcast.frontend.api.openai.request import types as bodies
+from rowcast.frontend.api.openai.response import model_types
 from rowcast.frontend.api.openai.response import types as answers
 from rowcast.frontend.api.operation import (
     BODY_ERRORS,
@@ -146,7 +147,7 @@ _OPERATIONS = (
         path="/v1/models",
         tag="OpenAI",
         summary="The served models",
-        answers={JSON: answers.ModelList},
+        answers={JSON: model_types.ModelList},
         error=ERROR,
     ),
     Operation(
@@ -154,7 +155,7 @@ _OPERATIONS = (
         path="/v1/models/{model}",
         tag="OpenAI",
         summary="One model",
-        answers={JSON: answers.Model},
+        answers={JSON: model_types.Model},
         error=ERROR,
         errors=(404, *READ_ERRORS),
         stands_for_model=True,

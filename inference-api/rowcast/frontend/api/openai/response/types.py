@@ -206,35 +206,6 @@ class ChatChunk(Struct, kw_only=True):
     receipt: Receipt | UnsetType = UNSET
 
 
-class ModelStatus(Struct, kw_only=True, omit_defaults=True):
-    """Whether a model is loaded."""
-
-    value: Literal["loaded", "loading", "unloaded", "failed"]
-    stage: str | None = None  # of loading
-    reason: str | None = None  # why the last load failed
-
-
-class Model(Struct, kw_only=True):
-    """A served model."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str = "rowcast"
-    permission: list[str]
-    root: str
-    max_model_len: int | None
-    fingerprint: str | None
-    status: ModelStatus
-
-
-class ModelList(Struct):
-    """GET /v1/models."""
-
-    data: list[Model]
-    object: Literal["list"] = "list"
-
-
 class TokenCount(Struct):
     """POST /v1/count_tokens."""
 

@@ -1,0 +1,39 @@
+"""OpenAPI operations of models by hand, and the types of their bodies and answers."""
+
+from msgspec import Struct
+
+from rowcast.frontend.api.openai.openapi import ERROR
+from rowcast.frontend.api.openai.request.types import ModelName
+from rowcast.frontend.api.operation import BODY_ERRORS, JSON, Operation
+
+
+class ModelBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """POST /models/load and /models/unload."""
+
+    model: ModelName
+
+
+class Success(Struct, kw_only=True):
+    """The order is taken."""
+
+    success: bool
+
+
+def _operation(path: str, summary: str) -> Operation:
+    return Operation(
+        method="post",
+        path=path,
+        tag="models",
+        summary=summary,
+        body=ModelBody,
+        example={"model": "falcon40b"},
+        answers={JSON: Success},
+        error=ERROR,
+        errors=BODY_ERRORS,
+    )
+
+
+OPERATIONS = (
+    _operation("/models/load", "A model loaded; for administrators"),
+    _operation("/models/unload", "A model unloaded once nobody uses it; for administrators"),
+)
