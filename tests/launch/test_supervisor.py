@@ -327,7 +327,9 @@ def test_who_speaks_another_protocol_is_dropped_alone(tmp_path: Path, garbage: b
         frontend.await_state("first", "ready")
 
 
-def test_its_socket_is_for_this_user_alone_and_nothing_is_left(tmp_path: Path) -> None:
+def test_its_socket_is_for_this_user_alone_and_nothing_is_left(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with supervised(tmp_path, first=START, second=START) as supervisor:
         frontend = supervisor.connect()
         frontend.await_state("second", "ready")
@@ -337,6 +339,9 @@ def test_its_socket_is_for_this_user_alone_and_nothing_is_left(tmp_path: Path) -
         assert supervisor.process.wait(PATIENCE) == 0
         until(lambda: gone(everyone), "all have ended")
         assert not supervisor.folder.exists()
+        log = capfd.readouterr().err
+        assert "launcher started" in log
+        assert "level=ERROR" not in log
 
 
 def test_a_launcher_holds_no_socket_of_the_supervisor(tmp_path: Path) -> None:
