@@ -36,7 +36,7 @@ from local.server import Server
 
 WORKERS = 2
 STREAMS = 12
-LONGEST = 4.0  # seconds from the beginning of a change to the kill
+LONGEST = 1.2  # times a load's: seconds from the beginning of a change to the kill
 DECODER, LAUNCHER, SUPERVISOR, WORKER, SERVER = VICTIMS = (
     *("decoder", "launcher", "supervisor", "worker", "server"),
 )
@@ -84,47 +84,46 @@ class _Kills:
         self._file = file
         self._requests = {name: right.of_model(name) for name in (STORY, SMALL)}
         self._dice = dice
-        self._swaps = 0
+        self._drawn = self._swaps = 0
+        self._longest = LONGEST * reports.models_of(server)[STORY].load_seconds
 
     def run(self, change: str, victim: str) -> None:
         """Begin streams and a change, kill, and read everything to its end."""
         if change == LOADING:
             self._unload()  # so that the streams make it load again
         with contextlib.closing(Crowd(self._server.port)) as crowd:
-            readings = [crowd.begin(each) for each in self._drawn(change)]
-            control = self._begin(change, crowd)
-            self._read(crowd, self._dice.uniform(0, LONGEST))
+            readings = [crowd.begin(self._draw(change)) for _ in range(STREAMS)]
+            self._begin(change, crowd)
+            limit = monotonic() + self._dice.uniform(0, self._longest)
+            while (left := limit - monotonic()) > 0:
+                ended = [each for each in crowd.turn(left) if each in readings]
+                readings += [crowd.begin(self._draw(change)) for _ in ended]
             self._kill(victim)
             crowd.drain(PATIENCE)
-        self._judge([each for each in readings if each not in control], victim, change)
+        self._judge(readings, victim, change)
         self._server.wait_until(self._is_settled, "all processes")
 
-    def _drawn(self, change: str) -> list[Request]:
-        """Return requests to both models; while one is unloaded, mostly to the other."""
-        names = [STORY] * (STREAMS - 4) + [SMALL] * 4 if change == UNLOADING else [STORY, SMALL]
-        drawn = [self._dice.choice(self._requests[names[at % len(names)]]) for at in range(STREAMS)]
-        return [
-            each.keyed(f"{self.killed.total()}-{at}") if each.form == "json" else each
-            for at, each in enumerate(drawn)
-        ]
+    def _draw(self, change: str) -> Request:
+        """Return a request to one of the models; while one is unloaded, mostly to the other."""
+        self._drawn += 1
+        of_small = 4 if change == UNLOADING else 2
+        name = STORY if self._drawn % of_small else SMALL
+        request = self._dice.choice(self._requests[name])
+        return request.keyed(f"{self._drawn}") if request.form == "json" else request
 
-    def _begin(self, change: str, crowd: Crowd) -> list[Reading]:
+    def _begin(self, change: str, crowd: Crowd) -> None:
         """Begin a change; loading was begun by the requests."""
         if change == SWAPPING:
             self._swaps += 1
             self._file.set(STORY, (OLD, NEW)[self._swaps % 2].entry)
-        return [crowd.begin(reports.unload(SMALL))] if change == UNLOADING else []
+        if change == UNLOADING:
+            crowd.begin(reports.unload(SMALL))
 
     def _unload(self) -> None:
         answers(self._server.port, [reports.unload(SMALL)])
         self._server.wait_until(
             lambda: reports.models_of(self._server)[SMALL].state == "unloaded", "its unloading"
         )
-
-    def _read(self, crowd: Crowd, seconds: float) -> None:
-        limit = monotonic() + seconds
-        while (left := limit - monotonic()) > 0:
-            crowd.turn(left)
 
     def _kill(self, victim: str) -> None:
         server = self._server
