@@ -37,7 +37,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     requests = [
         request
         for name in (STORY, SMALL)
-        for request in kinds.mixed(dice, 28, 10, 80, kinds=kinds.NAMING, model=name)
+        for request in kinds.mixed(dice, len(kinds.NAMING), 10, 80, kinds=kinds.NAMING, model=name)
     ]
     right = right_answers(context, (OLD, NEW, DRAFT), requests)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.lazy(), SMALL: DRAFT.lazy()})
@@ -149,7 +149,7 @@ CLAIM = Claim(
     "alternate",
     "Two models, room for one: eight clients alternate between them, and one is swapped every "
     "20 s: 0 failed, 0 cut, 0 tokens of the wrong model, every byte as computed alone",
-    Sizes(test=6, ci=12, full=600),
+    Sizes(test=4, ci=8, full=600),
     "seconds",
     _run,
     MODELS,

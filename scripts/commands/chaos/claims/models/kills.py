@@ -49,7 +49,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     requests = [
         request
         for name in (STORY, SMALL)
-        for request in kinds.mixed(dice, 28, 60, 160, kinds=kinds.NAMING, model=name)
+        for request in kinds.mixed(dice, len(kinds.NAMING), 60, 160, kinds=kinds.NAMING, model=name)
     ]
     right = right_answers(context, (OLD, NEW, DRAFT), requests)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.entry, SMALL: DRAFT.lazy()})
@@ -185,7 +185,7 @@ CLAIM = Claim(
     "A decoder, a launcher, the supervisor, a worker or the whole server is killed at a random "
     "moment while models are loaded, swapped and unloaded: no stream lost, doubled or altered, no "
     "process and no file left behind",
-    Sizes(test=2, ci=5, full=200),
+    Sizes(test=1, ci=3, full=200),
     "kills",
     _run,
     MODELS,

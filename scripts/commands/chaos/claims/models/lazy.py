@@ -134,7 +134,7 @@ CLAIM = Claim(
     "A model that is loaded at its first request: its first token comes two steps after the load "
     "at the latest, its memory is free again after its unloading (within 5 %), and a second one "
     "that nobody requests takes no process and no memory",
-    Sizes(test=1, ci=2, full=20),
+    Sizes(test=1, ci=1, full=20),
     "loads",
     _run,
     MODELS,

@@ -110,7 +110,7 @@ CLAIM = Claim(
     "unload-race",
     "Requests arrive at the very moment at which their model is unloaded, by hand or for being "
     "idle: none fails, every byte is right",
-    Sizes(test=4, ci=8, full=1000),
+    Sizes(test=4, ci=6, full=1000),
     "unloadings",
     _run,
 )
