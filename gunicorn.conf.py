@@ -5,7 +5,9 @@ runs elsewhere. No module of rowcast stays imported here: workers after a reload
 fresh code.
 """
 
+import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import shutil
@@ -71,10 +73,27 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
+_PREFIX, _LOCK = "rowcast-", "lock"
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
+
+
+def _remove_folders_of_killed_servers() -> None:
+    """Remove the folders whose servers were killed with all their processes."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError), lock.open("wb") as file:  # another user's, or in use
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _lock(folder):
+    """Return a new, locked file of a folder; it has its name only once it is locked."""
+    file = Path(folder, f"{_LOCK}.new").open("wb")  # noqa: SIM115  # stays open
+    fcntl.flock(file, fcntl.LOCK_EX)
+    Path(file.name).rename(Path(folder, _LOCK))
+    return file
 
 
 class _Keeper(threading.Thread):
@@ -84,7 +103,9 @@ class _Keeper(threading.Thread):
         super().__init__(name="supervisor-keeper", daemon=True)
         self._server = server
         self._stopping = False
-        self._folder = tempfile.mkdtemp(prefix="rowcast-")
+        _remove_folders_of_killed_servers()
+        self._folder = tempfile.mkdtemp(prefix=_PREFIX)
+        self._lock = _lock(self._folder)  # until this process and its workers have ended
         self._supervisor = None
         # A worker that is forked while the supervisor starts would hold a copy of the pipe on which
         # Popen waits for the supervisor's exec, and Popen would wait as long as that worker lives.

@@ -36,7 +36,7 @@ from rowcast.models.messages import (
     Unload,
 )
 from rowcast.settings import read_settings
-from rowcast.transport.unix_socket import UnixFrontendPort
+from rowcast.transport.unix_socket import LONGEST_PATH, UnixFrontendPort
 from rowcast.wire import Event, Finished, Tokens
 
 PATIENCE = 30.0
@@ -325,6 +325,15 @@ def test_who_speaks_another_protocol_is_dropped_alone(tmp_path: Path, garbage: b
             while stranger.recv(1 << 16):
                 pass
         frontend.await_state("first", "ready")
+
+
+def test_a_long_folder_leaves_less_of_a_name_in_a_socket_s_path(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * max(1, 75 - len(str(tmp_path))))
+    folder.mkdir()
+    with supervised(folder, **{"a-model-with-a-long-name": START}) as supervisor:
+        url = supervisor.connect().await_state("a-model-with-a-long-name", "ready").url
+        assert len(url) == LONGEST_PATH
+        assert reply(url, b"Hello", 5)
 
 
 def test_its_socket_is_for_this_user_alone_and_nothing_is_left(

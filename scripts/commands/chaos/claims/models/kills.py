@@ -41,6 +41,7 @@ DECODER, LAUNCHER, SUPERVISOR, WORKER, SERVER = VICTIMS = (
     *("decoder", "launcher", "supervisor", "worker", "server"),
 )
 LOADING, SWAPPING, UNLOADING = CHANGES = "loading", "swapping", "unloading"
+CACHE = "torchinductor_"  # torch's folder, one for all programs of a user
 CUTTING = {WORKER, SERVER}  # who holds the clients' connections
 
 
@@ -177,7 +178,8 @@ def _left_behind(server: Server) -> list[str]:
     _, alive = psutil.wait_procs(server.strays(), timeout=10)
     left = [f"process {command_line(each) or each.pid}" for each in alive]
     ended = [] if status == 0 else [f"it ended with status {status}"]
-    return [*ended, *(f"left behind: {each}" for each in [*left, *server.leftovers()])]
+    files = [each for each in server.leftovers() if not each.startswith(CACHE)]
+    return [*ended, *(f"left behind: {each}" for each in [*left, *files])]
 
 
 CLAIM = Claim(
