@@ -51,7 +51,7 @@ if _settings.models is not None:  # workers and the supervisor need not read loc
     os.environ.update(_settings.environment())
 
 for _name in list(sys.modules):
-    if _name.partition(".")[0] in {"rowcast", "rowcast_http"}:
+    if _name.partition(".")[0] in {"rowcast", "rowcast_http", "rowcast_settings"}:
         del sys.modules[_name]
 
 wsgi_app = "inference_api_server:create_server()"
@@ -75,6 +75,7 @@ _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _PREFIX, _LOCK = "rowcast-", "lock"
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
+_REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
@@ -237,6 +238,8 @@ def on_reload(server) -> None:
 
 def on_exit(server) -> None:
     """Stop the supervisor, now that the workers have ended."""
+    if _REMOVES in os.environ and not server.reexec_pid:
+        shutil.rmtree(os.environ[_REMOVES], ignore_errors=True)
     keeper = getattr(server, "keeper", None)
     if keeper is not None:
         keeper.stop()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rowcast.models.catalog import Catalog, read_catalog
-from rowcast.models.faults import InvalidCatalog
+from rowcast.models.file.faults import InvalidCatalog
 from rowcast.settings import Settings, read_settings
 
 

@@ -43,7 +43,7 @@ ENGINES = tuple(
     f"rowcast.engine.{name}" for name in ("grammar_check", "scripted_engine", "torch_engine")
 )
 LOADING = ("rowcast.engine.loading", "rowcast.engine.one_layer")
-VALUES = ("pydantic", "pydantic_settings", "msgspec")
+SETTINGS = ("rowcast_settings",)  # the proxy uses it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,16 @@ class Layer:
 
 
 LAYERS = (
-    Layer("package", ("rowcast.__init__",)),
+    Layer("package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving")),
     Layer("entries to tests", TEST_ENTRIES),
-    Layer("vocabulary", VOCABULARY, others=VALUES),
+    Layer("settings", SETTINGS),
+    Layer("vocabulary", VOCABULARY, SETTINGS, ("msgspec",)),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer(
         "models",
         ("rowcast.models",),
-        (*VOCABULARY, *FILES, "rowcast.transport"),
-        ("msgspec", "pydantic"),
+        (*VOCABULARY, *SETTINGS, *FILES, "rowcast.transport"),
+        ("msgspec",),
     ),
     Layer("HTTP server", HTTP, others=("gunicorn", "gevent")),
     Layer("transport", ("rowcast.transport",), VOCABULARY, ("msgspec", "redis")),
@@ -131,6 +132,7 @@ COMPOSERS = (  # may import everything
     "rowcast.launch",
     "rowcast.engines",
     "rowcast.llm",
+    "rowcast.serving",
     "rowcast.console",
     *ENTRIES,
 )
@@ -182,7 +184,8 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("folder", "unknown"), [("proxy", OURS), ("scripts", (*OURS, *HTTP, "rowcast_proxy"))]
+    ("folder", "unknown"),
+    [("proxy", OURS), ("scripts", (*OURS, *HTTP, *SETTINGS, "rowcast_proxy"))],
 )
 def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
     folder: str, unknown: tuple[str, ...]
@@ -207,6 +210,8 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
         ("rowcast.text.new", "import flask"),
         ("rowcast_http.new", "from rowcast.errors import Overloaded"),
         ("rowcast_http.new", "from rowcast_proxy.errors import Refusal"),
+        ("rowcast_settings.new", "from rowcast.settings import Settings"),
+        ("rowcast_settings.new", "import msgspec"),
     ],
 )
 def test_the_table_sees_a_trespass(module: str, source: str) -> None:

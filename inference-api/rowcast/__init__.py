@@ -1,9 +1,39 @@
 """Rowcast: language models as live text streams. A reply is a value.
 
+    from rowcast import Model, Server
+    Server(Model("storyteller")).fire(port=8000)
+
 Reading order: `wire` (the messages), `frontend/` (HTTP in, chunks out), `transport/` (between
 processes), `backend/` (32 rows, one step at a time), `engine/` (computes tokens), `launch/` (starts
 and restarts backends). Libraries of these: `text/`, `sampling/`, `journal/`, `offload/`. Importing
-this package imports none of them.
+this package imports none of them; a name of `_EXPORTS` is imported when it is first used.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rowcast.errors import RowcastError
+    from rowcast.serving.model import Model
+    from rowcast.serving.server import Server
+
 __version__ = "0.1.0"
+__all__ = ["Model", "RowcastError", "Server", "__version__"]
+
+_EXPORTS = {
+    "Model": "rowcast.serving.model",
+    "RowcastError": "rowcast.errors",
+    "Server": "rowcast.serving.server",
+}
+
+
+if not TYPE_CHECKING:  # a checker would take any name for an export
+
+    def __getattr__(name: str) -> Any:
+        if name not in _EXPORTS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})

@@ -7,24 +7,30 @@ printed. `python -m rowcast.settings` writes `docs/settings.md` from this class.
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
-
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    CliApp,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from typing import Any, Literal
 
 from rowcast.models.local_env import NAME as LOCAL_ENV
 from rowcast.models.local_env import InvalidVariables, read_variables
+from rowcast_settings.fields import (
+    BaseSettings,
+    InvalidSettings,
+    from_variables,
+    optional,
+    setting,
+)
+from rowcast_settings.kinds import (
+    Choice,
+    Kind,
+    Number,
+    Place,
+    Secret,
+    SecretText,
+    Switch,
+    Text,
+    Whole,
+)
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
@@ -42,281 +48,219 @@ reported together, at the start. The proxy has settings of its own, in [proxy.md
 This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 """
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+Device = Literal["auto", "cpu", "cuda"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
-
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-Dtype = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16", "int8"],
-    BeforeValidator(lambda name: _DTYPES.get(name, name) if isinstance(name, str) else name),
-]
-
-
-class LocalVariables(PydanticBaseSettingsSource):
-    """The variables of `local.env` beside the file of models; all other sources go before it."""
-
-    _variables: Mapping[str, str] = MappingProxyType({})
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        names = [name.lower() for name in _variables(field_name, field)]
-        if any(name in self.current_state or name.upper() in self.current_state for name in names):
-            return None, field_name, False
-        found = (self._variables[name] for name in names if self._variables.get(name))
-        return next(found, None), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        models = self.current_state.get("models")
-        if not models or _LOCAL_ENV_READ in os.environ:
-            return {}
-        try:
-            read = read_variables(Path(models).with_name(LOCAL_ENV))
-        except InvalidVariables as error:
-            raise SettingsError(str(error)) from error
-        self._variables = {name.lower(): value for name, value in read.items()}
-        values = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in self.settings_cls.model_fields.items()
-        }
-        return {name: value for name, value in values.items() if value is not None}
+SECONDS = Number(0, 86400, above=True)
+NAME_PATTERN = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
+DTYPES: Kind[Dtype] = Choice(
+    ("auto", "float32", "bfloat16", "float16", "int8"),
+    {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"},
+)
+DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
+LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"))
 
 
 class Settings(BaseSettings):
     """Streams a language model over HTTP. Each flag is also a variable: --port is PORT."""
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
-        cli_kebab_case=True,
-        cli_prog_name=os.environ.get("ROWCAST_COMMAND"),  # the console command
-        cli_implicit_flags=True,
-        cli_hide_none_type=True,
-    )
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: Port = Field(7000, description="Port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="Number of frontend processes.")
-    model: str = Field(
+    host = setting(Text(), "127.0.0.1", "Address to listen on.")
+    port = setting(Whole(1, 65535), 7000, "Port to listen on.")
+    workers = setting(Whole(1, 64), 1, "Number of frontend processes.")
+    model = setting(
+        Text(),
         STORYTELLER,
-        description="The model to serve: a folder, the name of one below MODEL_ROOT, a hub id, a "
+        "The model to serve: a folder, the name of one below MODEL_ROOT, a hub id, a "
         "bundled model (`storyteller`, `draft`), or `scripted`, which has no weights.",
     )
-    models: Path | None = Field(
-        None,
-        description="A JSON file of models, instead of MODEL: see "
+    models = optional(
+        Place(),
+        "A JSON file of models, instead of MODEL: see "
         "[several models](many-models.md). A file `local.env` beside it may hold variables.",
     )
-    models_memory: int = Field(
+    models_memory = setting(
+        Whole(0),
         0,
-        ge=0,
-        description="Bytes that all loaded models may take together; 0: 80 % of what is free when "
+        "Bytes that all loaded models may take together; 0: 80 % of what is free when "
         "the server starts.",
     )
-    load_seconds: Seconds = Field(
-        300, description="Maximum seconds that a request waits for its model to be loaded."
+    load_seconds = setting(
+        SECONDS, 300, "Maximum seconds that a request waits for its model to be loaded."
     )
-    model_name: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
-        description="The model's name in responses; the last part of MODEL by default. Requests "
+    model_name = optional(
+        Text(NAME_PATTERN),
+        "The model's name in responses; the last part of MODEL by default. Requests "
         "may also use the last part of this name, or MODEL itself.",
     )
-    chat_template: str | None = Field(
-        None, description="A Jinja file that replaces the model's own chat template."
-    )
-    config_file: str | None = Field(
-        None,
-        description="A JSON file with a generation configuration, or its object itself: defaults "
+    chat_template = optional(Text(), "A Jinja file that replaces the model's own chat template.")
+    config_file = optional(
+        Text(),
+        "A JSON file with a generation configuration, or its object itself: defaults "
         "of requests that go before those of the model's own generation_config.json.",
     )
-    max_new_tokens: int = Field(
+    max_new_tokens = setting(
+        Whole(0, 1_000_000),
         0,
-        ge=0,
-        le=1_000_000,
-        description="Maximum tokens of a reply whose request does not say; 0: as the API documents "
-        "it.",
+        "Maximum tokens of a reply whose request does not say; 0: as the API documents it.",
     )
-    num_return_sequences: int = Field(
-        1, ge=1, le=128, description="Replies per prompt of a request that does not say."
+    num_return_sequences = setting(
+        Whole(1, 128), 1, "Replies per prompt of a request that does not say."
     )
-    streaming_chunks: int = Field(
-        1, ge=1, le=4096, description="Tokens per chunk of a stream; 1 sends each at once."
+    streaming_chunks = setting(
+        Whole(1, 4096), 1, "Tokens per chunk of a stream; 1 sends each at once."
     )
-    model_root: Path | None = Field(
-        None,
-        validation_alias=AliasChoices("model_root", "MODEL_WEKA_DIR"),
-        description="Folder of models, downloads and images of packed weights.",
+    warm_rows = setting(
+        Whole(0, 32),
+        0,
+        "Rows in which a prompt is computed before the server is ready, so that the "
+        "first request finds pages, threads and caches warm; 0: none.",
     )
-    hub_cache: Path | None = Field(
-        None,
-        validation_alias=AliasChoices("hub_cache", "HF_CACHE"),
-        description="Folder of downloads from a hub; `hf_cache` below MODEL_ROOT by default.",
+    warm_tokens = setting(Whole(1), 1024, "Tokens of that prompt; at most the model's context.")
+    model_root = optional(
+        Place(), "Folder of models, downloads and images of packed weights.", "MODEL_WEKA_DIR"
     )
-    dtype: Dtype = Field(
+    hub_cache = optional(
+        Place(),
+        "Folder of downloads from a hub; `hf_cache` below MODEL_ROOT by default.",
+        "HF_CACHE",
+    )
+    dtype = setting(
+        DTYPES,
         "auto",
-        description="Type of weights and cache: `auto` (the model's own), `float32`, `bfloat16`, "
+        "Type of weights and cache: `auto` (the model's own), `float32`, `bfloat16`, "
         "`float16` (or `fp32`, `bf16`, `fp16`), or `int8` (CPU only): weights of linear layers in "
         "8 bits, everything else in bfloat16.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where to compute; `auto` uses CUDA if it is available."
-    )
-    context_length: int = Field(
+    device = setting(DEVICES, "auto", "Where to compute; `auto` uses CUDA if it is available.")
+    context_length = setting(
+        Whole(0),
         0,
-        ge=0,
-        description="Maximum tokens per row; 0 uses the model's limit, a smaller value saves "
-        "memory.",
+        "Maximum tokens per row; 0 uses the model's limit, a smaller value saves memory.",
     )
-    no_weights: bool = Field(
+    no_weights = setting(
+        Switch(),
         False,
-        validation_alias=AliasChoices("no_weights", "FALCON_40B_PYTORCH_NO_WEIGHTS"),
-        description="Use one layer of random weights, in the shape of MODEL; without MODEL, in "
+        "Use one layer of random weights, in the shape of MODEL; without MODEL, in "
         "that of a small Falcon, which needs no file and no download.",
+        "FALCON_40B_PYTORCH_NO_WEIGHTS",
     )
-    two_layers: bool = Field(
-        False,
-        validation_alias=AliasChoices("two_layers", "FALCON_40B_2LAYER"),
-        description="Use only the model's first two layers.",
+    two_layers = setting(
+        Switch(), False, "Use only the model's first two layers.", "FALCON_40B_2LAYER"
     )
-    save_image: bool = Field(
+    save_image = setting(
+        Switch(),
         False,
-        validation_alias=AliasChoices("save_image", "FALCON_40B_SAVE"),
-        description="Save the packed weights as an image in `tti_cache` below MODEL_ROOT. Only for "
+        "Save the packed weights as an image in `tti_cache` below MODEL_ROOT. Only for "
         "models of the Llama form on a CPU.",
+        "FALCON_40B_SAVE",
     )
-    load_image: bool = Field(
+    load_image = setting(
+        Switch(),
         False,
-        validation_alias=AliasChoices("load_image", "FALCON_40B_LOAD"),
-        description="Map that image instead of reading the weights; with SAVE_IMAGE, if it fits.",
+        "Map that image instead of reading the weights; with SAVE_IMAGE, if it fits.",
+        "FALCON_40B_LOAD",
     )
-    image_suffix: str = Field(
+    image_suffix = setting(
+        Text(r"^[A-Za-z0-9._-]*$"), "", "Suffix of the image's name.", "FALCON_40B_TTI_SUFFIX"
+    )
+    mock_model = setting(Switch(), False, "Serve the scripted model and ignore MODEL.")
+    step_seconds = setting(
+        Number(0, 10), 0.0, "Seconds per step of the scripted model; 0 does not wait."
+    )
+    backend_socket = optional(
+        Text(), "Connect to the backend that listens at this path instead of starting one."
+    )
+    allowed_hosts = setting(
+        Text(),
         "",
-        pattern=r"^[A-Za-z0-9._-]*$",
-        validation_alias=AliasChoices("image_suffix", "FALCON_40B_TTI_SUFFIX"),
-        description="Suffix of the image's name.",
-    )
-    mock_model: bool = Field(False, description="Serve the scripted model and ignore MODEL.")
-    step_seconds: float = Field(
-        0.0, ge=0, le=10, description="Seconds per step of the scripted model; 0 does not wait."
-    )
-    backend_socket: str | None = Field(
-        None,
-        description="Connect to the backend that listens at this path instead of starting one.",
-    )
-    allowed_hosts: str = Field(
-        "",
-        description="Without PROXY_SECRET: names that Host and Origin may have besides those of "
+        "Without PROXY_SECRET: names that Host and Origin may have besides those of "
         "the loopback, separated by commas; `*` allows any.",
     )
-    connections: int = Field(
+    connections = setting(
+        Whole(1, 1_000_000),
         8192,
-        ge=1,
-        le=1_000_000,
-        description="Maximum connections per frontend process; above it, idle ones are closed.",
+        "Maximum connections per frontend process; above it, idle ones are closed.",
     )
-    heads_bytes: int = Field(
-        64 << 20,
-        ge=1 << 16,
-        description="Maximum bytes of unfinished request heads per frontend process.",
+    heads_bytes = setting(
+        Whole(1 << 16), 64 << 20, "Maximum bytes of unfinished request heads per frontend process."
     )
-    waiting_line: int = Field(
-        1024, ge=0, le=1_000_000, description="Maximum prompts that wait for a row; others get 503."
+    waiting_line = setting(
+        Whole(0, 1_000_000), 1024, "Maximum prompts that wait for a row; others get 503."
     )
-    reply_seconds: Seconds = Field(3600, description="Maximum seconds that a reply may take.")
-    body_bytes: int = Field(4 << 20, ge=1024, description="Maximum bytes of a request body.")
-    bodies_bytes: int = Field(
+    reply_seconds = setting(SECONDS, 3600, "Maximum seconds that a reply may take.")
+    body_bytes = setting(Whole(1024), 4 << 20, "Maximum bytes of a request body.")
+    bodies_bytes = setting(
+        Whole(1 << 16),
         256 << 20,
-        ge=1 << 16,
-        description="Maximum bytes of the bodies of all open requests per frontend process; above "
+        "Maximum bytes of the bodies of all open requests per frontend process; above "
         "it, requests get 503. One team may use half of it.",
     )
-    body_seconds: Seconds = Field(30, description="Maximum seconds that a request body may take.")
-    header_seconds: int = Field(
+    body_seconds = setting(SECONDS, 30, "Maximum seconds that a request body may take.")
+    header_seconds = setting(
+        Whole(1, 3600),
         15,
-        ge=1,
-        le=3600,
-        description="Maximum seconds that headers may take, or that a connection may be idle.",
+        "Maximum seconds that headers may take, or that a connection may be idle.",
     )
-    client_seconds: Seconds = Field(
-        30, description="Seconds after which a client that reads nothing is disconnected."
+    client_seconds = setting(
+        SECONDS, 30, "Seconds after which a client that reads nothing is disconnected."
     )
-    comment_seconds: Seconds = Field(
+    comment_seconds = setting(
+        SECONDS,
         15,
-        description="Seconds without an event after which an event stream sends a comment, so "
+        "Seconds without an event after which an event stream sends a comment, so "
         "that clients and proxies do not time out.",
     )
-    silence_seconds: Seconds = Field(
-        4, description="Seconds without a message from the backend until not ready."
+    silence_seconds = setting(
+        SECONDS, 4, "Seconds without a message from the backend until not ready."
     )
-    stall_seconds: Seconds = Field(
-        20, description="Seconds without a heartbeat after which a backend is killed and replaced."
+    stall_seconds = setting(
+        SECONDS, 20, "Seconds without a heartbeat after which a backend is killed and replaced."
     )
-    restart_limit: int = Field(
+    restart_limit = setting(
+        Whole(0),
         0,
-        ge=0,
-        description="Backends that fail in a row before the server exits with status 3; 0 means "
-        "no limit.",
+        "Backends that fail in a row before the server exits with status 3; 0 means no limit.",
     )
-    recovery_seconds: Seconds = Field(
-        60, description="Seconds that open streams wait for a new backend."
+    recovery_seconds = setting(SECONDS, 60, "Seconds that open streams wait for a new backend.")
+    graceful_seconds = setting(
+        Whole(1, 3600), 30, "Seconds that open streams may continue after SIGTERM."
     )
-    graceful_seconds: int = Field(
-        30, ge=1, le=3600, description="Seconds that open streams may continue after SIGTERM."
-    )
-    helpers: int = Field(
+    helpers = setting(
+        Whole(1, 64),
         2,
-        ge=1,
-        le=64,
-        description="Helper processes per frontend process: they check grammars, render chat "
+        "Helper processes per frontend process: they check grammars, render chat "
         "templates and tokenize long texts.",
     )
-    helper_seconds: Seconds = Field(
-        5, description="Seconds of processor time that a helper's task may use."
+    helper_seconds = setting(SECONDS, 5, "Seconds of processor time that a helper's task may use.")
+    helper_bytes = setting(
+        Whole(16 << 20), 256 << 20, "Bytes of memory that a helper's task may use."
     )
-    helper_bytes: int = Field(
-        256 << 20, ge=16 << 20, description="Bytes of memory that a helper's task may use."
-    )
-    journal: str = Field(
+    journal = setting(
+        Text(),
         "auto",
-        description="File that stores streams so that they can be resumed; `off` stores nothing. "
+        "File that stores streams so that they can be resumed; `off` stores nothing. "
         "`auto`: rowcast/journal-PORT.db in $XDG_STATE_HOME (~/.local/state), but `off` for the "
         "scripted model.",
     )
-    journal_seconds: Seconds = Field(
-        3600, description="Seconds that a stream's prompt and tokens are stored after its end."
+    journal_seconds = setting(
+        SECONDS, 3600, "Seconds that a stream's prompt and tokens are stored after its end."
     )
-    journal_bytes: int = Field(1 << 30, ge=1 << 20, description="Maximum bytes of the journal.")
-    proxy_secret: SecretStr | None = Field(
-        None, description="Secret shared with the proxy, which makes its claims trusted."
+    journal_bytes = setting(Whole(1 << 20), 1 << 30, "Maximum bytes of the journal.")
+    proxy_secret = optional(
+        SecretText(), "Secret shared with the proxy, which makes its claims trusted."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe level that is logged."
+    log_level = setting(LEVELS, "info", "Least severe level that is logged.")
+    log_debug = setting(
+        Switch(), False, "The same as LOG_LEVEL=debug.", "FALCON_40B_LOG_LEVEL_DEBUG"
     )
-    log_debug: bool = Field(
-        False,
-        validation_alias=AliasChoices("log_debug", "FALCON_40B_LOG_LEVEL_DEBUG"),
-        description="The same as LOG_LEVEL=debug.",
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, LocalVariables(settings_cls)
 
     @property
     def served_model(self) -> str:
         """The engine's name, with MOCK_MODEL and NO_WEIGHTS applied."""
         if self.mock_model:
             return SCRIPTED
-        if self.no_weights and (self.model == SCRIPTED or "model" not in self.model_fields_set):
+        if self.no_weights and (self.model == SCRIPTED or "model" not in self.chosen):
             return ONE_LAYER
         return self.model
 
@@ -384,32 +328,18 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process read the same settings."""
-        chosen = {name: getattr(self, name) for name in self.model_fields_set}
+        chosen = {name: getattr(self, name) for name in self.chosen}
         read = {_LOCAL_ENV_READ: "1"} if self.models else {}
         given = {name.upper(): _plain(value) for name, value in chosen.items() if value is not None}
         return given | read
 
 
-def kind_of(name: str) -> Any:
-    """Return a setting's type, with its bounds."""
-    field = Settings.model_fields[name]
-    kind: Any = field.annotation
-    for bound in field.metadata:
-        kind = Annotated[kind, bound]
-    return kind
-
-
-@cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(kind_of(name))
-
-
 def checked(name: str, value: object, *, strict: bool = False) -> Any:
-    """Return the value that a setting takes. Raises ValidationError.
+    """Return the value that a setting takes. Raises Invalid.
 
     `strict`: a text is no number.
     """
-    return _adapter(name).validate_python(value, strict=strict)
+    return Settings.fields[name].kind.checked(value, strict=strict)
 
 
 def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Settings:
@@ -417,22 +347,40 @@ def read_settings(arguments: Sequence[str] | None = None, **fixed: Any) -> Setti
 
     If something is wrong, end the process with status 2 and one line per fault.
     """
+    flags = _flags(arguments) if arguments else {}
+    given = {**from_variables(Settings.fields, os.environ), **flags, **fixed}
     try:
-        if arguments is None:
-            return Settings(**fixed)
-        return CliApp.run(Settings, cli_args=list(arguments), **fixed)
-    except ValidationError as error:
-        sys.exit(_report(error))
-    except SettingsError as error:
+        return Settings(**{**_local_variables(given), **given})
+    except InvalidSettings as error:
+        sys.exit(_complain(error.faults))
+    except InvalidVariables as error:
         sys.exit(_complain([str(error)]))
+
+
+def _flags(arguments: Sequence[str]) -> dict[str, object]:
+    import argparse  # noqa: PLC0415  # most processes have no flags
+
+    from rowcast_settings.flags import read_flags  # noqa: PLC0415
+
+    command = os.environ.get("ROWCAST_COMMAND")  # the console command
+    parser = argparse.ArgumentParser(command, description=Settings.__doc__, allow_abbrev=False)
+    return read_flags(parser, Settings.fields, arguments)
+
+
+def _local_variables(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the variables of `local.env` beside the file of models say."""
+    models = given.get("models")
+    if not models or _LOCAL_ENV_READ in os.environ:
+        return {}
+    return from_variables(Settings.fields, read_variables(Path(models).parent / LOCAL_ENV))
 
 
 def settings_table() -> str:
     """Return the settings as a Markdown table."""
     rows = ["| variable | flag | default | meaning |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        variables = ", ".join(f"`{variable}`" for variable in _variables(name, field))
-        flag = f"`--{name.replace('_', '-')}`"
+    for field in Settings.fields.values():
+        variables = ", ".join(f"`{variable}`" for variable in field.variables)
+        flag = f"`{field.flags[0]}`"
         default = "" if field.default is None else f"`{_plain(field.default)}`"
         rows.append(f"| {variables} | {flag} | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
@@ -459,22 +407,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _variables(name: str, field: FieldInfo) -> list[str]:
-    alias = field.validation_alias
-    names = alias.choices if isinstance(alias, AliasChoices) else [name]
-    return [str(each).upper() for each in names]
-
-
 def _plain(value: object) -> str:
-    if isinstance(value, SecretStr):
+    if isinstance(value, Secret):
         return value.get_secret_value()
     return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _report(error: ValidationError) -> int:
-    return _complain(
-        [f"{str(fault['loc'][-1]).upper()}: {fault['msg']}" for fault in error.errors()]
-    )
 
 
 def _complain(faults: Sequence[str]) -> int:

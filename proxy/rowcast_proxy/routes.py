@@ -67,6 +67,8 @@ ROUTES: Final = (
         for name in ("completions", "chat/completions")
     ),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
+    *(Route(path, ("POST",)) for path in ("/generate", "/generate/", "/generate_stream")),
+    Route("/info", ("GET",)),
     *(
         Route(f"{base}/{path}", ("GET",))
         for base in ("/v1", "")

@@ -45,6 +45,7 @@ CLIENTS = (
     Client("openai", "openai_disturbed.py", ("openai",), settings=SLOW),
     Client("litellm-disturbed", "litellm_disturbed.py", ("litellm",), settings=SLOW),
     Client("langchain-disturbed", "langchain_disturbed.py", ("langchain-openai",), settings=SLOW),
+    Client("tgi", "tgi_disturbed.py", ("huggingface_hub",), settings=SLOW),
     Client("httpx-sse", "httpx_sse_events.py", ("httpx", "httpx-sse"), settings=SLOW),
     Client("sseclient", "sseclient_events.py", ("sseclient", "requests"), settings=SLOW),
     Client("sseclient-py", "sseclient_py_events.py", ("sseclient-py", "requests"), settings=SLOW),

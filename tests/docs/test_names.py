@@ -36,9 +36,8 @@ FOREIGN = {
     "Python": "finally False",
     "HTTP": "Cookie Expect Set-Cookie X-Forwarded-Proto",
     "tokens": "aud nbf",
-    "JSON Schema": "exclusiveMaximum exclusiveMinimum",
+    "JSON Schema": "exclusiveMaximum",
     "OpenAI and gpt-oss": "analysis commentary starting_after",
-    "dialects of other servers": "/generate",
     "models": "facebook/opt-125m opt-125m",
     "packages and versions": "python3-venv vX.Y.Z",
     "written at run time": (
@@ -111,9 +110,17 @@ def settings() -> Iterator[str]:
     """Yield the variable and the option of each field of a settings class."""
     for file, tree in programs().items():
         for node in ast.walk(tree) if file.name == "settings.py" else ():
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                yield node.target.id.upper()
-                yield f"--{node.target.id.replace('_', '-')}"
+            if isinstance(node, ast.Assign) and is_field(node.value):
+                (name,) = identifiers(node.targets[0])
+                yield name.upper()
+                yield f"--{name.replace('_', '-')}"
+
+
+def is_field(value: ast.expr) -> bool:
+    """True for what makes a field of a table of settings."""
+    if not isinstance(value, ast.Call):
+        return False
+    return ast.unparse(value.func) in {"setting", "optional", "required"}
 
 
 @cache

@@ -1,7 +1,7 @@
 """The API documents: complete, well-formed, accurate, and self-contained.
 
 Covers `rowcast`, `api/documents`, `documents/health`, `documents/native`, `pages`,
-`documents/replies`, `spec`, `documents/streams`, `openai/openapi`.
+`documents/replies`, `spec`, `documents/streams`, `generate/openapi`, `openai/openapi`.
 """
 
 import re

@@ -29,6 +29,7 @@ from rowcast.frontend.resumable.journal_client import JournalClient, JournalConf
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.frontend.sessions.sessions import Sessions
+from rowcast.models.generation import generation_of
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
 from rowcast.scripted_vocabulary import TEXTS
@@ -138,6 +139,7 @@ def serving(
         tokenizer=reading[0],
         offload=offload,
         chat=reading[1],
+        generation=generation_of(chosen),
         observers=observers,
     )
     models = Models(chosen, supervision or FixedSupervision())

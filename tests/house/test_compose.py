@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import AliasChoices
-from pydantic.fields import FieldInfo
 
 from contract.asking import serves
 from processes import ROOT, running_server
-from rowcast.settings import Settings
+from rowcast.settings import Settings, read_settings
 from rowcast_proxy.settings import ProxySettings
+from rowcast_settings.fields import Field
 
 Kind = type[Settings] | type[ProxySettings]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -70,13 +69,9 @@ def environment_of(service: str, shell: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def variables(fields: Mapping[str, FieldInfo]) -> list[tuple[str, str]]:
+def variables(fields: Mapping[str, Field[Any]]) -> list[tuple[str, str]]:
     """Return every documented variable, with the name of its setting."""
-    found = []
-    for name, field in fields.items():
-        alias = field.validation_alias
-        names = alias.choices if isinstance(alias, AliasChoices) else [name]
-        found += [(str(each).upper(), name) for each in names]
+    found = [(each, name) for name, field in fields.items() for each in field.variables]
     return [(variable, name) for variable, name in found if variable not in FIXED]
 
 
@@ -94,18 +89,18 @@ def settings_in(
     patch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
     """Return what the service's program reads in its container."""
-    for variable, _ in variables(kind.model_fields):
+    for variable, _ in variables(kind.fields):
         patch.delenv(variable, raising=False)
     for variable, value in environment_of(service, SECRETS | dict(shell)).items():
         patch.setenv(variable, value)
-    return kind().model_dump()  # type: ignore[call-arg]
+    return (read_settings() if kind is Settings else ProxySettings.load([])).values()
 
 
 SERVICES: list[tuple[str, Kind]] = [("server", Settings), ("proxy", ProxySettings)]
 SETTABLE = [
     (service, kind, variable, name)
     for service, kind in SERVICES
-    for variable, name in variables(kind.model_fields)
+    for variable, name in variables(kind.fields)
 ]
 
 
@@ -117,7 +112,7 @@ def test_every_setting_reaches_its_service(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    value = value_for(name, kind.model_fields[name].default)
+    value = value_for(name, kind.fields[name].default)
     calm = settings_in(service, kind, {}, monkeypatch)
     told = settings_in(service, kind, {variable: value}, monkeypatch)
     changed = {each for each in calm if told[each] != calm[each]}
@@ -129,9 +124,7 @@ def test_empty_variables_change_nothing(
     service: str, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line `DTYPE=` in the file .env sets it to an empty value, which Compose passes on."""
-    empty = {
-        variable: "" for variable, _ in variables(kind.model_fields) if variable not in SECRETS
-    }
+    empty = {variable: "" for variable, _ in variables(kind.fields) if variable not in SECRETS}
     assert settings_in(service, kind, empty, monkeypatch) == settings_in(
         service, kind, {}, monkeypatch
     )
@@ -145,7 +138,7 @@ def test_an_empty_backend_socket_names_no_backend(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("service", "kind"), SERVICES)
 def test_nothing_is_handed_on_that_no_setting_reads(service: str, kind: Kind) -> None:
-    known = {variable for variable, _ in variables(kind.model_fields)} | set(FIXED)
+    known = {variable for variable, _ in variables(kind.fields)} | set(FIXED)
     every = {variable: "1" for _, _, variable, _ in SETTABLE}
     assert set(environment_of(service, every)) <= known
 

@@ -183,7 +183,11 @@ def tracked(*folders: str) -> Iterator[str]:
 
 def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     has = {*zipfile.ZipFile(wheel).namelist()}
-    folders = ("inference-api/rowcast", "inference-api/rowcast_http")
+    folders = (
+        "inference-api/rowcast",
+        "inference-api/rowcast_http",
+        "inference-api/rowcast_settings",
+    )
     packages = {each.removeprefix("inference-api/") for each in tracked(*folders)}
     beside = {*tracked("models/storyteller", "models/draft", "proxy", "scripts")} - IN_THE_TREE_ONLY
     assert packages - has == set()

@@ -161,6 +161,20 @@ def test_a_backend_that_ended_is_started_again(launcher: Launched, how: signal.S
     assert launcher.backend().pid != first.pid
 
 
+def test_only_the_first_backend_computes_a_prompt_in_advance(tmp_path: Path) -> None:
+    """Open streams wait for its successors."""
+    with launched(tmp_path, {"WARM_ROWS": "2", "WARM_TOKENS": "40"}) as launcher:
+        assert status_rows(launcher) == 32
+        first = launcher.backend()
+        first.kill()
+        until(lambda: gone([first]), "its end", PATIENCE)
+        assert status_rows(launcher) == 32
+        launcher.process.terminate()
+        _, log = launcher.process.communicate(timeout=PATIENCE)
+    assert log.count("warm rows=2 tokens=40") == 1
+    assert log.count("backend started") == 2
+
+
 def next_status(launcher: Launched) -> Status:
     """Return the next backend's status; a connection may still reach the one that ends."""
     found: list[Status] = []

@@ -330,7 +330,7 @@ def test_who_speaks_another_protocol_is_dropped_alone(tmp_path: Path, garbage: b
 def test_a_long_folder_leaves_less_of_a_name_in_a_socket_s_path(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * max(1, 75 - len(str(tmp_path))))
     folder.mkdir()
-    with supervised(folder, **{"a-model-with-a-long-name": START}) as supervisor:
+    with supervised(folder, 1000, **{"a-model-with-a-long-name": START}) as supervisor:
         url = supervisor.connect().await_state("a-model-with-a-long-name", "ready").url
         assert len(url) == LONGEST_PATH
         assert reply(url, b"Hello", 5)

@@ -57,9 +57,9 @@ def test_a_field_without_a_value_is_no_field() -> None:
         ("temperature", float("nan"), "has to be a number from 0 to 100"),
         ("top_k", 1.5, "has to be a whole number from -1 to 1e+06"),
         ("top_p", 2, "has to be a number from 0 to 1"),
-        ("max_new_tokens", -1, "greater than or equal to 0"),
-        ("num_return_sequences", 0, "greater than or equal to 1"),
-        ("num_return_sequences", "2", "valid integer"),
+        ("max_new_tokens", -1, "has to be a whole number from 0 to 1000000"),
+        ("num_return_sequences", 0, "has to be a whole number from 1 to 128"),
+        ("num_return_sequences", "2", "has to be a whole number from 1 to 128"),
     ],
 )
 def test_a_value_out_of_range_is_refused(field: str, value: Any, problem: str) -> None:

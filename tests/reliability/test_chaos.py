@@ -2,8 +2,8 @@
 
 Times are not judged here: a claim's misses may be the machine's, its faults are ours.
 
-Covers `chaos/cli`, `context`, `chaos/claims/`, `chaos/models/`, `crowd`, `flow`, `keep_alive`,
-`resumption`, `greenlet_count`, `local/ports`, `processes`, `local/server`.
+Covers `chaos/cli`, `context`, `chaos/claims/`, `crowd`, `flow`, `traffic/keep_alive`, `resumption`,
+`greenlet_count`, `local/ports`, `processes`, `local/server`.
 """
 
 import os

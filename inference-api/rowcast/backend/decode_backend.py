@@ -21,6 +21,7 @@ from rowcast.backend.reply import Reply
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
+from rowcast.backend.warm_up import WarmUp
 from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
@@ -66,12 +67,14 @@ class DecodeBackend:
         *,
         policies: Policies | None = None,
         replaces_killed: bool = False,
+        warm_up: WarmUp | None = None,
     ) -> None:
         self._port = port
         self._load_engine = load_engine
         self._limits = limits or Limits()
         self._policies = policies or Policies()
         self._replaces_killed = replaces_killed
+        self._warm_up = warm_up or WarmUp()
         self._order = self._policies.order()
         self._line = WaitingLine(self._limits.waiting, self._order)
         self._outbox: dict[FrontendId, list[Event]] = defaultdict(list)
@@ -95,6 +98,7 @@ class DecodeBackend:
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
         self._engine.compile()
+        self._warm_up.run(self._engine)
 
     def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Step until `stop` was called and the last reply has ended; `beat` after each turn."""

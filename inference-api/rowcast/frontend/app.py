@@ -30,8 +30,8 @@ from rowcast.errors import (
     Stopping,
     Unavailable,
 )
-from rowcast.frontend.api import DIALECTS, dialect_of, model_in, needs_rows
-from rowcast.frontend.api.dialect import Api, Dialect, Handler
+from rowcast.frontend.api import DIALECTS, model_in, needs_rows
+from rowcast.frontend.api.dialect import Api, Dialect, Handler, dialect_for
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
@@ -173,7 +173,7 @@ def _finish_headers(response: flask.Response) -> flask.Response:
 def _error(api: Api, status: int, message: str, error: Exception) -> flask.Response:
     """Return an error in the form of the dialect that owns the path."""
     g.request.close()
-    dialect = dialect_of(request.path, api.dialects)
+    dialect = dialect_for(g.request, api.dialects)
     return _sent(json_response(dialect.error_body(status, message, error), status))
 
 

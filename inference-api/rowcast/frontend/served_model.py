@@ -24,6 +24,7 @@ from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.request.sizes import check_size
 from rowcast.frontend.sessions.sessions import Sessions
+from rowcast.models.generation import Generation
 from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
@@ -52,7 +53,8 @@ class ServedModel:
     tokenizer: Tokenizer
     offload: Offload
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
-    defaults: Defaults = field(default_factory=Defaults)  # the model's own
+    defaults: Defaults = field(default_factory=Defaults)  # of sampling parameters
+    generation: Generation = field(default_factory=Generation)  # other defaults of requests
     aliases: tuple[str, ...] = (ALIAS,)
     observers: tuple[Observer, ...] = OBSERVERS
     prepares_helpers: bool = True  # at the start instead of at their first task
@@ -142,8 +144,11 @@ class ServedModel:
             observation.end(reply)
 
         marks = start.marks if start else [Mark()] * len(each)
+        chunk = self.generation.streaming_chunks
         replies = [
-            ReplyText(choice, self._decoder(prompt), prompt.stop, close, pause=mark.tokens)
+            ReplyText(
+                choice, self._decoder(prompt), prompt.stop, close, pause=mark.tokens, chunk=chunk
+            )
             for prompt, choice, mark in zip(each, session.choices, marks, strict=True)
         ]
         watch.callback(request.watch(lambda: self.sessions.end(session, WENT_AWAY)))

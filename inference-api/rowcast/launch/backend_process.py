@@ -8,6 +8,7 @@ import sys
 from types import FrameType
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.backend.warm_up import WarmUp
 from rowcast.engine.engine import Engine
 from rowcast.engines import MakeEngine, prepare_engine
 from rowcast.errors import RowcastError
@@ -26,6 +27,7 @@ def run_backend(
     *,
     replaces_killed: bool = False,
     reports: Reports | None = None,
+    warm_up: WarmUp | None = None,
 ) -> int:
     """Run one backend in this process until it is stopped; return an exit status."""
     beat = (heartbeat or Heartbeat()).beat
@@ -40,7 +42,9 @@ def run_backend(
     try:
         port = carrier(url).listen()
         limits = Limits(settings.waiting_line, settings.reply_seconds)
-        backend = DecodeBackend(port, load_engine, limits, replaces_killed=replaces_killed)
+        backend = DecodeBackend(
+            port, load_engine, limits, replaces_killed=replaces_killed, warm_up=warm_up
+        )
     except (RowcastError, OSError) as error:
         return refuse(error, reports)
 
@@ -61,7 +65,8 @@ def run_backend_alone(settings: Settings, url: str) -> int:
         make_engine = prepare_engine(settings)
     except RowcastError as error:
         return refuse(error)
-    return run_backend(settings, url, make_engine)
+    warm_up = WarmUp(settings.warm_rows, settings.warm_tokens)
+    return run_backend(settings, url, make_engine, warm_up=warm_up)
 
 
 def refuse(error: Exception, reports: Reports | None = None) -> int:

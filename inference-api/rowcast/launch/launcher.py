@@ -24,6 +24,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import FrameType
 
+from rowcast.backend.warm_up import WarmUp
 from rowcast.engines import MakeEngine
 from rowcast.launch.backend_process import run_backend
 from rowcast.launch.exit_status import BROKEN, REFUSED
@@ -71,6 +72,7 @@ class Launcher:
         self._url = url
         self._make_engine = make_engine
         self._reports = reports or NoReports()
+        self._warm_up = WarmUp(settings.warm_rows, settings.warm_tokens)
         self._stopping = False
         self._backend: ForkProcess | None = None
         self._failures = 0
@@ -143,6 +145,7 @@ class Launcher:
             heartbeat,
             replaces_killed=self._killed_outside,
             reports=self._reports,
+            warm_up=self._warm_up,
         )
         sys.exit(status)
 

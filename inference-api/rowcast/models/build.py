@@ -31,7 +31,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         own = {name.lower(): checked(name.lower(), text) for name, text in self.variables.items()}
         if own:  # streams of all models are in one journal
             own["journal"] = str(server.journal_path or "off")
-        return server.model_copy(update=own)
+        return server.replaced(**own)
 
 
 def by_name(builds: Sequence[Build], server: Settings) -> dict[str, Build]:

@@ -15,10 +15,10 @@ from msgspec import structs
 
 from rowcast.errors import UnknownModel
 from rowcast.models.build import Build
-from rowcast.models.entry import Entry, EntryReader
-from rowcast.models.faults import Fault, InvalidCatalog, shortened
+from rowcast.models.file.entry import Entry, EntryReader
+from rowcast.models.file.faults import Fault, InvalidCatalog, shortened
+from rowcast.models.file.located_json import NotJSON
 from rowcast.models.generation import generation_of
-from rowcast.models.located_json import NotJSON
 from rowcast.models.revision import build_id
 from rowcast.settings import Settings
 

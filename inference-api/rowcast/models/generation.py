@@ -8,17 +8,15 @@ variable goes before its field. A value out of range is refused, since an operat
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rowcast.errors import UnknownModel
-from rowcast.models.faults import shortened
-from rowcast.models.keys import problem_of
+from rowcast.models.file.faults import shortened
 from rowcast.sampling_params import PARAMETERS
 from rowcast.settings import Settings, checked
+from rowcast_settings.kinds import Invalid
 
 BYTES = 1 << 20  # of the file
 _COUNTS = ("max_new_tokens", "num_return_sequences")  # are settings, too
@@ -29,10 +27,10 @@ _BOUNDS = {each.name: each for each in PARAMETERS if each.configured}
 class Generation:
     """Defaults of requests, besides those of the model's own generation_config.json."""
 
-    sampling: Mapping[str, float]  # by the names of parameters
-    max_new_tokens: int  # 0: as the API documents it
-    num_return_sequences: int
-    streaming_chunks: int  # tokens per chunk of a stream
+    sampling: Mapping[str, float] = field(default_factory=dict)  # by the names of parameters
+    max_new_tokens: int = 0  # 0: as the API documents it
+    num_return_sequences: int = 1
+    streaming_chunks: int = 1  # tokens per chunk of a stream
 
 
 def generation_of(settings: Settings) -> Generation:
@@ -44,7 +42,7 @@ def generation_of(settings: Settings) -> Generation:
     counts = {
         name: found[name]
         for name in _COUNTS
-        if found.get(name) is not None and name not in settings.model_fields_set
+        if found.get(name) is not None and name not in settings.chosen
     }
     return Generation(
         sampling={name: found[name] for name in _BOUNDS if found.get(name) is not None},
@@ -86,8 +84,8 @@ def _problems(found: Mapping[str, Any]) -> Iterator[str]:
     for name in (name for name in _COUNTS if found.get(name) is not None):
         try:
             checked(name, found[name], strict=True)
-        except ValidationError as error:
-            yield f'"{name}": {problem_of(error)}'
+        except Invalid as error:
+            yield f'"{name}": {error}'
     for name, parameter in _BOUNDS.items():
         value, (least, most) = found.get(name), parameter.configured or (0.0, 0.0)
         whole = parameter.type is int

@@ -34,6 +34,8 @@ _SETTINGS = (
     "max_new_tokens",
     "num_return_sequences",
     "streaming_chunks",
+    "warm_rows",
+    "warm_tokens",
 )
 
 

@@ -23,7 +23,7 @@ from local.child import Child
 
 TOKEN_HOURS = 12
 NEWS_SECONDS = 5.0
-NEEDED = ("gunicorn", "gevent", "flask", "jwt", "pydantic_settings", "msgspec")
+NEEDED = ("gunicorn", "gevent", "flask", "jwt", "msgspec")
 
 
 def main(argv: Sequence[str]) -> int:

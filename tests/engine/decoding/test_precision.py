@@ -23,14 +23,14 @@ from rowcast.engine.kernels.linear import (
 )
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear, weight_bytes
 from rowcast.engine.loading.engine_factory import prepare
-from rowcast.settings import Settings, read_settings
+from rowcast.settings import Dtype, read_settings
 
 CPU = torch.device("cpu")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def test_every_name_of_the_setting_is_known() -> None:
-    assert set(PRECISIONS) == set(get_args(Settings.model_fields["dtype"].annotation))
+    assert set(PRECISIONS) == set(get_args(Dtype))
 
 
 def test_int8_is_refused_on_a_gpu() -> None:

@@ -4,13 +4,14 @@ Covers `kernels/build`.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rowcast.engine.kernels.build import KernelUnavailable, cache_folder, load_kernel
+from rowcast.engine.kernels.build import COMPILERS, KernelUnavailable, cache_folder, load_kernel
 
 INFERENCE_API = Path(__file__).resolve().parents[3] / "inference-api"
 LOAD = """
@@ -127,6 +128,40 @@ def test_what_does_not_compile_is_told_and_leaves_nothing(source: Path, folder: 
     with pytest.raises(KernelUnavailable, match="nothing_known"):
         load_kernel(source, folder)
     assert not list(folder.iterdir())
+
+
+def test_the_compiler_is_run_for_its_macros_once(
+    source: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = Compiler(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{compiler.folder}:{os.environ['PATH']}")
+    compiler.write("")
+    first = load_kernel(source, folder).key
+    assert load_kernel(source, folder).key == first
+    assert compiler.runs_for_macros() == 1
+    compiler.write("-DANOTHER_COMPILER")
+    assert load_kernel(source, folder).key != first
+    assert compiler.runs_for_macros() == 2
+
+
+class Compiler:
+    """This machine's, behind a script that may add an option and lists the runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._real = next(found for name in COMPILERS if (found := shutil.which(name)))
+        folder.mkdir()
+
+    def write(self, option: str) -> None:
+        new = self.folder / "new"
+        runs = self.folder / "runs"
+        new.write_text(f'#!/bin/sh\necho "$*" >> {runs}\nexec {self._real} {option} "$@"\n')
+        new.chmod(0o700)
+        new.replace(self.folder / "cc")
+
+    def runs_for_macros(self) -> int:
+        runs = (self.folder / "runs").read_text().splitlines()
+        return sum("-dM" in run for run in runs)
 
 
 def test_where_builds_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

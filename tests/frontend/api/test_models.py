@@ -1,6 +1,6 @@
 """Models by hand: who may load and unload them, what is sent, and how the list shows their states.
 
-Covers `documents/models`, `openai/models`, `model_types`.
+Covers `documents/models`, `openai/models`, `model_types`, `reasons`.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from rowcast.frontend.api.openai.models import without_paths
 from rowcast.frontend.models import models as claims
 from rowcast.frontend.models.models import Models
+from rowcast.frontend.models.reasons import without_paths
 from rowcast.frontend.models.supervision import Listener
 from rowcast.models.build import Build
 from rowcast.models.messages import BuildState, Done, FromFrontend, Load, Snapshot, Unload

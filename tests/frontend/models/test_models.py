@@ -1,6 +1,7 @@
 """Two models in one frontend: by name, held while they are used, loaded on the first request.
 
-Covers `frontend/models/models`, `slot`, `waiting`, `maker`, `frontend/api/late`.
+Covers `frontend/models/builds`, `frontend/models/table`, `slot`, `waiting`, `maker`, `supervision`,
+`frontend/api/late`.
 """
 
 import threading
@@ -378,3 +379,19 @@ def test_models_are_loaded_and_unloaded_by_hand(made: Stage) -> None:
     assert made.frontend.models.load("one") == ""
     made.played.problem = "it is kept"
     assert made.frontend.models.unload("one") == "it is kept"
+
+
+def test_only_administrators_are_shown_paths(made: Stage) -> None:
+    lost = made.state(made.build("one"), "failed", reason="no /srv/models/one", retry_seconds=30.0)
+    other = made.state(made.build("two"), "unloaded")
+    made.played.show(lost, other, problem="/srv/models.json:3: no")
+    made.await_names("one", "two")
+    client = made.client()
+    own = client.get("/health").get_json()
+    strangers = client.get("/health", headers={"X-Forwarded-For": "192.0.2.1"}).get_json()
+    assert own["models"]["one"]["reason"] == "no /srv/models/one"
+    assert own["problem"] == "/srv/models.json:3: no"
+    assert strangers["models"]["one"]["reason"] == "no …/one"
+    assert strangers["problem"] == "…/models.json:3: no"
+    refused = client.post("/inference/one", json={"text": "Hi"})
+    assert "cannot be loaded: no …/one" in refused.get_json()["message"]

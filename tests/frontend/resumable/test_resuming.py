@@ -113,6 +113,31 @@ def _frame(data: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_follows_any_event_is_the_rest_of_the_stream(kept: Served, kind: str) -> None:
+    check_every_rest(kept, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_in_chunks_goes_on_after_any_event(tmp_path: Path, kind: str) -> None:
+    chunked = {"streaming_chunks": 5}
+    with serving(journal=tmp_path / "journal.db", settings=chunked) as kept:
+        check_every_rest(kept, kind)
+
+
+@pytest.mark.parametrize("place", [1, 6, 7, 13, 20, 39])
+def test_a_stream_goes_on_inside_a_chunk(tmp_path: Path, place: int) -> None:
+    path, body = KINDS["native"]
+    with serving(journal=tmp_path / "journal.db", settings={"streaming_chunks": 7}) as kept:
+        stream = kept.post(path, seed=3, **body).headers["X-Stream-ID"]
+        rest = events_of(again(kept, stream, **{"Last-Event-ID": str(place)}).text)
+    text = "".join(data["text"] for _, data in rest if "text" in data)
+    before = spoken("größer 😀", 3, place).rstrip("\ufffd")  # a character is sent when it is whole
+    assert before + text == spoken("größer 😀", 3, 40)
+    ends = [int(place) for place, _ in rest if place.isdigit()]
+    assert all(end % 7 == 0 for end in ends[:-1])
+
+
+def check_every_rest(kept: Served, kind: str) -> None:
+    """Check that what follows any event of a stream is its rest."""
     path, body = KINDS[kind]
     first = kept.post(path, **({"stream": True, **body} if path[:3] == "/v1" else body))
     assert first.status_code == 200, first.text

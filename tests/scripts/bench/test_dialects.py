@@ -1,7 +1,7 @@
 """Each dialect's requests, and how it reads pieces, counts and ends.
 
-Covers `dialects/chat`, `dialects/dialect`, `event_reader`, `dialects/native`, `dialects/openai`,
-`openai_chat`, `http_client/events`.
+Covers `dialects/chat`, `dialects/dialect`, `event_reader`, `dialects/generate`, `dialects/native`,
+`dialects/openai`, `openai_chat`, `http_client/events`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def read(dialect: str, *parts: str) -> Reader:
     [
         ("native", "/predictions/m", {"text": "say"}),
         ("chat", "/chat/m", {"text": "say"}),
+        ("generate", "/generate", {"prompt": "say", "model": "m", "stream": True}),
         ("openai", "/v1/completions", {"prompt": "say"}),
         ("openai-chat", "/v1/chat/completions", {"messages": [{"role": "user", "content": "say"}]}),
     ],
@@ -41,6 +42,59 @@ def test_request(dialect: str, path: str, prompt: dict[str, object]) -> None:
     if dialect.startswith("openai"):
         assert {**body, "model": "m", "stream": True} == body
         assert body["stream_options"] == {"include_usage": True}
+
+
+def test_tgi_requests_details() -> None:
+    body = DIALECTS["tgi"].body(ASK, "m", echo=False)
+    assert DIALECTS["tgi"].path("m") == "/generate_stream"
+    wanted = {"max_new_tokens": 5, "details": True}
+    assert body == {"inputs": "say", "parameters": {**wanted, "seed": 9}}
+    assert DIALECTS["tgi"].body(UNSEEDED, "m", echo=False)["parameters"] == wanted
+
+
+def test_pieces_of_generate_survive_any_cut() -> None:
+    stream = '{"text":["say é"],"error":0}\0{"text":["say éb"],"error":0}\0'.encode()
+    for cut in range(len(stream)):
+        reader = DIALECTS["generate"].reader()
+        reader.expect("say")
+        reader.feed([stream[:cut]])
+        reader.feed([stream[cut:]])
+        assert reader.close() is None
+        assert [each.decode() for each in reader.text] == [" é", "b"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "failure"),
+    [
+        ('{"text":["say a"],"error":0}', "half a piece"),
+        ('{"text":["say a"],"error":500}\0', "error 500"),
+        ('{"text":["sap a"],"error":0}\0', "a piece that does not continue"),
+        ('{"text":[],"error":0}\0', "a piece that is not JSON"),
+        ("nonsense\0", "a piece that is not JSON"),
+    ],
+)
+def test_generate_failures(stream: str, failure: str) -> None:
+    reader = DIALECTS["generate"].reader()
+    reader.expect("say")
+    reader.feed([stream.encode()])
+    assert (reader.close() or "").startswith(failure)
+
+
+TGI_END = (
+    'data: {"index": 2, "token": {"id": 3, "text": "b"}, "generated_text": "ab", "details": '
+    '{"finish_reason": "eos_token", "generated_tokens": 2, "input_length": 3}}\n\n'
+)
+
+
+def test_tgi_events() -> None:
+    first = 'data: {"index": 1, "token": {"id": 2, "text": "a"}, "details": null}\n\n'
+    reader = read("tgi", "id: 1\n", first, TGI_END)
+    assert reader.close() is None
+    assert (reader.text, reader.finish_reason) == ([b"a", b"b"], "stop")
+    assert (reader.prompt_tokens, reader.completion_tokens) == (3, 2)
+    assert read("tgi", first).close() == "no end event"
+    failed = read("tgi", first, 'data: {"error": "lost", "error_type": "generation"}\n\n')
+    assert (failed.close() or "").startswith("error event: lost")
 
 
 def test_native_can_ask_for_its_prompt() -> None:

@@ -1,6 +1,6 @@
 """Percentiles, rates, prompts, arrivals, and the tables that show them.
 
-Covers `outcome`, `pace`, `load/requests`, `comparison`, `figures`, `table`.
+Covers `outcome`, `pace`, `load/requests`, `comparison`, `figures`, `results/table`.
 """
 
 from __future__ import annotations

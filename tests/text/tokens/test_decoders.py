@@ -3,6 +3,7 @@
 Covers `hub_tokenizer`.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from rowcast.text.tokens.hub_tokenizer import MOST_HELD, HubTokenizer, StreamDecoder
+from rowcast.model_files import ModelFiles
+from rowcast.text.tokens.hub_tokenizer import MOST_HELD, HubTokenizer, StreamDecoder, end_of
 from rowcast.text.tokens.tokenizer import decoded
 
 STORYTELLER = Path(__file__).parents[3] / "models" / "storyteller" / "tokenizer.json"
@@ -92,3 +94,31 @@ def test_a_text_has_no_fewer_tokens_than_its_length_tells(text: str, known: bool
     least = tokenizer.least_tokens(text)
     assert least <= len(tokenizer.encode(text, special=False))
     assert (least > 0) == (known and len(text) > 50)
+
+
+@pytest.mark.parametrize(
+    ("generation", "config", "end"),
+    [
+        ({"eos_token_id": 3}, {"eos_token_id": 4}, 3),
+        ({"eos_token_id": [5, 6]}, {}, 5),
+        ({}, {"eos_token_id": 4}, 4),
+        ({"eos_token_id": None}, {"eos_token_id": []}, None),
+        ({"eos_token_id": True}, {"eos_token_id": "3"}, None),
+        (None, None, None),
+    ],
+)
+def test_the_end_of_text_is_the_one_that_the_files_name(
+    tmp_path: Path, generation: object, config: object, end: int | None
+) -> None:
+    for name, words in (("generation_config.json", generation), ("config.json", config)):
+        if words is not None:
+            (tmp_path / name).write_text(json.dumps(words))
+    assert end_of(ModelFiles("m", tmp_path, None)) == end
+
+
+def test_special_tokens_are_those_that_a_text_omits() -> None:
+    tokenizer = HubTokenizer.of(ModelFiles("m", STORYTELLER.parent, None))
+    assert tokenizer.end is not None
+    assert tokenizer.is_special(tokenizer.end)
+    assert decoded(tokenizer, [tokenizer.end]) == ""
+    assert not any(map(tokenizer.is_special, tokenizer.encode("Once", special=False)))

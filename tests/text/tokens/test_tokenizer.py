@@ -85,3 +85,9 @@ def test_the_vocabulary_is_bytes_an_end_and_distinct_words() -> None:
     assert TEXTS[FIRST_WORD : FIRST_WORD + 2] == (b" baba", b" babe")
     assert TEXTS[-1] == b" tutu"
     assert len(set(WORDS)) == 3600
+
+
+def test_the_end_of_text_is_the_only_special_token() -> None:
+    tokenizer = ScriptedTokenizer()
+    assert tokenizer.end == END
+    assert [token for token in range(300) if tokenizer.is_special(token)] == [END]

@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 FLAGS = (
@@ -80,12 +81,26 @@ def _find_compiler() -> str:
 
 
 def _key(command: Sequence[str], source: Path) -> str:
-    """Return a name for the build; the macros reveal the compiler's version and instruction set."""
-    macros = _run(*command, "-dM", "-E", "-x", "c", os.devnull)
+    """Return a name for the build."""
     digest = hashlib.sha256(source.read_bytes())
     digest.update(" ".join(command[1:]).encode())
-    digest.update(macros)
+    digest.update(_macros(tuple(command), _identity(command[0])))
     return digest.hexdigest()[:16]
+
+
+@cache
+def _macros(command: Sequence[str], identity: Sequence[int]) -> bytes:  # noqa: ARG001
+    """Return what reveals the compiler's version and instruction set; once per compiler."""
+    return _run(*command, "-dM", "-E", "-x", "c", os.devnull)
+
+
+def _identity(compiler: str) -> tuple[int, ...]:
+    """Return what changes when another compiler takes its place."""
+    try:
+        found = Path(compiler).stat()
+    except OSError as error:
+        raise KernelUnavailable(f"{compiler} did not run: {error}") from error
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _loaded(command: Sequence[str], source: Path, built: Path) -> ctypes.CDLL:

@@ -7,12 +7,13 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 from collections.abc import Iterable
 
 from rowcast.frontend.api import dialect as forms
-from rowcast.frontend.api import documents, health, models, native, openai, streams
+from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
 from rowcast.frontend.api.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
     openai.DIALECT,
+    *generate.DIALECTS,
     streams.DIALECT,
     models.DIALECT,
     documents.DIALECT,

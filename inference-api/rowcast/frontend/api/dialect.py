@@ -2,7 +2,8 @@
 
     routes        method and path -> a function `chat(frontend, request) -> Response`
     operations    its part of /openapi.json
-    error_body    the form of errors below the paths that it owns, `prefixes`
+    error_body    the form of errors below the paths that it owns, `prefixes`, and of errors of
+                  requests that it recognizes, at whatever path
     error_event   the same inside an event stream
     rows          the paths where a POST needs rows: refused early while there are none; a group
                   `model` in it is the model's name
@@ -52,6 +53,7 @@ class Dialect:
     error_body: ErrorBody
     error_event: ErrorEvent = error_event
     prefixes: tuple[str, ...] = ()  # paths whose errors have its form
+    recognizes: Callable[[Request], bool] = lambda _: False  # requests whose errors have its form
     rows: re.Pattern[str] | None = None  # paths where a POST needs rows
     open: bool = False  # to every caller, without a token
 
@@ -60,6 +62,13 @@ def dialect_of(path: str, dialects: Iterable[Dialect]) -> Dialect:
     """Return the dialect that formats errors at this path."""
     first, *_ = known = tuple(dialects)
     return next((each for each in known if path.startswith(each.prefixes)), first)
+
+
+def dialect_for(request: Request, dialects: Iterable[Dialect]) -> Dialect:
+    """Return the dialect that formats errors of this request."""
+    known = tuple(dialects)
+    recognized = (each for each in known if each.recognizes(request))
+    return next(recognized, None) or dialect_of(request.path, known)
 
 
 class Api:
@@ -89,6 +98,6 @@ class Api:
             return handler(self.frontend, request)
         except StillLoading as loading:
             silence = self.frontend.settings.comment_seconds
-            dialect = dialect_of(request.path, self.dialects)
+            dialect = dialect_for(request, self.dialects)
             again = partial(self.call, handler, request)
             return late(loading.wait, request, silence, again, dialect.error_event)

@@ -13,6 +13,7 @@ from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.health import OPERATIONS
 from rowcast.frontend.api.errors import error_body
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.reasons import without_paths
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, json_response
@@ -31,9 +32,19 @@ def liveness(_frontend: Frontend, _request: Request) -> Response:
     return json_response({"status": "alive"})
 
 
-def readiness(frontend: Frontend, _request: Request) -> Response:
-    """Report whether a prompt would be answered now."""
-    return json_response(_report(frontend), 200 if frontend.health().ready else 503)
+def readiness(frontend: Frontend, request: Request) -> Response:
+    """Report whether a prompt would be answered now; only administrators are shown paths."""
+    report = _report(frontend)
+    if not request.caller.admin:
+        report = _without_paths(report)
+    return json_response(report, 200 if frontend.health().ready else 503)
+
+
+def _without_paths(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report with no path of this machine in its reasons."""
+    short = {name: without_paths(report[name]) for name in ("reason", "problem") if name in report}
+    models = {name: _without_paths(each) for name, each in report.get("models", {}).items()}
+    return report | short | ({"models": models} if models else {})
 
 
 def _report(frontend: Frontend) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The native dialect: text in, raw text out as it is generated.
 
-    POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …}
+    POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …};
+                                                         `generate` has the route of the last one
     POST /chat/<model>                                    server-sent events
 
 `PARAMETERS` has the sampling parameters with default and bounds, `_read` the other fields;
@@ -89,7 +90,7 @@ class NativeRequest:
 
 def routes(_: Api) -> Iterable[Route]:
     """Return the native routes."""
-    plain = ("/predictions/<model>", "/inference/<model>", "/")
+    plain = ("/predictions/<model>", "/inference/<model>")
     return (
         *(Route("POST", path, inference) for path in plain),
         Route("POST", "/chat/<model>", chat),
@@ -143,7 +144,7 @@ def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeReques
     origin = request.origin()
     prompt = Prompt(
         tokens=tokens,
-        params=SamplingParams(**_sampling(fields)),
+        params=SamplingParams(**_sampling(fields, model)),
         seed=fields.integer("seed", origin.seed, 0, SEEDS - 1),
         stop=StopSequences([stop] if stop else ()),
         dialect="native",
@@ -161,8 +162,11 @@ def _may_stream(fields: Fields) -> bool:
     return False
 
 
-def _sampling(fields: Fields) -> dict[str, Any]:
-    return {each.name: _number(fields, each, native) for each, native in SAMPLING}
+def _sampling(fields: Fields, model: ServedModel) -> dict[str, Any]:
+    values = {each.name: _number(fields, each, native) for each, native in SAMPLING}
+    if (tokens := model.generation.max_new_tokens) and fields.value("max_tokens") is None:
+        values["max_tokens"] = tokens
+    return values
 
 
 def _number(fields: Fields, parameter: Parameter, native: Native) -> float:

@@ -57,5 +57,5 @@ class Operation:
     @property
     def id(self) -> str:
         """The operation's name in generated clients."""
-        words = self.path.replace("{", "").replace("}", "").replace("/", "_").strip("_")
+        words = self.path.replace("{", "").replace("}", "").replace("/", "_").lstrip("_")
         return f"{self.method}_{words or 'index'}"

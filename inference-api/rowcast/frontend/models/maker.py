@@ -11,11 +11,12 @@ from collections.abc import Callable
 from gevent import get_hub, monkey
 
 from rowcast.frontend.request.defaults import FILE as GENERATION
-from rowcast.frontend.request.defaults import Defaults, defaults_of
+from rowcast.frontend.request.defaults import Defaults, defaults_for
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import Journal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.models.build import Build
+from rowcast.models.generation import generation_of
 from rowcast.offload.limits import Limits
 from rowcast.offload.pool import HelperPool
 from rowcast.offload.source import HelperSource
@@ -35,7 +36,7 @@ class ModelMaker:
     def __call__(self, build: Build, url: Callable[[], str]) -> ServedModel:
         """Make the model of a build. Raises RowcastError, OSError and ValueError."""
         own = build.settings(self._settings)
-        return self.make(own.model_copy(update={"model_name": build.name}), url)
+        return self.make(own.replaced(model_name=build.name), url)
 
     def make(self, settings: Settings, url: Callable[[], str]) -> ServedModel:
         """Make the model with these settings. Raises as a call."""
@@ -58,6 +59,7 @@ class ModelMaker:
             offload=_helpers(settings),
             chat=text.chat,
             defaults=defaults,
+            generation=generation_of(settings),
             prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them
         )
 
@@ -83,7 +85,7 @@ def _caught(settings: Settings) -> tuple[ModelText, Defaults] | Exception:
 
 def _text_side(settings: Settings) -> tuple[ModelText, Defaults]:
     text = text_of(settings)
-    return text, defaults_of(text.files.words(GENERATION) if text.files else {})
+    return text, defaults_for(settings, text.files.words(GENERATION) if text.files else {})
 
 
 def _helpers(settings: Settings) -> HelperPool:

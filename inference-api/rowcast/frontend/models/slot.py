@@ -10,10 +10,10 @@ messages and wakes the requests.
 import math
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
-from rowcast.errors import NotReady
-from rowcast.frontend.models.waiting import Wait
+from rowcast.errors import NotReady, RowcastError
+from rowcast.frontend.models.reasons import without_paths
 from rowcast.frontend.served_model import ALIAS, ServedModel
 from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.models.build import Build
@@ -28,6 +28,17 @@ _WORDS: dict[State, str] = {
     "failed": "it cannot be loaded",
 }
 FAULT_SECONDS = 5.0  # until a text side that could not be loaded is tried again
+
+
+class Waiting(Protocol):
+    """A request that waits until a build may be used; see `waiting`."""
+
+    slot: "Slot"
+    granted: bool
+    refused: RowcastError | None
+
+    def wake(self) -> None:
+        """Make the request look at what has become of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ class Names:
     def of(cls, build: Build, server: Settings) -> Self:
         """Return the names of a build; `server`: the server's settings."""
         try:
-            own = build.settings(server).model_copy(update={"model_name": build.name})
+            own = build.settings(server).replaced(model_name=build.name)
         except ValueError:  # nothing can be made of it: its requests will be told why
             return cls(build.name, (build.name,), build.aliases, ())
         return cls(build.name, own.listed_names, build.aliases, own.names)
@@ -67,7 +78,7 @@ class Slot:
         self.listed = True  # in the last Snapshot
         self.recalled = False  # for a recorded stream; the supervisor may not know it yet
         self.claims = 0
-        self.waits: set[Wait] = set()
+        self.waits: set[Waiting] = set()
         self.wanted = False  # Hold was sent, and no Drop since
         self.held = False  # and Held has come
         self.served: ServedModel | None = None
@@ -162,11 +173,12 @@ class Slot:
     def failure(self) -> NotReady | None:
         """Why it cannot be used, and will not be for a while."""
         if self.fault:
-            return NotReady(f"the model {self.name!r} cannot be used: {self.fault}", 5)
+            fault = without_paths(self.fault)
+            return NotReady(f"the model {self.name!r} cannot be used: {fault}", 5)
         left = self._received + self.state.retry_seconds - time.monotonic()
         if self.state.state != "failed" or left <= 0:
             return None
-        reason = self.state.reason or "no reason is known"
+        reason = without_paths(self.state.reason) or "no reason is known"
         return NotReady(f"the model {self.name!r} cannot be loaded: {reason}", math.ceil(left))
 
     @property

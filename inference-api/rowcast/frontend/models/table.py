@@ -44,11 +44,13 @@ class _Named(msgspec.Struct):
     """What is read of a body to find its model."""
 
     model: str | None = None
+    model_name: str | None = None  # its name in some bodies of `/generate`
 
 
 def named_in(body: bytes) -> str | None:
     """Return the model that a body names; None, too, if the body cannot be parsed."""
     try:
-        return msgspec.json.decode(body, type=_Named).model
+        named = msgspec.json.decode(body, type=_Named)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None  # whoever parses all of it reports what is wrong
+    return named.model or named.model_name

@@ -7,14 +7,11 @@ over, because the time has passed or the client has left. `Models` alone grants 
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rowcast.errors import DeadlinePassed, NotReady, ReplyCancelled, RowcastError
+from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.deadline import Deadline
 from rowcast_http.client_watch import WENT_AWAY
-
-if TYPE_CHECKING:
-    from rowcast.frontend.models.slot import Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +26,7 @@ class Wish:
 class Wait:
     """One request in the line of a build."""
 
-    def __init__(self, slot: "Slot", deadline: Deadline, load_seconds: float) -> None:
+    def __init__(self, slot: Slot, deadline: Deadline, load_seconds: float) -> None:
         self.slot = slot  # `Models` moves it to the successor of a build that was replaced
         self.granted = False
         self.refused: RowcastError | None = None

@@ -78,9 +78,14 @@ class Position:
         return cls(tuple(marks), int(frame[:4]) if frame else -1)
 
     def __str__(self) -> str:
-        runs = [(mark, len(list(same))) for mark, same in groupby(self.marks)]
-        marks = ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
+        marks = str(self.marks[0]) if len(self.marks) == 1 else _runs(self.marks)
         return marks if self.frame < 0 else f"{marks}~{self.frame}"
+
+
+def _runs(marks: tuple[Mark, ...]) -> str:
+    """Return the marks as text; equal ones in a row once, with their number."""
+    runs = [(mark, len(list(same))) for mark, same in groupby(marks)]
+    return ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
 
 
 def _marks(text: str, replies: int) -> list[Mark] | None:

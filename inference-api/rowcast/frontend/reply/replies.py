@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
+from rowcast.frontend.reply.chunks import Patience
 from rowcast.frontend.reply.text import Ending, ReplyText, one_by_one
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.session import Session
@@ -21,6 +22,7 @@ class Piece:
 
     reply: int
     text: str
+    more: bool = False  # what is sent for it waits for the next piece of the reply
 
 
 class Replies:
@@ -62,21 +64,58 @@ class Replies:
 
         `singly`: a piece for every token, even if several arrive together.
         """
-        unended, arrived = dict(enumerate(self._replies)), self._session.arrived
+        unended, held, patience = self._begin(silence)
         while unended:
-            arrived.clear()
+            self._session.arrived.clear()
             received = False
-            for at, reply in in_turns(list(unended.items())):
-                events = reply.arrived()
-                received = received or bool(events)
-                for part in one_by_one(events) if singly else [events] if events else []:
-                    yield Piece(at, reply.read(part))
-                    if reply.ending is not None:
-                        break
-                if reply.ending is not None:
-                    del unended[at]
-            if not received and (self._interrupted() or not arrived.wait(silence)):
+            for piece in self._round(unended, held, singly=singly):
+                received = True
+                patience.reset()
+                yield piece
+            if not received and self._is_silent(patience):
                 yield None
+
+    def rounds(self, silence: float | None = None) -> Iterator[list[Piece]]:
+        """Yield the same, with the pieces of all replies that arrive together in one list.
+
+        The list is empty where `pieces` yields None.
+        """
+        unended, held, patience = self._begin(silence)
+        while unended:
+            self._session.arrived.clear()
+            if received := list(self._round(unended, held)):
+                patience.reset()
+            if received or self._is_silent(patience):
+                yield received
+
+    def _begin(self, silence: float | None) -> tuple[dict[int, ReplyText], list[str], Patience]:
+        """Return the replies that have not ended, their text that waits for more, the patience."""
+        joins = any(reply.joins for reply in self._replies)
+        unended, held = dict(enumerate(self._replies)), [""] * len(self._replies)
+        return unended, held, Patience(silence, joins=joins)
+
+    def _round(
+        self, unended: dict[int, ReplyText], held: list[str], *, singly: bool = False
+    ) -> Iterator[Piece]:
+        """Yield what has arrived of each reply; drop those that have ended from `unended`."""
+        for at, reply in in_turns(list(unended.items())):
+            events = reply.arrived()
+            for part in one_by_one(events) if singly else [events] if events else []:
+                held[at] += reply.read(part)
+                if singly or reply.complete:
+                    text, held[at] = held[at], ""
+                    yield Piece(at, text, not reply.complete)
+                if reply.ending is not None:
+                    break
+            if reply.ending is not None:
+                del unended[at]
+
+    def _is_silent(self, patience: Patience) -> bool:
+        """Wait for news; return whether the reader must have a sign of life instead."""
+        silent = self._interrupted() or not self._session.arrived.wait(patience.left)
+        if silent:
+            patience.reset()
+        return silent
 
     def _interrupted(self) -> bool:
         """Return whether the reader must learn of a pause now: once for all interrupted replies."""

@@ -17,6 +17,7 @@ from rowcast.errors import (
     ReplyFailed,
     RowcastError,
 )
+from rowcast.frontend.reply.chunks import Chunks, Patience
 from rowcast.frontend.sessions.choice import Choice, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokens.tokenizer import Decoder
@@ -69,14 +70,18 @@ class ReplyText:
         close: Callable[["ReplyText"], None],
         *,
         pause: int = 0,
+        chunk: int = 1,
     ) -> None:
-        """`pause`: a number of tokens at which a piece ends, so that another may begin there."""
+        """`pause`: a number of tokens at which a piece ends, so that another may begin there.
+
+        `chunk`: the tokens per piece, if more than one.
+        """
         self.choice = choice
         self.ending: Ending | None = None
         self._decoder = decoder
         self._filter = StopFilter(stop)
         self._step = 1 if stop else None
-        self._pause = pause
+        self._chunks = Chunks(chunk, pause)
         self._close = close
         self._early: list[Event] = []
         self._tokens = 0
@@ -101,11 +106,27 @@ class ReplyText:
 
     def pieces(self, silence: float | None = None) -> Iterator[str]:
         """Yield text as it arrives; "" after each `silence` seconds without any, and at a pause."""
+        patience, held = Patience(silence, joins=self.joins), ""
         while self.ending is None:
-            events = self.arrived() or self._awaited(silence)
-            piece = self.read(events)
-            if piece or not events:
+            events = self.arrived() or self._awaited(patience.left)
+            held += self.read(events)
+            if not events:
+                patience.reset()
+                yield ""
+            elif held and self.complete:
+                patience.reset()
+                piece, held = held, ""
                 yield piece
+
+    @property
+    def joins(self) -> bool:
+        """True if a piece is several tokens."""
+        return self._chunks.joins
+
+    @property
+    def complete(self) -> bool:
+        """True if what was read ends a piece."""
+        return self.ending is not None or self._chunks.end_at(self._tokens)
 
     def text(self) -> str:
         """Return the full text once the reply has ended."""
@@ -151,9 +172,9 @@ class ReplyText:
         return self._clipped(self.choice.take(silence))
 
     def _clipped(self, news: list[Event]) -> list[Event]:
-        """Return the events that may be read now; those after the pause wait for the next call."""
+        """Return the events that may be read now; those after a piece's end wait for the next."""
         events, self._early = self._early + news, []
-        left = self._pause - self._tokens
+        left = self._chunks.left(self._tokens)
         if left <= 0:
             return events
         for at, event in enumerate(events):

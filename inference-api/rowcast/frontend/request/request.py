@@ -45,6 +45,11 @@ class Body:
             self._content = self._read()
         return self._content
 
+    @property
+    def received(self) -> bytes:
+        """The bytes, if they have been read; otherwise none."""
+        return self._content or b""
+
     def json(self, *, plain: bool = False) -> dict[str, object]:
         """Return the JSON object. `plain`: with JSON's own numbers."""
         body = self.read()

@@ -11,6 +11,7 @@ class ByteTokenizer:
     """Tokenizes text as its bytes."""
 
     vocabulary = BYTES + 1
+    end = BYTES
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
@@ -26,3 +27,6 @@ class ByteTokenizer:
 
     def token_name(self, token: int) -> str:
         return spelled(self.token_bytes(token)) if token < BYTES else END_NAME
+
+    def is_special(self, token: int) -> bool:
+        return token >= BYTES

@@ -19,6 +19,7 @@ from rowcast.text.tokens.longest_token import longest_token
 from rowcast.text.tokens.token_bytes import TokenBytes
 
 FILE = "tokenizer.json"
+CONFIGS = ("generation_config.json", "config.json")  # the first of them decides
 MOST_HELD = 32  # tokens without a complete character; the longest character has four bytes
 
 
@@ -58,11 +59,22 @@ class StreamDecoder:
         return self.finish()
 
 
+def end_of(files: ModelFiles) -> int | None:
+    """Return the first end-of-text token that a model's files name."""
+    for name in CONFIGS:
+        ends = files.words(name).get("eos_token_id")
+        first = ends[0] if isinstance(ends, list) and ends else ends
+        if type(first) is int:
+            return first
+    return None
+
+
 class HubTokenizer:
     """The tokenizer of one model."""
 
-    def __init__(self, tokenizer: FastTokenizer) -> None:
+    def __init__(self, tokenizer: FastTokenizer, end: int | None = None) -> None:
         self._tokenizer = tokenizer
+        self.end = end
         self._bytes = TokenBytes(tokenizer)
         self.vocabulary: int = tokenizer.get_vocab_size()
         added = tokenizer.get_added_tokens_decoder()
@@ -78,7 +90,7 @@ class HubTokenizer:
                 "transformers.AutoTokenizer.from_pretrained(…).save_pretrained(folder)"
             )
         try:
-            return cls(FastTokenizer.from_file(str(path)))
+            return cls(FastTokenizer.from_file(str(path)), end_of(files))
         except Exception as error:  # tokenizers raises no other class
             raise UnknownModel(f"{path} cannot be read: {error}") from error
 
@@ -99,6 +111,9 @@ class HubTokenizer:
 
     def token_name(self, token: int) -> str:
         return self._tokenizer.id_to_token(token) or ""
+
+    def is_special(self, token: int) -> bool:
+        return token in self._special
 
     def json(self) -> str:
         """Return the contents of `tokenizer.json`."""

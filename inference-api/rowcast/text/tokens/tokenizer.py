@@ -29,6 +29,10 @@ class Tokenizer(Protocol):
 
     vocabulary: int  # token ids are below
 
+    @property
+    def end(self) -> int | None:
+        """A token that ends a text; None if the model's files name none."""
+
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         """Return a prompt's token ids. `special`: with all that the model's tokenizer adds."""
 
@@ -44,11 +48,15 @@ class Tokenizer(Protocol):
     def token_name(self, token: int) -> str:
         """Return the spelling of one token in the vocabulary: `ĠHello`, `▁Hello`, `<|im_end|>`."""
 
+    def is_special(self, token: int) -> bool:
+        """True for a token that a text omits."""
+
 
 class ScriptedTokenizer:
     """One token per byte in; bytes, words and characters out."""
 
     vocabulary = len(TEXTS)
+    end = END
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
@@ -64,6 +72,9 @@ class ScriptedTokenizer:
 
     def token_name(self, token: int) -> str:
         return spelled(TEXTS[token]) if token != END else END_NAME
+
+    def is_special(self, token: int) -> bool:
+        return token == END
 
 
 def decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from commands.bench.dialects.chat import Chat
 from commands.bench.dialects.dialect import Dialect
+from commands.bench.dialects.generate import TGI, Generate
 from commands.bench.dialects.native import Native
 from commands.bench.dialects.openai import OpenAI
 from commands.bench.dialects.openai_chat import OpenAIChat
@@ -17,4 +18,6 @@ DIALECTS: dict[str, Dialect] = {
     "chat": Chat(),
     "openai": OpenAI(),
     "openai-chat": OpenAIChat(),
+    "generate": Generate(),
+    "tgi": TGI(),
 }

@@ -92,9 +92,9 @@ def _operation(path: str, summary: str, form: str) -> Operation:
     )
 
 
+ROOT = _operation("/", "As /inference/{model}, with the default model", PLAIN)
 OPERATIONS = (
     _operation("/inference/{model}", "A reply as raw text, streamed", PLAIN),
     _operation("/predictions/{model}", "As /inference/{model}", PLAIN),
-    _operation("/", "As /inference/{model}, with the default model", PLAIN),
     _operation("/chat/{model}", "A reply as server-sent events", EVENTS),
 )

@@ -32,7 +32,11 @@ OPERATIONS = (
         path="/v1/streams/{stream}",
         tag="streams",
         summary="A stream, resumed from any position",
-        answers={EVENTS: event({}, "[DONE]"), PLAIN: {"type": "string"}, JSON: {"type": "object"}},
+        answers={
+            EVENTS: event({}, "[DONE]"),
+            PLAIN: {"type": "string"},
+            JSON: {"type": ["object", "array"]},
+        },
         error=ERROR,
         errors=(400, 404, *READ_ERRORS, 409, 410, 503, 504),
         parameters=(_ID, _FROM, _LAST, TIMEOUT),

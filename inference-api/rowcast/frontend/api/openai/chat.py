@@ -9,12 +9,12 @@ from msgspec import UNSET, UnsetType
 from rowcast.frontend.api.openai.request.messages import prompt_of
 from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest, parsed_request
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.sampling import check_options, params_of
+from rowcast.frontend.api.openai.request.sampling import check_options, fill_in, params_of
 from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
 from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.request.unenforced import with_unenforced
-from rowcast.frontend.api.openai.response.calls import MessageReader, joined
+from rowcast.frontend.api.openai.response.calls import MessageReader, joined, merged
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
 from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.response.types import (
@@ -28,7 +28,7 @@ from rowcast.frontend.api.openai.response.types import (
     Usage,
 )
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
@@ -51,6 +51,7 @@ class Wanted:
 def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, ChatBody)
+    fill_in(body, served.generation)
     check_options(body)
     tools = toolbox(served.chat, body)
     rule = rule_of(served, request, body, tools)
@@ -94,8 +95,8 @@ def _parsed(
 
 
 def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
-    """Return the requested maximum; by default, all that the context holds."""
-    requested = body.max_completion_tokens or body.max_tokens
+    """Return the requested maximum, or the model's own; by default, all that the context holds."""
+    requested = body.max_completion_tokens or body.max_tokens or served.generation.max_new_tokens
     return requested or max(1, served.status().context_length - prompt)
 
 
@@ -118,6 +119,7 @@ class ChatView:
         self._thinks = wanted.thinking is not None
         # A piece may be text, a name and arguments, or reasoning and text.
         self.singly = wanted.tools is not None or self._thinks
+        self._held: list[list[Delta]] = [[] for _ in replies]  # of unfinished chunks
         self._readers = [_reader(wanted, parsed.id, reply) for reply in range(len(replies))]
         likeliest = wanted.body.top_logprobs or 0
         self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
@@ -126,8 +128,13 @@ class ChatView:
         for reply in range(len(self.replies)):
             yield self._chunk(DeltaChoice(reply, Delta(role="assistant", content="")))
 
-    def piece(self, reply: int, text: str) -> Iterator[ChatChunk]:
-        for delta in self._readers[reply].feed(text, self.replies[reply].tokens):
+    def piece(self, piece: Piece) -> Iterator[ChatChunk]:
+        reply = piece.reply
+        self._held[reply] += self._readers[reply].feed(piece.text, self.replies[reply].tokens)
+        if piece.more:
+            return
+        held, self._held[reply] = self._held[reply], []
+        for delta in merged(held) if self.replies[reply].joins else held:
             scores = self._scores[reply].of(self._places(reply))
             yield self._chunk(DeltaChoice(reply, delta, scores))
 

@@ -22,6 +22,7 @@ from rowcast.frontend.api.openai.request.rules import grammar_of
 from rowcast.frontend.api.openai.request.sampling import (
     check_options,
     checked_tokens,
+    fill_in,
     params_of,
 )
 from rowcast.frontend.api.openai.request.types import CompletionBody
@@ -34,7 +35,7 @@ from rowcast.frontend.api.openai.response.types import (
     Usage,
 )
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.reply.text import Place
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
@@ -51,6 +52,7 @@ _FORMS = "a string, a list of strings, of token ids, or of lists of token ids"
 def completions(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, CompletionBody)
+    fill_in(body, served.generation)
     rule = grammar_of(served, request, body)
     parsed = _parsed(served, request, body, rule)
     show = partial(CompletionView, served.tokenizer, body)
@@ -63,7 +65,9 @@ def _parsed(
     check_options(body)
     candidates = _candidates(body)
     prompts = _tokenized(served, request, body, candidates)
-    max_tokens = MAX_TOKENS if body.max_tokens is None else body.max_tokens
+    max_tokens = served.generation.max_new_tokens or MAX_TOKENS
+    if body.max_tokens is not None:
+        max_tokens = body.max_tokens
     if body.logprobs is not None:
         longest = max(len(tokens) for tokens, _ in prompts) if body.echo else 0
         check_amount(len(prompts) * candidates, longest, max_tokens, body.logprobs)
@@ -153,9 +157,9 @@ class CompletionView:
             for reply in range(len(self.replies)):
                 yield self._chunk(CompletionChoice(reply, self._echo(reply)))
 
-    def piece(self, reply: int, text: str) -> Iterator[Completion]:
-        if text:
-            yield self._chunk(self._choice(reply, text))
+    def piece(self, piece: Piece) -> Iterator[Completion]:
+        if piece.text:
+            yield self._chunk(self._choice(piece.reply, piece.text))
 
     def end(self, reply: int) -> Iterator[Completion]:
         choice = self._choice(reply, "")

@@ -4,8 +4,6 @@ The same as /models, with the fields of llama-server's router. Only an administr
 of this machine that are in the reason of a failed load.
 """
 
-import re
-from pathlib import PurePath
 from typing import Literal
 
 from rowcast.frontend.api.openai.response.model_types import (
@@ -16,6 +14,7 @@ from rowcast.frontend.api.openai.response.model_types import (
 )
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.reasons import without_paths
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
@@ -28,8 +27,6 @@ _VALUES: dict[State, Literal["loaded", "loading", "unloaded"]] = {
     "draining": "loaded",
     "failed": "unloaded",
 }
-_PART = r"[^/\s'\",:;]+"
-_PATH = re.compile(rf"(?<![\w.…/~-])[~.]{{0,2}}/(?:{_PART}/)*(?:{_PART}/?)")
 
 
 def models(created: int, frontend: Frontend, request: Request) -> Response:
@@ -44,11 +41,6 @@ def model(created: int, frontend: Frontend, request: Request) -> Response:
     name = request.names["name"]
     slot = frontend.models.find(name)
     return json_answer(_model(frontend, request, slot, name, created))
-
-
-def without_paths(text: str) -> str:
-    """Return a text with only the last part of each path in it that is one of this machine."""
-    return _PATH.sub(lambda found: f"…/{PurePath(found[0]).name}", text)
 
 
 def _model(frontend: Frontend, request: Request, slot: Slot, name: str, created: int) -> Model:

@@ -7,7 +7,7 @@ from typing import Self
 
 from msgspec import UNSET, UnsetType
 
-from rowcast.frontend.api.openai.request.types import Sampling
+from rowcast.frontend.api.openai.request.types import ReplyBody
 from rowcast.frontend.api.openai.response.types import Usage
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Replies
@@ -31,7 +31,7 @@ class ParsedRequest:
     kind: str
     created: int
     seed: int
-    body: Sampling
+    body: ReplyBody
     origin: Origin
     status: Status
     prompts: tuple[Prompt, ...]
@@ -96,7 +96,7 @@ class ParsedRequest:
 def parsed_request(
     served: ServedModel,
     request: Request,
-    body: Sampling,
+    body: ReplyBody,
     prompts: Sequence[tuple[tuple[int, ...], str]],
     params: SamplingParams,
     *,

@@ -83,7 +83,7 @@ def _format_rules(body: Sampling) -> Iterator[Wanted]:
 def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Wanted]:
     if outputs.json is not None:
         name = f"{before}json"
-        yield name, tasks.schema_rule, _schema(name, outputs.json), False
+        yield name, tasks.schema_rule, schema_of(name, outputs.json), False
     if outputs.regex is not None:
         yield f"{before}regex", tasks.regex_rule, outputs.regex
     if outputs.choice is not None:
@@ -94,7 +94,7 @@ def _output_rules(outputs: StructuredOutputs, before: str) -> Iterator[Wanted]:
         yield f"{before}json_object", tasks.schema_rule, _OBJECT, False
 
 
-def _schema(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
+def schema_of(field: str, schema: str | dict[str, Any]) -> dict[str, Any]:
     """Return a schema, which may come as a string of JSON."""
     if not isinstance(schema, str):
         return schema

@@ -8,7 +8,8 @@ from msgspec import structs
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.types import ChatBody, CompletionBody, Sampling
 from rowcast.frontend.request.defaults import Defaults
-from rowcast.parameter import Biases, Parameter
+from rowcast.models.generation import Generation
+from rowcast.parameter import MOST, Biases, Parameter
 from rowcast.sampling_params import PARAMETERS, SamplingParams
 
 # Of several faults, those in lists of tokens are reported before those in biases.
@@ -71,6 +72,13 @@ def _converted(parameter: Parameter, field: str, value: Any, vocabulary: int) ->
     if parameter.openai and parameter.openai.refuse_empty and not value:
         raise InvalidField(field, "is empty; name at least one token")
     return checked_tokens(field, value, vocabulary)
+
+
+def fill_in(body: CompletionBody | ChatBody, generation: Generation) -> None:
+    """Set the number of replies that the model's configuration names, if the body omits it."""
+    if body.n is None and generation.num_return_sequences > 1:
+        candidates = body.best_of if isinstance(body, CompletionBody) else None
+        body.n = min(generation.num_return_sequences, candidates or MOST)
 
 
 def check_options(body: CompletionBody | ChatBody) -> None:

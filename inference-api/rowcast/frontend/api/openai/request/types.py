@@ -102,11 +102,10 @@ def _field(parameter: Parameter) -> tuple[str, Any, None]:
 
 
 @with_fields(_field(each) for each in PARAMETERS if each.openai)
-class Sampling(Body, kw_only=True):
-    """The fields that completions and chat share: these, and the sampling parameters."""
+class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The fields of every request for replies: these, and the sampling parameters."""
 
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
@@ -122,7 +121,14 @@ class Sampling(Body, kw_only=True):
     guided_grammar: Text | None = None
 
 
-class CompletionBody(Sampling, kw_only=True):
+class ReplyBody(Sampling, kw_only=True):
+    """The fields that completions and chat share."""
+
+    model: ModelName
+    stream_options: StreamOptions | None = None
+
+
+class CompletionBody(ReplyBody, kw_only=True):
     """POST /v1/completions."""
 
     prompt: PromptInput
@@ -335,7 +341,7 @@ class ToolChoice(Struct):
         check_kind(self, self.type)
 
 
-class ChatBody(Sampling, kw_only=True):
+class ChatBody(ReplyBody, kw_only=True):
     """POST /v1/chat/completions."""
 
     messages: Messages

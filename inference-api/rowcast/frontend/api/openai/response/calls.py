@@ -1,9 +1,10 @@
 """The parts of a reply in OpenAI's format: deltas of a stream, or the whole message."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from rowcast.frontend.api.openai.response.types import (
     ChatMessage,
@@ -90,6 +91,44 @@ def _call(index: int, more: FunctionDelta | CustomDelta) -> Delta:
     if isinstance(more, CustomDelta):
         return Delta(tool_calls=[ToolDelta(index, custom=more)])
     return Delta(tool_calls=[ToolDelta(index, more)])
+
+
+def merged(deltas: Sequence[Delta]) -> Iterator[Delta]:
+    """Yield the same message in fewer deltas: neighbours that continue one part are joined."""
+    last: Delta | None = None
+    for delta in deltas:
+        if last is not None and (more := _continued(last, delta)) is not None:
+            last = more
+            continue
+        if last is not None:
+            yield last
+        last = delta
+    if last is not None:
+        yield last
+
+
+def _continued(first: Delta, second: Delta) -> Delta | None:
+    """Return both as one delta, if the second continues the part of the first."""
+    if first.content and second.content:
+        return Delta(content=first.content + second.content)
+    if first.reasoning and second.reasoning:
+        both = first.reasoning + second.reasoning
+        return Delta(reasoning_content=both, reasoning=both)
+    if first.tool_calls and second.tool_calls:
+        (call,), (rest,) = first.tool_calls, second.tool_calls
+        if call.index == rest.index and call.id is rest.id is UNSET:  # both in its middle
+            return Delta(tool_calls=[_lengthened(call, rest)])
+    return None
+
+
+def _lengthened(call: ToolDelta, rest: ToolDelta) -> ToolDelta:
+    if call.function is not UNSET and rest.function is not UNSET:
+        arguments = (call.function.arguments or "") + (rest.function.arguments or "")
+        return replace(call, function=replace(call.function, arguments=arguments))
+    if call.custom is not UNSET and rest.custom is not UNSET:
+        text = (call.custom.input or "") + (rest.custom.input or "")
+        return replace(call, custom=replace(call.custom, input=text))
+    return call
 
 
 def joined(deltas: Iterable[Delta]) -> ChatMessage:

@@ -52,7 +52,7 @@ class View(Protocol):
     def begin(self) -> Iterable[msgspec.Struct]:
         """Return the events before the first piece."""
 
-    def piece(self, reply: int, text: str) -> Iterable[msgspec.Struct]:
+    def piece(self, piece: Piece) -> Iterable[msgspec.Struct]:
         """Return the events for more of one reply; none if there is nothing to send yet."""
 
     def end(self, reply: int) -> Iterable[msgspec.Struct]:
@@ -126,7 +126,7 @@ def _piece_events(view: View, piece: Piece, cursor: Cursor) -> bytes:
     """Return the events for a piece of one reply, and for its end once it has ended."""
     at, reply = piece.reply, view.replies[piece.reply]
     view.replies.check(at)
-    events = _new_events(view.piece(at, piece.text), cursor, at, reply.tokens, stage_of(reply))
+    events = _new_events(view.piece(piece), cursor, at, reply.tokens, stage_of(reply))
     if reply.ending is None:
         return events
     return events + _new_events(view.end(at), cursor, at, reply.tokens, Stage.ENDED)

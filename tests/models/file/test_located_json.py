@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
-from rowcast.models.faults import Fault
-from rowcast.models.located_json import COMMAS, DEPTH, NotJSON, parse
+from rowcast.models.file.faults import Fault
+from rowcast.models.file.located_json import COMMAS, DEPTH, NotJSON, parse
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(

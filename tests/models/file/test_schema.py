@@ -12,9 +12,9 @@ from jsonschema_rs import Draft202012Validator
 from model_catalogs import settings_for
 from processes import ROOT
 from rowcast.models.catalog import read_catalog
-from rowcast.models.entry import EntryReader
-from rowcast.models.keys import KEYS
-from rowcast.models.schema import main, schema, table
+from rowcast.models.file.entry import EntryReader
+from rowcast.models.file.keys import KEYS
+from rowcast.models.file.schema import main, schema, table
 
 CONFIG = ROOT / "config"
 VALID = Draft202012Validator(schema())

@@ -1,7 +1,7 @@
 """The JSON schema of a file of models, and the table of its keys, both made from `KEYS`.
 
-python -m rowcast.models.schema            prints config/model_config.schema.json
-python -m rowcast.models.schema --table    prints the table of docs/many-models.md
+python -m rowcast.models.file.schema            prints config/model_config.schema.json
+python -m rowcast.models.file.schema --table    prints the table of docs/many-models.md
 """
 
 import json
@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rowcast.models.entry import MOST, SCHEMA
-from rowcast.models.keys import KEYS, NAMES, PLACES, Key
+from rowcast.models.file.entry import MOST, SCHEMA
+from rowcast.models.file.keys import KEYS, NAMES, PLACES, Key
 
 
 def schema() -> dict[str, Any]:
@@ -26,8 +26,8 @@ def schema() -> dict[str, Any]:
         "title": "The models of a Rowcast server",
         "type": "object",
         "properties": {SCHEMA: {"type": "string"}},
-        "propertyNames": {"anyOf": [{"const": SCHEMA}, NAMES.json_schema()]},
-        "additionalProperties": {"anyOf": [PLACES.json_schema(), entry]},
+        "propertyNames": {"anyOf": [{"const": SCHEMA}, NAMES.schema()]},
+        "additionalProperties": {"anyOf": [PLACES.schema(), entry]},
         "minProperties": 1,
         "maxProperties": MOST + 1,
     }
@@ -41,7 +41,7 @@ def table() -> str:
 
 
 def _property(key: Key) -> dict[str, Any]:
-    return {"description": key.meaning, **key.adapter.json_schema()}
+    return {"description": key.meaning, **key.kind.schema()}
 
 
 def main(arguments: Sequence[str]) -> None:

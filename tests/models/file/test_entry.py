@@ -1,6 +1,6 @@
 """Entries of a file of models: each key, each mistake with its line, and any JSON value at all.
 
-Covers `models/keys`, `models/faults`.
+Covers `file/keys`, `file/faults`.
 """
 
 import json
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
-from rowcast.models.entry import MOST, Entry, EntryReader
-from rowcast.models.faults import SHOWN, Fault, InvalidCatalog, shortened
-from rowcast.models.keys import KEYS
+from rowcast.models.file.entry import MOST, Entry, EntryReader
+from rowcast.models.file.faults import SHOWN, Fault, InvalidCatalog, shortened
+from rowcast.models.file.keys import KEYS
 
 
 def read(models: Any) -> tuple[tuple[Entry, ...], list[Fault]]:
@@ -94,7 +94,7 @@ def test_what_cannot_be_in_a_path_is_no_name(name: str) -> None:
         (None, '"house" has to be a path, a hub id, or an object with "model"'),
         (["m"], '"house" has to be a path, a hub id, or an object with "model"'),
         ({}, '"house" has no "model"; add its path or hub id'),
-        ("", '"model" in "house": string should have at least 1 character; it is ""'),
+        ("", '"model" in "house": has to be a text of 1 to 4096 characters; it is ""'),
         ("a\0b", '"model" in "house": has characters that cannot be printed; remove them'),
         ("\ud800", '"model" in "house": has characters that cannot be printed; remove them'),
         ({"model": None}, '"model" in "house": null is no value; leave the key out'),
@@ -112,23 +112,23 @@ def test_what_cannot_be_in_a_path_is_no_name(name: str) -> None:
         ),
         (
             {"model": "m", "keep": "yes"},
-            '"keep" in "house": input should be a valid boolean; it is "yes"',
+            '"keep" in "house": has to be true or false; it is "yes"',
         ),
         (
             {"model": "m", "keep": 1},
-            '"keep" in "house": input should be a valid boolean; it is 1',
+            '"keep" in "house": has to be true or false; it is 1',
         ),
         (
             {"model": "m", "context_length": "512"},
-            '"context_length" in "house": input should be a valid integer; it is "512"',
+            '"context_length" in "house": has to be a whole number of 0 or more; it is "512"',
         ),
         (
             {"model": "m", "idle_seconds": -1},
-            '"idle_seconds" in "house": input should be greater than or equal to 0; it is -1',
+            '"idle_seconds" in "house": has to be a number from 0 to 2678400; it is -1',
         ),
         (
             {"model": "m", "load": "later"},
-            '"load" in "house": input should be \'start\' or \'lazy\'; it is "later"',
+            '"load" in "house": has to be start or lazy; it is "later"',
         ),
     ],
 )
@@ -142,7 +142,7 @@ def test_an_unknown_key_like_no_other_gets_the_list() -> None:
 
 def test_an_infinite_number_is_a_mistake() -> None:
     _, (fault,) = read('{"a": {"model": "m", "idle_seconds": 1e999}}')
-    assert "finite" in fault.problem
+    assert "has to be a number from 0 to 2678400; it is" in fault.problem
 
 
 def test_mistakes_have_the_lines_of_their_values() -> None:

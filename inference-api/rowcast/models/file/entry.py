@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from rowcast.models.build import Load
-from rowcast.models.faults import SHOWN, Fault, shortened
-from rowcast.models.keys import KEYS, NAMED, NAMES, VALUES, problem_of
-from rowcast.models.located_json import Field, Node, NotJSON, parse
+from rowcast.models.file.faults import SHOWN, Fault, shortened
+from rowcast.models.file.keys import KEYS, NAMED, NAMES
+from rowcast.models.file.located_json import Field, Node, NotJSON, parse
+from rowcast_settings.kinds import Invalid
 
 MOST = 256  # models
 SCHEMA = "$schema"
@@ -80,8 +79,8 @@ class EntryReader:
     def _entry(self, at: Field) -> Entry | None:
         name = shortened(at.name)
         try:
-            NAMES.validate_python(at.name)
-        except ValidationError:
+            NAMES.checked(at.name)
+        except Invalid:
             self._fault(at.line, f"{name} cannot be a name; use letters, digits and . _ - /")
             return None
         self._claim(at.name, at, at.line)
@@ -114,7 +113,7 @@ class EntryReader:
             elif problem := _problem(each):
                 self._fault(each.value.line, f"{key} in {name}: {problem}")
             else:
-                values[each.name] = VALUES[each.name].validate_python(each.value.plain)
+                values[each.name] = NAMED[each.name].kind.checked(each.value.plain, strict=True)
             seen.setdefault(each.name, each.line)
         return values
 
@@ -144,9 +143,9 @@ def _problem(at: Field) -> str:
     if not all(text.isprintable() for text in _texts(at.value)):
         return "has characters that cannot be printed; remove them"
     try:
-        VALUES[at.name].validate_python(value, strict=True)
-    except ValidationError as error:
-        return f"{problem_of(error)}; it is {shortened(json.dumps(value))[1:-1]}"
+        NAMED[at.name].kind.checked(value, strict=True)
+    except Invalid as error:
+        return f"{error}; it is {shortened(json.dumps(value))[1:-1]}"
     return ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from rowcast.models.faults import Fault
+from rowcast.models.file.faults import Fault
 
 DEPTH = 16  # lists and objects around a value
 COMMAS = 30_000  # in the whole text, so that no text takes long

@@ -7,19 +7,16 @@ The parser, the JSON schema and the table of the document are made from `KEYS`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-
-from rowcast.settings import Settings, kind_of
+from rowcast.settings import NAME_PATTERN, Settings
+from rowcast_settings.kinds import Choice, Kind, Number, Several, Switch, Text, TextOrObject
 
 LONGEST = 31 * 86400.0  # seconds
 
-Name = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", min_length=1, max_length=200)
-]
-Place = Annotated[str, Field(min_length=1, max_length=4096)]
-Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
+NAMES = Text(NAME_PATTERN, 1, 200)
+PLACES = Text(least=1, most=4096)
+_SECONDS = Number(0, LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +24,47 @@ class Key:
     """A key of an entry. `setting`: the variable that it overrides."""
 
     name: str
-    kind: Any
+    kind: Kind[Any]
     meaning: str
     default: str = ""
     setting: str = ""
 
-    @property
-    def adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(self.kind)
-
 
 def _of_setting(name: str) -> Key:
     variable = name.upper()
-    meaning = Settings.model_fields[name].description or ""
-    return Key(name, kind_of(name), meaning, variable, variable)
+    field = Settings.fields[name]
+    return Key(name, field.kind, field.description, variable, variable)
 
 
 KEYS = (
-    Key("model", Place, "What MODEL may be: a folder, a hub id, a model in the box.", "", "MODEL"),
-    Key("aliases", Annotated[list[Name], Field(max_length=32)], "More names for it.", "none"),
-    Key("default", bool, "`true`: it serves requests that name no model.", "the first model"),
+    Key("model", PLACES, "What MODEL may be: a folder, a hub id, a model in the box.", "", "MODEL"),
+    Key("aliases", Several(NAMES, 32), "More names for it.", "none"),
+    Key("default", Switch(), "`true`: it serves requests that name no model.", "the first model"),
     Key(
         "load",
-        Literal["start", "lazy"],
+        Choice(("start", "lazy")),
         "`start`: loaded when the server starts. `lazy`: loaded at the first request for it.",
         "`lazy`; of the default model `start`",
     ),
-    Key("idle_seconds", Seconds, "Unload it after so long without a request; `0`: never.", "`0`"),
-    Key("keep", bool, "`true`: never unload it to make room for another model.", "`false`"),
+    Key("idle_seconds", _SECONDS, "Unload it after so long without a request; `0`: never.", "`0`"),
+    Key("keep", Switch(), "`true`: never unload it to make room for another model.", "`false`"),
     Key(
         "keep_alive_seconds",
-        Seconds,
+        _SECONDS,
         "Maximum seconds for which a request's `keep_alive` may delay its unloading.",
         "`0`",
     ),
-    Key("draft", Place, "A smaller model that proposes tokens. It is not used yet.", "none"),
+    Key("draft", PLACES, "A smaller model that proposes tokens. It is not used yet.", "none"),
     Key(
         "generation_config",
-        Place | dict[str, Any],
+        TextOrObject(PLACES),
         "Defaults of requests: the path of a JSON file, or its object.",
         "CONFIG_FILE",
         "CONFIG_FILE",
     ),
     Key(
         "chat_template",
-        Place,
+        PLACES,
         "A Jinja file that replaces the model's own chat template.",
         "CHAT_TEMPLATE",
         "CHAT_TEMPLATE",
@@ -85,6 +78,8 @@ KEYS = (
             "max_new_tokens",
             "num_return_sequences",
             "streaming_chunks",
+            "warm_rows",
+            "warm_tokens",
             "waiting_line",
             "no_weights",
             "two_layers",
@@ -96,12 +91,3 @@ KEYS = (
     ),
 )
 NAMED = {key.name: key for key in KEYS}
-VALUES = {key.name: key.adapter for key in KEYS}
-NAMES = TypeAdapter[str](Name)
-PLACES = TypeAdapter[str](Place)
-
-
-def problem_of(error: ValidationError) -> str:
-    """Return what the first fault of a value is."""
-    message = error.errors()[0]["msg"]
-    return message[:1].lower() + message[1:]

@@ -1,0 +1,195 @@
+"""POST /generate with a prompt: one object with the keys of three systems, or vLLM's pieces.
+
+Parameters have vLLM's names and defaults, `max_tokens` 16 among them. Beam search is not there yet:
+`REFUSED` in the types of OpenAI's dialect has the sentence, for all routes.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from rowcast.errors import InvalidField
+from rowcast.frontend.api.events import SEED_HEADER, streamed
+from rowcast.frontend.api.generate.answer import Generated, TokenCounts
+from rowcast.frontend.api.generate.body import GenerateBody, PromptBody, TextBody
+from rowcast.frontend.api.generate.pieces import pieces
+from rowcast.frontend.api.openai.request.parsing import as_struct
+from rowcast.frontend.api.openai.request.rules import grammar_of
+from rowcast.frontend.api.openai.request.sampling import params_of
+from rowcast.frontend.api.openai.request.unenforced import with_unenforced
+from rowcast.frontend.api.openai.response.logprobs import CompletionScores, check_amount
+from rowcast.frontend.api.openai.response.response import finish_reason, json_answer
+from rowcast.frontend.api.openai.response.types import CompletionLogprobs
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.reply.receipts import Receipt, receipt_of
+from rowcast.frontend.reply.replies import Replies
+from rowcast.frontend.request.keep_alive import keep_alive_seconds
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.request.prompt import Prompt
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.frontend.served_model import ServedModel
+from rowcast.frontend.turns import in_turns
+from rowcast.sampling_params import SamplingParams
+from rowcast.text.rules.schema_rule import Rule
+from rowcast.text.stop import StopSequences
+from rowcast.wire import Status
+
+NAMES = frozenset({"prompt", "text"})
+MAX_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A parsed body."""
+
+    body: GenerateBody
+    served: ServedModel
+    model: str
+    origin: Origin
+    prompt: Prompt
+    build: Status | None  # the build for the receipt; None: no receipt was requested
+
+
+def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Response:
+    """Answer with all choices, or stream them."""
+    body = _body(sent)
+    served = frontend.model(body.wanted_model, request, _wish(body))
+    rule = grammar_of(served, request, body)
+    wanted = _wanted(request, served, body, rule)
+    replies = served.open_all(request, wanted.origin, [wanted.prompt])
+    return with_unenforced(_answer(wanted, replies), _with_batch(rule, body))
+
+
+def _body(sent: dict[str, Any]) -> GenerateBody:
+    """Return the body in its form, checked."""
+    if sent.keys() >= NAMES:
+        raise InvalidField("text", "is another name of prompt; send one of them")
+    body: GenerateBody = as_struct(sent, PromptBody if "prompt" in sent else TextBody)
+    body.check()
+    return body
+
+
+def _wish(body: GenerateBody) -> Wish:
+    return Wish(timeout=body.timeout, keep_alive=keep_alive_seconds(body.keep_alive))
+
+
+def _with_batch(rule: Rule, body: GenerateBody) -> Rule:
+    """Name `dyn_batch` among what is not enforced, if it was sent."""
+    if body.dyn_batch is None:
+        return rule
+    return replace(rule, unenforced=("dyn_batch", *rule.unenforced))
+
+
+def _wanted(request: Request, served: ServedModel, body: GenerateBody, rule: Rule) -> Wanted:
+    text, origin = body.wanted_prompt, request.origin()
+    prompt = Prompt(
+        tokens=served.encode(request, text),
+        text=text,
+        params=_params(served, body, rule),
+        seed=(origin.seed if body.seed is None else body.seed) % 2**64,
+        dialect="generate",
+        stop=StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ()),
+        choices=range(body.candidates),
+        timeout=body.timeout,
+    )
+    _check_start(body, origin)
+    model = body.wanted_model or served.listed[0]
+    return Wanted(body, served, model, origin, prompt, served.status() if body.receipt else None)
+
+
+def _params(served: ServedModel, body: GenerateBody, rule: Rule) -> SamplingParams:
+    max_tokens = MAX_TOKENS if body.max_tokens is None else body.max_tokens
+    logprobs = body.logprobs
+    if logprobs is not None:
+        check_amount(body.candidates, 0, max_tokens, logprobs)
+    elif body.candidates > body.choices:
+        logprobs = 0  # the best is found by them
+    return params_of(
+        body,
+        served.tokenizer.vocabulary,
+        served.defaults,
+        max_tokens=max_tokens,
+        logprobs=logprobs,
+        grammar=rule.grammar,
+    )
+
+
+def _check_start(body: GenerateBody, origin: Origin) -> None:
+    if body.stream and origin.start not in {"", "0"}:
+        raise InvalidField(
+            "from", "is not needed: each piece of this stream has the whole text; leave it out"
+        )
+
+
+def _answer(wanted: Wanted, replies: Replies) -> Response:
+    seed = wanted.prompt.seed
+    if wanted.body.stream:
+        chunks = pieces(wanted.prompt.text, replies)
+        return streamed(replies, chunks, "text/plain; charset=utf-8", seed)
+    with ExitStack() as closing:
+        closing.callback(replies.close)
+        response = json_answer(_generated(wanted, replies))
+        response = replace(response, close=closing.pop_all().close)
+    return response.with_headers({SEED_HEADER: str(seed)})
+
+
+def _generated(wanted: Wanted, replies: Replies) -> Generated:
+    """Return the answer once all replies have ended."""
+    scores = Scores(wanted, replies)
+    texts = replies.texts(scores.keep)
+    best = _best(wanted.body, replies)
+    prompt, response = wanted.prompt.text, texts[best[0]]
+    return Generated(
+        prompt=prompt,
+        response=response,
+        text=[prompt + texts[at] for at in best],
+        result=response,
+        model=wanted.model,
+        usage=_usage(wanted, replies),
+        finish_reasons=[finish_reason(replies.ending(at)) for at in best],
+        seed=wanted.prompt.seed,
+        logprobs=scores.of(best),
+        receipt=_receipt(wanted, [replies[at] for at in best]),
+    )
+
+
+def _best(body: GenerateBody, replies: Replies) -> list[int]:
+    """Return the replies to send: the likeliest ones, if more were computed than requested."""
+    at = list(range(len(replies)))
+    if len(at) > body.choices:
+        at.sort(key=lambda each: -replies[each].mean_logprob)
+    return at[: body.choices]
+
+
+def _usage(wanted: Wanted, replies: Replies) -> TokenCounts:
+    prompt, completion = len(wanted.prompt.tokens), sum(reply.tokens for reply in replies)
+    return TokenCounts(prompt, completion, prompt + completion)
+
+
+def _receipt(wanted: Wanted, sent: list[Any]) -> Receipt | UnsetType:
+    return UNSET if wanted.build is None else receipt_of(wanted.build, wanted.prompt.stop, sent)
+
+
+class Scores:
+    """The log-probabilities of all replies, if they were requested."""
+
+    def __init__(self, wanted: Wanted, replies: Replies) -> None:
+        self._replies = replies
+        self._likeliest = wanted.body.logprobs
+        tokenizer = wanted.served.tokenizer
+        self._scores = [CompletionScores(tokenizer, self._likeliest or 0) for _ in replies]
+
+    def keep(self, reply: int) -> None:
+        """Store what has arrived of a reply."""
+        if self._likeliest is not None:
+            self._scores[reply].add(self._replies[reply].places())
+
+    def of(self, best: list[int]) -> list[CompletionLogprobs | None] | UnsetType:
+        """Return the log-probabilities of these replies."""
+        if self._likeliest is None:
+            return UNSET
+        return [self._scores[each].all() for each in in_turns(best)]
