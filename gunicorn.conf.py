@@ -5,7 +5,9 @@ runs elsewhere. No module of rowcast stays imported here: workers after a reload
 fresh code.
 """
 
+import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import shutil
@@ -71,6 +73,8 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
+_PREFIX, _LOCK = "rowcast-", "lock"
+_SHORT = "/tmp"  # where the path of a folder is never too long
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
 _LONGEST_FOLDER = 64  # bytes of the path of a folder for sockets, whose names have up to 42
@@ -81,11 +85,39 @@ _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a mome
 
 def _private_folder() -> str:
     """Create the folder of the sockets, whose paths the system limits to some 100 bytes."""
-    folder = tempfile.mkdtemp(prefix="rowcast-")
+    folder = tempfile.mkdtemp(prefix=_PREFIX)
     if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
         return folder
     Path(folder).rmdir()
-    return tempfile.mkdtemp(prefix="rowcast-", dir="/tmp")  # for this user alone
+    return tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT)
+
+
+def _remove_folders_of_killed_servers() -> None:
+    """Remove our folders whose servers were killed with all their processes."""
+    for place in {tempfile.gettempdir(), _SHORT}:
+        for folder in Path(place).glob(f"{_PREFIX}*"):
+            with contextlib.suppress(OSError):  # its server lives, or it is something else
+                _remove_if_unlocked(folder)
+
+
+def _remove_if_unlocked(folder) -> None:
+    """Remove a folder of this user whose lock nobody holds. Others may have put links there."""
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        return
+    lock = os.open(folder / _LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _lock(folder):
+    """Return a new, locked file of a folder; it has its name only once it is locked."""
+    file = Path(folder, f"{_LOCK}.new").open("wb")  # noqa: SIM115  # stays open
+    fcntl.flock(file, fcntl.LOCK_EX)
+    Path(file.name).rename(Path(folder, _LOCK))
+    return file
 
 
 class _Keeper(threading.Thread):
@@ -95,7 +127,9 @@ class _Keeper(threading.Thread):
         super().__init__(name="supervisor-keeper", daemon=True)
         self._server = server
         self._stopping = False
+        _remove_folders_of_killed_servers()
         self._folder = _private_folder()
+        self._lock = _lock(self._folder)  # until this process and its workers have ended
         self._supervisor = None
         # A worker that is forked while the supervisor starts would hold a copy of the pipe on which
         # Popen waits for the supervisor's exec, and Popen would wait as long as that worker lives.

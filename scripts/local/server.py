@@ -34,6 +34,8 @@ _OURS = {
     "BACKEND_SOCKET",
     "MODEL",
     "MODELS",
+    "MODELS_MEMORY",
+    "LOAD_SECONDS",
     "MOCK_MODEL",
     "PROXY_SECRET",
     "PORT",
@@ -57,7 +59,7 @@ class Resources:
 
 
 class Server:
-    """gunicorn, its launcher, its backend, its workers, their journals."""
+    """gunicorn, its supervisor, launchers and backends, its workers, their journals."""
 
     def __init__(
         self,
@@ -148,20 +150,31 @@ class Server:
         """Return the processes that write the journal."""
         return [each for each in self.family() if "rowcast.journal.service" in command_line(each)]
 
-    def backend(self) -> psutil.Process | None:
-        """Return the current decoder of the first model, if there is one."""
-        for launcher in self.launchers():
-            return next(iter(self._children(launcher.pid)), None)
-        return None
+    def supervisors(self) -> list[psutil.Process]:
+        """Return the supervisor, if there is one now."""
+        return [each for each in self._children(self.pid) if "rowcast.launch" in command_line(each)]
 
     def launchers(self) -> list[psutil.Process]:
-        """Return the processes that fork decoders, one for each loaded model."""
-        return [
-            launcher
-            for supervisor in self._children(self.pid)
-            if "rowcast.launch" in command_line(supervisor)
-            for launcher in self._children(supervisor.pid)
-        ]
+        """Return the launchers of all models."""
+        return [each for one in self.supervisors() for each in self._children(one.pid)]
+
+    def backends(self) -> list[psutil.Process]:
+        """Return the decoders of all models."""
+        return [each for one in self.launchers() for each in self._children(one.pid)]
+
+    def backend(self) -> psutil.Process | None:
+        """Return the current decoder of a server of one model, if there is one."""
+        return next(iter(self.backends()), None)
+
+    def strays(self) -> list[psutil.Process]:
+        """Return the processes that it started and that are not its descendants any more."""
+        ours = {each.pid for each in self.family()}
+        mark = str(self._leftovers)
+        return [each for each in psutil.process_iter() if each.pid not in ours and _has(each, mark)]
+
+    def leftovers(self) -> list[str]:
+        """Return the files and folders that it has for the time it runs."""
+        return sorted(str(each.relative_to(self._leftovers)) for each in self._leftovers.rglob("*"))
 
     def current_backend(self) -> psutil.Process:
         """Return the current decoder, or the next one."""
@@ -252,6 +265,13 @@ class Server:
 
     def _tail(self) -> str:
         return " | ".join(self._part.tail(6))
+
+
+def _has(process: psutil.Process, folder: str) -> bool:
+    """True if this is the folder of temporary files of a live process."""
+    with contextlib.suppress(psutil.Error):
+        return lives(process) and process.environ().get("TMPDIR") == folder
+    return False
 
 
 def _command(files: int | None, application: Sequence[str]) -> tuple[str, ...]:

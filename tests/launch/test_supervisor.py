@@ -36,7 +36,7 @@ from rowcast.models.messages import (
     Unload,
 )
 from rowcast.settings import read_settings
-from rowcast.transport.unix_socket import UnixFrontendPort
+from rowcast.transport.unix_socket import LONGEST_PATH, UnixFrontendPort
 from rowcast.wire import Event, Finished, Tokens
 
 PATIENCE = 30.0
@@ -327,7 +327,18 @@ def test_who_speaks_another_protocol_is_dropped_alone(tmp_path: Path, garbage: b
         frontend.await_state("first", "ready")
 
 
-def test_its_socket_is_for_this_user_alone_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_long_folder_leaves_less_of_a_name_in_a_socket_s_path(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * max(1, 75 - len(str(tmp_path))))
+    folder.mkdir()
+    with supervised(folder, 1000, **{"a-model-with-a-long-name": START}) as supervisor:
+        url = supervisor.connect().await_state("a-model-with-a-long-name", "ready").url
+        assert len(url) == LONGEST_PATH
+        assert reply(url, b"Hello", 5)
+
+
+def test_its_socket_is_for_this_user_alone_and_nothing_is_left(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with supervised(tmp_path, first=START, second=START) as supervisor:
         frontend = supervisor.connect()
         frontend.await_state("second", "ready")
@@ -337,6 +348,9 @@ def test_its_socket_is_for_this_user_alone_and_nothing_is_left(tmp_path: Path) -
         assert supervisor.process.wait(PATIENCE) == 0
         until(lambda: gone(everyone), "all have ended")
         assert not supervisor.folder.exists()
+        log = capfd.readouterr().err
+        assert "launcher started" in log
+        assert "level=ERROR" not in log
 
 
 def test_a_launcher_holds_no_socket_of_the_supervisor(tmp_path: Path) -> None:

@@ -120,6 +120,25 @@ def test_a_killed_master_takes_everything_along(start: Start, leftovers: Path) -
     until(lambda: not list(leftovers.iterdir()), "the socket's folder is removed")
 
 
+def test_a_server_that_starts_removes_what_killed_ones_left(start: Start, leftovers: Path) -> None:
+    lives, killed = start(), start()
+    foreign = leftovers / "rowcast-of-another-program"
+    foreign.mkdir()
+    everyone = family(killed.process.pid)
+    for each in everyone:
+        each.kill()
+    killed.process.wait()
+    until(lambda: gone(everyone), "everyone has ended")
+    left = set(leftovers.iterdir())
+    successor = start()
+    (removed,) = left - set(leftovers.iterdir())
+    assert removed != foreign
+    assert works(lives.port)
+    for server in (lives, successor):
+        assert server.stop() == 0
+    assert list(leftovers.iterdir()) == [foreign]
+
+
 def test_nothing_of_a_server_has_a_name_in_shared_memory(start: Start) -> None:
     server = start()
     opened = [

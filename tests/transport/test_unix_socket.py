@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from rowcast.errors import PeerGone
 from rowcast.transport.ports import Gone, Joined
 from rowcast.transport.unix_socket import (
+    LONGEST_PATH,
     MAX_FRAME,
     MAX_UNREAD,
     FrameReader,
     UnixBackendPort,
     UnixFrontendPort,
     framed,
+    listen,
 )
 from rowcast.wire import Accepted, Cancel
 
@@ -132,6 +134,14 @@ def test_without_a_backend_nobody_connects(path: str) -> None:
 def test_a_path_too_long_for_a_socket_is_refused_as_a_missing_backend() -> None:
     with pytest.raises(PeerGone):
         UnixFrontendPort("/tmp/" + "x" * 200)
+
+
+def test_nobody_listens_at_a_path_that_nobody_can_connect_to(path: str) -> None:
+    folder = Path(path).parent
+    longest = str(folder / ("x" * (LONGEST_PATH - len(str(folder)) - 1)))
+    listen(longest).close()
+    with pytest.raises(OSError, match="set TMPDIR to a folder with a short path"):
+        listen(longest + "x")
 
 
 def test_half_a_frame_waits_for_its_other_half(carrier: Carrier, raw: socket.socket) -> None:

@@ -3,6 +3,7 @@
 models.sock      the supervisor's, for frontends
 NAME-ID.sock     a backend's
 gave-up          the status with which a server that cannot serve ends
+lock             the master's; while it is locked, no server that starts removes the folder
 """
 
 import contextlib
@@ -28,11 +29,11 @@ from rowcast.models.catalog import Catalog, read_catalog
 from rowcast.models.watch import CatalogWatch
 from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings, read_settings
-from rowcast.transport.unix_socket import listen
+from rowcast.transport.unix_socket import LONGEST_PATH, listen
 
 PATH = "ROWCAST_MODELS_SOCKET"
+LOCK = "lock"  # a file that gunicorn.conf.py makes
 LONGEST_NAME = 24  # characters of a model's name in a socket's path
-LONGEST_PATH = 107  # bytes of a socket's path
 
 
 def main() -> int:
@@ -88,10 +89,9 @@ def _urls(folder: Path) -> Callable[[Build], str]:
     """Return what makes the path of a build's backend."""
 
     def url_of(build: Build) -> str:
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", build.name)[:LONGEST_NAME]
-        path = str(folder / f"{name}-{build.id}.sock")
-        fits = len(os.fsencode(path)) <= LONGEST_PATH
-        return path if fits else str(folder / f"{build.id}.sock")
+        name, end = re.sub(r"[^A-Za-z0-9._-]", "_", build.name), f"-{build.id}.sock"
+        room = LONGEST_PATH - len(os.fsencode(folder / end))
+        return str(folder / f"{name[: max(0, min(room, LONGEST_NAME))]}{end}")
 
     return url_of
 
@@ -99,7 +99,9 @@ def _urls(folder: Path) -> Callable[[Build], str]:
 def _leave(path: Path, status: int) -> None:
     """Remove what is left behind; note for gunicorn if the server cannot serve."""
     folder = path.parent
-    for each in (*folder.glob("*.sock"), *folder.glob(f"{FILE}*")):
+    alone = os.getppid() != int(os.environ.get("ROWCAST_PARENT", os.getppid()))
+    locks = [folder / LOCK] if alone else []  # the master's, which was killed
+    for each in (*folder.glob("*.sock"), *folder.glob(f"{FILE}*"), *locks):
         each.unlink(missing_ok=True)
     if status in GIVEN_UP:  # gunicorn may miss an exit status
         (folder / "gave-up").write_text(str(status))

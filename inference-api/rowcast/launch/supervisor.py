@@ -160,7 +160,8 @@ class Supervisor:
             if pid:
                 self._read_last(build, launched.pipe)
                 del self._launched[build]
-                self._fleet.ended(build, os.waitstatus_to_exitcode(status), time.monotonic())
+                if not self._stopping:  # otherwise it ended since it had to
+                    self._fleet.ended(build, os.waitstatus_to_exitcode(status), time.monotonic())
 
     def _read_last(self, build: str, pipe: Connection) -> None:
         """Take the reports that a launcher sent before it ended."""

@@ -25,6 +25,7 @@ from rowcast.wire import Command, Event, decode_commands, decode_events, encode
 
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
+LONGEST_PATH = 107  # bytes, without the zero at the end; Linux's limit
 MAX_FRAME = 64 << 20
 MAX_UNREAD = 64 << 20
 SECONDS = 5.0  # how long a send may take, and a receive waits before it returns nothing
@@ -249,6 +250,8 @@ def listen(path: str) -> socket.socket:
 
     It appears at the path only once it listens: a file at which nobody listens is a dead one's.
     """
+    if len(os.fsencode(path)) > LONGEST_PATH:  # it could be made there, but not connected to
+        raise OSError(f"{path} is too long for a socket; set TMPDIR to a folder with a short path")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
     if Path(path).is_socket():

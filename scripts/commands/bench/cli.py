@@ -21,7 +21,7 @@ from commands.bench.options import Options, parse
 from commands.bench.progress import Progress
 from commands.bench.results import json_file
 from commands.bench.results.comparison import Comparison, compare
-from commands.bench.results.figures import Run, summarize
+from commands.bench.results.figures import Run, Summary, summarize
 from commands.bench.results.guest import visit, visit_table
 from commands.bench.results.json_file import Measured
 from commands.bench.results.table import comparison_table, run_table
@@ -95,7 +95,8 @@ class Bench:
         options = self._options
         self._progress.start(f"round {number}, {target.label}")
         run, differences = self._drive(target, options.requests, self._pace(), options.guest)
-        return Measured(target.label, number, run, summarize(run, differences))
+        models = {model: summarize(part) for model, part in run.by_model().items()}
+        return Measured(target.label, number, run, summarize(run, differences), models)
 
     def _pace(self) -> Pace:
         options = self._options
@@ -139,7 +140,7 @@ def _targets(options: Options) -> list[Target]:
         label=f"{options.url} {options.dialect}",
         address=resolve(options.url),
         dialect=DIALECTS[options.dialect],
-        model=options.model,
+        models=options.models,
         path=options.path,
         token=options.token,
         keep_alive=not options.no_keepalive,
@@ -161,7 +162,7 @@ def _other_side(options: Options, first: Target) -> Target:
         label=f"B: {url} {dialect}",
         address=resolve(url),
         dialect=DIALECTS[dialect],
-        model=options.vs_model or options.model,
+        models=options.vs_models or options.models,
         token=options.vs_token or own_token,
         extra=own_extra if options.vs_extra is None else options.vs_extra,
     )
@@ -178,7 +179,13 @@ def _comparison(targets: Sequence[Target], measured: Sequence[Measured]) -> Comp
 def _output(measured: Sequence[Measured], comparison: Comparison | None) -> str:
     if comparison:
         return comparison_table(comparison)
-    return "\n\n".join(run_table(one.label, one.summary) for one in measured)
+    return "\n\n".join(run_table(*part) for one in measured for part in _parts(one))
+
+
+def _parts(one: Measured) -> list[tuple[str, Summary]]:
+    """Return a run as a whole and, if it mixes models, the part of each."""
+    parts = [(f"{one.label} {model}", part) for model, part in one.models.items()]
+    return [(one.label, one.summary), *(parts if len(parts) > 1 else [])]
 
 
 def _judge(measured: Sequence[Measured], *, allow_errors: bool) -> int:

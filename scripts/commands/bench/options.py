@@ -33,7 +33,7 @@ class Options:
 
     url: str
     dialect: str
-    model: str
+    models: tuple[str, ...]
     path: str | None
     token: str | None = field(repr=False)
     extra: dict[str, object]
@@ -52,7 +52,7 @@ class Options:
     no_keepalive: bool
     vs: str | None
     vs_dialect: str | None
-    vs_model: str | None
+    vs_models: tuple[str, ...]
     vs_token: str | None = field(repr=False)
     vs_extra: dict[str, object] | None
     rounds: int
@@ -64,7 +64,7 @@ class Options:
     @property
     def compares(self) -> bool:
         """True if there are two sides."""
-        return bool(self.vs or self.vs_dialect or self.vs_model)
+        return bool(self.vs or self.vs_dialect or self.vs_models)
 
     @property
     def dialects(self) -> list[Dialect]:
@@ -77,6 +77,8 @@ def parse(argv: Sequence[str]) -> Options:
     parser = _parser()
     given = parser.parse_args(argv)
     given.requests = given.requests or given.streams
+    given.models = tuple(given.models or ("scripted",))
+    given.vs_models = tuple(given.vs_models or ())
     given.token = given.token or os.environ.get("BENCH_TOKEN")
     if given.prompt_unit is None:
         given.prompt_unit = "byte" if given.verify or DIALECTS[given.dialect].own else "word"
@@ -111,7 +113,14 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     add(
         "--dialect", choices=names, default="native", metavar="D", help=f"one of {', '.join(names)}"
     )
-    add("--model", default="scripted", metavar="NAME", help="the model's name (scripted)")
+    add(
+        "--model",
+        dest="models",
+        action="extend",
+        type=_names,
+        metavar="NAME",
+        help="the model (scripted); several, as A,B or by repeating it: requests in turn",
+    )
     add("--path", metavar="PATH", help="post to this path, not the dialect's own")
     add("--token", help="bearer token (or the variable BENCH_TOKEN)")
     add("--extra", type=_json_object, default={}, metavar="JSON", help="merged into each body")
@@ -172,7 +181,14 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--vs", metavar="URL", help="compare with this server, alternately")
     add("--vs-dialect", choices=sorted(DIALECTS), metavar="D", help="the other side's dialect")
-    add("--vs-model", metavar="NAME", help="the other side's model")
+    add(
+        "--vs-model",
+        dest="vs_models",
+        action="extend",
+        type=_names,
+        metavar="NAME",
+        help="the other side's model, or several",
+    )
     add("--vs-token", metavar="TOKEN", help="the other side's token (never --token's)")
     add(
         "--vs-extra",
@@ -223,6 +239,10 @@ def _contradictions(options: Options) -> Iterator[tuple[bool, str]]:
         options.path is not None and options.vs_dialect is not None,
         "--path needs a single dialect: omit --vs-dialect",
     )
+    yield (
+        options.path is not None and len(options.models) > 1 and any(side.own for side in sides),
+        "--path replaces the path that names the model: give one --model, or another dialect",
+    )
 
 
 def _count(text: str) -> int:
@@ -236,6 +256,13 @@ def _natural(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"want a whole number, not {text!r}")
     return int(text)
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"want names, separated by commas, not {text!r}")
+    return names
 
 
 def _seed(text: str) -> int:

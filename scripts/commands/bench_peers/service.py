@@ -68,7 +68,7 @@ class Service:
             label=self.label,
             address=resolve(f"http://{LOCAL}:{self._port}"),
             dialect=self._plan.dialect,
-            model=self._plan.model,
+            models=(self._plan.model,),
             extra=dict(self._plan.extra),
         )
         driver = Driver(target, requests, ClosedLoop(len(requests)), timeout, _watch_nothing)

@@ -62,3 +62,4 @@ class Claim:
     sizes: Sizes
     unit: str
     run: Callable[[Context, random.Random, int], Finding]
+    models: str = ""  # what it serves, if not the model of the command line

@@ -47,8 +47,8 @@ class Context:
         folder.mkdir(parents=True)
         (port,) = free_ports(self.first_port, 1)
         chosen = {"JOURNAL": "off"} | {name: str(value) for name, value in settings.items()}
-        model = {"MODEL": self.model}
-        if self.scripted:
+        model = {} if "MODELS" in chosen else {"MODEL": self.model}
+        if self.scripted and model:
             model = {"MOCK_MODEL": "1", "STEP_SECONDS": str(step)}
         server = Server(folder, port, model | chosen, files, count_greenlets=count_greenlets)
         try:

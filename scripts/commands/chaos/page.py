@@ -34,7 +34,7 @@ class Line:
         """Return the line for a run's finding."""
         today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
         verdict = "holds" if found.holds else "**does not hold**"
-        test = f"{size:,} {claim.unit}, {Path(model).name}, {today}, {_cores()}"
+        test = f"{size:,} {claim.unit}, {claim.models or Path(model).name}, {today}, {_cores()}"
         result = "; ".join([*found.figures, *found.misses, *found.faults[:2]])
         result = result if found.holds else f"{result}; `{again}`"
         cells = (f"`{claim.name}` {claim.sentence}", test, result, verdict)

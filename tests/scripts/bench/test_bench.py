@@ -171,6 +171,50 @@ def test_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "B/A" in capsys.readouterr().out
 
 
+def test_models_take_turns_and_have_figures_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "report.json"
+    with LoadServer() as server:
+        models = ("--model", "small,big", "--model", "org/third")
+        requests = ("--streams", "1", "--requests", "7")  # one at a time: in their order
+        assert bench(server.url, *models, *requests, "--verify", "--json", str(file)) == 0
+        paths = [head.split(" ")[1].removeprefix("/predictions/") for head in server.heads]
+    assert paths == ["small", "big", "org/third", "small", "big", "org/third", "small"]
+    shown = capsys.readouterr().out
+    for model, count in (("small", 3), ("big", 2), ("org/third", 2)):
+        _, table = shown.split(f"native {model}\n")
+        assert f"{count} ok, 0 failed of {count}" in table.split("\n\n")[1]
+    (run,) = json.loads(file.read_text())["runs"]
+    counts = {model: part["requests"] for model, part in run["models"].items()}
+    assert counts == {"small": 3, "big": 2, "org/third": 2}
+    assert [request["model"] for request in run["requests"]] == paths
+
+
+def test_one_model_has_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoadServer() as server:
+        assert bench(server.url, "--dialect", "openai", "--model", "only") == 0
+        assert {str(request["model"]) for request in server.requests} == {"only"}
+    assert capsys.readouterr().out.count("whole reply") == 1
+
+
+def test_a_failure_is_counted_with_its_model(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoadServer(Faults(victim=VICTIM, cut_after=2)) as server:
+        assert bench(server.url, "--model", "a,b", "--distinct", "--verify") == 1
+    a, b = capsys.readouterr().out.split("native a\n")[1].split("native b\n")
+    assert "4 ok, 0 failed of 4" in a
+    assert "3 ok, 1 failed of 4" in b
+
+
+def test_a_comparison_of_models_mixes_each_side() -> None:
+    with LoadServer() as server:
+        sides = ("--model", "a,b", "--vs-model", "c,d", "--rounds", "1")
+        assert bench(server.url, "--dialect", "openai", *sides) == 0
+        models = [str(request["model"]) for request in server.requests]
+    assert sorted(models[:8]) == ["a"] * 4 + ["b"] * 4
+    assert sorted(models[8:]) == ["c"] * 4 + ["d"] * 4
+
+
 def test_a_token_never_goes_to_another_server() -> None:
     with LoadServer() as one, LoadServer() as two:
         assert bench(one.url, "--vs", two.url, "--rounds", "1", "--token", "first-secret") == 0
@@ -215,6 +259,8 @@ def test_extra_and_path() -> None:
         (["--url", "http://x", "--rate", "nan"], "above 0"),
         (["--url", "http://x", "--extra", "[]"], "want a JSON object"),
         (["--url", "http://x", "--dialect", "gopher"], "invalid choice"),
+        (["--url", "http://x", "--model", "a,"], "separated by commas"),
+        (["--url", "http://x", "--model", "a,b", "--path", "/x"], "give one --model"),
     ],
 )
 def test_senseless_commands(

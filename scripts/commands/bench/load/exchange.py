@@ -21,7 +21,7 @@ class Exchange:
     __slots__ = ("_http", "_media_type", "_reader", "outcome", "unsent")
 
     def __init__(self, request: Request, target: Target, due: float, now: float) -> None:
-        self.outcome = Outcome(request.index, due, now)
+        self.outcome = Outcome(request.index, due, now, model=target.model_of(request))
         self.unsent = target.message(request)
         self._media_type = target.dialect.media_type
         self._http = ResponseReader()

@@ -31,6 +31,7 @@ class Outcome:
     prompt_tokens: int | None = None
     usage_tokens: int | None = None
     verified_tokens: int | None = None
+    model: str = ""
 
     @property
     def ok(self) -> bool:

@@ -36,18 +36,23 @@ class Target:
     label: str
     address: Address
     dialect: Dialect
-    model: str
+    models: tuple[str, ...]
     path: str | None = None
     token: str | None = field(default=None, repr=False)
     keep_alive: bool = True
     echo: bool = False
     extra: dict[str, object] = field(default_factory=dict)
 
+    def model_of(self, request: Request) -> str:
+        """Return the model of one request: all of them in turn."""
+        return self.models[request.index % len(self.models)]
+
     def message(self, request: Request) -> bytes:
         """Return the bytes of one request."""
-        body = self.dialect.body(request, self.model, echo=self.echo) | self.extra
+        model = self.model_of(request)
+        body = self.dialect.body(request, model, echo=self.echo) | self.extra
         content = json.dumps(body).encode()
-        path = self.address.prefix + (self.path or self.dialect.path(self.model))
+        path = self.address.prefix + (self.path or self.dialect.path(model))
         lines = [
             f"POST {path} HTTP/1.1",
             f"Host: {self.address.host}",

@@ -44,6 +44,14 @@ class Run:
         ends = [outcome.ended for outcome in self.outcomes if outcome.ended is not None]
         return max(ends) - min(outcome.started for outcome in self.outcomes) if ends else 0.0
 
+    def by_model(self) -> dict[str, Run]:
+        """Return the part of each model; the generator's work is not divided."""
+        models = dict.fromkeys(outcome.model for outcome in self.outcomes)
+        return {
+            model: Run([each for each in self.outcomes if each.model == model], self.cpu_seconds)
+            for model in sorted(models)
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

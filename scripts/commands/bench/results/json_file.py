@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Measured:
     round: int
     run: Run
     summary: Summary
+    models: dict[str, Summary] = field(default_factory=dict)
 
 
 def write(
@@ -62,6 +63,7 @@ def _run(measured: Measured) -> dict[str, object]:
         "label": measured.label,
         "round": measured.round,
         "summary": asdict(measured.summary),
+        "models": {model: asdict(part) for model, part in measured.models.items()},
         "requests": [_request(outcome, start) for outcome in outcomes],
     }
 
@@ -72,6 +74,7 @@ def _request(seen: Outcome, start: float) -> dict[str, object]:
 
     return {
         "index": seen.index,
+        "model": seen.model,
         "due": since(seen.due),
         "started": since(seen.started),
         "sent": since(seen.sent),

@@ -1,6 +1,7 @@
 """The claims, in the order of the table: one file each, and one line here.
 
 processes    a process of the server is killed, hung, stopped or replaced
+models       models are loaded, unloaded and replaced
 clients      clients that vanish, crawl, or are too many
 resources    a full disk, no descriptors, a moved clock, thousands of requests
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from commands.chaos.claim import Claim
 from commands.chaos.claims.clients import company, overload, slow_clients, vanished_clients
+from commands.chaos.claims.models import alternate, kills, lazy, swap, unload_race
 from commands.chaos.claims.processes import (
     decoder_kills,
     hung_decoder,
@@ -36,5 +38,10 @@ CLAIMS: dict[str, Claim] = {
         soak.CLAIM,
         company.CLAIM,
         overload.CLAIM,
+        alternate.CLAIM,
+        unload_race.CLAIM,
+        swap.CLAIM,
+        kills.CLAIM,
+        lazy.CLAIM,
     )
 }

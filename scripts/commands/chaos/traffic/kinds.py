@@ -39,11 +39,12 @@ class Draw:
     seed: int
     tokens: int
     dice: random.Random
+    model: str = MODEL
 
     @property
     def common(self) -> dict[str, object]:
         """The fields common to both of OpenAI's routes."""
-        return {"model": MODEL, "seed": self.seed, "max_tokens": self.tokens}
+        return {"model": self.model, "seed": self.seed, "max_tokens": self.tokens}
 
     def native(self, kind: str, form: Form, path: str, **more: object) -> Request:
         body = {"text": self.text, "seed": self.seed, "max_tokens": self.tokens, **more}
@@ -62,11 +63,11 @@ class Draw:
 
 
 def _raw(draw: Draw) -> Request:
-    return draw.native("raw", "raw", f"/inference/{MODEL}", temperature=1.2, top_k=50)
+    return draw.native("raw", "raw", f"/inference/{draw.model}", temperature=1.2, top_k=50)
 
 
 def _raw_greedy(draw: Draw) -> Request:
-    return draw.native("raw greedy", "raw", f"/predictions/{MODEL}", top_k=1)
+    return draw.native("raw greedy", "raw", f"/predictions/{draw.model}", top_k=1)
 
 
 def _raw_stop(draw: Draw) -> Request:
@@ -75,11 +76,11 @@ def _raw_stop(draw: Draw) -> Request:
 
 
 def _events(draw: Draw) -> Request:
-    return draw.native("events", "events", f"/chat/{MODEL}", top_p=0.95)
+    return draw.native("events", "events", f"/chat/{draw.model}", top_p=0.95)
 
 
 def _whole(draw: Draw) -> Request:
-    return draw.native("whole", "json", f"/inference/{MODEL}", stream=False)
+    return draw.native("whole", "json", f"/inference/{draw.model}", stream=False)
 
 
 def _completion_greedy(draw: Draw) -> Request:
@@ -137,6 +138,8 @@ KINDS: tuple[Callable[[Draw], Request], ...] = (
     *(_completion_whole, _chat, _chat_logprobs, _chat_schema, _chat_choices, _chat_whole),
 )
 STREAMED = tuple(kind for kind in KINDS if not kind.__name__.endswith("whole"))
+ONE_STREAM = (_raw, _events, completion_logprobs, _chat)  # one choice each, until its maximum
+NAMING = tuple(kind for kind in KINDS if kind is not _raw_stop)  # their requests name a model
 
 
 def mixed(
@@ -144,17 +147,24 @@ def mixed(
     count: int,
     least: int,
     most: int,
+    *,
     kinds: tuple[Callable[[Draw], Request], ...] = KINDS,
+    model: str = MODEL,
 ) -> list[Request]:
     """Return `count` requests of all kinds in turn, of `least` to `most` tokens."""
-    return [kinds[number % len(kinds)](_draw(dice, number, least, most)) for number in range(count)]
+    return [
+        kinds[number % len(kinds)](_draw(dice, number, least, most, model))
+        for number in range(count)
+    ]
 
 
-def raw(dice: random.Random, count: int, least: int, most: int) -> list[Request]:
+def raw(
+    dice: random.Random, count: int, least: int, most: int, model: str = MODEL
+) -> list[Request]:
     """Return raw text requests alone, where kinds do not matter."""
-    return mixed(dice, count, least, most, (_raw,))
+    return mixed(dice, count, least, most, kinds=(_raw,), model=model)
 
 
-def _draw(dice: random.Random, number: int, least: int, most: int) -> Draw:
+def _draw(dice: random.Random, number: int, least: int, most: int, model: str) -> Draw:
     text = f"{number}: {dice.choice(_OPENINGS)}"
-    return Draw(text, dice.randrange(2**40), dice.randint(least, most), dice)
+    return Draw(text, dice.randrange(2**40), dice.randint(least, most), dice, model)

@@ -40,6 +40,18 @@ class Request:
             : len(self.body) - self.missing
         ]
 
+    @property
+    def model(self) -> str:
+        """The name of the model that it is sent to: in its body, or last in its path."""
+        return str(json.loads(self.body).get("model") or self.path.rpartition("/")[2])
+
+    def to_model(self, name: str) -> Self:
+        """Return the same request to another model."""
+        body = json.loads(self.body)
+        if "model" in body:
+            return replace(self, body=json.dumps(body | {"model": name}).encode())
+        return replace(self, path=f"{self.path.rpartition('/')[0]}/{name}")
+
     def keyed(self, key: str) -> Self:
         """Return the same request with an idempotency key."""
         return replace(self, headers=(*self.headers, ("Idempotency-Key", key)))

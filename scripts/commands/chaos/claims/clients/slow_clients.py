@@ -34,7 +34,7 @@ SMALL_BUFFER = 2048
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
     with context.server(step=0.005) as server, without_gc():
-        truth = undisturbed(server, kinds.mixed(dice, 32, 10, 30, kinds.STREAMED))
+        truth = undisturbed(server, kinds.mixed(dice, 32, 10, 30, kinds=kinds.STREAMED))
         calm = _firsts(server, truth, size, lambda: None, found)
         context.progress("connecting the slow clients")
         crawl = _Crawl(server, dice)
@@ -122,7 +122,7 @@ class _Crawl:
 
     def __init__(self, server: Server, dice: random.Random) -> None:
         """Connect them, and return when the replies of the readers have been computed."""
-        requests = kinds.mixed(dice, SLOW, 150, 200, (_wordy,))
+        requests = kinds.mixed(dice, SLOW, 150, 200, kinds=(_wordy,))
         self._clients = [
             _Slow(server.port, request, at % 2 > 0, dice) for at, request in enumerate(requests)
         ]

@@ -1,0 +1,98 @@
+"""Counts answers by the build that computed them, and everything that is wrong with the others.
+
+An answer must be, whole, that of one build of the model that it was sent to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from commands.chaos.models.builds import RightAnswers
+from commands.chaos.traffic.content import content, difference
+from commands.chaos.traffic.crowd import Reading
+from commands.chaos.traffic.flow import answers, description
+from commands.chaos.traffic.request import Request
+from commands.chaos.traffic.resumption import Cut
+
+_OF_BUILDS = {"model", "system_fingerprint"}
+
+
+class Tally:
+    """The answers so far."""
+
+    def __init__(self, right: RightAnswers) -> None:
+        self.builds = Counter[str]()  # whole answers, by label
+        self.failed = self.cut = self.wrong = self.altered = 0
+        self.faults: list[str] = []
+        self._right = right
+
+    def take(self, reading: Reading) -> str | None:
+        """Judge an answer that has ended; return the label of its build, or None."""
+        if reading.whole:
+            return self.take_body(reading.request.plain(), bytes(reading.body))
+        if reading.status == 200:
+            self.cut += 1
+        else:
+            self.failed += 1
+        self.faults.append(description(reading))
+        return None
+
+    def take_body(self, request: Request, body: bytes) -> str | None:
+        """Judge the bytes of a whole answer."""
+        got = content(request.form, body)
+        for build in self._right.builds:
+            if build.name == request.model and got == self._right.answers[build.label][request]:
+                self.builds[build.label] += 1
+                return build.label
+        self._note_fault(request, got)
+        return None
+
+    def resume(self, port: int, cuts: Sequence[Cut]) -> None:
+        """Read cut answers to their end, and judge them as a whole."""
+        rests = answers(port, [cut.next for cut in cuts])
+        for cut, rest in zip(cuts, rests, strict=True):
+            if rest.whole:
+                self.take_body(cut.request.plain(), cut.received + bytes(rest.body))
+            else:
+                self.failed += 1
+                self.faults.append(f"after {len(cut.received)} bytes: {description(rest)}")
+
+    @property
+    def read(self) -> int:
+        """All answers."""
+        return self.builds.total() + self.failed + self.cut + self.wrong + self.altered
+
+    @property
+    def summary(self) -> str:
+        """The counts in words."""
+        builds = ", ".join(f"{count} of {label}" for label, count in sorted(self.builds.items()))
+        return (
+            f"{self.read} answers ({builds}): {self.failed} failed, {self.cut} cut, {self.wrong} "
+            f"of the wrong model, {self.altered} altered"
+        )
+
+    def _note_fault(self, request: Request, got: object) -> None:
+        answers_of = self._right.answers
+        if isinstance(got, dict) and "error" in got:
+            self.failed += 1
+        elif other := [each for each in answers_of if _same(got, answers_of[each][request])]:
+            self.wrong += 1
+            self.faults.append(f"{request.kind} to {request.model}: it is of {other[0]}")
+            return
+        else:
+            self.altered += 1
+        own = next(each.label for each in self._right.builds if each.name == request.model)
+        wanted = answers_of[own][request]
+        self.faults.append(f"{request.kind} to {request.model}: {difference(wanted, got)}")
+
+
+def _same(one: object, other: object) -> bool:
+    """True if two answers differ in nothing but the model and build that they name."""
+    return _unnamed(one) == _unnamed(other)
+
+
+def _unnamed(answer: object) -> object:
+    if not isinstance(answer, dict):
+        return answer
+    return {key: value for key, value in answer.items() if key not in _OF_BUILDS}
