@@ -74,10 +74,10 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _PREFIX, _LOCK = "rowcast-", "lock"
-_SHORT = "/tmp"  # where the path of a folder is never too long
+_SHORT = "/tmp"  # noqa: S108  # where the path of a folder is never too long
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
-_LONGEST_FOLDER = 64  # bytes of the path of a folder for sockets, whose names have up to 42
+_LONGEST_FOLDER = 88  # bytes of the path of a folder for sockets, whose names have 19 or more
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment

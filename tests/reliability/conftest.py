@@ -1,6 +1,7 @@
 """Servers that a test may break, each with its own folder for temporary files."""
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +13,13 @@ Start = Callable[..., Running]
 
 
 @pytest.fixture
-def leftovers(tmp_path: Path) -> Path:
-    """The folder where the test's servers keep their sockets; empty if nothing is left behind."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    return folder
+def leftovers() -> Iterator[Path]:
+    """The folder where the test's servers keep their sockets; empty if nothing is left behind.
+
+    Its path is short, as paths of sockets have to be.
+    """
+    with tempfile.TemporaryDirectory(prefix="tests-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
