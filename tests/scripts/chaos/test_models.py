@@ -86,7 +86,7 @@ def test_an_answer_is_of_one_build() -> None:
     tally, (story, small) = Tally(right()), requests()
     for request, build in ((story, OLD), (story, NEW), (small, DRAFT)):
         answer = body(TEXTS[build.label], request.model, build.label)
-        assert tally.take(reading(request, answer)) == build.label
+        assert tally.take(reading(request, answer)) == (build.label,)
     assert tally.builds == {OLD.label: 1, NEW.label: 1, DRAFT.label: 1}
     assert tally.faults == []
 
@@ -94,7 +94,7 @@ def test_an_answer_is_of_one_build() -> None:
 def test_an_answer_of_another_model_is_recognised_whatever_name_it_bears() -> None:
     tally, (story, _) = Tally(right()), requests()
     for model, fingerprint in ((SMALL, DRAFT.label), (STORY, OLD.label)):
-        assert tally.take(reading(story, body(TEXTS[DRAFT.label], model, fingerprint))) is None
+        assert tally.take(reading(story, body(TEXTS[DRAFT.label], model, fingerprint))) == ()
     assert (tally.wrong, tally.altered) == (2, 0)
     assert "whole to story: it is of small" in tally.faults
 
@@ -119,10 +119,19 @@ def test_failed_and_cut_answers_are_counted_apart() -> None:
     assert "2 failed, 1 cut, 0 of the wrong model, 0 altered" in tally.summary
 
 
+def test_an_answer_that_two_builds_give_may_be_of_either() -> None:
+    known = right()
+    story = requests()[0]
+    answers = known.answers | {NEW.label: known.answers[OLD.label]}  # type: ignore[operator]
+    tally = Tally(RightAnswers(BUILDS, answers, NEEDS))
+    answer = reading(story, body(TEXTS[OLD.label], STORY, OLD.label))
+    assert tally.take(answer) == (OLD.label, NEW.label)
+
+
 def test_a_request_with_a_key_has_the_answer_of_the_one_without() -> None:
     tally, (story, _) = Tally(right()), requests()
     answer = reading(story.keyed("a"), body(TEXTS[OLD.label], STORY, OLD.label))
-    assert tally.take(answer) == OLD.label
+    assert tally.take(answer) == (OLD.label,)
 
 
 def test_room_for_one_is_room_for_each_and_for_no_two() -> None:

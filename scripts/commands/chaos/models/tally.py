@@ -27,8 +27,8 @@ class Tally:
         self.faults: list[str] = []
         self._right = right
 
-    def take(self, reading: Reading) -> str | None:
-        """Judge an answer that has ended; return the label of its build, or None."""
+    def take(self, reading: Reading) -> tuple[str, ...]:
+        """Judge an answer that has ended; return the labels of the builds that it may be of."""
         if reading.whole:
             return self.take_body(reading.request.plain(), bytes(reading.body))
         if reading.status == 200:
@@ -36,17 +36,18 @@ class Tally:
         else:
             self.failed += 1
         self.faults.append(description(reading))
-        return None
+        return ()
 
-    def take_body(self, request: Request, body: bytes) -> str | None:
-        """Judge the bytes of a whole answer."""
-        got = content(request.form, body)
-        for build in self._right.builds:
-            if build.name == request.model and got == self._right.answers[build.label][request]:
-                self.builds[build.label] += 1
-                return build.label
-        self._note_fault(request, got)
-        return None
+    def take_body(self, request: Request, body: bytes) -> tuple[str, ...]:
+        """Judge the bytes of a whole answer; text without a fingerprint may be of two builds."""
+        got, answers_of = content(request.form, body), self._right.answers
+        own = [each.label for each in self._right.builds if each.name == request.model]
+        labels = tuple(each for each in own if got == answers_of[each][request])
+        if labels:
+            self.builds[labels[0]] += 1
+        else:
+            self._note_fault(request, got)
+        return labels
 
     def resume(self, port: int, cuts: Sequence[Cut]) -> None:
         """Read cut answers to their end, and judge them as a whole."""

@@ -139,10 +139,10 @@ class _Swap:
 
     def _judge(self, readings: list[Reading], last_old: float) -> None:
         for reading in readings:
-            label = self.tally.take(reading)
-            if label == self.new and reading.began < last_old:
+            labels = self.tally.take(reading)
+            if labels == (self.new,) and reading.began < last_old:
                 self.faults.append("a stream that began before the swap is of the new build")
-            if label == self.old and reading.began > self.switched:
+            if labels == (self.old,) and reading.began > self.switched:
                 self.faults.append("a stream that began after the swap is of the old build")
         if not self.spanned:
             self.faults.append("no stream ran through the swap: nothing was tested")
