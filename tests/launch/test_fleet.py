@@ -253,6 +253,7 @@ def test_a_launcher_that_is_killed_is_started_again_and_keeps_its_memory() -> No
     played.request(first, "a")
     played.wait(1.0)
     played.end("a1", -9)
+    played.serve("a2")
     played.request(second, "b")
     played.wait(RESTART_SECONDS + 0.5)
     assert played.current("a").loads == 2
@@ -267,6 +268,7 @@ def test_memory_of_a_killed_launcher_is_free_once_nobody_wants_its_build() -> No
     played.request(first, "a")
     played.wait(1.0)
     played.end("a1", -9)
+    played.serve("a2")
     played.disconnect(first)
     played.request(second, "b")
     played.wait(1.0)
@@ -289,6 +291,24 @@ def test_a_swap_loads_beside_and_changes_over_in_one_step() -> None:
     for _ in range(2):
         played.finish(frontend, "a1")
     assert played.states() == {"a2": "ready"}
+
+
+def test_an_old_build_that_does_not_fit_beside_its_kept_successor_is_refused() -> None:
+    played = Played({"a1": 81, "a2": 81, "c1": 50}, 100)
+    played.list_builds(build("a", keep=True), build("c", idle_seconds=7.0))
+    frontend = played.connect()
+    played.request(frontend, "c")
+    played.request(frontend, "a")
+    played.list_builds(build("a", "2", keep=True), build("c", idle_seconds=7.0))
+    played.request(frontend, "a")
+    played.end("a1", -9)
+    played.serve("c1")
+    played.finish(frontend, "c1")
+    for _ in range(12):
+        played.wait(5.0)
+        played.finish(frontend, "a2")
+    assert played.state("a2") == "ready"
+    assert frontend.waiting["a1"] == 0, "it is refused"
 
 
 def test_a_swap_without_room_drains_the_old_build_first() -> None:

@@ -258,6 +258,27 @@ def test_a_swap_moves_new_requests_and_leaves_streams_where_they_are(made: Stage
     until(lambda: len(current.states()) == 1, "it is forgotten")
 
 
+def test_a_request_that_waits_goes_where_its_name_goes(made: Stage) -> None:
+    """A build that is replaced while it loads is held by nobody, so it cannot block the new one."""
+    old, new = made.build("one", 1), made.build("one", 2)
+    made.played.show(made.state(old, "loading", loads=0))
+    made.await_names("one")
+    texts: list[str] = []
+    waiting = in_thread(lambda: texts.append(made.text("one", "Hi")))
+    until(lambda: made.played.holds.get("one-1") == 1, "the first build is ordered")
+    loading = made.state(new, "loading", loads=0)
+    made.played.show(loading, made.state(old, "loading", current=False, loads=0))
+    until(lambda: made.played.holds.get("one-2") == 1, "the second build is ordered")
+    until(lambda: made.played.holds["one-1"] == 0, "nobody needs the first one")
+    first = made.backend(old)
+    made.played.show(loading, made.state(old, "draining", current=False, pinned=False))
+    second = made.backend(new)
+    made.played.show(made.state(new))
+    waiting.join(PATIENCE)
+    assert texts == [spoken("Hi", 3, 5)]
+    assert (len(first.seatings), len(second.seatings)) == (0, 1)
+
+
 def test_a_stream_is_resumed_on_its_own_build_while_it_lives(tmp_path: Path) -> None:
     with stage(tmp_path, journal=True) as made:
         old, new = made.build("one", 1), made.build("one", 2)

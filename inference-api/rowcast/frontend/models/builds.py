@@ -23,7 +23,7 @@ from typing import Protocol
 import msgspec
 
 from rowcast.errors import Overloaded, RowcastError, Stopping, UnknownModel
-from rowcast.frontend.models.slot import Names, Slot
+from rowcast.frontend.models.slot import Names, Slot, Waiting
 from rowcast.frontend.models.supervision import Supervision
 from rowcast.frontend.models.table import Table
 from rowcast.frontend.models.waiting import Wait
@@ -153,7 +153,7 @@ class Builds:
         with self._step():
             if self._stopping:
                 raise Stopping("the server is stopping")
-            slot = wait.slot = self._living(wait.slot)
+            slot = wait.slot = self._place_for(wait)
             if failure := slot.failure:
                 raise failure
             if len(slot.waits) >= limit:
@@ -175,11 +175,16 @@ class Builds:
                 wait.slot.waits.discard(wait)
             self._settle(wait.slot)
 
-    def _living(self, slot: Slot) -> Slot:
-        """Return a build, or its successor if it can no longer be loaded."""
-        if slot.recalled:
+    def _place_for(self, wait: Waiting) -> Slot:
+        """Return the build for which a request should wait: the current one of its name.
+
+        A stream that is resumed waits for the build that began it, as long as that can be loaded.
+        """
+        slot = wait.slot
+        if wait.recorded and slot.recalled:
             return self.slots.setdefault(slot.build.id, slot)
-        if self.slots.get(slot.build.id) is slot and (slot.state.current or slot.is_loaded):
+        stays = slot.state.current or (wait.recorded and slot.is_loaded)
+        if stays and self.slots.get(slot.build.id) is slot:
             return slot
         found = next((each for each in self.table.current if each.name == slot.name), None)
         if found is None:
@@ -241,18 +246,16 @@ class Builds:
 
     def _move_waits(self, slot: Slot) -> None:
         """Let requests that wait for a build that was replaced wait for its successor."""
-        if not slot.waits:
-            return
-        try:
-            new = self._living(slot)
-        except UnknownModel as gone:
-            self._refuse(slot, gone)
-            return
-        if new is not slot:
-            for wait in slot.waits:
+        for wait in list(slot.waits):
+            try:
+                new = self._place_for(wait)
+            except UnknownModel as gone:
+                self._refuse(slot, gone)
+                return
+            if new is not slot:
+                slot.waits.discard(wait)
+                new.waits.add(wait)
                 wait.slot = new
-            new.waits |= slot.waits
-            slot.waits.clear()
 
     # One build
 

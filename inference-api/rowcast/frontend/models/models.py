@@ -139,13 +139,15 @@ class Models:
         Waits while the model is being loaded. Raises UnknownModel, Unavailable, ReplyCancelled and
         DeadlinePassed; StillLoading if an event stream may begin meanwhile.
         """
-        slot = self._recorded(request) or self.find(name)
+        recorded = self._recorded(request)
+        slot = recorded or self.find(name)
         served = self._builds.use(slot, wish.keep_alive)
         if served is not None:
             request.claims.callback(self._builds.release, slot)
             return served
         deadline = Deadline.read(request.headers, wish.timeout, request.began)
-        wait = Wait(slot, deadline, self._settings.load_seconds)
+        seconds = self._settings.load_seconds
+        wait = Wait(slot, deadline, seconds, recorded=recorded is not None)
         self._builds.enter(wait, wish.keep_alive)
         request.claims.callback(self._builds.leave, wait)
         with request.watching(wait.client_left):

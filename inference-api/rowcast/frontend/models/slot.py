@@ -34,6 +34,7 @@ class Waiting(Protocol):
     """A request that waits until a build may be used; see `waiting`."""
 
     slot: "Slot"
+    recorded: bool
     granted: bool
     refused: RowcastError | None
 

@@ -26,8 +26,12 @@ class Wish:
 class Wait:
     """One request in the line of a build."""
 
-    def __init__(self, slot: Slot, deadline: Deadline, load_seconds: float) -> None:
+    def __init__(
+        self, slot: Slot, deadline: Deadline, load_seconds: float, *, recorded: bool = False
+    ) -> None:
+        """`recorded`: it resumes a stream that this very build began."""
         self.slot = slot  # `Models` moves it to the successor of a build that was replaced
+        self.recorded = recorded
         self.granted = False
         self.refused: RowcastError | None = None
         self._deadline = deadline

@@ -33,8 +33,8 @@ class Room:
 
     def never(self, member: Member, members: Iterable[Member]) -> str:
         """Return why a build can never be loaded; empty if it can."""
-        name = member.build.name
-        fixed = [each for each in members if _is_fixed(each) and each.build.name != name]
+        own = {member.build.id, member.replaces}
+        fixed = [each for each in members if _is_fixed(each) and each.build.id not in own]
         taken = sum(each.reserved for each in fixed)
         if self.alone or member.needs + taken <= self.memory:
             return ""
