@@ -81,6 +81,11 @@ class BuildChanged(RequestError):
 
     status = 409
 
+    def __init__(self, problem: str, build: str = "") -> None:
+        """`build`: the one that began it, if the request may be sent to that."""
+        super().__init__(problem)
+        self.build = build
+
 
 class StreamCancelled(RequestError):
     """The stream was cancelled; nothing of it is stored."""

@@ -338,6 +338,31 @@ def test_a_stream_is_resumed_on_its_own_build_though_it_has_ended(tmp_path: Path
         assert changed.status_code == 404, "there is no model of its name any more"
 
 
+def test_a_repeated_request_with_a_key_is_answered_by_its_own_build(tmp_path: Path) -> None:
+    with stage(tmp_path, journal=True) as made:
+        settings = made.build("one").settings(made.frontend.settings)
+        old = structs.replace(made.build("one"), id=build_id("one", settings))
+        new = made.build("one", 2)
+        first = made.backend(old)
+        made.played.show(made.state(old))
+        made.await_names("one")
+        fields = {"text": "Hi", "seed": 3, "max_tokens": 50, "stream": False}
+        key = {"Idempotency-Key": "k"}
+        answers = [made.client().post("/inference/one", json=fields, headers=key)]
+        second = made.backend(new)
+        draining = made.state(old, "draining", current=False, pinned=False)
+        made.played.show(made.state(new), draining)
+        until(lambda: made.frontend.models.current[0].build.id == "one-2", "it is swapped")
+        answers.append(made.client().post("/inference/one", json=fields, headers=key))
+        assert [each.status_code for each in answers] == [200, 200]
+        assert answers[0].get_json() == answers[1].get_json()
+        assert (len(first.seatings), len(second.seatings)) == (1, 0), "it was recorded"
+        made.played.show(made.state(new))
+        until(lambda: len(made.frontend.models.states()) == 1, "the old build has ended")
+        reused = made.client().post("/inference/one", json=fields | {"seed": 4}, headers=key)
+        assert reused.status_code == 409
+
+
 def test_after_a_new_supervisor_all_that_is_needed_is_held_again(made: Stage) -> None:
     build = made.build("one")
     made.backend(build, step_seconds=0.002)

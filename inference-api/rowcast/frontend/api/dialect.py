@@ -19,6 +19,7 @@ from functools import partial
 
 from werkzeug.routing import Map, Rule
 
+from rowcast.errors import BuildChanged
 from rowcast.frontend.api.errors import error_event
 from rowcast.frontend.api.late import ErrorEvent, late
 from rowcast.frontend.api.operation import Operation
@@ -93,7 +94,10 @@ class Api:
         return self.call(route.handler, replace(request, names=names))
 
     def call(self, handler: Handler, request: Request) -> Response:
-        """Return a handler's response; it may begin before the request's model is loaded."""
+        """Return a handler's response; it may begin before the request's model is loaded.
+
+        A request whose key belongs to a reply of an earlier build is sent to that build.
+        """
         try:
             return handler(self.frontend, request)
         except StillLoading as loading:
@@ -101,3 +105,7 @@ class Api:
             dialect = dialect_for(request, self.dialects)
             again = partial(self.call, handler, request)
             return late(loading.wait, request, silence, again, dialect.error_event)
+        except BuildChanged as changed:
+            if changed.build in {"", request.build} or request.record is not None:
+                raise
+            return self.call(handler, replace(request, build=changed.build))

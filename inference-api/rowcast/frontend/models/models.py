@@ -159,7 +159,8 @@ class Models:
 
     def _recorded(self, request: Request) -> Slot | None:
         """Return the build that began a recorded request, if it is there or can be loaded again."""
-        return None if request.record is None else self._builds.recall(request.record.build)
+        version = request.record.build if request.record else request.build
+        return self._builds.recall(version) if version else None
 
     # The supervisor's messages
 

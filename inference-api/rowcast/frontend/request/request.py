@@ -84,6 +84,7 @@ class Request:
     caller: Caller = field(default_factory=Caller)
     watch: Watch = stays  # calls back once when the client leaves; returns what ends the watch
     record: Record | None = None  # of the same request, sent earlier
+    build: str = ""  # fingerprint and context of the build that must answer; "": the current one
     start: str = ""  # how much of the reply the reader has, in the format of event ids
     # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)

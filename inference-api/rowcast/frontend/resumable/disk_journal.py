@@ -155,7 +155,8 @@ class DiskJournal:
         if record.build != build:
             raise BuildChanged(
                 f"the stream was begun by build {record.build}, and {build} is served now: its "
-                "reply would differ; send the request again without resuming"
+                "reply would differ; send the request again without resuming",
+                record.build,
             )
         if record.prompt_digest != session.digest():
             raise BuildChanged(
