@@ -1,6 +1,6 @@
 """The supervisor as a process: several models, memory for fewer, frontends that come and go.
 
-Covers `reports`, `process_name`, `launch/memory`, `saved_state`.
+Covers `launch/reports`, `process_name`, `launch/memory`, `saved_state`.
 """
 
 import contextlib
