@@ -8,18 +8,23 @@ replies that fill the context takes minutes; here replies are short.
 
 In the stateful phase a reply's links are followed to its stream. That phase does not begin with an
 operation whose fields are named as if they came from another's answer (`session_id`).
+
+A model that a request has unloaded is loaded again before the next one, which may be for health.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
+import requests
 import schemathesis
 
 from rowcast.frontend.request.deadline import HEADER, LONGEST, SHORTEST
 
 ENOUGH = 60
+UNLOAD, LOAD = "/models/unload", "/models/load"
 TOKENS = 200
 
 
@@ -40,7 +45,12 @@ def before_load_schema(
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """True if every header that it sends is documented."""
+    """True if every header that it sends is documented.
+
+    GET at /models/load is documented as /models/{model}: a model may be called "load".
+    """
+    if case.method.upper() != "POST" and case.path in {LOAD, UNLOAD}:
+        return False
     described = {each.name.lower() for each in case.operation.headers}
     return {name.lower() for name in case.headers or {}} <= described
 
@@ -61,6 +71,23 @@ def before_call(
             case.body.setdefault("max_tokens", TOKENS)  # the default fills the context
         _shorten(case.body)
         _shorten(case.body.get("parameters"))
+
+
+@schemathesis.hook
+def after_call(
+    context: schemathesis.HookContext,
+    case: schemathesis.Case[Any],
+    response: schemathesis.Response,
+) -> None:
+    """Have a model loaded again that was unloaded, and wait until it is."""
+    if case.path != UNLOAD or response.status_code != 200:
+        return
+    server = str(response.request.url).removesuffix(UNLOAD)
+    requests.post(f"{server}{LOAD}", json=case.body, timeout=ENOUGH).raise_for_status()
+    until = time.monotonic() + ENOUGH
+    while requests.get(f"{server}/readiness", timeout=ENOUGH).status_code != 200:
+        assert time.monotonic() < until, "the model is not ready again"
+        time.sleep(0.02)
 
 
 def _shorten(fields: object) -> None:
