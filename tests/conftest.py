@@ -26,8 +26,10 @@ def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _hangups_are_heard() -> None:
-    """Restore SIGHUP: under nohup, every process that the suite starts would ignore it."""
+    """Restore signals that every process of the suite would ignore under nohup or `&`."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
