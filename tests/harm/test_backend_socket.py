@@ -16,8 +16,9 @@ import pytest
 from processes import PATIENCE, ROOT, until
 from rowcast.errors import PeerGone
 from rowcast.sampling_params import SamplingParams
-from rowcast.transport.unix_socket import UnixFrontendPort, framed
-from rowcast.wire import Cancel, Finished, Rejected, Submit, Tokens
+from rowcast.transport.streams import frame_of
+from rowcast.transport.unix_socket import UnixFrontendPort
+from rowcast.wire import Cancel, Finished, Rejected, Submit, Tokens, encode
 from scripted_replies import long_reply, scripted_reply
 
 pytestmark = pytest.mark.slow
@@ -104,7 +105,7 @@ def test_l_a_value_out_of_range_is_rejected_alone(backend: str, which: str) -> N
         raw.connect(backend)
         port = UnixFrontendPort(backend)
         with contextlib.suppress(BrokenPipeError):
-            raw.sendall(framed([wrong])[:-1])  # and a frame that never ends
+            raw.sendall(frame_of(encode([wrong]))[:-1])  # and a frame that never ends
         port.send([wrong, HI, Cancel("nobody", -5)])
         rejected: list[str] = []
         finished: list[str] = []

@@ -1,4 +1,7 @@
-"""Properties of the Unix socket alone: a file, frames, and peers that misbehave."""
+"""Properties of the Unix socket alone: a file, frames, and peers that misbehave.
+
+Covers `transport/streams`.
+"""
 
 import os
 import socket
@@ -13,21 +16,13 @@ from hypothesis import strategies as st
 
 from rowcast.errors import PeerGone
 from rowcast.transport.ports import Gone, Joined
-from rowcast.transport.unix_socket import (
-    LONGEST_PATH,
-    MAX_FRAME,
-    MAX_UNREAD,
-    FrameReader,
-    UnixBackendPort,
-    UnixFrontendPort,
-    framed,
-    listen,
-)
-from rowcast.wire import Accepted, Cancel
+from rowcast.transport.streams import LONGEST_PATH, MAX_FRAME, FrameReader, frame_of, listen
+from rowcast.transport.unix_socket import MAX_UNREAD, UnixBackendPort, UnixFrontendPort
+from rowcast.wire import Accepted, Cancel, encode
 
 from .carriers import PATIENCE, Carrier, events, tokens
 
-FRAME = framed([Cancel("a", 0)])
+FRAME = frame_of(encode([Cancel("a", 0)]))
 
 
 @pytest.fixture
@@ -108,7 +103,7 @@ def test_a_backend_listens_before_it_is_at_the_path(
             statuses.append(probe.connect_ex(str(fresh)))
         link(fresh, at)
 
-    monkeypatch.setattr("rowcast.transport.unix_socket.os.link", look)
+    monkeypatch.setattr("rowcast.transport.streams.os.link", look)
     UnixBackendPort(path).close()
     assert statuses == [0]
     assert not list(Path(path).parent.iterdir()), "nothing is left"
@@ -165,7 +160,7 @@ def test_half_a_frame_and_the_end_is_the_end(carrier: Carrier, raw: socket.socke
         pytest.param(struct.pack(">I", MAX_FRAME + 1), id="a frame over the limit"),
         pytest.param(struct.pack(">I", 4) + b"\xc1\xc1\xc1\xc1", id="no msgpack"),
         pytest.param(struct.pack(">I", 0), id="an empty frame"),
-        pytest.param(framed([Accepted("a", 0)]), id="an event"),
+        pytest.param(frame_of(encode([Accepted("a", 0)])), id="an event"),
     ],
 )
 def test_a_frontend_that_sends_garbage_is_dropped_alone(
@@ -201,7 +196,7 @@ def test_a_frontend_reads_events_that_come_byte_by_byte(
     liar: tuple[UnixFrontendPort, socket.socket],
 ) -> None:
     port, peer = liar
-    frame = framed([Accepted("a", 0)])
+    frame = frame_of(encode([Accepted("a", 0)]))
     for at in range(len(frame) - 1):
         peer.sendall(frame[at : at + 1])
         assert port.receive() == []
@@ -213,7 +208,7 @@ def test_a_frontend_reads_events_that_come_byte_by_byte(
 def test_a_frontend_that_never_reads_is_dropped_and_the_others_go_on(carrier: Carrier) -> None:
     (lazy, lazy_name), (reading, reading_name) = carrier.join(), carrier.join()
     batch = [tokens("flood", 700_000)]
-    size = len(framed(batch))
+    size = len(frame_of(encode(batch)))
     for count in range(2 * MAX_UNREAD // size):
         carrier.backend.send(lazy_name, batch)
         carrier.backend.send(reading_name, [tokens(f"{count}", 1)])

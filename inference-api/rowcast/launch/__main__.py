@@ -29,7 +29,7 @@ from rowcast.models.catalog import Catalog, read_catalog
 from rowcast.models.watch import CatalogWatch
 from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings, read_settings
-from rowcast.transport.unix_socket import LONGEST_PATH, listen
+from rowcast.transport.streams import LONGEST_PATH, listen
 
 PATH = "ROWCAST_MODELS_SOCKET"
 LOCK = "lock"  # a file that gunicorn.conf.py makes

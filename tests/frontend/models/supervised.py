@@ -46,7 +46,7 @@ from rowcast.models.messages import (
 )
 from rowcast.settings import read_settings
 from rowcast.transport.carriers import carrier
-from rowcast.transport.unix_socket import listen
+from rowcast.transport.streams import listen
 from rowcast_http.client_watch import ClientWatch
 
 from ..serving import PATIENCE, Client, kept_at

@@ -1,0 +1,227 @@
+"""Frames over a Unix stream socket, whatever they mean: a length, then as many bytes.
+
+    listen            a socket at a path, for this user alone
+    ConnectedStream   the end that connected: blocking calls, plain sockets or gevent's
+    AcceptedStream    the end that was accepted: never waits, buffers up to a limit
+
+A peer that ends, does not read, or sends what cannot be decoded ends the connection: PeerGone.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from rowcast.errors import PeerGone
+
+_LENGTH = struct.Struct(">I")
+_READ = 1 << 16
+LONGEST_PATH = 107  # bytes, without the zero at the end; Linux's limit
+MAX_FRAME = 64 << 20
+SECONDS = 5.0  # how long a send may take, and a receive waits before it returns nothing
+
+Sent = TypeVar("Sent")
+Item = TypeVar("Item")
+Encode = Callable[[Sent], bytes]  # to the body of a frame
+Decode = Callable[[bytes], Sequence[Item]]  # of the body of a frame; raises msgspec.DecodeError
+
+
+def frame_of(body: bytes) -> bytes:
+    """Return a frame with this body."""
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Splits a byte stream into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the frames that `data` completes. Raises PeerGone at an impossible length."""
+        if not self._buffer and len(data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data)
+            if len(data) == _LENGTH.size + length:  # one complete frame, as sent per step
+                yield data[_LENGTH.size :]
+                return
+        self._buffer += data
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > MAX_FRAME:
+                raise PeerGone(f"a frame of {length} bytes; allowed are {MAX_FRAME}")
+            end = start + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            yield bytes(self._buffer[start + _LENGTH.size : end])
+            start = end
+        del self._buffer[:start]
+
+
+class _Received(Generic[Item]):
+    """What a peer sends, decoded."""
+
+    def __init__(self, peer: str, decode: Decode[Item]) -> None:
+        self._peer = peer
+        self._decode = decode
+        self._frames = FrameReader()
+
+    def items(self, data: bytes) -> list[Item]:
+        """Return what `data` completes; no data is the end of the connection. Raises PeerGone."""
+        if not data:
+            raise PeerGone(f"the {self._peer} has ended")
+        try:
+            return [item for frame in self._frames.feed(data) for item in self._decode(frame)]
+        except msgspec.DecodeError as error:
+            raise PeerGone(f"the {self._peer} speaks another protocol: {error}") from error
+
+
+class ConnectedStream(Generic[Sent, Item]):
+    """The end that connected. Any thread may send and close; one thread receives."""
+
+    def __init__(self, path: str, peer: str, encode: Encode[Sent], decode: Decode[Item]) -> None:
+        """Connect. Raises PeerGone while nobody listens. `peer`: its name in messages."""
+        self._peer = peer
+        self._encode = encode
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(SECONDS)
+        self._sending = threading.Lock()
+        self._received = _Received(peer, decode)
+        try:
+            self._socket.connect(path)
+        except OSError as error:
+            self._socket.close()
+            raise PeerGone(f"no {peer} listens at {path}: {error.strerror or error}") from error
+
+    def send(self, sent: Sent, /) -> None:
+        """Send one frame, completely and in order. Raises PeerGone."""
+        frame = frame_of(self._encode(sent))
+        try:
+            with self._sending:
+                self._socket.sendall(frame)
+        except OSError as error:
+            # Part of a frame may be sent: this connection can carry no other.
+            self.close()
+            raise PeerGone(f"the {self._peer} does not read: {error}") from error
+
+    def receive(self) -> list[Item]:
+        """Wait for the next items; after some seconds without any, return none.
+
+        Raises PeerGone if the peer has ended, once all that it sent was returned.
+        """
+        try:
+            data = self._socket.recv(_READ)
+        except TimeoutError:
+            return []
+        except OSError as error:
+            raise PeerGone(f"the {self._peer} is gone: {error}") from error
+        return self._received.items(data)
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+class AcceptedStream(Generic[Sent, Item]):
+    """The end that was accepted. One thread uses it, when a selector says so."""
+
+    def __init__(
+        self,
+        accepted: socket.socket,
+        peer: str,
+        encode: Encode[Sent],
+        decode: Decode[Item],
+        most_unread: int,
+    ) -> None:
+        """`most_unread`: bytes that are buffered for a peer that does not read."""
+        accepted.setblocking(False)
+        self.socket = accepted
+        self._peer = peer
+        self._encode = encode
+        self._received = _Received(peer, decode)
+        self._most_unread = most_unread
+        self._unsent = bytearray()
+
+    @property
+    def has_unsent(self) -> bool:
+        return bool(self._unsent)
+
+    def receive(self) -> list[Item]:
+        """Return the items that have arrived. Raises PeerGone."""
+        try:
+            data = self.socket.recv(_READ)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            raise PeerGone(str(error)) from error
+        return self._received.items(data)
+
+    def send(self, sent: Sent, /) -> None:
+        """Send one frame, or buffer it. Raises PeerGone."""
+        self._unsent += frame_of(self._encode(sent))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is buffered, as far as the peer reads it. Raises PeerGone."""
+        try:
+            sent = self.socket.send(self._unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise PeerGone(str(error)) from error
+        del self._unsent[:sent]
+        if len(self._unsent) > self._most_unread:
+            raise PeerGone(f"the {self._peer} left {len(self._unsent)} bytes unread")
+
+    def finish(self) -> None:
+        """Send what is buffered to a peer that still reads, and close."""
+        with contextlib.suppress(OSError):
+            self.socket.settimeout(SECONDS)
+            self.socket.sendall(self._unsent)
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self.socket.close()
+
+
+def listen(path: str) -> socket.socket:
+    """Create a listening socket for this user alone; replace a dead one at the same path.
+
+    It appears at the path only once it listens: a file at which nobody listens is a dead one's.
+    """
+    if len(os.fsencode(path)) > LONGEST_PATH:  # it could be made there, but not connected to
+        raise OSError(f"{path} is too long for a socket; set TMPDIR to a folder with a short path")
+    if Path(path).is_socket():
+        _refuse_if_alive(path)
+        Path(path).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.setblocking(False)
+    fresh = Path(path).with_name(f".{os.getpid()}")
+    try:
+        fresh.unlink(missing_ok=True)
+        listener.bind(str(fresh))
+        fresh.chmod(0o600)
+        listener.listen(128)
+        os.link(fresh, path)  # unlike a rename, it replaces nothing
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        fresh.unlink(missing_ok=True)
+    return listener
+
+
+def _refuse_if_alive(path: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex(path) == 0:
+            raise OSError(f"another backend already listens at {path}")
