@@ -1,7 +1,7 @@
 """Two models in one frontend: by name, held while they are used, loaded on the first request.
 
 Covers `frontend/models/builds`, `frontend/models/table`, `slot`, `waiting`, `maker`, `supervision`,
-`frontend/api/late`.
+`recipes`, `frontend/api/late`.
 """
 
 import threading

@@ -20,9 +20,8 @@ from copy import copy
 from functools import partial
 from typing import Protocol
 
-import msgspec
-
 from rowcast.errors import Overloaded, RowcastError, Stopping, UnknownModel
+from rowcast.frontend.models.recipes import Recipes
 from rowcast.frontend.models.slot import Names, Slot, Waiting
 from rowcast.frontend.models.supervision import Supervision
 from rowcast.frontend.models.table import Table
@@ -31,7 +30,6 @@ from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.choice import brief_lock
 from rowcast.models.build import Build
 from rowcast.models.messages import BuildState, Drop, Held, Hello, Hold, Snapshot
-from rowcast.models.revision import build_id
 from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.models")
@@ -42,16 +40,6 @@ class Maker(Protocol):
 
     def __call__(self, build: Build, url: Callable[[], str], /) -> ServedModel:
         """`url()`: where its backend is now. Raises RowcastError, OSError and ValueError."""
-
-
-class Recipes(Protocol):
-    """Where it is stored how builds are loaded; a journal is one."""
-
-    def store_recipe(self, build: str, recipe: bytes, /) -> None:
-        """Store, some time soon, how a build is loaded."""
-
-    def recipe(self, build: str, /) -> bytes | None:
-        """Return how a build is loaded; None if that is not known. Raises Unavailable."""
 
 
 class Builds:
@@ -72,7 +60,6 @@ class Builds:
         self._supervision = supervision
         self._make = make
         self._recipes = recipes
-        self._stored: set[str] = set()  # the versions whose recipes were stored from here
         self._stopping = False
         self._lock = brief_lock()
         self._after: list[Callable[[], object]] = []  # to be called once the lock is released
@@ -108,24 +95,8 @@ class Builds:
 
     def recall(self, version: str) -> Slot | None:
         """Return the build of a fingerprint and context, if it can still be loaded as it was."""
-        found = next((each for each in self.all() if each.version == version), None)
-        recipe = None if found else self._recipes.recipe(version)
-        if recipe is None:
-            return found
-        build = msgspec.msgpack.decode(recipe, type=Build)
-        if not self._is_unchanged(build):
-            return None
-        state = BuildState(build=build, state="unloaded", url="", current=False)
-        slot = Slot(state, Names.of(build, self._settings))
-        slot.listed, slot.recalled = False, True
-        return slot
-
-    def _is_unchanged(self, build: Build) -> bool:
-        """True if the build's files and settings are those that it was made of."""
-        try:
-            return build_id(build.name, build.settings(self._settings)) == build.id
-        except (RowcastError, OSError, ValueError):
-            return False
+        found = (each for each in self.all() if each.version == version)
+        return next(found, None) or self._recipes.recall(version)
 
     # Requests
 
@@ -263,7 +234,7 @@ class Builds:
         """Do what a build's new state, or that of its requests, makes due."""
         if slot.usable is not None:
             self._grant(slot)
-            self._store_recipe(slot)
+            self._after.append(partial(self._recipes.store, slot))
         elif slot.waits and (failure := slot.failure):
             self._refuse(slot, failure)
         if slot.must_drop:
@@ -280,13 +251,6 @@ class Builds:
             slot.served, slot.greeted = None, -1
         if not slot.listed and not (slot.wanted or slot.claims or slot.waits or slot.is_being_made):
             self.slots.pop(slot.build.id, None)
-
-    def _store_recipe(self, slot: Slot) -> None:
-        """Store how a build is loaded, for streams of it that are resumed after a restart."""
-        if slot.state.fingerprint and slot.version not in self._stored:
-            self._stored.add(slot.version)
-            recipe = msgspec.msgpack.encode(slot.build)
-            self._after.append(partial(self._recipes.store_recipe, slot.version, recipe))
 
     def _hold(self, slot: Slot) -> None:
         slot.wanted = True

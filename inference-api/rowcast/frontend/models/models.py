@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 
 from rowcast.errors import NotReady, Unavailable, UnknownModel
-from rowcast.frontend.models.builds import Builds, Maker, Recipes
+from rowcast.frontend.models.builds import Builds, Maker
+from rowcast.frontend.models.recipes import Recipes, RecipeStore
 from rowcast.frontend.models.slot import Names, Slot
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.models.table import named_in
@@ -46,12 +47,12 @@ class Models:
         settings: Settings,
         supervision: Supervision,
         make: Maker | None = None,
-        recipes: Recipes | None = None,
+        store: RecipeStore | None = None,
     ) -> None:
         """`make` makes the text side of a build, in a thread of its own."""
         self._settings = settings
         self._supervision = supervision
-        self._builds = Builds(settings, supervision, make, recipes or NoJournal())
+        self._builds = Builds(settings, supervision, make, Recipes(settings, store or NoJournal()))
         self._numbers = itertools.count(1)
         self._answers: dict[int, _Answer] = {}
 

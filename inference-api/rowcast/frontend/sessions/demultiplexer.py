@@ -67,7 +67,7 @@ class Demultiplexer:
         self._hurry.set()
 
     def forget_backend(self) -> None:
-        """End the connection: its backend was stopped, though its end may not be seen yet."""
+        """End the connection to a backend that was stopped, even if its EOF has not arrived."""
         port, self._greeted = self._port, False
         if port is not None:
             port.close()

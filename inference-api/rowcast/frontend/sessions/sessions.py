@@ -50,7 +50,7 @@ class Sessions:
         self._demultiplexer.hurry()
 
     def forget_backend(self) -> None:
-        """End the connection to a backend that was stopped; it may not be seen yet."""
+        """End the connection to a backend that was stopped, even if its EOF has not arrived."""
         self._demultiplexer.forget_backend()
 
     def stop(self) -> None:
