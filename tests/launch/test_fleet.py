@@ -1,6 +1,7 @@
 """Which builds are loaded, step by step, and whatever happens in any order.
 
-Covers `fleet/fleet`, `fleet/member`, `fleet/room`, `fleet/actions`, `exit_status`.
+Covers `fleet/fleet`, `fleet/roster`, `fleet/launchers`, `fleet/outbox`, `fleet/member`,
+`fleet/room`, `fleet/actions`, `exit_status`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from rowcast.launch.fleet.fleet import RESTART_SECONDS, RETRIES
+from rowcast.launch.fleet.launchers import RESTART_SECONDS, RETRIES
 from rowcast.models.build import Build
 
 from .played_fleet import Frontend, Played, build
