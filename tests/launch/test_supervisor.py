@@ -1,6 +1,6 @@
 """The supervisor as a process: several models, memory for fewer, frontends that come and go.
 
-Covers `launch/reports`, `process_name`, `launch/memory`, `saved_state`.
+Covers `launch/forks`, `launch/reports`, `process_name`, `launch/memory`, `saved_state`.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ from rowcast.transport.unix_socket import LONGEST_PATH, UnixFrontendPort
 from rowcast.wire import Event, Finished, Tokens
 
 PATIENCE = 30.0
-# Three scripted models that need as much memory as their folder's name says.
+# Each scripted model needs 60 bytes of memory.
 SUPERVISOR = """
 import sys
 from rowcast import engines
