@@ -20,17 +20,8 @@ from rowcast_settings.fields import (
     optional,
     setting,
 )
-from rowcast_settings.kinds import (
-    Choice,
-    Kind,
-    Number,
-    Place,
-    Secret,
-    SecretText,
-    Switch,
-    Text,
-    Whole,
-)
+from rowcast_settings.kinds import Choice, Kind, Number, Place, Switch, Text, Whole
+from rowcast_settings.secret import Secret, SecretText
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"

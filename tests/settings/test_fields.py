@@ -14,7 +14,8 @@ from rowcast_settings.fields import (
     required,
     setting,
 )
-from rowcast_settings.kinds import Place, SecretText, Switch, Whole
+from rowcast_settings.kinds import Place, Switch, Whole
+from rowcast_settings.secret import SecretText
 
 
 class Example(BaseSettings):

@@ -6,7 +6,8 @@ import pytest
 
 from rowcast_settings.fields import BaseSettings, optional, required, setting
 from rowcast_settings.flags import read_flags
-from rowcast_settings.kinds import SecretText, Switch, Text, Whole
+from rowcast_settings.kinds import Switch, Text, Whole
+from rowcast_settings.secret import SecretText
 
 
 class Example(BaseSettings):

@@ -1,4 +1,7 @@
-"""Kinds: which texts and values of JSON they take, the value that is meant, and their rules."""
+"""Kinds: which texts and values of JSON they accept, the values that these mean, and their rules.
+
+Covers `compounds`, `rowcast_settings/secret`.
+"""
 
 import json
 from pathlib import Path
@@ -10,21 +13,18 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
+from rowcast_settings.compounds import Fitting, Several, TextOrObject
 from rowcast_settings.kinds import (
     Choice,
-    Fitting,
     Invalid,
     Kind,
     Number,
     Place,
-    Secret,
-    SecretText,
-    Several,
     Switch,
     Text,
-    TextOrObject,
     Whole,
 )
+from rowcast_settings.secret import Secret, SecretText
 
 COLOURS = Choice(("red", "green"), {"rot": "red"})
 NAME = Text("^[a-z]+$", 1, 3)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowcast.settings import NAME_PATTERN, Settings
-from rowcast_settings.kinds import Choice, Kind, Number, Several, Switch, Text, TextOrObject
+from rowcast_settings.compounds import Several, TextOrObject
+from rowcast_settings.kinds import Choice, Kind, Number, Switch, Text
 
 LONGEST = 31 * 86400.0  # seconds
 
