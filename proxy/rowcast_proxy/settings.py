@@ -38,8 +38,6 @@ KNOWN_SECRETS = frozenset(
         "a-string-secret-at-least-256-bits-long",
     }
 )
-
-
 _GUESSED = "it can be guessed."
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 

@@ -37,7 +37,7 @@ def test_the_first_model_is_the_default_and_starts(file: Path) -> None:
     found = catalog(file, {"a": "scripted", "b": "tiny", "c": "scripted"})
     assert [build.name for build in found.builds] == ["a", "b", "c"]
     assert [build.load for build in found.builds] == ["start", "lazy", "lazy"]
-    assert found.default.name == "a"
+    assert found.builds[0].name == "a"
 
 
 def test_another_default_is_the_first_build(file: Path) -> None:

@@ -80,11 +80,11 @@ def test_a_reload_does_not_wait(watched: Watched) -> None:
 
 
 def test_a_change_of_when_to_unload_keeps_the_build(watched: Watched) -> None:
-    before = watched.watch.catalog.default
+    before = watched.watch.catalog.builds[0]
     watched.write({"a": {"model": "tiny", "idle_seconds": 9}})
     after = watched.look()
     assert after is not None
-    assert (after.default.id, after.default.idle_seconds) == (before.id, 9)
+    assert (after.builds[0].id, after.builds[0].idle_seconds) == (before.id, 9)
 
 
 def test_another_layout_of_the_same_entries_is_no_change(watched: Watched) -> None:
@@ -147,7 +147,7 @@ def test_a_link_that_is_replaced_is_a_change(tmp_path: Path) -> None:
 
 
 def test_a_model_s_files_are_taken_once_they_rest(watched: Watched, tmp_path: Path) -> None:
-    before = watched.watch.catalog.default
+    before = watched.watch.catalog.builds[0]
     weights = tmp_path / "tiny" / "model.safetensors"
     watched.look()
     for size in (10, 20, 30):  # still being copied
@@ -155,7 +155,7 @@ def test_a_model_s_files_are_taken_once_they_rest(watched: Watched, tmp_path: Pa
         assert watched.look() is None
     after = watched.look()
     assert after is not None
-    assert (after.default.name, after.default.id == before.id) == ("a", False)
+    assert (after.builds[0].name, after.builds[0].id == before.id) == ("a", False)
     assert watched.look() is None
 
 
@@ -184,12 +184,12 @@ def test_a_folder_that_is_gone_is_a_problem_until_it_is_back(
 def test_one_model_is_looked_at_on_request_only(tmp_path: Path) -> None:
     settings = read_settings(model=str(folder(tmp_path / "tiny")))
     watch = CatalogWatch(settings, read_catalog(settings))
-    before = watch.catalog.default
+    before = watch.catalog.builds[0]
     (tmp_path / "tiny" / "model.safetensors").write_bytes(b"another")
     assert [watch.poll(now) for now in (0.0, 10.0, 20.0)] == [None] * 3
     after = watch.reload()
     assert after is not None
-    assert after.default.id != before.id
+    assert after.builds[0].id != before.id
 
 
 def test_one_model_that_is_gone_changes_nothing(tmp_path: Path) -> None:

@@ -97,18 +97,18 @@ def test_what_cannot_be_in_a_path_is_no_name(name: str) -> None:
         ("", '"model" in "house": has to be a text of 1 to 4096 characters; it is ""'),
         ("a\0b", '"model" in "house": has characters that cannot be printed; remove them'),
         ("\ud800", '"model" in "house": has characters that cannot be printed; remove them'),
-        ({"model": None}, '"model" in "house": null is no value; leave the key out'),
+        ({"model": None}, '"model" in "house": null is not a value; leave the key out'),
         (
             {"model": "m", "dtpye": "int8"},
-            '"dtpye" in "house" is no key of a model; did you mean "dtype"?',
+            '"dtpye" in "house" is not a key of a model; did you mean "dtype"?',
         ),
         (
             {"model": "m", "DTYPE": "int8"},
-            '"DTYPE" in "house" is no key of a model; did you mean "dtype"?',
+            '"DTYPE" in "house" is not a key of a model; did you mean "dtype"?',
         ),
         (
             {"model": "m", "path": "x"},
-            '"path" in "house" is no key of a model; did you mean "model"?',
+            '"path" in "house" is not a key of a model; did you mean "model"?',
         ),
         (
             {"model": "m", "keep": "yes"},
@@ -245,7 +245,7 @@ def test_the_schema_s_address_has_to_be_one() -> None:
 def test_after_many_mistakes_nothing_is_looked_up_any_more() -> None:
     models = {"a": {"model": "m"} | {f"k{number}": 1 for number in range(SHOWN + 5)}}
     _, faults = read(models)
-    assert [fault.problem.endswith("is no key of a model") for fault in faults[-6:]] == [
+    assert [fault.problem.endswith("is not a key of a model") for fault in faults[-6:]] == [
         False,
         *[True] * 5,
     ]
