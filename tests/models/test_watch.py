@@ -65,7 +65,7 @@ def test_an_edit_before_the_first_look_is_seen(watched: Watched) -> None:
     assert names(watched.watch.poll(0)) == ["b"]
 
 
-def test_it_looks_only_so_often(watched: Watched) -> None:
+def test_it_looks_at_most_every_two_seconds(watched: Watched) -> None:
     watched.look()
     watched.write({"b": "tiny"})
     assert watched.watch.poll(watched.now + EVERY / 2) is None
@@ -105,7 +105,7 @@ def test_a_mistake_changes_nothing_until_it_is_corrected(watched: Watched) -> No
     assert watched.watch.problem == ""
 
 
-def test_a_mistake_that_is_taken_back_leaves_no_problem(watched: Watched) -> None:
+def test_a_mistake_that_is_reverted_leaves_no_problem(watched: Watched) -> None:
     watched.write("{")
     watched.look()
     watched.write({"a": "tiny"})
@@ -113,7 +113,7 @@ def test_a_mistake_that_is_taken_back_leaves_no_problem(watched: Watched) -> Non
     assert watched.watch.problem == ""
 
 
-def test_a_file_that_is_being_written_is_taken_when_it_is_whole(watched: Watched) -> None:
+def test_a_file_that_is_being_written_is_used_once_it_is_whole(watched: Watched) -> None:
     whole = json.dumps({"a": "tiny", "b": "scripted"})
     for length in range(0, len(whole), 7):
         watched.write(whole[:length])
@@ -146,7 +146,7 @@ def test_a_link_that_is_replaced_is_a_change(tmp_path: Path) -> None:
     assert names(watch.poll(EVERY)) == ["b"]
 
 
-def test_a_model_s_files_are_taken_once_they_rest(watched: Watched, tmp_path: Path) -> None:
+def test_a_model_s_files_are_used_once_they_stop_changing(watched: Watched, tmp_path: Path) -> None:
     before = watched.watch.catalog.builds[0]
     weights = tmp_path / "tiny" / "model.safetensors"
     watched.look()

@@ -21,7 +21,7 @@ def flags(*arguments: str) -> dict[str, object]:
     return read_flags(argparse.ArgumentParser(allow_abbrev=False), Example.fields, arguments)
 
 
-def test_only_what_is_given_is_found() -> None:
+def test_only_given_flags_are_found() -> None:
     assert flags() == {}
     assert flags("--port-number", "x", "--name=a b") == {"port_number": "x", "name": "a b"}
     assert flags("--old-port", "1", "--port-number", "2") == {"port_number": "2"}
@@ -37,7 +37,7 @@ def test_a_switch_has_an_opposite(flag: str, value: bool) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["--nam", "--port_number", "x", "--name", "--quiet=1"])
-def test_what_is_no_flag_ends_with_status_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_flag_ends_with_status_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         flags(wrong)
     assert ended.value.code == 2

@@ -91,7 +91,7 @@ def test_a_text_means_a_value(kind: Kind[Any], value: object, meant: object) -> 
         (Fitting(Whole(1), lambda number: number % 2 == 0, "has to be even"), 3, "has to be even"),
     ],
 )
-def test_what_is_no_value_gets_the_rule(kind: Kind[Any], value: object, rule: str) -> None:
+def test_an_invalid_value_gets_the_rule(kind: Kind[Any], value: object, rule: str) -> None:
     with pytest.raises(Invalid) as raised:
         kind.checked(value)
     assert str(raised.value).startswith(rule)

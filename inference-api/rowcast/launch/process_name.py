@@ -1,4 +1,4 @@
-"""Names a process, for `ps` and `top`: all forks have the same command line."""
+"""Names a process for lists of processes: all forks have the same command line."""
 
 import ctypes
 import sys
