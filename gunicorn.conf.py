@@ -74,17 +74,17 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _PREFIX, _LOCK = "rowcast-", "lock"
-_SHORT = "/tmp"  # noqa: S108  # where the path of a folder is never too long
+_SHORT = "/tmp"  # noqa: S108  # for folders if the path of another place is too long
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
-_LONGEST_FOLDER = 88  # bytes of the path of a folder for sockets, whose names have 19 or more
+_LONGEST_FOLDER = 88  # bytes of the path of the sockets' folder; their names have 19 or more
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
 
 
 def _private_folder() -> str:
-    """Create the folder of the sockets, whose paths the system limits to some 100 bytes."""
+    """Create the folder of the sockets, whose paths may have some 100 bytes."""
     folder = tempfile.mkdtemp(prefix=_PREFIX)
     if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
         return folder
@@ -93,10 +93,10 @@ def _private_folder() -> str:
 
 
 def _remove_folders_of_killed_servers() -> None:
-    """Remove our folders whose servers were killed with all their processes."""
+    """Remove the folders of servers that were killed with all their processes."""
     for place in {tempfile.gettempdir(), _SHORT}:
         for folder in Path(place).glob(f"{_PREFIX}*"):
-            with contextlib.suppress(OSError):  # its server lives, or it is something else
+            with contextlib.suppress(OSError):  # its server lives, or it is not a server's
                 _remove_if_unlocked(folder)
 
 
@@ -113,7 +113,7 @@ def _remove_if_unlocked(folder) -> None:
 
 
 def _lock(folder):
-    """Return a new, locked file of a folder; it has its name only once it is locked."""
+    """Create a folder's lock, and return the file. It gets its name once it is locked."""
     file = Path(folder, f"{_LOCK}.new").open("wb")  # noqa: SIM115  # stays open
     fcntl.flock(file, fcntl.LOCK_EX)
     Path(file.name).rename(Path(folder, _LOCK))

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-# What the server uses too is there in the source tree: `rowcast_http`, `rowcast_settings`. pip
-# installs both.
+# In the source tree, `rowcast_http` and `rowcast_settings`, which the server uses too, are there.
+# pip installs both.
 _SHARED = _HERE.parent / "inference-api"
 sys.path[:0] = [str(_HERE), str(_SHARED)]
 

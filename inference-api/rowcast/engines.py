@@ -1,6 +1,6 @@
 """The engines, by the name of the model that chooses them.
 
-    needs_of(settings)       ──▶ the memory that it will take, before anything is loaded
+    needs_of(settings)       ──▶ the memory that the model will take, before anything is loaded
     prepare_engine(settings) ──▶ what each forked backend calls to get its engine
 
 One more engine is a module with a class that is an `Engine` and a function `prepare`, which does

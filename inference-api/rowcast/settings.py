@@ -20,17 +20,8 @@ from rowcast_settings.fields import (
     optional,
     setting,
 )
-from rowcast_settings.kinds import (
-    Choice,
-    Kind,
-    Number,
-    Place,
-    Secret,
-    SecretText,
-    Switch,
-    Text,
-    Whole,
-)
+from rowcast_settings.kinds import Choice, Kind, Number, Place, Switch, Text, Whole
+from rowcast_settings.secret import Secret, SecretText
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
@@ -82,8 +73,8 @@ class Settings(BaseSettings):
     models_memory = setting(
         Whole(0),
         0,
-        "Bytes that all loaded models may take together; 0: 80 % of what is free when "
-        "the server starts.",
+        "Maximum bytes of all loaded models together; 0: 80 % of the memory that is free "
+        "when the server starts.",
     )
     load_seconds = setting(
         SECONDS, 300, "Maximum seconds that a request waits for its model to be loaded."
@@ -96,16 +87,16 @@ class Settings(BaseSettings):
     chat_template = optional(Text(), "A Jinja file that replaces the model's own chat template.")
     config_file = optional(
         Text(),
-        "A JSON file with a generation configuration, or its object itself: defaults "
-        "of requests that go before those of the model's own generation_config.json.",
+        "A JSON file with a generation configuration, or the object itself: defaults for "
+        "requests. They take precedence over the model's own generation_config.json.",
     )
     max_new_tokens = setting(
         Whole(0, 1_000_000),
         0,
-        "Maximum tokens of a reply whose request does not say; 0: as the API documents it.",
+        "Maximum tokens of a reply whose request does not limit it; 0: the default of the API.",
     )
     num_return_sequences = setting(
-        Whole(1, 128), 1, "Replies per prompt of a request that does not say."
+        Whole(1, 128), 1, "Replies per prompt of a request that does not set them."
     )
     streaming_chunks = setting(
         Whole(1, 4096), 1, "Tokens per chunk of a stream; 1 sends each at once."
@@ -113,8 +104,8 @@ class Settings(BaseSettings):
     warm_rows = setting(
         Whole(0, 32),
         0,
-        "Rows in which a prompt is computed before the server is ready, so that the "
-        "first request finds pages, threads and caches warm; 0: none.",
+        "Rows that compute a prompt before the server is ready, so that pages, threads and "
+        "caches are warm for the first request; 0: none.",
     )
     warm_tokens = setting(Whole(1), 1024, "Tokens of that prompt; at most the model's context.")
     model_root = optional(
@@ -337,7 +328,7 @@ class Settings(BaseSettings):
 def checked(name: str, value: object, *, strict: bool = False) -> Any:
     """Return the value that a setting takes. Raises Invalid.
 
-    `strict`: a text is no number.
+    `strict`: "1" is not a number.
     """
     return Settings.fields[name].kind.checked(value, strict=strict)
 
@@ -368,7 +359,7 @@ def _flags(arguments: Sequence[str]) -> dict[str, object]:
 
 
 def _local_variables(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the variables of `local.env` beside the file of models say."""
+    """Return the variables in `local.env` beside the file of models."""
     models = given.get("models")
     if not models or _LOCAL_ENV_READ in os.environ:
         return {}

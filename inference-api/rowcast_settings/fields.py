@@ -4,10 +4,10 @@
         port = setting(Whole(1, 65535), 7000, "Port to listen on.")
 
     Mine(port="80").port        80; raises InvalidSettings with all faults together
-    Mine.fields["port"]         what the table says
+    Mine.fields["port"]         the field itself
     Mine(port="80").chosen      the names that were given
 
-A field is found in a variable of its name in capitals, or of an alias.
+A field's variable is its name in capitals, or an alias.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class InvalidSettings(Exception):
-    """Values are missing or wrong. `faults`: a line for each, which begins with a variable."""
+    """Values are missing or wrong. `faults`: one line for each, which begins with a variable."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -67,7 +67,7 @@ class Field(Generic[T]):
         return tuple("--" + name.lower().replace("_", "-") for name in self.variables)
 
     def checked(self, value: object) -> T:
-        """Return the value that is meant. Raises Invalid."""
+        """Return the value that a text or a value means. Raises Invalid."""
         if value is None and self.default is None and not self.remedy:
             return self.default
         meant: T = self.kind.checked(value)
@@ -90,7 +90,7 @@ def required(kind: Kind[T], description: str, remedy: str) -> Field[T]:
 
 
 class BaseSettings:
-    """Values of the fields of a subclass. They cannot be changed."""
+    """The values of a subclass's fields. They cannot be changed."""
 
     fields: ClassVar[Mapping[str, Field[Any]]] = {}
     chosen: frozenset[str]
@@ -99,7 +99,7 @@ class BaseSettings:
         cls.fields = {name: each for name, each in vars(cls).items() if isinstance(each, Field)}
 
     def __init__(self, **given: object) -> None:
-        """Check what is given; everything else has its default. Raises InvalidSettings."""
+        """Check the given values; the others have their defaults. Raises InvalidSettings."""
         if unknown := given.keys() - self.fields.keys():
             raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
         values: dict[str, Any] = {}
@@ -108,7 +108,7 @@ class BaseSettings:
         self.__dict__.update(values, chosen=frozenset(given))
 
     def replaced(self, **values: Any) -> Self:
-        """Return a copy with other values, as they are."""
+        """Return a copy with other values, which are not checked."""
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__ | values, chosen=self.chosen | values.keys())
         return copy
@@ -150,7 +150,7 @@ def _take(
 def from_variables(
     fields: Mapping[str, Field[Any]], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the texts of the fields whose variables are there and not empty, in any case."""
+    """Return the texts of the fields whose variables are set and not empty, in any case."""
     texts = {name.upper(): text for name, text in variables.items() if text}
     found = {}
     for name, field in fields.items():

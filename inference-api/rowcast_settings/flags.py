@@ -1,7 +1,7 @@
-"""The command line of a table of settings: a flag for each variable, and the opposites of switches.
+"""The command line of a table of settings: a flag for each variable, and `--no-` for switches.
 
 In: arguments. Out: the texts of the flags that are given. A bad flag ends the process with status
-2, and --help with 0.
+2, --help with 0.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from rowcast_settings.kinds import Switch
 def read_flags(
     parser: argparse.ArgumentParser, fields: Mapping[str, Field[Any]], arguments: Sequence[str]
 ) -> dict[str, object]:
-    """Return the values of flags that are given and not empty."""
+    """Return the values of the flags that are given and not empty."""
     for field in fields.values():
         _add(parser, field)
     found = vars(parser.parse_args(arguments))

@@ -1,17 +1,16 @@
-"""Kinds of values: what a value has to be, and the value that it means.
+"""Kinds of values: what a setting may be, and which value it means.
 
-In: the text of a variable or flag, or a value of JSON (`strict`: a text is no number). Out: the
-value, or `Invalid` with the kind's rule, which shows nothing of the value.
+In: the text of a variable or flag, or a value of JSON (`strict`: "1" is not a number). Out: the
+value, or `Invalid` with the kind's rule. No message shows the value.
 """
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _WHOLE = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?\s*")
@@ -22,13 +21,13 @@ _SWITCH = {
 
 
 class Invalid(ValueError):
-    """A value is not of a kind; the text is the rule, to be read behind a name."""
+    """A value is not of a kind. The message is the rule, which follows a name: "has to be …"."""
 
 
 class Kind(Protocol[T_co]):
     @property
     def word(self) -> str:
-        """What stands behind the flag in --help."""
+        """What follows the flag in --help."""
 
     @property
     def rule(self) -> str:
@@ -41,30 +40,9 @@ class Kind(Protocol[T_co]):
         """Return the JSON schema of strict values."""
 
 
-class Secret:
-    """A text that no representation shows."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def get_secret_value(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('**********')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other.get_secret_value()
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text; `most`: characters, 0 for any number."""
+    """A text of `least` to `most` characters; `most=0`: of any length."""
 
     pattern: str = ""
     least: int = 0
@@ -119,7 +97,7 @@ class Whole:
 
 
 def _whole(value: object, strict: bool) -> int | None:
-    """Return the whole number that is meant; None if there is none."""
+    """Return the whole number that a value means; None if it is not one."""
     if isinstance(value, int):
         return None if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer() and not strict:
@@ -133,7 +111,7 @@ def _whole(value: object, strict: bool) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number from `least` to `most`; `above`: `least` itself is too small."""
+    """A number from `least` to `most`. `above`: `least` itself is too small."""
 
     least: float
     most: float
@@ -158,7 +136,7 @@ class Number:
 
 
 def _number(value: object, strict: bool) -> float | None:
-    """Return the number that is meant; None if there is none."""
+    """Return the number that a value means; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -188,7 +166,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[T_co]):
-    """One of some words. `synonyms`: other words for them."""
+    """One of several words. `synonyms`: other words for them."""
 
     words: tuple[T_co, ...]
     synonyms: Mapping[str, str] = field(default_factory=dict)
@@ -229,89 +207,3 @@ class Place:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"}
-
-
-@dataclass(frozen=True, slots=True)
-class SecretText:
-    word: ClassVar[str] = "str"
-    rule: ClassVar[str] = "has to be a text"
-
-    def checked(self, value: object, *, strict: bool = False) -> Secret:  # noqa: ARG002
-        if isinstance(value, Secret):
-            return value
-        if not isinstance(value, str):
-            raise Invalid(self.rule)
-        return Secret(value)
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string"}
-
-
-@dataclass(frozen=True, slots=True)
-class Fitting(Generic[T]):
-    """A kind with a further condition and, for that, a rule."""
-
-    kind: Kind[T]
-    fits: Callable[[T], bool]
-    rule: str
-
-    @property
-    def word(self) -> str:
-        return self.kind.word
-
-    def checked(self, value: object, *, strict: bool = False) -> T:
-        meant = self.kind.checked(value, strict=strict)
-        if not self.fits(meant):
-            raise Invalid(self.rule)
-        return meant
-
-    def schema(self) -> dict[str, Any]:
-        return self.kind.schema()
-
-
-@dataclass(frozen=True, slots=True)
-class Several(Generic[T]):
-    """A list of a kind's values."""
-
-    kind: Kind[T]
-    most: int
-    word: ClassVar[str] = "list"
-
-    @property
-    def rule(self) -> str:
-        return f"has to be a list of at most {self.most}; each {self.kind.rule}"
-
-    def checked(self, value: object, *, strict: bool = False) -> list[T]:
-        if not isinstance(value, list) or len(value) > self.most:
-            raise Invalid(self.rule)
-        try:
-            return [self.kind.checked(each, strict=strict) for each in value]
-        except Invalid as error:
-            raise Invalid(self.rule) from error
-
-    def schema(self) -> dict[str, Any]:
-        return {"items": self.kind.schema(), "maxItems": self.most, "type": "array"}
-
-
-@dataclass(frozen=True, slots=True)
-class TextOrObject:
-    """A text, or an object of JSON with any fields."""
-
-    text: Text
-    word: ClassVar[str] = "str"
-
-    @property
-    def rule(self) -> str:
-        return f"{self.text.rule}, or an object"
-
-    def checked(self, value: object, *, strict: bool = False) -> str | dict[str, Any]:
-        if isinstance(value, dict):
-            return value
-        try:
-            return self.text.checked(value, strict=strict)
-        except Invalid as error:
-            raise Invalid(self.rule) from error
-
-    def schema(self) -> dict[str, Any]:
-        anything = {"additionalProperties": True, "type": "object"}
-        return {"anyOf": [self.text.schema(), anything]}

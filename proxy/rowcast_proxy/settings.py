@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
+from rowcast_settings.compounds import Fitting
 from rowcast_settings.fields import (
     BaseSettings,
     Field,
@@ -20,17 +21,8 @@ from rowcast_settings.fields import (
     required,
     setting,
 )
-from rowcast_settings.kinds import (
-    Choice,
-    Fitting,
-    Kind,
-    Number,
-    Secret,
-    SecretText,
-    Switch,
-    Text,
-    Whole,
-)
+from rowcast_settings.kinds import Choice, Kind, Number, Switch, Text, Whole
+from rowcast_settings.secret import Secret, SecretText
 
 SHORTEST_SECRET_BYTES = 32
 KNOWN_SECRETS = frozenset(
@@ -46,8 +38,6 @@ KNOWN_SECRETS = frozenset(
         "a-string-secret-at-least-256-bits-long",
     }
 )
-
-
 _GUESSED = "it can be guessed."
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 

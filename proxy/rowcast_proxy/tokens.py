@@ -83,7 +83,7 @@ def _token_id(claims: Mapping[str, Any]) -> str | None:
 
 
 def _is_admin(claims: Mapping[str, Any]) -> bool:
-    """True if the claim is JSON's `true`: a text or a number makes nobody an administrator."""
+    """True if the claim is `true` in JSON; a text or a number is not enough."""
     return claims.get("admin") is True
 
 

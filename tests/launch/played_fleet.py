@@ -1,6 +1,6 @@
-"""A fleet with launchers, frontends and a clock that are played: everything happens at once.
+"""A fleet with simulated launchers, frontends and clock, in which nothing takes time.
 
-`Played` does what a supervisor would do, and checks at each action what must always hold.
+`Played` does what a supervisor does, and checks what must always hold at each action.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ TICK = 0.25
 
 
 def build(name: str, revision: str = "1", **words: object) -> Build:
-    """Return a build, lazy unless the words say something else."""
+    """Return a build, lazy unless `words` override it."""
     plain = Build(id=f"{name}{revision}", name=name, variables={}, load="lazy")
     return msgspec.structs.replace(plain, **words)
 
@@ -55,7 +55,7 @@ class Frontend:
 
 
 class Played:
-    """A fleet, and all that is around it."""
+    """A fleet and everything around it."""
 
     def __init__(self, needs: dict[str, int], memory: int = MEMORY, *, alone: bool = False) -> None:
         self.needs = needs
@@ -141,7 +141,7 @@ class Played:
                 for each in list(self.launchers):
                     self.serve(each)
 
-    # What is seen
+    # What frontends see
 
     def shown(self) -> Snapshot:
         return self.fleet.snapshot(self.now)
@@ -225,7 +225,7 @@ class Played:
             self.fleet.received(frontend.number, Hold(build), self.now)
 
     def _advance(self, frontend: Frontend) -> None:
-        """Begin what waited for a build that is ready; give up what failed; drop what is unused."""
+        """Begin requests for ready builds, end those for failed ones, drop unused builds."""
         for build in list(frontend.held):
             state = frontend.state(build)
             waiting = frontend.waiting.get(build, 0)

@@ -1,6 +1,7 @@
 """Which builds are loaded, step by step, and whatever happens in any order.
 
-Covers `fleet/fleet`, `fleet/member`, `fleet/room`, `fleet/actions`, `exit_status`.
+Covers `fleet/fleet`, `fleet/roster`, `fleet/launchers`, `fleet/outbox`, `fleet/member`,
+`fleet/room`, `fleet/actions`, `exit_status`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from rowcast.launch.fleet.fleet import RESTART_SECONDS, RETRIES
+from rowcast.launch.fleet.launchers import RESTART_SECONDS, RETRIES
 from rowcast.models.build import Build
 
 from .played_fleet import Frontend, Played, build
@@ -31,7 +32,7 @@ def served(played: Played, *names: str) -> Frontend:
     return frontend
 
 
-def test_what_is_to_be_loaded_at_the_start_is() -> None:
+def test_models_for_the_start_are_loaded_at_the_start() -> None:
     played = Played(SMALL)
     played.list_builds(START, B)
     played.wait(1.0)
@@ -41,7 +42,7 @@ def test_what_is_to_be_loaded_at_the_start_is() -> None:
     assert shown.pinned
 
 
-def test_the_rest_is_loaded_by_the_first_request() -> None:
+def test_other_models_are_loaded_by_their_first_request() -> None:
     played = Played(SMALL)
     played.list_builds(START, B)
     frontend = played.connect()
@@ -52,7 +53,7 @@ def test_the_rest_is_loaded_by_the_first_request() -> None:
     assert frontend.requests["b1"] == 1
 
 
-def test_a_load_goes_on_though_its_client_has_left() -> None:
+def test_a_load_continues_after_its_client_has_left() -> None:
     played = Played(SMALL)
     played.list_builds(A)
     frontend = played.connect()
@@ -71,7 +72,7 @@ def test_a_pinned_build_is_held_without_a_session() -> None:
     assert played.state("a1") == "ready"
 
 
-def test_room_is_made_by_the_least_recently_used() -> None:
+def test_the_least_recently_used_build_makes_room() -> None:
     played = Played({"a1": 40, "b1": 40, "c1": 40})
     played.list_builds(A, B, C)
     frontend = served(played, "a", "b")
@@ -168,7 +169,7 @@ def test_a_stream_that_does_not_end_keeps_its_build_and_other_requests_of_it() -
     assert "a1" in endless.held
 
 
-def test_after_so_long_without_use_it_is_unloaded() -> None:
+def test_a_build_without_use_is_unloaded_after_idle_seconds() -> None:
     played = Played(SMALL)
     played.list_builds(build("a", idle_seconds=60.0))
     served(played, "a")
@@ -179,25 +180,25 @@ def test_after_so_long_without_use_it_is_unloaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "maximum", "stays", "ends"),
+    ("keep_alive", "maximum", "stays", "ends"),
     [(0.0, 100.0, 0.0, 0.5), (50.0, 100.0, 45.0, 55.0), (-1.0, 100.0, 95.0, 105.0)],
 )
-def test_a_request_may_say_how_long_it_stays(
-    wish: float, maximum: float, stays: float, ends: float
+def test_keep_alive_sets_how_long_a_build_stays_loaded(
+    keep_alive: float, maximum: float, stays: float, ends: float
 ) -> None:
     played = Played(SMALL)
     played.list_builds(build("a", longest_keep_alive=maximum))
     frontend = played.connect()
     played.request(frontend, "a")
     played.wait(1.0)
-    played.finish(frontend, "a1", keep_alive=wish)
+    played.finish(frontend, "a1", keep_alive=keep_alive)
     played.wait(stays)
     assert played.state("a1") == ("ready" if stays else "unloaded")
     played.wait(ends - stays)
     assert played.state("a1") == "unloaded"
 
 
-def test_without_a_maximum_a_request_may_not() -> None:
+def test_without_a_maximum_keep_alive_is_ignored() -> None:
     played = Played(SMALL)
     played.list_builds(A)
     frontend = played.connect()
@@ -208,7 +209,7 @@ def test_without_a_maximum_a_request_may_not() -> None:
     assert played.state("a1") == "ready"
 
 
-def test_a_load_that_fails_is_tried_again_after_growing_pauses_whoever_asks() -> None:
+def test_a_load_that_fails_is_tried_again_only_after_growing_pauses() -> None:
     played = Played(SMALL)
     played.list_builds(A)
     played.broken = {"a1"}
@@ -393,7 +394,7 @@ def test_loaded_and_unloaded_by_hand() -> None:
     assert [each.problem for each in frontend.done[:-1]] == ["", ""]
 
 
-def test_what_is_listed_for_the_start_does_not_displace_itself() -> None:
+def test_models_for_the_start_do_not_displace_each_other() -> None:
     played = Played(LARGE)
     played.list_builds(START, build("b", load="start"))
     played.wait(60.0)

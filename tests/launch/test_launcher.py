@@ -1,4 +1,4 @@
-"""The launcher of one model, under its supervisor: it keeps a backend alive, and leaves nothing.
+"""The launcher of one model, under its supervisor: it keeps a backend alive, and leaves no files.
 
 Covers `launch/__main__`, `backend_process`, `launcher_process`.
 """

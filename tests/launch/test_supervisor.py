@@ -1,6 +1,6 @@
 """The supervisor as a process: several models, memory for fewer, frontends that come and go.
 
-Covers `launch/reports`, `process_name`, `launch/memory`, `saved_state`.
+Covers `launch/forks`, `launch/reports`, `process_name`, `launch/memory`, `saved_state`.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ from rowcast.transport.unix_socket import UnixFrontendPort
 from rowcast.wire import Event, Finished, Tokens
 
 PATIENCE = 30.0
-# Three scripted models that need as much memory as their folder's name says.
+# Each scripted model needs 60 bytes of memory.
 SUPERVISOR = """
 import sys
 from rowcast import engines
@@ -185,7 +185,7 @@ def test_a_model_is_loaded_by_its_first_request_and_serves(tmp_path: Path) -> No
         assert reply(second.url, b"Hello", 5) == expected(b"Hello", 1, 5, ignore_eos=True)[0]
 
 
-def test_each_has_processes_of_its_own_with_its_name(tmp_path: Path) -> None:
+def test_each_model_has_its_own_processes_with_its_name(tmp_path: Path) -> None:
     with supervised(tmp_path, first=START, second=START) as supervisor:
         frontend = supervisor.connect()
         backends = []
@@ -201,7 +201,7 @@ def test_each_has_processes_of_its_own_with_its_name(tmp_path: Path) -> None:
         assert not gone(backends[1:])
 
 
-def test_where_there_is_room_for_one_they_take_turns(tmp_path: Path) -> None:
+def test_with_room_for_one_two_models_take_turns(tmp_path: Path) -> None:
     with supervised(tmp_path, memory=100, first=START, second=LAZY) as supervisor:
         one, two = supervisor.connect(), supervisor.connect()
         one.await_state("first", "ready")
@@ -301,7 +301,7 @@ def test_loaded_and_unloaded_by_hand(tmp_path: Path) -> None:
         assert list(supervisor.folder.glob("first-*.sock")) == []
 
 
-def test_what_a_killed_frontend_held_is_free(tmp_path: Path) -> None:
+def test_builds_that_a_killed_frontend_held_are_free(tmp_path: Path) -> None:
     with supervised(tmp_path, first=START) as supervisor:
         one, two = supervisor.connect(), supervisor.connect()
         one.await_state("first", "ready")
@@ -315,7 +315,7 @@ def test_what_a_killed_frontend_held_is_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\1\xc1", b"\xff" * 64])
-def test_who_speaks_another_protocol_is_dropped_alone(tmp_path: Path, garbage: bytes) -> None:
+def test_a_peer_with_another_protocol_is_dropped_alone(tmp_path: Path, garbage: bytes) -> None:
     with supervised(tmp_path, first=START) as supervisor:
         frontend = supervisor.connect()
         with socket.socket(socket.AF_UNIX) as stranger:

@@ -1,4 +1,4 @@
-"""No variable of the user who runs the tests is a setting of a test."""
+"""The variables of the user who runs the tests are not settings of a test."""
 
 import pytest
 

@@ -17,7 +17,7 @@ BUILD = Build(
 )
 
 
-def test_its_own_settings_go_before_the_server_s() -> None:
+def test_its_own_settings_override_the_server_s() -> None:
     server = read_settings(model="storyteller", dtype="float32", port=7001, context_length=9)
     own = BUILD.settings(server)
     assert (own.served_model, own.served_name, own.dtype) == ("scripted", "house", "int8")
@@ -89,6 +89,6 @@ def test_the_supervisor_s_messages_arrive_as_they_are(message: messages.FromSupe
     assert messages.decode_from_supervisor(messages.encode(message)) == message
 
 
-def test_what_is_no_message_is_an_error() -> None:
+def test_bytes_that_are_not_a_message_are_an_error() -> None:
     with pytest.raises(msgspec.ValidationError):
         messages.decode_from_frontend(messages.encode(messages.Held(build="0")))

@@ -41,12 +41,12 @@ def test_a_place_means_the_first_model_from_it(tmp_path: Path) -> None:
     assert meant(tmp_path, models) == {"full": "full", "small": "small", "x/y": "full"}
 
 
-def test_a_chosen_name_goes_before_a_place(tmp_path: Path) -> None:
+def test_a_name_takes_precedence_over_a_place(tmp_path: Path) -> None:
     models = {"a": "x/y", "b": {"model": "scripted", "aliases": ["x/y"]}}
     assert meant(tmp_path, models)["x/y"] == "b"
 
 
-def test_one_model_has_the_names_of_today() -> None:
+def test_one_model_without_a_file_has_all_its_names() -> None:
     settings = read_settings(model="facebook/opt-125m")
     builds = read_catalog(settings).builds
     assert set(by_name(builds, settings)) == set(settings.names)

@@ -1,4 +1,4 @@
-"""The catalog: from a file of models, or from MODEL alone; and files that are no file of models.
+"""The catalog: from a file of models, or from MODEL alone; and files that are not files of models.
 
 Covers `models/revision`.
 """
@@ -37,7 +37,7 @@ def test_the_first_model_is_the_default_and_starts(file: Path) -> None:
     found = catalog(file, {"a": "scripted", "b": "tiny", "c": "scripted"})
     assert [build.name for build in found.builds] == ["a", "b", "c"]
     assert [build.load for build in found.builds] == ["start", "lazy", "lazy"]
-    assert found.default.name == "a"
+    assert found.builds[0].name == "a"
 
 
 def test_another_default_is_the_first_build(file: Path) -> None:
@@ -85,7 +85,9 @@ def test_a_model_may_be_beside_the_file(file: Path, tmp_path: Path) -> None:
     assert faults(file, {"house": str(tmp_path / "tiny")}) == []
 
 
-def test_the_folder_of_models_goes_before_that_of_the_file(file: Path, tmp_path: Path) -> None:
+def test_the_folder_of_models_takes_precedence_over_that_of_the_file(
+    file: Path, tmp_path: Path
+) -> None:
     beside = only(file, "tiny").id
     folder(tmp_path / "root" / "tiny")
     assert only(file, "tiny", model_root=tmp_path / "root").id != beside
@@ -259,7 +261,7 @@ def test_one_model_is_a_catalog_of_one(tmp_path: Path) -> None:
     assert build.settings(settings) == settings
 
 
-def test_one_model_that_is_missing_is_the_error_of_today() -> None:
+def test_one_model_that_is_missing_is_an_error() -> None:
     with pytest.raises(UnknownModel, match=r"MODEL '\./nowhere' is not a folder here"):
         read_catalog(read_settings(model="./nowhere"))
 
@@ -272,12 +274,12 @@ def test_one_model_with_a_bad_configuration_is_an_error(tmp_path: Path) -> None:
 # Whatever the file is.
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(RowcastError, match="is not a file; MODELS has to name a JSON file"):
         read_catalog(read_settings(models=tmp_path))
 
 
-def test_a_pipe_is_no_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_file_and_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RowcastError, match="is not a file"):
         read_catalog(read_settings(models=tmp_path / "pipe"))
@@ -304,7 +306,7 @@ def test_a_file_that_may_not_be_read_is_an_error(file: Path) -> None:
         ('{"a": ' * 10_000, ": nests deeper than 16 levels"),
     ],
 )
-def test_what_is_no_file_of_models_is_a_sentence(file: Path, text: Any, fault: str) -> None:
+def test_a_file_that_is_not_a_file_of_models_is_an_error(file: Path, text: Any, fault: str) -> None:
     assert faults(file, text) == [fault]
 
 

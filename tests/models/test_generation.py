@@ -24,7 +24,7 @@ def test_without_any_there_are_no_defaults() -> None:
     assert generation_of(read_settings()) == NONE
 
 
-def test_an_object_is_taken_as_it_is() -> None:
+def test_an_object_is_used_as_it_is() -> None:
     assert generation(FIELDS | {"eos_token_id": 2, "do_sample": True}) == Generation(
         sampling={"temperature": 0.5, "top_k": 7},
         max_new_tokens=99,
@@ -38,13 +38,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert generation(str(tmp_path / "g.json")) == generation(FIELDS)
 
 
-def test_a_setting_goes_before_the_file_s_field() -> None:
+def test_a_setting_takes_precedence_over_the_file_s_field() -> None:
     found = generation(FIELDS, max_new_tokens=5, num_return_sequences=1, streaming_chunks=64)
     assert (found.max_new_tokens, found.num_return_sequences) == (5, 1)
     assert found.streaming_chunks == 64
 
 
-def test_a_field_without_a_value_is_no_field() -> None:
+def test_a_field_that_is_null_is_ignored() -> None:
     assert generation({"temperature": None, "max_new_tokens": None}) == NONE
 
 
@@ -78,7 +78,7 @@ def test_all_values_out_of_range_are_named_together() -> None:
     "text",
     ["[]", "7", "", "{", "[" * 100_000, " " * (BYTES + 1), b"\xff", '{"temperature": NaN}'],
 )
-def test_a_file_of_anything_else_is_a_sentence(tmp_path: Path, text: str | bytes) -> None:
+def test_a_file_of_anything_else_is_an_error(tmp_path: Path, text: str | bytes) -> None:
     path = tmp_path / "g.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UnknownModel) as raised:
@@ -87,12 +87,12 @@ def test_a_file_of_anything_else_is_a_sentence(tmp_path: Path, text: str | bytes
 
 
 @pytest.mark.parametrize("path", ["no.json", "/", "a\0b", "x" * 5000])
-def test_a_path_without_a_file_is_a_sentence(path: str) -> None:
+def test_a_path_without_a_file_is_an_error(path: str) -> None:
     with pytest.raises(UnknownModel, match=r"CONFIG_FILE .* cannot be read: "):
         generation(path)
 
 
-def test_it_goes_before_the_model_s_own() -> None:
+def test_it_takes_precedence_over_the_model_s_own() -> None:
     settings = read_settings(config_file='{"top_k": 7}')
     own = {"top_k": 3, "top_p": 0.5}
     assert defaults_for(settings, own) == Defaults(top_k=7, top_p=0.5)

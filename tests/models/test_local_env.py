@@ -47,13 +47,13 @@ def test_without_a_file_there_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["A", "A b=c", "7=x", 'A="b', "A='b' c", "=b", "A: b"])
-def test_a_mistake_is_named_by_its_line_and_not_shown(tmp_path: Path, line: str) -> None:
+def test_a_mistake_is_reported_with_its_line_and_not_shown(tmp_path: Path, line: str) -> None:
     with pytest.raises(InvalidVariables) as raised:
         variables(tmp_path / "local.env", f"OK=1\n{line}")
     assert str(raised.value) == f'{tmp_path}/local.env:2: is not NAME=VALUE or NAME="VALUE"'
 
 
-def test_what_is_no_text_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_text_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidVariables, match="is not UTF-8"):
         variables(tmp_path / "local.env", b"A=\xff")
     with pytest.raises(InvalidVariables, match="has more than"):
@@ -65,7 +65,7 @@ def test_what_is_no_text_is_a_sentence(tmp_path: Path) -> None:
 
 @given(st.text(max_size=60))
 @bounded(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_is_variables_or_a_sentence(tmp_path: Path, text: str) -> None:
+def test_any_text_is_variables_or_an_error(tmp_path: Path, text: str) -> None:
     try:
         found = variables(tmp_path / "local.env", text.encode(errors="replace"))
     except InvalidVariables:
@@ -106,7 +106,7 @@ def test_without_a_file_of_models_nothing_is_read(
     assert read_settings().port == 7000
 
 
-def test_the_environment_and_flags_go_before_it(
+def test_the_environment_and_flags_take_precedence_over_it(
     models: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", "7002")

@@ -65,7 +65,7 @@ def test_an_edit_before_the_first_look_is_seen(watched: Watched) -> None:
     assert names(watched.watch.poll(0)) == ["b"]
 
 
-def test_it_looks_only_so_often(watched: Watched) -> None:
+def test_it_looks_at_most_every_two_seconds(watched: Watched) -> None:
     watched.look()
     watched.write({"b": "tiny"})
     assert watched.watch.poll(watched.now + EVERY / 2) is None
@@ -80,11 +80,11 @@ def test_a_reload_does_not_wait(watched: Watched) -> None:
 
 
 def test_a_change_of_when_to_unload_keeps_the_build(watched: Watched) -> None:
-    before = watched.watch.catalog.default
+    before = watched.watch.catalog.builds[0]
     watched.write({"a": {"model": "tiny", "idle_seconds": 9}})
     after = watched.look()
     assert after is not None
-    assert (after.default.id, after.default.idle_seconds) == (before.id, 9)
+    assert (after.builds[0].id, after.builds[0].idle_seconds) == (before.id, 9)
 
 
 def test_another_layout_of_the_same_entries_is_no_change(watched: Watched) -> None:
@@ -105,7 +105,7 @@ def test_a_mistake_changes_nothing_until_it_is_corrected(watched: Watched) -> No
     assert watched.watch.problem == ""
 
 
-def test_a_mistake_that_is_taken_back_leaves_no_problem(watched: Watched) -> None:
+def test_a_mistake_that_is_reverted_leaves_no_problem(watched: Watched) -> None:
     watched.write("{")
     watched.look()
     watched.write({"a": "tiny"})
@@ -113,7 +113,7 @@ def test_a_mistake_that_is_taken_back_leaves_no_problem(watched: Watched) -> Non
     assert watched.watch.problem == ""
 
 
-def test_a_file_that_is_being_written_is_taken_when_it_is_whole(watched: Watched) -> None:
+def test_a_file_that_is_being_written_is_used_once_it_is_whole(watched: Watched) -> None:
     whole = json.dumps({"a": "tiny", "b": "scripted"})
     for length in range(0, len(whole), 7):
         watched.write(whole[:length])
@@ -146,8 +146,8 @@ def test_a_link_that_is_replaced_is_a_change(tmp_path: Path) -> None:
     assert names(watch.poll(EVERY)) == ["b"]
 
 
-def test_a_model_s_files_are_taken_once_they_rest(watched: Watched, tmp_path: Path) -> None:
-    before = watched.watch.catalog.default
+def test_a_model_s_files_are_used_once_they_stop_changing(watched: Watched, tmp_path: Path) -> None:
+    before = watched.watch.catalog.builds[0]
     weights = tmp_path / "tiny" / "model.safetensors"
     watched.look()
     for size in (10, 20, 30):  # still being copied
@@ -155,7 +155,7 @@ def test_a_model_s_files_are_taken_once_they_rest(watched: Watched, tmp_path: Pa
         assert watched.look() is None
     after = watched.look()
     assert after is not None
-    assert (after.default.name, after.default.id == before.id) == ("a", False)
+    assert (after.builds[0].name, after.builds[0].id == before.id) == ("a", False)
     assert watched.look() is None
 
 
@@ -184,12 +184,12 @@ def test_a_folder_that_is_gone_is_a_problem_until_it_is_back(
 def test_one_model_is_looked_at_on_request_only(tmp_path: Path) -> None:
     settings = read_settings(model=str(folder(tmp_path / "tiny")))
     watch = CatalogWatch(settings, read_catalog(settings))
-    before = watch.catalog.default
+    before = watch.catalog.builds[0]
     (tmp_path / "tiny" / "model.safetensors").write_bytes(b"another")
     assert [watch.poll(now) for now in (0.0, 10.0, 20.0)] == [None] * 3
     after = watch.reload()
     assert after is not None
-    assert after.default.id != before.id
+    assert after.builds[0].id != before.id
 
 
 def test_one_model_that_is_gone_changes_nothing(tmp_path: Path) -> None:

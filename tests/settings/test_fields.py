@@ -14,7 +14,8 @@ from rowcast_settings.fields import (
     required,
     setting,
 )
-from rowcast_settings.kinds import Place, SecretText, Switch, Whole
+from rowcast_settings.kinds import Place, Switch, Whole
+from rowcast_settings.secret import SecretText
 
 
 class Example(BaseSettings):
@@ -56,7 +57,7 @@ def test_all_faults_are_reported_together() -> None:
     ]
 
 
-def test_a_setting_that_does_not_exist_is_a_mistake_of_the_program() -> None:
+def test_an_unknown_setting_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="no such setting: prot"):
         Example(key="k", prot=1)
 

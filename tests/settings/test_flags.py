@@ -6,7 +6,8 @@ import pytest
 
 from rowcast_settings.fields import BaseSettings, optional, required, setting
 from rowcast_settings.flags import read_flags
-from rowcast_settings.kinds import SecretText, Switch, Text, Whole
+from rowcast_settings.kinds import Switch, Text, Whole
+from rowcast_settings.secret import SecretText
 
 
 class Example(BaseSettings):
@@ -20,7 +21,7 @@ def flags(*arguments: str) -> dict[str, object]:
     return read_flags(argparse.ArgumentParser(allow_abbrev=False), Example.fields, arguments)
 
 
-def test_only_what_is_given_is_found() -> None:
+def test_only_given_flags_are_found() -> None:
     assert flags() == {}
     assert flags("--port-number", "x", "--name=a b") == {"port_number": "x", "name": "a b"}
     assert flags("--old-port", "1", "--port-number", "2") == {"port_number": "2"}
@@ -36,7 +37,7 @@ def test_a_switch_has_an_opposite(flag: str, value: bool) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["--nam", "--port_number", "x", "--name", "--quiet=1"])
-def test_what_is_no_flag_ends_with_status_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_flag_ends_with_status_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         flags(wrong)
     assert ended.value.code == 2

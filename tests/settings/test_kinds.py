@@ -1,4 +1,7 @@
-"""Kinds: which texts and values of JSON they take, the value that is meant, and their rules."""
+"""Kinds: which texts and values of JSON they accept, the values that these mean, and their rules.
+
+Covers `compounds`, `rowcast_settings/secret`.
+"""
 
 import json
 from pathlib import Path
@@ -10,21 +13,18 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
+from rowcast_settings.compounds import Fitting, Several, TextOrObject
 from rowcast_settings.kinds import (
     Choice,
-    Fitting,
     Invalid,
     Kind,
     Number,
     Place,
-    Secret,
-    SecretText,
-    Several,
     Switch,
     Text,
-    TextOrObject,
     Whole,
 )
+from rowcast_settings.secret import Secret, SecretText
 
 COLOURS = Choice(("red", "green"), {"rot": "red"})
 NAME = Text("^[a-z]+$", 1, 3)
@@ -91,7 +91,7 @@ def test_a_text_means_a_value(kind: Kind[Any], value: object, meant: object) -> 
         (Fitting(Whole(1), lambda number: number % 2 == 0, "has to be even"), 3, "has to be even"),
     ],
 )
-def test_what_is_no_value_gets_the_rule(kind: Kind[Any], value: object, rule: str) -> None:
+def test_an_invalid_value_gets_the_rule(kind: Kind[Any], value: object, rule: str) -> None:
     with pytest.raises(Invalid) as raised:
         kind.checked(value)
     assert str(raised.value).startswith(rule)

@@ -1,8 +1,9 @@
 """The supervisor, and the launchers that it forks: which models are loaded, and their processes.
 
     __main__          `python -m rowcast.launch`, which gunicorn's master starts
-    supervisor        forks launchers, serves models.sock, watches the file of models
-    fleet/            what to start and stop: pure
+    supervisor        serves models.sock, watches the file of models, does what the fleet decides
+    fleet/            which builds to start and stop: pure
+    forks             the launchers, as forks of the supervisor
     reports           what a launcher and its backend report to the supervisor
     launcher_process  what runs in a fork of the supervisor
     launcher          forks backends of one build, one after another

@@ -1,9 +1,12 @@
 """`python -m rowcast.launch`: run the supervisor at ROWCAST_MODELS_SOCKET, for gunicorn's master.
 
-models.sock      the supervisor's, for frontends
-NAME-ID.sock     a backend's
-gave-up          the status with which a server that cannot serve ends
-lock             the master's; while it is locked, no server that starts removes the folder
+The folder of that socket has
+
+    models.sock        the supervisor's socket, for frontends
+    NAME-ID.sock       a backend's socket
+    supervisor.json    what a supervisor leaves to its successor
+    gave-up            the exit status of a server that cannot serve
+    lock               the master's; while it is locked, no server that starts removes the folder
 """
 
 import contextlib
@@ -57,9 +60,9 @@ def main() -> int:
 
 
 def _supervise(settings: Settings, path: Path) -> int:
-    before = saved_state(path.parent)
-    catalog = _catalog(settings, before)
-    memory = before.memory if before else memory_for_models(settings)
+    saved = saved_state(path.parent)
+    catalog = _catalog(settings, saved)
+    memory = saved.memory if saved else memory_for_models(settings)
     room = Room(memory, alone=settings.models is None)
 
     def save(catalog: Catalog) -> None:
@@ -75,18 +78,18 @@ def _supervise(settings: Settings, path: Path) -> int:
     ).run()
 
 
-def _catalog(settings: Settings, before: SavedState | None) -> Catalog:
-    """Return the models of the settings; if these are wrong, those of the predecessor."""
+def _catalog(settings: Settings, saved: SavedState | None) -> Catalog:
+    """Return the catalog of the settings; if these are wrong, that of the predecessor."""
     try:
         return read_catalog(settings)
     except RowcastError:
-        if before is None:
+        if saved is None:
             raise
-        return Catalog(before.builds)
+        return Catalog(saved.builds)
 
 
 def _urls(folder: Path) -> Callable[[Build], str]:
-    """Return what makes the path of a build's backend."""
+    """Return a function that returns the path of a build's backend."""
 
     def url_of(build: Build) -> str:
         name, end = re.sub(r"[^A-Za-z0-9._-]", "_", build.name), f"-{build.id}.sock"
@@ -97,10 +100,10 @@ def _urls(folder: Path) -> Callable[[Build], str]:
 
 
 def _leave(path: Path, status: int) -> None:
-    """Remove what is left behind; note for gunicorn if the server cannot serve."""
+    """Remove the files of this server; leave gunicorn a note if the server cannot serve."""
     folder = path.parent
-    alone = os.getppid() != int(os.environ.get("ROWCAST_PARENT", os.getppid()))
-    locks = [folder / LOCK] if alone else []  # the master's, which was killed
+    orphaned = os.getppid() != int(os.environ.get("ROWCAST_PARENT", os.getppid()))
+    locks = [folder / LOCK] if orphaned else []  # of the master, which was killed
     for each in (*folder.glob("*.sock"), *folder.glob(f"{FILE}*"), *locks):
         each.unlink(missing_ok=True)
     if status in GIVEN_UP:  # gunicorn may miss an exit status

@@ -29,7 +29,7 @@ from rowcast.engines import MakeEngine
 from rowcast.launch.backend_process import run_backend
 from rowcast.launch.exit_status import BROKEN, REFUSED
 from rowcast.launch.heartbeat import Heartbeat
-from rowcast.launch.reports import BackendEnded, NoReports, Reports
+from rowcast.launch.reports import BackendEnded, Reports
 from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings
 
@@ -66,12 +66,12 @@ class Launcher:
         settings: Settings,
         url: str,
         make_engine: MakeEngine,
-        reports: Reports | None = None,
+        reports: Reports,
     ) -> None:
         self._settings = settings
         self._url = url
         self._make_engine = make_engine
-        self._reports = reports or NoReports()
+        self._reports = reports
         self._warm_up = WarmUp(settings.warm_rows, settings.warm_tokens)
         self._stopping = False
         self._backend: ForkProcess | None = None

@@ -18,7 +18,7 @@ from rowcast.settings import Settings
 
 def run_launcher(settings: Settings, url: str, reports: Reports) -> int:
     """Run the launcher of one build until it is stopped; return an exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while nothing is served yet
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the launcher handles it
     try:
         needs = needs_of(settings)
         reports.send(Needs(needs.size, needs.arithmetic))

@@ -1,4 +1,4 @@
-"""How much memory all models together may take: MODELS_MEMORY, or a share of what is free."""
+"""The memory that all models together may take: MODELS_MEMORY, or a share of what is free."""
 
 from rowcast.engine.loading.free_memory import free_here
 from rowcast.settings import Settings

@@ -1,4 +1,4 @@
-"""Names this process for those who list processes: forks share one command line."""
+"""Names a process for lists of processes: all forks have the same command line."""
 
 import ctypes
 import sys

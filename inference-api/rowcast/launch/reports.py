@@ -1,10 +1,10 @@
 """Reports of a launcher and its backend to the supervisor, and its answer, over one pipe.
 
     launcher ──▶ supervisor    Needs, Stage, Refused, BackendEnded
-    backend  ──▶ supervisor    Stage, Serving, Refused: by the launcher's end, which it inherits
+    backend  ──▶ supervisor    Stage, Serving, Refused: over the launcher's end, which it inherits
     supervisor ──▶ launcher    a grant: the memory that it needs is reserved
 
-A report that cannot be sent is dropped: a launcher whose supervisor has ended ends with it.
+A report that cannot be sent is dropped: a launcher ends with its supervisor.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 import msgspec
 
 GRANTED = b"granted"
-LONGEST_REASON = 1000  # characters; so that a report is one small write
+LONGEST_REASON = 1000  # characters, so that a report is one small write
 
 
 class Needs(msgspec.Struct, frozen=True, tag="needs"):
@@ -24,7 +24,7 @@ class Needs(msgspec.Struct, frozen=True, tag="needs"):
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """What the load does now."""
+    """What loading does now."""
 
     text: str
 
@@ -43,7 +43,7 @@ class BackendEnded(msgspec.Struct, frozen=True, tag="ended"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """This build cannot be served, for this reason."""
+    """This build cannot be served."""
 
     reason: str
 
@@ -79,10 +79,7 @@ class NoReports(Reports):
     """For a backend without a supervisor."""
 
     def __init__(self) -> None:
-        """Nobody listens."""
+        """Open no pipe."""
 
     def send(self, report: Report) -> None:
         """Do nothing."""
-
-    def await_grant(self) -> None:
-        """Do not wait."""

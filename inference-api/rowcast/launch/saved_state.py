@@ -1,7 +1,7 @@
-"""What a supervisor leaves to its successor, in their folder: the last catalog that was right.
+"""What a supervisor leaves to its successor, in their folder: the last valid catalog.
 
-If the supervisor is killed while the file of models is wrong, its successor serves the models of
-before. The memory for models is that of the first one: later, the models themselves use some.
+If a supervisor is killed while the file of models is wrong, its successor serves the same models.
+The memory for models is what the first supervisor measured: later, loaded models use some of it.
 """
 
 from pathlib import Path

@@ -1,61 +1,45 @@
 """The supervisor: does what the fleet decides. One thread, one selector.
 
-    frontends ◀── models.sock ──▶ supervisor ◀── a pipe each ──▶ launchers, its forks
+    frontends ◀── models.sock ──▶ supervisor ◀── a pipe each ──▶ launchers, its `forks`
                     signals, the file of models ──┘
 
-It is light, so that a fork costs nothing: no engine is imported here. Launchers are killed when it
-ends, and their backends with them. Knows nothing of HTTP, of engines, or of what may be loaded
-beside what: that is the `fleet`.
+It is light, so that a fork costs nothing: no engine is imported here. When it ends, its launchers
+are killed, and their backends with them. Knows nothing of HTTP, of engines, or of which builds fit
+beside each other: that is the `fleet`.
 """
 
 import contextlib
 import itertools
 import logging
-import os
 import selectors
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import NoReturn
 
 import msgspec
 
 from rowcast.errors import PeerGone
 from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
 from rowcast.launch.fleet.fleet import Fleet
-from rowcast.launch.process_name import name_process
-from rowcast.launch.reports import GRANTED, Reports, decode
+from rowcast.launch.forks import HANDLED, Forks, RunLauncher
+from rowcast.launch.reports import decode
 from rowcast.models.build import Build
 from rowcast.models.catalog import Catalog
 from rowcast.models.connection import FrontendConnection
 from rowcast.models.watch import CatalogWatch
-from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.launch")
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 12.0
-RUNS = (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
-
-RunLauncher = Callable[[Settings, str, Reports], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A launcher that was forked and has not been collected."""
-
-    pid: int
-    pipe: Connection
 
 
 class Supervisor:
-    """Owns the launchers of one server, and the socket at which frontends speak of them."""
+    """Owns the launchers of one server, and the socket to which frontends connect."""
 
     def __init__(
         self,
@@ -67,16 +51,14 @@ class Supervisor:
         *,
         save: Callable[[Catalog], None],  # for a successor
     ) -> None:
-        self._settings = settings
         self._listener = listener
         self._fleet = fleet
         self._watch = watch
-        self._run_launcher = run_launcher
         self._save = save
         self._selector = selectors.DefaultSelector()
         self._connections: dict[ConnectionId, FrontendConnection] = {}
         self._numbers = itertools.count(1)
-        self._launched: dict[str, Launched] = {}
+        self._forks = Forks(settings, run_launcher, self._close)
         self._signals, self._wakeup = socket.socketpair()
         self._stopping = False
         self._status = 0  # with which it gave up
@@ -85,12 +67,12 @@ class Supervisor:
         """Serve until stopped, or until the fleet gives up; return an exit status."""
         self._await_signals()
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._list(self._watch.catalog)
+        self._take_catalog(self._watch.catalog)
         while not self._stopping:
             self._fleet.tick(time.monotonic())
             self._do(self._fleet.take(time.monotonic()))
             self._wait(TICK_SECONDS)
-            self._read_catalog()
+            self._take_catalog(self._watch.poll(time.monotonic()))
             self._collect()
         self._end()
         return self._status
@@ -101,25 +83,22 @@ class Supervisor:
         for side in (self._signals, self._wakeup):
             side.setblocking(False)
         signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
-        for number in RUNS:
+        for number in HANDLED:
             signal.signal(number, lambda *_: None)
         self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
 
     def _wait(self, seconds: float) -> None:
         for key, ready in self._selector.select(seconds):
-            if key.fd in self._selector.get_map():  # not closed by one before it
+            if key.fd in self._selector.get_map():  # no call before it has closed this one
                 key.data(ready)
 
     def _take_signals(self, _ready: int) -> None:
         numbers = self._signals.recv(1 << 12)
         self._stopping = self._stopping or signal.SIGTERM in numbers
         if signal.SIGHUP in numbers:
-            self._list(self._watch.reload())
+            self._take_catalog(self._watch.reload())
 
-    def _read_catalog(self) -> None:
-        self._list(self._watch.poll(time.monotonic()))
-
-    def _list(self, catalog: Catalog | None) -> None:
+    def _take_catalog(self, catalog: Catalog | None) -> None:
         self._fleet.problem(self._watch.problem)
         if catalog is not None:
             self._fleet.list_builds(catalog.builds)
@@ -128,7 +107,7 @@ class Supervisor:
     def _accept(self, _ready: int) -> None:
         try:
             accepted, _ = self._listener.accept()
-        except OSError:  # the frontend has left, or descriptors are short: it will retry
+        except OSError:  # the frontend has left, or no descriptor is free: it will retry
             return
         number = next(self._numbers)
         self._connections[number] = FrontendConnection(accepted)
@@ -145,32 +124,27 @@ class Supervisor:
                 for message in connection.receive():
                     self._fleet.received(number, message, time.monotonic())
 
-    def _report(self, build: str, _ready: int) -> None:
-        pipe = self._launched[build].pipe
+    def _report(self, build: str, pipe: Connection, _ready: int) -> None:
         try:
             report = decode(pipe.recv_bytes())
         except (EOFError, OSError, msgspec.DecodeError):
-            self._selector.unregister(pipe)  # its end is noticed by `_collect`
+            self._selector.unregister(pipe)  # `_collect` notices that the launcher has ended
             return
         self._fleet.reported(build, report, time.monotonic())
 
     def _collect(self) -> None:
-        for build, launched in list(self._launched.items()):
-            pid, status = os.waitpid(launched.pid, os.WNOHANG)
-            if pid:
-                self._read_last(build, launched.pipe)
-                del self._launched[build]
-                if not self._stopping:  # otherwise it ended since it had to
-                    self._fleet.ended(build, os.waitstatus_to_exitcode(status), time.monotonic())
+        for build, pipe, status in self._forks.collect():
+            self._read_last(build, pipe)
+            if not self._stopping:  # otherwise it ended because it was stopped
+                self._fleet.ended(build, status, time.monotonic())
 
     def _read_last(self, build: str, pipe: Connection) -> None:
         """Take the reports that a launcher sent before it ended."""
         with contextlib.suppress(OSError):
             while pipe.fileno() in self._selector.get_map() and pipe.poll():
-                self._report(build, selectors.EVENT_READ)
+                self._report(build, pipe, selectors.EVENT_READ)
         if pipe.fileno() in self._selector.get_map():
             self._selector.unregister(pipe)
-        pipe.close()
 
     # Out
 
@@ -180,9 +154,10 @@ class Supervisor:
                 case Start():
                     self._start(action.build, action.url)
                 case Grant():
-                    self._grant(action.build)
+                    self._forks.grant(action.build)
                 case Stop():
-                    self._signal(action.build, signal.SIGKILL if action.kill else signal.SIGTERM)
+                    number = signal.SIGKILL if action.kill else signal.SIGTERM
+                    self._forks.send_signal(action.build, number)
                 case Send() if action.connection in self._connections:
                     with self._dropping(action.connection) as connection:
                         connection.send(action.message)
@@ -191,57 +166,9 @@ class Supervisor:
                     self._status, self._stopping = action.status, True
 
     def _start(self, build: Build, url: str) -> None:
-        ours, theirs = Pipe()
-        parent = os.getpid()
-        # Until a fork has handlers of its own, a signal to it would reach the supervisor's pipe.
-        signal.pthread_sigmask(signal.SIG_BLOCK, RUNS)
-        pid = os.fork()
-        if not pid:
-            ours.close()
-            self._become_launcher(build, url, Reports(theirs), parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, RUNS)
-        theirs.close()
-        _log.info("model=%s build=%s launcher started launcher_pid=%d", build.name, build.id, pid)
-        self._launched[build.id] = Launched(pid, ours)
-        self._selector.register(ours, selectors.EVENT_READ, partial(self._report, build.id))
-
-    def _become_launcher(self, build: Build, url: str, reports: Reports, parent: int) -> NoReturn:
-        """Leave all that is the supervisor's, run the launcher of a build, and exit."""
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in RUNS:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, RUNS)
-            die_with_parent(signal.SIGKILL, parent)
-            self._close_all()
-            name_process(build.name)
-            status = self._run_launcher(build.settings(self._settings), url, reports)
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-        except Exception:  # noqa: BLE001  # nothing of the supervisor may run in this process
-            _log.exception("model=%s launcher failed", build.name)
-        finally:
-            logging.shutdown()
-            os._exit(status)
-
-    def _close_all(self) -> None:
-        """Close every socket and pipe of the supervisor, in a fork of it."""
-        self._selector.close()
-        for each in (self._listener, self._signals, self._wakeup):
-            each.close()
-        for connection in self._connections.values():
-            connection.close()
-        for launched in self._launched.values():
-            launched.pipe.close()
-
-    def _grant(self, build: str) -> None:
-        with contextlib.suppress(OSError):  # it has ended: `_collect` will notice
-            self._launched[build].pipe.send_bytes(GRANTED)
-
-    def _signal(self, build: str, number: signal.Signals) -> None:
-        if build in self._launched:
-            os.kill(self._launched[build].pid, number)  # it has not been collected yet
+        pipe = self._forks.start(build, url)
+        report = partial(self._report, build.id, pipe)
+        self._selector.register(pipe, selectors.EVENT_READ, report)
 
     @contextlib.contextmanager
     def _dropping(self, number: ConnectionId) -> Iterator[FrontendConnection]:
@@ -257,7 +184,7 @@ class Supervisor:
             self._fleet.gone(number, time.monotonic())
 
     def _await_room(self, connection: FrontendConnection) -> None:
-        """Be told when a frontend that left messages unread reads again."""
+        """While messages are unsent, wait until the frontend reads again, too."""
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.has_unsent else 0)
         key = self._selector.get_key(connection.socket)
         if key.events != wanted:
@@ -265,14 +192,18 @@ class Supervisor:
 
     def _end(self) -> None:
         """End all launchers; kill those that do not end in time."""
-        for build in self._launched:
-            self._signal(build, signal.SIGTERM)
+        self._forks.signal_all(signal.SIGTERM)
         until = time.monotonic() + STOP_SECONDS
-        while self._launched and time.monotonic() < until:
+        while self._forks and time.monotonic() < until:
             self._wait(TICK_SECONDS)
             self._collect()
-        for build in self._launched:
-            self._signal(build, signal.SIGKILL)
-        for launched in self._launched.values():
-            os.waitpid(launched.pid, 0)
-        self._close_all()
+        self._forks.kill()
+        self._close()
+
+    def _close(self) -> None:
+        """Close all sockets, here or in a fork."""
+        self._selector.close()
+        for each in (self._listener, self._signals, self._wakeup):
+            each.close()
+        for connection in self._connections.values():
+            connection.close()

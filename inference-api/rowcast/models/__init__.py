@@ -6,6 +6,5 @@ catalog       the file, or MODEL alone, as a `Catalog`; `watch` reads it again w
 build         one name at one revision, and its settings; `revision` makes its id
 generation    the defaults that an operator gives a model's requests
 local_env     the variables beside the file
-schema        what an entry may have, for editors and readers
-messages      what frontends and the supervisor send each other
+messages      what frontends and the supervisor send each other, over a `connection`
 """

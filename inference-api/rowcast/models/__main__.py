@@ -1,8 +1,8 @@
 """`python -m rowcast.models [FILE]`: check a file of models, and print what it would serve.
 
-Without FILE it is the one that MODELS names, or MODEL alone. A line per model: its name, where it
-comes from, when it is loaded, and the size of its weights on this disk. The exit status is 2, with
-a line for each fault, if the file cannot be served.
+Without FILE, it checks the file that MODELS names, or MODEL alone. It prints a line per model: its
+name, where it comes from, when it is loaded, and the size of its weights on this disk. If the file
+cannot be served, it prints a line for each fault, and the exit status is 2.
 """
 
 import sys
@@ -18,6 +18,7 @@ from rowcast.models.revision import model_folder
 from rowcast.settings import Settings, read_settings
 
 WRONG = 2  # exit status
+HEAD = ("name", "from", "load", "weights")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,9 +37,6 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-HEAD = ("name", "from", "load", "weights")
-
-
 def row(build: Build, server: Settings) -> tuple[str, ...]:
     """Return a model's cells."""
     settings = build.settings(server)
@@ -48,14 +46,14 @@ def row(build: Build, server: Settings) -> tuple[str, ...]:
 
 
 def weights(folder: Path | None) -> str:
-    """Return the size of the weights in a folder; `-` if there is none here."""
+    """Return the size of the weights in a folder; `-` if it is not here."""
     if folder is None:
         return "-"
     return sized(sum(file.stat().st_size for file in folder.glob(WEIGHTS)))
 
 
 def sized(size: float) -> str:
-    """Return a number of bytes in a unit that suits it."""
+    """Return a number of bytes in a suitable unit."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}"

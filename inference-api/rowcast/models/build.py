@@ -1,7 +1,7 @@
-"""A build on order: one name of the file of models at one revision, and the settings it is made by.
+"""A build before it is loaded: a name of the file of models at one revision, and its settings.
 
-Two builds with the same `id` are made of the same entry and the same files. What they compute is
-identified by a fingerprint, which only a loaded build has.
+Builds with equal ids are made from equal entries and equal files. What a build computes has a
+fingerprint, which is known once it has been loaded.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str]  # the settings that differ from the server's own
     aliases: tuple[str, ...] = ()
     load: Load = "start"
-    idle_seconds: float = 0.0  # unload after so long without a session; 0: only to make room
+    idle_seconds: float = 0.0  # without a session, until it is unloaded; 0: only to make room
     keep: bool = False  # never unload it to make room for another
-    longest_keep_alive: float = 0.0  # the maximum that a request's `keep_alive` may ask for
+    longest_keep_alive: float = 0.0  # the maximum of a request's `keep_alive`
 
     def settings(self, server: Settings) -> Settings:
-        """Return the settings of this build's processes: the server's, with its own over them."""
+        """Return the settings of this build's processes: the server's, overridden by its own."""
         own = {name.lower(): checked(name.lower(), text) for name, text in self.variables.items()}
-        if own:  # streams of all models are in one journal
+        if own:  # the streams of all models are in one journal
             own["journal"] = str(server.journal_path or "off")
         return server.replaced(**own)
 
@@ -37,8 +37,8 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 def by_name(builds: Sequence[Build], server: Settings) -> dict[str, Build]:
     """Return the builds by all names that a request may use. `builds`: one per model.
 
-    A model's own name and its aliases go before what names the place that it comes from: its hub id
-    or path, and the last part of its name. Of two models from one place, it means the first.
+    Names and aliases take precedence over places: hub ids, paths, and the last parts of names. A
+    place that several models come from means the first of them.
     """
     chosen = [(name, build) for build in builds for name in (build.name, *build.aliases)]
     places = [(name, build) for build in builds for name in build.settings(server).names]
@@ -46,6 +46,6 @@ def by_name(builds: Sequence[Build], server: Settings) -> dict[str, Build]:
 
 
 def listed_names(build: Build, server: Settings) -> tuple[str, ...]:
-    """Return the names in lists of models, its own first: no path on this machine."""
+    """Return the names in lists of models, its own first, without paths on this machine."""
     own = build.settings(server).listed_names
     return tuple(dict.fromkeys((*own, *build.aliases)))

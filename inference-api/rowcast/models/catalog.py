@@ -2,7 +2,7 @@
 
     settings.models ──read_file──▶ Reading: entries and faults ──catalog_of──▶ Catalog
 
-A file is taken whole or not at all: InvalidCatalog has every fault, each with its line.
+A file is accepted as a whole or not at all: InvalidCatalog has every fault, each with its line.
 """
 
 import stat
@@ -27,7 +27,7 @@ _PATHS = {"chat_template": "CHAT_TEMPLATE", "generation_config": "CONFIG_FILE"}
 
 
 class WrongFile(UnknownModel):
-    """A file that an entry names beside its model cannot be used; `key` is what names it."""
+    """A file or folder that an entry names cannot be used. `key`: the key that names it."""
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(problem)
@@ -41,14 +41,10 @@ class Catalog:
     builds: tuple[Build, ...]  # the default model's first
     entries: tuple[Entry, ...] = ()  # of the file, in its order
 
-    @property
-    def default(self) -> Build:
-        return self.builds[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a file of models has: its entries, and what is wrong with them."""
+    """The entries of a file of models, and its faults."""
 
     entries: tuple[Entry, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -58,13 +54,13 @@ def read_catalog(settings: Settings) -> Catalog:
     """Return the models that the settings name. Raises InvalidCatalog and UnknownModel."""
     if settings.models is not None:
         return catalog_of(read_file(settings.models), settings)
-    generation_of(settings)  # is right
+    generation_of(settings)  # raises UnknownModel if it is wrong
     name = settings.served_name
     return Catalog((Build(id=build_id(name, settings), name=name, variables={}, keep=True),))
 
 
 def read_file(file: Path) -> Reading:
-    """Return what the file has, whatever it is."""
+    """Return the entries and faults of a file, whatever it contains."""
     reader = EntryReader()
     try:
         return Reading(reader.read(_text(file)), tuple(reader.faults))
@@ -75,7 +71,7 @@ def read_file(file: Path) -> Reading:
 
 
 def catalog_of(reading: Reading, settings: Settings) -> Catalog:
-    """Return the catalog of a file. Raises InvalidCatalog, also for models that are not there."""
+    """Return the catalog of a file. Raises InvalidCatalog, also if a model is missing."""
     entries, faults = reading.entries, list(reading.faults)
     ordered = sorted(entries, key=lambda each: not each.default)
     builds: list[Build] = []
@@ -101,15 +97,15 @@ def _build(entry: Entry, settings: Settings, *, default: bool) -> Build:
         longest_keep_alive=entry.keep_alive_seconds,
     )
     own = build.settings(settings)
-    with _blamed("generation_config"):
+    with _attributed("generation_config"):
         generation_of(own)
-    with _blamed("model"):
+    with _attributed("model"):
         return structs.replace(build, id=build_id(build.name, own))
 
 
 @contextmanager
-def _blamed(key: str) -> Iterator[None]:
-    """Make errors of files name the key that named the file."""
+def _attributed(key: str) -> Iterator[None]:
+    """Raise errors about a file as WrongFile, with the key that names the file."""
     try:
         yield
     except UnknownModel as error:
@@ -119,13 +115,13 @@ def _blamed(key: str) -> Iterator[None]:
 
 
 def _found(entry: Entry, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the variables that name files, with the paths at which these are."""
+    """Yield the variables that name files, with the paths of the files that were found."""
     folder = settings.models.parent if settings.models else Path()
     for key, variable in _PATHS.items():
         given = entry.variables.get(variable)
         if given is None or given.startswith("{"):
             continue
-        with _blamed(key):
+        with _attributed(key):
             path = next((each for each in (Path(given), folder / given) if each.is_file()), None)
         if path is None:
             raise WrongFile(key, f'"{key}" is {shortened(given)}, but there is no such file')
@@ -133,7 +129,7 @@ def _found(entry: Entry, settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _text(file: Path) -> str:
-    """Return the file's text. Raises OSError, and NotJSON if it cannot have one."""
+    """Return the file's text. Raises OSError, and NotJSON if it is not a text of this size."""
     if not stat.S_ISREG(file.stat().st_mode):
         raise NotJSON(0, "is not a file; MODELS has to name a JSON file")
     with file.open("rb") as opened:

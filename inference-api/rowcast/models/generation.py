@@ -1,9 +1,9 @@
-"""The generation configuration of a model: what its requests get for what they do not set.
+"""The generation configuration of a model: defaults for what its requests do not set.
 
 In: CONFIG_FILE, MAX_NEW_TOKENS, NUM_RETURN_SEQUENCES, STREAMING_CHUNKS. Out: a `Generation`.
 
 The fields are those of a generation_config.json that have a meaning here; others are ignored. A
-variable goes before its field. A value out of range is refused, since an operator wrote it.
+variable takes precedence over its field. A value out of range is refused: an operator wrote it.
 """
 
 import json
@@ -19,13 +19,13 @@ from rowcast.settings import Settings, checked
 from rowcast_settings.kinds import Invalid
 
 BYTES = 1 << 20  # of the file
-_COUNTS = ("max_new_tokens", "num_return_sequences")  # are settings, too
+_COUNTS = ("max_new_tokens", "num_return_sequences")  # which are also settings
 _BOUNDS = {each.name: each for each in PARAMETERS if each.configured}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """Defaults of requests, besides those of the model's own generation_config.json."""
+    """Defaults for requests, besides those of the model's own generation_config.json."""
 
     sampling: Mapping[str, float] = field(default_factory=dict)  # by the names of parameters
     max_new_tokens: int = 0  # 0: as the API documents it
@@ -53,7 +53,7 @@ def generation_of(settings: Settings) -> Generation:
 
 
 def _object(given: str) -> dict[str, Any]:
-    """Return the object that CONFIG_FILE is, or that the file at that path has."""
+    """Return the JSON object that CONFIG_FILE is, or the one in the file at that path."""
     try:
         value = json.loads(given if given.startswith("{") else _text(Path(given)))
     except (OSError, ValueError, RecursionError) as error:

@@ -4,7 +4,7 @@
     PORT=8000
     export PROXY_SECRET="quotes may hold spaces and #"   # another
 
-Values are taken literally: nothing is expanded or run. Knows no setting, and shows no value.
+Values are taken literally: nothing is expanded or run. No error shows a value. Knows no setting.
 """
 
 import re
@@ -52,7 +52,7 @@ def _variables(file: Path, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _value(text: str) -> str | None:
-    """Return the value of what stands behind `=`; None if a quote is not closed."""
+    """Return the value after `=`; None if a quote is not closed."""
     if text.lstrip()[:1] in {"'", '"'}:
         found = _QUOTED.fullmatch(text)
         return (found[1] or found[2] or "") if found else None

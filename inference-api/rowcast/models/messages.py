@@ -6,11 +6,12 @@
 A frontend *holds* a build while it has a session of it, or may get one. The supervisor never stops
 a build that anybody holds. A frontend may send prompts to a build only between `Held` and its own
 `Drop`. While a build is `pinned` in the last Snapshot, frontends that hold it go on holding it, so
-a request costs no message. Once it is not, each frontend drops it when its last session ends.
+that a request costs no message. Once it is not pinned, each frontend drops it when its last session
+ends.
 
-Messages of one connection arrive in order; a connection that ends drops all that it held. A
-frontend that connects again begins with all builds that it still needs, so that a new supervisor
-starts them again, whatever the file of models now says.
+Messages of one connection arrive in order. A connection that ends drops all that it held. A
+frontend that reconnects first sends all builds that it still needs, so that a new supervisor loads
+them again, even if the file of models has changed.
 """
 
 from typing import Literal
@@ -23,25 +24,25 @@ State = Literal["unloaded", "loading", "ready", "draining", "failed"]
 
 
 class BuildState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a supervisor knows of one build."""
+    """The state of one build."""
 
     build: Build
     state: State
     url: str  # of its backend, for `transport.carriers`
     current: bool  # new requests for its name go to it
-    pinned: bool = False  # whoever holds it may go on holding it without a session
-    stage: str = ""  # of loading: what it does now, or what it waits for
+    pinned: bool = False  # frontends that hold it may go on holding it without a session
+    stage: str = ""  # what loading does now, or waits for
     reason: str = ""  # why the last load failed
     retry_seconds: float = 0.0  # until the next try after a failed load
     needs: int = 0  # bytes that it takes or would take; 0: not known yet
-    fingerprint: str = ""  # of what is or was loaded; "" before the first load
-    context_length: int = 0  # of what is or was loaded
+    fingerprint: str = ""  # of the last load; "" before the first
+    context_length: int = 0  # of the last load; 0 before the first
     load_seconds: float = 0.0  # how long the last load took
     loads: int = 0  # how often it was loaded since the server started
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The first message of a connection: who it is, and what it holds."""
+    """The first message of a connection: which process it is, and what it holds."""
 
     frontend: int  # process id
     holds: tuple[Build, ...] = ()
@@ -58,7 +59,7 @@ class Drop(msgspec.Struct, frozen=True, tag="drop"):
 
     build: str
     idle_seconds: float = 0.0  # since the last session of it ended here
-    keep_alive: float | None = None  # what the last request wished: seconds; negative: for good
+    keep_alive: float | None = None  # seconds, as the last request set it; negative: no limit
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
@@ -92,7 +93,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     """All builds: the current one of each name, and older ones that still have sessions."""
 
     builds: tuple[BuildState, ...]  # the default model's current build first
-    problem: str = ""  # with the file of models: its last change was not taken
+    problem: str = ""  # why the last change of the file of models was not applied; "": it was
     memory: int = 0  # bytes that all loaded builds may take together (MODELS_MEMORY)
 
 

@@ -1,12 +1,12 @@
 """Watches the file of models and the models' files, and reads the catalog again when they change.
 
     watch.poll(now) ──▶ a new Catalog, or None
-    watch.problem   ──▶ why the last change was not taken
+    watch.problem   ──▶ why the last change was not applied
 
-It looks every `EVERY` seconds, and follows links, so that a link that is replaced is a change. A
-file that is wrong changes nothing, and its problem stays until the file is right. Files of a model
-that change have to be the same in two looks, since they may still be being copied. Has no thread:
-whoever owns it calls it.
+It looks every `EVERY` seconds and follows links, so that replacing a link is a change. An invalid
+file changes nothing, and its problem stays until the file is corrected. A model's files that change
+are used once two looks have found them equal: until then, they may still be being copied. Has no
+thread: its owner calls it.
 """
 
 from pathlib import Path
@@ -41,20 +41,20 @@ class CatalogWatch:
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self._settings = settings
-        self.catalog = catalog  # the last that was right
-        self.problem = ""  # with what is there now
+        self.catalog = catalog  # the last valid one
+        self.problem = ""  # empty: the last change was applied
         self._stamp: Stamp | None = None  # of the file when it was read
-        self._reading = Reading()  # what it has
+        self._reading = Reading()  # of the file then
         self._seen = catalog  # at the last look
         self._next = 0.0
 
     def poll(self, now: float) -> Catalog | None:
-        """Return the new catalog if there is one. May be called as often as one likes."""
+        """Return the new catalog if there is one. Looks at most every `EVERY` seconds."""
         if self._settings.models is None or now < self._next:
             return None
         self._next = now + EVERY
-        written = self._read(self._settings.models)
-        return self._look(changed=written and self._reading.entries != self.catalog.entries)
+        was_read = self._read(self._settings.models)
+        return self._look(changed=was_read and self._reading.entries != self.catalog.entries)
 
     def reload(self) -> Catalog | None:
         """Read everything now; return the new catalog if there is one."""
@@ -64,7 +64,7 @@ class CatalogWatch:
         return self._look(changed=True)
 
     def _read(self, file: Path) -> bool:
-        """Read the file if it is not the one that was read last."""
+        """Read the file if it has changed; return True then."""
         stamp = stamp_of(file)
         if stamp == self._stamp:
             return False
@@ -73,7 +73,7 @@ class CatalogWatch:
         return True
 
     def _look(self, *, changed: bool) -> Catalog | None:
-        """Return the catalog if it is new. Unless entries `changed`, it has to be seen twice."""
+        """Return the catalog if it is new. Unless entries `changed`, two looks have to find it."""
         self.problem = ""
         try:
             found = self._catalog()

@@ -35,7 +35,7 @@ def problem(value: Any, name: str = "house") -> str:
     return fault.problem
 
 
-def test_a_text_is_where_the_model_is() -> None:
+def test_a_text_is_the_place_of_the_model() -> None:
     assert entry("a/b").variables == {"MODEL_NAME": "house", "MODEL": "a/b"}
     assert entry("a/b") == entry({"model": "a/b"})
 
@@ -82,7 +82,7 @@ def test_names_of_many_forms_work(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", "a b", "/a", "a/", "a//b", "ä", "a?b", "x" * 201, "a\n", "\ud800"]
 )
-def test_what_cannot_be_in_a_path_is_no_name(name: str) -> None:
+def test_what_cannot_be_in_a_path_is_not_a_name(name: str) -> None:
     assert "cannot be a name; use letters" in problem("m", name)
     assert "aliases" in problem({"model": "m", "aliases": [name]})
 
@@ -97,18 +97,18 @@ def test_what_cannot_be_in_a_path_is_no_name(name: str) -> None:
         ("", '"model" in "house": has to be a text of 1 to 4096 characters; it is ""'),
         ("a\0b", '"model" in "house": has characters that cannot be printed; remove them'),
         ("\ud800", '"model" in "house": has characters that cannot be printed; remove them'),
-        ({"model": None}, '"model" in "house": null is no value; leave the key out'),
+        ({"model": None}, '"model" in "house": null is not a value; leave the key out'),
         (
             {"model": "m", "dtpye": "int8"},
-            '"dtpye" in "house" is no key of a model; did you mean "dtype"?',
+            '"dtpye" in "house" is not a key of a model; did you mean "dtype"?',
         ),
         (
             {"model": "m", "DTYPE": "int8"},
-            '"DTYPE" in "house" is no key of a model; did you mean "dtype"?',
+            '"DTYPE" in "house" is not a key of a model; did you mean "dtype"?',
         ),
         (
             {"model": "m", "path": "x"},
-            '"path" in "house" is no key of a model; did you mean "model"?',
+            '"path" in "house" is not a key of a model; did you mean "model"?',
         ),
         (
             {"model": "m", "keep": "yes"},
@@ -132,11 +132,11 @@ def test_what_cannot_be_in_a_path_is_no_name(name: str) -> None:
         ),
     ],
 )
-def test_a_mistake_says_what_is_wrong(value: Any, expected: str) -> None:
+def test_a_mistake_is_reported_with_its_reason(value: Any, expected: str) -> None:
     assert problem(value) == expected
 
 
-def test_an_unknown_key_like_no_other_gets_the_list() -> None:
+def test_an_unknown_key_that_resembles_none_gets_the_list() -> None:
     assert problem({"model": "m", "zzz": 1}).endswith("known: " + ", ".join(k.name for k in KEYS))
 
 
@@ -161,13 +161,13 @@ def test_mistakes_have_the_lines_of_their_values() -> None:
         ('{"a": {"model": "m",\n"aliases": ["x", "x"]}}', 2),
     ],
 )
-def test_a_name_means_one_model_and_is_there_once(models: str, line: int) -> None:
+def test_a_name_means_one_model_and_appears_once(models: str, line: int) -> None:
     _, faults = read(models)
     found = [fault for fault in faults if "already means the model" in fault.problem]
     assert [fault.line for fault in found] == [line]
 
 
-def test_a_key_is_there_once() -> None:
+def test_a_key_appears_once() -> None:
     _, (fault,) = read('{"a": {"model": "m",\n"keep": true,\n"keep": false}}')
     assert fault == Fault(3, '"keep" is in "a" twice; see line 2')
 
@@ -185,7 +185,7 @@ def test_a_file_has_to_name_models(models: str) -> None:
     assert 'write {"name": "path or hub id"}' in fault.problem
 
 
-def test_the_schema_s_address_is_no_model() -> None:
+def test_the_schema_s_address_is_not_a_model() -> None:
     entries, faults = read({"$schema": "model_config.schema.json", "a": "m"})
     assert [each.name for each in entries] == ["a"]
     assert faults == []
@@ -245,7 +245,7 @@ def test_the_schema_s_address_has_to_be_one() -> None:
 def test_after_many_mistakes_nothing_is_looked_up_any_more() -> None:
     models = {"a": {"model": "m"} | {f"k{number}": 1 for number in range(SHOWN + 5)}}
     _, faults = read(models)
-    assert [fault.problem.endswith("is no key of a model") for fault in faults[-6:]] == [
+    assert [fault.problem.endswith("is not a key of a model") for fault in faults[-6:]] == [
         False,
         *[True] * 5,
     ]

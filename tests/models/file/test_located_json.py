@@ -45,7 +45,7 @@ def test_any_text_is_a_value_or_a_fault(text: str) -> None:
         assert parse(text).plain == expected
 
 
-def test_each_value_and_field_knows_its_line() -> None:
+def test_each_value_and_field_has_its_line() -> None:
     root = parse('\n{"a": [1,\n 2],\n "b":\n {"c": "x\\ny"}}')
     assert root.fields is not None
     a, b = root.fields
@@ -53,7 +53,7 @@ def test_each_value_and_field_knows_its_line() -> None:
     assert [each.line for each in a.value.items or ()] == [2, 3]
 
 
-def test_repeated_fields_are_all_there() -> None:
+def test_repeated_fields_are_all_returned() -> None:
     fields = parse('{"a": 1, "a": 2}').fields or ()
     assert [(each.name, each.value.value) for each in fields] == [("a", 1), ("a", 2)]
 
@@ -75,7 +75,9 @@ def test_repeated_fields_are_all_there() -> None:
         ("[\n" + "9" * 5000 + "]", 2, "a number has more than 4000 digits"),
     ],
 )
-def test_what_is_not_json_says_where_and_why(text: str, line: int, problem: str) -> None:
+def test_a_text_that_is_not_json_is_a_fault_with_place_and_reason(
+    text: str, line: int, problem: str
+) -> None:
     assert fault(text) == Fault(line, problem)
 
 

@@ -1,7 +1,9 @@
-"""How much memory is free on this machine, and in its container."""
+"""How much memory is free on this machine and in its container; sizes, as messages show them."""
 
 import sys
 from pathlib import Path
+
+MEBIBYTE = 1 << 20
 
 
 def free_here() -> int:
@@ -26,3 +28,8 @@ def _container_free(group: Path = Path("/sys/fs/cgroup")) -> int:
     if limit == "max":
         return sys.maxsize
     return int(limit) - used + int(words.get("inactive_file", 0)) + int(words.get("active_file", 0))
+
+
+def mebibytes(size: float) -> str:
+    """Return a number of bytes as messages show it."""
+    return f"{size / MEBIBYTE:,.0f} MiB"

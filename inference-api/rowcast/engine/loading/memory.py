@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
-from rowcast.engine.loading.free_memory import free_here
+from rowcast.engine.loading.free_memory import MEBIBYTE, free_here, mebibytes
 from rowcast.errors import RowcastError
 
 _log = logging.getLogger("rowcast.loading")
-
-MEBIBYTE = 1 << 20
 
 
 class DoesNotFit(RowcastError):
@@ -36,7 +34,7 @@ class Cache:
     def __str__(self) -> str:
         values = sum(shape.values for shape in self.shapes.values())
         return (
-            f"KV cache {self.size / MEBIBYTE:,.0f} MiB ({self.rows} rows x {self.context} "
+            f"KV cache {mebibytes(self.size)} ({self.rows} rows x {self.context} "
             f"positions x {values} values x {self.dtype.itemsize} bytes)"
         )
 
@@ -44,11 +42,11 @@ class Cache:
 def check_memory(model: str, weights: int, cache: Cache, device: torch.device) -> None:
     """Refuse a model that does not fit, and show the arithmetic; otherwise log it."""
     free, needed = free_memory(device), weights + cache.size
-    arithmetic = f"weights {weights / MEBIBYTE:,.0f} MiB + {cache}"
+    arithmetic = f"weights {mebibytes(weights)} + {cache}"
     if needed > free:
         raise DoesNotFit(
-            f"{model} does not fit: {arithmetic} = {needed / MEBIBYTE:,.0f} MiB, but only "
-            f"{free / MEBIBYTE:,.0f} MiB are free. Set a lower CONTEXT_LENGTH or a smaller DTYPE."
+            f"{model} does not fit: {arithmetic} = {mebibytes(needed)}, but only "
+            f"{mebibytes(free)} are free. Set a lower CONTEXT_LENGTH or a smaller DTYPE."
         )
     _log.info("memory %s free=%.0f MiB", arithmetic, free / MEBIBYTE)
 

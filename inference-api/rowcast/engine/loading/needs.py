@@ -2,9 +2,9 @@
 
     needs_of_model(settings) ──▶ Needs: bytes, and how they add up
 
-Weights as they will be held, the KV cache with every row full, and the processes that load and
-compute. Imports no library that loads models, so that it can be asked before anything is loaded;
-`loader` measures the same from the model itself, and refuses what does not fit.
+It is the sum of the weights as they will be held, the KV cache with every row full, and the
+processes that load and compute. Imports no library that loads models, since it runs before anything
+is loaded; `loader` computes the same from the model itself, and refuses what does not fit.
 """
 
 import json
@@ -15,12 +15,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from rowcast.engine.loading.free_memory import MEBIBYTE, mebibytes
 from rowcast.engine.loading.sizes import check_configuration, check_weights
 from rowcast.errors import UnknownModel
 from rowcast.model_files import CONFIGURATION, WEIGHTS, ModelFiles, files_of
 from rowcast.settings import ONE_LAYER, Settings
 
-MEBIBYTE = 1 << 20
 ROWS = 32
 POSITIONS = 2048  # of a model that does not specify them
 PACKED = 180 * MEBIBYTE  # of the processes of a model that is loaded packed
@@ -54,11 +54,11 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """What the sizes of weights follow from."""
+    """What determines the size of weights."""
 
     shapes: Mapping[str, tuple[int, ...]]
     item: int  # bytes of a value
-    in_8_bits: bool  # those of linear layers
+    in_8_bits: bool  # the weights of linear layers
 
     @property
     def size(self) -> int:
@@ -72,7 +72,7 @@ class Tensors:
 
 
 def needs_of_model(settings: Settings) -> Needs:
-    """Return the memory of one of transformers' models. Raises UnknownModel."""
+    """Return the memory that one of transformers' models takes. Raises UnknownModel."""
     if settings.served_model == ONE_LAYER:
         return _needs(settings, _ONE_LAYER_SHAPE, _drawn(_ONE_LAYER_SHAPE, 1))
     files = files_of(settings)
@@ -86,10 +86,7 @@ def needs_of_model(settings: Settings) -> Needs:
     few = settings.load_image and not settings.save_image
     if not few:
         check_weights(files.model, folder)
-    found = _read(files, folder, layers)
-    if not found:
-        found = _drawn(words, layers)
-    return _needs(settings, words, found)
+    return _needs(settings, words, _read(files, folder, layers) or _drawn(words, layers))
 
 
 def _needs(settings: Settings, words: Words, shapes: dict[str, tuple[int, ...]]) -> Needs:
@@ -98,15 +95,14 @@ def _needs(settings: Settings, words: Words, shapes: dict[str, tuple[int, ...]])
     if (packed or settings.dtype == "int8") and not any("lm_head" in name for name in shapes):
         shapes["lm_head.weight"] = (_number(words, "vocab_size"), _width(words))
     weights = Tensors(shapes, item, settings.dtype == "int8").size
-    values = _values(words)
+    values = _layers(settings, words) * _values(words)
     context = settings.context_length or _positions(words)
-    cache = _layers(settings, words) * values * ROWS * context * item
+    cache = values * ROWS * context * item
     processes = PACKED if packed else BY_MODULES
     return Needs(
         weights + cache + processes,
-        f"weights {_shown(weights)} + KV cache {_shown(cache)} ({ROWS} rows x {context} positions "
-        f"x {_layers(settings, words) * values} values x {item} bytes) + processes "
-        f"{_shown(processes)}",
+        f"weights {mebibytes(weights)} + KV cache {mebibytes(cache)} ({ROWS} rows x {context} "
+        f"positions x {values} values x {item} bytes) + processes {mebibytes(processes)}",
     )
 
 
@@ -124,7 +120,7 @@ def _has_wide_vectors(information: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def _read(files: ModelFiles, folder: Path, layers: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes in the headers of the weights' files, up to so many layers."""
+    """Return the shapes in the headers of the weights' files, of the first `layers` layers."""
     return {
         name: shape
         for path in sorted(folder.glob(WEIGHTS))
@@ -148,15 +144,18 @@ def _shapes(model: str, path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _drawn(words: Words, layers: int) -> dict[str, tuple[int, ...]]:
-    """Return about the shapes of random weights of a configuration's form."""
+    """Return roughly the shapes of random weights for a configuration."""
     width = _width(words)
     inner = _first(words, "intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")
     vocabulary = _number(words, "vocab_size")
-    shapes = {"embedding": (vocabulary, width), "lm_head.weight": (vocabulary, width)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "embedding": (vocabulary, width),
+        "lm_head.weight": (vocabulary, width),
+    }
     for layer in range(layers):
         shapes[f"layers.{layer}.attention"] = (4 * width, width)
         shapes[f"layers.{layer}.mlp"] = (3 * (inner or 4 * width), width)
-    return dict(shapes)
+    return shapes
 
 
 def _layers(settings: Settings, words: Words) -> int:
@@ -211,7 +210,3 @@ def _is_embedding(name: str) -> bool:
 
 def _up(number: int, to: int) -> int:
     return -(-number // to) * to
-
-
-def _shown(size: int) -> str:
-    return f"{size / MEBIBYTE:,.0f} MiB"

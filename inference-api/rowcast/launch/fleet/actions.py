@@ -25,7 +25,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the launcher and its backend; with `kill`, it did not end by itself."""
+    """End the launcher and its backend. `kill`: it ignored a stop, or its load has failed."""
 
     build: str
     kill: bool = False

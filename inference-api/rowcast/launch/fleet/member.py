@@ -1,9 +1,9 @@
-"""One build of the fleet: what its launcher does, who holds it, and what others may know of it.
+"""One build of the fleet: what its launcher does, who holds it, and what frontends see of it.
 
     absent ─▶ starting ─▶ waiting ─▶ loading ─▶ serving ─▶ stopping ─▶ absent
               no report   for memory  granted
 
-Holds no decision: `fleet` and `room` decide.
+Decides nothing: `fleet` and `room` do.
 """
 
 import math
@@ -16,7 +16,6 @@ from rowcast.models.messages import BuildState, State
 
 Phase = Literal["absent", "starting", "waiting", "loading", "serving", "stopping"]
 Order = Literal["", "start", "hand", "swap"]
-LOADS: tuple[Phase, ...] = ("starting", "waiting", "loading")
 
 
 @dataclass(slots=True)
@@ -28,24 +27,24 @@ class Member:
     current: bool = False  # new requests for its name go to it
     phase: Phase = "absent"
     since: float = 0.0  # when the phase began
-    ordered: Order = ""  # why it is to be loaded though nobody holds it
-    unload: bool = False  # by hand, as soon as nobody holds it
+    ordered: Order = ""  # why it is loaded though nobody holds it
+    unload: bool = False  # by hand, once nobody holds it
     replaces: str = ""  # the build whose name it takes over as soon as it serves
     restores: str = ""  # the build that becomes current again if this one cannot be loaded
     leaves_for: str = ""  # the build that waits for its memory
     leaves_since: float = 0.0
-    spared_until: float = 0.0  # has to leave for nobody before, though it is busy
+    spared_until: float = 0.0  # until then it does not leave while it is busy
     granted: bool = False  # its memory is reserved
     failed: bool = False
     failures: int = 0  # loads that failed, in a row
     crashes: int = 0  # of its processes, since it last served
     start_at: float = 0.0  # no launcher is started before
-    recovers: bool = False  # it was serving, and its launcher died
+    recovers: bool = False  # it was serving, and its launcher was killed
     holders: set[ConnectionId] = field(default_factory=set)
-    later: list[ConnectionId] = field(default_factory=list)  # they hold it once it has been stopped
+    later: list[ConnectionId] = field(default_factory=list)  # their Holds wait until it is stopped
     used: float = 0.0  # when somebody last held or used it
     expires: float = math.inf  # it is unloaded then, unless somebody holds it
-    wished: float = -math.inf  # what `keep_alive` made of it
+    stays_until: float = -math.inf  # as the last `keep_alive` set it
     loading_since: float = 0.0
     needs: int = 0
     arithmetic: str = ""
@@ -55,6 +54,11 @@ class Member:
     context_length: int = 0
     load_seconds: float = 0.0
     loads: int = 0
+
+    @property
+    def label(self) -> str:
+        """Its name and build, as the log shows them."""
+        return f"model={self.build.name} build={self.build.id}"
 
     @property
     def reserved(self) -> int:
@@ -72,12 +76,12 @@ class Member:
 
     @property
     def replaced(self) -> bool:
-        """True if it only finishes what it has begun."""
+        """True if it gets no new requests, now or later, and only ends those that it has."""
         return not self.current and not self.replaces
 
     @property
     def pinnable(self) -> bool:
-        """True if frontends may go on holding it while there is no need for its memory."""
+        """True if frontends may go on holding it while nobody needs its memory."""
         timed = self.build.idle_seconds or self.build.longest_keep_alive
         stays = self.current and not self.unload and not self.leaves_for and not timed
         return self.phase == "serving" and stays
@@ -100,7 +104,7 @@ class Member:
         self.phase, self.since = phase, now
 
     def shown(self, now: float, *, contested: bool) -> BuildState:
-        """Return what frontends may know; `contested`: another build waits for memory."""
+        """Return what frontends see. `contested`: a build waits for memory."""
         pinned = self.pinnable and (self.build.keep or not contested)
         return BuildState(
             build=self.build,
@@ -118,13 +122,45 @@ class Member:
             loads=self.loads,
         )
 
+    def hold(self, connection: ConnectionId, now: float) -> bool:
+        """Add a holder. If the build is about to end, add it later, and return False."""
+        self.used, self.unload = now, False
+        ending = self.phase == "stopping" or (self.phase == "serving" and self.leaves_for)
+        if ending and connection not in self.holders:
+            self.later.append(connection)
+            return False
+        self.holders.add(connection)
+        return True
+
+    def hold_later(self) -> list[ConnectionId]:
+        """Add the holders that had to wait, and return them."""
+        self.leaves_for = ""
+        waited, self.later = list(dict.fromkeys(self.later)), []
+        self.holders |= set(waited)
+        return waited
+
+    def drop(
+        self,
+        connection: ConnectionId,
+        now: float,
+        idle_seconds: float = 0.0,
+        keep_alive: float | None = None,
+    ) -> None:
+        self.later = [each for each in self.later if each != connection]
+        if connection in self.holders:
+            self.holders.discard(connection)
+            self.note_use(now, idle_seconds, keep_alive)
+
     def note_use(self, now: float, idle_seconds: float, keep_alive: float | None) -> None:
-        """Note when its last session ended, and how long it should stay after that."""
+        """Note when its last session ended, and how long it stays loaded after that.
+
+        A request without `keep_alive` does not shorten what an earlier one set.
+        """
         self.used = max(self.used, now - idle_seconds)
         maximum = self.build.longest_keep_alive
         if keep_alive is not None and maximum:
-            wished = math.inf if keep_alive < 0 else keep_alive
-            self.wished = self.used + min(wished, maximum if maximum > 0 else math.inf)
-            self.expires = self.wished
-        else:  # without a wish of its own, a request does not shorten that of another
-            self.expires = max(self.wished, self.used + (self.build.idle_seconds or math.inf))
+            seconds = math.inf if keep_alive < 0 else keep_alive
+            self.stays_until = self.used + min(seconds, maximum if maximum > 0 else math.inf)
+            self.expires = self.stays_until
+        else:
+            self.expires = max(self.stays_until, self.used + (self.build.idle_seconds or math.inf))

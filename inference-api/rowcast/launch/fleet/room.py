@@ -1,19 +1,21 @@
 """Memory: which waiting build may load, and which one has to leave so that another can.
 
-Builds wait in order: those whose streams broke, those that somebody holds, then those that the file
-of models wants. What the first ones will take is promised to them, so that small ones that fit
-never keep a large one waiting for good. To make room leave, in this order,
+Builds wait in order: first those whose streams broke, then those that somebody holds, then those
+that the file of models loads. What the first ones need is promised to them, so that small builds
+that fit never hold up a large one for good. To make room, loaded builds leave in this order:
 
-    1. idle ones, least recently used first, those that have just been loaded last
-    2. busy ones, the longest loaded first: they get no new requests until they are idle
+    1. idle ones, least recently used first; those that were loaded just now come last
+    2. busy ones, longest loaded first: they get no new requests until they are idle
 
-A busy one is loaded for RESIDENCY seconds at least, and if its requests do not end in DRAIN_SECONDS
-it serves others again for SPARED_SECONDS. So builds that do not fit beside each other take turns.
+A busy build stays for at least RESIDENCY seconds after its load. If its requests do not end within
+DRAIN_SECONDS, it serves others again for SPARED_SECONDS. So builds that do not fit beside each
+other take turns.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rowcast.engine.loading.free_memory import mebibytes
 from rowcast.launch.fleet.member import Member
 
 MIN_RESIDENCY = 30.0  # seconds after a load in which others leave first
@@ -21,7 +23,6 @@ RESIDENCY = 2.0  # seconds after a load in which a busy build never leaves
 BUSY_SECONDS = 0.5  # that a build waits for others to become idle
 DRAIN_SECONDS = 30.0
 SPARED_SECONDS = 10.0
-MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,14 @@ class Room:
             return ""
         beside = f" and {', '.join(each.build.name for each in fixed)} (keep) take" if fixed else ""
         return (
-            f"it does not fit: {member.arithmetic} = {_shown(member.needs)}"
-            + (f",{beside} {_shown(taken)}" if fixed else "")
-            + f", but all models together may take {_shown(self.memory)}. Set a higher "
+            f"it does not fit: {member.arithmetic} = {mebibytes(member.needs)}"
+            + (f",{beside} {mebibytes(taken)}" if fixed else "")
+            + f", but all models together may take {mebibytes(self.memory)}. Set a higher "
             "MODELS_MEMORY, a lower CONTEXT_LENGTH or a smaller DTYPE."
         )
 
     def allot(self, members: Sequence[Member], now: float) -> Iterator[Member]:
-        """Yield the builds that may load now; mark those that have to leave for others."""
+        """Yield the builds that may load now; mark those that leave for others."""
         waiting = sorted((each for each in members if each.phase == "waiting"), key=_urgency)
         _release(members, {each.build.id for each in waiting}, now)
         promised = 0
@@ -75,8 +76,8 @@ class Room:
         free = self.memory - sum(each.reserved for each in present)
         others = ", ".join(f"{each.build.name} ({each.state})" for each in present)
         return (
-            f"waits for memory: it needs {_shown(member.needs)}, and {_shown(max(0, free))} of "
-            f"{_shown(self.memory)} are free beside {others or 'others'}"
+            f"waits for memory: it needs {mebibytes(member.needs)}, and {mebibytes(max(0, free))} "
+            f"of {mebibytes(self.memory)} are free beside {others or 'others'}"
         )
 
 
@@ -89,13 +90,13 @@ def _is_fixed(member: Member) -> bool:
 
 
 def _staying(members: Iterable[Member]) -> int:
-    """Return the bytes of what is loaded and does not leave for another."""
+    """Return the bytes of the loaded builds that do not leave."""
     stays = (each for each in members if each.phase != "stopping" and not each.leaves_for)
     return sum(each.reserved for each in stays)
 
 
 def _release(members: Iterable[Member], waiting: set[str], now: float) -> None:
-    """Let go those whose memory is not needed any more, and those that have drained too long."""
+    """Let builds stay if their memory is not needed any more, or if they drained for too long."""
     for each in members:
         late = each.current and each.holders and now - each.leaves_since > DRAIN_SECONDS
         if each.phase == "serving" and each.leaves_for and (each.leaves_for not in waiting or late):
@@ -104,7 +105,7 @@ def _release(members: Iterable[Member], waiting: set[str], now: float) -> None:
 
 
 def _victims(members: Sequence[Member], waiter: Member, now: float) -> list[Member]:
-    """Return who may leave for a waiting build, in order."""
+    """Return the builds that may leave for a waiting one, in order."""
     loaded = [each for each in members if each.phase == "serving" and not each.leaves_for]
     own = [each for each in loaded if each.build.id == waiter.replaces and not waiter.failures]
     others = [each for each in loaded if each.build.id != waiter.replaces and not each.build.keep]
@@ -126,7 +127,7 @@ def _may_drain(member: Member, now: float) -> bool:
 
 
 def _enough(victims: Iterable[Member], short: int) -> list[Member]:
-    """Return as many as give the bytes that are short; none if all together do not."""
+    """Return the first victims that free the missing bytes; none if all of them do not."""
     leaving: list[Member] = []
     for victim in victims:
         if short <= 0:
@@ -134,7 +135,3 @@ def _enough(victims: Iterable[Member], short: int) -> list[Member]:
         leaving.append(victim)
         short -= victim.reserved
     return leaving if short <= 0 else []
-
-
-def _shown(size: int) -> str:
-    return f"{size / MEBIBYTE:,.0f} MiB"

@@ -1,7 +1,7 @@
 """The entries of a file of models: parsed and checked, each with the lines that it comes from.
 
-In: the file's text. Out: an `Entry` per name, and everything that is wrong, each with its line.
-Looks at no other file; `catalog` finds out whether a model is where its entry says.
+In: the file's text. Out: an `Entry` per name, and every fault with its line. Looks at no other
+file; `catalog` checks whether a model is where its entry says.
 """
 
 import difflib
@@ -24,7 +24,7 @@ _EXAMPLE = '{"name": "path or hub id"}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What the file says about one model."""
+    """The entry of one model."""
 
     name: str
     line: int = field(compare=False)
@@ -43,14 +43,14 @@ class Entry:
 
 
 class EntryReader:
-    """Reads the entries of one text; `faults` grows meanwhile."""
+    """Reads the entries of one text, and collects its `faults`."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self._owners: dict[str, Field] = {}  # of names and aliases
 
     def read(self, text: str) -> tuple[Entry, ...]:
-        """Return the entries that are right enough to be looked at further."""
+        """Return the entries that have at least a valid name and model."""
         try:
             root = parse(text)
         except NotJSON as error:
@@ -100,7 +100,7 @@ class EntryReader:
         return _entry_of(at, fields, values) if "model" in values else None
 
     def _values(self, name: str, fields: Iterable[Field]) -> dict[str, Any]:
-        """Return the values of the keys that are right."""
+        """Return the values of the valid keys."""
         values: dict[str, Any] = {}
         seen: dict[str, int] = {}
         for each in fields:
@@ -109,16 +109,17 @@ class EntryReader:
                 self._fault(each.line, f"{key} is in {name} twice; see line {seen[each.name]}")
             elif each.name not in NAMED:
                 hint = _hint(each.name) if len(self.faults) < SHOWN else ""
-                self._fault(each.line, f"{key} in {name} is no key of a model{hint}")
-            elif problem := _problem(each):
-                self._fault(each.value.line, f"{key} in {name}: {problem}")
+                self._fault(each.line, f"{key} in {name} is not a key of a model{hint}")
             else:
-                values[each.name] = NAMED[each.name].kind.checked(each.value.plain, strict=True)
+                try:
+                    values[each.name] = _checked(each)
+                except Invalid as error:
+                    self._fault(each.value.line, f"{key} in {name}: {error}")
             seen.setdefault(each.name, each.line)
         return values
 
     def _claim(self, name: str, owner: Field, line: int) -> None:
-        """Report a name that already means a model."""
+        """Reserve a name for a model; report it if it already means another."""
         if name in self._owners:
             first = self._owners[name]
             model = f"the model {shortened(first.name)} of line {first.line}"
@@ -135,18 +136,17 @@ class EntryReader:
         self.faults.append(Fault(line, problem))
 
 
-def _problem(at: Field) -> str:
-    """Return what is wrong with a key's value; empty if nothing is."""
+def _checked(at: Field) -> Any:
+    """Return a key's value. Raises Invalid, with what is wrong."""
     value = at.value.plain
     if value is None:
-        return "null is no value; leave the key out"
+        raise Invalid("null is not a value; leave the key out")
     if not all(text.isprintable() for text in _texts(at.value)):
-        return "has characters that cannot be printed; remove them"
+        raise Invalid("has characters that cannot be printed; remove them")
     try:
-        NAMED[at.name].kind.checked(value, strict=True)
+        return NAMED[at.name].kind.checked(value, strict=True)
     except Invalid as error:
-        return f"{error}; it is {shortened(json.dumps(value))[1:-1]}"
-    return ""
+        raise Invalid(f"{error}; it is {shortened(json.dumps(value))[1:-1]}") from error
 
 
 def _texts(node: Node) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What is wrong with a file of models: every fault of it together, each with its line.
+"""The faults of a file of models, all together, each with its line.
 
-config/model_config.json:7: "dtpye" is no setting of a model; did you mean "dtype"?
+config/model_config.json:7: "dtpye" in "small" is not a key of a model; did you mean "dtype"?
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Fault:
 
 
 class InvalidCatalog(RowcastError):
-    """The file of models cannot be served; a line of the text for each fault."""
+    """The file of models cannot be served. The message has a line for each fault."""
 
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
         more = len(faults) - SHOWN

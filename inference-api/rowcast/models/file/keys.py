@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowcast.settings import NAME_PATTERN, Settings
-from rowcast_settings.kinds import Choice, Kind, Number, Several, Switch, Text, TextOrObject
+from rowcast_settings.compounds import Several, TextOrObject
+from rowcast_settings.kinds import Choice, Kind, Number, Switch, Text
 
 LONGEST = 31 * 86400.0  # seconds
 
@@ -38,7 +39,7 @@ def _of_setting(name: str) -> Key:
 
 KEYS = (
     Key("model", PLACES, "What MODEL may be: a folder, a hub id, a model in the box.", "", "MODEL"),
-    Key("aliases", Several(NAMES, 32), "More names for it.", "none"),
+    Key("aliases", Several(NAMES, 32), "Other names for it.", "none"),
     Key("default", Switch(), "`true`: it serves requests that name no model.", "the first model"),
     Key(
         "load",
@@ -46,7 +47,12 @@ KEYS = (
         "`start`: loaded when the server starts. `lazy`: loaded at the first request for it.",
         "`lazy`; of the default model `start`",
     ),
-    Key("idle_seconds", _SECONDS, "Unload it after so long without a request; `0`: never.", "`0`"),
+    Key(
+        "idle_seconds",
+        _SECONDS,
+        "Seconds without a request until it is unloaded; `0`: never.",
+        "`0`",
+    ),
     Key("keep", Switch(), "`true`: never unload it to make room for another model.", "`false`"),
     Key(
         "keep_alive_seconds",
@@ -58,7 +64,7 @@ KEYS = (
     Key(
         "generation_config",
         TextOrObject(PLACES),
-        "Defaults of requests: the path of a JSON file, or its object.",
+        "Defaults for requests: the path of a JSON file, or the object itself.",
         "CONFIG_FILE",
         "CONFIG_FILE",
     ),

@@ -1,8 +1,8 @@
-"""JSON with line numbers: values that know where in a file they begin.
+"""JSON with line numbers: each value has the line at which it begins.
 
 In: a text. Out: a `Node` for each value, with the fields of objects in their order, repeated ones
-included. What is not JSON is a `Fault` with line and column. The standard parser decides what is
-JSON; then finding the places needs no error handling.
+included. A text that is not JSON is a `Fault` with line and column. The standard parser decides
+what is JSON; reading the lines then needs no error handling.
 """
 
 import json
@@ -15,14 +15,14 @@ from typing import Any, NoReturn
 from rowcast.models.file.faults import Fault
 
 DEPTH = 16  # lists and objects around a value
-COMMAS = 30_000  # in the whole text, so that no text takes long
-DIGITS = 4000  # the standard parser refuses little more
+COMMAS = 30_000  # in the whole text, so that reading never takes long
+DIGITS = 4000  # the standard parser refuses slightly more
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]|[^\s\[\]{},:"]+')
 
 
 class NotJSON(ValueError):
-    """The text is not JSON; `fault` says where, and what to change."""
+    """The text is not JSON. `fault`: where, and what to change."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -74,7 +74,7 @@ def _check(text: str) -> None:
         raise NotJSON(line, f"column {column}: {advice}") from error
     except RecursionError as error:
         raise NotJSON(0, f"nests deeper than {DEPTH} levels") from error
-    except ValueError as error:  # the parser does not say where
+    except ValueError as error:  # it does not have the place
         raise next(_bad_numbers(text)) from error
 
 
@@ -83,7 +83,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _bad_numbers(text: str) -> Iterator[NotJSON]:
-    """Yield what is wrong with numbers of a text that is otherwise JSON."""
+    """Yield the faults of numbers in a text that is otherwise JSON."""
     for number, line in _Reader(text).tokens:
         if number.lstrip("-") in {"NaN", "Infinity"}:
             yield NotJSON(line, f"{number} is not a number in JSON")
@@ -105,7 +105,7 @@ def _advice(text: str, place: int, message: str) -> tuple[int, str]:
 
 
 class _Reader:
-    """Reads the tokens of a text that is known to be JSON; commas and colons are not tokens."""
+    """Reads the tokens of a text that is valid JSON. Commas and colons are not tokens."""
 
     def __init__(self, text: str) -> None:
         starts = [0, *(found.end() for found in re.finditer("\n", text))]
