@@ -10,7 +10,7 @@ import pytest
 
 from processes import until
 from rowcast.errors import ReplyCancelled
-from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.request import Body, Request
 from rowcast.models.messages import Drop, Hold
 
@@ -79,7 +79,7 @@ def test_requests_that_come_and_go_while_a_model_is_loaded_leave_nothing(tmp_pat
             for _ in range(EACH):
                 request = Request(path="/", body=Body(bytes), watch=_leaves)
                 with pytest.raises(ReplyCancelled) as gone:
-                    made.frontend.model("one", request, Wish())
+                    made.frontend.model("one", request, ClaimOptions())
                 request.close()
                 leavers.append(gone.value)
 
