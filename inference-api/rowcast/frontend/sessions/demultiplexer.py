@@ -63,11 +63,11 @@ class Demultiplexer:
         self._thread.start()
 
     def hurry(self) -> None:
-        """Connect now: there is a backend."""
+        """Connect now instead of after the pause: there is a backend."""
         self._hurry.set()
 
     def forget_backend(self) -> None:
-        """End the connection: its backend was stopped, though its end may not be seen yet."""
+        """End the connection: its backend was stopped, even if the socket does not show it yet."""
         port, self._greeted = self._port, False
         if port is not None:
             port.close()

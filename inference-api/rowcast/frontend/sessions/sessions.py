@@ -33,7 +33,7 @@ class Sessions:
         silence_seconds: float,
         recovery_seconds: float,
     ) -> None:
-        """`journal`: the process's own, which somebody else starts and closes."""
+        """`journal`: the process's; its owner starts and closes it."""
         self._demultiplexer = Demultiplexer(
             connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
         )
@@ -46,11 +46,11 @@ class Sessions:
         self._demultiplexer.start()
 
     def hurry(self) -> None:
-        """Connect now: there is a backend."""
+        """Connect now instead of after the pause: there is a backend."""
         self._demultiplexer.hurry()
 
     def forget_backend(self) -> None:
-        """End the connection to a backend that was stopped; it may not be seen yet."""
+        """End the connection to a backend that was stopped, even if it does not show yet."""
         self._demultiplexer.forget_backend()
 
     def stop(self) -> None:
