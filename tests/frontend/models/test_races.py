@@ -1,4 +1,4 @@
-"""Real threads that change places as often as they can: no request ever uses a dropped build."""
+"""Real threads that switch as often as possible: no request ever uses a dropped build."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def use(made: Stage) -> None:
 
 @contextmanager
 def unpinned_now_and_then(made: Stage) -> Iterator[None]:
-    """A supervisor that pins the build and unpins it, a few hundred times a second."""
+    """Pin and unpin the build, a few hundred times a second."""
     done = threading.Event()
 
     def run() -> None:
@@ -68,7 +68,7 @@ def unpinned_now_and_then(made: Stage) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hectic")
-def test_requests_that_come_and_go_while_a_model_is_loaded_leave_nothing(tmp_path: Path) -> None:
+def test_requests_that_leave_while_a_model_loads_leave_nothing_behind(tmp_path: Path) -> None:
     with stage(tmp_path, comment_seconds=0.001) as made:
         build = made.build("one")
         made.played.show(made.state(build, "loading", loads=0))

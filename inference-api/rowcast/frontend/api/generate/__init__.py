@@ -34,7 +34,8 @@ def generate(frontend: Frontend, request: Request) -> Response:
         return tgi.generate(frontend, request, sent)
     if not prompts.NAMES & sent.keys():
         raise InvalidField(
-            "prompt", f"is missing; send prompt (or text), or {tgi.INPUTS} for an answer as TGI's"
+            "prompt",
+            f"is missing; send prompt (or text), or {tgi.INPUTS} for an answer in TGI's form",
         )
     return prompts.generate(frontend, request, sent)
 
