@@ -4,7 +4,7 @@
     python inference-api/inference_api_server.py --port 7000
 
 Composes a frontend from the settings, the journal and its models: those of the supervisor, or the
-one whose backend was started by hand. gunicorn.conf.py starts what they need.
+one whose backend was started by hand. gunicorn.conf.py starts their processes.
 """
 
 import os
@@ -34,7 +34,7 @@ from rowcast_http.client_watch import ClientWatch
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
 MODELS_SOCKET = "ROWCAST_MODELS_SOCKET"  # where the supervisor of the models listens
-NAMES_SECONDS = 10.0
+NAMES_SECONDS = 10.0  # until the server starts without them
 
 
 def create_server() -> Flask:
@@ -69,9 +69,9 @@ def _models(settings: Settings, journal: Journal) -> Models:
 
 
 def _await_names(models: Models, settings: Settings) -> None:
-    """Wait for the first names of models; of a single model, for its text side.
+    """Wait for the names of the models, and for the text side of a single one.
 
-    With several models, one whose tokenizer cannot be loaded is refused by itself.
+    With several models, requests for one whose tokenizer cannot be loaded are refused instead.
     """
     until = time.monotonic() + NAMES_SECONDS
     while not models.current and time.monotonic() < until:

@@ -48,7 +48,7 @@ def test_a_prompt_may_fill_the_context() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "tokens", "problem"),
-    [(1, 129, "WARM_TOKENS is 129, .* is 128"), (33, 5, "WARM_ROWS is 33; the model has 32")],
+    [(1, 129, "WARM_TOKENS is 129, .* is 128"), (33, 5, "WARM_ROWS is 33, but the model has 32")],
 )
 def test_what_has_no_room_is_refused_before_anything_is_computed(
     rows: int, tokens: int, problem: str

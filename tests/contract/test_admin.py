@@ -1,4 +1,4 @@
-"""Models by hand as a user sees it: real server, real proxy, tokens of each kind, and forgeries.
+"""Loading and unloading by hand as a user sees it: real server and proxy, tokens, forgeries.
 
 Covers `frontend/api/models`.
 """
@@ -89,7 +89,7 @@ def test_an_administrator_loads_and_unloads(house: House) -> None:
     assert "model=two by_hand=/models/unload" in house.server.output()
 
 
-def test_an_unload_ends_nobody_s_stream(house: House) -> None:
+def test_an_unload_ends_no_stream(house: House) -> None:
     prompt = {"text": "on and on", "max_tokens": 100, "seed": 3, "stop_sequence": "zzz"}
     raw = request_bytes("/inference/two", prompt, headers=OTHER)
     alone = ask(house.proxy.port, raw)
@@ -187,10 +187,10 @@ def test_straight_at_the_server_only_the_secret_counts(house: House, path: str) 
 
 
 @pytest.mark.parametrize("secret", [None, "another secret than the server's"])
-def test_without_a_secret_the_machine_s_own_user_is_the_operator(
+def test_without_a_secret_callers_on_the_machine_are_administrators(
     tmp_path: Path, secret: str | None
 ) -> None:
-    """No token of a proxy that the server does not know is, whatever it claims."""
+    """A token from a proxy that the server does not know makes no administrator."""
     (tmp_path / "models.json").write_text(json.dumps(MODELS))
     models = {"MODELS": str(tmp_path / "models.json"), "MODEL": ""}
     theirs = {"JWT_SECRET": JWT_SECRET} | ({"PROXY_SECRET": secret} if secret else {})

@@ -56,7 +56,7 @@ def deltas(answer: requests.Response) -> list[str]:
     return [text for text in texts if text]
 
 
-def test_e13_max_new_tokens_is_the_length_of_a_reply_whose_request_does_not_say(
+def test_e13_max_new_tokens_is_the_length_of_a_reply_without_max_tokens(
     server: RunningServer,
 ) -> None:
     seed = lasting(PROMPT, 60)
@@ -116,7 +116,7 @@ def test_e14_a_prompt_is_computed_before_the_server_is_ready() -> None:
         assert server.generate("Hello", seed=3, max_tokens=9) == scripted_reply("Hello", 3, 9).text
 
 
-def test_e14_what_there_is_no_room_for_is_refused(server: RunningServer) -> None:
+def test_e14_a_prompt_that_does_not_fit_is_refused(server: RunningServer) -> None:
     for rows, tokens in ((33, 8), (0, 8), (1, 0)):
         with pytest.raises(RowcastError, match=r"batch_size|prefill_length"):
             Model("scripted").precompile(batch_size=rows, prefill_length=tokens)
@@ -213,4 +213,4 @@ def test_f11_a_generation_configuration_is_read_from_a_file(tmp_path: Path) -> N
             asked = {"model": "draft", "prompt": "Once upon a time", "temperature": 1.5}
             answer = requests.post(url, json={**asked, "seed": seed}, timeout=60).json()
             drawn.add(answer["choices"][0]["text"])
-        assert len(drawn) > 1, "a request's own value goes before it"
+        assert len(drawn) > 1, "a request's own value overrides it"

@@ -47,7 +47,7 @@ def test_f05_the_answer_has_the_prompt_and_the_completion_only(server: Running) 
 
 
 def test_f06_while_no_model_is_ready_it_is_a_503(tmp_path: Path) -> None:
-    """Its decoder stands still, so it is not heard of any more."""
+    """Its decoder is suspended, so it reports nothing."""
     with running_server(tmp_path, env={"STALL_SECONDS": "60", "SILENCE_SECONDS": "1"}) as server:
         decoder = server.backend()
         decoder.suspend()

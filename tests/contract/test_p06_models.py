@@ -1,4 +1,4 @@
-"""P-06, P-07: a file maps names to models; they are loaded when they are needed, and unloaded."""
+"""P-06, P-07: a file maps names to models, which are loaded when needed and then unloaded."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ PATIENCE = 60.0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like `config/`, with the names and variables that the promise speaks of."""
+    """A folder like `config/`, with the names and variables of the promise."""
     folder = tmp_path_factory.mktemp("config")
     models = {
         "vicuna": "scripted",

@@ -1,10 +1,10 @@
-"""A prompt computed before anybody sends one, so that the first request finds everything warm.
+"""Compute a prompt before the first request, so that no request is slow because it is the first.
 
-    WarmUp(rows, tokens).run(engine)     a prompt of `tokens` tokens in `rows` rows, and one more
+    WarmUp(rows, tokens).run(engine)     a prompt of `tokens` tokens in `rows` rows, then a token
 
-Touches the pages of weights and row cache, starts threads, and fills what kernels keep. A row is
-seated anew for each reply, so nothing of this is in any reply. Only the first backend of a launcher
-does it: open streams wait for its successors.
+This touches the pages of weights and row cache, starts threads, and fills the caches of kernels. A
+row is seated anew for each reply, so it changes no reply. Only the first backend of a launcher does
+it: its successors have open streams that wait.
 """
 
 import logging
@@ -20,16 +20,16 @@ _log = logging.getLogger("rowcast.loading")
 
 
 class WarmUp:
-    """What is computed in advance; forks share whether it was done."""
+    """A prompt to compute once; forks share whether that was done."""
 
     def __init__(self, rows: int = 0, tokens: int = 0) -> None:
-        """`rows`: 0 for none."""
+        """`rows`: 0 to do nothing."""
         self._rows = rows
         self._tokens = tokens
         self._done = mmap.mmap(-1, 1)
 
     def run(self, engine: Engine) -> None:
-        """Compute it, unless a fork has. Raises RowcastError if the engine has no room for it."""
+        """Compute it, unless a fork has. Raises RowcastError if it does not fit the engine."""
         if not self._rows or self._done[0]:
             return
         _check_room(engine, self._rows, self._tokens)
@@ -41,7 +41,7 @@ class WarmUp:
 
 
 def compute(engine: Engine, rows: int, tokens: int) -> None:
-    """Feed the rows a prompt, then the token that follows it, and free them."""
+    """Feed the rows a prompt and the token that follows it, then free them."""
     seating = Seating(SamplingParams(max_tokens=2), seed=0, choice=0, prompt_length=tokens)
     for row in range(rows):
         engine.seat(row, seating)
@@ -54,7 +54,7 @@ def compute(engine: Engine, rows: int, tokens: int) -> None:
 
 
 def _feeds(engine: Engine, rows: int, tokens: int) -> Iterator[list[Feed]]:
-    """Yield the feeds of each step: row by row, as many tokens as a step has room for."""
+    """Yield the feeds of each step: row by row, up to the engine's width."""
     prompt = [at % engine.vocabulary for at in range(tokens)]
     feeds: list[Feed] = []
     room = engine.width
@@ -79,7 +79,9 @@ def _next(drawn: Drawn, tokens: int) -> Feed:
 
 def _check_room(engine: Engine, rows: int, tokens: int) -> None:
     if rows > engine.rows:
-        raise RowcastError(f"WARM_ROWS is {rows}; the model has {engine.rows} rows")
+        raise RowcastError(
+            f"WARM_ROWS is {rows}, but the model has {engine.rows} rows; choose at most that"
+        )
     if tokens > engine.context_length:
         raise RowcastError(
             f"WARM_TOKENS is {tokens}, but the model's context is {engine.context_length} tokens; "

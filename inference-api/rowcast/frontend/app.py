@@ -32,6 +32,7 @@ from rowcast.errors import (
 )
 from rowcast.frontend.api import DIALECTS, model_in, needs_rows
 from rowcast.frontend.api.dialect import Api, Dialect, Handler, dialect_for
+from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
@@ -213,5 +214,4 @@ def _hint(error: HTTPException) -> str:
 
 def _unexpected_error(api: Api, error: Exception) -> flask.Response:
     _log.error("request=%s unexpected error", g.request.id, exc_info=error)
-    message = "Internal server error; see the server's log for this request's id"
-    return _error(api, 500, message, error)
+    return _error(api, 500, INTERNAL_ERROR, error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rowcast.errors import NotReady
 from rowcast.frontend.listening.pauses import Pauses
 from rowcast.frontend.models.models import NONE_YET, Models
-from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.demultiplexer import Health
@@ -19,7 +19,7 @@ from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.settings import Settings
 from rowcast_http.client_watch import ClientWatch
 
-ANY = Wish()
+DEFAULTS = ClaimOptions()
 
 
 @dataclass(slots=True)
@@ -53,13 +53,15 @@ class Frontend:
         """The names without a slash, which fit in a URL's path."""
         return tuple(name for name in self.models.names if "/" not in name)
 
-    def model(self, name: str | None, request: Request, wish: Wish = ANY) -> ServedModel:
+    def model(
+        self, name: str | None, request: Request, options: ClaimOptions = DEFAULTS
+    ) -> ServedModel:
         """Return the model of this name for a request; the default one for None.
 
-        It stays loaded until the request is closed; if it is not, the request waits. Raises
+        It stays loaded until the request is closed. If it is not loaded, the request waits. Raises
         UnknownModel, Unavailable, ReplyCancelled, DeadlinePassed and StillLoading.
         """
-        return self.models.claim(name, request, wish)
+        return self.models.claim(name, request, options)
 
     def start(self) -> None:
         self.journal.start()
@@ -94,15 +96,15 @@ class Frontend:
 
     @property
     def counts_room(self) -> bool:
-        """True if a model has so little room that its backend reports every change."""
+        """True if any model has so little room that its backend reports every change."""
         return any(each.counts_room for each in self.models.current)
 
     def check_room(self, request: Request, in_path: str) -> None:
         """Refuse a new request while its model's waiting line is full, before its body is parsed.
 
         The body is read, since an answer before that would end the connection. A request with an
-        idempotency key is exempt: its reply may already be recorded. `in_path`: the model that its
-        path names.
+        idempotency key is exempt: its reply may already be recorded. `in_path`: the model in its
+        path.
         """
         if request.has_key:
             return

@@ -6,6 +6,7 @@ an iterator of chunks must call `close` afterwards, even if it stops early.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -32,6 +33,13 @@ def whole(body: bytes, content_type: str, status: int = 200) -> Response:
     """Answer with these bytes."""
     headers = {CONTENT_TYPE: content_type, "Content-Length": str(len(body))}
     return Response(body=body, status=status, headers=headers)
+
+
+def closed_once_sent(make: Callable[[], Response], close: Callable[[], None]) -> Response:
+    """Return what `make` returns; `close` is called once that was sent, or if `make` raises."""
+    with ExitStack() as closing:
+        closing.callback(close)
+        return replace(make(), close=closing.pop_all().close)
 
 
 def json_response(data: object, status: int = 200) -> Response:

@@ -57,7 +57,7 @@ class ServedModel:
     generation: Generation = field(default_factory=Generation)  # other defaults of requests
     aliases: tuple[str, ...] = (ALIAS,)
     observers: tuple[Observer, ...] = OBSERVERS
-    prepares_helpers: bool = True  # at the start instead of at their first task
+    prepares_helpers: bool = True  # in `start` instead of at their first task
 
     def start(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """`on_ready` is called whenever a backend has sent its first Status."""

@@ -29,6 +29,11 @@ class Record:
     owner: str | None = None  # the frontend process that computes it now
 
 
+def build_version(fingerprint: str, context_length: int) -> str:
+    """Return a record's `build`: the tokens of a reply depend on both."""
+    return f"{fingerprint}/{context_length}"
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What was added to a stream since the last look."""

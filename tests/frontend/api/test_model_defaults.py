@@ -1,6 +1,6 @@
-"""What a request does not say, its model may: length, number of replies, tokens per chunk.
+"""Defaults of a model for its requests: length, number of replies, tokens per chunk.
 
-In every dialect; a value of the request goes before it.
+A request's own value overrides them.
 """
 
 import json
@@ -53,8 +53,8 @@ def test_the_length_of_a_reply(configured: Served) -> None:
     assert configured.post(text="Hello", seed=SEED, max_tokens=9).text == spoken("Hello", SEED, 9)
     whole = configured.post(COMPLETIONS, **TEXT, n=1).get_json()
     assert whole["choices"][0]["text"] == spoken("Hello", SEED, 30)
-    asked = configured.post(COMPLETIONS, **TEXT, n=1, max_tokens=0, echo=True).get_json()
-    assert asked["choices"][0]["text"] == "Hello"
+    echoed = configured.post(COMPLETIONS, **TEXT, n=1, max_tokens=0, echo=True).get_json()
+    assert echoed["choices"][0]["text"] == "Hello"
     chat = configured.post(CHATS, **CHAT, n=1).get_json()
     assert chat["usage"]["completion_tokens"] <= 30
 
@@ -142,9 +142,9 @@ def test_reasoning_and_text_are_chunks_of_their_own() -> None:
     ]
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
     thoughts = [delta["reasoning"] for delta in deltas if "reasoning" in delta]
-    said = [delta["content"] for delta in deltas if delta.get("content")]
-    assert ("".join(thoughts), "".join(said)) == (message["reasoning"], message["content"])
+    answers = [delta["content"] for delta in deltas if delta.get("content")]
+    assert ("".join(thoughts), "".join(answers)) == (message["reasoning"], message["content"])
     assert len(thoughts) <= 4
-    assert len(said) <= 4
+    assert len(answers) <= 4
     details = whole["usage"]["completion_tokens_details"]
     assert chunks[-1]["usage"]["completion_tokens_details"] == details

@@ -1,4 +1,4 @@
-"""Models by hand: who may load and unload them, what is sent, and how the list shows their states.
+"""Loading and unloading by hand: who may, what is sent, and how the list of models shows states.
 
 Covers `documents/models`, `openai/models`, `model_types`, `reasons`.
 """
@@ -33,7 +33,7 @@ FIELDS = {
 
 
 class Recorded:
-    """A supervisor that takes orders, and answers with `problem`; None: not at all."""
+    """A supervisor that records orders and answers with `problem`; None: no answer."""
 
     problem: str | None = ""
 
@@ -132,10 +132,10 @@ def test_without_a_secret_orders_come_from_this_machine() -> None:
         assert len(hand.supervisor.sent) == 1
 
 
-def test_an_unknown_model_is_named_with_those_that_are_there(hand: Hand) -> None:
+def test_the_error_for_an_unknown_model_lists_the_others(hand: Hand) -> None:
     refused = hand.post("/models/load", {"model": "bigger"})
-    told = error(refused, 404, "'bigger'", "big", "scripted", "huge")
-    assert (told["code"], told["param"]) == ("model_not_found", "model")
+    found = error(refused, 404, "'bigger'", "big", "scripted", "huge")
+    assert (found["code"], found["param"]) == ("model_not_found", "model")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_wrong_body_says_what_to_change(hand: Hand, body: object, word: str) -
     assert hand.supervisor.sent == []
 
 
-def test_what_the_supervisor_cannot_do_is_told(hand: Hand) -> None:
+def test_an_order_that_the_supervisor_refuses_is_an_error(hand: Hand) -> None:
     hand.supervisor.problem = "it needs 4 GB, and MODELS_MEMORY is 1 GB"
     assert error(hand.post("/models/load", {"model": "big"}), 400, "MODELS_MEMORY is 1 GB")
     assert hand.post("/models/unload", {"model": "big"}).status_code == 200  # it is unloaded
@@ -167,7 +167,7 @@ def test_a_load_that_has_failed_is_not_tried_again_at_once(hand: Hand) -> None:
     assert refused.headers["Retry-After"] == "30"
 
 
-def test_a_supervisor_that_is_silent_is_told(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_supervisor_is_an_error(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "HAND_SECONDS", 0.05)
     hand.supervisor.problem = None
     assert error(hand.post("/models/load", {"model": "big"}), 503, "does not respond")
@@ -241,7 +241,7 @@ def test_states_have_the_words_of_other_servers(
     assert (entry["state"], entry["status"]) == (known.state, {"value": "loading"} | status)
 
 
-def test_what_was_loaded_is_known_though_nobody_uses_it_here(hand: Hand) -> None:
+def test_an_unloaded_model_shows_its_last_load(hand: Hand) -> None:
     more = {"needs": 5 << 20, "fingerprint": "f1", "context_length": 64, "loads": 2}
     hand.show(state("unloaded", load_seconds=1.5, **more))
     entry = hand.listed()

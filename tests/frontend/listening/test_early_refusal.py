@@ -213,7 +213,7 @@ def test_a_client_that_has_left_is_refused_without_an_answer() -> None:
         assert made.refuses(served)
 
 
-def test_the_line_is_that_of_the_model_that_the_path_or_the_body_names() -> None:
+def test_the_line_is_that_of_the_model_in_the_path_or_the_body() -> None:
     with road() as full, road() as free:
         full.ready(FULL)
         free.ready()

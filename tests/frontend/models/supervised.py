@@ -53,7 +53,7 @@ from ..serving import PATIENCE, Client, kept_at
 
 
 class Played:
-    """The supervisor's end: records what it is sent, shows what it is given, answers Hold."""
+    """The supervisor's end: records messages, shows the builds that it is given, answers Hold."""
 
     def __init__(self, path: Path) -> None:
         self.received: list[FromFrontend] = []
@@ -70,14 +70,14 @@ class Played:
         self.begin()
 
     def begin(self) -> None:
-        """Listen, as a new supervisor."""
+        """Listen like a new supervisor."""
         self._closing = False
         self._listener = listen(str(self._path))
         self._thread = threading.Thread(target=self._run, name="played supervisor", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """End, as a supervisor that is killed."""
+        """End like a supervisor that is killed."""
         self._closing = True
         self._thread.join(PATIENCE)
         with self._lock:
@@ -171,7 +171,7 @@ class Running:
 
 @dataclass
 class Stage:
-    """All of it."""
+    """A frontend, its played supervisor, and its backends."""
 
     folder: Path
     played: Played

@@ -152,7 +152,7 @@ def test_what_a_begun_stream_refuses_is_an_error_event(made: Stage, native: bool
     until(lambda: made.played.holds["one-1"] == 0, "it is dropped")
 
 
-def test_a_load_that_fails_is_told_at_once_to_all_who_wait_and_to_the_next(made: Stage) -> None:
+def test_a_failed_load_refuses_waiting_requests_and_the_next_at_once(made: Stage) -> None:
     build = made.build("one")
     made.played.show(made.state(build, "loading", loads=0))
     made.await_names("one")
@@ -177,7 +177,7 @@ def test_a_load_that_fails_is_told_at_once_to_all_who_wait_and_to_the_next(made:
     assert listed["status"] == status
 
 
-def test_more_than_may_wait_are_refused(tmp_path: Path) -> None:
+def test_a_request_beyond_the_waiting_line_is_refused(tmp_path: Path) -> None:
     with stage(tmp_path, waiting_line=1) as made:
         build = made.build("one")
         made.played.show(made.state(build, "loading", loads=0))
@@ -193,7 +193,7 @@ def test_more_than_may_wait_are_refused(tmp_path: Path) -> None:
         first.join(PATIENCE)
 
 
-def test_a_load_that_takes_too_long_is_told(tmp_path: Path) -> None:
+def test_a_request_whose_load_takes_too_long_is_refused(tmp_path: Path) -> None:
     with stage(tmp_path, load_seconds=0.3) as made:
         build = made.build("one")
         made.played.show(made.state(build, "loading", loads=0, stage="reading weights"))
@@ -208,8 +208,8 @@ def test_a_load_that_takes_too_long_is_told(tmp_path: Path) -> None:
         until(lambda: made.played.holds["one-1"] == 0, "nobody waits for it")
 
 
-def test_a_build_that_drains_is_let_go_and_held_again_for_those_who_wait(made: Stage) -> None:
-    """Other models need its room: requests in flight end, later ones wait for the next load."""
+def test_a_draining_build_is_dropped_and_held_again_for_waiting_requests(made: Stage) -> None:
+    """Other models need its room: requests in flight finish, later ones wait for the next load."""
     build = made.build("one")
     made.backend(build)
     made.played.show(made.state(build))
@@ -226,7 +226,7 @@ def test_a_build_that_drains_is_let_go_and_held_again_for_those_who_wait(made: S
     assert not made.played.got(Drop)
     assert response.get_data(as_text=True) == spoken("Hi", 3, 5)
     response.close()
-    until(lambda: len(made.played.got(Hold)) == 2, "it is let go, and held again")
+    until(lambda: len(made.played.got(Hold)) == 2, "it is dropped, and held again")
     assert len(made.played.got(Drop)) == 1
     made.backends.pop("one-1").stop()
     made.played.change("one-1", state="loading")
@@ -258,7 +258,7 @@ def test_a_swap_moves_new_requests_and_leaves_streams_where_they_are(made: Stage
     until(lambda: len(current.states()) == 1, "it is forgotten")
 
 
-def test_a_request_that_waits_goes_where_its_name_goes(made: Stage) -> None:
+def test_a_waiting_request_follows_its_name(made: Stage) -> None:
     """A build that is replaced while it loads is held by nobody, so it cannot block the new one."""
     old, new = made.build("one", 1), made.build("one", 2)
     made.played.show(made.state(old, "loading", loads=0))
@@ -302,8 +302,8 @@ def test_a_stream_is_resumed_on_its_own_build_while_it_lives(tmp_path: Path) -> 
         assert made.client().get(f"/v1/streams/{stream}").status_code == 409
 
 
-def test_a_stream_is_resumed_on_its_own_build_though_it_has_ended(tmp_path: Path) -> None:
-    """Its build is loaded once more: as after a server was killed and began with a new file."""
+def test_a_stream_is_resumed_on_its_own_build_after_it_has_ended(tmp_path: Path) -> None:
+    """Its build is loaded once more, as after a restart with a new file of models."""
     with stage(tmp_path, journal=True) as made:
         settings = made.build("one").settings(made.frontend.settings)
         old = structs.replace(made.build("one"), id=build_id("one", settings))
@@ -363,7 +363,7 @@ def test_a_repeated_request_with_a_key_is_answered_by_its_own_build(tmp_path: Pa
         assert reused.status_code == 409
 
 
-def test_after_a_new_supervisor_all_that_is_needed_is_held_again(made: Stage) -> None:
+def test_builds_in_use_are_held_again_at_a_new_supervisor(made: Stage) -> None:
     build = made.build("one")
     made.backend(build, step_seconds=0.002)
     made.played.show(made.state(build, pinned=False))

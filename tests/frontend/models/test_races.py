@@ -1,4 +1,4 @@
-"""Real threads that change places as often as they can: no request ever uses a dropped build."""
+"""Real threads that switch as often as possible: no request ever uses a dropped build."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from processes import until
 from rowcast.errors import ReplyCancelled
-from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.request import Body, Request
 from rowcast.models.messages import Drop, Hold
 
@@ -51,7 +51,7 @@ def use(made: Stage) -> None:
 
 @contextmanager
 def unpinned_now_and_then(made: Stage) -> Iterator[None]:
-    """A supervisor that pins the build and unpins it, a few hundred times a second."""
+    """Pin and unpin the build, a few hundred times a second."""
     done = threading.Event()
 
     def run() -> None:
@@ -68,7 +68,7 @@ def unpinned_now_and_then(made: Stage) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hectic")
-def test_requests_that_come_and_go_while_a_model_is_loaded_leave_nothing(tmp_path: Path) -> None:
+def test_requests_that_leave_while_a_model_loads_leave_nothing_behind(tmp_path: Path) -> None:
     with stage(tmp_path, comment_seconds=0.001) as made:
         build = made.build("one")
         made.played.show(made.state(build, "loading", loads=0))
@@ -79,7 +79,7 @@ def test_requests_that_come_and_go_while_a_model_is_loaded_leave_nothing(tmp_pat
             for _ in range(EACH):
                 request = Request(path="/", body=Body(bytes), watch=_leaves)
                 with pytest.raises(ReplyCancelled) as gone:
-                    made.frontend.model("one", request, Wish())
+                    made.frontend.model("one", request, ClaimOptions())
                 request.close()
                 leavers.append(gone.value)
 

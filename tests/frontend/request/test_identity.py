@@ -58,7 +58,7 @@ def test_missing_claims_are_empty() -> None:
     assert caller_of(Headers({"X-Rowcast-Proxy-Secret": "sesame"}), "sesame") == Caller()
 
 
-def test_an_administrator_is_whom_the_proxy_vouches_for() -> None:
+def test_the_proxy_names_administrators() -> None:
     vouched = {"X-Rowcast-Proxy-Secret": "sesame", "X-Rowcast-Proxy": "1"}
     assert caller_of(headers(**ADMIN, **vouched), "sesame").admin
     assert not caller_of(headers(**vouched), "sesame", HERE).admin
@@ -78,7 +78,7 @@ def test_with_a_secret_nobody_without_it_is_an_administrator(shown: str) -> None
 
 
 @pytest.mark.parametrize("address", [HERE, "127.8.8.8", "::1", "::ffff:127.0.0.1"])
-def test_without_a_secret_who_is_on_this_machine_is_an_administrator(address: str) -> None:
+def test_without_a_secret_a_caller_on_this_machine_is_an_administrator(address: str) -> None:
     assert caller_of(Headers(), None, address) == Caller(admin=True)
 
 

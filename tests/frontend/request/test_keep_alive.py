@@ -1,4 +1,4 @@
-"""How long a model is to stay loaded: numbers and texts in, seconds out."""
+"""How long a model should stay loaded: numbers and strings in, seconds out."""
 
 import pytest
 

@@ -95,7 +95,7 @@ class Played:
         self.sync = Sync(self.client)  # type: ignore[arg-type]
 
     def session(self, *counts: int) -> Session:
-        """Return a session whose computing this records."""
+        """Return a session whose home records its calls."""
         session = session_of(*counts)
         session.home = self.sessions  # type: ignore[assignment]
         return session

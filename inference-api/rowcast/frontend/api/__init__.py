@@ -6,7 +6,6 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 
 from collections.abc import Iterable
 
-from rowcast.frontend.api import dialect as forms
 from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
 from rowcast.frontend.api.dialect import Dialect
 
@@ -21,13 +20,8 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
 )
 
 
-def dialect_of(path: str, dialects: Iterable[Dialect] = DIALECTS) -> Dialect:
-    """Return the dialect that formats errors at this path."""
-    return forms.dialect_of(path, dialects)
-
-
 def model_in(path: str, dialects: Iterable[Dialect] = DIALECTS) -> str:
-    """Return the model that the path of a request for rows names; "" if its body names it."""
+    """Return the model in the path of a request for rows; "" if its body may name one."""
     for each in dialects:
         if each.rows and (found := each.rows.fullmatch(path)):
             return found.groupdict().get("model") or ""

@@ -3,7 +3,7 @@
     routes        method and path -> a function `chat(frontend, request) -> Response`
     operations    its part of /openapi.json
     error_body    the form of errors below the paths that it owns, `prefixes`, and of errors of
-                  requests that it recognizes, at whatever path
+                  requests that it recognizes at any path
     error_event   the same inside an event stream
     rows          the paths where a POST needs rows: refused early while there are none; a group
                   `model` in it is the model's name
@@ -94,9 +94,9 @@ class Api:
         return self.call(route.handler, replace(request, names=names))
 
     def call(self, handler: Handler, request: Request) -> Response:
-        """Return a handler's response; it may begin before the request's model is loaded.
+        """Return a handler's response, which may begin before the request's model is loaded.
 
-        A request whose key belongs to a reply of an earlier build is sent to that build.
+        A request whose key has a reply of an earlier build is handled again with that build.
         """
         try:
             return handler(self.frontend, request)

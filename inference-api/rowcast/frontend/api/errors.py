@@ -4,6 +4,7 @@ from typing import Any
 
 from rowcast.frontend.api.events import server_sent
 
+INTERNAL_ERROR = "Internal server error; see the server's log for this request's id"
 NATIVE_ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["status_code", "message"],

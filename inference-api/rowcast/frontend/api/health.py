@@ -1,8 +1,8 @@
 """Health checks: is this process alive, and would a prompt be answered now?
 
 `/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`,
-`GET /`) report whether a backend with a loaded model is connected and has reported recently; of
-several models, all those that are loaded at the start. A full waiting line means busy, not
+`GET /`) report whether a backend with a loaded model is connected and has reported recently. With
+several models, this holds for all that are loaded at the start. A full waiting line means busy, not
 unhealthy: it changes neither.
 """
 
@@ -17,6 +17,7 @@ from rowcast.frontend.models.reasons import without_paths
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, json_response
+from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.wire import Status
 
 READY = ("/readiness", "/health", "/health_check", "/")
@@ -34,21 +35,22 @@ def liveness(_frontend: Frontend, _request: Request) -> Response:
 
 def readiness(frontend: Frontend, request: Request) -> Response:
     """Report whether a prompt would be answered now; only administrators are shown paths."""
-    report = _report(frontend)
+    health = frontend.health()
+    report = _report(frontend, health)
     if not request.caller.admin:
         report = _without_paths(report)
-    return json_response(report, 200 if frontend.health().ready else 503)
+    return json_response(report, 200 if health.ready else 503)
 
 
 def _without_paths(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report with no path of this machine in its reasons."""
+    """Return a report whose reasons have no paths of this machine."""
     short = {name: without_paths(report[name]) for name in ("reason", "problem") if name in report}
     models = {name: _without_paths(each) for name, each in report.get("models", {}).items()}
     return report | short | ({"models": models} if models else {})
 
 
-def _report(frontend: Frontend) -> dict[str, Any]:
-    health, models = frontend.health(), frontend.models
+def _report(frontend: Frontend, health: Health) -> dict[str, Any]:
+    models = frontend.models
     report: dict[str, Any] = {"status": "ready" if health.ready else "not ready"}
     if not health.ready:
         report["reason"] = health.reason
@@ -75,7 +77,7 @@ def _of_backend(status: Status) -> dict[str, Any]:
 
 
 def _of_model(slot: Slot) -> dict[str, Any]:
-    """Return one of several models: its state, and what is known of it."""
+    """Return one of several models: its state, and what its backend has reported."""
     known, status = slot.state, slot.health().status
     found: dict[str, Any] = {"state": known.state, "fingerprint": known.fingerprint}
     found |= {"stage": known.stage, "reason": known.reason}

@@ -2,15 +2,16 @@
 
     headers, then a comment after each COMMENT_SECONDS, then what the dialect's function returns
 
-The function runs when the model is there, and what it refuses then becomes an error event in the
-form of its dialect. Such a stream has no X-Stream-ID and no X-Rowcast-Seed: they are not known yet
-when its headers are sent.
+The function runs once the model is loaded. If it refuses the request, the stream ends with an error
+event in the form of its dialect. Such a stream has no X-Stream-ID and no X-Rowcast-Seed: they are
+not known yet when its headers are sent.
 """
 
 import logging
 from collections.abc import Callable, Generator, Iterator
 
 from rowcast.errors import ReplyCancelled, RowcastError
+from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.api.events import EVENT_STREAM, NO_BUFFERING, SILENT
 from rowcast.frontend.models.waiting import Wait
 from rowcast.frontend.request.request import Request
@@ -44,7 +45,7 @@ def _chunks(
     yield SILENT
     try:
         with request.watching(wait.client_left):
-            while not wait.over(silence):
+            while not wait.granted_within(silence):
                 yield SILENT
         response = call()
     except ReplyCancelled as gone:
@@ -52,10 +53,9 @@ def _chunks(
     except RowcastError as error:
         _log.info("request=%s refused after its headers: %s", request.id, error)
         yield error_event(error.status, str(error), error)
-    except Exception as error:  # noqa: BLE001  # its answer has begun
+    except Exception as error:  # noqa: BLE001  # the status was sent
         _log.exception("request=%s unexpected error", request.id)
-        message = "Internal server error; see the server's log for this request's id"
-        yield error_event(500, message, error)
+        yield error_event(500, INTERNAL_ERROR, error)
     else:
         yield from _body(response)
 

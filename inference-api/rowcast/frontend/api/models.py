@@ -1,12 +1,12 @@
-"""Models by hand, with the names and forms of llama-server's router.
+"""Loading and unloading models by hand, with the names and forms of llama-server's router.
 
-    POST /models/load     {"model": name} ──▶ {"success": true}: it loads, or is loaded
-    POST /models/unload   {"model": name} ──▶ {"success": true}: nobody's session ends; it leaves
-                                              once nobody uses it
-    GET  /models          is the list of the OpenAI dialect, with the state of each
+    POST /models/load     {"model": name} ──▶ {"success": true}: it is loading, or loaded
+    POST /models/unload   {"model": name} ──▶ {"success": true}: it is unloaded once no session
+                                              uses it
+    GET  /models          the list of the OpenAI dialect, with the state of each
 
-Both answer at once. Only for administrators; `identity` says who that is. A model that was unloaded
-is loaded again by the next request for it.
+Both POSTs answer at once, and only to administrators; `identity` defines who is one. The next
+request for an unloaded model loads it again.
 """
 
 import logging
@@ -42,13 +42,13 @@ def routes(_: Api) -> Iterable[Route]:
 
 
 def load(frontend: Frontend, request: Request) -> Response:
-    """Have a model loaded."""
+    """Start to load a model."""
     slot = _named(frontend, request)
     return _order(request, slot, frontend.models.load, "ready")
 
 
 def unload(frontend: Frontend, request: Request) -> Response:
-    """Have a model unloaded as soon as nobody uses it."""
+    """Unload a model as soon as no session uses it."""
     slot = _named(frontend, request)
     return _order(request, slot, frontend.models.unload, "unloaded")
 
@@ -62,7 +62,7 @@ def _named(frontend: Frontend, request: Request) -> Slot:
 
 
 def _order(request: Request, slot: Slot, order: Callable[[str], str], wanted: str) -> Response:
-    """Order it; answer once the supervisor has taken the order."""
+    """Send the order; answer once the supervisor has accepted it."""
     problem = order(slot.name)
     _log.info(
         "request=%s team=%r model=%s by_hand=%s%s",

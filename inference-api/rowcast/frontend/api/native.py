@@ -1,7 +1,7 @@
 """The native dialect: text in, raw text out as it is generated.
 
     POST /predictions/<model>, /inference/<model>, /     text/plain chunks, or {"answer": …};
-                                                         `generate` has the route of the last one
+                                                         the route of / is in `generate`
     POST /chat/<model>                                    server-sent events
 
 `PARAMETERS` has the sampling parameters with default and bounds, `_read` the other fields;
@@ -32,7 +32,7 @@ from rowcast.frontend.api.events import (
     without_first,
 )
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.receipts import receipt_of
 from rowcast.frontend.reply.text import Ending, ReplyText
@@ -128,18 +128,18 @@ def _check_model(frontend: Frontend, name: str) -> None:
 
 
 def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeRequest:
-    """Parse and validate the request's body. `events`: a stream of the answer has events."""
+    """Parse and validate the request's body. `events`: its stream would be an event stream."""
     name = request.names.get("model", "")
     _check_model(frontend, name)
     fields = Fields(request.body.json(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")
     stop = fields.text("stop_sequence", LONGEST_STOP)
-    wish = Wish(
+    options = ClaimOptions(
         events=events and _may_stream(fields),
         keep_alive=keep_alive_seconds(fields.value("keep_alive")),
     )
-    model = frontend.model(name or None, request, wish)
+    model = frontend.model(name or None, request, options)
     tokens = model.encode(request, text)
     origin = request.origin()
     prompt = Prompt(
@@ -156,7 +156,7 @@ def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeReques
 
 
 def _may_stream(fields: Fields) -> bool:
-    """Return whether a stream is requested; what is wrong with the field is reported in turn."""
+    """Return whether a stream is requested; `_read` reports a wrong value later."""
     with contextlib.suppress(InvalidField):
         return fields.flag("stream", True)
     return False

@@ -16,9 +16,16 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 PLAIN = "text/plain"
 
+COMPONENT = "#/components/schemas/{name}"
+
 READ_ERRORS = (403, 405, 431, 500, 502, 503)
 BODY_ERRORS = (400, 403, 404, 405, 408, 413, 414, 415, 417, 431, 500, 502, 503)
 REPLY_ERRORS = tuple(sorted((*BODY_ERRORS, 409, 410, 504)))
+
+
+def reference(kind: type) -> Schema:
+    """Return a reference to the schema of a type."""
+    return {"$ref": COMPONENT.format(name=kind.__name__)}
 
 
 def event(data: Schema, last: str = "") -> Schema:

@@ -3,8 +3,8 @@
 A refusal that goes through all of gunicorn and Flask takes six times as much processor time as one
 here, and that time is lost to the replies already accepted. Only plain requests for rows that have
 arrived completely are refused here, by their first bytes. Anything unusual passes, to get the same
-answer, or a more precise one, from the application. The limit is that of the model that the request
-names, and of the caller's team, if the proxy vouches for it.
+answer, or a more precise one, from the application. The limit is that of the request's model and of
+the caller's team, if the proxy vouches for it.
 """
 
 import json
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from werkzeug.datastructures import Headers
 
 from rowcast.errors import Overloaded
-from rowcast.frontend.api import dialect_of, model_in, needs_rows
+from rowcast.frontend.api import DIALECTS, model_in, needs_rows
+from rowcast.frontend.api.dialect import dialect_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.identity import caller_of, valid_or_fresh_id
@@ -47,7 +48,7 @@ class FullLineRefusal:
     def __init__(self, frontend: Frontend, proxy_secret: str | None = None) -> None:
         self._frontend = frontend
         self._secret = proxy_secret
-        # Accepted but not yet read, with their teams and models.
+        # Connections accepted but not yet read, with their teams and models.
         self._accepted: dict[socket.socket, tuple[str, Slot]] = {}
 
     def refuses(self, client: socket.socket) -> bool:
@@ -114,6 +115,6 @@ def _arrived(client: socket.socket) -> bytes:
 
 
 def _refusal(request: PlainRequest, full: Overloaded) -> bytes:
-    body = dialect_of(request.path).error_body(full.status, str(full), full)
+    body = dialect_of(request.path, DIALECTS).error_body(full.status, str(full), full)
     headers = (("Retry-After", full.retry_after), ("X-Request-ID", request.request_id))
     return last_answer(full.status, json.dumps(body).encode(), *headers)

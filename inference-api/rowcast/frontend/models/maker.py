@@ -1,9 +1,9 @@
-"""Makes what a frontend needs of one build: tokenizer, template, defaults, helpers and sessions.
+"""Makes what a frontend needs for one build: tokenizer, template, defaults, helpers and sessions.
 
     settings of the build, its backend's URL ──▶ a ServedModel, not started
 
-Files are read and tokenizers parsed in a thread of the operating system, beside the event loop:
-that takes tenths of a second.
+Files are read and tokenizers parsed in a thread of the operating system, outside the event loop,
+since that takes tenths of a second.
 """
 
 from collections.abc import Callable
@@ -39,13 +39,13 @@ class ModelMaker:
         return self.make(own.replaced(model_name=build.name), url)
 
     def make(self, settings: Settings, url: Callable[[], str]) -> ServedModel:
-        """Make the model with these settings. Raises as a call."""
-        carrier(url())  # is known
+        """Make the model with these settings. Raises the same."""
+        carrier(url())  # raises if there is no such carrier
 
         def connect() -> FrontendPort:
             return carrier(url()).connect()
 
-        text, defaults = _beside(settings)
+        text, defaults = _outside_the_loop(settings)
         return ServedModel(
             names=settings.names,
             listed=settings.listed_names,
@@ -64,19 +64,19 @@ class ModelMaker:
         )
 
 
-def _beside(settings: Settings) -> tuple[ModelText, Defaults]:
-    """Load the text side; under gevent, beside the event loop."""
+def _outside_the_loop(settings: Settings) -> tuple[ModelText, Defaults]:
+    """Load the text side; under gevent, outside the event loop."""
     if not monkey.is_module_patched("threading"):
         return _text_side(settings)
-    found = get_hub().threadpool.apply(_caught, (settings,))
+    found = get_hub().threadpool.apply(_side_or_error, (settings,))
     if isinstance(found, Exception):
         raise found
     side: tuple[ModelText, Defaults] = found
     return side
 
 
-def _caught(settings: Settings) -> tuple[ModelText, Defaults] | Exception:
-    """Load the text side, or return the error: gevent would print what is raised in its pool."""
+def _side_or_error(settings: Settings) -> tuple[ModelText, Defaults] | Exception:
+    """Load the text side, or return the error: gevent's pool would print one that is raised."""
     try:
         return _text_side(settings)
     except Exception as error:  # noqa: BLE001  # raised where the result is awaited

@@ -1,8 +1,8 @@
 """The models of this process by name, and the claims of requests on them.
 
-    claim(name, request, wish)   a ServedModel that stays loaded until `request.close()`; the
-                                 request waits if its model must be loaded first
-    load, unload, states         by hand
+    claim(name, request, options)   a ServedModel that stays loaded until `request.close()`; the
+                                    request waits if its model must be loaded first
+    load, unload, states            by hand
 
 A claim on a build that is held costs a look into the table and a counter.
 """
@@ -18,7 +18,7 @@ from rowcast.frontend.models.recipes import Recipes, RecipeStore
 from rowcast.frontend.models.slot import Names, Slot
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.models.table import named_in
-from rowcast.frontend.models.waiting import StillLoading, Wait, Wish
+from rowcast.frontend.models.waiting import ClaimOptions, StillLoading, Wait
 from rowcast.frontend.request.deadline import Deadline
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
@@ -134,7 +134,7 @@ class Models:
 
     # Claims
 
-    def claim(self, name: str | None, request: Request, wish: Wish) -> ServedModel:
+    def claim(self, name: str | None, request: Request, options: ClaimOptions) -> ServedModel:
         """Return a model for this request, until its response was sent.
 
         Waits while the model is being loaded. Raises UnknownModel, Unavailable, ReplyCancelled and
@@ -142,19 +142,20 @@ class Models:
         """
         recorded = self._recorded(request)
         slot = recorded or self.find(name)
-        served = self._builds.use(slot, wish.keep_alive)
+        served = self._builds.use(slot, options.keep_alive)
         if served is not None:
             request.claims.callback(self._builds.release, slot)
             return served
-        deadline = Deadline.read(request.headers, wish.timeout, request.began)
+        deadline = Deadline.read(request.headers, options.timeout, request.began)
         seconds = self._settings.load_seconds
         wait = Wait(slot, deadline, seconds, recorded=recorded is not None)
-        self._builds.enter(wait, wish.keep_alive)
+        self._builds.enter(wait, options.keep_alive)
         request.claims.callback(self._builds.leave, wait)
         with request.watching(wait.client_left):
-            over = wait.over(self._settings.comment_seconds if wish.events else float("inf"))
+            patience = self._settings.comment_seconds if options.events else float("inf")
+            granted = wait.granted_within(patience)
         served = wait.slot.served
-        if not over or served is None:
+        if not granted or served is None:
             raise StillLoading(wait)
         return served
 

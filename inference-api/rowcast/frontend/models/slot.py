@@ -2,9 +2,9 @@
 
     not held ──Hold──▶ wanted ──Held──▶ held ──Drop──▶ not held
 
-It may be used while it is held and serves, and its text side is in memory. `claims` counts the
-requests that use it, `waits` those that wait for it. Only decides: `Models` has the lock, sends the
-messages and wakes the requests.
+A build may be used while it is held and serves, and its text side is in memory. `claims` counts the
+requests that use it; `waits` has those that wait for it. A `Slot` only decides: `Builds` has the
+lock, sends the messages and wakes the requests.
 """
 
 import math
@@ -16,6 +16,7 @@ from rowcast.errors import NotReady, RowcastError
 from rowcast.frontend.models.reasons import without_paths
 from rowcast.frontend.served_model import ALIAS, ServedModel
 from rowcast.frontend.sessions.demultiplexer import Health
+from rowcast.journal.record import build_version
 from rowcast.models.build import Build
 from rowcast.models.messages import BuildState, State
 from rowcast.settings import Settings
@@ -27,7 +28,7 @@ _WORDS: dict[State, str] = {
     "ready": "its tokenizer is being loaded",
     "failed": "it cannot be loaded",
 }
-FAULT_SECONDS = 5.0  # until a text side that could not be loaded is tried again
+FAULT_SECONDS = 5.0  # until the next try to load a text side
 
 
 class Waiting(Protocol):
@@ -39,7 +40,7 @@ class Waiting(Protocol):
     refused: RowcastError | None
 
     def wake(self) -> None:
-        """Make the request look at what has become of it."""
+        """Wake the request: it was granted or refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,15 @@ class Names:
 
     @property
     def ranked(self) -> tuple[tuple[str, ...], ...]:
-        """All names; where two models have the same, the earlier group counts."""
+        """All names in groups; a name in an earlier group has precedence over a later one."""
         return (self.own,), self.aliases, self.others
 
     @classmethod
     def of(cls, build: Build, server: Settings) -> Self:
-        """Return the names of a build; `server`: the server's settings."""
+        """Return the names of a build. `server`: the server's settings."""
         try:
             own = build.settings(server).replaced(model_name=build.name)
-        except ValueError:  # nothing can be made of it: its requests will be told why
+        except ValueError:  # requests for it are refused with the reason
             return cls(build.name, (build.name,), build.aliases, ())
         return cls(build.name, own.listed_names, build.aliases, own.names)
 
@@ -81,11 +82,11 @@ class Slot:
         self.claims = 0
         self.waits: set[Waiting] = set()
         self.wanted = False  # Hold was sent, and no Drop since
-        self.held = False  # and Held has come
+        self.held = False  # and Held was received
         self.served: ServedModel | None = None
         self.is_being_made = False
-        self.greeted = -1  # the number of the load whose backend has sent its first Status
-        self.keep_alive: float | None = None  # as the last request wished
+        self.greeted = -1  # the number of the last load whose backend has sent a Status
+        self.keep_alive: float | None = None  # as the last request named it
         self.ended = time.monotonic()  # when the last request ended
         self._fault, self._faulty_until = "", 0.0
         self._has_left = False  # dropped once while it drains
@@ -101,34 +102,34 @@ class Slot:
 
     @property
     def version(self) -> str:
-        """Fingerprint and context, as records name them."""
-        return f"{self.state.fingerprint}/{self.state.context_length}"
+        """The fingerprint and context length, as in a record's `build`."""
+        return build_version(self.state.fingerprint, self.state.context_length)
 
     @property
     def doing(self) -> str:
-        """What its load does now, to be appended to a message."""
+        """The stage of its load, in parentheses, to append to a message."""
         return f" ({self.state.stage})" if self.state.stage else ""
 
     @property
     def serves(self) -> bool:
-        """True if its backend takes prompts; an old build does until its last session has ended."""
+        """True if its backend takes prompts; an old build's does until its last session ends."""
         known = self.state
         return known.state == "ready" or (known.state == "draining" and not known.current)
 
     @property
     def is_loaded(self) -> bool:
-        """True if it is in memory, or will soon be."""
+        """True if it is loaded or loading."""
         return self.state.state in {"loading", "ready"} or self.serves
 
     @property
     def usable(self) -> ServedModel | None:
-        """What a request may use now."""
+        """The model, if a request may use it now."""
         if self.held and self.serves and self.greeted == self.state.loads:
             return self.served
         return None
 
     def update(self, state: BuildState) -> bool:
-        """Take the state of a new Snapshot; return whether the backend known here was stopped."""
+        """Take the state from a new Snapshot; return True if the last backend was stopped."""
         before = self.state.loads if self.serves else -1
         self.state, self._received, self.listed = state, time.monotonic(), True
         if state.state != "draining":
@@ -140,12 +141,12 @@ class Slot:
         return False
 
     def note_greeting(self) -> None:
-        """Note whether the backend of the present load has sent its first Status."""
+        """Note it if the backend of the present load has sent its first Status."""
         if self.serves and self.served is not None and self.served.sessions.health().ready:
             self.greeted = self.state.loads
 
     def note_fault(self, fault: str) -> None:
-        """Note why the text side cannot be loaded."""
+        """Store why the text side cannot be loaded."""
         self._fault, self._faulty_until = fault, time.monotonic() + FAULT_SECONDS
 
     def health(self) -> Health:
@@ -162,17 +163,18 @@ class Slot:
         return self.served is not None and self.served.sessions.counts_room
 
     def check_room(self, *, team: str, coming: int = 0) -> None:
-        """Refuse what the backend would refuse; see `Sessions.check_room`. Raises Overloaded."""
+        """Raise Overloaded if the backend would refuse the request; see `Sessions.check_room`."""
         if self.served is not None:
             self.served.sessions.check_room(team=team, coming=coming)
 
     @property
     def fault(self) -> str:
+        """Why the text side could not be loaded; "" once that may be tried again."""
         return self._fault if time.monotonic() < self._faulty_until else ""
 
     @property
     def failure(self) -> NotReady | None:
-        """Why it cannot be used, and will not be for a while."""
+        """The error of requests for it until the next try; None if there is no failure."""
         if self.fault:
             fault = without_paths(self.fault)
             return NotReady(f"the model {self.name!r} cannot be used: {fault}", 5)
@@ -184,14 +186,15 @@ class Slot:
 
     @property
     def must_hold(self) -> bool:
+        """True if requests wait for it and Hold was not sent."""
         return bool(self.waits) and not self.wanted
 
     @property
     def must_drop(self) -> bool:
-        """True if nothing here uses it, and it is not to be held without a use.
+        """True if no request uses it, and it may not be held without one.
 
-        Requests that wait for a build that drains let it go, once, and hold it again: it is loaded
-        again for them when the supervisor can.
+        If requests wait for a build that drains, it is dropped once and held again: the supervisor
+        loads it again when there is room.
         """
         if not self.held or self.claims or self.may_stay:
             return False
@@ -201,26 +204,27 @@ class Slot:
 
     @property
     def may_stay(self) -> bool:
-        """True if it may be held without a use."""
+        """True if it may be held without a request that uses it."""
         return self.listed and self.state.pinned
 
     def end_claim(self) -> None:
-        """Count a request less that uses it."""
+        """Count one request less."""
         self.claims -= 1
         self.ended = time.monotonic()
 
     def drop(self) -> None:
+        """Note that Drop is sent."""
         self.wanted = self.held = False
         self._has_left = self.state.state == "draining"
 
     @property
     def must_be_made(self) -> bool:
-        """True if the text side is to be loaded now."""
+        """True if the text side must be loaded now."""
         needed = bool(self.waits) or (self.build.load == "start" and self.is_loaded)
         return needed and self.served is None and not self.is_being_made and not self.fault
 
     @property
     def must_close(self) -> bool:
-        """True if the text side is to be removed from memory."""
+        """True if the text side must be removed from memory."""
         used = self.held or self.wanted or self.claims or self.waits
         return self.served is not None and not used and not (self.listed and self.is_loaded)

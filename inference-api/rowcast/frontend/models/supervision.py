@@ -1,10 +1,10 @@
 """The connection to the supervisor of models, and its stand-in where there is none.
 
-    SupervisorLink      ROWCAST_MODELS_SOCKET: connects, sends Hello, hands over what arrives
+    SupervisorLink      ROWCAST_MODELS_SOCKET: connects, sends Hello, passes on what arrives
     FixedSupervision    BACKEND_SOCKET by hand: one build, ready, which nobody starts or stops
 
-One thread connects and receives, another sends: whoever has a message never waits. A connection
-that ends is made again, after a pause; its Hello then names all builds that are held.
+One thread connects and receives, another sends, so `send` never waits. A connection that ends is
+made again after a pause; its Hello names all builds that are held.
 """
 
 import logging
@@ -43,36 +43,36 @@ class Connection(Protocol):
 
 
 class Listener(Protocol):
-    """Who takes what the supervisor sends: `Models`."""
+    """What receives the supervisor's messages: `Models`."""
 
     def connected(self, begin: Callable[[Hello], None], /) -> None:
-        """Call `begin` with the first message of a new connection; what is sent later follows."""
+        """Call `begin` with the first message of a new connection, before any other is sent."""
 
     def receive(self, message: FromSupervisor, /) -> None: ...
 
     def lost(self) -> None:
-        """Note that the connection has ended: nothing is certain to be held."""
+        """Note that the connection has ended: no build is certainly held."""
 
 
 class Supervision(Protocol):
-    """The way to whatever starts and stops builds."""
+    """The connection to what starts and stops builds."""
 
     def start(self, listener: Listener, /) -> None: ...
 
     def send(self, message: FromFrontend, /) -> None:
-        """Send a message, without waiting; without a connection it is dropped."""
+        """Send a message without waiting; drop it if there is no connection."""
 
     def close(self) -> None: ...
 
 
 class FixedSupervision:
-    """Nothing is started or stopped."""
+    """A supervision that starts and stops nothing."""
 
     def start(self, listener: Listener) -> None:
         self._listener = listener
 
     def send(self, message: FromFrontend) -> None:
-        """Refuse what an operator wishes; nothing else needs an answer."""
+        """Refuse Load and Unload; no other message needs an answer."""
         if isinstance(message, Load | Unload):
             self._listener.receive(Done(message.number, _BY_HAND))
 
@@ -84,7 +84,7 @@ class SupervisorLink:
     """The connection of one frontend process, made again whenever it ends."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
-        """`connect` raises PeerGone while there is no supervisor."""
+        """`connect` raises PeerGone if there is no supervisor."""
         self._connect = connect
         self._connection: Connection | None = None
         self._unsent: queue.SimpleQueue[FromFrontend | None] | None = None
@@ -139,8 +139,8 @@ class SupervisorLink:
         except PeerGone as gone:
             if not self._closing.is_set():
                 _log.warning("supervisor lost: %s", gone)
-        except Exception:  # noqa: BLE001  # one bad message must not end all models
-            _log.exception("a message could not be taken; reconnecting")
+        except Exception:  # noqa: BLE001  # one bad message must not end this thread
+            _log.exception("a message of the supervisor could not be processed; reconnecting")
             self._closing.wait(RETRY_MOST)
         finally:
             self._unsent = None

@@ -1,4 +1,4 @@
-"""The current builds by each of their names: a value, replaced as a whole at each Snapshot."""
+"""The current builds by each of their names: a value, replaced by each Snapshot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Table:
 
     @classmethod
     def of(cls, current: Sequence[Slot]) -> Self:
-        """Name these builds. A model's own name counts before an alias, and that before a path."""
+        """Return the table of these builds. A model's own name precedes an alias, that a path."""
         by_name: dict[str, Slot] = {}
         for group in zip(*(each.names.ranked for each in current), strict=True):
             for slot, names in zip(current, group, strict=True):
@@ -41,16 +41,16 @@ class Table:
 
 
 class _Named(msgspec.Struct):
-    """What is read of a body to find its model."""
+    """The fields of a body that name its model."""
 
     model: str | None = None
     model_name: str | None = None  # its name in some bodies of `/generate`
 
 
 def named_in(body: bytes) -> str | None:
-    """Return the model that a body names; None, too, if the body cannot be parsed."""
+    """Return the model that a body names; None if it names none or cannot be parsed."""
     try:
         named = msgspec.json.decode(body, type=_Named)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None  # whoever parses all of it reports what is wrong
+        return None  # the dialect, which parses all of it, reports the error
     return named.model or named.model_name

@@ -1,7 +1,8 @@
 """A request that waits until its model may be used.
 
-It ends in one of these: granted, then it counts as one that uses the build; refused, with an error;
-over, because the time has passed or the client has left. `Models` alone grants and refuses.
+A wait ends in one of three ways. It is granted: then the request counts as a use of the build. It
+is refused, with an error. Or the request gives up: its time has passed, or its client has left.
+Only `Builds` grants and refuses.
 """
 
 import threading
@@ -15,11 +16,11 @@ from rowcast_http.client_watch import WENT_AWAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a request says about its use of a model."""
+class ClaimOptions:
+    """What a request's body requests of its claim."""
 
-    events: bool = False  # its answer is an event stream, which may begin with comments
-    timeout: float | None = None  # seconds that its body allows
+    events: bool = False  # the answer is an event stream, which may begin with comments
+    timeout: float | None = None  # in seconds
     keep_alive: float | None = None  # seconds to keep the model loaded afterwards; negative: always
 
 
@@ -29,7 +30,7 @@ class Wait:
     def __init__(
         self, slot: Slot, deadline: Deadline, load_seconds: float, *, recorded: bool = False
     ) -> None:
-        """`recorded`: it resumes a stream that this very build began."""
+        """`recorded`: the request resumes a stream that this build began."""
         self.slot = slot  # `Models` moves it to the successor of a build that was replaced
         self.recorded = recorded
         self.granted = False
@@ -41,14 +42,14 @@ class Wait:
         self._news = threading.Event()
 
     def wake(self) -> None:
-        """Make the request look at what has become of it."""
+        """Wake the request: it was granted or refused."""
         self._news.set()
 
     def client_left(self) -> None:
         self._left = True
         self._news.set()
 
-    def over(self, seconds: float) -> bool:
+    def granted_within(self, seconds: float) -> bool:
         """Wait up to `seconds`; return whether the model may be used. Raises RowcastError."""
         limit = time.monotonic() + seconds
         while not self.granted:
@@ -81,8 +82,8 @@ class Wait:
         )
 
 
-class StillLoading(Exception):  # nothing is wrong
-    """An event stream's model is still loading: its headers and comments may be sent meanwhile."""
+class StillLoading(Exception):  # not an error
+    """An event stream's model is still loading: send its headers and comments meanwhile."""
 
     def __init__(self, wait: Wait) -> None:
         super().__init__(f"the model {wait.slot.name!r} is still loading")

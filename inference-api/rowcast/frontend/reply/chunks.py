@@ -1,16 +1,16 @@
-"""Where the pieces of a reply end, if a stream sends several tokens at a time.
+"""Where the pieces of a reply end if a stream sends several tokens at a time.
 
     size 4     ▪▪▪▪ ▪▪▪▪ ▪▪▪          and at the position of a reader that resumes:  ▪▪▪▪ ▪ ▪▪▪ ▪▪▪
 
-The places are counted in tokens from the reply's beginning, so they do not depend on timing. Text
-of an unfinished chunk waits; its tokens are read at once, so a stop sequence is found at once.
+Places are counted in tokens from the reply's beginning, so they do not depend on timing. Text of an
+unfinished chunk waits, but its tokens are read at once, so a stop sequence is found at once.
 """
 
 import time
 
 
 class Chunks:
-    """The places of one reply."""
+    """The places in one reply where pieces end."""
 
     def __init__(self, size: int = 1, pause: int = 0) -> None:
         """`size`: tokens per chunk; `pause`: one more place at which a piece ends."""
@@ -19,11 +19,11 @@ class Chunks:
 
     @property
     def joins(self) -> bool:
-        """True if tokens wait for others."""
+        """True if a piece has several tokens."""
         return self._size > 1
 
     def left(self, tokens: int) -> int:
-        """Return how many tokens may be read until the next place; 0 or less: any number."""
+        """Return how many tokens may be read before the next place; 0 or less: any number."""
         before = self._pause - tokens
         if not self.joins:
             return before
@@ -36,7 +36,7 @@ class Chunks:
 
 
 class Patience:
-    """The seconds of silence after which a reader gets a sign of life, though tokens are held."""
+    """The seconds of silence after which a reader must get something, even while text is held."""
 
     def __init__(self, silence: float | None, *, joins: bool) -> None:
         self._silence = silence
@@ -45,7 +45,7 @@ class Patience:
 
     @property
     def left(self) -> float | None:
-        """How long to wait for news; None: for ever."""
+        """The seconds to wait for new events; None: for ever."""
         if not self._joins or self._silence is None:
             return self._silence
         return max(0.0, self._silence - (time.monotonic() - self._sent))

@@ -5,7 +5,7 @@ comes with the reply's `ending` set. No choice waits for a slower one.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import RowcastError
@@ -22,7 +22,7 @@ class Piece:
 
     reply: int
     text: str
-    more: bool = False  # what is sent for it waits for the next piece of the reply
+    more: bool = False  # a chunk is unfinished: send it with the reply's next piece
 
 
 class Replies:
@@ -76,9 +76,9 @@ class Replies:
                 yield None
 
     def rounds(self, silence: float | None = None) -> Iterator[list[Piece]]:
-        """Yield the same, with the pieces of all replies that arrive together in one list.
+        """Yield lists of pieces: those of all replies that arrive together.
 
-        The list is empty where `pieces` yields None.
+        A list is empty where `pieces` yields None.
         """
         unended, held, patience = self._begin(silence)
         while unended:
@@ -89,7 +89,7 @@ class Replies:
                 yield received
 
     def _begin(self, silence: float | None) -> tuple[dict[int, ReplyText], list[str], Patience]:
-        """Return the replies that have not ended, their text that waits for more, the patience."""
+        """Return the replies that have not ended, their held text, and the patience."""
         joins = any(reply.joins for reply in self._replies)
         unended, held = dict(enumerate(self._replies)), [""] * len(self._replies)
         return unended, held, Patience(silence, joins=joins)
@@ -97,7 +97,7 @@ class Replies:
     def _round(
         self, unended: dict[int, ReplyText], held: list[str], *, singly: bool = False
     ) -> Iterator[Piece]:
-        """Yield what has arrived of each reply; drop those that have ended from `unended`."""
+        """Yield the new pieces of each reply; remove replies that have ended from `unended`."""
         for at, reply in in_turns(list(unended.items())):
             events = reply.arrived()
             for part in one_by_one(events) if singly else [events] if events else []:
@@ -111,7 +111,7 @@ class Replies:
                 del unended[at]
 
     def _is_silent(self, patience: Patience) -> bool:
-        """Wait for news; return whether the reader must have a sign of life instead."""
+        """Wait for new events; return True if none came, and the reader must get something."""
         silent = self._interrupted() or not self._session.arrived.wait(patience.left)
         if silent:
             patience.reset()
@@ -133,6 +133,13 @@ class Replies:
                 self.check(piece.reply)
                 progress(piece.reply)
         return ["".join(each) for each in texts]
+
+    def likeliest(self, among: Iterable[int], count: int) -> list[int]:
+        """Return the `count` replies with the likeliest tokens, or all of them in their order."""
+        found = list(among)
+        if len(found) > count:
+            found.sort(key=lambda at: -self._replies[at].mean_logprob)
+        return found[:count]
 
     def check(self, at: int) -> None:
         """Raise ReplyFailed or NotReady if this reply has failed."""

@@ -120,7 +120,7 @@ class ReplyText:
 
     @property
     def joins(self) -> bool:
-        """True if a piece is several tokens."""
+        """True if a piece has several tokens."""
         return self._chunks.joins
 
     @property
@@ -172,7 +172,7 @@ class ReplyText:
         return self._clipped(self.choice.take(silence))
 
     def _clipped(self, news: list[Event]) -> list[Event]:
-        """Return the events that may be read now; those after a piece's end wait for the next."""
+        """Return the events that may be read now, up to the next end of a piece."""
         events, self._early = self._early + news, []
         left = self._chunks.left(self._tokens)
         if left <= 0:

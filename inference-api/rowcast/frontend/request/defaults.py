@@ -1,4 +1,4 @@
-"""Defaults of parameters that a request omits: from `generation_config.json`, and CONFIG_FILE.
+"""Defaults of parameters that a request omits, from `generation_config.json` and CONFIG_FILE.
 
 Dialects whose contract defines its own defaults (the native one) do not use them. A value that is
 not a number within its range is logged and ignored. The engine handles end-of-text and suppressed
@@ -28,7 +28,7 @@ class Defaults(Struct, frozen=True, kw_only=True):
 
 
 def defaults_for(settings: Settings, own: Mapping[str, Any]) -> Defaults:
-    """Return a model's defaults: its own file's, and those of CONFIG_FILE over them.
+    """Return a model's defaults; those of CONFIG_FILE override its own file's.
 
     Raises UnknownModel if CONFIG_FILE is wrong.
     """

@@ -2,9 +2,9 @@
 
 Claims are trusted only with the secret shared with the proxy; a request without it has no owner.
 Requests through a proxy without the secret belong to many teams that cannot be told apart, so no
-streams are kept for them. An administrator is who the proxy says is one; at a server without the
-secret, whoever sends requests from this machine, through no proxy. A request id is used if it is a
-plain word; otherwise a fresh one is made.
+streams are kept for them. The proxy names administrators; at a server without the secret, every
+caller on this machine is one, unless the request came through a proxy. A request id is used if it
+is a plain word; otherwise a fresh one is made.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from werkzeug.datastructures import Headers
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_OF_PROXIES = ("X-Rowcast-Proxy", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+_PROXY_HEADERS = ("X-Rowcast-Proxy", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Caller:
 
 
 def caller_of(headers: Headers, proxy_secret: str | None, address: str = "") -> Caller:
-    """Return the claims that the proxy vouches for. `address`: the other end of the connection."""
+    """Return the claims that the proxy vouches for. `address`: the peer of the connection."""
     if not is_vouched_for(headers, proxy_secret):
         return Caller(
             keeps=not comes_through_proxy(headers),
@@ -56,8 +56,8 @@ def comes_through_proxy(headers: Headers) -> bool:
 
 
 def is_local(headers: Headers, address: str) -> bool:
-    """True if a program of this machine sent the request: no proxy left its mark on it."""
-    return _is_loopback(address) and not any(name in headers for name in _OF_PROXIES)
+    """True if a program on this machine sent the request, and not through a proxy."""
+    return _is_loopback(address) and not any(name in headers for name in _PROXY_HEADERS)
 
 
 def request_id_of(headers: Headers) -> str:

@@ -1,10 +1,10 @@
-"""How long a model is to stay loaded after a request, as requested: a hint.
+"""How long a request would keep its model loaded afterwards: a hint.
 
     {"keep_alive": 300}, {"keep_alive": "5m"}     seconds, or a number with ms, s, m or h
     {"keep_alive": 0}                             it may be unloaded at once
-    {"keep_alive": -1}                            it stays, as far as the server allows
+    {"keep_alive": -1}                            it stays loaded as long as the server allows
 
-The entry of the file of models has the maximum; MODEL alone is always loaded.
+The model's entry in the file of models has the maximum. A server's only model is always loaded.
 """
 
 import re
@@ -13,8 +13,8 @@ from rowcast.errors import InvalidField
 
 KEEP_ALIVE = r"^-?[0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h)?$"
 MOST = 1e9
-_FORM = re.compile(r"(?P<number>-?[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h)?")
-_SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_FORM = re.compile(KEEP_ALIVE)
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def keep_alive_seconds(value: object) -> float | None:
@@ -22,7 +22,8 @@ def keep_alive_seconds(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, str) and (found := _FORM.fullmatch(value)):
-        seconds = float(found["number"]) * _SECONDS[found["unit"]]
+        unit = found[2] or ""
+        seconds = float(value.removesuffix(unit)) * _SECONDS[unit]
     elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST:
         seconds = float(value)
     else:

@@ -84,11 +84,11 @@ class Request:
     caller: Caller = field(default_factory=Caller)
     watch: Watch = stays  # calls back once when the client leaves; returns what ends the watch
     record: Record | None = None  # of the same request, sent earlier
-    build: str = ""  # fingerprint and context of the build that must answer; "": the current one
+    build: str = ""  # the build that must answer, as records name it; "": the current one
     start: str = ""  # how much of the reply the reader has, in the format of event ids
     # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)
-    # What is to be given back once the response was sent: the claims on models.
+    # The claims on models, which end once the response was sent.
     claims: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -114,7 +114,7 @@ class Request:
         )
 
     def close(self) -> None:
-        """Give back what the request has used. Called when its response was sent, or failed."""
+        """End the request's claims. Called once its response was sent, or has failed."""
         self.claims.close()
 
     @contextmanager

@@ -24,11 +24,11 @@ from rowcast.frontend.resumable.sync import CANCELLED, Sync
 from rowcast.frontend.sessions.session import Place, Session
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
-from rowcast.journal.record import Record
+from rowcast.journal.record import Record, build_version
 
 
 class DiskJournal:
-    """The journal of one frontend process's sessions, whatever their models."""
+    """The journal of one frontend process's sessions, of all models."""
 
     def __init__(self, client: JournalClient, line: int = 1 << 30) -> None:
         """`line`: how many prompts may wait for a row."""
@@ -194,11 +194,11 @@ class DiskJournal:
 
 
 def _build(session: Session) -> str:
-    """Return the build and context, on which a reply's tokens depend besides the request."""
+    """Return the build that computes a session, as records name it."""
     health = session.home.health()
     if health.status is None:
         raise NotReady(health.reason)
-    return f"{health.status.fingerprint}/{health.status.context_length}"
+    return build_version(health.status.fingerprint, health.status.context_length)
 
 
 def _unknown(stream: str) -> UnknownStream:

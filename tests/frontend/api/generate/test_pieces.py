@@ -59,7 +59,7 @@ def hasty() -> Iterator[Served]:
         yield served
 
 
-def test_a_stream_that_fails_says_so_and_is_cut(hasty: Served) -> None:
+def test_a_stream_that_fails_ends_with_an_error_and_is_cut(hasty: Served) -> None:
     response = hasty.stream("/generate", **LONG)
     received: list[bytes] = []
     with pytest.raises(StreamCut, match="time limit"):
@@ -71,7 +71,7 @@ def test_a_stream_that_fails_says_so_and_is_cut(hasty: Served) -> None:
     assert pieces[-1]["text"][0].startswith("Hi")
 
 
-def test_a_resumed_stream_begins_with_everything_that_is_known(tmp_path: Path) -> None:
+def test_a_resumed_stream_begins_with_the_whole_text(tmp_path: Path) -> None:
     with serving(journal=tmp_path / "journal.db") as served:
         first = served.post("/generate", **HELLO, n=2)
         stream = f"/v1/streams/{first.headers['X-Stream-ID']}"

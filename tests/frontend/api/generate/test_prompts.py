@@ -22,7 +22,7 @@ ERROR = {"status_code", "message", "detail", "error", "error_type"}
 
 
 def refused(served: Served, body: dict[str, Any], status: int = 400) -> str:
-    """Return the message of an error, which stands under the names of all systems."""
+    """Return the message of an error, which is the same under the names of all systems."""
     response = served.client.post("/generate", json=body, buffered=True)
     assert response.status_code == status, response.text
     error = response.get_json()
@@ -96,7 +96,7 @@ def test_the_best_of_several_are_those_of_completions(served: Served) -> None:
     assert "logprobs" not in silent
 
 
-def test_stop_sequences_end_a_reply_and_are_no_part_of_it(served: Served) -> None:
+def test_stop_sequences_end_a_reply_and_are_not_part_of_it(served: Served) -> None:
     text = spoken("Hello", 3, 9)
     answer = served.post("/generate", **HELLO, stop=[text[6:9], "\0"]).get_json()
     assert answer["response"] == text[:6]

@@ -18,7 +18,7 @@ REPORT: dict[str, Any] = {
         "waiting": {"type": "integer"},
         "models": {
             "type": "object",
-            "description": "If there are several: the state of each, by its name",
+            "description": "The state of each model by its name, if there are several",
             "additionalProperties": {
                 "type": "object",
                 "required": ["state"],
@@ -31,7 +31,7 @@ REPORT: dict[str, Any] = {
         },
         "problem": {
             "type": "string",
-            "description": "Why the last change of the file of models was not taken",
+            "description": "Why the last change of the file of models was refused",
         },
         "longest_pause_ms": {
             "type": "integer",

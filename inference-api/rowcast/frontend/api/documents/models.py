@@ -1,4 +1,4 @@
-"""OpenAPI operations of models by hand, and the types of their bodies and answers."""
+"""OpenAPI operations that load and unload models, and the types of their bodies and answers."""
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ class ModelBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Success(Struct, kw_only=True):
-    """The order is taken."""
+    """The order was accepted."""
 
     success: bool
 
@@ -34,6 +34,6 @@ def _operation(path: str, summary: str) -> Operation:
 
 
 OPERATIONS = (
-    _operation("/models/load", "A model loaded; for administrators"),
-    _operation("/models/unload", "A model unloaded once nobody uses it; for administrators"),
+    _operation("/models/load", "Load a model; for administrators"),
+    _operation("/models/unload", "Unload a model once no session uses it; for administrators"),
 )

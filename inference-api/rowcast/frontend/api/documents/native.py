@@ -56,7 +56,7 @@ BODY: dict[str, Any] = {
         "keep_alive": {
             "type": ["number", "string", "null"],
             "pattern": KEEP_ALIVE,
-            "description": "Seconds to keep the model loaded afterwards, or a text like 5m",
+            "description": "Seconds to keep the model loaded afterwards, or a string like 5m",
         },
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
     },

@@ -15,13 +15,12 @@ from rowcast import __version__
 from rowcast.errors import NotReady
 from rowcast.frontend.api.documents import replies
 from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
-from rowcast.frontend.api.operation import JSON, Described, Operation, Schema
+from rowcast.frontend.api.operation import COMPONENT, JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
 
 _IN_PATH = "ModelInPath"
-_REF = "#/components/schemas/{name}"
 
-_IMAGES = tuple(_REF.format(name=part.__name__) for part in (ImagePart, ImageUrlPart))
+_IMAGES = tuple(COMPONENT.format(name=part.__name__) for part in (ImagePart, ImageUrlPart))
 
 SchemaOf = Callable[[Described], Schema]
 
@@ -63,7 +62,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[type, Schema], dict[
     for operation in operations:
         used = (operation.body, *operation.answers.values(), operation.error, operation.named)
         kinds |= dict.fromkeys(kind for each in used for kind in _types(each))
-    schemas, components = msgspec.json.schema_components(list(kinds), ref_template=_REF)
+    schemas, components = msgspec.json.schema_components(list(kinds), ref_template=COMPONENT)
     return dict(zip(kinds, schemas, strict=True)), dict(components)
 
 

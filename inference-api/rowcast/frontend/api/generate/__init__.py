@@ -3,12 +3,12 @@
     POST /generate, /generate/      `prompt` or `text`: vLLM's, FlexFlow's, a task service's body
                                     `inputs`: TGI's
     POST /generate_stream           TGI's events
-    POST /                          `inputs`: TGI's, for clients that know only a base URL;
-                                    any other body is a native one
+    POST /                          `inputs`: TGI's, for clients that have only a base URL;
+                                    other bodies: native
     GET  /info                      the model and its limits, in TGI's form
 
-The body alone decides which contract is meant. `prompts` answers the first three, `tgi` the
-fourth. `docs/generate.md` describes all of it.
+The body alone selects the contract. `prompts` answers the first three systems, `tgi` the fourth.
+`docs/generate.md` describes all of it.
 """
 
 import re
@@ -28,20 +28,21 @@ PATHS = ("/generate", "/generate/")
 
 
 def generate(frontend: Frontend, request: Request) -> Response:
-    """Answer in the form of the contract that the body follows."""
+    """Answer in the form of the body's contract."""
     sent = request.body.json(plain=True)
     if tgi.INPUTS in sent:
         return tgi.generate(frontend, request, sent)
     if not prompts.NAMES & sent.keys():
         raise InvalidField(
-            "prompt", f"is missing; send prompt (or text), or {tgi.INPUTS} for an answer as TGI's"
+            "prompt",
+            f"is missing; send prompt (or text), or {tgi.INPUTS} for an answer in TGI's form",
         )
     return prompts.generate(frontend, request, sent)
 
 
 def root(frontend: Frontend, request: Request) -> Response:
-    """Answer TGI's body as TGI did at its root, every other one natively."""
-    if tgi.may_be(request.body.read()):
+    """Answer a body of TGI as TGI did at its root, other bodies natively."""
+    if tgi.may_have_inputs(request.body.read()):
         sent = request.body.json(plain=True)
         if tgi.INPUTS in sent:
             return tgi.generate_listed(frontend, request, sent)

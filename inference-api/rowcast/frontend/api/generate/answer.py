@@ -9,7 +9,7 @@ from rowcast.frontend.reply.receipts import Receipt
 
 
 class TokenCounts(Struct):
-    """How many tokens a request took."""
+    """The tokens of a request and its replies."""
 
     prompt_tokens: int
     completion_tokens: int

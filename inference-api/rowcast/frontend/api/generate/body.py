@@ -1,18 +1,20 @@
 """Bodies of `/generate` with a prompt: vLLM's names, and those of two other services.
 
-vLLM and FlexFlow call it `prompt`, the service with tasks `text`; one calls the model `model`, the
-other `model_name`. Everything else is the same for all.
+The prompt is `prompt` to vLLM and FlexFlow, and `text` to the service with tasks. The model may be
+`model` or `model_name`. All other fields are the same.
 """
 
-from typing import Annotated
-
-from msgspec import Meta
-
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.types import Count, ModelName, Sampling, Text
-from rowcast.parameter import MOST
-
-Number = Annotated[int, Meta(ge=1, le=128)]
+from rowcast.frontend.api.openai.request.sampling import candidates_of
+from rowcast.frontend.api.openai.request.types import (
+    Choices,
+    Count,
+    Likeliest,
+    ModelName,
+    Positive,
+    Sampling,
+    Text,
+)
 
 
 class GenerateBody(Sampling, kw_only=True):
@@ -21,9 +23,9 @@ class GenerateBody(Sampling, kw_only=True):
     model: ModelName | None = None
     model_name: ModelName | None = None
     max_tokens: Count | None = None
-    best_of: Number | None = None
-    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    dyn_batch: Annotated[int, Meta(ge=1, le=MOST)] | None = None
+    best_of: Choices | None = None
+    logprobs: Likeliest | None = None
+    dyn_batch: Positive | None = None
     speculative_decoding: bool | None = None  # changes no byte
     session_id: str | None = None  # each reply has an id of its own
     user_id: str | None = None
@@ -52,21 +54,16 @@ class GenerateBody(Sampling, kw_only=True):
 
     def check(self) -> None:
         """Refuse values that do not fit together."""
-        if self.candidates < self.choices:
-            raise InvalidField("best_of", f"is {self.best_of}; it must be at least n")
+        candidates_of(self.n, self.best_of, stream=bool(self.stream))
         if not self.stream:
             return
-        if self.candidates > self.choices:
-            raise InvalidField(
-                "best_of", "cannot be streamed, because the best is known only at the end"
-            )
         for name in ("logprobs", "receipt"):
             if getattr(self, name) not in {None, False}:
                 raise InvalidField(name, "has no place in this stream; send stream: false")
 
 
 class PromptBody(GenerateBody, kw_only=True):
-    """POST /generate, as to vLLM's first server and to FlexFlow's."""
+    """POST /generate, as vLLM's first server and FlexFlow's take it."""
 
     prompt: Text
 
@@ -76,7 +73,7 @@ class PromptBody(GenerateBody, kw_only=True):
 
 
 class TextBody(GenerateBody, kw_only=True):
-    """POST /generate, as to the service with tasks."""
+    """POST /generate, as the service with tasks takes it."""
 
     text: Text
 

@@ -1,7 +1,7 @@
-"""Errors of `/generate`, with the keys of all systems whose programs read them.
+"""Errors of `/generate`, with the keys that programs of all its systems read.
 
 status_code, message     the native dialect's
-detail                   of services made with FastAPI, as FlexFlow's and vLLM's first one were
+detail                   FastAPI's, and so FlexFlow's and that of vLLM's first server
 error, error_type        TGI's
 """
 
@@ -16,6 +16,8 @@ from rowcast.errors import (
     RowcastError,
     Unavailable,
 )
+from rowcast.frontend.api import errors
+from rowcast.frontend.api.errors import NATIVE_ERROR
 from rowcast.frontend.api.events import event_of
 
 TGI_ERROR: dict[str, Any] = {
@@ -28,10 +30,9 @@ TGI_ERROR: dict[str, Any] = {
 }
 PROMPT_ERROR: dict[str, Any] = {
     "type": "object",
-    "required": ["status_code", "message", "detail", *TGI_ERROR["required"]],
+    "required": [*NATIVE_ERROR["required"], "detail", *TGI_ERROR["required"]],
     "properties": {
-        "status_code": {"type": "integer", "description": "The HTTP status"},
-        "message": {"type": "string", "description": "What to change"},
+        **NATIVE_ERROR["properties"],
         "detail": {"type": "string", "description": "The same"},
         **TGI_ERROR["properties"],
     },
@@ -41,8 +42,7 @@ PROMPT_ERROR: dict[str, Any] = {
 def error_body(status: int, message: str, error: Exception | None = None) -> dict[str, object]:
     """Return the body of an error."""
     return {
-        "status_code": status,
-        "message": message,
+        **errors.error_body(status, message, error),
         "detail": message,
         **tgi_error_body(status, message, error),
     }

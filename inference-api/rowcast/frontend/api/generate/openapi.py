@@ -18,17 +18,12 @@ from rowcast.frontend.api.operation import (
     REPLY_ERRORS,
     Described,
     Operation,
-    Schema,
     event,
+    reference,
 )
 
-
-def _reference(kind: type) -> Schema:
-    return {"$ref": f"#/components/schemas/{kind.__name__}"}
-
-
 _TEXT = {"type": "string"}
-_EVENT = event({"anyOf": [_reference(StreamResponse), TGI_ERROR]})
+_EVENT = event({"anyOf": [reference(StreamResponse), TGI_ERROR]})
 _PROMPT = {"prompt": "San Francisco is a", "max_tokens": 7, "temperature": 0}
 _INPUTS = {"inputs": "What is Deep Learning?", "parameters": {"max_new_tokens": 20}}
 
@@ -51,7 +46,7 @@ _LISTED: Mapping[str, Described] = {
     JSON: {
         "anyOf": [
             ROOT.answers[JSON],
-            {"type": "array", "items": _reference(GenerateResponse), "maxItems": 1},
+            {"type": "array", "items": reference(GenerateResponse), "maxItems": 1},
         ]
     },
     EVENTS: _EVENT,
@@ -65,7 +60,7 @@ TGI_OPERATIONS = (
     replace(
         ROOT,
         summary="As /inference/{model}, with the default model; as TGI's root for its bodies",
-        body={"anyOf": [ROOT.body, _reference(InputsBody)]},
+        body={"anyOf": [ROOT.body, reference(InputsBody)]},
         answers={**ROOT.answers, **_LISTED},
         error={"anyOf": [NATIVE_ERROR, TGI_ERROR]},
     ),

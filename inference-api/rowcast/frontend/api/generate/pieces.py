@@ -2,12 +2,11 @@
 
     {"text":["San Francisco is a city"],"error":0}\\0
 
-`text` has the prompt and all of the reply so far, for each choice. So a reader who comes back needs
-no position: the first piece of the resumed stream brings everything that is known. A stream that
-fails ends with a piece whose `error` is the HTTP status, and is then cut, so that a part is never
-taken for the whole.
+`text` has the prompt and all of the reply so far, for each choice. So a reader who resumes needs no
+position: the first piece of the resumed stream has it all. A stream that fails ends with a piece
+whose `error` is the HTTP status, and is then cut, so that a part is never taken for the whole.
 
-Every piece repeats the whole text. Long ones are therefore sent at most at `RATE`.
+Every piece repeats the whole text, so pieces are sent at a bounded rate.
 """
 
 import time
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rowcast.errors import NotReady, ReplyFailed, RowcastError, StreamCut
+from rowcast.errors import NotReady, ReplyFailed, StreamCut
 from rowcast.frontend.reply.replies import Piece, Replies
 
 RATE = 32 << 20  # bytes per second
@@ -40,14 +39,14 @@ class Texts:
                 self._unsent = True
 
     def piece(self, error: int = 0) -> bytes:
-        """Return everything as one piece."""
+        """Return all of the text as one piece."""
         sent = b'{"text":[%b"],"error":%d}\0' % (b'",'.join(self._texts), error)
         self._due = time.monotonic() + len(sent) / RATE
         self._unsent = False
         return sent
 
     def is_due(self, *, last: bool) -> bool:
-        """True if there is something to send, and it may be sent now."""
+        """True if there is new text, and it may be sent now."""
         return self._unsent and (last or time.monotonic() >= self._due)
 
 
@@ -65,8 +64,4 @@ def pieces(prompt: str, replies: Replies) -> Iterator[bytes]:
                 yield texts.piece()
     except (ReplyFailed, NotReady) as failure:
         yield texts.piece(failure.status)
-        raise _cut(failure) from failure
-
-
-def _cut(failure: RowcastError) -> StreamCut:
-    return StreamCut(str(failure))
+        raise StreamCut(str(failure)) from failure

@@ -1,10 +1,9 @@
 """POST /generate with a prompt: one object with the keys of three systems, or vLLM's pieces.
 
-Parameters have vLLM's names and defaults, `max_tokens` 16 among them. Beam search is not there yet:
-`REFUSED` in the types of OpenAI's dialect has the sentence, for all routes.
+Parameters have vLLM's names and defaults; `max_tokens` is 16. Beam search is not supported yet:
+`REFUSED` in the types of OpenAI's dialect has the message, for all routes.
 """
 
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +14,8 @@ from rowcast.frontend.api.events import SEED_HEADER, streamed
 from rowcast.frontend.api.generate.answer import Generated, TokenCounts
 from rowcast.frontend.api.generate.body import GenerateBody, PromptBody, TextBody
 from rowcast.frontend.api.generate.pieces import pieces
-from rowcast.frontend.api.openai.request.parsing import as_struct
+from rowcast.frontend.api.openai.completions import MAX_TOKENS
+from rowcast.frontend.api.openai.request.parsing import as_struct, claim_options
 from rowcast.frontend.api.openai.request.rules import grammar_of
 from rowcast.frontend.api.openai.request.sampling import params_of
 from rowcast.frontend.api.openai.request.unenforced import with_unenforced
@@ -23,23 +23,20 @@ from rowcast.frontend.api.openai.response.logprobs import CompletionScores, chec
 from rowcast.frontend.api.openai.response.response import finish_reason, json_answer
 from rowcast.frontend.api.openai.response.types import CompletionLogprobs
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.models.waiting import Wish
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Replies
-from rowcast.frontend.request.keep_alive import keep_alive_seconds
+from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
-from rowcast.frontend.response import Response
+from rowcast.frontend.response import Response, closed_once_sent
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.sampling_params import SamplingParams
 from rowcast.text.rules.schema_rule import Rule
-from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
 NAMES = frozenset({"prompt", "text"})
-MAX_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,8 @@ class Wanted:
 def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Response:
     """Answer with all choices, or stream them."""
     body = _body(sent)
-    served = frontend.model(body.wanted_model, request, _wish(body))
+    options = claim_options(body, events=False)
+    served = frontend.model(body.wanted_model, request, options)
     rule = grammar_of(served, request, body)
     wanted = _wanted(request, served, body, rule)
     replies = served.open_all(request, wanted.origin, [wanted.prompt])
@@ -65,16 +63,12 @@ def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Resp
 
 
 def _body(sent: dict[str, Any]) -> GenerateBody:
-    """Return the body in its form, checked."""
+    """Parse and check the body."""
     if sent.keys() >= NAMES:
         raise InvalidField("text", "is another name of prompt; send one of them")
     body: GenerateBody = as_struct(sent, PromptBody if "prompt" in sent else TextBody)
     body.check()
     return body
-
-
-def _wish(body: GenerateBody) -> Wish:
-    return Wish(timeout=body.timeout, keep_alive=keep_alive_seconds(body.keep_alive))
 
 
 def _with_batch(rule: Rule, body: GenerateBody) -> Rule:
@@ -92,7 +86,7 @@ def _wanted(request: Request, served: ServedModel, body: GenerateBody, rule: Rul
         params=_params(served, body, rule),
         seed=(origin.seed if body.seed is None else body.seed) % 2**64,
         dialect="generate",
-        stop=StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ()),
+        stop=body.stop_sequences,
         choices=range(body.candidates),
         timeout=body.timeout,
     )
@@ -107,7 +101,7 @@ def _params(served: ServedModel, body: GenerateBody, rule: Rule) -> SamplingPara
     if logprobs is not None:
         check_amount(body.candidates, 0, max_tokens, logprobs)
     elif body.candidates > body.choices:
-        logprobs = 0  # the best is found by them
+        logprobs = 0  # to find the best
     return params_of(
         body,
         served.tokenizer.vocabulary,
@@ -130,18 +124,15 @@ def _answer(wanted: Wanted, replies: Replies) -> Response:
     if wanted.body.stream:
         chunks = pieces(wanted.prompt.text, replies)
         return streamed(replies, chunks, "text/plain; charset=utf-8", seed)
-    with ExitStack() as closing:
-        closing.callback(replies.close)
-        response = json_answer(_generated(wanted, replies))
-        response = replace(response, close=closing.pop_all().close)
+    response = closed_once_sent(lambda: json_answer(_generated(wanted, replies)), replies.close)
     return response.with_headers({SEED_HEADER: str(seed)})
 
 
 def _generated(wanted: Wanted, replies: Replies) -> Generated:
     """Return the answer once all replies have ended."""
     scores = Scores(wanted, replies)
-    texts = replies.texts(scores.keep)
-    best = _best(wanted.body, replies)
+    texts = replies.texts(scores.add)
+    best = replies.likeliest(range(len(replies)), wanted.body.choices)
     prompt, response = wanted.prompt.text, texts[best[0]]
     return Generated(
         prompt=prompt,
@@ -157,20 +148,12 @@ def _generated(wanted: Wanted, replies: Replies) -> Generated:
     )
 
 
-def _best(body: GenerateBody, replies: Replies) -> list[int]:
-    """Return the replies to send: the likeliest ones, if more were computed than requested."""
-    at = list(range(len(replies)))
-    if len(at) > body.choices:
-        at.sort(key=lambda each: -replies[each].mean_logprob)
-    return at[: body.choices]
-
-
 def _usage(wanted: Wanted, replies: Replies) -> TokenCounts:
     prompt, completion = len(wanted.prompt.tokens), sum(reply.tokens for reply in replies)
     return TokenCounts(prompt, completion, prompt + completion)
 
 
-def _receipt(wanted: Wanted, sent: list[Any]) -> Receipt | UnsetType:
+def _receipt(wanted: Wanted, sent: list[ReplyText]) -> Receipt | UnsetType:
     return UNSET if wanted.build is None else receipt_of(wanted.build, wanted.prompt.stop, sent)
 
 
@@ -183,7 +166,7 @@ class Scores:
         tokenizer = wanted.served.tokenizer
         self._scores = [CompletionScores(tokenizer, self._likeliest or 0) for _ in replies]
 
-    def keep(self, reply: int) -> None:
+    def add(self, reply: int) -> None:
         """Store what has arrived of a reply."""
         if self._likeliest is not None:
             self._scores[reply].add(self._replies[reply].places())

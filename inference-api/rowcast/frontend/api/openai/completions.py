@@ -20,6 +20,7 @@ from rowcast.frontend.api.openai.request.parsed_request import (
 from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.api.openai.request.rules import grammar_of
 from rowcast.frontend.api.openai.request.sampling import (
+    candidates_of,
     check_options,
     checked_tokens,
     fill_in,
@@ -63,7 +64,7 @@ def _parsed(
     served: ServedModel, request: Request, body: CompletionBody, rule: Rule
 ) -> ParsedRequest:
     check_options(body)
-    candidates = _candidates(body)
+    candidates = candidates_of(body.n, body.best_of, stream=bool(body.stream))
     prompts = _tokenized(served, request, body, candidates)
     max_tokens = served.generation.max_new_tokens or MAX_TOKENS
     if body.max_tokens is not None:
@@ -83,18 +84,6 @@ def _parsed(
     return parsed_request(
         served, request, body, prompts, params, kind="cmpl", candidates=candidates
     )
-
-
-def _candidates(body: CompletionBody) -> int:
-    choices = body.n or 1
-    candidates = body.best_of or choices
-    if candidates < choices:
-        raise InvalidField("best_of", f"is {candidates}; it must be at least n, which is {choices}")
-    if body.stream and candidates > choices:
-        raise InvalidField(
-            "best_of", "cannot be streamed, because the best is known only at the end"
-        )
-    return candidates
 
 
 def _tokenized(
@@ -219,10 +208,7 @@ class CompletionView:
         candidates, choices = self.parsed.candidates, self.parsed.choices
         best: list[int] = []
         for start in range(0, len(self.replies), candidates):
-            group = list(range(start, start + candidates))
-            if candidates > choices:
-                group.sort(key=lambda reply: -self.replies[reply].mean_logprob)
-            best += group[:choices]
+            best += self.replies.likeliest(range(start, start + candidates), choices)
         return best
 
     def _chunk(self, choice: CompletionChoice) -> Completion:

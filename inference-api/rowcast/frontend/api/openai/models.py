@@ -1,7 +1,7 @@
-"""GET /v1/models and /v1/models/{id}: the models under each of their names; loads none of them.
+"""GET /v1/models and /v1/models/{id}: the models under each of their names; no model is loaded.
 
-The same as /models, with the fields of llama-server's router. Only an administrator reads the paths
-of this machine that are in the reason of a failed load.
+The answer has the fields of llama-server's router too. Only administrators see paths of this
+machine in the reason of a failed load.
 """
 
 from typing import Literal
@@ -67,7 +67,7 @@ def _model(frontend: Frontend, request: Request, slot: Slot, name: str, created:
 
 
 def _status_here(slot: Slot, *, paths: bool) -> ModelStatus:
-    """Return the state of a build, as this process can use it."""
+    """Return the state of a build, as far as this process can use it."""
     status = _status(slot.state, paths=paths)
     failure = slot.failure
     if status.value == "loaded" and slot.served is not None and not slot.health().ready:
@@ -90,7 +90,7 @@ def _status(known: BuildState, *, paths: bool) -> ModelStatus:
 
 
 def _others(frontend: Frontend, slot: Slot, *, paths: bool) -> list[OtherBuild]:
-    """Return the other builds of its name, as long as anything of them is loaded or loads."""
+    """Return the other builds of its name that are not unloaded."""
     return [
         OtherBuild(
             state=each.state,

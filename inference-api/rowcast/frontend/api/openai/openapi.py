@@ -18,6 +18,7 @@ from rowcast.frontend.api.operation import (
     Operation,
     Schema,
     event,
+    reference,
 )
 
 ERROR: dict[str, Any] = {
@@ -40,8 +41,7 @@ ERROR: dict[str, Any] = {
 
 def _events(chunk: type) -> Schema:
     """Return the schema of events: chunks, or an error; the last event's data is [DONE]."""
-    reference = {"$ref": f"#/components/schemas/{chunk.__name__}"}
-    return event({"anyOf": [reference, ERROR]}, "[DONE]")
+    return event({"anyOf": [reference(chunk), ERROR]}, "[DONE]")
 
 
 _MESSAGES = [{"role": "user", "content": "What is your favorite condiment?"}]

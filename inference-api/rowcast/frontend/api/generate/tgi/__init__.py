@@ -1,12 +1,12 @@
-"""Bodies with `inputs`, answered as Text Generation Inference did; its users look for a home.
+"""Bodies with `inputs`, answered as Text Generation Inference (TGI) did.
 
     generate          one object: generated_text, and details on request
     generate_listed   the same in a list, as TGI answered at its root; both stream on request
     generate_stream   an event for each token; the last one has the whole text
     info              the model and the limits of requests
 
-`request` parses a body, `tokens` describes tokens in TGI's form, `stream` and `whole` present the
-replies.
+`request` parses a body, `tokens` describes tokens in TGI's form, `stream` and `whole` answer with
+the replies.
 """
 
 from typing import Any
@@ -34,22 +34,22 @@ __all__ = [
     "generate_stream",
     "has_inputs",
     "info",
-    "may_be",
+    "may_have_inputs",
 ]
 
 INPUTS = "inputs"
 _NAME = b'"inputs"'
 
 
-def may_be(body: bytes) -> bool:
-    """Return quickly whether a body may have `inputs`."""
+def may_have_inputs(body: bytes) -> bool:
+    """False if a body certainly has no `inputs`; a quick check."""
     return _NAME in body
 
 
 def has_inputs(body: bytes) -> bool:
-    """Return whether a body has `inputs`."""
+    """True if a body has `inputs`."""
     try:
-        return may_be(body) and INPUTS in parse_object(body)
+        return may_have_inputs(body) and INPUTS in parse_object(body)
     except MalformedRequest:
         return False
 

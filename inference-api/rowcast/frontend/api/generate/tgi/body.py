@@ -1,10 +1,18 @@
-"""TGI's bodies, as typed structures. A null counts as a field that was not sent."""
+"""TGI's bodies, as typed structures. A null is the same as a field that was not sent."""
 
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from rowcast.frontend.api.openai.request.types import ModelName, Object, Positive, StopText, Text
+from rowcast.frontend.api.openai.request.types import (
+    Choices,
+    Likeliest,
+    ModelName,
+    Object,
+    Positive,
+    Stops,
+    Text,
+)
 
 Share = Annotated[float, Meta(gt=0, le=1)]
 
@@ -35,7 +43,7 @@ class RegexGrammar(Struct, tag_field="type", tag="regex", forbid_unknown_fields=
 
 
 class GenerateParameters(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How the reply is made, and what is sent of it."""
+    """How the reply is generated, and what the answer shows of it."""
 
     max_new_tokens: Positive | None = None
     do_sample: bool | None = None
@@ -45,14 +53,14 @@ class GenerateParameters(Struct, forbid_unknown_fields=True, kw_only=True):
     repetition_penalty: Annotated[float, Meta(ge=0.01, le=100)] | None = None
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
-    stop: Annotated[list[StopText], Meta(max_length=16)] | None = None
+    stop: Stops | None = None
     grammar: JsonGrammar | SchemaGrammar | RegexGrammar | None = None
     truncate: Positive | None = None
-    best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    best_of: Choices | None = None
     return_full_text: bool | None = None
     details: bool | None = None
     decoder_input_details: bool | None = None
-    top_n_tokens: Annotated[int, Meta(ge=0, le=20)] | None = None
+    top_n_tokens: Likeliest | None = None
     typical_p: Share | None = None  # these three are refused, unless they have no effect
     watermark: bool | None = None
     adapter_id: str | None = None
@@ -73,7 +81,7 @@ class GenerateParameters(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class InputsBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A body of TGI. `model` is ours; `options` is for another service of the same clients."""
+    """A body of TGI. `model` is ours; `options` is for another service, and ignored."""
 
     inputs: Text
     parameters: GenerateParameters | None = None

@@ -1,7 +1,7 @@
 """From TGI's body to a prompt.
 
-Greedy unless `do_sample` is true or a temperature, `top_k` or `top_p` is given; `max_new_tokens` is
-100 if it is not sent. What cannot be done as requested is refused.
+Greedy, unless `do_sample` is true or the body has a temperature, `top_k` or `top_p`;
+`max_new_tokens` is 100 by default. What is not supported is refused.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.request.rules import compiled, schema_of
 from rowcast.frontend.api.openai.response.logprobs import check_amount
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
@@ -43,7 +43,7 @@ class Wanted:
 
     @property
     def seed(self) -> int | None:
-        """The seed, if tokens are drawn."""
+        """The seed; None if no token is drawn."""
         return self.prompt.seed if self.parameters.samples else None
 
     @property
@@ -55,12 +55,12 @@ class Wanted:
 def wanted_of(
     frontend: Frontend, request: Request, sent: dict[str, Any], *, stream: bool = False
 ) -> Wanted:
-    """Parse and validate a body. `stream`: the reply is streamed whatever it says."""
+    """Parse and validate a body. `stream`: stream the reply, whatever the body says."""
     body = _body(sent)
     stream = stream or bool(body.stream)
     parameters = body.parameters or GenerateParameters()
     _check(parameters, stream=stream)
-    served = frontend.model(body.model, request, Wish(events=stream))
+    served = frontend.model(body.model, request, ClaimOptions(events=stream))
     origin = request.origin()
     tokens = _tokens(served, request, body.inputs, parameters.truncate)
     prompt = Prompt(
@@ -78,12 +78,12 @@ def wanted_of(
 def _body(sent: dict[str, Any]) -> InputsBody:
     for name in ("prompt", "text"):
         if name in sent:
-            raise InvalidField(name, "does not go together with inputs; send one of them")
+            raise InvalidField(name, "cannot be combined with inputs; send one of them")
     return as_struct(sent, InputsBody)
 
 
 def _check(parameters: GenerateParameters, *, stream: bool) -> None:
-    """Refuse what is not supported, and what does not fit together."""
+    """Refuse what is not supported, and values that cannot be combined."""
     if parameters.typical_p not in {None, 1}:
         raise _refused("typical_p", "is not supported; send top_p")
     if parameters.watermark:
@@ -106,7 +106,7 @@ def _refused(name: str, problem: str) -> InvalidField:
 def _tokens(
     served: ServedModel, request: Request, inputs: str, truncate: int | None
 ) -> tuple[int, ...]:
-    """Return the prompt's tokens; the last ones if it is to be truncated."""
+    """Return the prompt's tokens: the last `truncate`, or all of them."""
     tokens = served.encode(request, inputs, for_prompt=truncate is None)
     return tokens if truncate is None else tokens[-truncate:]
 
@@ -123,7 +123,7 @@ def _grammar(served: ServedModel, request: Request, parameters: GenerateParamete
             return compiled(served, request, field, tasks.regex_rule, regex).grammar
         case None:
             return ""
-    # Its users leave the type out: there, only objects were possible.
+    # TGI's users omit the type: TGI allows only objects.
     rule = compiled(served, request, field, tasks.schema_rule, {"type": "object"} | schema, True)
     return rule.grammar
 

@@ -2,8 +2,8 @@
 
     data: {"index":1,"token":{"id":280,"text":" leti",…},"generated_text":null,"details":null}
 
-Events have ids, so that a stream can be resumed. A reply that ends with the model's end of text has
-one more event, for that token. A stream that fails ends with `{"error", "error_type"}`.
+Events have ids, so a stream can be resumed. A reply that the model ends has one more event, for its
+end-of-text token. A stream that fails ends with `{"error", "error_type"}`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class TokenEvents:
         self._held: StreamResponse | None = None  # the last token, until the end is known
 
     def read(self, places: Sequence[Place], ending: Ending | None) -> Iterator[StreamResponse]:
-        """Yield the events of tokens that have arrived, and of the end once it is known."""
+        """Yield the events of new tokens, and of the end once it is known."""
         for at, place in enumerate(places, 1):
             event = self._event(self._reader.read(place), place)
             if self._is_last(ending if at == len(places) else None):
@@ -73,13 +73,13 @@ class TokenEvents:
             yield self._last(ending)
 
     def _longest(self) -> int:
-        """Return the length at which the reply ends; no token comes after it."""
+        """Return the maximum length of the reply, in tokens."""
         prompt, context = self._wanted.prompt, self._wanted.served.context_length
         most = prompt.params.max_tokens
         return most if context is None else min(most, context - len(prompt.tokens))
 
     def _is_last(self, ending: Ending | None) -> bool:
-        """Return whether the token just read is the last one. `ending`: nothing follows it."""
+        """True if the token just read is the last one. `ending`: set if no more tokens follow."""
         return self._reader.count == self._limit or (
             ending is not None and self._reason(ending) != "eos_token"
         )

@@ -1,18 +1,16 @@
 """Tokens in TGI's form, in the order in which they arrive.
 
 A token's text is what it adds to the text of the reply: nothing for a special token, or for one
-that does not complete a character. With stop sequences, TGI's text has the one that ended it, and
-so has this.
+that does not complete a character. As in TGI, the text includes the stop sequence that ended it.
 """
 
 from collections.abc import Iterator, Sequence
 
 from rowcast.frontend.api.generate.tgi.types import FinishReason, PrefillToken, Token
+from rowcast.frontend.api.openai.response.logprobs import LEAST
 from rowcast.frontend.reply.text import Ending, Place
 from rowcast.frontend.turns import in_turns
 from rowcast.text.tokens.tokenizer import Tokenizer
-
-_LEAST = -9999.0  # stands for minus infinity, which JSON does not have
 
 
 class TokenReader:
@@ -43,7 +41,7 @@ class TokenReader:
         return self._texts[-1]
 
     def end_token(self) -> Token:
-        """Return the token that ends the text: TGI has it among the others."""
+        """Return the end-of-text token; TGI lists it with the others."""
         self.count += 1
         return Token(self._tokenizer.end or 0, self.finish(), None, special=True)
 
@@ -72,11 +70,11 @@ def token_text(tokenizer: Tokenizer, token: int) -> str:
 
 
 def finish_reason(ending: Ending, text: str, stop: Sequence[str]) -> FinishReason:
-    """Return TGI's finish reason; `text` is the text with the stop sequence, if one ended it."""
+    """Return TGI's finish reason. `text` includes the stop sequence that ended it, if any."""
     if ending.reason == "length":
         return "length"
     return "stop_sequence" if any(each in text for each in stop) else "eos_token"
 
 
 def _shown(logprob: float | None) -> float | None:
-    return None if logprob is None else max(logprob, _LEAST)
+    return None if logprob is None else max(logprob, LEAST)

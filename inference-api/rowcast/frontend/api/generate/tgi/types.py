@@ -16,7 +16,7 @@ class PrefillToken(Struct):
 
 
 class Token(Struct):
-    """A token of the reply; the log-probability of the one that ends it is not known."""
+    """A token of the reply; the end-of-text token has no log-probability."""
 
     id: int
     text: str
@@ -25,7 +25,7 @@ class Token(Struct):
 
 
 class ReplyDetails(Struct, kw_only=True):
-    """How one reply was made. Lists of tokens are already encoded."""
+    """How one reply was generated. Lists of tokens are already encoded."""
 
     finish_reason: FinishReason
     generated_tokens: int
@@ -36,13 +36,13 @@ class ReplyDetails(Struct, kw_only=True):
 
 
 class BestOfSequence(ReplyDetails, kw_only=True):
-    """A reply that was computed and was not the best."""
+    """A reply that was not the best."""
 
     generated_text: str
 
 
 class Details(ReplyDetails, kw_only=True):
-    """How the reply was made that is sent."""
+    """How the best reply was generated."""
 
     best_of_sequences: list[BestOfSequence] | UnsetType = UNSET
 
@@ -55,7 +55,7 @@ class GenerateResponse(Struct, kw_only=True):
 
 
 class StreamDetails(Struct, kw_only=True):
-    """How a streamed reply was made."""
+    """How a streamed reply was generated."""
 
     finish_reason: FinishReason
     generated_tokens: int
@@ -64,7 +64,7 @@ class StreamDetails(Struct, kw_only=True):
 
 
 class StreamResponse(Struct, kw_only=True):
-    """One token; the last one comes with the whole text."""
+    """One token; the last one with the whole text."""
 
     index: int
     token: Token

@@ -1,8 +1,5 @@
 """TGI's answer without a stream: the text, and on request the details of every token."""
 
-from contextlib import ExitStack
-from dataclasses import replace
-
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, structs
 
@@ -23,7 +20,7 @@ from rowcast.frontend.api.generate.tgi.types import (
 )
 from rowcast.frontend.api.openai.response.logprobs import Encoded
 from rowcast.frontend.reply.replies import Replies
-from rowcast.frontend.response import JSON, Response
+from rowcast.frontend.response import JSON, Response, closed_once_sent
 from rowcast.frontend.response import whole as whole_response
 from rowcast.frontend.turns import in_turns
 from rowcast.text.tokens.tokenizer import decoded
@@ -33,12 +30,12 @@ _encode = msgspec.json.Encoder().encode
 
 def answer(wanted: Wanted, replies: Replies, *, listed: bool) -> Response:
     """Return the answer once all replies have ended. `listed`: as a list of one."""
-    with ExitStack() as closing:
-        closing.callback(replies.close)
+
+    def encoded() -> Response:
         response = Answer(wanted, replies).response()
-        body = _encode([response] if listed else response)
-        sent = whole_response(body, JSON)
-        return replace(sent, close=closing.pop_all().close)
+        return whole_response(_encode([response] if listed else response), JSON)
+
+    return closed_once_sent(encoded, replies.close)
 
 
 class Answer:
@@ -51,8 +48,8 @@ class Answer:
 
     def response(self) -> GenerateResponse:
         """Wait for the end and return the best reply."""
-        texts = self._replies.texts(self._read)
-        best = max(range(len(texts)), key=lambda at: self._replies[at].mean_logprob)
+        texts = self._replies.texts(self._add)
+        (best,) = self._replies.likeliest(range(len(texts)), 1)
         text = self._text(best, texts[best])
         if not self._wanted.parameters.shows_details:
             return GenerateResponse(generated_text=self._wanted.before + text)
@@ -62,8 +59,8 @@ class Answer:
         )
         return GenerateResponse(generated_text=self._wanted.before + text, details=details)
 
-    def _read(self, at: int) -> None:
-        """Store the tokens that have arrived of a reply."""
+    def _add(self, at: int) -> None:
+        """Store the new tokens of a reply."""
         self._tokens[at].add(self._replies, at)
 
     def _text(self, at: int, text: str) -> str:
@@ -116,7 +113,7 @@ class ReadTokens:
         return self._reader.count
 
     def add(self, replies: Replies, at: int) -> None:
-        """Store what has arrived."""
+        """Store the new tokens of a reply."""
         if not self._shown:
             return
         for place in in_turns(replies[at].places()):
@@ -125,7 +122,7 @@ class ReadTokens:
                 self._top.add([likeliest(self._tokenizer, place, self._likeliest)])
 
     def end(self, reason: FinishReason) -> None:
-        """Store what the end of the reply releases."""
+        """Store the end-of-text token, or the text held back until the end."""
         if reason == "eos_token" or self._last is None:
             self._put(self._reader.end_token())
         else:
@@ -142,5 +139,5 @@ class ReadTokens:
         self._last = token
 
     def top(self) -> Raw | UnsetType:
-        """Return the list of the likeliest tokens at each place, if it was requested."""
+        """Return the likeliest tokens at each place, if they were requested."""
         return self._top.all() if self._likeliest else UNSET

@@ -17,7 +17,6 @@ from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.sampling_params import SamplingParams
-from rowcast.text.stop import StopSequences
 from rowcast.wire import Status
 
 REPLIES = 1024  # the maximum per request
@@ -116,7 +115,7 @@ def parsed_request(
         params=params,
         seed=seed % 2**64,
         dialect="openai",
-        stop=StopSequences([body.stop] if isinstance(body.stop, str) else body.stop or ()),
+        stop=body.stop_sequences,
         choices=range(computed),
         timeout=body.timeout,
         shown=hidden,

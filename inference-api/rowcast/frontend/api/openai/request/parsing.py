@@ -16,7 +16,7 @@ import msgspec
 from rowcast.errors import InvalidField, MalformedRequest
 from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED, Sampling
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.models.waiting import Wish
+from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.keep_alive import keep_alive_seconds
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
@@ -48,13 +48,16 @@ def read_object(
 ) -> tuple[_Read, ServedModel]:
     """Do the same as `read` for a body that has already been parsed."""
     read_as = as_struct(body, kind)
-    wish = _wish(read_as) if isinstance(read_as, Sampling) else Wish()
-    return read_as, frontend.model(getattr(read_as, "model", None), request, wish)
+    options = ClaimOptions()
+    if isinstance(read_as, Sampling):
+        options = claim_options(read_as, events=bool(read_as.stream))
+    return read_as, frontend.model(getattr(read_as, "model", None), request, options)
 
 
-def _wish(body: Sampling) -> Wish:
-    return Wish(
-        events=bool(body.stream),
+def claim_options(body: Sampling, *, events: bool) -> ClaimOptions:
+    """Return what the body requests of its claim. `events`: the answer is an event stream."""
+    return ClaimOptions(
+        events=events,
         timeout=body.timeout,
         keep_alive=keep_alive_seconds(body.keep_alive),
     )

@@ -75,10 +75,23 @@ def _converted(parameter: Parameter, field: str, value: Any, vocabulary: int) ->
 
 
 def fill_in(body: CompletionBody | ChatBody, generation: Generation) -> None:
-    """Set the number of replies that the model's configuration names, if the body omits it."""
+    """Set the number of replies to that of the model's configuration, if the body omits it."""
     if body.n is None and generation.num_return_sequences > 1:
         candidates = body.best_of if isinstance(body, CompletionBody) else None
         body.n = min(generation.num_return_sequences, candidates or MOST)
+
+
+def candidates_of(n: int | None, best_of: int | None, *, stream: bool) -> int:
+    """Return how many replies are computed for `n` that are returned."""
+    choices = n or 1
+    candidates = best_of or choices
+    if candidates < choices:
+        raise InvalidField("best_of", f"is {candidates}; it must be at least n, which is {choices}")
+    if stream and candidates > choices:
+        raise InvalidField(
+            "best_of", "cannot be streamed, because the best is known only at the end"
+        )
+    return candidates
 
 
 def check_options(body: CompletionBody | ChatBody) -> None:

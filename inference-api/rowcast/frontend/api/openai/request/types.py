@@ -15,9 +15,11 @@ from rowcast.frontend.request.keep_alive import KEEP_ALIVE
 from rowcast.parameter import MOST, Biases, Parameter, Tokens, bounded, with_fields
 from rowcast.sampling_params import PARAMETERS
 from rowcast.text.stop import LONGEST as LONGEST_STOP
+from rowcast.text.stop import StopSequences
 
 # What these titles mark differs from server to server; the documents fill it in.
 TOKEN_ID, MODEL_NAME = "TokenId", "ModelName"
+MOST_CHOICES, MOST_STOPS = 128, 16
 
 Positive = Annotated[int, Meta(ge=1, le=MOST)]
 Count = Annotated[int, Meta(ge=0, le=MOST)]
@@ -29,7 +31,10 @@ Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=SHORTEST, le=LONGEST)]
 StopText = Annotated[str, Meta(min_length=1, max_length=LONGEST_STOP)]
 KeepAlive = Annotated[str, Meta(pattern=KEEP_ALIVE)]
-Stop = StopText | Annotated[list[StopText], Meta(max_length=16)]
+Stops = Annotated[list[StopText], Meta(max_length=MOST_STOPS)]
+Stop = StopText | Stops
+Choices = Annotated[int, Meta(ge=1, le=MOST_CHOICES)]
+Likeliest = Annotated[int, Meta(ge=0, le=20)]  # tokens named at each place
 Object = dict[str, Any]
 ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 SENT_AS: dict[Any, Any] = {Tokens: list[TokenId], Biases: dict[Digits, Bias]}
@@ -103,10 +108,10 @@ def _field(parameter: Parameter) -> tuple[str, Any, None]:
 
 @with_fields(_field(each) for each in PARAMETERS if each.openai)
 class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of every request for replies: these, and the sampling parameters."""
+    """The fields of all requests for replies, besides the sampling parameters."""
 
     stream: bool | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    n: Choices | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
     receipt: bool | None = None
@@ -119,6 +124,11 @@ class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
     guided_regex: Text | None = None
     guided_choice: Annotated[list[Text], Meta(min_length=1, max_length=1024)] | None = None
     guided_grammar: Text | None = None
+
+    @property
+    def stop_sequences(self) -> StopSequences:
+        """The strings that end a reply."""
+        return StopSequences([self.stop] if isinstance(self.stop, str) else self.stop or ())
 
 
 class ReplyBody(Sampling, kw_only=True):
@@ -133,9 +143,9 @@ class CompletionBody(ReplyBody, kw_only=True):
 
     prompt: PromptInput
     max_tokens: Count | None = None
-    best_of: Annotated[int, Meta(ge=1, le=128)] | None = None
+    best_of: Choices | None = None
     echo: bool | None = None
-    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    logprobs: Likeliest | None = None
     add_special_tokens: bool | None = None
 
 
@@ -348,7 +358,7 @@ class ChatBody(ReplyBody, kw_only=True):
     max_tokens: Positive | None = None
     max_completion_tokens: Positive | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    top_logprobs: Likeliest | None = None
     tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None

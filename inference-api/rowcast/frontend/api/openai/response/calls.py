@@ -94,7 +94,7 @@ def _call(index: int, more: FunctionDelta | CustomDelta) -> Delta:
 
 
 def merged(deltas: Sequence[Delta]) -> Iterator[Delta]:
-    """Yield the same message in fewer deltas: neighbours that continue one part are joined."""
+    """Yield the same message in fewer deltas: join neighbours of the same part."""
     last: Delta | None = None
     for delta in deltas:
         if last is not None and (more := _continued(last, delta)) is not None:
@@ -108,7 +108,7 @@ def merged(deltas: Sequence[Delta]) -> Iterator[Delta]:
 
 
 def _continued(first: Delta, second: Delta) -> Delta | None:
-    """Return both as one delta, if the second continues the part of the first."""
+    """Return both as one delta if the second continues the first; otherwise None."""
     if first.content and second.content:
         return Delta(content=first.content + second.content)
     if first.reasoning and second.reasoning:
@@ -116,7 +116,7 @@ def _continued(first: Delta, second: Delta) -> Delta | None:
         return Delta(reasoning_content=both, reasoning=both)
     if first.tool_calls and second.tool_calls:
         (call,), (rest,) = first.tool_calls, second.tool_calls
-        if call.index == rest.index and call.id is rest.id is UNSET:  # both in its middle
+        if call.index == rest.index and call.id is rest.id is UNSET:  # neither begins a call
             return Delta(tool_calls=[_lengthened(call, rest)])
     return None
 

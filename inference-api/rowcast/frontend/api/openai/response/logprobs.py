@@ -21,7 +21,7 @@ from rowcast.frontend.turns import in_turns
 from rowcast.text.tokens.tokenizer import Tokenizer
 
 MOST = 1 << 20  # log-probabilities per answer
-_LEAST = -9999.0  # stands for minus infinity, which JSON does not have
+LEAST = -9999.0  # stands for minus infinity, which JSON does not have
 _BATCH = 16  # tokens encoded at once
 
 _encode = msgspec.json.Encoder().encode
@@ -169,4 +169,4 @@ def _finite(logprob: float | None) -> float | None:
 
 
 def _shown(logprob: float) -> float:
-    return logprob if math.isfinite(logprob) else _LEAST
+    return logprob if math.isfinite(logprob) else LEAST

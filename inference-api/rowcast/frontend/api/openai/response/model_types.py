@@ -19,7 +19,7 @@ class ModelStatus(Struct, kw_only=True, omit_defaults=True):
 
 
 class OtherBuild(Struct, kw_only=True):
-    """Another build of a name: older, until its last session ends; or newer, until it is ready."""
+    """Another build of a name: an old one until its last session ends, a new one until ready."""
 
     state: State
     fingerprint: str | None
@@ -41,9 +41,9 @@ class Model(Struct, kw_only=True):
     status: ModelStatus
     state: State
     aliases: list[str]  # its other names
-    bytes: int | None  # of memory that it takes or would take; null: not known yet
+    bytes: int | None  # of memory, loaded or not; null: not known yet
     load: Load
-    idle_seconds: float  # unloaded after so long without a session; 0: only to make room
+    idle_seconds: float  # without a session, until it is unloaded; 0: only to make room
     keep: bool  # never unloaded to make room
     loads: int  # how often it was loaded
     load_seconds: float  # how long the last load took

@@ -5,8 +5,6 @@ no [DONE], so that a part is never taken for the whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import replace
 from typing import Literal, Protocol, TypeVar, cast
 
 import msgspec
@@ -27,7 +25,7 @@ from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.reply.text import Ending
 from rowcast.frontend.request.request import Request
-from rowcast.frontend.response import JSON, Response, whole
+from rowcast.frontend.response import JSON, Response, closed_once_sent, whole
 from rowcast.frontend.served_model import ServedModel
 
 DONE = b"data: [DONE]\n\n"
@@ -89,10 +87,7 @@ def _whole(view: View, replies: Replies) -> Response:
     Until then the request counts as a reader of its stream: a slow client keeps a large answer in
     memory.
     """
-    with ExitStack() as closing:
-        closing.callback(replies.close)
-        response = json_answer(view.whole())
-        return replace(response, close=closing.pop_all().close)
+    return closed_once_sent(lambda: json_answer(view.whole()), replies.close)
 
 
 def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
