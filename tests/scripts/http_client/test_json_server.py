@@ -7,8 +7,8 @@ import json
 import pytest
 
 from http_client.json_server import JsonServer, Refused, Unreachable
+from json_responder import responding
 from processes import free_port
-from scripts.json_responder import responding
 
 
 def at(url: str, token: str | None = None) -> JsonServer:

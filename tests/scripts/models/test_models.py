@@ -15,8 +15,8 @@ import pytest
 
 from commands.models.columns import duration, lines_of, shortened, sized
 from commands.models.listed import Model
+from json_responder import responding
 from processes import ROOT, free_port
-from scripts.json_responder import responding
 
 READY: dict[str, Any] = {
     "id": "storyteller",
