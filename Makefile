@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 3
 URL ?= http://127.0.0.1:7000
 
-# Tests start hundreds of Python processes; each would compile every module anew.
+# Tests start hundreds of Python processes; without files of bytecode, each compiles every module.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

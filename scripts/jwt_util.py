@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         "--expires-in", type=duration, metavar="TIME", help="seconds, or 90m, 1h, 7d"
     )
     encoding.add_argument(
-        "--admin", action="store_true", help="add the claim admin: its owner may load models"
+        "--admin", action="store_true", help="add the claim admin, which allows loading models"
     )
     decoding = commands.add_parser("decode", help="verify a token and print its claims")
     decoding.add_argument("token")

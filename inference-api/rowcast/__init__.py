@@ -6,7 +6,7 @@
 Reading order: `wire` (the messages), `frontend/` (HTTP in, chunks out), `transport/` (between
 processes), `backend/` (32 rows, one step at a time), `engine/` (computes tokens), `launch/` (starts
 and restarts backends). Libraries of these: `text/`, `sampling/`, `journal/`, `offload/`. Importing
-this package imports none of them; a name of `_EXPORTS` is imported when it is first used.
+this package imports none of them; the names in `_EXPORTS` are imported at their first use.
 """
 
 from importlib import import_module
@@ -27,7 +27,7 @@ _EXPORTS = {
 }
 
 
-if not TYPE_CHECKING:  # a checker would take any name for an export
+if not TYPE_CHECKING:  # a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _EXPORTS:

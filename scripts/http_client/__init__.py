@@ -2,5 +2,5 @@
 
 http1         a strict parser of one HTTP/1.1 response
 events        server-sent events
-json_server   a request with JSON, and its answer or refusal
+json_server   a request with JSON, and its answer or refusal, over `urllib`
 """

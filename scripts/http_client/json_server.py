@@ -1,8 +1,8 @@
 """A server that answers with JSON: one request, one parsed answer.
 
 In: a path, and the fields of a body if there is one. Out: the answer; `Refused` with the server's
-status and sentence, in whichever form its dialect has for errors; `Unreachable` if no server
-answers, or not with JSON.
+status and message, from the error format of any dialect; `Unreachable` if no server answers, or not
+with JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 class Refused(Exception):
-    """The server does not do it."""
+    """The server refuses the request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -35,7 +35,7 @@ class JsonServer:
     url: str
     token: str | None = field(repr=False)
     seconds: float
-    agent: str  # how this program calls itself
+    agent: str  # this program's name, for the server's log
 
     def get(self, path: str) -> Any:
         return self._answer(path, None)

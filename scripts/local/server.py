@@ -167,13 +167,13 @@ class Server:
         return next(iter(self.backends()), None)
 
     def strays(self) -> list[psutil.Process]:
-        """Return the processes that it started and that are not its descendants any more."""
+        """Return the processes that it started and that are no longer its descendants."""
         ours = {each.pid for each in self.family()}
         mark = str(self._leftovers)
         return [each for each in psutil.process_iter() if each.pid not in ours and _has(each, mark)]
 
     def leftovers(self) -> list[str]:
-        """Return the files and folders that it has for the time it runs."""
+        """Return its temporary files and folders."""
         return sorted(str(each.relative_to(self._leftovers)) for each in self._leftovers.rglob("*"))
 
     def current_backend(self) -> psutil.Process:
@@ -268,7 +268,7 @@ class Server:
 
 
 def _has(process: psutil.Process, folder: str) -> bool:
-    """True if this is the folder of temporary files of a live process."""
+    """True if a live process has this folder for its temporary files."""
     with contextlib.suppress(psutil.Error):
         return lives(process) and process.environ().get("TMPDIR") == folder
     return False

@@ -1,4 +1,4 @@
-"""The socket of a server, opened before the server is there."""
+"""The socket of a server, opened before the server starts."""
 
 import socket
 import threading
@@ -11,7 +11,7 @@ from rowcast.serving.listening_socket import listen
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_port_0_is_a_free_one_that_listens_at_once(host: str) -> None:
+def test_port_0_chooses_a_free_port_that_listens_at_once(host: str) -> None:
     with listen(host, 0) as opened:
         port = opened.getsockname()[1]
         socket.create_connection((host, port), timeout=10).close()
@@ -36,7 +36,7 @@ def test_a_port_that_becomes_free_is_taken() -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_a_number_that_is_no_port_is_refused(port: int) -> None:
+def test_an_invalid_port_is_refused(port: int) -> None:
     with pytest.raises(InvalidField, match=f"port is {port}; give a number from 0 to 65535"):
         listen("127.0.0.1", port)
 

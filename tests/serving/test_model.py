@@ -46,7 +46,7 @@ def test_an_entry_is_what_was_given() -> None:
     }
 
 
-def test_what_is_none_was_not_given() -> None:
+def test_an_option_of_none_counts_as_omitted() -> None:
     assert Model("draft", dtype=None, temperature=None).entry() == {"model": "draft"}  # type: ignore[arg-type]
 
 
@@ -82,7 +82,7 @@ def test_its_name_is_the_last_part_of_its_place(path: str | Path, name: str) -> 
         ({"generation_config": "none.json", "top_k": 3}, "cannot be read from .*none.json"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(options: dict[str, Any], problem: str) -> None:
+def test_invalid_options_are_refused_at_once(options: dict[str, Any], problem: str) -> None:
     with pytest.raises((InvalidField, TypeError), match=problem):
         Model("storyteller", **options)
 
@@ -123,7 +123,7 @@ def test_a_generation_configuration_is_a_dict_a_file_or_an_object(tmp_path: Path
 
 
 @pytest.mark.parametrize("form", ["dict", "file", "object"])
-def test_sampling_parameters_go_before_it(form: str, tmp_path: Path) -> None:
+def test_sampling_parameters_take_precedence_over_it(form: str, tmp_path: Path) -> None:
     words = {"temperature": 0.7, "top_k": 20, "max_new_tokens": 9}
     file = tmp_path / "config.json"
     file.write_text(json.dumps(words))
@@ -163,7 +163,7 @@ def test_precompiling_more_than_there_is_room_for_is_refused(
         Model("m", context_length=128).precompile(rows, tokens)
 
 
-def test_it_shows_what_it_is() -> None:
+def test_its_repr_has_its_options() -> None:
     shown = "Model('storyteller', dtype='int8', generation_config={'top_k': 5})"
     assert repr(Model("storyteller", dtype="int8", top_k=5)) == shown
 
@@ -179,6 +179,6 @@ def test_it_shows_what_it_is() -> None:
         (None, "None is not a model"),
     ],
 )
-def test_what_is_no_model_or_name_is_refused(models: Any, problem: str) -> None:
+def test_an_invalid_model_or_name_is_refused(models: Any, problem: str) -> None:
     with pytest.raises(RowcastError, match=problem):
         named(models)

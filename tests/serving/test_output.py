@@ -1,4 +1,4 @@
-"""What a child writes reaches a file or standard error, and its sentences are found in it."""
+"""A child's output reaches a file or standard error, and the reason of its end is found in it."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def test_lines_are_forwarded_to_standard_error(capsys: pytest.CaptureFixture[str
     assert output.path is None
 
 
-def test_one_that_no_child_got_has_no_lines(tmp_path: Path) -> None:
+def test_an_output_without_a_child_has_no_lines(tmp_path: Path) -> None:
     output = ForwardedOutput()
     assert output.lines() == []
     output.release()

@@ -1,4 +1,4 @@
-"""Servers started from Python, as real processes: ready, used, stopped, and nothing left behind.
+"""Servers started from Python, as real processes: ready, used, stopped, with nothing left behind.
 
 Covers `server_process`, `become_gunicorn`.
 """
@@ -26,12 +26,12 @@ SLOW = Model("scripted", step_seconds=0.05).precompile(32, 1024)  # 128 steps be
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    """A running server. Leave it as you found it."""
+    """A running server, which tests leave unchanged."""
     with Server({"rows": Model("scripted", aliases=["alias"])}).start() as running:
         yield running
 
 
-def test_it_is_ready_where_it_says(server: RunningServer) -> None:
+def test_it_is_ready_at_its_url(server: RunningServer) -> None:
     assert server.ready()
     assert server.url == f"http://127.0.0.1:{server.port}"
     assert requests.get(server.url + "/readiness", timeout=10).status_code == 200
@@ -66,7 +66,7 @@ def test_its_models_are_listed(server: RunningServer) -> None:
         ({"model": "none"}, "'none' does not exist"),
     ],
 )
-def test_what_it_refuses_is_raised_in_its_words(
+def test_a_refusal_is_raised_in_the_server_s_words(
     server: RunningServer, parameters: dict[str, str], problem: str
 ) -> None:
     with pytest.raises(RowcastError, match=problem):
@@ -129,13 +129,13 @@ def _status(running: RunningServer) -> int:
 
 
 @pytest.mark.slow
-def test_one_that_is_not_ready_in_time_is_stopped() -> None:
+def test_a_server_that_is_not_ready_in_time_is_stopped() -> None:
     with pytest.raises(RowcastError, match="not ready after"):
         Server(SLOW).start(timeout=0.5)
     assert not [each for each in psutil.Process().children() if "rowcast" in str(each.cmdline())]
 
 
-def test_a_thread_that_ends_does_not_take_it_along() -> None:
+def test_a_server_outlives_the_thread_that_started_it() -> None:
     started: list[RunningServer] = []
     thread = threading.Thread(target=lambda: started.append(Server(Model("scripted")).start()))
     thread.start()
@@ -144,7 +144,7 @@ def test_a_thread_that_ends_does_not_take_it_along() -> None:
         assert running.generate("Hello", seed=3, max_tokens=9) == scripted_reply("Hello", 3, 9).text
 
 
-def test_one_that_ends_by_itself_is_an_error() -> None:
+def test_a_server_that_ends_by_itself_is_an_error() -> None:
     with Server(Model("scripted")).start() as running:
         os.kill(running.pid, signal.SIGKILL)
         with pytest.raises(RowcastError, match="ended with status -9"):
@@ -152,7 +152,7 @@ def test_one_that_ends_by_itself_is_an_error() -> None:
 
 
 @pytest.mark.slow
-def test_other_models_can_be_served_without_another_start() -> None:
+def test_other_models_can_be_served_without_a_restart() -> None:
     with Server({"a": Model("scripted")}).start() as running:
         running.change({"a": Model("scripted"), "b": Model("scripted", aliases=["c"])})
         until(lambda: len(running.models()) == 2, "the new model is listed")
@@ -231,10 +231,10 @@ def test_nothing_outlives_the_program_that_started_it(end: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("log", ["stderr", None])
 def test_firing_serves_until_it_is_interrupted(
-    how: signal.Signals, log: str | None, tmp_path: Path
+    interruption: signal.Signals, log: str | None, tmp_path: Path
 ) -> None:
     port = free_port()
     with script(FIRED.format(port=port, log=log), tmp_path / "program.py") as process:
@@ -250,7 +250,7 @@ def test_firing_serves_until_it_is_interrupted(
             timeout=20,
         )
         assert answer.text == scripted_reply("Hello", 3, 9).text
-        process.send_signal(how)
+        process.send_signal(interruption)
         rest = process.stdout.read()
         assert process.wait(timeout=60) == 0
     assert rest.endswith("Stopped.\nafter\n")

@@ -1,7 +1,6 @@
 """`python -m rowcast.serving.become_gunicorn`: become gunicorn, in the child process of a `Server`.
 
-Ends with its parent. The listening socket, which the parent has opened, is handed on as systemd
-would.
+Ends with its parent. Passes on the listening socket that the parent opened, as systemd does.
 """
 
 import os
@@ -13,20 +12,20 @@ from rowcast.tree import tree
 
 PARENT = "ROWCAST_SERVER_OF"  # process id
 LISTENS = "ROWCAST_LISTENS"  # file descriptor of the listening socket
-_FIRST = 3  # the descriptor at which gunicorn expects it
+_FIRST = 3  # the descriptor at which gunicorn expects the socket
 
 
 def main() -> None:
     """Replace this process by the server."""
     die_with_parent(signal.SIGTERM, int(os.environ.pop(PARENT)))
-    _hand_on(int(os.environ.pop(LISTENS)))
+    _pass_on(int(os.environ.pop(LISTENS)))
     config = str(tree() / "gunicorn.conf.py")
     os.execv(  # noqa: S606  # no shell is wanted
         sys.executable, [sys.executable, "-P", "-m", "gunicorn", "--config", config]
     )
 
 
-def _hand_on(socket: int) -> None:
+def _pass_on(socket: int) -> None:
     if socket == _FIRST:
         os.set_inheritable(socket, True)
     else:

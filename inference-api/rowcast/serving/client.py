@@ -1,6 +1,6 @@
 """JSON and server-sent events over HTTP, for a server on this machine.
 
-Needs only the standard library, and takes no proxy of the environment.
+Needs only the standard library, and ignores the proxies that the environment names.
 """
 
 import http.client
@@ -25,20 +25,20 @@ class Client:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def get(self, path: str, seconds: float = 10.0) -> tuple[int, Any]:
-        """Return status and JSON of a GET. Raises OSError if there is no answer in time."""
+        """Return status and JSON of a GET. Raises OSError without an answer in time."""
         with closing(self._connection(seconds)) as connection:
             response = self._send(connection, "GET", path, None)
             return response.status, _json(response.read())
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the JSON that answers a body. Raises RowcastError with the server's message."""
+        """Send JSON and return the JSON answer. Raises RowcastError with the server's message."""
         with closing(self._connection(None)) as connection:
             response = self._send(connection, "POST", path, body)
             _check(response)
             return _json(response.read())
 
     def events(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the JSON of each event that answers a body. Raises RowcastError if it fails."""
+        """Send JSON and yield the JSON of each event. Raises RowcastError if the stream fails."""
         with closing(self._connection(None)) as connection:
             response = self._send(connection, "POST", path, body)
             _check(response)

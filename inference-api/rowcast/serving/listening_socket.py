@@ -1,6 +1,6 @@
-"""The socket at which a server will listen, opened before the server is started.
+"""The socket at which a server will listen, opened before the server starts.
 
-So nobody else can take its port meanwhile, and whoever connects reaches this server or none.
+So no other process can take its port in the meantime, and a client reaches this server or none.
 """
 
 import errno
@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.1
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 is a free one. Raises RowcastError."""
+    """Return a listening socket; port 0 chooses a free port. Raises RowcastError."""
     if not 0 <= port <= 65535:
         raise InvalidField("port", f"is {port}; give a number from 0 to 65535")
     until = time.monotonic() + FREE_SECONDS

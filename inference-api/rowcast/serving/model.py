@@ -2,8 +2,8 @@
 
     Model("storyteller", dtype="int8", temperature=0.7).entry()  ──▶  {"model": "storyteller", …}
 
-The options are the keys of such an entry (`models.keys` has their types and bounds), and the
-sampling parameters that a generation configuration may have. Nothing is loaded here.
+The options are the keys of such an entry (`models.file.keys` has their types and bounds) and the
+sampling parameters of a generation configuration. Nothing is loaded here.
 """
 
 import difflib
@@ -41,7 +41,7 @@ class Sampling(TypedDict, total=False):
 
 
 class Options(Sampling, total=False):
-    """What may be said about a model besides where it is."""
+    """All options of a model."""
 
     aliases: list[str]
     default: bool
@@ -82,7 +82,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Its name for requests, unless the server gives it another: the last part of its id."""
+        """Its name in requests, unless the server gives it another: the last part of its id."""
         return str(self._entry["model"]).rstrip("/").rpartition("/")[2]
 
     def entry(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Model:
         """Compute a prompt of this length, in this many rows, before the server is ready.
 
         The model is loaded at the start; its first request finds pages, threads and caches warm.
-        Changes this model, and returns it.
+        Changes this model and returns it.
         """
         _check_between("batch_size", batch_size, ROWS)
         _check_between("prefill_length", prefill_length, self._entry.get("context_length") or None)
@@ -113,7 +113,7 @@ Named = Model | str | PathLike[str]
 
 
 def named(models: Named | Mapping[str, Named]) -> dict[str, Model]:
-    """Return the models by name. Raises RowcastError if there is none, or a name cannot be one."""
+    """Return the models by name. Raises RowcastError if there is none, or a name is invalid."""
     if not isinstance(models, Mapping):
         only = _model(models)
         models = {only.name: only}
@@ -147,7 +147,7 @@ def _check_names(options: Iterable[str]) -> None:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """Return the value as JSON has it."""
+    """Return the value in its JSON form. Raises InvalidField."""
     if isinstance(value, PathLike):
         value = fspath(value)
     if name in FILES:
@@ -160,7 +160,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _sampled(name: str, value: Any) -> Any:
-    """Return a sampling parameter that is within its bounds."""
+    """Return a sampling parameter. Raises InvalidField if it is out of bounds."""
     least, most = SAMPLING[name]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not least <= value <= most:
@@ -175,22 +175,22 @@ def _generation(given: object, sampling: dict[str, Any]) -> dict[str, Any]:
     if isinstance(given, str | PathLike):
         path = Path(given).absolute()
         return {_GENERATION: _read(path) | sampling if sampling else str(path)}
-    words = given if isinstance(given, Mapping) else _converted(given)
-    return {_GENERATION: dict(words) | sampling}
+    fields = given if isinstance(given, Mapping) else _converted(given)
+    return {_GENERATION: dict(fields) | sampling}
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        words = json.loads(path.read_text())
+        fields = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InvalidField(_GENERATION, f"cannot be read from {path}: {error}") from error
-    if not isinstance(words, dict):
+    if not isinstance(fields, dict):
         raise InvalidField(_GENERATION, f"{path} does not contain a JSON object")
-    return words
+    return fields
 
 
 def _converted(given: object) -> dict[str, Any]:
-    """Return what an object says of itself, without what is not set."""
+    """Return the fields of another library's object, without those that are None."""
     if not callable(to_dict := getattr(given, "to_dict", None)):
         raise InvalidField(
             _GENERATION, f"is {given!r}; give a dict, a path, or an object with to_dict()"

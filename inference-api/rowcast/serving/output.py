@@ -1,6 +1,6 @@
-"""What a server process writes: to a file, or on to this process's standard error.
+"""The output of a server process: to a file, or forwarded to this process's standard error.
 
-Both remember the sentences with which Rowcast refuses to start: lines that begin with `rowcast: `.
+Both have its last lines, of which those that begin with `rowcast: ` say why it does not start.
 """
 
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 SENTENCE = "rowcast: "
-_MOST = 20  # lines that are remembered
+_MOST = 20  # lines that are stored
 
 
 class Output(Protocol):
-    """Where a child process writes."""
+    """The place to which a child process writes."""
 
     @property
     def descriptor(self) -> int:
@@ -23,7 +23,7 @@ class Output(Protocol):
 
     @property
     def path(self) -> Path | None:
-        """The file, if it is one."""
+        """The file, if there is one."""
 
     def release(self) -> None:
         """Close the descriptor in this process, now that the child has its own."""
@@ -53,7 +53,7 @@ class FileOutput:
 
 
 class ForwardedOutput:
-    """Copies lines to `sys.stderr` as they come: in a notebook, that is the page."""
+    """Copies lines to `sys.stderr` as they arrive; a notebook shows them on its page."""
 
     path: Path | None = None
 

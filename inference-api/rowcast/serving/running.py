@@ -1,12 +1,12 @@
-"""A running server, as the program that started it sees it.
+"""A running server, for the program that started it.
 
-    ready, wait_ready     are the models there that it loads at the start?
+    ready, wait_ready     true once the models of its start are loaded
     generate, stream      a completion, whole or as it is generated
     load, unload          a model, by hand
-    change                other models, without an interrupted stream
+    change                other models, without interrupting a stream
     wait, stop            its end
 
-`Folder` is the place of its files, which is removed at its end.
+`Folder` has its files, and is removed at the end.
 """
 
 import atexit
@@ -28,7 +28,7 @@ from rowcast.serving.model import Model, Named, named
 from rowcast.serving.server_process import ServerProcess
 from rowcast.settings import Settings
 
-LOOK_SECONDS = 0.1  # between two looks at whether it is ready
+LOOK_SECONDS = 0.1  # between two requests for its readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Folder:
         return self.path / "journal.db"
 
     def write(self, models: Mapping[str, Model]) -> None:
-        """Write the file of models, in one step for whoever reads it."""
+        """Write the file of models; readers see the old one or the new one, whole."""
         entries = {name: model.entry() for name, model in models.items()}
         new = self.path / "models.json.new"
         new.write_text(json.dumps(entries, indent=2) + "\n")
@@ -82,7 +82,7 @@ class RunningServer:
 
     @property
     def url(self) -> str:
-        """Where it is reached from this machine."""
+        """Its address on this machine."""
         host = f"[{self._client.host}]" if ":" in self._client.host else self._client.host
         return f"http://{host}:{self._client.port}"
 
@@ -96,7 +96,7 @@ class RunningServer:
 
     @property
     def log(self) -> Path | None:
-        """The file of its log; None if it goes to standard error."""
+        """The log file; None if the log goes to standard error."""
         return self._process.log
 
     def begin(self) -> None:
@@ -105,29 +105,29 @@ class RunningServer:
         self._process.start()
 
     def ready(self) -> bool:
-        """True if the models that it loads at the start are there."""
-        return not self._stopped and self._status() == 200
+        """True if the models of its start are loaded."""
+        return self._status() == 200
 
     def wait_ready(self, timeout: float | None = None) -> None:
-        """Return once it is ready. Raises RowcastError, with its reason, if it will not be."""
+        """Return once it is ready. Raises RowcastError with the reason if that fails."""
         seconds = self._settings.load_seconds if timeout is None else timeout
         limit = time.monotonic() + seconds
-        while not self.ready():
+        while (status := self._status()) != 200:
             if self._process.ended.wait(LOOK_SECONDS):
                 raise self._failure()
-            if problem := self._failed_load():
+            if status == 503 and (problem := self._failed_loads()):
                 raise RowcastError(problem)
             if time.monotonic() > limit:
                 raise RowcastError(f"the server is not ready after {seconds:g} s")
 
     def wait(self) -> None:
-        """Return when it was stopped. Raises RowcastError if it ended by itself."""
+        """Return when it has been stopped. Raises RowcastError if it ends by itself."""
         self._process.ended.wait()
         if not self._stopped:
             raise self._failure()
 
     def stop(self) -> None:
-        """Let open streams finish, within GRACEFUL_SECONDS, and end it; interrupted, end it now."""
+        """Let open streams finish within GRACEFUL_SECONDS, then end it. Ctrl-C ends it at once."""
         if self._stopped or os.getpid() != self._owner:
             return
         self._stopped = True
@@ -135,21 +135,21 @@ class RunningServer:
         try:
             self._process.stop(self._settings.graceful_seconds)
         except KeyboardInterrupt:
-            self._process.send(signal.SIGQUIT)  # gunicorn's quick end
+            self._process.send(signal.SIGQUIT)  # gunicorn's quick shutdown
             self._process.stop(0)
         finally:
             self._folder.remove()
 
     def change(self, models: Named | Mapping[str, Named]) -> None:
-        """Serve other models, from a few seconds later on; running streams finish on their own."""
+        """Serve other models within a few seconds; running streams finish on their builds."""
         self._folder.write(named(models))
 
     def load(self, name: str) -> None:
-        """Have a model loaded; `models` shows when it is there."""
+        """Start to load a model; `models` shows its state."""
         self._client.post("/models/load", {"model": name})
 
     def unload(self, name: str) -> None:
-        """Have a model unloaded as soon as nobody uses it."""
+        """Unload a model as soon as no request uses it."""
         self._client.post("/models/unload", {"model": name})
 
     def models(self) -> list[dict[str, Any]]:
@@ -161,12 +161,12 @@ class RunningServer:
         return models
 
     def generate(self, prompt: str, *, model: str | None = None, **parameters: Any) -> str:
-        """Return what follows a prompt; `parameters` as `POST /v1/completions` has them."""
+        """Return a completion; `parameters` are those of `POST /v1/completions`."""
         answer = self._client.post("/v1/completions", self._body(prompt, model, parameters))
         return str(answer["choices"][0]["text"])
 
     def stream(self, prompt: str, *, model: str | None = None, **parameters: Any) -> Iterator[str]:
-        """Yield the same text as it is generated; closing the iterator ends the reply."""
+        """Yield the same text as it is generated. Closing the iterator cancels the reply."""
         body = self._body(prompt, model, parameters) | {"stream": True}
         for event in self._client.events("/v1/completions", body):
             for choice in event["choices"]:
@@ -179,16 +179,18 @@ class RunningServer:
         return {"n": 1, **parameters, "model": model or self._default, "prompt": prompt}
 
     def _status(self) -> int:
-        """Return the status of /readiness; 0 while nothing answers."""
+        """Return the status of /readiness; 0 without an answer, and after `stop`."""
+        if self._stopped:
+            return 0
         try:
             return self._client.get("/readiness", seconds=5.0)[0]
         except (OSError, http.client.HTTPException):
             return 0
 
-    def _failed_load(self) -> str:
-        """Return which model could not be loaded, and why; empty if none failed so far."""
+    def _failed_loads(self) -> str:
+        """Return which models failed to load, and why; empty if none did so far."""
         try:
-            models = self.models() if self._status() == 503 else []
+            models = self.models()
         except (OSError, http.client.HTTPException, RowcastError):
             return ""
         failed = [each for each in models if each["status"].get("failed")]

@@ -4,7 +4,7 @@
     with Server({"story": "storyteller"}).start() as server:  serves beside this program
         server.generate("Once upon a time")
 
-Writes the file of models and the environment of `gunicorn.conf.py`, and starts it.
+Writes the file of models, makes the variables of `gunicorn.conf.py`, and starts the server.
 """
 
 import difflib
@@ -32,14 +32,15 @@ from rowcast.settings import Settings
 from rowcast_settings.fields import InvalidSettings
 
 PORT = 7000
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # the address at which it is reached from here
-# Settings that the server gets from elsewhere: models, port and host; and how it is started.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # and an address to connect to from here
+# Settings that follow from the models, from `start` and `fire`, and from how the server is started.
 OWN = {"model", "models", "model_name", "mock_model", "backend_socket", "host", "port"}
 _OWN_VARIABLES = {
     *(name.upper() for name in OWN),
     *("ROWCAST_LAUNCHED_BY", "ROWCAST_MODELS_SOCKET", "ROWCAST_PARENT"),  # of another server
     *("LISTEN_FDS", "LISTEN_PID"),
 }
+_SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package
 
 
 class Server:
@@ -63,11 +64,11 @@ class Server:
         wait: bool = True,
         timeout: float | None = None,
     ) -> RunningServer:
-        """Start it in a process of its own, which ends with this one at the latest.
+        """Start the server in a process of its own, which ends with this one at the latest.
 
         `port`: 0 for a free one. `log`: a file to append to, "stderr", or None for a file that is
         removed at the end. `wait`: return once it is ready, within `timeout` seconds (LOAD_SECONDS
-        by default). Raises RowcastError, in the server's own words, if it does not start.
+        by default). Raises RowcastError with the server's own message if it does not start.
         """
         running = self._prepared(port, host, log)
         try:
@@ -97,7 +98,7 @@ class Server:
             _print("Stopped.")
 
     def _prepared(self, port: int, host: str, log: str | PathLike[str] | None) -> RunningServer:
-        """Return it, not started."""
+        """Return a server that is ready to be started."""
         listener = listen(host, port)
         taken = int(listener.getsockname()[1])
         folder = Folder(Path(tempfile.mkdtemp(prefix="rowcast-server-")))
@@ -115,7 +116,7 @@ class Server:
         return RunningServer(process, client, folder, settings, next(iter(self.models)))
 
     def _settings_for(self, host: str, port: int, folder: Folder, *, fresh: bool) -> Settings:
-        """Return the server's settings; `fresh`: its port is another at each start."""
+        """Return the server's settings; `fresh`: port and journal are new at each start."""
         given: dict[str, Any] = dict(self._settings)
         if fresh and "JOURNAL" not in os.environ:
             given.setdefault("journal", str(folder.journal))
@@ -141,7 +142,7 @@ def _check_settings(names: Iterable[str]) -> None:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Return what identifies this program to a server that otherwise serves its proxy alone."""
+    """Return the headers with which this program may use a server that serves its proxy alone."""
     if settings.proxy_secret is None:
         return {}
     secret = settings.proxy_secret.get_secret_value()
@@ -149,7 +150,7 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def _check_models(settings: Settings) -> None:
-    """Raise RowcastError if a model is not there, before a process is started for it."""
+    """Raise RowcastError if a model is not there, before a process is started."""
     try:
         read_catalog(settings)
     except InvalidCatalog as error:
@@ -176,12 +177,9 @@ def _environment(settings: Settings, folder: Folder) -> dict[str, str]:
     }
 
 
-_SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package
-
-
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, if this is the main thread; no other gets signals."""
+    """Treat SIGTERM as Ctrl-C, if this is the main thread; no other receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

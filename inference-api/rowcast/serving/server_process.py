@@ -1,7 +1,8 @@
 """The process of a server: started in an environment, ended by its id, never left behind.
 
 The kernel signals a child when the *thread* that started it ends. So a thread of its own starts the
-server and waits for it as long as it runs; it ends with this process, and then the server does too.
+server and waits until it ends. That thread ends with this process at the latest, and so does the
+server.
 """
 
 import contextlib
@@ -40,47 +41,47 @@ class ServerProcess:
         self._problem: OSError | None = None
         self._started = threading.Event()
         self.ended = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="rowcast-server", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rowcast-server", daemon=True)
 
     def start(self) -> None:
         """Return once the process exists. Raises RowcastError if it cannot."""
-        self._keeper.start()
+        self._thread.start()
         self._started.wait()
         self.release()
         if self._problem is not None:
             raise RowcastError(f"the server cannot start: {self._problem}") from self._problem
 
     def release(self) -> None:
-        """Close what only the server is to hold."""
+        """Close this process's copies of the output and the listening socket."""
         self._output.release()
         self._listener.close()
 
     @property
     def log(self) -> Path | None:
-        """The file that it writes to, if it is one."""
+        """The file to which it writes, if there is one."""
         return self._output.path
 
     def reason(self) -> str:
-        """Return why it has ended, as far as it wrote it."""
+        """Return why it ended, as its last lines of output say."""
         return sentences(self._output.lines())
 
     @property
     def pid(self) -> int:
-        return self._running.pid
+        return self._child.pid
 
     @property
     def status(self) -> int | None:
         """The exit status; None while it runs."""
-        return self._running.poll() if self.ended.is_set() else None
+        return self._child.poll() if self.ended.is_set() else None
 
     def send(self, signal_: signal.Signals) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the process has ended."""
         if self._process is not None and not self.ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal_)
 
     def stop(self, seconds: float) -> None:
-        """Let open streams finish for this long; then kill it."""
+        """Let open streams finish for this long; then kill the process."""
         if not self._started.is_set():
             self.release()
             return
@@ -90,12 +91,12 @@ class ServerProcess:
             self.ended.wait(KILL_SECONDS)
 
     @property
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _child(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RowcastError("the server was not started")
         return self._process
 
-    def _keep(self) -> None:
+    def _run(self) -> None:
         try:
             self._process = self._spawn()
         except OSError as error:
@@ -115,5 +116,5 @@ class ServerProcess:
             stdout=self._output.descriptor,
             stderr=self._output.descriptor,
             pass_fds=[self._listener.fileno()],
-            start_new_session=True,  # Ctrl-C comes to this process, which then stops it
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then stops it
         )

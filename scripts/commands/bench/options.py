@@ -119,7 +119,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_names,
         metavar="NAME",
-        help="the model (scripted); several, as A,B or by repeating it: requests in turn",
+        help="the model (scripted), or several as A,B, which get requests in turn",
     )
     add("--path", metavar="PATH", help="post to this path, not the dialect's own")
     add("--token", help="bearer token (or the variable BENCH_TOKEN)")
@@ -187,7 +187,7 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_names,
         metavar="NAME",
-        help="the other side's model, or several",
+        help="the other side's model, or several as A,B",
     )
     add("--vs-token", metavar="TOKEN", help="the other side's token (never --token's)")
     add(

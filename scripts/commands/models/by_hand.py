@@ -1,7 +1,7 @@
-"""Loads or unloads a model of a running server, and follows it until that is done.
+"""Loads or unloads a model of a running server, and waits until that is done.
 
-The server answers at once; then the list says how far it is. Each stage is passed on once. In: the
-server and a name. Out: the model as it is in the end, or when the patience ends.
+The server answers at once; its list then shows the progress. Each stage is reported once. In: the
+server and a name. Out: the model at the end, or when the time is over.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """Loads and unloads."""
+    """Loads and unloads models."""
 
     server: JsonServer
     patience: float  # seconds; 0: do not wait
-    progress: Callable[[str], None]  # receives each stage
+    progress: Callable[[str], None]  # is called with each stage
 
     def load(self, name: str) -> Model:
         """Load it; wait until it is ready or has failed. Raises Refused and Unreachable."""

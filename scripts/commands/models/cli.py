@@ -1,8 +1,8 @@
-"""What the user of `scripts/models` reads, and the exit status.
+"""The command line of `scripts/models`, its output and its exit status.
 
-In: argv, and the variables ROWCAST and TOKEN. Out: a line per model, or all that the server sends
-of them as JSON. Status: 0 done, 1 not done within the time or not at all, 2 an invalid command or
-file, 3 the server refuses or does not answer.
+In: argv, and the variables ROWCAST and TOKEN. Out: a line per model, or the server's JSON. Status:
+0 done, 1 failed or not done in time, 2 an invalid command or file, 3 the server refuses or does not
+answer.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check(file: str) -> NoReturn:
 
 
 def outcome(model: Model, wanted: str) -> str:
-    """Return what became of a model that was to be `wanted`: ready, or unloaded."""
+    """Return the state of a model in words. `wanted`: its intended state, ready or unloaded."""
     if model.state == "failed":
         return f"{model.name} failed: {model.reason}"
     if model.state == "ready" and wanted == "ready":
@@ -117,7 +117,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     add("--token", default=os.environ.get("TOKEN"), help="bearer token ($TOKEN)")
     add("--timeout", type=float, default=300.0, metavar="S", help="seconds to wait (300)")
     add("--no-wait", action="store_true", help="do not wait until it is loaded or unloaded")
-    add("--json", action="store_true", help="print all that the server sends of the models")
+    add("--json", action="store_true", help="print the server's JSON")
     options = parser.parse_intermixed_args(argv)
     missing = OBJECTS.get(options.action)
     if bool(missing) != (options.object is not None):

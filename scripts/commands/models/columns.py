@@ -4,7 +4,7 @@
     storyteller  ready    386 MiB  5f2c90aa13de  never         also falcon40b
     big          loading  4.1 GiB                10 min idle   reading weights
 
-Reasons of failed loads follow below, whole.
+Reasons of failed loads follow below, in full.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def row(model: Model) -> tuple[str, ...]:
 
 
 def notes(model: Model) -> str:
-    """Return what it does now, and its other names."""
+    """Return its stage, its other builds and its other names."""
     parts = (
         model.stage,
         *(f"another build: {each.stage or each.state}" for each in model.others),
@@ -53,7 +53,7 @@ def notes(model: Model) -> str:
 
 
 def unloads(model: Model) -> str:
-    """Return when it is unloaded by itself."""
+    """Return when the server unloads it on its own."""
     if model.fields.get("keep"):
         return "never"
     seconds = model.number("idle_seconds")
@@ -61,7 +61,7 @@ def unloads(model: Model) -> str:
 
 
 def reasons_of(model: Model) -> Iterator[str]:
-    """Yield why loads of its builds failed, in lines."""
+    """Yield the reasons why loads of its builds failed, as lines."""
     for each in (model, *model.others):
         if each.reason:
             seconds = float(each.status.get("retry_seconds") or 0)
@@ -76,7 +76,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def sized(size: float) -> str:
-    """Return a number of bytes in a unit that suits it."""
+    """Return a number of bytes in a suitable unit."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}"

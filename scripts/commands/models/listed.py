@@ -1,7 +1,7 @@
 """The models of a running server, as its list describes them.
 
-In: the answer of `GET /models`. Out: a `Model` per model; a model that is listed under several
-names is one. Fields that a server does not send have their defaults.
+In: the answer of `GET /models`. Out: a `Model` per model, however many names it is listed under.
+Fields that a server does not send have defaults.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from http_client.json_server import JsonServer, Unreachable
 
 PATH = "/models"
-STATES = {"loaded": "ready"}  # of servers that report only `status`
+STATES = {"loaded": "ready"}  # for servers that report `status` alone
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model; `fields` is all that the server sends of it."""
+    """One model. `fields`: its object in the server's list."""
 
     fields: dict[str, Any]
 
@@ -41,7 +41,7 @@ class Model:
 
     @property
     def stage(self) -> str:
-        """What its load does now, or waits for."""
+        """What its load is doing, or waiting for."""
         return str(self.status.get("stage") or "")
 
     @property
@@ -51,7 +51,7 @@ class Model:
 
     @property
     def others(self) -> tuple[Model, ...]:
-        """Other builds of its name: older ones with sessions, or a newer one that loads."""
+        """Other builds of its name: older ones with sessions, or a newer one that is loading."""
         return tuple(Model({"id": self.name, **each}) for each in self.fields.get("others") or ())
 
     @property
@@ -76,7 +76,7 @@ def models_of(server: JsonServer) -> list[Model]:
 
 
 def model_of(server: JsonServer, name: str) -> Model:
-    """Return the model that has this name. Raises Unreachable if none has it any more."""
+    """Return the model of this name. Raises Unreachable if it is not listed any more."""
     for each in models_of(server):
         if name in (each.name, *each.aliases):
             return each

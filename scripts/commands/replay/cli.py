@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TextIO
 
 from commands.replay.receipt import NoReceipt, Receipt, Reply, find
-from commands.replay.server import OtherBuild, Refused, Replayed, replay
+from commands.replay.server import OtherBuild, Replayed, replay
 from commands.replay.verdict import verdict
-from http_client.json_server import JsonServer
+from http_client.json_server import JsonServer, Refused, Unreachable
 
 EQUAL, DIFFERS, INVALID, OTHER_BUILD, REFUSED = range(5)
 LOCAL = "http://127.0.0.1:7000"
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         return _fail(INVALID, f"{options.receipt}: {problem}")
     except OtherBuild as problem:
         return _fail(OTHER_BUILD, f"{problem}; --any-build compares them anyway")
-    except Refused as problem:
+    except (Refused, Unreachable) as problem:
         return _fail(REFUSED, str(problem))
     if options.text:
         _print_texts(replayed.texts)

@@ -10,24 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.replay.receipt import NoReceipt, Receipt
-from http_client import json_server
-from http_client.json_server import JsonServer
+from http_client.json_server import JsonServer, Refused, Unreachable
 
 PATH = "/v1/replay"
 BUILD = ("build", "context_length")
 OTHER_BUILD = 409  # status
 
 
-class Refused(Exception):
-    """The server does not compute it, at least not now."""
-
-
-class OtherBuild(Refused):
+class OtherBuild(Exception):
     """Another build serves."""
-
-
-class Unreachable(Refused):
-    """No server answers, or its answer cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +44,10 @@ def replay(server: JsonServer, receipt: Receipt, *, any_build: bool = False) -> 
 def _post(server: JsonServer, question: dict[str, Any]) -> Any:
     try:
         return server.post(PATH, question)
-    except json_server.Refused as problem:
-        raise (OtherBuild if problem.status == OTHER_BUILD else Refused)(str(problem)) from None
-    except json_server.Unreachable as problem:
-        raise Unreachable(str(problem)) from None
+    except Refused as problem:
+        if problem.status == OTHER_BUILD:
+            raise OtherBuild(str(problem)) from None
+        raise
 
 
 def question_of(receipt: Receipt, *, any_build: bool) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_pieces_of_generate_survive_any_cut() -> None:
     stream = '{"text":["say é"],"error":0}\0{"text":["say éb"],"error":0}\0'.encode()
     for cut in range(len(stream)):
         reader = DIALECTS["generate"].reader()
-        reader.expect("say")
+        reader.prompt = "say"
         reader.feed([stream[:cut]])
         reader.feed([stream[cut:]])
         assert reader.close() is None
@@ -75,7 +75,7 @@ def test_pieces_of_generate_survive_any_cut() -> None:
 )
 def test_generate_failures(stream: str, failure: str) -> None:
     reader = DIALECTS["generate"].reader()
-    reader.expect("say")
+    reader.prompt = "say"
     reader.feed([stream.encode()])
     assert (reader.close() or "").startswith(failure)
 

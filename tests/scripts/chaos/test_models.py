@@ -1,4 +1,4 @@
-"""The basis of chaos's verdicts about several models: which build an answer is of.
+"""The basis of chaos's verdicts about several models: the build that an answer came from.
 
 Covers `model_file`, `chaos/models/builds`, `tally`, `chaos/models/reports`.
 """
@@ -107,7 +107,7 @@ def test_an_answer_that_changes_its_build_midway_is_altered() -> None:
     assert len(tally.faults) == 2
 
 
-def test_failed_and_cut_answers_are_counted_apart() -> None:
+def test_failed_and_cut_answers_are_counted_separately() -> None:
     tally, (story, _) = Tally(right()), requests()
     tally.take(reading(story, {"error": {}}, "503 Service Unavailable"))
     cut = reading(story, body("once", STORY, OLD.label))

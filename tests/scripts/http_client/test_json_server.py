@@ -7,8 +7,8 @@ import json
 import pytest
 
 from http_client.json_server import JsonServer, Refused, Unreachable
+from json_responder import responding
 from processes import free_port
-from scripts.json_responder import responding
 
 
 def at(url: str, token: str | None = None) -> JsonServer:
@@ -50,7 +50,7 @@ def test_a_refusal_has_its_sentence(body: bytes, message: str) -> None:
     assert (str(caught.value), caught.value.status) == (message, 403)
 
 
-def test_what_is_no_server_is_named() -> None:
+def test_a_server_that_does_not_answer_is_named() -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(Unreachable, match=f"{nobody} does not answer: .*refused"):
         at(nobody).get("/")

@@ -1,4 +1,4 @@
-"""scripts/models: its table, and the program against a server that acts out a load.
+"""scripts/models: its table, and the program against a server that simulates a load.
 
 Covers `models/cli`, `listed`, `columns`, `by_hand`.
 """
@@ -15,8 +15,8 @@ import pytest
 
 from commands.models.columns import duration, lines_of, shortened, sized
 from commands.models.listed import Model
+from json_responder import responding
 from processes import ROOT, free_port
-from scripts.json_responder import responding
 
 READY: dict[str, Any] = {
     "id": "storyteller",
@@ -62,7 +62,7 @@ def test_a_table_has_a_line_per_model() -> None:
     ]
 
 
-def test_why_a_load_failed_stands_below_in_full() -> None:
+def test_the_reason_of_a_failed_load_follows_in_full() -> None:
     reason = "the weights need 4.1 GiB, and MODELS_MEMORY has room for 1.0;" + " again" * 30
     lines = table(READY, failed(reason))
     assert lines[2].startswith("big          failed  4.1 GiB")
@@ -113,7 +113,7 @@ def test_units() -> None:
 
 
 class Acting:
-    """A server whose model takes a state per look at its list."""
+    """A server that lists the next state of its model at each request."""
 
     def __init__(self, *states: dict[str, Any]) -> None:
         self.received: list[tuple[str, bytes]] = []

@@ -23,15 +23,11 @@ class Reader(ABC):
         self.prompt_tokens: int | None = None
         self.completion_tokens: int | None = None
         self.failure: str | None = None
-        self.prompt = ""
+        self.prompt = ""  # an answer may repeat it
 
     @abstractmethod
     def feed(self, parts: list[bytes]) -> None:
         """Read parts of the body, in order."""
-
-    def expect(self, prompt: str) -> None:
-        """Note the prompt, which the answer may repeat."""
-        self.prompt = prompt
 
     def close(self) -> str | None:
         """Return what the dialect lacks at the end of the body; None if the reply is complete."""

@@ -1,6 +1,6 @@
-"""/generate: a prompt's stream of JSON pieces, each followed by a NUL; and TGI's events of tokens.
+"""/generate: a stream of JSON pieces, each followed by a NUL; and TGI's events, one per token.
 
-A piece of the first repeats the prompt and all of the reply so far; its end is the end of the body.
+Each JSON piece repeats the prompt and the reply so far; the reply ends with the body.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Pieces(Reader):
     def __init__(self) -> None:
         super().__init__()
         self._unread = b""
-        self._known = ""  # the text so far: at first the prompt
+        self._reply = ""  # so far
 
     def feed(self, parts: list[bytes]) -> None:
         """Read the pieces that these parts complete."""
@@ -37,10 +37,6 @@ class Pieces(Reader):
             self.failure = self.failure or "half a piece at the end"
         return self.failure
 
-    def expect(self, prompt: str) -> None:
-        """Note the text with which the first piece begins."""
-        self.prompt = self._known = prompt
-
     def _read(self, piece: bytes) -> None:
         try:
             data = json.loads(piece)
@@ -50,11 +46,12 @@ class Pieces(Reader):
             return
         if error:
             self.failure = self.failure or f"error {error}"
-        if not text.startswith(self._known):
+        known = self.prompt + self._reply
+        if not text.startswith(known):
             self.failure = self.failure or "a piece that does not continue the last one"
-        elif len(text) > len(self._known):
-            self.take(text[len(self._known) :].encode())
-            self._known = text
+        elif new := text.removeprefix(known):
+            self.take(new.encode())
+            self._reply += new
 
 
 class Generate(Dialect):
@@ -83,7 +80,7 @@ class Generate(Dialect):
 
 
 class TokenEvents(EventReader):
-    """Reads events with a token each; the last one has `generated_text` and `details`."""
+    """Reads events of one token each; the last one has `generated_text` and `details`."""
 
     def on_event(self, event: Event) -> None:
         """Read one `data:` event."""

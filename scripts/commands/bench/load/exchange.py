@@ -26,7 +26,7 @@ class Exchange:
         self._media_type = target.dialect.media_type
         self._http = ResponseReader()
         self._reader: Reader = target.dialect.reader()
-        self._reader.expect(request.prompt)
+        self._reader.prompt = request.prompt
 
     @property
     def complete(self) -> bool:

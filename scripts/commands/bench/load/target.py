@@ -44,7 +44,7 @@ class Target:
     extra: dict[str, object] = field(default_factory=dict)
 
     def model_of(self, request: Request) -> str:
-        """Return the model of one request: all of them in turn."""
+        """Return the model of a request: requests go to all models in turn."""
         return self.models[request.index % len(self.models)]
 
     def message(self, request: Request) -> bytes:

@@ -45,7 +45,7 @@ class Run:
         return max(ends) - min(outcome.started for outcome in self.outcomes) if ends else 0.0
 
     def by_model(self) -> dict[str, Run]:
-        """Return the part of each model; the generator's work is not divided."""
+        """Return the part of each model; the generator's processor time is not divided."""
         models = dict.fromkeys(outcome.model for outcome in self.outcomes)
         return {
             model: Run([each for each in self.outcomes if each.model == model], self.cpu_seconds)

@@ -1,18 +1,20 @@
 """The builds that the claims serve, and the right answers of each.
 
-Every request is answered by every build, on a server of its own that nothing disturbs and where
-each build has a name of its own. So an answer under load can be attributed to the build that
-computed it, and one of another model is recognised as such.
+An undisturbed server answers every request with every build, each under a name of its own. So an
+answer under load can be attributed to the build that computed it, and one of another model is
+recognised as such.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from commands.chaos.context import Context
 from commands.chaos.models import reports
 from commands.chaos.models.model_file import Entry, ModelFile
+from commands.chaos.traffic import kinds
 from commands.chaos.traffic.flow import undisturbed
 from commands.chaos.traffic.request import Request
 from local.server import Server, ServerError
@@ -52,9 +54,10 @@ class RightAnswers:
         """All requests, of all models."""
         return [*self.answers[self.builds[0].label]]
 
-    def of_model(self, name: str) -> list[Request]:
-        """Return the requests to one model."""
-        return [each for each in self.requests if each.model == name]
+    def requests_by_model(self) -> dict[str, list[Request]]:
+        """Return the requests to each model, by its name."""
+        names = dict.fromkeys(build.name for build in self.builds)
+        return {name: [each for each in self.requests if each.model == name] for name in names}
 
     @property
     def room_for_one(self) -> int:
@@ -85,6 +88,20 @@ def right_answers(
     return RightAnswers(
         tuple(builds), answers, {build.label: states[build.label].needs for build in builds}
     )
+
+
+def right_answers_of_both(
+    context: Context, dice: random.Random, least: int, most: int
+) -> RightAnswers:
+    """Return the answers of all builds to requests of `least` to `most` tokens to both models."""
+    requests = [
+        request
+        for name in (STORY, SMALL)
+        for request in kinds.mixed(
+            dice, len(kinds.NAMING), least, most, kinds=kinds.NAMING, model=name
+        )
+    ]
+    return right_answers(context, (OLD, NEW, DRAFT), requests)
 
 
 def _answers_of(server: Server, build: Build, requests: Sequence[Request]) -> dict[Request, object]:

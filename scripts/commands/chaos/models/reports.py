@@ -11,7 +11,7 @@ from local.server import Server
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """What a server reports of one name's current build."""
+    """A server's report on the current build of one name."""
 
     state: str
     fingerprint: str
@@ -45,5 +45,5 @@ def _report(found: dict[str, Any]) -> ModelReport:
 
 
 def unload(name: str) -> Request:
-    """Return the request that unloads a model by hand."""
+    """Return a request that unloads a model."""
     return Request.of("unload", "json", UNLOAD, {"model": name})

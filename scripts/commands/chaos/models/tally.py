@@ -28,7 +28,7 @@ class Tally:
         self._right = right
 
     def take(self, reading: Reading) -> tuple[str, ...]:
-        """Judge an answer that has ended; return the labels of the builds that it may be of."""
+        """Judge an answer that has ended; return the labels of the builds that it matches."""
         if reading.whole:
             return self.take_body(reading.request.plain(), bytes(reading.body))
         if reading.status == 200:
@@ -39,7 +39,7 @@ class Tally:
         return ()
 
     def take_body(self, request: Request, body: bytes) -> tuple[str, ...]:
-        """Judge the bytes of a whole answer; text without a fingerprint may be of two builds."""
+        """Judge the bytes of a whole answer; text without a fingerprint may match two builds."""
         got, answers_of = content(request.form, body), self._right.answers
         own = [each.label for each in self._right.builds if each.name == request.model]
         labels = tuple(each for each in own if got == answers_of[each][request])
@@ -50,7 +50,7 @@ class Tally:
         return labels
 
     def resume(self, port: int, cuts: Sequence[Cut]) -> None:
-        """Read cut answers to their end, and judge them as a whole."""
+        """Resume the answers that were cut, and judge each as a whole."""
         rests = answers(port, [cut.next for cut in cuts])
         for cut, rest in zip(cuts, rests, strict=True):
             if rest.whole:
@@ -89,7 +89,7 @@ class Tally:
 
 
 def _same(one: object, other: object) -> bool:
-    """True if two answers differ in nothing but the model and build that they name."""
+    """True if two answers differ at most in the model and build that they name."""
     return _unnamed(one) == _unnamed(other)
 
 

@@ -18,11 +18,10 @@ from commands.chaos.models.builds import (
     SMALL,
     STORY,
     RightAnswers,
-    right_answers,
+    right_answers_of_both,
 )
 from commands.chaos.models.model_file import ModelFile
 from commands.chaos.models.tally import Tally
-from commands.chaos.traffic import kinds
 from commands.chaos.traffic.crowd import Crowd, Reading
 from commands.chaos.traffic.request import Request
 from local.server import Server, ServerError
@@ -34,12 +33,7 @@ PATIENCE = 300.0
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    requests = [
-        request
-        for name in (STORY, SMALL)
-        for request in kinds.mixed(dice, len(kinds.NAMING), 10, 80, kinds=kinds.NAMING, model=name)
-    ]
-    right = right_answers(context, (OLD, NEW, DRAFT), requests)
+    right = right_answers_of_both(context, dice, 10, 80)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.lazy(), SMALL: DRAFT.lazy()})
     with context.server(
         MODELS=file.path, MODELS_MEMORY=right.room_for_one, LOAD_SECONDS=PATIENCE
@@ -50,7 +44,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
         loads = sum(each.loads for each in reports.models_of(server).values())
     tally = load.tally
     found.faults += tally.faults
-    found.expect(tally.builds[NEW.label] and tally.builds[DRAFT.label], "one had no answer")
+    found.expect(tally.builds[NEW.label] and tally.builds[DRAFT.label], "a build computed nothing")
     found.figures += [
         f"{size} s, {swaps.count} swaps, {loads} loads, {tally.summary}",
         f"longest wait for an answer to begin {load.longest_wait:.1f} s",
@@ -60,7 +54,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 @dataclass(slots=True)
 class _Swaps:
-    """Gives one name the other build whenever it is time."""
+    """Swaps the build of one name at regular intervals."""
 
     file: ModelFile
     seconds: float
@@ -68,7 +62,7 @@ class _Swaps:
     _next: float = 0.0
 
     def turn(self) -> None:
-        """Swap if it is time."""
+        """Swap if the next swap is due."""
         now = perf_counter()
         self._next = self._next or now + self.seconds
         if now >= self._next:
@@ -76,7 +70,7 @@ class _Swaps:
             self._swap()
 
     def to_new(self) -> None:
-        """Swap if the other build is current."""
+        """Swap to the new build, unless it is the current one."""
         if self.count % 2 == 0:
             self._swap()
 
@@ -102,7 +96,7 @@ class _Load:
     """The clients, and what they have received."""
 
     def __init__(self, server: Server, right: RightAnswers, dice: random.Random) -> None:
-        requests = {name: right.of_model(name) for name in (STORY, SMALL)}
+        requests = right.requests_by_model()
         self.tally = Tally(right)
         self.longest_wait = 0.0
         self._server = server
@@ -111,7 +105,7 @@ class _Load:
         self._open: dict[Reading, _Client] = {}
 
     def run_for(self, seconds: float, swaps: _Swaps, progress: Callable[[str], None]) -> None:
-        """Keep every client busy for so long, and until all models have answered."""
+        """Keep all clients busy for this long, and until both new build and draft have answered."""
         end = perf_counter() + seconds
         for client in self._clients:
             self._begin(client)
@@ -122,7 +116,7 @@ class _Load:
             slow = not all(self.tally.builds[each] for each in (NEW.label, DRAFT.label))
             if now < end:
                 swaps.turn()
-            elif slow:  # loads take longer here than all swaps
+            elif slow:  # a machine on which loads take longer than the whole run
                 swaps.to_new()
             for reading in self._crowd.turn():
                 self._end(reading, again=now < end or slow)

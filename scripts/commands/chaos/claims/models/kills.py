@@ -22,11 +22,10 @@ from commands.chaos.models.builds import (
     SMALL,
     STORY,
     RightAnswers,
-    right_answers,
+    right_answers_of_both,
 )
 from commands.chaos.models.model_file import ModelFile
 from commands.chaos.models.tally import Tally
-from commands.chaos.traffic import kinds
 from commands.chaos.traffic.crowd import Crowd, Reading
 from commands.chaos.traffic.flow import PATIENCE, answers, is_refused
 from commands.chaos.traffic.request import Request
@@ -36,23 +35,17 @@ from local.server import Server
 
 WORKERS = 2
 STREAMS = 12
-LONGEST = 1.2  # times a load's: seconds from the beginning of a change to the kill
-DECODER, LAUNCHER, SUPERVISOR, WORKER, SERVER = VICTIMS = (
-    *("decoder", "launcher", "supervisor", "worker", "server"),
-)
+LONGEST = 1.2  # the maximum time from a change to the kill, as a multiple of a load's
+VICTIMS = "decoder", "launcher", "supervisor", "worker", "server"
+DECODER, LAUNCHER, SUPERVISOR, WORKER, SERVER = VICTIMS
 LOADING, SWAPPING, UNLOADING = CHANGES = "loading", "swapping", "unloading"
 CACHE = "torchinductor_"  # torch's folder, one for all programs of a user
-CUTTING = {WORKER, SERVER}  # who holds the clients' connections
+CUTTING = {WORKER, SERVER}  # they hold the clients' connections
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found = Finding()
-    requests = [
-        request
-        for name in (STORY, SMALL)
-        for request in kinds.mixed(dice, len(kinds.NAMING), 60, 160, kinds=kinds.NAMING, model=name)
-    ]
-    right = right_answers(context, (OLD, NEW, DRAFT), requests)
+    right = right_answers_of_both(context, dice, 60, 160)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.entry, SMALL: DRAFT.lazy()})
     journal = context.folder / "journal.db"
     rounds = [(CHANGES[at % 3], VICTIMS[at % 5]) for at in range(size)]
@@ -72,7 +65,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 
 class _Kills:
-    """A server whose models come and go, and whose processes are killed."""
+    """A server whose models change while its processes are killed."""
 
     def __init__(
         self, server: Server, file: ModelFile, right: RightAnswers, dice: random.Random
@@ -83,7 +76,7 @@ class _Kills:
         self.faults: list[str] = []
         self._server = server
         self._file = file
-        self._requests = {name: right.of_model(name) for name in (STORY, SMALL)}
+        self._requests = right.requests_by_model()
         self._dice = dice
         self._drawn = self._swaps = 0
         self._longest = LONGEST * reports.models_of(server)[STORY].load_seconds
@@ -145,7 +138,7 @@ class _Kills:
             self.killed[victim] += 1
 
     def _judge(self, readings: Sequence[Reading], victim: str, change: str) -> None:
-        """Judge what is whole, resume what was cut, and judge that."""
+        """Judge the whole answers; resume those that were cut, and judge them too."""
         cuts = []
         for reading in readings:
             if is_refused(reading):
@@ -161,7 +154,7 @@ class _Kills:
             self.faults.append(f"a {victim} was killed during {change}")
 
     def _is_settled(self) -> bool:
-        """True if every process is there that should be, and no other."""
+        """True if all expected processes run, and no others."""
         server = self._server
         return bool(
             server.ready()

@@ -1,4 +1,4 @@
-"""A model that is loaded at its first request: how soon it answers, and what it costs otherwise."""
+"""A model that is loaded at its first request: its first token, and its costs before and after."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from commands.chaos.traffic.flow import answers, description
 from commands.chaos.traffic.request import Request
 from local.server import Server, ServerError
 
-MEMORY = 0.05  # share by which it may grow over a load and an unloading
+MEMORY = 0.05  # by which share it may grow over a load and an unloading
 STEPS = 2
 REST_SECONDS = 0.5
 MEASUREMENTS = 3
 MIB = 1 << 20
+TOKENS = 3  # at least, to measure a step
 NOTHING = 1.0  # MiB: two servers of the same models differ by as much
 
 
@@ -52,14 +53,14 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """What a server takes at rest."""
+    """The processes and memory of an idle server."""
 
     processes: int
     memory: int  # bytes
 
     @classmethod
     def of(cls, server: Server) -> _Rest:
-        """Measure it; the least of several, since something may be finishing."""
+        """Return the smallest of several measurements, since earlier work may be finishing."""
         measured = []
         for _ in range(MEASUREMENTS):
             sleep(REST_SECONDS)
@@ -80,7 +81,7 @@ class _LazyLoad:
         """Send a request to a model that is not loaded, then unload the model."""
         (reading,) = answers(server.port, [request])
         tally.take(reading)
-        if len(reading.arrivals) < MEASUREMENTS:
+        if len(reading.arrivals) < TOKENS:
             raise ServerError(f"too few tokens: {description(reading)}")
         load = reports.models_of(server)[STORY].load_seconds
         answers(server.port, [reports.unload(STORY)])

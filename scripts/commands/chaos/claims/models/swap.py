@@ -1,4 +1,4 @@
-"""A model is swapped while 32 streams of it are read: what they notice, and how soon it is."""
+"""A model is swapped while 32 streams of it are read: what they notice, and how long it takes."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class _Swap:
     spanned: int = 0
     calm_gap: float = 0.0  # the longest, in seconds
     longest_gap: float = 0.0
-    changed: float = 0.0  # when the file was
-    switched: float = 0.0  # when the server reported the new build
-    first_token: float = 0.0  # of the new build, seconds after that
+    changed: float = 0.0  # time of the file's change
+    switched: float = 0.0  # time at which the server reported the new build
+    first_token: float = 0.0  # of the new build: seconds after `switched`
     _readings: list[Reading] = field(default_factory=list)
 
     def run(self, requests: Iterator[Request], file: ModelFile, after: Build) -> None:
-        """Do everything."""
+        """Swap once, and read streams before, during and after it."""
         with contextlib.closing(Crowd(self.server.port)) as crowd:
             fingerprint = reports.models_of(self.server)[STORY].fingerprint
             began = self._read_calmly(crowd, requests)
@@ -92,7 +92,7 @@ class _Swap:
         self._judge([*self._readings, probe], last_old)
 
     def _read_calmly(self, crowd: Crowd, requests: Iterator[Request]) -> float:
-        """Let the streams run for a while; return when all of the first ones did."""
+        """Let the streams run for a while; return the time from which all of them ran."""
         self._turn(crowd, requests)
         while not all(each.arrivals or each.ended for each in self._readings[:STREAMS]):
             self._turn(crowd, requests)
@@ -104,7 +104,7 @@ class _Swap:
     def _read_until_switched(
         self, crowd: Crowd, requests: Iterator[Request], fingerprint: str
     ) -> float:
-        """Go on until the server reports another build; return when it last reported this one."""
+        """Read until the server reports another build; return when it last reported the old one."""
         last_old, look = perf_counter(), crowd.begin(reports.REPORT)
         while perf_counter() < self.changed + PATIENCE:
             self._turn(crowd, requests)

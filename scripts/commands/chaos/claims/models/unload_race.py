@@ -21,7 +21,7 @@ BY_HAND, IDLE = "by-hand", "idle"
 IDLE_SECONDS = 0.3
 REQUESTS = 3  # per race, before and after the moment
 SPREAD = 0.03  # seconds before and after it
-STEP = 0.01  # the moment is moved by so much after each race
+STEP = 0.01  # seconds by which the moment moves after each race
 
 
 def _run(context: Context, dice: random.Random, size: int) -> Finding:
@@ -55,8 +55,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 class _Race:
     """Requests against the unloading of one model.
 
-    The moment is sought: it is moved to earlier after a race that found the model unloaded, and to
-    later after one that did not.
+    The critical moment is searched for: requests come earlier after a race in which one found the
+    model unloaded, and later after any other.
     """
 
     server: Server
@@ -92,7 +92,7 @@ class _Race:
         return reports.models_of(self.server)[self.name].loads
 
     def _send(self, crowd: Crowd) -> list[Reading]:
-        """Send everything at its time; return the readings of the requests."""
+        """Send each request when it is due; return the readings of those for text."""
         began = perf_counter() + SPREAD
         around = [self.moment + self.dice.uniform(-SPREAD, SPREAD) for _ in range(REQUESTS)]
         due = [(began + each, self.dice.choice(self.requests)) for each in around]

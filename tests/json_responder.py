@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine whose answers a test writes."""
+"""A small HTTP server on this machine with the answers of a test."""
 
 from __future__ import annotations
 
