@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from _thread import RLock
 
 
 class Logfmt(logging.Formatter):
@@ -16,13 +17,26 @@ class Logfmt(logging.Formatter):
         )
 
 
+class _ToStandardError(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes each line under a lock of the operating system; see `configure`."""
+
+    def createLock(self) -> None:  # noqa: N802  # logging's name
+        self.lock = RLock()
+
+
 def configure(level: str) -> None:
-    """Send the logs of `rowcast` to standard error."""
+    """Send the logs of `rowcast` to standard error.
+
+    Under gevent, logging gets gevent's locks, and two threads of its pool that log at once can wait
+    for such a lock for ever. So this gives it the operating system's, which no log line holds while
+    it waits for anything else.
+    """
+    logging._lock = RLock()  # type: ignore[attr-defined]  # noqa: SLF001
     logger = logging.getLogger("rowcast")
     logger.setLevel(level)
     logger.propagate = False
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _ToStandardError(sys.stderr)
         handler.setFormatter(Logfmt())
         logger.addHandler(handler)
 

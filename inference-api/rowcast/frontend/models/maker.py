@@ -3,12 +3,14 @@
     settings of the build, its backend's URL ──▶ a ServedModel, not started
 
 Files are read and tokenizers parsed in a thread of the operating system, outside the event loop,
-since that takes tenths of a second.
+since that takes tenths of a second. It is one thread for all builds: two of them could wait for
+ever for one of gevent's locks.
 """
 
 from collections.abc import Callable
 
-from gevent import get_hub, monkey
+from gevent import monkey
+from gevent.threadpool import ThreadPool
 
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_for
@@ -32,6 +34,7 @@ class ModelMaker:
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
         self._journal = journal
+        self._thread = ThreadPool(1) if monkey.is_module_patched("threading") else None
 
     def __call__(self, build: Build, url: Callable[[], str]) -> ServedModel:
         """Make the model of a build. Raises RowcastError, OSError and ValueError."""
@@ -45,7 +48,7 @@ class ModelMaker:
         def connect() -> FrontendPort:
             return carrier(url()).connect()
 
-        text, defaults = _outside_the_loop(settings)
+        text, defaults = self._text_side(settings)
         return ServedModel(
             names=settings.names,
             listed=settings.listed_names,
@@ -63,16 +66,15 @@ class ModelMaker:
             prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them
         )
 
-
-def _outside_the_loop(settings: Settings) -> tuple[ModelText, Defaults]:
-    """Load the text side; under gevent, outside the event loop."""
-    if not monkey.is_module_patched("threading"):
-        return _text_side(settings)
-    found = get_hub().threadpool.apply(_side_or_error, (settings,))
-    if isinstance(found, Exception):
-        raise found
-    side: tuple[ModelText, Defaults] = found
-    return side
+    def _text_side(self, settings: Settings) -> tuple[ModelText, Defaults]:
+        """Load the text side; under gevent, outside the event loop."""
+        if self._thread is None:
+            return _text_side(settings)
+        found = self._thread.apply(_side_or_error, (settings,))
+        if isinstance(found, Exception):
+            raise found
+        side: tuple[ModelText, Defaults] = found
+        return side
 
 
 def _side_or_error(settings: Settings) -> tuple[ModelText, Defaults] | Exception:
