@@ -208,7 +208,9 @@ def test_a_request_whose_load_takes_too_long_is_refused(tmp_path: Path) -> None:
         until(lambda: made.played.holds["one-1"] == 0, "nobody waits for it")
 
 
-def test_a_draining_build_is_dropped_and_held_again_for_waiting_requests(made: Stage) -> None:
+def test_a_draining_build_is_dropped_and_held_again_for_waiting_requests(
+    made: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     """Other models need its room: requests in flight finish, later ones wait for the next load."""
     build = made.build("one")
     made.backend(build)
@@ -226,6 +228,7 @@ def test_a_draining_build_is_dropped_and_held_again_for_waiting_requests(made: S
     assert not made.played.got(Drop)
     assert response.get_data(as_text=True) == spoken("Hi", 3, 5)
     response.close()
+    assert "backend lost" not in caplog.text, "a draining build's streams keep their connection"
     until(lambda: len(made.played.got(Hold)) == 2, "it is dropped, and held again")
     assert len(made.played.got(Drop)) == 1
     made.backends.pop("one-1").stop()
@@ -361,6 +364,28 @@ def test_a_repeated_request_with_a_key_is_answered_by_its_own_build(tmp_path: Pa
         until(lambda: len(made.frontend.models.states()) == 1, "the old build has ended")
         reused = made.client().post("/inference/one", json=fields | {"seed": 4}, headers=key)
         assert reused.status_code == 409
+
+
+def test_a_receipt_is_replayed_by_its_own_build(tmp_path: Path) -> None:
+    with stage(tmp_path) as made:
+        old, new = made.build("one", 1), made.build("one", 2)
+        first = made.backend(old)
+        made.played.show(made.state(old))
+        made.await_names("one")
+        fields = {"text": "Hi", "seed": 3, "max_tokens": 50, "stream": False, "receipt": True}
+        receipt = made.client().post("/inference/one", json=fields).get_json()["receipt"]
+        question = receipt | {"replies": [{"prompt": 0, "choice": 0}]}
+        del question["model"]
+        second = made.backend(new)
+        draining = made.state(old, "draining", current=False, pinned=False)
+        made.played.show(made.state(new), draining)
+        until(lambda: made.frontend.models.current[0].build.id == "one-2", "it is swapped")
+        replayed = made.client().post("/v1/replay", json=question)
+        assert replayed.status_code == 200, replayed.text
+        assert replayed.get_json()["receipt"]["replies"] == receipt["replies"]
+        assert (len(first.seatings), len(second.seatings)) == (2, 0)
+        unknown = made.client().post("/v1/replay", json=question | {"build": "no such build"})
+        assert unknown.status_code == 409
 
 
 def test_builds_in_use_are_held_again_at_a_new_supervisor(made: Stage) -> None:

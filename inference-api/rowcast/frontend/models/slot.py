@@ -117,6 +117,11 @@ class Slot:
         return known.state == "ready" or (known.state == "draining" and not known.current)
 
     @property
+    def has_backend(self) -> bool:
+        """True if its backend runs, though it may take no new requests."""
+        return self.state.state in {"ready", "draining"}
+
+    @property
     def is_loaded(self) -> bool:
         """True if it is loaded or loading."""
         return self.state.state in {"loading", "ready"} or self.serves
@@ -130,11 +135,11 @@ class Slot:
 
     def update(self, state: BuildState) -> bool:
         """Take the state from a new Snapshot; return True if the last backend was stopped."""
-        before = self.state.loads if self.serves else -1
+        before = self.state.loads if self.has_backend else -1
         self.state, self._received, self.listed = state, time.monotonic(), True
         if state.state != "draining":
             self._has_left = False
-        if before >= 0 and (not self.serves or state.loads != before):
+        if before >= 0 and (not self.has_backend or state.loads != before):
             self.greeted = -1
             return True
         self.note_greeting()

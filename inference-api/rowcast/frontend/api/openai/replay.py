@@ -1,8 +1,9 @@
 """POST /v1/replay: computes the replies of a receipt again, and returns a receipt of them.
 
 The body is a receipt without its answers, so they cannot be copied without computing them. If it
-has `build` and `context_length`, any other build refuses it. Prompts are token ids: no tokenizer or
-chat template stands between a receipt and its replies.
+has `build` and `context_length`, that build computes them, loaded once more if it was replaced; any
+other build refuses. Prompts are token ids: no tokenizer or chat template stands between a receipt
+and its replies.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 from rowcast.frontend.served_model import ServedModel
+from rowcast.journal.record import build_version
 from rowcast.offload import tasks
 from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.wire import Status
@@ -66,7 +68,8 @@ def _check_build(body: ReplayBody, status: Status) -> None:
     if expected != here:
         raise BuildChanged(
             f"the receipt was made by build {expected[0][:80]} with a context of {expected[1]} "
-            f"tokens; {here[0]} with {here[1]} is served now, and its replies may differ"
+            f"tokens; {here[0]} with {here[1]} is served now, and its replies may differ",
+            build_version(*expected),
         )
 
 
