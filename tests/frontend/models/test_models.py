@@ -48,6 +48,18 @@ def test_each_of_two_models_answers_by_its_names(made: Stage) -> None:
     assert "available: big, small, s" in refused.text
 
 
+def test_a_changed_alias_is_a_name_at_once(made: Stage) -> None:
+    build = structs.replace(made.build("one"), aliases=("uno",))
+    made.backend(build)
+    made.played.show(made.state(build))
+    made.await_names("one")
+    assert made.text("uno", "Hi") == spoken("Hi", 3, 5)
+    made.played.show(made.state(structs.replace(build, aliases=("eins",))))
+    until(lambda: "eins" in made.frontend.models.listed, "the alias is known")
+    assert made.text("eins", "Hi") == spoken("Hi", 3, 5)
+    assert made.client().post("/inference/uno", json={"text": "Hi"}).status_code == 404
+
+
 def test_a_pinned_model_is_held_once_and_costs_no_further_message(made: Stage) -> None:
     build = made.build("one")
     made.backend(build)

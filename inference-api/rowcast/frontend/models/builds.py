@@ -178,8 +178,8 @@ class Builds:
 
     def receive(self, message: Snapshot | Held) -> None:
         if isinstance(message, Snapshot):
-            fresh = [each.build for each in message.builds if each.build.id not in self.slots]
-            names = {each.id: Names.of(each, self._settings) for each in fresh}
+            changed = [each.build for each in message.builds if self._is_changed(each.build)]
+            names = {each.id: Names.of(each, self._settings) for each in changed}
             with self._step():
                 self._take(message, names)
             return
@@ -188,6 +188,11 @@ class Builds:
             if slot is not None and slot.wanted:
                 slot.held = True
                 self._settle(slot)
+
+    def _is_changed(self, build: Build) -> bool:
+        """True if it is unknown, or its entry has changed in something that makes no new build."""
+        slot = self.slots.get(build.id)
+        return slot is None or slot.build != build
 
     def _take(self, snapshot: Snapshot, names: Mapping[str, Names]) -> None:
         """Bring all builds to this state, and the table of names, in one step."""
@@ -212,6 +217,7 @@ class Builds:
         if state.build.id not in self.slots:
             self.slots[state.build.id] = Slot(state, names[state.build.id])
         slot = self.slots[state.build.id]
+        slot.names = names.get(state.build.id, slot.names)
         if slot.update(state) and slot.served is not None:
             self._after.append(slot.served.sessions.forget_backend)
 
