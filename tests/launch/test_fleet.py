@@ -402,14 +402,18 @@ def test_models_for_the_start_do_not_displace_each_other() -> None:
     assert "waits for memory" in played.current("b").stage
 
 
-def test_a_problem_with_the_file_is_shown() -> None:
+def test_a_problem_with_the_file_is_shown_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     played = Played(SMALL)
     played.list_builds(A)
     frontend = played.connect()
-    played.fleet.problem("line 3: what?")
+    for _ in range(2):
+        played.fleet.problem("line 3: what?")
     played.settle()
     assert frontend.shown is not None
     assert frontend.shown.problem == "line 3: what?"
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
+        "models not changed: line 3: what?"
+    ]
 
 
 class AnyOrder(RuleBasedStateMachine):

@@ -95,6 +95,8 @@ class Fleet:
 
     def problem(self, text: str) -> None:
         """Note why the file's last change was not applied; empty: it was."""
+        if text and text != self._problem:
+            _log.error("models not changed: %s", text)
         self._problem = text
 
     def list_builds(self, builds: Sequence[Build]) -> None:
