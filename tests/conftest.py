@@ -32,6 +32,11 @@ def _hangups_are_heard() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test: if it began last, the other processes would wait for it."""
+    items.sort(key=lambda each: "test_schemathesis" not in each.nodeid)
+
+
 def pytest_collection_finish() -> None:
     """Leave out of each garbage collection what exists by now: it takes seconds, and stays."""
     gc.collect()
