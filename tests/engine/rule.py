@@ -121,9 +121,8 @@ def prompt_logprobs(prompt: Sequence[int]) -> tuple[float, ...]:
 
 def vector(tokens: Sequence[int], pooling: str) -> list[float]:
     """Return the prompt's vector in fp32."""
-    states = [_state(tokens[:end]) for end in range(1, len(tokens) + 1)]
-    if pooling == "last":
-        states = states[-1:]
+    first = len(tokens) if pooling == "last" else 1
+    states = [_state(tokens[:end]) for end in range(first, len(tokens) + 1)]
     means = [math.fsum(column) / len(states) / 32768 for column in zip(*states, strict=True)]
     return array.array("f", means).tolist()
 
@@ -132,3 +131,8 @@ def _state(tokens: Sequence[int]) -> list[int]:
     crc = zlib.crc32(packed(tokens)).to_bytes(4, "little")
     digest = hashlib.shake_128(crc).digest(128)
     return [int.from_bytes(digest[at : at + 2], "little", signed=True) for at in range(0, 128, 2)]
+
+
+def fp32(number: float) -> float:
+    """Round to the nearest number of 32 bits."""
+    return array.array("f", [number])[0]
