@@ -40,7 +40,8 @@ HTTP = ("rowcast_http",)  # the proxy uses it, too
 KERNELS = ("rowcast.engine.kernels",)
 DECODING = ("rowcast.engine.decoding",)
 ENGINES = tuple(
-    f"rowcast.engine.{name}" for name in ("grammar_check", "scripted_engine", "torch_engine")
+    f"rowcast.engine.{name}"
+    for name in ("grammar_check", "pooling", "scripted_engine", "scripted_states", "torch_engine")
 )
 LOADING = ("rowcast.engine.loading", "rowcast.engine.one_layer")
 SETTINGS = ("rowcast_settings",)  # the proxy uses it, too

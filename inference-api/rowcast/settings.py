@@ -41,6 +41,7 @@ This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
+PoolingChoice = Literal["auto", "last", "mean"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 SECONDS = Number(0, 86400, above=True)
@@ -50,6 +51,7 @@ DTYPES: Kind[Dtype] = Choice(
     {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"},
 )
 DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
+POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
 LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"))
 
 
@@ -100,6 +102,12 @@ class Settings(BaseSettings):
     )
     streaming_chunks = setting(
         Whole(1, 4096), 1, "Tokens per chunk of a stream; 1 sends each at once."
+    )
+    pooling = setting(
+        POOLINGS,
+        "auto",
+        "What an embedding is made of: the `last` token's state, or the `mean` of all; `auto`: as "
+        "the model's modules.json says, otherwise `last`.",
     )
     warm_rows = setting(
         Whole(0, 32),

@@ -1,8 +1,8 @@
 """The messages between frontends and backends: the whole protocol on one page.
 
-    frontend ──▶ backend   commands, the input queue: Submit, Cancel
+    frontend ──▶ backend   commands, the input queue: Submit, Embed, Cancel
     backend ──▶ frontend   events, the output queue: Accepted | Rejected, Seated, Scored…, Tokens…,
-                           Finished; Status
+                           Embedded, Finished; Status
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
@@ -20,6 +20,7 @@ from rowcast.sampling_params import SamplingParams
 VERSION = 3
 LITTLE_ROOM = 64  # below it the backend reports every change, so that frontends can refuse early
 
+Pooling = Literal["last", "mean"]  # a vector is the last token's state, or the mean of all
 FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
@@ -51,6 +52,12 @@ class Submit(_Message, frozen=True, tag="submit"):
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
+
+
+class Embed(Submit, frozen=True, tag="embed"):
+    """Seat this prompt, and reply with the vector that its tokens' states are pooled to."""
+
+    pooling: Pooling = "last"
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
@@ -90,6 +97,12 @@ class Scored(_Message, frozen=True, tag="scored"):
     top: tuple[Top, ...] | None = None
 
 
+class Embedded(_Message, frozen=True, tag="embedded"):
+    """The vector of a prompt that was sent to be embedded, as fp32, little-endian."""
+
+    vector: bytes
+
+
 class Finished(_Message, frozen=True, tag="finished"):
     """The one true end of an accepted reply of `length` tokens."""
 
@@ -127,6 +140,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     room: int = 1 << 30  # prompts that would be accepted now from a team that has none waiting
     retry_after: int = 1  # seconds, if there is no room
     team_rooms: tuple[TeamRoom, ...] = ()  # teams that have little room, or more than a newcomer
+    dimensions: int = 0  # numbers in a vector; 0: the model computes none
 
     @property
     def little_room(self) -> bool:
@@ -134,8 +148,8 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
         return min(self.room, *(each.room for each in self.team_rooms), LITTLE_ROOM) < LITTLE_ROOM
 
 
-Command = Submit | Cancel
-Event = Accepted | Rejected | Seated | Scored | Tokens | Finished | Status
+Command = Submit | Embed | Cancel
+Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | Status
 
 _Item = TypeVar("_Item")
 

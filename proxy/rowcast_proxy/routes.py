@@ -64,7 +64,7 @@ ROUTES: Final = (
     *(
         Route(f"{base}/{name}", ("POST",))
         for base in ("/v1", "")  # a base URL without /v1
-        for name in ("completions", "chat/completions")
+        for name in ("completions", "chat/completions", "embeddings")
     ),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
     *(Route(path, ("POST",)) for path in ("/generate", "/generate/", "/generate_stream")),

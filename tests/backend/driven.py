@@ -4,6 +4,7 @@
 frontends that record their events, and check on arrival that none of them is wrong.
 """
 
+import array
 import contextlib
 import time
 from collections import defaultdict
@@ -24,8 +25,11 @@ from rowcast.wire import (
     Accepted,
     Cancel,
     Command,
+    Embed,
+    Embedded,
     Event,
     Finished,
+    Pooling,
     Rejected,
     Scored,
     Status,
@@ -56,6 +60,12 @@ def submit(
         team=team,
         delivered=None if delivered is None else tuple(delivered),
     )
+
+
+def embed(session: str, prompt: Sequence[int], pooling: Pooling = "last", **asked: Any) -> Embed:
+    """Return a prompt that is to become a vector."""
+    plain = submit(session, prompt, **{"max_tokens": 0} | asked)
+    return Embed(**msgspec.structs.asdict(plain), pooling=pooling)
 
 
 class RecordedEngine(ScriptedEngine):
@@ -122,6 +132,7 @@ class Reader:
     batches: list[list[Event]] = field(default_factory=list)
     tokens: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     scored: dict[str, list[Scored]] = field(default_factory=lambda: defaultdict(list))
+    vectors: dict[str, list[float]] = field(default_factory=dict)
     ends: dict[str, Finished] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
     rejected: dict[str, Rejected] = field(default_factory=dict)
@@ -167,6 +178,9 @@ class Reader:
             case Scored():
                 assert not self.tokens[name], "scores after the reply has begun"
                 self.scored[name].append(event)
+            case Embedded():
+                assert name not in self.vectors, "two vectors of one prompt"
+                self.vectors[name] = array.array("f", event.vector).tolist()
             case Finished():
                 self.ends[name] = event
 

@@ -4,6 +4,8 @@ Each token is computed from all tokens before it, so that a mistake in the state
 keeps between steps cannot hide here. It shares no code with the engine.
 """
 
+import array
+import hashlib
 import math
 import struct
 import zlib
@@ -115,3 +117,22 @@ def logprob(tokens: Sequence[int], token: int) -> float:
 def prompt_logprobs(prompt: Sequence[int]) -> tuple[float, ...]:
     """Return the log-probability of each token of a prompt except the first."""
     return tuple(logprob(prompt[:at], prompt[at]) for at in range(1, len(prompt)))
+
+
+def vector(tokens: Sequence[int], pooling: str) -> list[float]:
+    """Return the prompt's vector in fp32."""
+    first = len(tokens) if pooling == "last" else 1
+    states = [_state(tokens[:end]) for end in range(first, len(tokens) + 1)]
+    means = [math.fsum(column) / len(states) / 32768 for column in zip(*states, strict=True)]
+    return array.array("f", means).tolist()
+
+
+def _state(tokens: Sequence[int]) -> list[int]:
+    crc = zlib.crc32(packed(tokens)).to_bytes(4, "little")
+    digest = hashlib.shake_128(crc).digest(128)
+    return [int.from_bytes(digest[at : at + 2], "little", signed=True) for at in range(0, 128, 2)]
+
+
+def fp32(number: float) -> float:
+    """Round to the nearest number of 32 bits."""
+    return array.array("f", [number])[0]

@@ -210,9 +210,11 @@ class CrookedDecoder:
 
     any_width = True
     name = "crooked"
+    dimensions = 0
 
     def __init__(self, straight: Decoder) -> None:
         self._straight = straight
+        self.states = straight.states
 
     def logits(self, *step: Sequence[int]) -> torch.Tensor:
         return self._straight.logits(*step) * (1 + 1e-3 * len(step[0]))

@@ -18,6 +18,7 @@ class Parrot:
     vocabulary = END + 1
     context_length = 64
     end_tokens = frozenset({END})
+    dimensions = 0
 
     def __init__(self) -> None:
         self._fed: dict[int, list[int]] = {}

@@ -15,9 +15,12 @@ from rowcast.wire import (
     Accepted,
     Cancel,
     Command,
+    Embed,
+    Embedded,
     Event,
     Finished,
     FinishReason,
+    Pooling,
     Rejected,
     RejectReason,
     Status,
@@ -45,16 +48,17 @@ PARAMS = st.builds(
     stop_token_ids=IDS,
     logprobs=st.booleans(),
 )
+SUBMITTED: dict[str, st.SearchStrategy[Any]] = {
+    **PLACES,
+    "prompt": IDS,
+    "params": PARAMS,
+    "seed": SEEDS,
+    "team": st.text(max_size=20),
+    "delivered": st.none() | IDS,
+}
 COMMANDS = st.one_of(
-    st.builds(
-        Submit,
-        **PLACES,
-        prompt=IDS,
-        params=PARAMS,
-        seed=SEEDS,
-        team=st.text(max_size=20),
-        delivered=st.none() | IDS,
-    ),
+    st.builds(Submit, **SUBMITTED),
+    st.builds(Embed, **SUBMITTED, pooling=st.sampled_from(get_args(Pooling))),
     st.builds(Cancel, **PLACES),
 )
 TEAM_ROOMS = st.builds(
@@ -80,6 +84,7 @@ EVENTS = st.one_of(
         tokens=IDS,
         logprobs=st.none() | st.lists(NUMBERS, max_size=5).map(tuple),
     ),
+    st.builds(Embedded, **PLACES, vector=st.binary(max_size=64)),
     st.builds(
         Finished,
         **PLACES,

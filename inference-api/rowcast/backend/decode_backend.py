@@ -28,6 +28,7 @@ from rowcast.wire import (
     LITTLE_ROOM,
     Accepted,
     Cancel,
+    Embedded,
     Event,
     Finished,
     FinishReason,
@@ -151,8 +152,12 @@ class DecodeBackend:
         for reply in seated:
             submit = reply.submit
             length = len(submit.prompt)
-            seating = Seating(submit.params, submit.seed, submit.choice, length, submit.team)
-            self._engine.seat(reply.row, seating)
+            self._engine.seat(
+                reply.row,
+                Seating(
+                    submit.params, submit.seed, submit.choice, length, submit.team, reply.pooling
+                ),
+            )
             self._sharing.seat(reply)
         self._sharing.settle()
 
@@ -198,6 +203,7 @@ class DecodeBackend:
             room=self._admission.rooms()[None],
             retry_after=self._admission.retry_after(len(self._line)),
             team_rooms=self._admission.team_rooms(),
+            dimensions=self._engine.dimensions,
         )
 
     def _arrivals(self) -> list[Arrival]:
@@ -259,6 +265,8 @@ class DecodeBackend:
         """Record a row's scores and new tokens, and end its reply if it is complete."""
         if drawn.scores is not None:
             self._send_scores(reply, drawn.scores)
+        if drawn.vector is not None:
+            self._send(reply, Embedded(*reply.submit.key, drawn.vector))
         reason = reply.take(drawn.tokens, self._engine.end_tokens)
         fresh = tuple(reply.tokens[len(reply.submit.prompt) + reply.sent :])
         if fresh:

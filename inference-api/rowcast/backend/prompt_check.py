@@ -13,7 +13,7 @@ from typing import Any
 from rowcast.engine.engine import Engine
 from rowcast.parameter import Biases, Parameter
 from rowcast.sampling_params import PARAMETERS, SamplingParams
-from rowcast.wire import RejectReason, Submit
+from rowcast.wire import Embed, RejectReason, Submit
 
 SCORES_LIMIT = 2**20  # log-probabilities per prompt, which a frontend holds at once
 NAME_LENGTH = 1024  # maximum characters of a session's or team's name
@@ -43,6 +43,8 @@ class PromptCheck:
             return Fault("empty", "the prompt has no tokens; send some text")
         vocabulary = self._engine.vocabulary
         problem = next(_places(submit), "") or next(_parameters(submit.params, vocabulary), "")
+        if isinstance(submit, Embed):
+            problem = problem or next(_of_vectors(submit, self._engine.dimensions), "")
         if problem:
             return Fault("invalid", problem)
         if too_long := _too_long(submit, self._engine.context_length):
@@ -71,6 +73,17 @@ def _places(submit: Submit) -> Iterator[str]:
     yield from _outside("choices", submit.choices, 1, MOST)
     yield from _outside("deaths", submit.deaths, 0, MOST)
     yield from _outside("seed", submit.seed, 0, SEEDS - 1)
+
+
+def _of_vectors(submit: Embed, dimensions: int) -> Iterator[str]:
+    """Yield faults of a prompt that is to become a vector: it has no tokens and no scores."""
+    if not dimensions:
+        yield (
+            "this build computes no embeddings: its image of packed weights was saved by an "
+            "earlier version; save it again"
+        )
+    if submit.params.max_tokens or submit.params.prompt_logprobs or submit.delivered:
+        yield "a prompt that becomes a vector has neither reply tokens nor scores"
 
 
 def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rowcast.transport.ports import FrontendId
-from rowcast.wire import FinishReason, ReplyKey, Submit
+from rowcast.wire import Embed, FinishReason, Pooling, ReplyKey, Submit
 
 ReplyId = tuple[FrontendId, ReplyKey]
 Group = tuple[FrontendId, str]  # the choices of one session
@@ -36,7 +36,7 @@ class Reply:
     def __post_init__(self) -> None:
         self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
         self.sent = self.length
-        self.unfed = int(self.limit == 0)
+        self.unfed = int(self.limit == 0 and self.pooling is None)
 
     @property
     def id(self) -> ReplyId:
@@ -68,9 +68,19 @@ class Reply:
         return self.submit.params.prompt_logprobs and not self.submit.delivered
 
     @property
+    def pooling(self) -> Pooling | None:
+        """How its prompt becomes a vector; None: its reply has tokens."""
+        return self.submit.pooling if isinstance(self.submit, Embed) else None
+
+    @property
+    def is_fed_whole(self) -> bool:
+        """True if each token of its prompt has a result of its own: none may be copied."""
+        return self.scores or self.pooling is not None
+
+    @property
     def done(self) -> bool:
-        """True if it has all tokens and scores that it may have."""
-        return self.length >= self.limit and not (self.scores and self.lacks)
+        """True if it has all tokens and scores, or the vector, that it may have."""
+        return self.length >= self.limit and not (self.is_fed_whole and self.lacks)
 
     @property
     def proven(self) -> bool:
@@ -90,7 +100,7 @@ class Reply:
             self.tokens.append(token)
             if self.length >= self.limit:
                 return "length"
-        return "length" if self.unfed and not self.lacks else None
+        return "length" if self.limit == 0 and not self.lacks else None
 
     def _ends_with(self, token: int, end_tokens: frozenset[int]) -> bool:
         params = self.submit.params

@@ -53,8 +53,8 @@ class Sharing:
     def _follow(self, reply: Reply) -> None:
         """Choose its leader among replies that were seated earlier and follow no other reply."""
         reply.leader, reply.shared = None, LEAST_SHARED - 1
-        if reply.scores:
-            return  # every token of its prompt must be fed
+        if reply.is_fed_whole:
+            return
         most = len(reply.tokens) - 1  # the last token must be fed to draw the next one
         earlier = takewhile(lambda each: each is not reply, self._rows.of(reply.group))
         for other in earlier:

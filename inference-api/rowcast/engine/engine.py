@@ -1,9 +1,10 @@
 """The `Engine` Protocol: a model, its row cache and its sampling, driven by feeds.
 
 The backend seats a prompt in a row and feeds the row tokens. It gets new tokens for every feed that
-`draws`, and scores of the prompt tokens that a feed lists as `scored`. What an engine returns for a
-row depends only on that row's prompt, parameters, seed and tokens: not on other rows, and not on
-how its tokens were divided into feeds.
+`draws`, and scores of the prompt tokens that a feed lists as `scored`. A row that was seated with a
+`pooling` is fed every token of its prompt, and returns its vector with the last one. What an engine
+returns for a row depends only on that row's prompt, parameters, seed and tokens: not on other rows,
+and not on how its tokens were divided into feeds.
 
 Knows no sessions, no waiting line and no text.
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rowcast.sampling_params import SamplingParams
-from rowcast.wire import Top
+from rowcast.wire import Pooling, Top
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Seating:
     choice: int
     prompt_length: int
     team: str = ""  # its grammar is compiled in the turn of this team
+    pooling: Pooling | None = None  # how the prompt's states become a vector; None: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Drawn:
     ends: bool = False  # nothing can follow: the row's grammar is complete
     late: bool = False
     cached: int = 0
+    vector: bytes | None = None  # of the row's prompt: fp32, little-endian
 
 
 class Engine(Protocol):
@@ -79,6 +82,7 @@ class Engine(Protocol):
     vocabulary: int  # token ids are below it
     context_length: int  # the most tokens that a row can hold
     end_tokens: frozenset[int]  # the model's own end-of-text tokens
+    dimensions: int  # numbers in a prompt's vector; 0: no row may be seated with a pooling
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""

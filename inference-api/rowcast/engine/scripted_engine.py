@@ -11,7 +11,8 @@ of text, quote, `]` and `}` that is allowed; else the rule's token; else, if n t
 number (noise mod n) in ascending order.
 
 Its log-probabilities are made up but consistent: after tokens whose CRC is c, token t has rank
-r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is drawn.
+r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is drawn. Its vectors
+are in `scripted_states`.
 """
 
 import math
@@ -24,6 +25,7 @@ from zlib import crc32
 
 from rowcast.engine.engine import Drawn, Feed, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
+from rowcast.engine.scripted_states import DIMENSIONS, ScriptedPools
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
 from rowcast.settings import Settings
@@ -207,8 +209,10 @@ class ScriptedEngine:
         self.vocabulary = _SIZE
         self.context_length = context_length
         self.end_tokens = frozenset({END})
+        self.dimensions = DIMENSIONS
         self._step_seconds = step_seconds
         self._rows: dict[int, _Row] = {}
+        self._pools = ScriptedPools()
         self._given_back: set[int] = set()  # rows whose grammars have seen the next token already
         self._grammars = Grammars(rows, _SIZE, partial(token_texts_of, TEXTS, END, _SIZE))
 
@@ -217,10 +221,12 @@ class ScriptedEngine:
 
     def seat(self, row: int, seating: Seating) -> None:
         self._rows[row] = _Row(seating)
+        self._pools.seat(row, seating)
         self._given_back.discard(row)
         self._grammars.seat(row, seating.params, seating.team)
 
     def leave(self, row: int) -> None:
+        self._pools.leave(row)
         self._grammars.leave(row)
 
     def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
@@ -244,7 +250,7 @@ class ScriptedEngine:
                 drawn.append(each if of_row is None else replace(each, scores=of_row))
             elif of_row is not None:
                 drawn.append(Drawn(feed.row, (), scores=of_row))
-        return drawn
+        return drawn + self._pools.drawn(feeds) if self._pools else drawn
 
     def _take(self, feed: Feed) -> Scores | None:
         row = self._rows[feed.row]

@@ -3,6 +3,7 @@
     feeds ──▶ one sequence of a safe width ──▶ decoder over the row cache ──▶ logits
           of rows that draw ──▶ sampler ──▶ new tokens
           of slots before prompt tokens to be scored ──▶ scorer ──▶ log-probabilities
+                                                   ──▶ states of prompts to be pooled ──▶ vectors
 
 Bits do not depend on other rows: a decoder runs only at widths that the probe found to agree, and
 attention and sampling reduce each token on its own, in one order. Knows no decoder's arithmetic.
@@ -25,6 +26,7 @@ from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.kernels.token_sampler import NativeTokenSampler, choose_token_sampler
+from rowcast.engine.pooling import NOT_FINITE, Pools
 from rowcast.sampling.grammars.grammars import Grammars, TokenTexts
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
@@ -34,7 +36,6 @@ from rowcast.sampling_params import SamplingParams
 
 ROWS = 32
 WIDEST = 128
-NOT_FINITE = "the model's numbers are not finite"
 
 
 class TorchEngine:
@@ -66,6 +67,7 @@ class TorchEngine:
             device=self._device,
         )
         self.decoder, kernel = make_decoder(attention, cache, widest)
+        self.dimensions = self.decoder.dimensions
         self.has_threads = kernel is not None  # besides torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
@@ -74,6 +76,7 @@ class TorchEngine:
         self._scorer = Scorer(self._device)
         self._grammars = Grammars(rows, self.vocabulary, token_texts)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
+        self._pools = Pools()
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # how many of the likeliest tokens accompany scores
         self._given_back: set[int] = set()  # rows whose next token sampler and grammar know
@@ -102,11 +105,13 @@ class TorchEngine:
     def seat(self, row: int, seating: Seating) -> None:
         self._prompts[row] = seating.prompt_length
         self._tops[row] = seating.params.top_logprobs
+        self._pools.seat(row, seating)
         self._sampler.seat(row, self._allowed(seating.params), seating.seed, seating.choice)
         self._given_back.discard(row)
         self._grammars.seat(row, seating.params, seating.team)
 
     def leave(self, row: int) -> None:
+        self._pools.leave(row)
         self._grammars.leave(row)
 
     def _allowed(self, params: SamplingParams) -> SamplingParams:
@@ -138,7 +143,9 @@ class TorchEngine:
             wanted += _scored_slots(feeds)
         logits = self._forward(tokens, rows, positions, wanted)
         drawn = self._draw(logits, drawing)
-        return self._score(logits[len(drawing) :], scoring, drawn) if scoring else drawn
+        if scoring:
+            drawn = self._score(logits[len(drawing) :], scoring, drawn)
+        return drawn + self._pools.drawn(feeds, self.decoder.states) if self._pools else drawn
 
     def _draw(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
         if not drawing:

@@ -10,6 +10,7 @@ choices are closed and its observers called; one of them logs a line.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from rowcast.errors import NotReady, PromptTooLong
@@ -31,7 +32,8 @@ from rowcast.offload.tasks import Tools
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
-from rowcast.wire import Status, Submit
+from rowcast.text.vector_form import VectorForm
+from rowcast.wire import Embed, Status, Submit
 from rowcast_http.client_watch import WENT_AWAY
 
 ALIAS = "falcon40b"  # another name of whatever is served
@@ -53,6 +55,7 @@ class ServedModel:
     tokenizer: Tokenizer
     offload: Offload
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
+    vectors: VectorForm = field(default_factory=VectorForm)
     defaults: Defaults = field(default_factory=Defaults)  # of sampling parameters
     generation: Generation = field(default_factory=Generation)  # other defaults of requests
     aliases: tuple[str, ...] = (ALIAS,)
@@ -168,8 +171,9 @@ class ServedModel:
 
 
 def _submits(prompt: Prompt, team: str) -> list[Submit]:
+    make = Submit if prompt.pooling is None else partial(Embed, pooling=prompt.pooling)
     return [
-        Submit(
+        make(
             session="",
             choice=choice,
             prompt=prompt.tokens,

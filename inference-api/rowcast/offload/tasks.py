@@ -37,6 +37,26 @@ def encode(tools: Tools, text: str, special: bool, most: int | None) -> list[int
     return list(tools.tokenizer.encode(text, special=special))
 
 
+def encode_inputs(
+    tools: Tools, texts: Sequence[str], first: int, special: bool, most: int | None
+) -> list[list[int]]:
+    """Tokenize texts; `first`: the number of the first of them in the request's `input`."""
+    found = []
+    for at, text in enumerate(texts, first):
+        if most is not None and (least := tools.tokenizer.least_tokens(text)) > most:
+            raise too_long(at, f"at least {least}", most)
+        found.append(list(tools.tokenizer.encode(text, special=special)))
+    return found
+
+
+def too_long(at: int, tokens: str, most: int) -> PromptTooLong:
+    """Return the error for an input that exceeds the model's context."""
+    return PromptTooLong(
+        f"input[{at}] has {tokens} tokens; the model's context holds {most}: shorten it, or send "
+        "truncate_prompt_tokens"
+    )
+
+
 def decode(tools: Tools, tokens: Sequence[int]) -> str:
     """Return the text of these tokens."""
     return decoded(tools.tokenizer, tokens)
@@ -124,6 +144,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     task.__name__: task
     for task in (
         encode,
+        encode_inputs,
         decode,
         chat_prompt,
         schema_rule,

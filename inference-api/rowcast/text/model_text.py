@@ -12,6 +12,7 @@ from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.byte_tokenizer import ByteTokenizer
 from rowcast.text.tokens.hub_tokenizer import HubTokenizer
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
+from rowcast.text.vector_form import VectorForm, vector_form_of
 
 _WITHOUT_FILES: dict[str, Callable[[], Tokenizer]] = {
     SCRIPTED: ScriptedTokenizer,
@@ -25,6 +26,7 @@ class ModelText:
 
     tokenizer: Tokenizer
     chat: ChatTemplate
+    vectors: VectorForm
     files: ModelFiles | None = None
 
 
@@ -40,7 +42,8 @@ def text_of(settings: Settings) -> ModelText:
 
 def _text_of(settings: Settings) -> ModelText:
     if make := _WITHOUT_FILES.get(settings.served_model):
-        return ModelText(make(), ChatTemplate.of(None, settings.chat_template))
+        chat = ChatTemplate.of(None, settings.chat_template)
+        return ModelText(make(), chat, vector_form_of(settings, None))
     files = files_of(settings)
     chat = ChatTemplate.of(files, settings.chat_template)
-    return ModelText(HubTokenizer.of(files), chat, files)
+    return ModelText(HubTokenizer.of(files), chat, vector_form_of(settings, files), files)

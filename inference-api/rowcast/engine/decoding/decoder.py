@@ -1,6 +1,7 @@
 """The `Decoder` Protocol: turns a step's tokens into logits, over the row cache.
 
     tokens, rows, positions ──▶ one flattened sequence ──▶ logits of the wanted slots
+                                                       ──▶ states of any slots, afterwards
 
 `module_decoder` runs transformers' own modules, whatever the architecture; `llama.decoder` is a
 faster one for models of the Llama form. Knows no widths, sampling or feeds.
@@ -27,6 +28,10 @@ class Decoder(Protocol):
     def any_width(self) -> bool:
         """True if bits cannot depend on the number of slots, so that no step need be filled up."""
 
+    @property
+    def dimensions(self) -> int:
+        """The numbers of a state; 0 if the decoder has none to show."""
+
     def logits(
         self,
         tokens: Sequence[int],
@@ -35,6 +40,12 @@ class Decoder(Protocol):
         wanted: Sequence[int],
     ) -> Tensor:
         """Return a row of numbers per wanted slot; the next call may overwrite them."""
+
+    def states(self, slots: Sequence[int]) -> Tensor:
+        """Return, in fp32, the last states of these slots of the last step.
+
+        They are those that the model's head reads: after the last norm.
+        """
 
 
 DecoderMaker = Callable[[Attention, RowCache, int], tuple[Decoder, LinearKernel | None]]

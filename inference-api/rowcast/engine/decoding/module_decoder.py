@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from rowcast.engine.decoding import module_attention
 from rowcast.engine.decoding.flat_cache import BoundCache
@@ -21,6 +22,9 @@ class ModuleDecoder:
         self._bound = BoundCache(cache)
         module_attention.bind(network, self._bound)
         self._cache = cache
+        self._states = torch.empty(1, 0, 0)  # of the last step
+        network.get_decoder().register_forward_hook(self._note_states)
+        self.dimensions: int = network.get_input_embeddings().weight.shape[-1]
         self._device = next(network.parameters()).device
         self.name = f"modules {arithmetic}"
 
@@ -42,3 +46,11 @@ class ModuleDecoder:
         )
         logits: Tensor = output.logits[0]
         return logits
+
+    def states(self, slots: Sequence[int]) -> Tensor:
+        return self._states[0, torch.tensor(slots, device=self._device)].float()
+
+    def _note_states(
+        self, _module: torch.nn.Module, _inputs: object, output: BaseModelOutputWithPast
+    ) -> None:
+        self._states = output.last_hidden_state

@@ -6,12 +6,22 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 
 from collections.abc import Iterable
 
-from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
+from rowcast.frontend.api import (
+    documents,
+    embeddings,
+    generate,
+    health,
+    models,
+    native,
+    openai,
+    streams,
+)
 from rowcast.frontend.api.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
     openai.DIALECT,
+    embeddings.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
     models.DIALECT,

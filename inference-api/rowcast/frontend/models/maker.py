@@ -61,6 +61,7 @@ class ModelMaker:
             tokenizer=text.tokenizer,
             offload=_helpers(settings),
             chat=text.chat,
+            vectors=text.vectors,
             defaults=defaults,
             generation=generation_of(settings),
             prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them

@@ -21,7 +21,17 @@ from rowcast.frontend.reply.chunks import Chunks, Patience
 from rowcast.frontend.sessions.choice import Choice, refusal, split
 from rowcast.text.stop import StopFilter
 from rowcast.text.tokens.tokenizer import Decoder
-from rowcast.wire import Accepted, Event, Finished, FinishReason, Rejected, Scored, Tokens, Top
+from rowcast.wire import (
+    Accepted,
+    Embedded,
+    Event,
+    Finished,
+    FinishReason,
+    Rejected,
+    Scored,
+    Tokens,
+    Top,
+)
 
 _DECISIVE = (Accepted, Rejected, Finished)
 _FAILURES: dict[FinishReason, type[RowcastError]] = {
@@ -88,6 +98,7 @@ class ReplyText:
         self._logprobs = 0.0
         self._places: list[Place] = []
         self.scored: list[Place] = []  # the prompt's tokens, from the second on
+        self.vector = b""  # of the prompt, if it was sent to be embedded
         self._closed = False
         self.first = 0.0  # when the first token arrived, on the monotonic clock
 
@@ -195,6 +206,8 @@ class ReplyText:
         if isinstance(event, Scored):
             tokens = self.choice.submit.prompt[event.index :]
             self.scored += _places(tokens, event.logprobs, event.top)
+        elif isinstance(event, Embedded):
+            self.vector = event.vector
         return ""
 
     def _read_tokens(self, event: Tokens) -> str:

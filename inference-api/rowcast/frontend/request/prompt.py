@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.sampling_params import SamplingParams
+from rowcast.wire import Pooling
 
 SEEDS = 2**63  # a request may use any seed below this
 FRESH_SEEDS = 2**53  # exact in every JSON reader, JavaScript's too
@@ -27,4 +28,5 @@ class Prompt:
     stop: tuple[str, ...] = ()
     choices: Sequence[int] = (0,)
     timeout: float | None = None  # seconds that the request's body allows
+    pooling: Pooling | None = None  # how it becomes a vector; None: its reply has tokens
     shown: tuple[tuple[int, str], ...] = ()  # special tokens that the text shows, and their names

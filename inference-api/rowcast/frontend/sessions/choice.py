@@ -21,6 +21,7 @@ from gevent import monkey
 from rowcast.errors import MalformedRequest, Overloaded, PromptTooLong, RowcastError, Stopping
 from rowcast.wire import (
     Accepted,
+    Embedded,
     Event,
     Finished,
     FinishReason,
@@ -105,8 +106,8 @@ class Choice:
             match event:
                 case Tokens():
                     self._offer_tokens(event)
-                case Scored():
-                    self._offer_scores(event)
+                case Scored() | Embedded():
+                    self._offer_of_prompt(event)
                 case Accepted():
                     self._offer_accepted(event)
                 case Seated():
@@ -168,6 +169,13 @@ class Choice:
             self.tokens.extend(fresh.tokens)
             self.losses, self.deaths = 0, 0.0
             self._put(fresh)
+
+    def _offer_of_prompt(self, event: Scored | Embedded) -> None:
+        if isinstance(event, Scored):
+            self._offer_scores(event)
+        else:  # a repeated one has the same bits
+            self.losses, self.deaths = 0, 0.0
+            self._put(event)
 
     def _offer_scores(self, event: Scored) -> None:
         known = self.scored + 1 - event.index  # the first score has index 1

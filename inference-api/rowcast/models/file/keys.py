@@ -84,6 +84,7 @@ KEYS = (
             "max_new_tokens",
             "num_return_sequences",
             "streaming_chunks",
+            "pooling",
             "warm_rows",
             "warm_tokens",
             "waiting_line",

@@ -2,6 +2,7 @@
 
     layers    tokens, positions ──pick──▶ states, cos, sin ──all layers──▶ states
     head      states ──pick the wanted──▶ last norm, head ──▶ logits
+    states    states ──pick any──▶ last norm
 
 Linear layers and the operations between them come from `kernels.linear_plan`; the attention kernel
 is called from the same plan and on the same threads. All of them compute each token independently,
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rowcast.engine.decoding.decoder import DecoderMaker
+from rowcast.engine.decoding.llama.last_states import states_back
 from rowcast.engine.decoding.llama.model import LAST, LayerShape, LlamaModel
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.attention import Attention
@@ -105,7 +107,13 @@ class LlamaDecoder:
         for layer in model.shape.layers:
             self._plan_attention(layer)
             self._plan_mlp(layer)
-        self._head = self._plan_head()
+        self._last = self._plan_last()
+        self._head = self._plan_last().linear(
+            self._buffers.normed, model.packed("head"), self._buffers.logits
+        )
+        self._back = states_back(model, kernel)
+        self.dimensions = 0 if self._back is None else self._buffers.normed.shape[1]
+        self._fed = 0  # slots of the last step
 
     @property
     def products(self) -> list[Packed]:
@@ -126,11 +134,19 @@ class LlamaDecoder:
         buffers.row.fill(rows, -1, all_rows)
         buffers.position.fill(positions, 0, context)
         buffers.wanted.fill(wanted, 0, len(tokens))
-        self._layers.run(len(tokens))
+        self._fed = len(tokens)
+        self._layers.run(self._fed)
         self._check()
         if wanted:
             self._head.run(len(wanted))
         return buffers.logits[: len(wanted)]
+
+    def states(self, slots: Sequence[int]) -> Tensor:
+        if self._back is None:
+            raise ValueError("the packed weights lack what states need")
+        self._buffers.wanted.fill(slots, 0, self._fed)
+        self._last.run(len(slots))
+        return self._back(self._buffers.normed[: len(slots)])
 
     def _check(self) -> None:
         if fault := self._fault.value:
@@ -199,11 +215,11 @@ class LlamaDecoder:
             buffers = self._buffers
             self._layers.norm(buffers.states, norm.weight, norm.epsilon, buffers.normed)
 
-    def _plan_head(self) -> Plan:
+    def _plan_last(self) -> Plan:
+        """Pick the wanted slots' states, and apply the last norm."""
         buffers, model = self._buffers, self._model
         return (
             Plan(self.kernel)
             .pick(buffers.states, buffers.wanted.tensor, buffers.drawn)
             .norm(buffers.drawn, model.tensor(LAST), model.shape.epsilon, buffers.normed)
-            .linear(buffers.normed, model.packed("head"), buffers.logits)
         )

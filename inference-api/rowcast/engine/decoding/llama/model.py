@@ -17,7 +17,9 @@ from rowcast.engine.kernels.linear_kernel import Packed
 
 Part = Packed | Tensor
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # types that may have the form
+OWN = "own"  # the basis of the model's own numbers
 LAST = "last"  # among the names of norms: the one before the head
+LAST_WEIGHT = "last_weight"  # that norm's own weight, in a basis that leaves it to the head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class LlamaModel:
         if not isinstance(part, Tensor):
             raise TypeError(f"{name} is packed")
         return part
+
+    def has(self, name: str) -> bool:
+        """True if there is a part of this name."""
+        return name in self._parts
 
     def packed(self, name: str) -> Packed:
         part = self._parts[name]

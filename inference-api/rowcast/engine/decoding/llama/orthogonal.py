@@ -2,6 +2,7 @@
 
     Turn(kernel, size).rows(x)      every row times the matrix
     Turn(kernel, size).columns(x)   the transposed matrix times every column
+    Turn(kernel, size).back(x)      every row as it was before it was turned
     mix(x)                          sums and differences along the middle dimension
 
 A size is an odd number times a power of two: signs, then a Hadamard matrix of the power, then a
@@ -33,6 +34,12 @@ class Turn:
         turned = matrix.to(torch.float32, copy=True).contiguous()
         self._kernel.turn(turned, self._signs, self._factors)
         return turned
+
+    def back(self, turned: Tensor) -> Tensor:
+        """Turn every row of [rows, size] back, in fp32: signs come last, the rest is symmetric."""
+        rows = turned.to(torch.float32, copy=True).contiguous()
+        self._kernel.turn(rows, torch.ones_like(self._signs), self._factors)
+        return rows * self._signs
 
     def columns(self, matrix: Tensor) -> Tensor:
         """Turn every column of [size, columns], in fp32."""

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rowcast.engine.decoding.llama.model import LAST, LayerShape, LlamaModel, LlamaShape, Part
+from rowcast.engine.decoding.llama.model import (
+    LAST,
+    LAST_WEIGHT,
+    LayerShape,
+    LlamaModel,
+    LlamaShape,
+    Part,
+)
 from rowcast.engine.decoding.llama.products import Basis, OwnBasis, Product, linears
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
 from rowcast.engine.decoding.llama.spread_basis import SpreadBasis
@@ -100,6 +107,8 @@ def parts_of(
             yield f"{layer.index}.{name}", part
         report(number)
     yield LAST, packing.tensor(basis.norm(LAST, form.norm))
+    if (weight := basis.last_weight()) is not None:
+        yield LAST_WEIGHT, packing.tensor(weight)
     yield "head", packing.products([basis.head()], [form.head], basis.directions)
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from rowcast.engine.decoding.llama.model import Norm
+from rowcast.engine.decoding.llama.model import OWN, Norm
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
 
 
@@ -44,6 +44,9 @@ class Basis(Protocol):
     def norm(self, name: str, norm: Norm, /) -> Tensor:
         """Return a norm's weight."""
 
+    def last_weight(self) -> Tensor | None:
+        """Return the weight of the last norm if `norm` leaves it to the head."""
+
     def products(self, layer: LayerForm) -> Mapping[str, Make]:
         """Return the products of a layer, by the names of `llama.model`."""
 
@@ -54,7 +57,7 @@ class Basis(Protocol):
 class OwnBasis:
     """The model's own numbers, in the dtype of its states."""
 
-    name: str = "own"
+    name: str = OWN
     mixed: int = 1
     directions: Tensor | None = None
 
@@ -67,6 +70,9 @@ class OwnBasis:
 
     def norm(self, _name: str, norm: Norm, /) -> Tensor:
         return norm.weight
+
+    def last_weight(self) -> None:
+        return None
 
     def products(self, layer: LayerForm) -> Mapping[str, Make]:
         return {name: partial(self._products, of) for name, of in linears(layer).items()}

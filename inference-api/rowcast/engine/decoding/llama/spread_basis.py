@@ -49,6 +49,9 @@ class SpreadBasis:
         own = norm.weight
         return torch.ones_like(own) if name in TURNED_NORMS else own
 
+    def last_weight(self) -> Tensor:
+        return self._form.norm.weight
+
     def products(self, layer: LayerForm) -> Mapping[str, Make]:
         """Compute scales now: when o and down are packed, v and up have been released."""
         values, gated = self._scales_of_values(layer), _scales_of_gated(layer)

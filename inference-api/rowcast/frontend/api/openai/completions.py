@@ -105,15 +105,18 @@ def _prompt(
     return tokens, served.decode(request, tokens) if body.echo else ""
 
 
-def prompts_of(prompt: Any) -> list[str | list[int]]:
-    """Return a string, strings, token ids, or lists of token ids as a list of prompts."""
+def prompts_of(prompt: Any, name: str = "prompt") -> list[str | list[int]]:
+    """Return a string, strings, token ids, or lists of token ids as a list of prompts.
+
+    `name`: of the field.
+    """
     prompts = [prompt] if isinstance(prompt, str) or _are_tokens(prompt) else prompt
     if not isinstance(prompts, list) or not (
         _are_strings(prompts) or all(map(_are_tokens, prompts))
     ):
-        raise InvalidField("prompt", f"must be {_FORMS}")
+        raise InvalidField(name, f"must be {_FORMS}")
     if not prompts or not all(prompts):
-        raise InvalidField("prompt", "is empty; send at least one character or token")
+        raise InvalidField(name, "is empty; send at least one character or token")
     return prompts
 
 

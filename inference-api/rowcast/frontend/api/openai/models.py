@@ -52,6 +52,8 @@ def _model(frontend: Frontend, request: Request, slot: Slot, name: str, created:
         permission=[],
         root=slot.names.listed[0],
         max_model_len=status.context_length if status else known.context_length or None,
+        dimensions=status.dimensions or None if status else None,
+        pooling=slot.served.vectors.pooling if slot.served else None,
         fingerprint=status.fingerprint if status else known.fingerprint or None,
         status=_status_here(slot, paths=paths),
         state=known.state,

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from rowcast.models.build import Load
 from rowcast.models.messages import State
+from rowcast.wire import Pooling
 
 
 class ModelStatus(Struct, kw_only=True, omit_defaults=True):
@@ -37,6 +38,8 @@ class Model(Struct, kw_only=True):
     permission: list[str]
     root: str
     max_model_len: int | None
+    dimensions: int | None  # numbers in an embedding; null: it computes none, or is not loaded
+    pooling: Pooling | None  # what an embedding is made of
     fingerprint: str | None
     status: ModelStatus
     state: State
