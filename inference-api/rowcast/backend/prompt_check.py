@@ -90,7 +90,11 @@ def _beams(submit: Submit, rows: int) -> Iterator[str]:
     params = submit.params
     if not params.beams:
         return
-    yield from _outside("beams", params.beams, 2, rows)
+    if not 2 <= params.beams <= rows:
+        yield (
+            f"a beam search has 2 to {rows} beams, because each needs a row; {params.beams} are "
+            "requested: send another best_of, or n"
+        )
     yield from _outside("choice", submit.choice, 0, params.beams - 1)
     yield from _outside("length_penalty", params.length_penalty, -LENGTH_PENALTY, LENGTH_PENALTY)
     if params.prompt_logprobs or params.grammar:

@@ -92,7 +92,7 @@ class _Row:
         self.cache.pop()
         self.crc, self.missing, self.last = self.before
 
-    def adopt(self, other: "_Row", length: int, held: int) -> None:
+    def adopt(self, other: "_Row", length: int, held: int = 0) -> None:
         """Copy tokens of another row's cache; the first are in both."""
         fresh = held > 0 or not self.fed
         if not fresh or length > other.fed or self.cache[:held] != other.cache[:held]:
