@@ -17,6 +17,7 @@ from engine.beam_rule import Found, searched
 from engine.rule import reply as sampled
 from rowcast.engine.engine import Drawn, Feed
 from rowcast.scripted_vocabulary import END
+from rowcast.wire import Tokens
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=60)
 PROMPT = b"It was a dark and stormy night; the rain fell in torrents"
@@ -106,16 +107,17 @@ def test_log_probabilities_are_those_of_the_hypotheses() -> None:
     reader.send(*search("s", 3, max_tokens=6, logprobs=True, top_logprobs=2))
     driven.finish()
     wanted = searched(PROMPT, 3, 6)
-    events = [each for batch in reader.batches for each in batch]
+    received = [each for batch in reader.batches for each in batch]
+    events = [each for each in received if isinstance(each, Tokens)]
     for choice, found in enumerate(wanted):
-        own = [each for each in events if getattr(each, "tokens", ()) and each.choice == choice]
-        logprobs = [logprob for each in own for logprob in each.logprobs]
+        own = [each for each in events if each.choice == choice]
+        logprobs = [logprob for each in own for logprob in each.logprobs or ()]
         places = [(*PROMPT, *found.tokens[:at]) for at in range(len(found.tokens))]
         assert logprobs == [
             rule.logprob(place, token) for place, token in zip(places, found.tokens, strict=True)
         ]
         assert sum(logprobs) == pytest.approx(found.total)
-        assert [top for each in own for top in each.top] == [
+        assert [top for each in own for top in each.top or ()] == [
             rule.likeliest(place, 2) for place in places
         ]
 
