@@ -52,6 +52,7 @@ class Parameter:
     configured: tuple[float, float] | None = None  # allowed in a model's generation_config.json
     floor: float | None = None  # lower values have the same effect; the dialects raise them to it
     least: float | None = None  # what the engine can compute; None: 0, or any finite fraction
+    seldom: bool = False  # a receipt has it only if it differs from the default
     name: str = ""
     type: Any = None
     default: Any = NODEFAULT

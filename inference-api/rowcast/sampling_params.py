@@ -8,12 +8,15 @@ bodies of the dialects, receipts, the API documents, tables in docs/ and the bac
 the code that applies a parameter is elsewhere, in `rowcast.sampling`.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from rowcast.parameter import MOST, Biases, Native, OpenAI, Parameter, Tokens, table_of
+
+EarlyStopping = bool | Literal["never"]
+LENGTH_PENALTY = 16.0  # its limit in both directions, so that powers stay finite
 
 _CENTS = r"0?\.(0[1-9]|[1-9][0-9]?)[0-9]{0,9}"  # 0.01 and more, below 1
 
@@ -154,6 +157,38 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         ),
     ] = ()
     banned_tokens: Annotated[Tokens, Parameter("tokens that are never drawn")] = ()
+    beams: Annotated[
+        int,
+        Parameter(
+            "the hypotheses that a beam search extends in each step; 0: tokens are drawn",
+            Meta(ge=0, le=MOST),
+            seldom=True,
+        ),
+    ] = 0
+    length_penalty: Annotated[
+        float,
+        Parameter(
+            "with beam search: hypotheses rank by log-probability / length ** this; above 0 "
+            "favours long ones",
+            Meta(ge=-LENGTH_PENALTY, le=LENGTH_PENALTY),
+            openai=OpenAI(),
+            least=-LENGTH_PENALTY,
+            seldom=True,
+        ),
+    ] = 1.0
+    early_stopping: Annotated[
+        EarlyStopping,
+        Parameter(
+            "with beam search: true ends it once there are as many complete hypotheses as beams; "
+            'false once a better one is unlikely; "never" once it is impossible',
+            openai=OpenAI(),
+            seldom=True,
+        ),
+    ] = False
+
+    def endings(self, end_tokens: frozenset[int]) -> frozenset[int]:
+        """Return the tokens that end a reply, of which `end_tokens` are the model's own."""
+        return (frozenset() if self.ignore_eos else end_tokens).union(self.stop_token_ids)
 
 
 PARAMETERS = table_of(SamplingParams)

@@ -95,10 +95,10 @@ class RecordedEngine(ScriptedEngine):
         """The number of tokens fed to all rows."""
         return sum(len(feed.tokens) for feeds in self.steps for feed in feeds)
 
-    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
+    def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         assert source != target
-        self.forks.append(len(tokens))
-        super().fork(source, target, tokens)
+        self.forks.append(len(tokens) - held)
+        super().fork(source, target, tokens, held)
         assert self._rows[target].cache == list(tokens), "the source holds other tokens"
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:

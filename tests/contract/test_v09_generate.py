@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 
 from contract.asking import post
+from engine.beam_rule import searched
 from processes import Running
 from scripted_replies import scripted_reply
 
@@ -27,8 +29,8 @@ def test_v09_json_is_parsed_without_a_json_content_type(server: Running) -> None
     assert len(answer["text"]) == 4
 
 
-def test_v09_v10_the_quickstarts_own_line_says_what_to_send_instead(server: Running) -> None:
-    """Word for word; beam search comes later, and is never replaced by sampling silently."""
+def test_v09_v10_the_quickstarts_own_line_searches_four_beams(server: Running) -> None:
+    """Word for word; without a maximum, vLLM's 16 tokens."""
     shown = curl(
         server,
         """{
@@ -38,7 +40,41 @@ def test_v09_v10_the_quickstarts_own_line_says_what_to_send_instead(server: Runn
         "temperature": 0
     }""",
     )
-    assert "use_beam_search is not supported; send n" in json.loads(shown)["message"]
+    wanted = searched(PROMPT.encode(), 4, 16)
+    assert json.loads(shown)["text"] == [PROMPT + each.text for each in wanted]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"n": 1}, "at least 2 beams"),
+        ({"temperature": 0.8}, "temperature must be 0"),
+        ({"top_p": 0.9}, "top_p must be 1"),
+        ({"top_k": 5}, "top_k must be -1"),
+    ],
+)
+def test_v10_what_samples_is_refused_beside_beams(
+    server: Running, fields: dict[str, object], words: str
+) -> None:
+    body = {"prompt": PROMPT, "use_beam_search": True, "n": 4} | fields
+    answer = post(server.port, body, "/generate")
+    assert answer.status == 400
+    assert words in answer.json()["detail"]
+
+
+def test_v10_more_beams_than_choices_and_both_rules_of_rank(server: Running) -> None:
+    body = {"prompt": PROMPT, "use_beam_search": True, "n": 2, "best_of": 6, "max_tokens": 20}
+    options: dict[str, Any] = {"length_penalty": 0.5, "early_stopping": True}
+    texts = post(server.port, body | options, "/generate").json()["text"]
+    wanted = searched(PROMPT.encode(), 6, 20, **options)[:2]
+    assert texts == [PROMPT + each.text for each in wanted]
+
+
+def test_v10_completions_have_beams_too(server: Running) -> None:
+    body = {"model": "scripted", "prompt": PROMPT, "use_beam_search": True, "n": 3, "best_of": 4}
+    choices = post(server.port, body, "/v1/completions").json()["choices"]
+    wanted = searched(PROMPT.encode(), 4, 16)[:3]
+    assert [each["text"] for each in choices] == [each.text for each in wanted]
 
 
 def test_v10_n_choices_differ(server: Running) -> None:
@@ -64,3 +100,13 @@ def test_v11_a_stream_is_json_pieces_each_followed_by_a_nul(paced_server: Runnin
     lengths = [sum(map(len, piece["text"])) for piece in pieces]
     assert lengths == sorted(lengths)
     assert pieces[-1]["text"][0] == PROMPT + scripted_reply(PROMPT, SEED, 12).text
+
+
+def test_v11_a_stream_of_beams_ends_with_the_best_of_them(paced_server: Running) -> None:
+    body = {"prompt": PROMPT, "use_beam_search": True, "n": 2, "best_of": 4, "max_tokens": 60}
+    answer = post(paced_server.port, body | {"stream": True}, "/generate")
+    pieces = [json.loads(part) for part in answer.body.split(b"\0")[:-1]]
+    wanted = searched(PROMPT.encode(), 4, 60)[:2]
+    assert pieces[-1] == {"text": [PROMPT + each.text for each in wanted], "error": 0}
+    assert len(pieces) > 2
+    assert all(wanted[0].text.startswith(piece["text"][0][len(PROMPT) :]) for piece in pieces[:-1])

@@ -36,7 +36,7 @@ class Parrot:
     def ready(self, row: int) -> bool:
         return row in self._fed
 
-    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
+    def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         self._fed[target] = self._fed[source][: len(tokens)]
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from processes import family, gone, until
+from engine.beam_rule import searched
+from processes import Running, family, gone, until
 from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start
 from scripted_replies import long_reply, scripted_reply
@@ -32,15 +33,19 @@ def without_comments(body: bytes) -> bytes:
     return body.replace(b": waiting\n", b"")
 
 
+def kill_backend(server: Running) -> None:
+    killed = server.backend()
+    killed.kill()
+    until(lambda: gone([killed]), "the backend has ended")
+
+
 @pytest.mark.parametrize(("path", "body"), [("/generate", PIECES), ("/generate_stream", EVENTS)])
 def test_a_stream_survives_a_killed_backend(start: Start, path: str, body: dict[str, Any]) -> None:
     server = start(STEP_SECONDS=STEP)
     calm = ask(server.port, request_bytes(path, body))
     with Client(server.port) as client:
         client.send(request_bytes(path, body)).read_body(200)
-        killed = server.backend()
-        killed.kill()
-        until(lambda: gone([killed]), "the backend has ended")
+        kill_backend(server)
         disturbed = client.finish()
     assert calm.whole
     assert disturbed.whole
@@ -48,6 +53,20 @@ def test_a_stream_survives_a_killed_backend(start: Start, path: str, body: dict[
         assert last_piece(disturbed) == {"text": [PROMPT + TEXT], "error": 0}
     else:
         assert without_comments(disturbed.body) == without_comments(calm.body)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_beams_survive_killed_backends(start: Start, n: int) -> None:
+    server = start(STEP_SECONDS=STEP)
+    beams = {"prompt": PROMPT, "use_beam_search": True, "n": n, "best_of": 6, "stream": True}
+    wanted = [PROMPT + each.text for each in searched(PROMPT.encode(), 6, TOKENS)[:n]]
+    with Client(server.port) as client:
+        client.send(request_bytes("/generate", beams | {"max_tokens": TOKENS})).read_body(200)
+        kill_backend(server)
+        kill_backend(server)
+        disturbed = client.finish()
+    assert disturbed.whole
+    assert last_piece(disturbed) == {"text": wanted, "error": 0}
 
 
 @pytest.mark.parametrize(("path", "body"), [("/generate", PIECES), ("/generate_stream", EVENTS)])

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rowcast.backend.admission import Rooms
+from rowcast.backend.beams import Search, Searches
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.policies import Policies
 from rowcast.backend.reply import Reply
@@ -88,6 +89,7 @@ class DecodeBackend:
         self._sweep_due = 0.0
         self.load_model_and_tokenizer()
         self._sharing = Sharing(self._engine, self._rows)
+        self._searches = Searches(self._engine)
         self._admission = self._policies.admission(self._engine, self._line, self._rows)
         self.compile()
 
@@ -159,6 +161,7 @@ class DecodeBackend:
                 ),
             )
             self._sharing.seat(reply)
+        self._searches.seat(seated)
         self._sharing.settle()
 
     def feed(self) -> list[Feed]:
@@ -184,7 +187,12 @@ class DecodeBackend:
     def emit(self, drawn: Iterable[Drawn]) -> None:
         """Send the results of this step to each frontend in one batch."""
         for row in drawn:
-            self._advance(self._rows.at(row.row), row)
+            if (reply := self._rows.at(row.row)).beams:
+                self._searches.take(row)
+            else:
+                self._advance(reply, row)
+        for search in self._searches.moved():
+            self._follow(search)
         self._report()
         self._post()
 
@@ -250,6 +258,7 @@ class DecodeBackend:
             self._line.leave(waiting)
         for seated in [reply for reply in self._rows if reply.frontend == frontend]:
             self._rows.evict(seated)
+            self._searches.leave(seated.row)
 
     def _expire(self, now: float) -> None:
         if now < self._sweep_due:
@@ -259,7 +268,8 @@ class DecodeBackend:
             self._line.leave(waiting)
             self._finish(waiting, "error", f"{TIME_LIMIT} in the waiting line")
         for seated in [reply for reply in self._rows if reply.expires <= now]:
-            self._evict(seated, "error", TIME_LIMIT)
+            if self._rows.find(seated.id):  # it has not ended with another beam of its search
+                self._evict(seated, "error", TIME_LIMIT)
 
     def _advance(self, reply: Reply, drawn: Drawn) -> None:
         """Record a row's scores and new tokens, and end its reply if it is complete."""
@@ -282,6 +292,17 @@ class DecodeBackend:
             self._evict(reply, reason)
             self._admission.completed(time.monotonic() - reply.accepted)
 
+    def _follow(self, search: Search) -> None:
+        """Send what a step of a beam search has settled, and end its replies if it is over."""
+        for reply, event in search.news():
+            self._send(reply, event)
+        if search.problem:
+            self._evict(search.replies[0], "error", search.problem)
+        elif search.over:
+            for reply in search.replies:
+                self._end(reply, search.reason(reply))
+            self._admission.completed(time.monotonic() - search.replies[0].accepted)
+
     def _send_scores(self, reply: Reply, scores: Scores) -> None:
         """Send scores; the first prompt token has none, so the first score has index 1."""
         scored = Scored(*reply.submit.key, reply.scored + 1, scores.logprobs, scores.top)
@@ -289,15 +310,23 @@ class DecodeBackend:
         reply.scored += len(scores.logprobs)
 
     def _evict(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        """End a seated reply; with one beam, all beams of its search."""
+        search = self._searches.of(reply.row)
+        for each in search.replies if search else (reply,):
+            self._end(each, reason, message)
+
+    def _end(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
         self._engine.leave(reply.row)
+        self._searches.leave(reply.row)
         self._rows.evict(reply)
         self._finish(reply, reason, message)
 
     def _finish(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
-        self._send(reply, Finished(*reply.submit.key, reply.length, reason, message))
+        self._send(reply, Finished(*reply.submit.key, reply.sent, reason, message))
 
     def _send(self, reply: Reply, event: Event) -> None:
-        self._outbox[reply.frontend].append(event)
+        if not reply.unread:
+            self._outbox[reply.frontend].append(event)
 
     def _post(self) -> None:
         for frontend, events in self._outbox.items():

@@ -61,15 +61,23 @@ class WaitingLine(Roster):
         Prefer the first reply whose group holds less than half of the rows; otherwise take the
         first.
         """
+        if (found := self.fitting(rows, rows.count)) is None:
+            raise LookupError("the waiting line is empty")
+        return found
+
+    def fitting(self, rows: Rows, most: int) -> Reply | None:
+        """Return the next reply that needs at most this many rows; None if there is none."""
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
             waiting = self.of_team(team)
-            fair = (reply for reply in waiting if len(rows.of(reply.group)) < rows.count // 2)
+            fair = (
+                reply
+                for reply in waiting
+                if reply.beams <= most and len(rows.of(reply.group)) < rows.count // 2
+            )
             if (found := next(fair, None)) is not None:
                 return found
-            first = first or next(iter(waiting))
-        if first is None:
-            raise LookupError("the waiting line is empty")
+            first = first or next((reply for reply in waiting if reply.beams <= most), None)
         return first
 
     def seat(self, reply: Reply, rows: Rows) -> None:

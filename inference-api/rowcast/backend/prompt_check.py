@@ -12,7 +12,7 @@ from typing import Any
 
 from rowcast.engine.engine import Engine
 from rowcast.parameter import Biases, Parameter
-from rowcast.sampling_params import PARAMETERS, SamplingParams
+from rowcast.sampling_params import LENGTH_PENALTY, PARAMETERS, SamplingParams
 from rowcast.wire import Embed, RejectReason, Submit
 
 SCORES_LIMIT = 2**20  # log-probabilities per prompt, which a frontend holds at once
@@ -20,6 +20,7 @@ NAME_LENGTH = 1024  # maximum characters of a session's or team's name
 SEEDS = 2**64
 MOST = 2**31  # limit for counts, and for token ids in parameters, which may be unknown ones
 LARGEST = 1e300
+BEAM_STOPS = 16  # stop tokens; each needs one more candidate of each beam
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,11 @@ class PromptCheck:
         if not submit.prompt:
             return Fault("empty", "the prompt has no tokens; send some text")
         vocabulary = self._engine.vocabulary
-        problem = next(_places(submit), "") or next(_parameters(submit.params, vocabulary), "")
+        problem = (
+            next(_places(submit), "")
+            or next(_parameters(submit.params, vocabulary), "")
+            or next(_beams(submit, self._engine.rows), "")
+        )
         if isinstance(submit, Embed):
             problem = problem or next(_of_vectors(submit, self._engine.dimensions), "")
         if problem:
@@ -91,6 +96,27 @@ def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:
     for each in PARAMETERS:
         yield from _faults(each, getattr(params, each.name), vocabulary)
     yield from _outside("top_logprobs", params.top_logprobs, 0, vocabulary)
+
+
+def _beams(submit: Submit, rows: int) -> Iterator[str]:
+    """Yield faults of a beam search."""
+    params = submit.params
+    if not params.beams:
+        return
+    if not 2 <= params.beams <= rows:
+        yield (
+            f"a beam search has 2 to {rows} beams, because each needs a row; {params.beams} are "
+            "requested: send another best_of, or n"
+        )
+    yield from _outside("choice", submit.choice, 0, params.beams - 1)
+    yield from _outside("length_penalty", params.length_penalty, -LENGTH_PENALTY, LENGTH_PENALTY)
+    if params.prompt_logprobs or params.grammar:
+        yield "a beam search neither scores its prompt nor follows a grammar"
+    if len(params.stop_token_ids) > BEAM_STOPS:
+        yield (
+            f"stop_token_ids lists {len(params.stop_token_ids)} tokens; a beam search may have "
+            f"at most {BEAM_STOPS}"
+        )
 
 
 def _faults(parameter: Parameter, value: Any, vocabulary: int) -> Iterator[str]:

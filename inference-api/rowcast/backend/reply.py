@@ -32,10 +32,16 @@ class Reply:
     leader: Reply | None = None  # its row will hold the first `shared` of these tokens
     shared: int = 0
     unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
+    unread: bool = False  # it computes a beam that no choice reads
+    beams: int = 0  # of its search, each of which needs a row; 0: it is none of a search
+    credit: int = 0  # how much longer rows are kept free for its search, times their number
 
     def __post_init__(self) -> None:
-        self.tokens = [*self.submit.prompt, *(self.submit.delivered or ())]
-        self.sent = self.length
+        delivered = self.submit.delivered or ()
+        self.beams = self.submit.params.beams
+        self.credit = self.beams * self.limit
+        self.tokens = [*self.submit.prompt, *(() if self.beams else delivered)]
+        self.sent = len(delivered)
         self.unfed = int(self.limit == 0 and self.pooling is None)
 
     @property
@@ -84,7 +90,7 @@ class Reply:
 
     @property
     def proven(self) -> bool:
-        """True once this backend has produced a token or score for this reply."""
+        """True once this backend has produced a token or score that the frontend did not have."""
         return self.scored > 0 or self.length > len(self.submit.delivered or ())
 
     @property

@@ -19,6 +19,7 @@ Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 
 from collections.abc import Iterable, Sequence
 
+from rowcast.backend.beams import together
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.reply import Reply
 from rowcast.backend.rows import Rows
@@ -33,17 +34,37 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
 
     A reply that may have crashed earlier backends is seated only when every other seated reply has
     produced output, and no other reply joins until it has. A crash then costs no innocent reply an
-    attempt, and an innocent suspect is soon cleared.
+    attempt, and an innocent suspect is soon cleared. The beams of a search are seated together.
     """
     seated: list[Reply] = []
-    for _ in range(min(rows.free, len(line))):
-        reply = line.next(rows)
+    while rows.free and (reply := _next(line, rows)) is not None:
         unproven = [other for other in rows if not other.proven]
         if any(other.suspect for other in unproven) or (reply.suspect and unproven):
             break
-        line.seat(reply, rows)
-        seated.append(reply)
+        for each in together(reply, line, rows.count):
+            line.seat(each, rows)
+            seated.append(each)
     return seated
+
+
+def _next(line: WaitingLine, rows: Rows) -> Reply | None:
+    """Return the reply to be seated now; None if there is none, or rows are kept free for it.
+
+    A search needs all its rows at once. Until it has them, others of the line do not pass it as
+    long as the rows that they could take, summed over steps, are fewer than the search itself may
+    use; each that passes it then adds its own length to that credit. So neither waits for ever.
+    """
+    reply = line.fitting(rows, rows.count)
+    if reply is None or reply.beams <= rows.free:
+        return reply
+    if len(line) > len(line.of(reply.group)):
+        reply.credit -= rows.free
+    if reply.credit > 0:
+        return None
+    passing = line.fitting(rows, rows.free)
+    if passing is not None:
+        reply.credit += min(passing.limit, reply.limit)
+    return passing
 
 
 def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]:

@@ -53,13 +53,13 @@ class Sharing:
     def _follow(self, reply: Reply) -> None:
         """Choose its leader among replies that were seated earlier and follow no other reply."""
         reply.leader, reply.shared = None, LEAST_SHARED - 1
-        if reply.is_fed_whole:
-            return
+        if reply.is_fed_whole or reply.beams:
+            return  # every token of its prompt must be fed; beams are forked by their search
         most = len(reply.tokens) - 1  # the last token must be fed to draw the next one
         earlier = takewhile(lambda each: each is not reply, self._rows.of(reply.group))
         for other in earlier:
             shared = min(most, shared_length(other.tokens, reply.tokens))
-            if other.leader is None and shared > reply.shared:
+            if other.leader is None and not other.beams and shared > reply.shared:
                 reply.leader, reply.shared = other, shared
 
 

@@ -49,6 +49,20 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidates:
+    """The tokens that may follow a row of a beam search, likeliest first.
+
+    `scores` are what beams are compared by: log-probabilities after penalties, biases and bans.
+    `logprobs` and `top` are those of the model's own distribution.
+    """
+
+    tokens: tuple[int, ...]
+    scores: tuple[float, ...]
+    logprobs: tuple[float, ...]
+    top: Top = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """What a step returns for a row: prompt scores, and new tokens (several if drafts were right).
 
@@ -57,6 +71,8 @@ class Drawn:
     token. Once the row is `ready` again it is fed that token again, at the same position, and
     draws. With drafts, the first `cached` of the tokens are in the row's cache already and are not
     fed again; the last one never is, so that the row's next feed is one token as without drafts.
+    A row of a beam search has `candidates` instead of tokens: enough that its search finds, among
+    those of all its rows, as many as it has beams besides those that end a reply.
     """
 
     row: int
@@ -69,6 +85,7 @@ class Drawn:
     late: bool = False
     cached: int = 0
     vector: bytes | None = None  # of the row's prompt: fp32, little-endian
+    candidates: Candidates | None = None
 
 
 class Engine(Protocol):
@@ -96,10 +113,11 @@ class Engine(Protocol):
     def ready(self, row: int) -> bool:
         """True if a seated row may be fed; False while something that it needs is being made."""
 
-    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
-        """Give a row that was seated, but not yet fed, the first tokens of another row.
+    def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
+        """Give a row the first tokens of another row, which has been fed them.
 
-        They are the first that the source was fed, and the first that the target would be fed.
+        The target was seated, but not yet fed; or, in a beam search, it has been fed other tokens,
+        and the first `held` are the same. What it has beyond these is forgotten.
         """
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:

@@ -10,6 +10,8 @@ Under a grammar it chooses among the tokens allowed: when the noise is below 2**
 of text, quote, `]` and `}` that is allowed; else the rule's token; else, if n tokens are allowed,
 number (noise mod n) in ascending order.
 
+A beam search follows the log-probabilities alone.
+
 Its log-probabilities are made up but consistent: after tokens whose CRC is c, token t has rank
 r = (t - mixed(c)) mod 3857 and probability 1 / ((r + 1) (r + 2)), whatever is drawn. Its vectors
 are in `scripted_states`.
@@ -23,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
-from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.engine import Candidates, Drawn, Feed, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.scripted_states import DIMENSIONS, ScriptedPools
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
@@ -75,17 +77,31 @@ class _Row:
         top = (_top(self.crc, params.top_logprobs),) if params.top_logprobs else None
         return Drawn(number, (token,), (_logprob(self.crc, token),), top=top)
 
+    def rank(self, number: int, endings: frozenset[int]) -> Drawn:
+        """Return the candidates of a beam search; none that ends the reply too early."""
+        params, position = self.seating.params, self.fed - self.seating.prompt_length
+        barred = endings if position < params.min_tokens else frozenset[int]()
+        if params.ignore_eos:
+            barred |= {END}
+        likeliest = _top(self.crc, params.beams + len(endings) + len(barred))
+        found = [each for each in likeliest if each[0] not in barred]
+        tokens, logprobs = zip(*found, strict=True)
+        top = likeliest[: params.top_logprobs]
+        return Drawn(number, (), candidates=Candidates(tokens, logprobs, logprobs, top))
+
     def step_back(self) -> None:
         """Remove the last token that was fed."""
         self.cache.pop()
         self.crc, self.missing, self.last = self.before
 
-    def adopt(self, other: "_Row", length: int) -> None:
-        """Copy the first tokens of another row's cache."""
-        if self.cache or length > other.fed:
+    def adopt(self, other: "_Row", length: int, held: int = 0) -> None:
+        """Copy tokens of another row's cache; the first are in both."""
+        fresh = held > 0 or not self.fed
+        if not fresh or length > other.fed or self.cache[:held] != other.cache[:held]:
             raise ValueError(
                 f"cannot copy {length} of {other.fed} tokens to a row that has {self.fed}"
             )
+        self.cache, self.crc, self.missing, self.last = [], 0, 0, (-1, -1)
         self._feed(other.cache[:length])
 
     def _feed(self, tokens: Sequence[int]) -> None:
@@ -229,8 +245,8 @@ class ScriptedEngine:
         self._pools.leave(row)
         self._grammars.leave(row)
 
-    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
-        self._rows[target].adopt(self._rows[source], len(tokens))
+    def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
+        self._rows[target].adopt(self._rows[source], len(tokens), held)
         self._observe(target, 0, tokens)
 
     def ready(self, row: int) -> bool:
@@ -263,6 +279,8 @@ class ScriptedEngine:
 
     def _draw(self, number: int, masked: Sequence[int]) -> Drawn:
         row = self._rows[number]
+        if row.seating.params.beams:
+            return row.rank(number, row.seating.params.endings(self.end_tokens))
         if not row.seating.params.grammar:
             return row.draw(number)
         drawn = late(number)

@@ -21,12 +21,13 @@ from rowcast.engine.decoding.decoder import DecoderMaker
 from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.decoding.widths import Widths, candidates, probe
-from rowcast.engine.engine import Drawn, Feed, Scores, Seating
+from rowcast.engine.engine import Candidates, Drawn, Feed, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.kernels.token_sampler import NativeTokenSampler, choose_token_sampler
 from rowcast.engine.pooling import NOT_FINITE, Pools
+from rowcast.sampling.candidates import Amount, Ranked
 from rowcast.sampling.grammars.grammars import Grammars, TokenTexts
 from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
@@ -79,6 +80,7 @@ class TorchEngine:
         self._pools = Pools()
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # how many of the likeliest tokens accompany scores
+        self._amounts: dict[int, Amount] = {}  # of the rows of beam searches
         self._given_back: set[int] = set()  # rows whose next token sampler and grammar know
         self._digest = facts.digest
         self._widths = Widths((widest,))
@@ -107,12 +109,20 @@ class TorchEngine:
         self._tops[row] = seating.params.top_logprobs
         self._pools.seat(row, seating)
         self._sampler.seat(row, self._allowed(seating.params), seating.seed, seating.choice)
+        self._amounts.pop(row, None)
+        if seating.params.beams:
+            self._amounts[row] = self._amount_of(seating.params)
         self._given_back.discard(row)
         self._grammars.seat(row, seating.params, seating.team)
 
     def leave(self, row: int) -> None:
         self._pools.leave(row)
+        self._amounts.pop(row, None)
         self._grammars.leave(row)
+
+    def _amount_of(self, params: SamplingParams) -> Amount:
+        endings = params.endings(self.end_tokens)
+        return Amount(params.beams + len(endings), params.top_logprobs)
 
     def _allowed(self, params: SamplingParams) -> SamplingParams:
         """Add the tokens that the model's own configuration suppresses to the banned ones."""
@@ -121,8 +131,9 @@ class TorchEngine:
         return structs.replace(params, banned_tokens=(*params.banned_tokens, *self._suppressed))
 
     @torch.inference_mode()
-    def fork(self, source: int, target: int, tokens: Sequence[int]) -> None:
-        self._cache.copy(source, target, len(tokens))
+    def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
+        self._cache.copy(source, target, held, len(tokens))
+        self._sampler.forget(target)
         self._observe(Feed(target, 0, tokens, draws=False))
 
     def ready(self, row: int) -> bool:
@@ -148,6 +159,27 @@ class TorchEngine:
         return drawn + self._pools.drawn(feeds, self.decoder.states) if self._pools else drawn
 
     def _draw(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
+        if not self._amounts:
+            return self._sample(logits, drawing)
+        beams = [at for at, feed in enumerate(drawing) if feed.row in self._amounts]
+        others = [at for at, feed in enumerate(drawing) if feed.row not in self._amounts]
+        if not beams:
+            return self._sample(logits, drawing)
+        return [
+            *self._rank(self._at(logits, beams), [drawing[at] for at in beams]),
+            *self._sample(self._at(logits, others), [drawing[at] for at in others]),
+        ]
+
+    def _rank(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
+        """Return the candidates of rows of beam searches."""
+        if not drawing:
+            return []
+        rows = [feed.row for feed in drawing]
+        amounts = [self._amounts[row] for row in rows]
+        ranked = self._sampler.rank(logits, rows, self._indexes(drawing), amounts)
+        return [_candidates(row, each) for row, each in zip(rows, ranked, strict=True)]
+
+    def _sample(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
         if not drawing:
             return []
         masked = self._grammars.finish()
@@ -166,12 +198,18 @@ class TorchEngine:
         """Draw for the rows that are not set aside."""
         places = [at for at, feed in enumerate(drawing) if not self._grammars.late(feed.row)]
         if len(places) < len(drawing):
-            logits = logits[torch.tensor(places, dtype=torch.int64, device=self._device)]
+            logits = self._at(logits, places)
             drawing = [drawing[place] for place in places]
         rows = [feed.row for feed in drawing]
-        at = [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
-        chosen = self._sampler.choose(logits, rows, at)
+        chosen = self._sampler.choose(logits, rows, self._indexes(drawing))
         return [_drawn(row, choice) for row, choice in zip(rows, chosen, strict=True)]
+
+    def _at(self, logits: Tensor, places: Sequence[int]) -> Tensor:
+        return logits[torch.tensor(places, dtype=torch.int64, device=self._device)]
+
+    def _indexes(self, drawing: Sequence[Feed]) -> list[int]:
+        """Return the index in its reply of each row's next token."""
+        return [feed.position + len(feed.tokens) - self._prompts[feed.row] for feed in drawing]
 
     def _score(
         self, logits: Tensor, scoring: Sequence[Feed], drawn: Sequence[Drawn]
@@ -262,6 +300,12 @@ def _drawn(row: int, choice: SampledToken) -> Drawn:
     logprobs = None if choice.logprob is None else (choice.logprob,)
     top = None if choice.top is None else (choice.top,)
     return Drawn(row, (choice.token,), logprobs, top=top)
+
+
+def _candidates(row: int, ranked: Ranked | None) -> Drawn:
+    if ranked is None:
+        return Drawn(row, (), problem=NOT_FINITE)
+    return Drawn(row, (), candidates=Candidates(*ranked))
 
 
 def _scored(drawn: Drawn, reports: Sequence[Report] | None) -> Drawn:

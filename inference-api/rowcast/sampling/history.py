@@ -38,6 +38,11 @@ class History:
         self._counts[row] = 0
         self._params[row] = params if penalises(params) else None
 
+    def forget(self, row: int) -> None:
+        """Forget the row's tokens."""
+        if (params := self._params[row]) is not None:
+            self.seat(row, params)
+
     def observe(self, row: int, tokens: Sequence[int], *, reply: bool) -> None:
         """Note the tokens that the row is fed."""
         params = self._params[row]

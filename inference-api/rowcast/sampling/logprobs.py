@@ -26,13 +26,18 @@ def report(
     values: Tensor, tokens: Tensor, counts: Sequence[int], scratch: Tensor
 ) -> list[Report | None]:
     """Return a report per row with its count of likeliest tokens; None if its logits failed."""
-    highest = values.amax(-1, keepdim=True)
-    weights = mass.weigh(values, highest, None, scratch)
-    whole = mass.total(mass.folded(weights))
+    highest, whole = masses(values, scratch)
     ids = torch.cat([tokens, order.leading(values, min(max(1, *counts), values.shape[1]))], 1)
     logits = values.gather(1, ids).double() - highest.double()
-    found = zip(whole.tolist(), ids.tolist(), logits.tolist(), counts, strict=True)
-    return [_report(mass_of_row[0], *of_row) for mass_of_row, *of_row in found]
+    found = zip(whole, ids.tolist(), logits.tolist(), counts, strict=True)
+    return [_report(*of_row) for of_row in found]
+
+
+def masses(values: Tensor, scratch: Tensor) -> tuple[Tensor, list[int]]:
+    """Return each row's highest logit, [n, 1], and its mass relative to it; 0 if it failed."""
+    highest = values.amax(-1, keepdim=True)
+    whole = mass.total(mass.folded(mass.weigh(values, highest, None, scratch)))
+    return highest, whole.squeeze(1).tolist()
 
 
 def _report(whole: int, ids: Sequence[int], logits: Sequence[float], count: int) -> Report | None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rowcast.sampling import mass, noise, order
+from rowcast.sampling.candidates import Amount, Ranked, rank
 from rowcast.sampling.draws import Draw, Method, SamplingGroup, draw_open, draw_ranked, method
 from rowcast.sampling.edits import Edits
 from rowcast.sampling.history import History, penalises
@@ -97,6 +98,28 @@ class Sampler:
             reports = self._reports(self._single(logits), draws, tokens)
             return [_sampled_token(*of_row) for of_row in zip(tokens, reports, strict=True)]
         return [_sampled_token(token, None) for token in tokens]
+
+    def rank(
+        self,
+        logits: Tensor,
+        rows: Sequence[int],
+        positions: Sequence[int],
+        amounts: Sequence[Amount],
+    ) -> list[Ranked | None]:
+        """Return candidates for rows of beam searches instead of a token; None if a row failed."""
+        draws = [self._draw_of(row, at) for row, at in zip(rows, positions, strict=True)]
+        places = list(range(len(draws)))
+        edited = any(draw.group.edited for draw in draws)
+        return rank(
+            self._single(logits),
+            amounts,
+            (lambda logprobs: self._edited(logprobs, places, draws)) if edited else None,
+            self._buffer("weights", len(draws), mass.padded(self._vocabulary)),
+        )
+
+    def forget(self, row: int) -> None:
+        """Forget the tokens that a row was fed."""
+        self._history.forget(row)
 
     def _pass_edits(self, token_sampler: TokenSampler, draws: Sequence[Draw]) -> None:
         for draw in draws:

@@ -8,10 +8,10 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from engine import rule
-from rowcast.frontend.reply.receipts import Parameters, chain
+from rowcast.frontend.reply.receipts import SELDOM, Parameters, chain
 from rowcast.sampling_params import SamplingParams
 
 from ..api.openai.asking import CHAT, COMPLETIONS, chat, complete, events, refusal, texts
@@ -33,6 +33,7 @@ RULES: dict[str, dict[str, Any]] = {
     "choices": {"n": 3},
     "prompts": {"prompt": [[72], [72, 105]], "n": 2},
     "best": {"prompt": ["a", "b"], "n": 2, "best_of": 5},
+    "beams": {"use_beam_search": True, "n": 2, "best_of": 4, "length_penalty": 0.5},
     "no token": {"max_tokens": 0, "echo": True, "logprobs": 0},
 }
 
@@ -64,11 +65,13 @@ def test_a_receipt_tells_all_that_a_reply_hangs_on(served: Served) -> None:
     answer = served.answer(text="Hello", seed=seed, max_tokens=6, stop_sequence="!", receipt=True)
     tokens, _ = rule.reply(b"Hello", seed, 6)
     digest, trail = by_hand(tuple(tokens))
-    params = SamplingParams(max_tokens=6, top_k=10, top_p=0.9)
+    params = structs.asdict(SamplingParams(max_tokens=6, top_k=10, top_p=0.9))
+    beams = [params.pop(name) for name in ("beams", "length_penalty", "early_stopping")]
+    assert beams == [0, 1.0, False]  # so this reply does not hang on them
     assert answer["receipt"] == {
         "version": 1,
         "seed": seed,
-        "parameters": json.loads(json.dumps(structs.asdict(params))),
+        "parameters": json.loads(json.dumps(params)),
         "stop": ["!"],
         "prompts": [[*b"Hello"]],
         "model": "scripted",
@@ -97,9 +100,14 @@ def test_a_trail_parts_where_tokens_do() -> None:
 
 def test_parameters_are_the_samplers() -> None:
     told = {field.name: field.default for field in structs.fields(Parameters)}
-    assert told == {field.name: field.default for field in structs.fields(SamplingParams)}
+    assert told | {each.name: each.default for each in SELDOM} == {
+        field.name: field.default for field in structs.fields(SamplingParams)
+    }
+    assert {told[each.name] for each in SELDOM} == {UNSET}
     params = SamplingParams(max_tokens=3, logit_bias=((1, 2.0),), stop_token_ids=(4,))
     assert Parameters.from_params(params).to_params() == params
+    beams = SamplingParams(max_tokens=3, beams=4, length_penalty=0.5, early_stopping="never")
+    assert Parameters.from_params(beams).to_params() == beams
 
 
 def test_nobody_is_given_one_unasked(served: Served) -> None:

@@ -78,10 +78,10 @@ class RowCache:
         """Set where this step's tokens belong; row -1 is a slot without a token."""
         self._row, self._position = row, position
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` tokens of one row's cache to another row."""
+    def copy(self, source: int, target: int, begin: int, end: int) -> None:
+        """Copy the tokens from position `begin` to `end` of one row's cache to another row."""
         for cached in (*self.keys.values(), *self.values.values()):
-            cached[target, :, :length] = cached[source, :, :length]
+            cached[target, :, begin:end] = cached[source, :, begin:end]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: Scores) -> Tensor:
         keys, values = self.keys[layer], self.values[layer]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.parameter import MOST, Biases, Parameter, Tokens, bounded, with_fields
@@ -33,11 +33,14 @@ RECORDED_AS: dict[Any, Any] = {
     Tokens: tuple[TokenId, ...],
     Biases: tuple[tuple[TokenId, Bias], ...],
 }
+SELDOM = [each for each in PARAMETERS if each.seldom]
 Hex = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
 
 
 def _field(parameter: Parameter) -> tuple[str, Any, Any]:
     kind = bounded(RECORDED_AS.get(parameter.type, parameter.type), parameter.bounds)
+    if parameter.seldom:
+        return parameter.name, kind | UnsetType, UNSET
     return parameter.name, kind, parameter.default
 
 
@@ -47,12 +50,17 @@ class Parameters(Struct, forbid_unknown_fields=True, kw_only=True):
 
     @classmethod
     def from_params(cls, params: SamplingParams) -> "Parameters":
-        """Return the sampler's parameters, with nothing left out."""
-        return cls(**structs.asdict(params))
+        """Return the sampler's parameters, with nothing left out but defaults of seldom ones."""
+        values = structs.asdict(params)
+        for each in SELDOM:
+            if values[each.name] == each.default:
+                del values[each.name]
+        return cls(**values)
 
     def to_params(self) -> SamplingParams:
         """Return the parameters for the sampler."""
-        return SamplingParams(**structs.asdict(self))
+        values = structs.asdict(self)
+        return SamplingParams(**{name: each for name, each in values.items() if each is not UNSET})
 
 
 class Question(Struct, forbid_unknown_fields=True, kw_only=True):

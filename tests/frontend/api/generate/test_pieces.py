@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.driven import RecordedEngine
+from engine.beam_rule import searched
 from rowcast.backend.decode_backend import Limits
 from rowcast.errors import StreamCut
 from rowcast.frontend.api.generate.pieces import RATE, Texts
@@ -103,3 +104,26 @@ def test_pieces_of_a_long_text_are_sent_at_a_bounded_rate() -> None:
     assert texts.is_due(last=True)
     assert texts.piece().endswith(b'xmore"],"error":0}\0')
     assert not texts.is_due(last=True)  # there is nothing new
+
+
+def test_pieces_of_beams_grow_and_end_with_the_best_hypotheses() -> None:
+    engine = RecordedEngine(step_seconds=0.005)
+    with serving(engine=engine) as served:
+        beams = {"use_beam_search": True, "n": 2, "best_of": 4, "max_tokens": 60, "stream": True}
+        pieces = pieces_of(served.post("/generate", prompt="Hello", **beams).data)
+    wanted = ["Hello" + each.text for each in searched(b"Hello", 4, 60)[:2]]
+    assert pieces[-1] == {"text": wanted, "error": 0}
+    assert len(pieces) > 2
+    for piece in pieces[:-1]:
+        assert len(set(piece["text"])) == 1, "what is sent early is the same for all"
+        assert wanted[0].startswith(piece["text"][0])
+
+
+def test_beams_are_resumed_from_the_journal(tmp_path: Path) -> None:
+    with serving(journal=tmp_path / "journal.db") as served:
+        beams = {"use_beam_search": True, "n": 2, "max_tokens": 30, "stream": True}
+        first = served.post("/generate", prompt="Hello", **beams)
+        stream = f"/v1/streams/{first.headers['X-Stream-ID']}"
+        (piece,) = pieces_of(served.client.get(stream, buffered=True).data)
+        assert piece == pieces_of(first.data)[-1]
+        assert len(served.engine.seatings) == 2

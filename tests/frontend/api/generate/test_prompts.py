@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.beam_rule import searched
 from rowcast.errors import DeadlinePassed, InvalidField, NotReady, Overloaded, ReplyFailed
 from rowcast.frontend.api.generate.body import GenerateBody
 from rowcast.frontend.api.generate.errors import error_body
@@ -151,7 +152,7 @@ def test_a_parameter_of_every_kind_reaches_the_engine(served: Served) -> None:
         ({"prompt": "a", "dyn_batch": 0}, ["dyn_batch"]),
         ({"prompt": "a", "speculative_decoding": "yes"}, ["speculative_decoding"]),
         ({"prompt": "a", "max_token": 3}, ["max_token", "did you mean max_tokens"]),
-        ({"prompt": "a", "use_beam_search": True, "n": 4}, ["use_beam_search", "send n"]),
+        ({"prompt": "a", "use_beam_search": True}, ["best_of is 1", "at least 2", "send n"]),
         ({"prompt": "a", "length_penalty": 2}, ["length_penalty", "beam search"]),
         ({"prompt": "a", "inputs": "b"}, ["prompt", "send one of them"]),
     ],
@@ -229,3 +230,13 @@ def test_any_body_is_answered_or_refused(
 )
 def test_errors_have_tgis_names(status: int, error: Exception | None, kind: str) -> None:
     assert error_body(status, "m", error)["error_type"] == kind
+
+
+def test_beams_are_answered_in_order_with_their_prompt(served: Served) -> None:
+    answer = served.post("/generate", prompt="Hello", use_beam_search=True, n=3, best_of=4)
+    wanted = searched(b"Hello", 4, 16)[:3]
+    assert answer.get_json()["text"] == ["Hello" + each.text for each in wanted]
+    assert answer.get_json()["response"] == wanted[0].text
+    assert answer.get_json()["usage"]["completion_tokens"] == sum(
+        len(each.tokens) for each in wanted
+    )

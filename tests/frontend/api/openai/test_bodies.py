@@ -4,7 +4,6 @@ Covers `frontend/api/errors`, `openai/errors`, `parsing`, `openai/request/types`
 """
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -85,17 +84,9 @@ def test_names_without_consequence_are_accepted(served: Served) -> None:
 
 
 def test_names_that_would_change_the_reply_are_refused(served: Served) -> None:
-    error = refusal(served.post(COMPLETIONS, **ASKED, use_beam_search=True))
-    assert error["param"] == "use_beam_search"
-
-
-def test_the_advice_to_whoever_asks_for_beams_works(served: Served) -> None:
-    beams = {"use_beam_search": True, "n": 4, "temperature": 0}
-    advice = refusal(served.post(COMPLETIONS, **ASKED | beams))["message"]
-    assert "send n for several sampled choices, or temperature 0" in advice
-    assert not re.search(r"/\w", advice), "no path that may not be there"
-    assert len(complete(served, n=4)["choices"]) == 4
-    assert complete(served, temperature=0)["choices"]
+    error = refusal(served.post(COMPLETIONS, **ASKED, bad_words=["a"]))
+    assert error["param"] == "bad_words"
+    assert "send logit_bias" in error["message"]
 
 
 def test_null_is_not_sent(served: Served) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import NODEFAULT, Meta
 
 from rowcast.parameter import MOST, Biases, Parameter, Tokens
-from rowcast.sampling_params import PARAMETERS
+from rowcast.sampling_params import PARAMETERS, EarlyStopping
 
 TYPES: dict[Any, str] = {
     int: "whole number",
@@ -21,6 +21,7 @@ TYPES: dict[Any, str] = {
     str: "string",
     Tokens: "token ids",
     Biases: "token ids with numbers",
+    EarlyStopping: 'true / false / "never"',
 }
 DEFAULTS: dict[Any, str] = {NODEFAULT: "required", (): "none", "": "none", False: "false"}
 

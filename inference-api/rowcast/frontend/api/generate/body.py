@@ -38,7 +38,7 @@ class GenerateBody(Sampling, kw_only=True):
     @property
     def candidates(self) -> int:
         """The number of replies that are computed."""
-        return self.best_of or self.choices
+        return candidates_of(self.n, self.best_of, stream=False, beams=self.use_beam_search)
 
     @property
     def wanted_model(self) -> str | None:
@@ -54,7 +54,7 @@ class GenerateBody(Sampling, kw_only=True):
 
     def check(self) -> None:
         """Refuse values that do not fit together."""
-        candidates_of(self.n, self.best_of, stream=bool(self.stream))
+        candidates_of(self.n, self.best_of, stream=bool(self.stream), beams=self.use_beam_search)
         if not self.stream:
             return
         for name in ("logprobs", "receipt"):

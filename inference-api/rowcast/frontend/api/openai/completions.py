@@ -64,7 +64,9 @@ def _parsed(
     served: ServedModel, request: Request, body: CompletionBody, rule: Rule
 ) -> ParsedRequest:
     check_options(body)
-    candidates = candidates_of(body.n, body.best_of, stream=bool(body.stream))
+    candidates = candidates_of(
+        body.n, body.best_of, stream=bool(body.stream), beams=body.use_beam_search
+    )
     prompts = _tokenized(served, request, body, candidates)
     max_tokens = served.generation.max_new_tokens or MAX_TOKENS
     if body.max_tokens is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import structs
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.openai.request.beams import beams_of, check_beams
 from rowcast.frontend.api.openai.request.types import ChatBody, CompletionBody, Sampling
 from rowcast.frontend.request.defaults import Defaults
 from rowcast.models.generation import Generation
@@ -35,7 +36,8 @@ def params_of(
 
     Parameters that the body omits take the defaults of the model's own configuration.
     """
-    values = structs.asdict(defaults) | _sent(body, vocabulary)
+    values = structs.asdict(defaults) | _sent(body, vocabulary) | beams_of(body)
+    check_beams(values, grammar=grammar, prompt_logprobs=prompt_logprobs)
     for name in values.keys() & FLOORS.keys():
         values[name] = max(FLOORS[name], values[name])
     values["min_tokens"] = min(values.get("min_tokens", 0), max_tokens)
@@ -81,12 +83,19 @@ def fill_in(body: CompletionBody | ChatBody, generation: Generation) -> None:
         body.n = min(generation.num_return_sequences, candidates or MOST)
 
 
-def candidates_of(n: int | None, best_of: int | None, *, stream: bool) -> int:
-    """Return how many replies are computed for `n` that are returned."""
+def candidates_of(
+    n: int | None, best_of: int | None, *, stream: bool, beams: bool | None = False
+) -> int:
+    """Return how many replies are computed for `n` that are returned.
+
+    A beam search returns its best hypotheses itself, whatever `best_of` is.
+    """
     choices = n or 1
     candidates = best_of or choices
     if candidates < choices:
         raise InvalidField("best_of", f"is {candidates}; it must be at least n, which is {choices}")
+    if beams:
+        return choices
     if stream and candidates > choices:
         raise InvalidField(
             "best_of", "cannot be streamed, because the best is known only at the end"

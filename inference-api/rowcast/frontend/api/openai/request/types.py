@@ -112,6 +112,7 @@ class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
 
     stream: bool | None = None
     n: Choices | None = None
+    use_beam_search: bool | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
     receipt: bool | None = None
@@ -444,12 +445,6 @@ REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {
     "functions": ("is no longer supported; send tools", ([],)),
     "function_call": ("is no longer supported; send tool_choice", ("none", "auto")),
     "web_search_options": ("is not supported: this server does not search", ()),
-    "use_beam_search": (
-        "is not supported; send n for several sampled choices, or temperature 0 for the greedy one",
-        (False,),
-    ),
-    "length_penalty": ("is not supported: it belongs to beam search", (1, 1.0)),
-    "early_stopping": ("is not supported: it belongs to beam search", (False,)),
     "include_stop_str_in_output": ("is not supported: stop sequences are never sent", (False,)),
     "truncate_prompt_tokens": ("is not supported; send fewer tokens", ()),
     "bad_words": ("is not supported; send logit_bias", ([],)),
