@@ -1,6 +1,6 @@
 """Beam searches on the scripted engine, against the same search without rows.
 
-Covers `beams`, and what `scheduler` and `line` do for them.
+What `scheduler` and `line` do for beams is here too. Covers `beams`.
 """
 
 from collections.abc import Sequence
