@@ -20,6 +20,7 @@ _OPENAI_PATHS: Final = (
     "/detokenize",
     "/chat/completions",
     "/completions",
+    "/embeddings",
     "/models",
 )
 _OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.rule import vector
 from processes import Running, family, gone, until
 from raw_http import Client, request_bytes
 from reliability.conftest import Start
@@ -60,6 +61,23 @@ def test_streams_survive_a_killed_backend_byte_for_byte(start: Start) -> None:
         until(lambda killed=backend: gone([killed]), "the backend has ended")  # type: ignore[misc]
         streams[0].client.read_body(len(streams[0].client.so_far().body) + 1)
     finish_all(streams)
+    assert works(server.port)
+
+
+def test_embeddings_survive_killed_backends_bit_for_bit(start: Start) -> None:
+    """Half of the groups are read, and the rest are in rows, when each backend ends."""
+    server = start(STEP_SECONDS=STEP)
+    texts = [f"text {at} " * 60 for at in range(200)]
+    body = {"model": "scripted", "input": texts, "dimensions": 3, "normalize": False}
+    with Client(server.port) as client:
+        client.send(request_bytes("/v1/embeddings", body))
+        for _ in range(2):
+            until(lambda: server.rows_seated() > 0, "prompts are seated")
+            server.backend().kill()
+        answer = client.finish()
+    assert answer.status == 200, answer.text
+    found = [each["embedding"] for each in answer.json()["data"]]
+    assert found == [vector(text.encode(), "last")[:3] for text in texts]
     assert works(server.port)
 
 

@@ -89,8 +89,9 @@ def models_page() -> str:
 
 Any `AutoModelForCausalLM` of these architectures, from a folder or a hub. Each row is a test: a
 small random-weight checkpoint whose greedy fp32 replies equal those of transformers' `generate`,
-token by token. Everything else is refused at load with a sentence; so are rotary positions of type
-`dynamic` and `longrope`, which would let the longest prompt in a step change another's reply.
+token by token. Each also turns texts into [vectors](embeddings.md), which equal those of
+transformers' states. Everything else is refused at load with a sentence; so are rotary positions of
+type `dynamic` and `longrope`, which would let the longest prompt in a step change another's reply.
 
 | architecture | `model_type` | equal to `generate` |
 |---|---|---|

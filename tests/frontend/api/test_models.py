@@ -27,6 +27,7 @@ STATE = BuildState(
 )
 FIELDS = {
     *("id", "object", "created", "owned_by", "permission", "root", "max_model_len"),
+    *("dimensions", "pooling"),
     *("fingerprint", "status", "state", "aliases", "bytes", "load", "idle_seconds", "keep"),
     *("loads", "load_seconds", "others"),
 }
@@ -201,6 +202,8 @@ def test_the_list_describes_each_model(hand: Hand) -> None:
         "permission": [],
         "root": "big",
         "max_model_len": None,
+        "dimensions": None,
+        "pooling": None,
         "fingerprint": None,
         "status": {"value": "unloaded"},
         "state": "unloaded",

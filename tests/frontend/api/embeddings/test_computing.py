@@ -1,7 +1,4 @@
-"""Groups of prompts at the backend: few at a time, given up with their client, and never mixed up.
-
-Covers `computing`.
-"""
+"""Groups of prompts at the backend: few at a time, given up with their client, never mixed up."""
 
 import socket
 import threading

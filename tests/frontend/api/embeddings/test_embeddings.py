@@ -1,6 +1,6 @@
 """Embeddings in OpenAI's form: every kind of input, every form of vector, and what is refused.
 
-Covers `embeddings/__init__`, `shaping`, `embeddings/types`, `embeddings/openapi`.
+Covers `api/embeddings`, `shaping`, `embeddings/types`, `embeddings/openapi`.
 """
 
 import array

@@ -127,7 +127,7 @@ def _are_strings(values: list[object]) -> bool:
 
 
 def _are_tokens(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(each) is int for each in value)
+    return isinstance(value, list) and set(map(type, value)) == {int}
 
 
 class CompletionView:

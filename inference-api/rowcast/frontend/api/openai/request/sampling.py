@@ -114,7 +114,7 @@ def check_options(body: CompletionBody | ChatBody) -> None:
 def checked_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> tuple[int, ...]:
     """Return the token ids; raise if one is outside the vocabulary."""
     checked = tuple(tokens)
-    if any(not 0 <= token < vocabulary for token in checked):
+    if checked and not 0 <= min(checked) <= max(checked) < vocabulary:
         raise InvalidField(
             field, f"contains a token id outside the vocabulary, which has {vocabulary}"
         )
