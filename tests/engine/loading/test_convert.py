@@ -1,7 +1,4 @@
-"""`rowcast convert`: a packed file, the line that serves it, and one sentence for each mistake.
-
-Covers `loading/convert`.
-"""
+"""`rowcast convert`: a packed file, the line that serves it, and one sentence for each mistake."""
 
 import re
 from pathlib import Path
