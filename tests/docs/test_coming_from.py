@@ -21,6 +21,7 @@ import requests
 from contract.asking import serves
 from processes import ROOT, SERVER, Running, free_port, running, typed
 from recipes import recipe
+from rowcast.console import COMMANDS
 
 FOLDER = ROOT / "docs" / "coming-from"
 PAGES = sorted(FOLDER.glob("*.md"))
@@ -121,7 +122,37 @@ def test_a_line_starts_a_server(line: str, tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+MIGRATING = (ROOT / "docs" / "migrating.md").read_text()
+PORTS_OF_OTHERS = re.findall(
+    r"^\| .* \| `make (run-app) (PORT=\d+)` \| .*?`http://localhost:\d+(\S*)`",
+    MIGRATING,
+    re.MULTILINE,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "port", "path"), PORTS_OF_OTHERS)
+def test_the_table_of_ports_names_a_command_and_an_address(
+    target: str, port: str, path: str, server: Running
+) -> None:
+    assert recipe(target, port).endswith("inference-api/inference_api_server.py ")
+    if path.startswith("/generate"):
+        answer = requests.post(server.url + path, json={"prompt": "Hi"}, timeout=20)
+    else:
+        answer = requests.get(
+            server.url + (path + "/models" if path == "/v1" else path), timeout=20
+        )
+    assert answer.status_code == 200
+
+
+def test_every_console_command_of_the_table_exists() -> None:
+    named = set(re.findall(r"`rowcast ([a-z-]+)", MIGRATING))
+    assert {"server", "proxy", "token"} & named
+    assert named <= {command.name for command in COMMANDS}
+
+
 def test_the_lines_are_found() -> None:
+    assert len(PORTS_OF_OTHERS) >= 6
     assert len(blocks("bash")) >= 10
     assert len(blocks("python")) >= 3
     assert len(starts()) == 3, starts()
