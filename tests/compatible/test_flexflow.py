@@ -1,12 +1,15 @@
 """FlexFlow's objects: what their arguments become, and the sentence of each mistake."""
 
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
 import rowcast.compatible.flexflow as ff
 from rowcast import RowcastError
+from rowcast.serving.client import Client
 
 
 def described(llm: ff.LLM) -> dict[str, Any]:
@@ -90,3 +93,51 @@ def test_a_mistake_is_one_sentence(call: Callable[[], None], sentence: str) -> N
 
 def test_a_server_that_does_not_run_can_be_stopped() -> None:
     compiled().stop_server()
+
+
+REFUSED = b'{"error": {"message": "no backend is connected"}}'
+
+
+def refusing(delays: list[str], sent: list[str]) -> type[BaseHTTPRequestHandler]:
+    """Return a server that refuses once for each delay, which it names, and then answers."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(self.path)
+            later = delays.pop(0) if delays else ""
+            body = REFUSED if later else b'{"answer": 1}'
+            self.send_response(503 if later else 200)
+            self.send_header("Content-Length", str(len(body)))
+            if later.isdigit():
+                self.send_header("Retry-After", later)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    return Handler
+
+
+@pytest.mark.parametrize(
+    ("delays", "requests", "answers"),
+    [(["0", "0"], 3, True), (["3600"], 1, False), (["never"], 1, False)],
+)
+def test_a_request_is_sent_again_while_a_decoder_is_replaced(
+    delays: list[str], requests: int, answers: bool
+) -> None:
+    sent: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), refusing([*delays], sent)) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        client = Client("127.0.0.1", server.server_port)
+        try:
+            if answers:
+                assert ff.answered(client, "/x", {}) == {"answer": 1}
+            else:
+                with pytest.raises(RowcastError, match="no backend is connected"):
+                    ff.answered(client, "/x", {})
+        finally:
+            server.shutdown()
+            serving.join()
+    assert sent == ["/x"] * requests

@@ -13,6 +13,7 @@ tokens of prompt and reply together.
 """
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,10 +21,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from rowcast.errors import InvalidField, RowcastError
+from rowcast.errors import InvalidField, RowcastError, Unavailable
+from rowcast.serving.client import Client
 from rowcast.serving.model import ROWS, Model, Options
 from rowcast.serving.running import RunningServer
 from rowcast.serving.server import Server
+
+REPLACING_SECONDS = 60.0  # for which a prompt is sent again while no decoder takes it
+SHORTEST_PAUSE = 0.1  # seconds between two of these requests
 
 
 def init(configs: Mapping[str, Any] | None = None, **machine: Any) -> None:
@@ -176,15 +181,26 @@ def _result(
     running: RunningServer, prompt: str, length: int, parameters: Mapping[str, Any]
 ) -> GenerationResult:
     """Return prompt and completion, of at most `length` tokens together."""
-    tokens = running.client.post("/tokenize", {"model": running.default, "prompt": prompt})[
-        "tokens"
-    ]
+    named = {"model": running.default, "prompt": prompt}
+    tokens = answered(running.client, "/tokenize", named)["tokens"]
     if len(tokens) >= length:
         raise RowcastError(
             f"the prompt has {len(tokens)} tokens, and prompt and reply may have {length} "
             "together; raise max_length of generate() and max_seq_length of compile()"
         )
     body = {"n": 1, **parameters, "model": running.default, "prompt": tokens}
-    body |= {"max_tokens": length - len(tokens), "return_token_ids": True}
-    (choice,) = running.client.post("/v1/completions", body)["choices"]
+    body |= {"max_tokens": length - len(tokens), "return_token_ids": True, "stream": False}
+    (choice,) = answered(running.client, "/v1/completions", body)["choices"]
     return GenerationResult(Text(prompt + choice["text"]), [*tokens, *choice["token_ids"]])
+
+
+def answered(client: Client, path: str, body: Mapping[str, Any]) -> Any:
+    """Return the answer to a request. While a decoder is being replaced, send it again."""
+    until = time.monotonic() + REPLACING_SECONDS
+    while True:
+        try:
+            return client.post(path, body)
+        except Unavailable as refusal:
+            if time.monotonic() + refusal.retry_after > until:
+                raise
+            time.sleep(max(SHORTEST_PAUSE, refusal.retry_after))

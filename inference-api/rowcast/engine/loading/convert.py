@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rowcast.engine.loading.engine_factory import save_image
 from rowcast.errors import RowcastError
 from rowcast.settings import SCRIPTED, Settings, read_settings
 
@@ -70,6 +69,9 @@ def _convert(settings: Settings) -> Path:
         raise RowcastError("the scripted model has no weights; name another MODEL")
     if settings.model_root is None:
         raise RowcastError("give --root, or set MODEL_ROOT: where the file is to be")
+    # Imported here: help and mistakes need no torch.
+    from rowcast.engine.loading.engine_factory import save_image  # noqa: PLC0415
+
     return save_image(settings)
 
 
