@@ -6,30 +6,28 @@ PY := .venv/bin/python
 ARGS ?=
 JOBS ?= 3
 URL ?= http://127.0.0.1:7000
+COMPOSE ?= docker compose
 
 # Tests start hundreds of Python processes; without files of bytecode, each compiles every module.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev serve run-app run-worker test test-fast run-tests test-clients \
-	test-api check format \
-	docs bench chaos abuse clean
+.PHONY: help install install-dev serve run-app run-worker convert start-inference-service \
+	stop-inference-service test-inference-service .need-compose test test-fast run-tests \
+	test-clients test-api check format docs bench chaos abuse clean
 
 help: ## This list
-	@echo "Rowcast. make TARGET, where TARGET is one of:"
-	@echo
+	@echo "Rowcast. make TARGET, for example: make test ARGS='tests/proxy -x'"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) \
-		| awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo
-	@echo "For example: make serve PROXY_PORT=8080    make test ARGS='tests/proxy -x'"
+		| awk -F'|' '{ printf "%-25s %s\n", $$1, $$2 }'
 
-install: ## Make .venv and install requirements.txt (PYTHON=python3.12)
+install: ## Make .venv and install into it (PYTHON=python3.12)
 	@scripts/install
 
 install-dev: ## The same, and the developer tools
 	@scripts/install --dev
 
-serve: install ## Start server and proxy, print a curl line; Ctrl-C stops
+serve: install ## Start server and proxy, and print a curl line
 	@$(PY) scripts/serve $(ARGS)
 
 run-app: install ## The server alone, in the foreground (PORT=7000)
@@ -37,6 +35,25 @@ run-app: install ## The server alone, in the foreground (PORT=7000)
 
 run-worker: install ## A backend alone; a server finds it by BACKEND_SOCKET
 	@$(PY) inference-api/decode_backend.py $(ARGS)
+
+convert: install ## Pack MODEL into 8 bits below MODEL_ROOT (ARGS)
+	@PYTHONPATH=inference-api $(PY) -m rowcast.engine.loading.convert $(or $(MODEL),storyteller) \
+		--root $(or $(MODEL_ROOT),$(MODEL_WEKA_DIR),.rowcast) $(ARGS)
+
+start-inference-service: .need-compose ## Server and proxy in containers
+	@$(COMPOSE) up --build --detach --wait
+
+stop-inference-service: .need-compose ## Stop these containers
+	@$(COMPOSE) down
+
+test-inference-service: .need-compose ## Check the API of these containers
+	@$(COMPOSE) exec -T proxy sh -c 'python - --url http://127.0.0.1:1223 --token \
+		"$$(python scripts/jwt_util.py encode "{\"team_id\": \"test-inference-service\"}")"' \
+		< tests/test_inference_api.py
+
+.need-compose:
+	@$(COMPOSE) version >/dev/null 2>&1 || { echo "This needs Docker with Compose, and" \
+		"'$(COMPOSE) version' fails. Without containers: make serve" >&2; exit 1; }
 
 test: install-dev ## All tests (ARGS='-k name' for some)
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
@@ -46,10 +63,10 @@ test-fast: install-dev ## The tests without the slow ones
 
 run-tests: test ## The same as test
 
-test-clients: install-dev ## Other people's clients, each in an environment of its own
+test-clients: install-dev ## Other people's clients, each in its environment
 	@$(PY) tests/clients/run.py $(ARGS)
 
-test-api: install-dev ## The API against its documents (ARGS='--cases 5000')
+test-api: install-dev ## The API against its documents (ARGS='--cases 9')
 	@PYTHONPATH=tests:inference-api $(PY) tests/documents/test_schemathesis.py $(ARGS)
 
 check: install-dev ## ruff, its format, mypy
@@ -64,10 +81,10 @@ docs: install-dev ## Write the generated pages of docs/ anew
 bench: ## Measure a running server (URL=… ARGS='--streams 32')
 	@scripts/bench --url $(URL) $(ARGS)
 
-chaos: install-dev ## Harm servers, judge bytes: docs/reliability.md (ARGS)
+chaos: install-dev ## Harm servers, judge bytes: docs/reliability.md
 	@$(PY) scripts/chaos $(ARGS)
 
-abuse: install-dev ## Hunt for requests that harm others: docs/abuse.md (ARGS)
+abuse: install-dev ## Hunt for requests that harm others: docs/abuse.md
 	@$(PY) scripts/abuse $(ARGS)
 
 clean: ## Remove caches, logs and builds; .venv stays

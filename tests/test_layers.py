@@ -60,6 +60,12 @@ class Layer:
 LAYERS = (
     Layer("package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving")),
     Layer("entries to tests", TEST_ENTRIES),
+    Layer(
+        "objects of other systems",  # in no other layer's list: nothing of ours knows them
+        ("rowcast.compatible",),
+        ("rowcast.errors", "rowcast.settings", "rowcast.serving", *FILES),
+        ("numpy",),
+    ),
     Layer("settings", SETTINGS),
     Layer("vocabulary", VOCABULARY, SETTINGS, ("msgspec",)),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
@@ -209,6 +215,7 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
         ("rowcast.engine.loading.new", "from rowcast.engine.measuring.price import median"),
         ("rowcast.wire", "from rowcast.transport.ports import Gone"),
         ("rowcast.text.new", "import flask"),
+        ("rowcast.frontend.new", "from rowcast.compatible.easydel import vInference"),
         ("rowcast_http.new", "from rowcast.errors import Overloaded"),
         ("rowcast_http.new", "from rowcast_proxy.errors import Refusal"),
         ("rowcast_settings.new", "from rowcast.settings import Settings"),

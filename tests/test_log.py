@@ -1,7 +1,4 @@
-"""Logs from several threads of one process under gevent.
-
-Covers `log`.
-"""
+"""Logs from several threads of one process under gevent."""
 
 import os
 import subprocess

@@ -49,6 +49,7 @@ COMMANDS = (
     Command("proxy", "run only the proxy, in front of a server", "proxy/proxy.py"),
     Command("token", "create or decode an access token for the proxy", "scripts/jwt_util.py"),
     Command("models", "list, load and unload the models of a server", "scripts/models"),
+    Command("convert", "pack a model into 8 bits", "rowcast.engine.loading.convert", ("torch",)),
     Command("settings", "list all settings of the server", "rowcast.settings"),
     Command("bench", "measure a running server", "scripts/bench"),
     Command("bench-peers", "measure Rowcast and other servers", "scripts/bench_peers"),

@@ -185,7 +185,10 @@ class Settings(BaseSettings):
         Whole(1 << 16), 64 << 20, "Maximum bytes of unfinished request heads per frontend process."
     )
     waiting_line = setting(
-        Whole(0, 1_000_000), 1024, "Maximum prompts that wait for a row; others get 503."
+        Whole(0, 1_000_000),
+        1024,
+        "Maximum prompts that wait for a row, and requests that wait for a model to be loaded; "
+        "others get 503.",
     )
     reply_seconds = setting(SECONDS, 3600, "Maximum seconds that a reply may take.")
     body_bytes = setting(Whole(1024), 4 << 20, "Maximum bytes of a request body.")

@@ -19,7 +19,7 @@ from rowcast.backend.rows import Rows
 from rowcast.engine.engine import Drawn, Feed
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.transport.memory import MemoryTransport
-from rowcast.wire import Tokens
+from rowcast.wire import Cancel, Tokens
 from scripted_replies import long_reply, scripted_reply
 
 ROWS = 32
@@ -129,6 +129,15 @@ def test_t61_no_two_users_get_each_others_tokens(server: Running) -> None:
     assert len(set(expected)) == 100
 
 
+def test_t60_user_id_is_accepted_where_session_id_is(server: Running) -> None:
+    """Neither decides whose reply it is: each request has a session of its own."""
+    body = {"text": "Who am I?", "max_tokens": 12, "seed": 3}
+    for name in ("session_id", "user_id"):
+        answer = post(server.port, body | {name: "the-same"})
+        assert answer.text == scripted_reply("Who am I?", 3, 12).text
+        assert is_error(post(server.port, body | {name: 5}), 400, name, "expected a string")
+
+
 @pytest.mark.slow
 def test_t62_a_row_is_refilled_while_the_others_go_on(slow: Running) -> None:
     with _open(slow, ROWS) as clients, Client(slow.port) as next_one:
@@ -150,6 +159,26 @@ def test_t62_a_row_is_refilled_in_the_step_after_it_was_freed() -> None:
     for _ in range(3):
         backend.step()
     assert [len(feeds) for feeds in engine.fed] == [ROWS] * 3
+
+
+def test_t62_a_finished_user_leaves_the_list_of_users_and_the_next_one_joins_it() -> None:
+    transport = MemoryTransport()
+    backend = DecodeBackend(transport.backend_port, RecordingEngine)
+    frontend = transport.connect()
+    seed = long_reply("x", at_least=9)
+    lengths = {f"user {number}": 9 - (number == 3) * 7 for number in range(ROWS)}
+    frontend.send([submit("x", seed, length, user) for user, length in lengths.items()])
+    backend.step()
+    assert backend.users == list(lengths)
+    frontend.send([submit("x", seed, 9, "the next one")])
+    backend.step()
+    assert backend.users == [user for user in lengths if user != "user 3"]
+    backend.step()
+    assert backend.users[-1] == "the next one"
+    assert len(backend.users) == ROWS
+    frontend.send([Cancel(user, 0) for user in (*lengths, "the next one")])
+    backend.step()
+    assert backend.users == []
 
 
 def _ending_seed(text: str) -> int:

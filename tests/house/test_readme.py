@@ -34,13 +34,6 @@ SHOWN = [
 PROGRAMS = [text for blocks in BLOCKS for kind, text in blocks if kind == "python"]
 
 
-# Commands of another stack; docs/migrating.md lists their equivalents here.
-TARGETS_OF_OTHERS = {
-    "convert",
-    "start-inference-service",
-    "stop-inference-service",
-    "test-inference-service",
-}
 LOADING = 120.0  # seconds; the kernels are compiled on first use
 
 
@@ -119,6 +112,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_make_targets_that_are_named_exist() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     text = "\n".join(page.read_text() for page in (*SHOWING, ROOT / "docs" / "running.md"))
-    named = set(re.findall(r"`make ([a-z-]+)", text)) - TARGETS_OF_OTHERS
+    named = set(re.findall(r"`make ([a-z-]+)", text))
     assert named
     assert named <= {*targets}

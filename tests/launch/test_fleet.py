@@ -4,7 +4,8 @@ Covers `fleet/fleet`, `fleet/roster`, `fleet/launchers`, `fleet/outbox`, `fleet/
 `fleet/room`, `fleet/actions`, `exit_status`.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -392,6 +393,33 @@ def test_loaded_and_unloaded_by_hand() -> None:
     played.load(frontend, "c")
     assert frontend.done[-1].problem == "there is no model 'c'; there are a, b"
     assert [each.problem for each in frontend.done[:-1]] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("model", "end", "reason"),
+    [
+        (build("a", idle_seconds=60.0), lambda played, _: played.wait(70.0), "idle"),
+        (build("a"), lambda played, frontend: played.unload(frontend, "a"), "by hand"),
+        (build("a"), lambda played, frontend: played.request(frontend, "b"), "room for b"),
+        (build("a"), lambda played, _: played.list_builds(build("a", "2"), B), "replaced"),
+    ],
+)
+def test_the_log_has_why_a_build_is_unloaded(
+    model: Build,
+    end: Callable[[Played, Frontend], None],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "rowcast.launch")
+    small = {"a1": 40, "a2": 40, "b1": 80}
+    played = Played(small)
+    played.list_builds(model, B)
+    frontend = served(played, "a")
+    end(played, frontend)
+    played.wait(2.0)
+    assert played.states().get("a1", "unloaded") == "unloaded"
+    lines = [each.getMessage() for each in caplog.records if "unloading" in each.getMessage()]
+    assert lines == [f"model=a build=a1 unloading reason={reason!r}"]
 
 
 def test_models_for_the_start_do_not_displace_each_other() -> None:

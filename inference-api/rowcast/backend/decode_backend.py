@@ -117,6 +117,11 @@ class DecodeBackend:
         self._status_due = 0.0
 
     @property
+    def users(self) -> list[str]:
+        """The sessions of the replies that are seated, in the order of their seating."""
+        return [reply.submit.session for reply in self._rows]
+
+    @property
     def idle(self) -> bool:
         return not len(self._rows) and not len(self._line)
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowcast.errors import RowcastError
+from rowcast.errors import RowcastError, Unavailable
 
 _DATA = b"data: "
 _DONE = b"[DONE]"
@@ -31,7 +31,10 @@ class Client:
             return response.status, _json(response.read())
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Send JSON and return the JSON answer. Raises RowcastError with the server's message."""
+        """Send JSON and return the JSON answer. Raises RowcastError with the server's message.
+
+        A refusal that may be over soon is an Unavailable.
+        """
         with closing(self._connection(None)) as connection:
             response = self._send(connection, "POST", path, body)
             _check(response)
@@ -75,8 +78,12 @@ def _json(content: bytes) -> Any:
 
 
 def _check(response: http.client.HTTPResponse) -> None:
-    if response.status >= 400:
-        raise RowcastError(message_of(_json(response.read())))
+    if response.status < 400:
+        return
+    message, later = message_of(_json(response.read())), response.getheader("Retry-After", "")
+    if response.status == Unavailable.status and later.isdigit():
+        raise Unavailable(message, int(later))
+    raise RowcastError(message)
 
 
 def _without_error(event: Any) -> Any:

@@ -91,6 +91,16 @@ class RunningServer:
         return self._client.port
 
     @property
+    def client(self) -> Client:
+        """Sends requests to the routes that have no method here."""
+        return self._client
+
+    @property
+    def default(self) -> str:
+        """The name of the model of requests that name none."""
+        return self._default
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 

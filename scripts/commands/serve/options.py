@@ -124,6 +124,9 @@ def read(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         "PROXY_SECRET": known.get("PROXY_SECRET") or secrets.token_hex(32),
         "PYTHONUNBUFFERED": "1",
     }
+    if given.model:
+        known.pop("MODELS", None)  # one that is named takes precedence
+        ours["MODEL"] = given.model
     pace = {} if given.foreground else {"STEP_SECONDS": PACE}
     return Options(
         port=port,
@@ -174,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
+    add("model", nargs="?", metavar="MODEL", help="a folder, a hub id or a model in the box")
     add("--port", metavar="N", help="the server's port, as PORT")
     add("--proxy-port", metavar="N", help="the proxy's port, as PROXY_PORT")
     add(

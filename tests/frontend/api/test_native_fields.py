@@ -109,6 +109,7 @@ def test_not_a_number_is_refused_by_name_and_range(served: Served) -> None:
         ({"text": 5}, "text is 5; expected a string"),
         ({"stop_sequence": ["."]}, "stop_sequence is ['.']; expected a string"),
         ({"session_id": 5}, "session_id is 5; expected a string"),
+        ({"user_id": 5}, "user_id is 5; expected a string"),
         ({"stream": "perhaps"}, "stream is 'perhaps'; send true or false"),
         ({"return_prompt": 1}, "return_prompt is 1; send true or false"),
         ({"max_token": 5}, "'max_token' is not a known field; did you mean max_tokens?"),

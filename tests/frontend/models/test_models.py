@@ -205,6 +205,25 @@ def test_a_request_beyond_the_waiting_line_is_refused(tmp_path: Path) -> None:
         first.join(PATIENCE)
 
 
+def test_with_no_waiting_line_a_request_begins_a_load_and_does_not_wait(tmp_path: Path) -> None:
+    with stage(tmp_path, waiting_line=0) as made:
+        build = made.build("one")
+        made.played.show(made.state(build, "unloaded", loads=0))
+        made.await_names("one")
+        refused = made.client().post("/inference/one", json={"text": "Hi"})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert "no request may wait (WAITING_LINE is 0)" in refused.text
+        until(lambda: len(made.played.got(Hold)) == 1, "the load was begun")
+        made.played.change("one-1", state="loading")
+        until(lambda: made.frontend.models.current[0].is_loaded, "it is loading")
+        assert made.client().post("/inference/one", json={"text": "Hi"}).status_code == 503
+        assert not made.frontend.models.current[0].waits
+        made.backend(build)
+        made.played.change("one-1", state="ready", loads=1)
+        until(lambda: made.frontend.models.current[0].serves, "it is loaded")
+        assert made.text("one", "Hi") == spoken("Hi", 3, 5)
+
+
 def test_a_request_whose_load_takes_too_long_is_refused(tmp_path: Path) -> None:
     with stage(tmp_path, load_seconds=0.3) as made:
         build = made.build("one")

@@ -69,6 +69,7 @@ _VALUES = (
     *_text("text"),
     *_text("stop_sequence"),
     *_text("session_id"),
+    *_text("user_id"),
     *_number("temperature", b"0", b"100.01"),
     *_number("top_p", b"0.001", b"1.01"),
     *_number("top_k", b"0", b"1001"),

@@ -32,6 +32,15 @@ def test_flags_win_over_variables_and_an_empty_variable_counts_as_not_set() -> N
     assert (chosen.port, chosen.proxy_port) == (7001, 1223)
 
 
+def test_q10_a_model_may_be_named_and_takes_precedence_over_variables() -> None:
+    shell = {"MODEL": "draft", "MODELS": "config/model_config.json"}
+    server, _ = options.read(["facebook/opt-125m"], shell).parts()
+    assert server.environment["MODEL"] == "facebook/opt-125m"
+    assert "MODELS" not in server.environment
+    server, _ = options.read([], shell).parts()
+    assert server.environment.items() >= shell.items()
+
+
 @pytest.mark.parametrize("value", ["0", "65536", "x", "-1", "1e3", "²"])
 def test_a_port_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(InvalidOptions, match="PROXY_PORT"):

@@ -60,6 +60,22 @@ def prepare(settings: Settings) -> Engines:
     return _by_modules(settings, device, str(_folder(settings, files)))
 
 
+def save_image(settings: Settings) -> Path:
+    """Save the packed weights of a model on a CPU, as SAVE_IMAGE does; return the image's path."""
+    files = files_of(settings)
+    words = files.words(CONFIGURATION)
+    check_configuration(settings.served_model, words)
+    path = _image_path(settings)
+    if path is None or words.get("model_type") not in MODEL_TYPES:
+        _refuse_image(settings, f"MODEL {settings.served_model!r}")
+    if path is None or _packed(settings, files, _precision(settings, words)) is None:
+        raise BadImage(
+            f"MODEL {settings.served_model!r} cannot be packed in {settings.dtype}: no C kernel "
+            "for it runs on this machine; int8 needs least of a processor"
+        )
+    return path
+
+
 def _device(wanted: str) -> torch.device:
     """Resolve `auto` in another process: a fork of one that has looked for a GPU cannot use it."""
     if wanted == "auto":

@@ -65,6 +65,7 @@ FIELDS = (
     "timeout",
     "keep_alive",
     "session_id",
+    "user_id",
 )
 MEANT = {
     "prompt": "text",
@@ -134,6 +135,7 @@ def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeReques
     fields = Fields(request.body.json(), FIELDS, lenient=True, meant=MEANT)
     text = fields.required_text("text")
     fields.text("session_id")
+    fields.text("user_id")
     stop = fields.text("stop_sequence", LONGEST_STOP)
     options = ClaimOptions(
         events=events and _may_stream(fields),

@@ -34,6 +34,8 @@ from rowcast.settings import Settings
 
 _log = logging.getLogger("rowcast.models")
 
+LOAD_SECONDS = 5  # after which a request that may not wait for a load may be sent again
+
 
 class Maker(Protocol):
     """Makes the text side and the sessions of a build, not started yet."""
@@ -120,7 +122,7 @@ class Builds:
 
     def enter(self, wait: Wait, keep_alive: float | None) -> None:
         """Let a request wait for its build. Raises Unavailable and UnknownModel."""
-        limit = max(1, self._settings.waiting_line)
+        limit = max(1, self._settings.waiting_line)  # one may wait for a loaded build to be held
         with self._step():
             if self._stopping:
                 raise Stopping("the server is stopping")
@@ -131,11 +133,23 @@ class Builds:
                 raise Overloaded(
                     f"{limit} requests wait until the model {slot.name!r} is loaded, which is the "
                     "limit; try again later",
-                    5,
+                    LOAD_SECONDS,
                 )
             slot.waits.add(wait)
             slot.keep_alive = keep_alive
             self._settle(slot)
+            if not self._settings.waiting_line and not slot.serves:
+                self._refuse_wait(slot, wait)
+
+    def _refuse_wait(self, slot: Slot, wait: Wait) -> None:
+        """Refuse a request that has begun a load, if none may wait. The load continues."""
+        slot.waits.discard(wait)
+        self._settle(slot)
+        raise Overloaded(
+            f"the model {slot.name!r} is being loaded, and no request may wait (WAITING_LINE is "
+            "0); try again later",
+            LOAD_SECONDS,
+        )
 
     def leave(self, wait: Wait) -> None:
         """End a request's wait, or its use of the build."""

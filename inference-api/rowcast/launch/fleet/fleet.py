@@ -153,7 +153,16 @@ class Fleet:
             self._launchers.hold_later(member)
         gone = member.leaves or member.unload or now >= member.expires
         if member.idle and gone:
+            _log.info("%s unloading reason=%r", member.label, self._reason(member))
             self._launchers.stop(member, now)
+
+    def _reason(self, member: Member) -> str:
+        """Return why a build is unloaded."""
+        if successor := self._roster.get(member.leaves_for):
+            return f"room for {successor.build.name}"
+        if member.replaced:
+            return "replaced"
+        return "by hand" if member.unload else "idle"
 
     def _advance_swap(self, member: Member) -> None:
         """Give a build its name before it is loaded, if the old one leaves for it or is gone."""

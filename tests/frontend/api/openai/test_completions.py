@@ -263,3 +263,24 @@ def test_a_stop_sequence_never_leaves(served: Served) -> None:
     chunks = events(served, COMPLETIONS, seed=3, max_tokens=60, stop=stop)
     assert texts(chunks) == [before]
     assert reasons(chunks) == {0: "stop"}
+
+
+@pytest.mark.parametrize("stop", [None, " b"])
+def test_token_ids_are_those_of_prompt_and_reply(served: Served, stop: str | None) -> None:
+    asked = {"prompt": ["Hi", "Ho"], "n": 2, "seed": 3, "max_tokens": 30, "stop": stop}
+    answer = complete(served, **asked, return_token_ids=True)
+    usage = answer["usage"]["completion_tokens"]
+    assert sum(len(choice["token_ids"]) for choice in answer["choices"]) == usage
+    for choice in answer["choices"]:
+        prompt = b"Hi" if choice["index"] < 2 else b"Ho"
+        assert choice["prompt_token_ids"] == list(prompt)
+        drawn = rule.reply(prompt, 3, 30, choice=choice["index"] % 2)[0]
+        assert choice["token_ids"] == list(drawn[: len(choice["token_ids"])])
+    joined: list[list[int]] = [[], [], [], []]
+    for chunk in events(served, COMPLETIONS, **asked, return_token_ids=True):
+        for choice in chunk["choices"]:
+            joined[choice["index"]] += choice.pop("prompt_token_ids", []) + choice["token_ids"]
+    assert joined == [
+        choice["prompt_token_ids"] + choice["token_ids"] for choice in answer["choices"]
+    ]
+    assert "token_ids" not in complete(served, **asked)["choices"][0]

@@ -59,6 +59,7 @@ BODY: dict[str, Any] = {
             "description": "Seconds to keep the model loaded afterwards, or a string like 5m",
         },
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
+        "user_id": {"type": ["string", "null"], "description": "Ignored"},
     },
 }
 ANSWER = {

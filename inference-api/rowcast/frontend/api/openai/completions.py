@@ -144,6 +144,7 @@ class CompletionView:
         self._scores = [CompletionScores(tokenizer, body.logprobs or 0) for _ in replies]
         self._due = [bool(body.echo)] * len(replies)
         self._unscored = [bool(body.echo)] * len(replies)  # replies whose prompt scores are due
+        self._ids_sent = [-1] * len(replies)  # token ids of each reply; -1: nor its prompt's
 
     def begin(self) -> Iterator[Completion]:
         """Yield the prompts if they are to be echoed without scores."""
@@ -175,7 +176,7 @@ class CompletionView:
             reason = finish_reason(self.replies.ending(reply))
             text, scores = self._echo(reply) + texts[reply], self._scores[reply].all()
             choice = CompletionChoice(len(choices), text, scores, reason)
-            choices.append(encoded(choice))
+            choices.append(encoded(self._with_ids(choice, reply)))
         whole = self._completion(choices, usage)
         whole.receipt = self.parsed.receipt_of(self.replies[reply] for reply in best)
         return whole
@@ -184,7 +185,17 @@ class CompletionView:
         """Return `text` with its tokens' scores, preceded by the prompt while that is due."""
         places = self._places(reply)
         scores = self._scores[reply].of(places) if places else None
-        return CompletionChoice(reply, self._echo(reply) + text, scores)
+        return self._with_ids(CompletionChoice(reply, self._echo(reply) + text, scores), reply)
+
+    def _with_ids(self, choice: CompletionChoice, reply: int) -> CompletionChoice:
+        """Add the token ids that were not sent yet, if they are requested."""
+        if self._body.return_token_ids:
+            read, sent = self.replies[reply].tokens, self._ids_sent[reply]
+            choice.token_ids = self.replies[reply].choice.tokens[max(0, sent) : read]
+            if sent < 0:
+                choice.prompt_token_ids = list(self._prompt_of(reply).tokens)
+            self._ids_sent[reply] = read
+        return choice
 
     def _keep_scores(self, reply: int) -> None:
         self._scores[reply].add(self._places(reply))

@@ -148,6 +148,7 @@ class CompletionBody(ReplyBody, kw_only=True):
     echo: bool | None = None
     logprobs: Likeliest | None = None
     add_special_tokens: bool | None = None
+    return_token_ids: bool | None = None
 
 
 class FunctionCall(Struct):

@@ -55,6 +55,8 @@ class CompletionChoice(Struct):
     text: str
     logprobs: CompletionLogprobs | None = None
     finish_reason: FinishReason | None = None
+    token_ids: list[int] | UnsetType = UNSET
+    prompt_token_ids: list[int] | UnsetType = UNSET  # of a stream, in each choice's first event
 
 
 class Completion(Struct, kw_only=True):
