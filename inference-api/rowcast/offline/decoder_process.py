@@ -13,7 +13,6 @@ from pathlib import Path
 from rowcast.engines import prepare_engine
 from rowcast.errors import RowcastError
 from rowcast.launch.backend_process import refuse
-from rowcast.launch.exit_status import REFUSED
 from rowcast.launch.launcher import Launcher
 from rowcast.launch.process_name import name_process
 from rowcast.launch.reports import NoReports
@@ -28,23 +27,24 @@ def main() -> int:
     parent = int(os.environ.pop(PARENT))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the launcher handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(signal.SIGTERM, parent)
-    settings = read_settings()
-    configure(settings.level)
-    name_process(settings.short_name)
-    socket = settings.backend_socket
-    if socket is None:
-        sys.stderr.write("rowcast: BACKEND_SOCKET is not set\n")
-        return REFUSED
+    socket = os.environ["BACKEND_SOCKET"]
     try:
-        launcher = Launcher(settings, socket, prepare_engine(settings), NoReports())
-        signal.signal(signal.SIGTERM, launcher.stop)
-        return launcher.run()
+        die_with_parent(signal.SIGTERM, parent)
+        return _launch(socket)
     except RowcastError as error:
         return refuse(error)
     finally:
         if os.getppid() != parent:
             shutil.rmtree(Path(socket).parent, ignore_errors=True)
+
+
+def _launch(socket: str) -> int:
+    settings = read_settings()
+    configure(settings.level)
+    name_process(settings.short_name)
+    launcher = Launcher(settings, socket, prepare_engine(settings), NoReports())
+    signal.signal(signal.SIGTERM, launcher.stop)
+    return launcher.run()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import NoJournal
 from rowcast.launch.exit_status import GIVEN_UP
 from rowcast.offline.keywords import settings_of
+from rowcast.offline.struct_types import describe_structs
 from rowcast.serving.child_process import ChildProcess
 from rowcast.serving.output import FileOutput, ForwardedOutput, Output
 from rowcast.settings import Settings
@@ -48,6 +49,7 @@ class Runtime:
     ) -> None:
         """Load the text side; start nothing. Raises RowcastError."""
         settings = settings_of(model, keywords)
+        describe_structs()
         self._owner = os.getpid()
         self._log = log
         self._restarts = 0

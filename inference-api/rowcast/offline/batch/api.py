@@ -24,6 +24,7 @@ from rowcast.frontend.request.origin import Origin, seed_of
 from rowcast.frontend.request.request import Body, Request
 from rowcast.offline.batch.lines import Task
 from rowcast.offline.runtime import Runtime
+from rowcast.offline.struct_types import describe_structs
 from rowcast_http.client_watch import ClientWatch
 
 RETRY_SECONDS = 0.1
@@ -72,6 +73,7 @@ class Dialects:
     """The dialects of one model. Any thread may call `answer`."""
 
     def __init__(self, runtime: Runtime) -> None:
+        describe_structs()  # those of all dialects, which this module has imported
         settings = runtime.settings
         watch = ClientWatch(settings.client_seconds)  # not started: nothing is connected
         self.frontend = Frontend(settings, watch, fixed(settings, runtime.served))
