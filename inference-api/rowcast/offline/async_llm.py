@@ -29,6 +29,9 @@ from rowcast.offline.runtime import Runtime
 from rowcast.offline.sampling_params import SamplingParams
 
 
+TURN_SECONDS = 0.005  # that a turn may block the loop
+
+
 class AsyncLLM:
     """A model in this program, for its event loop."""
 
@@ -195,7 +198,7 @@ class LoopFlow:
         """Take a turn, wake the tasks that have news, and see to the next turn."""
         self._arrived.clear()
         try:
-            news = self._flow.turn()
+            news = self._flow.turn(TURN_SECONDS)
         except RowcastError as ended:
             news = [*self._flights.values()]
             for each in news:
@@ -205,5 +208,7 @@ class LoopFlow:
                 flight.news.set()
         if self._timer is not None:
             self._timer.cancel()
-        waits = not self._flow.idle
-        self._timer = self._loop.call_later(self._flow.patience, self._turn) if waits else None
+        self._timer = None
+        if not self._flow.idle:
+            pause = 0.0 if self._flow.behind else self._flow.patience
+            self._timer = self._loop.call_later(pause, self._turn)

@@ -9,7 +9,9 @@ a turn is worth taking. A decoder that is restarted in between gets the rest of 
 compute; a refusal for lack of room is tried again.
 """
 
+import math
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
@@ -109,6 +111,7 @@ class Flow:
         self._tokenizer = runtime.served.tokenizer
         self._arrived = arrived
         self._whole = whole
+        self.behind = False  # the last turn was too short to read everything
         self._waiting: deque[Flight] = deque()
         self._flying: dict[str, Flight] = {}
 
@@ -131,11 +134,23 @@ class Flow:
         """Put a request in the queue."""
         self._waiting.append(flight)
 
-    def turn(self) -> list[Flight]:
-        """Submit what fits, and read what has arrived; return the requests with news."""
+    def turn(self, seconds: float = math.inf) -> list[Flight]:
+        """Submit what fits, and read what has arrived; return the requests with news.
+
+        After `seconds` it stops; the next turn begins with what was not read (`behind`).
+        """
         self._runtime.check()
-        self.submit()
-        return [flight for flight in list(self._flying.values()) if self._has_news(flight)]
+        limit = time.monotonic() + seconds
+        self.submit(limit)
+        news = []
+        for name, flight in list(self._flying.items()):
+            self.behind = time.monotonic() > limit
+            if self.behind:
+                break
+            self._flying[name] = self._flying.pop(name)  # to the end
+            if self._has_news(flight):
+                news.append(flight)
+        return news
 
     def abort(self, flight: Flight) -> None:
         """End a request for its reader."""
@@ -152,10 +167,12 @@ class Flow:
     def _count(self) -> int:
         return sum(len(flight.replies) for flight in self._flying.values())
 
-    def submit(self) -> None:
-        """Submit the waiting requests that fit."""
+    def submit(self, limit: float = math.inf) -> None:
+        """Submit the waiting requests that fit, until a time."""
         room = MOST - self._count
         while self._waiting and (room >= self._waiting[0].size or not self._flying):
+            if time.monotonic() > limit:
+                return
             flight = self._waiting[0]
             choices = list(_choices(flight.request.prompt, self._arrived))
             try:
