@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_outputs_grow_until_the_last_one() -> None:
         outputs = await all_of(llm.generate("Hello", params, "mine"))
         texts = [output.outputs[0].text for output in outputs]
         assert texts[-1] == scripted_reply("Hello", 3, 30).text
-        assert all(after.startswith(before) for before, after in zip(texts, texts[1:], strict=False))
+        assert all(after.startswith(before) for before, after in pairwise(texts))
         assert len(outputs) > 2
         assert [output.finished for output in outputs] == [False] * (len(outputs) - 1) + [True]
         assert {output.request_id for output in outputs} == {"mine"}
@@ -87,7 +88,7 @@ def test_mistakes_are_raised_to_their_own_request() -> None:
     async def use(llm: AsyncLLM) -> None:
         with pytest.raises(InvalidField, match="prompt is a list"):
             await all_of(llm.generate(["a", "b"]))  # type: ignore[arg-type]
-        with pytest.raises(RowcastError, match="context holds .*: shorten it"):
+        with pytest.raises(RowcastError, match=r"context holds .*: shorten it"):
             await all_of(llm.generate("x" * 20000))
         slow = SamplingParams(max_tokens=50, ignore_eos=True)
         reading = asyncio.create_task(all_of(llm.generate("Hello", slow, "same")))

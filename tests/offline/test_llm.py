@@ -112,7 +112,9 @@ def test_logprobs_name_the_token_and_the_likeliest(llm: LLM) -> None:
         assert next(iter(at)) == token
         assert 2 <= len(at) <= 3
         assert {1, 2} <= {each.rank for each in at.values()}
-    total = sum(at[token].logprob for token, at in zip(reply.token_ids, reply.logprobs, strict=True))
+    total = sum(
+        at[token].logprob for token, at in zip(reply.token_ids, reply.logprobs, strict=True)
+    )
     assert reply.cumulative_logprob == pytest.approx(total)
     assert output.prompt_logprobs is not None
     assert output.prompt_logprobs[0] is None

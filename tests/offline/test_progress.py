@@ -2,6 +2,7 @@
 
 import io
 import sys
+from typing import ClassVar
 
 import pytest
 
@@ -19,7 +20,7 @@ class Terminal(io.StringIO):
 class Counting:
     """What tqdm does, as far as it is used."""
 
-    made: "list[Counting]" = []
+    made: ClassVar["list[Counting]"] = []
 
     def __init__(self, total: int | None, desc: str) -> None:
         self.total, self.desc, self.done, self.closed = total, desc, 0, False

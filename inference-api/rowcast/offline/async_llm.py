@@ -28,7 +28,6 @@ from rowcast.offline.results import output_of
 from rowcast.offline.runtime import Runtime
 from rowcast.offline.sampling_params import SamplingParams
 
-
 TURN_SECONDS = 0.005  # that a turn may block the loop
 
 

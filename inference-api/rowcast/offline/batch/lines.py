@@ -56,8 +56,8 @@ class Fault:
     copied: Mapping[str, Any] = field(default_factory=dict)
 
 
-def lines_of(path: Path, longest: int, skip: int = 0) -> Iterator[Line]:
-    """Yield the lines of a file after the first `skip`. `longest`: the most bytes of a line."""
+def lines_of(path: Path, longest: int) -> Iterator[Line]:
+    """Yield the lines of a file that are not empty. `longest`: the most bytes of a line."""
     number = 0
     with path.open("rb") as file:
         while content := file.readline(longest + 1):
@@ -66,8 +66,7 @@ def lines_of(path: Path, longest: int, skip: int = 0) -> Iterator[Line]:
                 content = file.readline(longest) or b"\n"
             if not content.strip() and not too_long:
                 continue
-            if number >= skip:
-                yield Line(number, b"" if too_long else content, too_long)
+            yield Line(number, b"" if too_long else content, too_long)
             number += 1
 
 

@@ -1,10 +1,11 @@
 """The output file, which continues where a killed run ended.
 
-    OUT.partial        the lines so far, in the input's order
+    OUT.partial        the lines so far as they were computed, each after its number
     OUT.partial.json   what they were computed from; written before the first of them
-    OUT                the whole, renamed from OUT.partial
+    OUT                the whole, in the input's order
 
-A killed run may leave half a line at the end, which is removed.
+A killed run may leave half a line at the end, which is removed. Of a line, only its place in
+OUT.partial is held in memory.
 """
 
 import contextlib
@@ -12,7 +13,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from typing import Any
 from rowcast.errors import RowcastError
 from rowcast.offline.batch.lines import count_lines
 
-_BLOCK = 1 << 20
+MISSING = -1
 _CREATED = "created"
 
 
@@ -46,13 +48,14 @@ class Results:
                 f"{self.path} exists and has {there} lines for {lines} requests; remove it, or "
                 "name another output"
             )
-        self._about.unlink(missing_ok=True)  # a run was killed before its last step
+        for rest in (self.partial, self._about):  # a run was killed before its last step
+            rest.unlink(missing_ok=True)
         return True
 
-    def open(self, about: Mapping[str, object], created: int) -> "OpenResults":
+    def open(self, about: Mapping[str, object], lines: int, created: int) -> "OpenResults":
         """Begin, or continue what was computed from the same. Raises CannotContinue.
 
-        `created`: when the batch was, unless it continues one.
+        `lines`: of the whole. `created`: when the batch was, unless this continues one.
         """
         file = self.partial.open("ab")
         try:
@@ -60,7 +63,7 @@ class Results:
             if self.partial.stat().st_size:
                 created = self._created(about)
             _replace(self._about, json.dumps({**about, _CREATED: created}).encode())
-            return OpenResults(self, file, created)
+            return OpenResults(self, file, lines, created)
         except BlockingIOError as error:
             file.close()
             raise CannotContinue(f"{self.partial} is being written by another run") from error
@@ -68,9 +71,17 @@ class Results:
             file.close()
             raise
 
-    def finish(self) -> None:
-        """Turn the lines so far into the output."""
-        self.partial.rename(self.path)
+    def finish(self, places: Iterable[int]) -> None:
+        """Write the output: the lines at these places of the partial one."""
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        with self.partial.open("rb") as partial, fresh.open("wb") as file:
+            for place in places:
+                partial.seek(place)
+                file.write(partial.readline().partition(b" ")[2])
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(self.path)
+        self.partial.unlink(missing_ok=True)
         self._about.unlink(missing_ok=True)
 
     def _created(self, about: Mapping[str, object]) -> int:
@@ -90,42 +101,52 @@ class Results:
 class OpenResults:
     """An output that is being written, by this process alone."""
 
-    def __init__(self, results: Results, file: BufferedWriter, created: int) -> None:
+    def __init__(self, results: Results, file: BufferedWriter, lines: int, created: int) -> None:
         self._results = results
         self._file = file
+        self._places = array("q", [MISSING]) * lines
         self.created = created
-        self.done = _drop_half_line(results.partial)  # lines that are written
+        self.done = 0  # lines that are written
+        self._read()
 
-    def add(self, line: bytes) -> None:
+    def missing(self, number: int) -> bool:
+        """True if a line is not written."""
+        return self._places[number] == MISSING
+
+    def add(self, number: int, line: bytes) -> None:
         """Append a line; it stays, whatever happens to this process."""
-        self._file.write(line)
+        self._note(number, self._file.tell())
+        self._file.write(b"%d %b" % (number, line))
         self._file.flush()
 
     def finish(self) -> None:
-        """Make it the output."""
-        os.fsync(self._file.fileno())
-        self._results.finish()
+        """Write the output."""
+        self._results.finish(self._places)
 
     def close(self) -> None:
         self._file.close()
+
+    def _note(self, number: int, place: int) -> None:
+        self.done += self._places[number] == MISSING
+        self._places[number] = place
+
+    def _read(self) -> None:
+        """Find the lines that are there; remove half a line at the end."""
+        place = 0
+        with self._results.partial.open("rb+") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._note(int(line.partition(b" ")[0]), place)
+                place += len(line)
+            file.truncate(place)
+        self._file.seek(0, os.SEEK_END)
 
 
 def digest_of(path: Path) -> str:
     """Return a digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _drop_half_line(path: Path) -> int:
-    """Remove what follows the last end of a line; return the number of lines before it."""
-    lines = size = 0
-    with path.open("rb+") as file:
-        while block := file.read(_BLOCK):
-            lines += block.count(b"\n")
-            if (last := block.rfind(b"\n")) >= 0:
-                size = file.tell() - len(block) + last + 1
-        file.truncate(size)
-    return lines
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -1,13 +1,11 @@
-"""Computes a batch: some lines at once, written in the order of the input.
+"""Computes a batch: some lines at once, each written as soon as it is computed.
 
-A line is written once all before it are. At most WINDOW lines are read ahead of the one that is
-written next, so memory is bounded, and a killed run has to repeat no more than those.
+No more lines are read than are in flight, so memory is bounded, and a killed run has to repeat no
+more than those.
 """
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -19,7 +17,6 @@ from rowcast.offline.batch.results import OpenResults, Results, digest_of
 from rowcast.offline.progress import Bar, Progress, Silent, shows
 from rowcast.offline.runtime import Runtime
 
-WINDOW = 1024
 LOOK_SECONDS = 1.0
 
 
@@ -27,6 +24,7 @@ LOOK_SECONDS = 1.0
 class Computed:
     """A line of the output, and how many tokens were generated for it."""
 
+    number: int
     line: bytes
     tokens: int = 0
 
@@ -42,7 +40,7 @@ def run(options: Options) -> str:
         runtime.begin(dialects.frontend.models.start)
         runtime.wait()
         bar: Progress = Silent() if options.quiet or not shows() else Bar(total, "lines")
-        with closing(_opened(options, results, runtime)) as output:
+        with closing(_opened(options, results, runtime, total)) as output:
             _Run(options, runtime, dialects, output.created).into(output, bar)
     finally:
         dialects.stop()
@@ -50,7 +48,7 @@ def run(options: Options) -> str:
     return f"{options.target}: {total} lines"
 
 
-def _opened(options: Options, results: Results, runtime: Runtime) -> OpenResults:
+def _opened(options: Options, results: Results, runtime: Runtime, lines: int) -> OpenResults:
     """Begin the output, or continue it."""
     status = runtime.served.status()
     about = {
@@ -60,7 +58,7 @@ def _opened(options: Options, results: Results, runtime: Runtime) -> OpenResults
         "context_length": status.context_length,
         "seed": options.seed,
     }
-    return results.open(about, int(options.source.stat().st_mtime))
+    return results.open(about, lines, int(options.source.stat().st_mtime))
 
 
 class _Run:
@@ -79,8 +77,8 @@ class _Run:
         bar.update(results.done)
         pool = ThreadPoolExecutor(self._options.at_once, "rowcast-batch")
         try:
-            for computed in self._in_order(pool, results.done):
-                results.add(computed.line)
+            for computed in self._all(pool, results):
+                results.add(computed.number, computed.line)
                 bar.update(1)
                 bar.count(computed.tokens)
             results.finish()
@@ -89,26 +87,29 @@ class _Run:
             pool.shutdown(cancel_futures=True)
             bar.close()
 
-    def _in_order(self, pool: ThreadPoolExecutor, skip: int) -> Iterator[Computed]:
-        waiting: deque[Future[Computed]] = deque()
-        for line in lines_of(self._options.source, self._options.longest, skip):
-            waiting.append(pool.submit(self._computed, line))
-            while len(waiting) >= WINDOW or (waiting and waiting[0].done()):
-                yield self._awaited(waiting.popleft())
-        while waiting:
-            yield self._awaited(waiting.popleft())
+    def _all(self, pool: ThreadPoolExecutor, results: OpenResults) -> Iterator[Computed]:
+        """Yield the lines that are missing, as they are computed."""
+        flying: set[Future[Computed]] = set()
+        for line in lines_of(self._options.source, self._options.longest):
+            if results.missing(line.number):
+                flying.add(pool.submit(self._computed, line))
+            while len(flying) >= self._options.at_once:
+                yield from self._ended(flying)
+        while flying:
+            yield from self._ended(flying)
 
-    def _awaited(self, future: Future[Computed]) -> Computed:
-        """Return what a thread computes. Raises RowcastError if the decoder has given up."""
-        while True:
-            try:
-                return future.result(LOOK_SECONDS)
-            except NotYet:
-                self._runtime.check()
+    def _ended(self, flying: set[Future[Computed]]) -> Iterator[Computed]:
+        """Wait for the next lines. Raises RowcastError if the decoder has given up."""
+        ended, _ = wait(flying, LOOK_SECONDS, FIRST_COMPLETED)
+        if not ended:
+            self._runtime.check()
+        flying -= ended
+        for each in ended:
+            yield each.result()
 
     def _computed(self, line: Line) -> Computed:
         task = task_of(line, self._runtime.settings.served_name)
         if isinstance(task, Fault):
-            return Computed(line_of_fault(task))
+            return Computed(line.number, line_of_fault(task))
         answered = self._dialects.answer(self._batch, task)
-        return Computed(line_of(task, answered), tokens_in(answered))
+        return Computed(line.number, line_of(task, answered), tokens_in(answered))
