@@ -209,15 +209,20 @@ def test_several_threads_use_one_llm(llm: LLM) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whom", [0, 1], ids=["launcher", "backend"])
-def test_a_killed_decoder_changes_no_byte(whom: int) -> None:
+@pytest.mark.parametrize(
+    ("whom", "how"),
+    [(0, signal.SIGKILL), (0, signal.SIGTERM), (1, signal.SIGKILL)],
+    ids=["launcher", "stopped launcher", "backend"],
+)
+def test_a_killed_decoder_changes_no_byte(whom: int, how: signal.Signals) -> None:
     prompts = [f"Hello {number}" for number in range(120)]
     params = SamplingParams(max_tokens=30, seed=8)
     with LLM("scripted", step_seconds=0.02) as llm:
         victim = decoders(llm)[whom]
-        threading.Timer(0.5, victim.kill).start()
+        threading.Timer(0.5, victim.send_signal, (how,)).start()
         outputs = llm.generate(prompts, params)
-        assert gone([victim])
+        until(lambda: gone([victim]), "it has ended")
+        assert first(llm.generate("Hello", params)) == text("Hello", 8, 30)
     assert [first([output]) for output in outputs] == [text(p, 8, 30) for p in prompts]
 
 

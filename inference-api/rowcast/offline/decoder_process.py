@@ -1,7 +1,8 @@
 """`python -m rowcast.offline.decoder_process`: keep one decoder alive, for the program around it.
 
-A launcher, as the server's supervisor has them, of the model in the settings. Ends with its parent;
-if the parent was killed, it removes the folder that the two share.
+A launcher, as the server's supervisor has them, of the model in the settings. Ends with its parent.
+Stopped by it, or by its end, it removes the folder that the two share; otherwise the parent reads
+there why it has ended.
 """
 
 import os
@@ -28,14 +29,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the launcher handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     socket = os.environ["BACKEND_SOCKET"]
+    status: int = 1
     try:
         die_with_parent(signal.SIGTERM, parent)
-        return _launch(socket)
+        status = _launch(socket)
     except RowcastError as error:
-        return refuse(error)
+        status = refuse(error)
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
     finally:
-        if os.getppid() != parent:
+        if not status:
             shutil.rmtree(Path(socket).parent, ignore_errors=True)
+    return status
 
 
 def _launch(socket: str) -> int:

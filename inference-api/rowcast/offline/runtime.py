@@ -109,6 +109,7 @@ class Runtime:
         if status in GIVEN_UP or self._restarts == RESTARTS:
             raise RowcastError(f"the decoder ended: {self._process.reason()}")
         self._restarts += 1
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # one that was stopped removes it
         self._process = self._new_process()
         self._process.start()
 

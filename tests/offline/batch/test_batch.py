@@ -107,7 +107,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_file(folder: Path) -> None:
     write(folder / "in", lines)
     assert run(folder, "in", "undisturbed")[0] == 0
     chance = random.Random(5)
-    for _ in range(6):
+    for _ in range(4):
         process, before = begun("in", "out", "--step-seconds", "0.01", cwd=folder), written(folder)
         more = chance.randrange(50)
         until(lambda: written(folder) > before + more, "more lines")  # noqa: B023
