@@ -69,7 +69,7 @@ def main() -> None:
     except requests.ConnectionError:
         raise SystemExit(f"nothing listens at {service.url}") from None
     try:
-        print(json.dumps(answer.json(), indent=2))
+        print(json.dumps(answer.json(), indent=2, ensure_ascii=False))
     except requests.JSONDecodeError:
         print(answer.text)
     if not answer.ok:
