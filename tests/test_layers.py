@@ -57,7 +57,9 @@ class Layer:
 
 
 LAYERS = (
-    Layer("package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving")),
+    Layer(
+        "package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving", "rowcast.offline")
+    ),
     Layer("entries to tests", TEST_ENTRIES),
     Layer("settings", SETTINGS),
     Layer("vocabulary", VOCABULARY, SETTINGS, ("msgspec",)),
@@ -131,7 +133,7 @@ LAYERS = (
 COMPOSERS = (  # may import everything
     "rowcast.launch",
     "rowcast.engines",
-    "rowcast.llm",
+    "rowcast.offline",
     "rowcast.serving",
     "rowcast.console",
     *ENTRIES,

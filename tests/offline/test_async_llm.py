@@ -87,7 +87,7 @@ def test_an_aborted_request_ends_with_that_reason() -> None:
 def test_mistakes_are_raised_to_their_own_request() -> None:
     async def use(llm: AsyncLLM) -> None:
         with pytest.raises(InvalidField, match="prompt is a list"):
-            await all_of(llm.generate(["a", "b"]))  # type: ignore[arg-type]
+            await all_of(llm.generate(["a", "b"]))  # type: ignore[list-item]
         with pytest.raises(RowcastError, match=r"context holds .*: shorten it"):
             await all_of(llm.generate("x" * 20000))
         slow = SamplingParams(max_tokens=50, ignore_eos=True)

@@ -4,19 +4,21 @@ import pytest
 
 from rowcast import SamplingParams
 from rowcast.errors import InvalidField
-from rowcast.offline.inputs import Input, inputs_of, is_one, paired
+from rowcast.offline.inputs import Input, PromptInput, inputs_of, is_one, paired
 
 
 def test_the_forms_of_one_prompt() -> None:
     for form in ("a", {"prompt": "a"}):
         assert list(inputs_of(form)) == [Input("prompt", "a")]
-    for tokens in ([1, 2], (1, 2), {"prompt_token_ids": [1, 2]}):
+    forms: list[PromptInput] = [[1, 2], (1, 2), {"prompt_token_ids": [1, 2]}]
+    for tokens in forms:
         assert list(inputs_of(tokens)) == [Input("prompt", None, (1, 2))]
         assert is_one(tokens)
 
 
 def test_a_list_numbers_its_prompts() -> None:
-    found = list(inputs_of(["a", [1], {"prompt": "b"}]))
+    prompts: list[PromptInput] = ["a", [1], {"prompt": "b"}]
+    found = list(inputs_of(prompts))
     assert [each.name for each in found] == ["prompts[0]", "prompts[1]", "prompts[2]"]
     assert not is_one(["a"])
 

@@ -18,6 +18,7 @@ from processes import family, gone, until
 from rowcast import LLM, RequestOutput, RowcastError, SamplingParams, StructuredOutputsParams
 from rowcast.errors import InvalidField, PromptTooLong
 from rowcast.offline import flow, runtime
+from rowcast.offline.inputs import PromptInput
 from scripted_replies import scripted_reply
 
 LONG = "x" * 20000
@@ -46,7 +47,7 @@ def test_outputs_come_in_the_order_of_the_prompts(llm: LLM) -> None:
 
 def test_a_prompt_may_be_text_or_tokens_in_any_of_four_forms(llm: LLM) -> None:
     params, tokens = SamplingParams(max_tokens=8, seed=3), list(b"Hello")
-    forms = ["Hello", {"prompt": "Hello"}, tokens, {"prompt_token_ids": tokens}]
+    forms: list[PromptInput] = ["Hello", {"prompt": "Hello"}, tokens, {"prompt_token_ids": tokens}]
     outputs = llm.generate(forms, params)
     assert {first([output]) for output in outputs} == {text("Hello", 3, 8)}
     assert [output.prompt for output in outputs] == ["Hello", "Hello", None, None]

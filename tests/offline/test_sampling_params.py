@@ -1,9 +1,12 @@
 """`SamplingParams`: vLLM's names and defaults, checked by the rules of the server."""
 
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from processes import ROOT
 from rowcast import GuidedDecodingParams, SamplingParams, StructuredOutputsParams
 from rowcast.errors import InvalidField
 from rowcast.offline.sampling_params import body_of
@@ -69,3 +72,9 @@ def test_a_rule_has_two_names() -> None:
         params = SamplingParams(**{name: GuidedDecodingParams(regex="a+")})  # type: ignore[arg-type]
         assert body_of(params)["structured_outputs"] == {"regex": "a+"}
     assert GuidedDecodingParams is StructuredOutputsParams
+
+
+def test_the_reference_page_has_each_name_with_its_default() -> None:
+    page = (ROOT / "docs" / "sampling-params.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w.]+) \|", page, re.MULTILINE))
+    assert rows == {each.name: str(each.default) for each in fields(SamplingParams)}
