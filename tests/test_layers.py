@@ -58,7 +58,9 @@ class Layer:
 
 
 LAYERS = (
-    Layer("package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving")),
+    Layer(
+        "package", ("rowcast.__init__",), ("rowcast.errors", "rowcast.serving", "rowcast.offline")
+    ),
     Layer("entries to tests", TEST_ENTRIES),
     Layer(
         "objects of other systems",  # in no other layer's list: nothing of ours knows them
@@ -138,7 +140,7 @@ LAYERS = (
 COMPOSERS = (  # may import everything
     "rowcast.launch",
     "rowcast.engines",
-    "rowcast.llm",
+    "rowcast.offline",
     "rowcast.serving",
     "rowcast.console",
     *ENTRIES,

@@ -1,7 +1,8 @@
 """Rowcast: language models as live text streams. A reply is a value.
 
-    from rowcast import Model, Server
+    from rowcast import LLM, Model, Server
     Server(Model("storyteller")).fire(port=8000)
+    LLM("storyteller").generate("Once upon a time")
 
 Reading order: `wire` (the messages), `frontend/` (HTTP in, chunks out), `transport/` (between
 processes), `backend/` (32 rows, one step at a time), `engine/` (computes tokens), `launch/` (starts
@@ -14,13 +15,42 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rowcast.errors import RowcastError
+    from rowcast.offline.async_llm import AsyncLLM, AsyncLLMServer
+    from rowcast.offline.llm import LLM
+    from rowcast.offline.outputs import CompletionOutput, RequestOutput
+    from rowcast.offline.sampling_params import (
+        GuidedDecodingParams,
+        SamplingParams,
+        StructuredOutputsParams,
+    )
     from rowcast.serving.model import Model
     from rowcast.serving.server import Server
 
 __version__ = "0.1.0"
-__all__ = ["Model", "RowcastError", "Server", "__version__"]
+__all__ = [
+    "LLM",
+    "AsyncLLM",
+    "AsyncLLMServer",
+    "CompletionOutput",
+    "GuidedDecodingParams",
+    "Model",
+    "RequestOutput",
+    "RowcastError",
+    "SamplingParams",
+    "Server",
+    "StructuredOutputsParams",
+    "__version__",
+]
 
 _EXPORTS = {
+    "LLM": "rowcast.offline.llm",
+    "AsyncLLM": "rowcast.offline.async_llm",
+    "AsyncLLMServer": "rowcast.offline.async_llm",
+    "CompletionOutput": "rowcast.offline.outputs",
+    "GuidedDecodingParams": "rowcast.offline.sampling_params",
+    "RequestOutput": "rowcast.offline.outputs",
+    "SamplingParams": "rowcast.offline.sampling_params",
+    "StructuredOutputsParams": "rowcast.offline.sampling_params",
     "Model": "rowcast.serving.model",
     "RowcastError": "rowcast.errors",
     "Server": "rowcast.serving.server",

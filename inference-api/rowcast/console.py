@@ -47,6 +47,7 @@ COMMANDS = (
     Command("server", "run only the server, which needs no access token", "inference_api_server"),
     Command("worker", "run only a backend; a server connects by BACKEND_SOCKET", "decode_backend"),
     Command("proxy", "run only the proxy, in front of a server", "proxy/proxy.py"),
+    Command("batch", "compute a file of requests, without a server", "rowcast.offline.batch"),
     Command("token", "create or decode an access token for the proxy", "scripts/jwt_util.py"),
     Command("models", "list, load and unload the models of a server", "scripts/models"),
     Command("convert", "pack a model into 8 bits", "rowcast.engine.loading.convert", ("torch",)),

@@ -16,10 +16,19 @@ def read_flags(
     parser: argparse.ArgumentParser, fields: Mapping[str, Field[Any]], arguments: Sequence[str]
 ) -> dict[str, object]:
     """Return the values of the flags that are given and not empty."""
+    add_flags(parser, fields)
+    return flags_in(parser.parse_args(arguments), fields)
+
+
+def add_flags(parser: argparse.ArgumentParser, fields: Mapping[str, Field[Any]]) -> None:
+    """Add the flags to a parser that may have other arguments."""
     for field in fields.values():
         _add(parser, field)
-    found = vars(parser.parse_args(arguments))
-    return {name: value for name, value in found.items() if name in fields and value != ""}
+
+
+def flags_in(found: argparse.Namespace, fields: Mapping[str, Field[Any]]) -> dict[str, object]:
+    """Return the values of the flags that are given and not empty."""
+    return {name: value for name, value in vars(found).items() if name in fields and value != ""}
 
 
 def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:

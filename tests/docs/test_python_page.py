@@ -1,4 +1,4 @@
-"""Every example of docs/python.md runs as it is, on a free port and with the scripted model."""
+"""Every example of docs/python.md and docs/offline.md runs, on a free port, with no real model."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import requests
 
 from processes import ROOT, free_port
 
-PAGE = (ROOT / "docs" / "python.md").read_text()
+PAGE = "".join((ROOT / "docs" / name).read_text() for name in ("python.md", "offline.md"))
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 

@@ -3,7 +3,8 @@
     model              one model, as an entry of the file of models describes it
     server             models and settings ▶ a file of models, variables, a running server
     running            a running server: ready, requests, stop
-    server_process     the child process, which ends with this one
+    child_process      a process that ends with this one at the latest
+    server_process     the server's
     listening_socket   its socket, opened before it starts
     output             what the child writes, to a file or to standard error
     client             JSON and events over HTTP, for a server on this machine

@@ -8,9 +8,9 @@ import signal
 import sys
 
 from rowcast.parent_death import die_with_parent
+from rowcast.serving.child_process import PARENT
 from rowcast.tree import tree
 
-PARENT = "ROWCAST_SERVER_OF"  # process id
 LISTENS = "ROWCAST_LISTENS"  # file descriptor of the listening socket
 _FIRST = 3  # the descriptor at which gunicorn expects the socket
 

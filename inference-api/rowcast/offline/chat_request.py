@@ -1,0 +1,103 @@
+"""From messages to what the decoder is to compute, as POST /v1/chat/completions does it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.parsing import as_struct
+from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
+from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
+from rowcast.frontend.api.openai.request.types import ChatBody
+from rowcast.frontend.api.openai.response.calls import MessageReader
+from rowcast.frontend.served_model import ServedModel
+from rowcast.offline.inputs import Input
+from rowcast.offline.request import (
+    LOCAL,
+    Prepared,
+    Seeds,
+    default_body,
+    recipe_of,
+    request_for,
+    warn_of_unenforced,
+)
+from rowcast.offline.sampling_params import SamplingParams, body_of
+from rowcast.text.chat.reasoning import Thinking
+from rowcast.text.chat.reply_reader import ReplyReader
+
+Messages = Sequence[Mapping[str, Any]]
+_OF_COMPLETIONS = ("best_of", "logprobs")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """What a chat has besides its messages and parameters."""
+
+    tools: Sequence[Mapping[str, Any]] | None = None
+    tool_choice: str | Mapping[str, Any] | None = None
+    continue_final_message: bool = False
+    chat_template_kwargs: Mapping[str, Any] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a body."""
+        sent = {
+            "tools": self.tools,
+            "tool_choice": self.tool_choice,
+            "continue_final_message": self.continue_final_message,
+            "chat_template_kwargs": self.chat_template_kwargs,
+        }
+        return {name: value for name, value in sent.items() if value}
+
+
+class Chats:
+    """Prepares the conversations of one call."""
+
+    def __init__(self, served: ServedModel, options: ChatOptions, seeds: Seeds) -> None:
+        self._served = served
+        self._options = options
+        self._seeds = seeds
+
+    def prepared(self, name: str, messages: Messages, params: SamplingParams | None) -> Prepared:
+        """Return the request for a conversation. Raises RequestError."""
+        served, body = self._served, _chat_body(messages, params, self._options)
+        tools = toolbox(served.chat, body)
+        rule = rule_of(served, LOCAL, body, tools)
+        warn_of_unenforced(rule)
+        tokens, text = prompt_of(
+            served,
+            LOCAL,
+            body.messages,
+            tools=tools.shown if tools else None,
+            end="open" if body.continue_final_message else "turn",
+            extra=body.chat_template_kwargs,
+        )
+        thinking = thinking_of(served, body, text)
+        grammar = grammar_after(served, LOCAL, rule, thinking)
+        own = SamplingParams(max_tokens=None) if params is None else params
+        sampling = default_body(served, None) if params is None else params.checked()
+        return request_for(
+            served,
+            Input(name, text, tokens),
+            recipe_of(served, own, sampling, grammar=grammar),
+            self._seeds,
+            shown=thinking.hidden if thinking else (),
+            reader=partial(_reader, thinking, tools),
+        )
+
+
+def _chat_body(messages: Messages, params: SamplingParams | None, options: ChatOptions) -> ChatBody:
+    given = {} if params is None else body_of(params)
+    sampling = {field: each for field, each in given.items() if field not in _OF_COMPLETIONS}
+    if not sampling.get("max_tokens", 1):  # 0 is allowed for completions alone
+        del sampling["max_tokens"]
+    sent = {"model": "", "messages": list(messages), **sampling, **options.fields()}
+    return as_struct(sent, ChatBody)
+
+
+def _reader(
+    thinking: Thinking | None, tools: Toolbox | None, name: str, reply: int
+) -> MessageReader:
+    """Return the reader of one reply's text."""
+    reader = ReplyReader(thinking, tools.reader() if tools else None)
+    return MessageReader(reader, tools.custom if tools else (), name, reply)
