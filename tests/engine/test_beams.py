@@ -1,6 +1,6 @@
 """Beam search equals transformers' `generate(num_beams=…)` in fp32, alone and in company.
 
-Covers `torch_engine`, `row_cache` and `candidates` for rows of beam searches.
+Covers `torch_engine`, `row_cache`, `candidates`.
 """
 
 from collections.abc import Sequence
