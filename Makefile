@@ -37,8 +37,8 @@ run-worker: install ## A backend alone; a server finds it by BACKEND_SOCKET
 	@$(PY) inference-api/decode_backend.py $(ARGS)
 
 convert: install ## Pack MODEL into 8 bits below MODEL_ROOT (ARGS)
-	@PYTHONPATH=inference-api $(PY) -m rowcast.engine.loading.convert $(or $(MODEL),storyteller) \
-		--root $(or $(MODEL_ROOT),$(MODEL_WEKA_DIR),.rowcast) $(ARGS)
+	@PYTHONPATH=inference-api $(PY) -m rowcast.engine.loading.convert '$(or $(MODEL),storyteller)' \
+		--root '$(or $(MODEL_ROOT),$(MODEL_WEKA_DIR),.rowcast)' $(ARGS)
 
 start-inference-service: .need-compose ## Server and proxy in containers
 	@$(COMPOSE) up --build --detach --wait

@@ -55,6 +55,11 @@ def test_a_stream_that_is_closed_ends_its_reply(server: RunningServer) -> None:
     )
 
 
+def test_its_client_sends_requests_to_any_route(server: RunningServer) -> None:
+    answer = server.client.post("/tokenize", {"model": server.default, "prompt": "Hi"})
+    assert answer["count"] == 2
+
+
 def test_its_models_are_listed(server: RunningServer) -> None:
     assert [each["id"] for each in server.models()] == ["rows"]
 
