@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rowcast.offline.async_llm import AsyncLLM, AsyncLLMServer
     from rowcast.offline.llm import LLM
     from rowcast.offline.outputs import CompletionOutput, RequestOutput
-    from rowcast.offline.sampling_params import (
+    from rowcast.offline.params import (
         GuidedDecodingParams,
         SamplingParams,
         StructuredOutputsParams,
@@ -47,10 +47,10 @@ _EXPORTS = {
     "AsyncLLM": "rowcast.offline.async_llm",
     "AsyncLLMServer": "rowcast.offline.async_llm",
     "CompletionOutput": "rowcast.offline.outputs",
-    "GuidedDecodingParams": "rowcast.offline.sampling_params",
+    "GuidedDecodingParams": "rowcast.offline.params",
     "RequestOutput": "rowcast.offline.outputs",
-    "SamplingParams": "rowcast.offline.sampling_params",
-    "StructuredOutputsParams": "rowcast.offline.sampling_params",
+    "SamplingParams": "rowcast.offline.params",
+    "StructuredOutputsParams": "rowcast.offline.params",
     "Model": "rowcast.serving.model",
     "RowcastError": "rowcast.errors",
     "Server": "rowcast.serving.server",

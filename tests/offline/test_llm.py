@@ -1,7 +1,7 @@
 """`LLM`: prompts, chats and scores, and what happens when something ends in the middle.
 
-Covers `flow`, `results`, `request`, `chat_request`, `runtime`, `decoder_process`, `outputs`,
-`struct_types`.
+Covers `in_flight`, `returned`, `prepared`, `chat_request`, `runtime`, `decoder_process`,
+`outputs`, `struct_types`.
 """
 
 import os
@@ -17,8 +17,9 @@ import pytest
 from processes import family, gone, until
 from rowcast import LLM, RequestOutput, RowcastError, SamplingParams, StructuredOutputsParams
 from rowcast.errors import InvalidField, PromptTooLong
-from rowcast.offline import flow, runtime
-from rowcast.offline.inputs import PromptInput
+from rowcast.offline import runtime
+from rowcast.offline.generation import in_flight
+from rowcast.offline.generation.inputs import PromptInput
 from scripted_replies import scripted_reply
 
 LONG = "x" * 20000
@@ -288,4 +289,4 @@ def test_a_decoder_that_cannot_start_is_an_error_with_its_reason(
     before = time.monotonic()
     with pytest.raises(RowcastError, match="the decoder ended: no rows"):
         LLM("scripted", log=tmp_path / "log")
-    assert time.monotonic() - before < flow.LOOK_SECONDS + 60
+    assert time.monotonic() - before < in_flight.LOOK_SECONDS + 60

@@ -1,6 +1,6 @@
 """Servers started from Python, as real processes: ready, used, stopped, with nothing left behind.
 
-Covers `server_process`, `become_gunicorn`.
+Covers `child_process`, `server_process`, `become_gunicorn`.
 """
 
 import os

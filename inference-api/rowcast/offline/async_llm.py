@@ -19,14 +19,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from rowcast.errors import InvalidField, RowcastError
-from rowcast.offline.chat_request import ChatOptions, Chats, Messages
-from rowcast.offline.flow import Flight, Flow
-from rowcast.offline.inputs import PromptInput, inputs_of, is_one
+from rowcast.offline.generation.chat_request import ChatOptions, Chats, Messages
+from rowcast.offline.generation.in_flight import Flight, Flow
+from rowcast.offline.generation.inputs import PromptInput, inputs_of, is_one
+from rowcast.offline.generation.prepared import Prepared, Requests, Seeds
+from rowcast.offline.generation.returned import output_of
 from rowcast.offline.outputs import RequestOutput
-from rowcast.offline.request import Prepared, Requests, Seeds
-from rowcast.offline.results import output_of
+from rowcast.offline.params import SamplingParams
 from rowcast.offline.runtime import Runtime
-from rowcast.offline.sampling_params import SamplingParams
 
 TURN_SECONDS = 0.005  # that a turn may block the loop
 

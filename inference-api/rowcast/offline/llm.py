@@ -16,15 +16,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from rowcast.errors import InvalidField
-from rowcast.offline.chat_request import ChatOptions, Chats, Messages
-from rowcast.offline.flow import Flight, Flow
-from rowcast.offline.inputs import Input, Params, Prompts, inputs_of, is_one, paired
+from rowcast.offline.generation.chat_request import ChatOptions, Chats, Messages
+from rowcast.offline.generation.in_flight import Flight, Flow
+from rowcast.offline.generation.inputs import Input, Params, Prompts, inputs_of, is_one, paired
+from rowcast.offline.generation.prepared import Prepared, Requests, Seeds
+from rowcast.offline.generation.returned import output_of, score_of
 from rowcast.offline.outputs import RequestOutput, Score
-from rowcast.offline.progress import progress
-from rowcast.offline.request import Prepared, Requests, Seeds
-from rowcast.offline.results import output_of, score_of
+from rowcast.offline.params import SamplingParams
+from rowcast.offline.progress_bar import progress
 from rowcast.offline.runtime import Runtime
-from rowcast.offline.sampling_params import SamplingParams
 
 UseTqdm = bool | Callable[..., Any]
 _SCORING = SamplingParams(max_tokens=0, prompt_logprobs=0)

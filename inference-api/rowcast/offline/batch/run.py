@@ -14,7 +14,7 @@ from rowcast.offline.batch.api import Batch, Dialects
 from rowcast.offline.batch.lines import Fault, Line, count_lines, lines_of, task_of
 from rowcast.offline.batch.options import Options
 from rowcast.offline.batch.results import OpenResults, Results, digest_of
-from rowcast.offline.progress import Bar, Progress, Silent, shows
+from rowcast.offline.progress_bar import Bar, Progress, Silent, shows
 from rowcast.offline.runtime import Runtime
 
 LOOK_SECONDS = 1.0

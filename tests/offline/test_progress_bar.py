@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from rowcast import LLM, SamplingParams
-from rowcast.offline.progress import Bar, Silent, progress
+from rowcast.offline.progress_bar import Bar, Silent, progress
 
 
 class Terminal(io.StringIO):

@@ -4,7 +4,7 @@ import pytest
 
 from rowcast import SamplingParams
 from rowcast.errors import InvalidField
-from rowcast.offline.inputs import Input, PromptInput, inputs_of, is_one, paired
+from rowcast.offline.generation.inputs import Input, PromptInput, inputs_of, is_one, paired
 
 
 def test_the_forms_of_one_prompt() -> None:

@@ -28,8 +28,8 @@ from rowcast.frontend.request.origin import seed_of
 from rowcast.frontend.request.prompt import Prompt, fresh_seed
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.served_model import ServedModel
-from rowcast.offline.inputs import Input
-from rowcast.offline.sampling_params import SamplingParams
+from rowcast.offline.generation.inputs import Input
+from rowcast.offline.params import SamplingParams
 from rowcast.sampling_params import SamplingParams as WireParams
 from rowcast.text.rules.schema_rule import Rule
 

@@ -9,7 +9,7 @@ import pytest
 from processes import ROOT
 from rowcast import GuidedDecodingParams, SamplingParams, StructuredOutputsParams
 from rowcast.errors import InvalidField
-from rowcast.offline.sampling_params import body_of
+from rowcast.offline.params import body_of
 
 
 def test_the_defaults_are_vllms() -> None:

@@ -8,7 +8,8 @@ import msgspec
 from rowcast.frontend.api.openai.response.calls import joined
 from rowcast.frontend.api.openai.response.logprobs import token_text
 from rowcast.frontend.reply.text import Place
-from rowcast.offline.flow import Flight, Reply
+from rowcast.offline.generation.in_flight import Flight, Reply
+from rowcast.offline.generation.prepared import Prepared
 from rowcast.offline.outputs import (
     CompletionOutput,
     FinishReason,
@@ -18,7 +19,6 @@ from rowcast.offline.outputs import (
     RequestOutput,
     Score,
 )
-from rowcast.offline.request import Prepared
 from rowcast.text.tokens.tokenizer import Tokenizer, decoded
 
 

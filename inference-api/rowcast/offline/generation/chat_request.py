@@ -12,8 +12,8 @@ from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.response.calls import MessageReader
 from rowcast.frontend.served_model import ServedModel
-from rowcast.offline.inputs import Input
-from rowcast.offline.request import (
+from rowcast.offline.generation.inputs import Input
+from rowcast.offline.generation.prepared import (
     LOCAL,
     Prepared,
     Seeds,
@@ -22,7 +22,7 @@ from rowcast.offline.request import (
     request_for,
     warn_of_unenforced,
 )
-from rowcast.offline.sampling_params import SamplingParams, body_of
+from rowcast.offline.params import SamplingParams, body_of
 from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
 

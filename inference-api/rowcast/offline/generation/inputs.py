@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import Any, TypeVar
 
 from rowcast.errors import InvalidField
-from rowcast.offline.sampling_params import SamplingParams
+from rowcast.offline.params import SamplingParams
 
 PromptInput = str | Sequence[int] | Mapping[str, Any]
 Prompts = PromptInput | Iterable[PromptInput]

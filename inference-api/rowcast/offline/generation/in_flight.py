@@ -20,7 +20,7 @@ from rowcast.errors import RowcastError, Unavailable
 from rowcast.frontend.reply.text import Place, ReplyText
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.sessions.choice import Choice, brief_lock, refusal
-from rowcast.offline.request import Prepared, named
+from rowcast.offline.generation.prepared import Prepared, named
 from rowcast.offline.runtime import Runtime
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.wire import Rejected, Submit
