@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from backend.driven import RecordedEngine
 from rowcast.engine.engine import Drawn
-from rowcast.engine.grammar_check import follow
 from rowcast.scripted_vocabulary import END
 
 
@@ -38,8 +37,8 @@ class SayingEngine(RecordedEngine):
         mask = self._grammars.allowed(number)
         if self.errs and not _allows(mask, token):
             return super()._draw(number, masked)
-        assert _allows(mask, token), bytes(self._text[: at + 1])
-        return follow(self._grammars, drawn)
+        assert _allows(mask, token), (bytes(self._text[: at + 1]), self._grammars.problem(number))
+        return self._followed(number, drawn)
 
 
 def _allows(mask: bytes, token: int) -> bool:

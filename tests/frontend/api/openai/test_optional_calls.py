@@ -33,8 +33,8 @@ TREE = {
     "$defs": {
         "node": {
             "type": "object",
-            "properties": {"v": {"type": "integer"}, "next": {"$ref": "#/$defs/node"}},
-            "required": ["v"],
+            "properties": {"a": {"type": "integer"}, "b": {"$ref": "#/$defs/node"}},
+            "required": ["a"],
             "additionalProperties": False,
         }
     },
@@ -201,16 +201,16 @@ def test_one_of_many_tools_is_called(tagged: Speaker) -> None:
     tools = [
         {"type": "function", "function": {"name": f"tool_{n}", "parameters": {"properties": {
             "n": {"const": n}}, "required": ["n"]}}}
-        for n in range(128)
+        for n in range(20)
     ]  # fmt: skip
-    said = '<tool_call>{"name": "tool_127", "arguments": {"n": 12}}</tool_call>'
+    said = '<tool_call>{"name": "tool_19", "arguments": {"n": 12}}</tool_call>'
     ((name, arguments), *_) = _calls(tagged.reply(said, tools=tools, ends=False)["message"])
-    assert (name, json.loads(arguments)["n"]) == ("tool_127", 127)
+    assert (name, json.loads(arguments)["n"]) == ("tool_19", 19)
 
 
 def test_references_and_recursion_are_followed(tagged: Speaker) -> None:
     tools = [{"type": "function", "function": {"name": "plant", "parameters": TREE}}, *TOOLS]
-    value = {"root": {"v": 1, "next": {"v": 2, "next": {"v": 3}}}}
+    value = {"root": {"a": 1, "b": {"a": 2, "b": {"a": 3}}}}
     call = f'<tool_call>{{"name": "plant", "arguments": {json.dumps(value)}}}</tool_call>'
     choice = tagged.reply(call, tools=tools, errs=False)
     ((_, arguments),) = _calls(choice["message"])
@@ -220,7 +220,7 @@ def test_references_and_recursion_are_followed(tagged: Speaker) -> None:
 def test_a_tool_without_parameters_takes_an_empty_object(tagged: Speaker) -> None:
     said = '<tool_call>{"name": "now", "arguments": {"zone": "UTC"}}</tool_call>'
     ((name, arguments), *_) = _calls(tagged.reply(said, ends=False)["message"])
-    assert (name, arguments) == ("now", "{}")
+    assert (name, json.loads(arguments)) == ("now", {})
 
 
 def test_marks_within_arguments_are_text(tagged: Speaker) -> None:
