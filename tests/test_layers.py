@@ -84,7 +84,7 @@ LAYERS = (
         "text",
         ("rowcast.text",),
         (*VOCABULARY, *FILES),
-        ("tokenizers", "jinja2", "llguidance"),
+        ("tokenizers", "jinja2", "llguidance", "msgspec"),
     ),
     Layer(
         "offload",
@@ -92,7 +92,12 @@ LAYERS = (
         (*VOCABULARY, "rowcast.text", "rowcast.sampling.grammars.grammars"),
         ("llguidance", "msgspec"),
     ),
-    Layer("sampling", ("rowcast.sampling",), VOCABULARY, ("torch", "llguidance")),
+    Layer(
+        "sampling",
+        ("rowcast.sampling",),
+        (*VOCABULARY, "rowcast.text.chat.call_beginning"),
+        ("torch", "llguidance"),
+    ),
     Layer("engine protocol", ("rowcast.engine.__init__", "rowcast.engine.engine"), VOCABULARY),
     # The engine's rooms are a ladder: each imports only those above it in this list.
     Layer("kernels", KERNELS, (*VOCABULARY, "rowcast.sampling"), ("torch", "transformers")),

@@ -283,13 +283,20 @@ class ScriptedEngine:
             return row.rank(number, row.seating.params.endings(self.end_tokens))
         if not row.seating.params.grammar:
             return row.draw(number)
+        if self._grammars.free(number):
+            return self._followed(number, row.draw(number))
         drawn = late(number)
         if number in masked:
             mask = self._grammars.allowed(number)
             allowed = [token for token in range(_SIZE) if mask[token >> 3] >> (token & 7) & 1]
-            drawn = follow(self._grammars, row.draw(number, allowed))
+            drawn = row.draw(number, allowed)
+        return self._followed(number, drawn)
+
+    def _followed(self, number: int, drawn: Drawn) -> Drawn:
+        """Pass what was drawn to the row's grammar; undo the row's last token if it is late."""
+        drawn = drawn if drawn.late else follow(self._grammars, drawn)
         if drawn.late:
-            row.step_back()
+            self._rows[number].step_back()
             self._given_back.add(number)
         return drawn
 

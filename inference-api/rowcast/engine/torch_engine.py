@@ -188,7 +188,7 @@ class TorchEngine:
                 self._sampler.refuse(row, refused)
         set_aside = [late(feed.row) for feed in drawing if self._grammars.late(feed.row)]
         drawn = self._choose(logits[: len(drawing)], drawing)
-        if masked:
+        if self._grammars:
             drawn = [follow(self._grammars, each) for each in drawn]
         drawn += set_aside
         self._given_back.update(each.row for each in drawn if each.late)

@@ -18,7 +18,7 @@ from rowcast.text.rules import grammar
 from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_rule import Rule, rule_of_schema
 from rowcast.text.rules.schema_tree import Schema
-from rowcast.text.rules.tool_rule import Callee, rule_of_calls
+from rowcast.text.rules.tool_rule import Callee, rule_of_calls, rule_of_optional_calls
 from rowcast.text.tokens.tokenizer import Tokenizer, decoded
 
 
@@ -108,6 +108,13 @@ def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool)
     return rule
 
 
+def optional_tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
+    """Compile the rule for a reply that may call these functions, once or several times."""
+    rule = rule_of_optional_calls(FORMS[form], callees, several=several)
+    _check_tokens(tools, rule.grammar)
+    return rule
+
+
 def thinking_rule(tools: Tools, thinking: Thinking, text: str) -> Rule:
     """Compile the rule for a reply that may think, and then follows a grammar."""
     return Rule(check_grammar(tools, after(thinking, text)))
@@ -152,6 +159,7 @@ TASKS: dict[str, Callable[..., Any]] = {
         choice_rule,
         lark_rule,
         tool_rule,
+        optional_tool_rule,
         thinking_rule,
         grammar_rule,
     )
@@ -159,5 +167,14 @@ TASKS: dict[str, Callable[..., Any]] = {
 
 # Their results depend only on their arguments, and the same arguments recur.
 LASTING = frozenset(
-    {schema_rule, regex_rule, choice_rule, lark_rule, tool_rule, thinking_rule, grammar_rule}
+    {
+        schema_rule,
+        regex_rule,
+        choice_rule,
+        lark_rule,
+        tool_rule,
+        optional_tool_rule,
+        thinking_rule,
+        grammar_rule,
+    }
 )

@@ -56,6 +56,14 @@ class Edits:
         listed = self._listed.get(row)
         if self._refused is not None:
             self._refused[row] = refused if listed is None else refused | listed
+            self._restricted[row] = True
+
+    def lift(self, row: int) -> None:
+        """Remove what the row's grammar did not allow."""
+        listed = self._listed.get(row)
+        self._restricted[row] = listed is not None
+        if self._refused is not None and listed is not None:
+            self._refused[row] = listed
 
     def apply(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> None:
         """Edit private logits [n, vocabulary] of `rows`."""
@@ -98,9 +106,9 @@ class Edits:
 
     def _restrict(self, row: int, params: SamplingParams) -> None:
         allowed = params.allowed_tokens
-        self._restricted[row] = bool(allowed or params.grammar)
+        self._restricted[row] = bool(allowed)  # a grammar restricts it at each draw
         self._listed.pop(row, None)
-        if self._restricted[row] and self._refused is None:
+        if (allowed or params.grammar) and self._refused is None:
             shape = (len(self._lengths), self._vocabulary)
             self._refused = torch.zeros(shape, dtype=torch.bool, device=self._device)
         if self._refused is not None:

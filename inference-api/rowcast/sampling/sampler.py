@@ -62,9 +62,13 @@ class Sampler:
         self._table = mass.power_table(device)
         self._buffers: dict[str, Tensor] = {}
         self._seats: list[_Seat | None] = [None] * rows
+        self._limited: set[int] = set()  # rows with flags of a grammar
+        self._flagged: set[int] = set()  # those whose flags are for the next draw
 
     def seat(self, row: int, params: SamplingParams, seed: int, choice: int) -> None:
         """Start a new reply in a row."""
+        self._limited.discard(row)
+        self._flagged.discard(row)
         self._history.seat(row, params)
         edited = self._edits.seat(row, params) or penalises(params)
         group = SamplingGroup(method(params, self._vocabulary), edited)
@@ -80,6 +84,8 @@ class Sampler:
     def refuse(self, row: int, refused: Tensor) -> None:
         """Set the tokens that the row's grammar does not allow next: flags [vocabulary]."""
         self._edits.refuse(row, refused)
+        self._limited.add(row)
+        self._flagged.add(row)
 
     def choose(
         self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]
@@ -87,6 +93,9 @@ class Sampler:
         """Return one new token per row of `rows`; `positions` are its indexes in the replies."""
         if not rows:
             return []
+        for row in self._limited.intersection(rows).difference(self._flagged):
+            self._lift(row)
+        self._flagged.difference_update(rows)
         draws = [self._draw_of(row, at) for row, at in zip(rows, positions, strict=True)]
         token_sampler = self._token_sampler
         if token_sampler is not None and token_sampler.takes(logits):
@@ -169,7 +178,19 @@ class Sampler:
         seat = self._seats[row]
         if seat is None:
             raise ValueError(f"row {row} is not seated")
-        return Draw(row, position, *seat)
+        params, stream, group = seat
+        if row in self._limited:
+            group = SamplingGroup(group.method, edited=True)
+        return Draw(row, position, params, stream, group)
+
+    def _lift(self, row: int) -> None:
+        """Remove the flags of the row's grammar, which has none for this draw."""
+        self._limited.remove(row)
+        self._edits.lift(row)
+        seat = self._seats[row]
+        if self._token_sampler is not None and seat is not None:
+            params, stream, group = seat
+            self._token_sampler.seat(row, params, group.method, stream)
 
     def _single(self, logits: Tensor) -> Tensor:
         """Return the logits in single precision; half-precision reductions are far slower."""

@@ -14,7 +14,10 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from rowcast import grammar_limits as limits
 from rowcast.errors import RowcastError
+from rowcast.sampling.grammars.beginnings import Beginnings
 from rowcast.sampling.grammars.lanes import Job, Lane
+from rowcast.sampling.grammars.token_bytes import TokenBytes
+from rowcast.text.chat.call_beginning import beginning_of
 
 THREADS = 2
 PATIENCE = 0.1  # seconds at full priority
@@ -23,16 +26,24 @@ PATIENCE = 0.1  # seconds at full priority
 class Compiled:
     """One grammar, compiled or in progress."""
 
-    def __init__(self, grammar: str, team: str, load: Callable[[], LLTokenizer]) -> None:
+    def __init__(self, grammar: str, team: str, tokens: TokenBytes) -> None:
         self.grammar = grammar
         self.users = 0
         self.slow = False  # its last mask took long
         self.problem = ""
         self._matcher: LLMatcher | None = None
-        self.token_texts = load  # loads the texts of the model's tokens
+        self.tokens = tokens
+        self.token_texts = tokens.load  # loads the texts of the model's tokens
+        self.beginnings: Beginnings | None = None  # None: the grammar applies to the whole reply
         self._limits = LLParserLimits(**limits.PARSER)
         self._claimed = threading.Lock()
         self.jobs = [Job(team, self._compile)]
+        try:
+            beginning = beginning_of(grammar)
+        except ValueError as error:
+            self.problem = str(error)
+        else:
+            self.beginnings = Beginnings(beginning, tokens) if beginning else None
 
     @property
     def done(self) -> bool:
@@ -73,7 +84,7 @@ class Compiler:
     """The grammars of one backend."""
 
     def __init__(self, load: Callable[[], LLTokenizer]) -> None:
-        self._load = load
+        self._tokens = TokenBytes(load)
         self._compiled: OrderedDict[str, Compiled] = OrderedDict()
         self._lane = Lane(
             "grammar-compiler",
@@ -95,7 +106,7 @@ class Compiler:
         """Return the compiled grammar, for one more reply of this team."""
         compiled = self._compiled.get(grammar)
         if compiled is None:
-            compiled = self._compiled[grammar] = Compiled(grammar, team, self._load)
+            compiled = self._compiled[grammar] = Compiled(grammar, team, self._tokens)
             self._lane.add(compiled.jobs)
         elif (job := compiled.claim_turn(team)) is not None:
             self._lane.add([job])

@@ -8,6 +8,9 @@ not for long. A row whose mask is late is set aside: it is not ready until the m
 is fed its last token again, and draws. A row's mask is a function of its grammar and its reply's
 tokens; no mask outlives a backend, because the reply is fed again.
 
+A grammar of calls applies from the beginning of each call on: a row whose text is free draws
+without a mask, and does not wait for its grammar.
+
 An end of text, and the caller's stop tokens, may come only where the grammar may end. Knows no
 torch, no logits and no other parameters.
 """
@@ -21,7 +24,8 @@ from llguidance import LLTokenizer, TokenizerWrapper
 
 from rowcast import grammar_limits as limits
 from rowcast.errors import RowcastError
-from rowcast.sampling.grammars.compiler import Compiler
+from rowcast.sampling.grammars.call_rule import CallRule
+from rowcast.sampling.grammars.compiler import Compiled, Compiler
 from rowcast.sampling.grammars.lanes import Job, Lane
 from rowcast.sampling.grammars.rule import Rule, TokenConsumer
 from rowcast.sampling_params import SamplingParams
@@ -48,10 +52,11 @@ class Grammars:
         self._token_texts: TokenTexts | None = None
         self._loading = threading.Lock()
         self._consumer = TokenConsumer()
-        self._rules: dict[int, Rule] = {}
+        self._rules: dict[int, Rule | CallRule] = {}
         self._jobs: dict[int, Job] = {}  # of rows whose rule is being advanced
         self._teams: dict[int, str] = {}
         self._waiting: list[int] = []  # rows whose masks were started
+        self._unmade: set[int] = set()  # rows whose masks wait for a grammar
         self.compiler = Compiler(self._load_token_texts)
         lane = partial(Lane, "grammar-masker", stack_bytes=limits.STACK_BYTES)
         self._quick = lane(patience=PATIENCE)
@@ -62,27 +67,43 @@ class Grammars:
         self.leave(row)
         if params.grammar:
             compiled = self.compiler.acquire(params.grammar, team)
-            self._rules[row] = Rule(compiled, params.stop_token_ids, self.stride, self._consumer)
+            self._rules[row] = self._rule(compiled, params.stop_token_ids)
             self._teams[row] = team
+
+    def _rule(self, compiled: Compiled, stops: Sequence[int]) -> Rule | CallRule:
+        if compiled.beginnings is None:
+            return Rule(compiled, stops, self.stride, self._consumer)
+        return CallRule(compiled, compiled.beginnings, stops, self.stride, self._consumer)
+
+    def __bool__(self) -> bool:
+        """True if any row has a grammar."""
+        return bool(self._rules)
 
     def leave(self, row: int) -> None:
         """Free the row and cancel its work."""
         rule, job = self._rules.pop(row, None), self._jobs.pop(row, None)
+        self._unmade.discard(row)
         if rule is not None:
             self.compiler.release(rule.compiled)
         if job is not None and not self._quick.cancel(job):
             self._slow.cancel(job)
 
     def ready(self, row: int) -> bool:
-        """True if the row can be fed: its grammar is compiled, and none of its masks is late."""
+        """True if the row can be fed: it waits for no grammar, and none of its masks is late."""
         rule = self._rules.get(row)
         if rule is None:
             return True
-        if not rule.compiled.done:
+        if rule.waits:
             self.compiler.watch()
             return False
+        self._unmade.discard(row)
         job = self._jobs.get(row)
         return job is None or self._over(row, rule, job)
+
+    def free(self, row: int) -> bool:
+        """True if the row's next token needs no mask."""
+        rule = self._rules.get(row)
+        return rule is None or rule.free
 
     def observe(self, row: int, tokens: Sequence[int]) -> None:
         """Note reply tokens that the row is fed, each once."""
@@ -92,16 +113,22 @@ class Grammars:
 
     def prepare(self, rows: Sequence[int]) -> None:
         """Start computing the masks of rows that are about to draw."""
-        self._waiting = [row for row in rows if row in self._rules]
+        self._waiting = [row for row in rows if row in self._rules and not self.free(row)]
         wanted = [row for row in self._waiting if row not in self._jobs]
-        self._advance([row for row in wanted if not self._rules[row].masked])
+        rules = self._rules
+        self._advance([row for row in wanted if not (rules[row].masked or rules[row].waits)])
 
     def finish(self) -> Sequence[int]:
-        """Wait for the masks that were started; return the rows whose masks are not late."""
+        """Wait for the masks that were started; return the rows whose masks are there.
+
+        A row that needs none is not among them, and is not late.
+        """
         waiting, self._waiting = self._waiting, []
         if self._jobs:
             self._quick.settle(STEP_SECONDS)
-        there = [row for row in waiting if self._settled(row)]
+        settled = [row for row in waiting if self._settled(row)]
+        there = [row for row in settled if self._rules[row].masked]
+        self._unmade.update(row for row in set(settled).difference(there) if not self.free(row))
         for row in there:
             begin = row * self.stride
             self.masks[begin : begin + self.stride] = self._rules[row].mask
@@ -109,7 +136,7 @@ class Grammars:
 
     def late(self, row: int) -> bool:
         """True if the row is set aside."""
-        return row in self._jobs
+        return row in self._jobs or row in self._unmade
 
     def take(self, row: int, token: int) -> bool:
         """Note a token drawn for the row; False if the row is set aside until it is consumed."""
@@ -163,7 +190,7 @@ class Grammars:
             raise job.error
         return True
 
-    def _over(self, row: int, rule: Rule, job: Job) -> bool:
+    def _over(self, row: int, rule: Rule | CallRule, job: Job) -> bool:
         """True if a row that was set aside may draw now."""
         if self._settled(row):
             return True
@@ -190,11 +217,11 @@ class Grammars:
         return token_texts
 
 
-def _mark_slow(rule: Rule) -> None:
+def _mark_slow(rule: Rule | CallRule) -> None:
     rule.compiled.slow = True
 
 
-def _timed(rule: Rule) -> None:
+def _timed(rule: Rule | CallRule) -> None:
     """Advance a rule, and note when a slow grammar has become quick."""
     before = time.thread_time()
     rule.advance()

@@ -83,6 +83,25 @@ class Rule:
         if tokens:
             self._masked = False
 
+    def follow(self, tokens: Sequence[int]) -> None:
+        """Consume tokens at once, in a thread of a lane."""
+        matcher = self._begin()
+        if matcher is not None:
+            for token in tokens:
+                self._consumer.consume(self.compiled, matcher, token)
+            self._check()
+        self._masked = False
+
+    @property
+    def free(self) -> bool:
+        """True if the next token needs no mask; here each of them does."""
+        return False
+
+    @property
+    def waits(self) -> bool:
+        """True until the grammar is compiled."""
+        return not self.compiled.done
+
     def take(self, token: int) -> bool:
         """Note a token that was drawn; False if `advance` must consume it first."""
         if self._drawn == token:

@@ -15,6 +15,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
+from msgspec import structs
+
+from rowcast.text.chat.call_beginning import Thought, beginning_of, with_beginning
 from rowcast.text.tokens.tokenizer import Tokenizer, decoded
 
 _SPACE: Final = r"/[ \t\r\n]{0,8}/"
@@ -82,6 +85,13 @@ class Thinking:
             return None
         return cls(marks, Start.INSIDE)
 
+    @property
+    def thought(self) -> Thought:
+        """The marks, for rules that apply to each call in the text after the reasoning."""
+        marks = self.marks
+        inside = self.start is Start.INSIDE
+        return Thought(marks.opening, marks.closing, marks.instead, inside)
+
     def spelt(self, tokenizer: Tokenizer) -> "Thinking":
         """Add the tokens by which this tokenizer spells the marks."""
         marks = (self.marks.opening, self.marks.closing, self.marks.instead)
@@ -95,6 +105,9 @@ class Thinking:
 def after(thinking: Thinking, grammar: str) -> str:
     """Return the grammar of a reply that may think, and then follows `grammar`."""
     first, *others = _grammars(grammar)
+    if beginning := beginning_of(grammar):
+        begins = structs.replace(beginning, thought=thinking.thought, shown=thinking.hidden)
+        return with_beginning([first, *others], begins)
     parts = [{"lark_grammar": _lark(thinking)}, first | {"name": "reply"}, *others]
     return json.dumps({"grammars": parts})
 

@@ -33,6 +33,11 @@ class ReplyReader:
         return self._calls.calls if self._calls else 0
 
     @property
+    def called(self) -> bool:
+        """True if there are calls, and each is complete."""
+        return self._calls is not None and self._calls.calls > 0 and not self._calls.unfinished
+
+    @property
     def thinking(self) -> bool:
         """True if the next text is reasoning."""
         return self._reasoning is not None and self._reasoning.thinking

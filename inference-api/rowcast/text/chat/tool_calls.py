@@ -7,14 +7,15 @@ Models write calls in a form that their chat template teaches:
 
 `ToolReader.feed(text)` returns text, the names of calls that begin, and their arguments piece by
 piece; joined, the pieces do not depend on where the text was cut. Anything that looks like a call
-but is not one remains text. `tool_rule.py` has the grammar of a reply that must call.
+but is not one remains text. `tool_rule.py` has the grammars of calls, `call_beginning.py` the place
+from which they apply.
 """
 
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import AnyStr, Final, Literal
 
 from rowcast.text.json_value import JsonValue
 
@@ -24,13 +25,17 @@ _HEAD = re.compile(
 )
 _BEGINNING: Final = '{"name":"'
 _HEAD_LIMIT: Final = 500  # characters within which a call must give its name
+_GAP: Final = 64  # characters of white space between an opening mark and the brace
+
+
+FormName = Literal["tagged", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """How calls are written."""
 
-    name: str
+    name: FormName
     opening: str
     closing: str
     arguments: str  # their name in the object
@@ -38,7 +43,7 @@ class Form:
 
 TAGGED = Form("tagged", "<tool_call>", "</tool_call>", "arguments")
 BARE = Form("bare", "", "", "parameters")
-FORMS: Final = {form.name: form for form in (TAGGED, BARE)}
+FORMS: Final[dict[str, Form]] = {form.name: form for form in (TAGGED, BARE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,11 @@ class ToolReader:
         )
         self.calls = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """True if a call has begun whose arguments have not ended."""
+        return self._state == self._read_arguments
+
     def feed(self, text: str) -> list[Found]:
         """Return what this text adds."""
         self._held += text
@@ -112,7 +122,7 @@ class ToolReader:
         if opening:
             self._held, self._state = behind, self._read_head
             return [TextPart(text)] if text else []
-        held = _begun(text, self._form.opening)
+        held = begun(text, self._form.opening)
         self._held, text = text[len(text) - held :], text[: len(text) - held]
         return [TextPart(text)] if text else None
 
@@ -123,13 +133,15 @@ class ToolReader:
 
     def _read_head(self) -> list[Found] | None:
         """Read up to the beginning of the arguments."""
-        head = _HEAD.match(self._held)
-        if head is not None and (self._form.opening or head["name"] in self._names):
+        head = head_of(self._held)
+        tagged = bool(self._form.opening)
+        apart = tagged and brace_at(self._held) == -1  # a mark that no call follows
+        if head is not None and not apart and (tagged or head["name"] in self._names):
             return self._begin(head)
-        if _may_be_head(self._held):
+        if not apart and may_be_head(self._held):
             return None
-        self._state = self._read_text if self._form.opening else self._read_plain
-        return [TextPart(self._form.opening)] if self._form.opening else []
+        self._state = self._read_text if tagged else self._read_plain
+        return [TextPart(self._form.opening)] if tagged else []
 
     def _begin(self, head: re.Match[str]) -> list[Found]:
         self._held = self._held[head.end() :]
@@ -160,14 +172,32 @@ def _is_second(found: Found) -> bool:
     return not isinstance(found, TextPart) and found.index > 0
 
 
-def _may_be_head(held: str) -> bool:
-    """Return whether this may still become the head of a call."""
+def head_of(text: str) -> re.Match[str] | None:
+    """Return the head of a call, up to its arguments, if the text begins with one."""
+    return _HEAD.match(text)
+
+
+def may_be_head(held: str) -> bool:
+    """True if this may still become the head of a call."""
     squeezed = "".join(held.split())
     begins = squeezed.startswith(_BEGINNING) or _BEGINNING.startswith(squeezed)
     return begins and len(held) <= _HEAD_LIMIT
 
 
-def _begun(text: str, word: str) -> int:
+def brace_at(behind: str) -> int | None:
+    """Return the place of the brace that follows an opening mark; -1 if something else does.
+
+    None: more text is needed to know it.
+    """
+    at = len(behind) - len(behind.lstrip(" \t\r\n"))
+    if at > _GAP:
+        return -1
+    if at == len(behind):
+        return None
+    return at if behind[at] == "{" else -1
+
+
+def begun(text: AnyStr, word: AnyStr) -> int:
     """Return how many characters at the end of a text may begin a word."""
     longest = min(len(text), len(word) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(word[:size])), 0)

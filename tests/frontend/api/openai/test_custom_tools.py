@@ -2,11 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
+from rowcast.frontend.api.openai.response.calls import MessageReader, joined
+from rowcast.frontend.api.openai.response.types import Delta
+from rowcast.text.chat import tool_calls
+from rowcast.text.chat.reply_reader import ReplyReader
 from rowcast.text.chat.template import ChatTemplate
 
 from ...serving import Served, serving
@@ -193,19 +197,19 @@ def _names(message: dict[str, Any]) -> Iterator[str]:
 def test_what_a_model_says_of_itself_is_read(
     text: str, content: str | None, inputs: list[str]
 ) -> None:
-    with serving(engine=SayingEngine(text)) as served:
-        (choice,) = chat(served, tools=[SQL])["choices"]
-        assert choice["message"]["content"] == content
-        found = [call["custom"]["input"] for call in choice["message"]["tool_calls"]]
-        assert found == inputs
-        chunks = events(served, CHAT, tools=[SQL])
-        deltas = [
-            delta["custom"]["input"]
-            for chunk in chunks
-            for each in chunk["choices"]
-            for delta in each["delta"].get("tool_calls", [])
-        ]
-        assert "".join(deltas) == inputs[0]
+    for message in (joined(_read([text])), joined(_read(text))):
+        assert message.content == content
+        calls = message.tool_calls or []
+        assert [call.custom.input for call in calls if call.custom] == inputs
+
+
+def _read(pieces: Iterable[str]) -> list[Delta]:
+    """Read a reply that no rule constrains."""
+    reader = MessageReader(
+        ReplyReader(None, tool_calls.ToolReader(tool_calls.TAGGED, {"sql"})), {"sql"}, "id", 0
+    )
+    found = [delta for at, piece in enumerate(pieces) for delta in reader.feed(piece, at)]
+    return [*found, *reader.finish()]
 
 
 @pytest.mark.slow

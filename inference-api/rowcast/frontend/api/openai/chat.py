@@ -190,7 +190,7 @@ class ChatView:
 
     def _reason(self, reply: int) -> FinishReason:
         reason = finish_reason(self.replies.ending(reply))
-        return "tool_calls" if self._readers[reply].calls and reason == "stop" else reason
+        return "tool_calls" if self._readers[reply].called and reason == "stop" else reason
 
     def _places(self, reply: int) -> list[Place]:
         """Return the tokens whose scores were not sent yet."""

@@ -1,4 +1,4 @@
-"""Tools in a chat: what the template shows of them, and which calls are required.
+"""Tools in a chat: what the template shows of them, and the rule that calls follow.
 
 A template sees a custom tool as a function of one argument, `input`. A template that does not know
 tools gets them as text, written by `text/chat/plain_tools.py`. How calls are returned:
@@ -53,13 +53,13 @@ class Toolbox:
         return ToolReader(self.form, {tool.name for tool in self.tools}, several=self.several)
 
     def rule(self, served: ServedModel, request: Request) -> Rule:
-        """Return the rule of a reply that must call a tool; no rule if calls are optional."""
-        if not self.required:
-            return Rule()
-        callees = [_callee(tool) for tool in self.required]
+        """Return the rule of a reply that must call a tool, or may."""
+        task = tasks.tool_rule if self.required else tasks.optional_tool_rule
+        tools = self.required or self.tools
+        callees = [_callee(tool) for tool in tools]
         arguments = (self.form.name, callees, self.several)
-        rule = compiled(served, request, "tools", tasks.tool_rule, *arguments)
-        lost = [f"format of {tool.name}" for tool in self.required if _has_lark(tool)]
+        rule = compiled(served, request, "tools", task, *arguments)
+        lost = [f"format of {tool.name}" for tool in tools if _has_lark(tool)]
         return Rule(rule.grammar, (*rule.unenforced, *lost))
 
 
@@ -84,15 +84,16 @@ def toolbox(template: ChatTemplate, body: ChatBody) -> Toolbox | None:
 
 
 def rule_of(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
-    """Return the rule that the reply must follow: the body's, or that of the tools."""
-    requested = (
-        grammar_of(served, request, body),
-        tools.rule(served, request) if tools else Rule(),
-    )
-    rules = [each for each in requested if each.grammar]
-    if len(rules) > 1:
+    """Return the rule that the reply must follow: the body's, or that of the tools.
+
+    A reply that follows a rule of the body's own has no optional calls.
+    """
+    requested = grammar_of(served, request, body)
+    if tools is None or (requested.grammar and not tools.required):
+        return requested
+    if requested.grammar:
         raise InvalidField("tool_choice", "cannot be combined with a rule for the reply's text")
-    return rules[0] if rules else Rule()
+    return tools.rule(served, request)
 
 
 def _required(tools: list[Tool], choice: str | ToolChoice | None) -> tuple[Tool, ...]:

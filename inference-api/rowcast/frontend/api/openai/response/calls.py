@@ -45,6 +45,11 @@ class MessageReader:
         """The number of calls begun so far."""
         return self._reader.calls
 
+    @property
+    def called(self) -> bool:
+        """True if there are calls, and each is complete."""
+        return self._reader.called
+
     def feed(self, text: str, tokens: int) -> list[Delta]:
         """Return the deltas of this text; with it, the reply has `tokens` tokens."""
         before = self._reader.thinking
