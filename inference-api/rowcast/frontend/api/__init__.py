@@ -6,11 +6,21 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 
 from collections.abc import Iterable
 
-from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
+from rowcast.frontend.api import (
+    anthropic,
+    documents,
+    generate,
+    health,
+    models,
+    native,
+    openai,
+    streams,
+)
 from rowcast.frontend.api.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
+    anthropic.DIALECT,  # before OpenAI's, which owns all of /v1/
     openai.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
