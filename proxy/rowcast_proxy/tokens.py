@@ -17,9 +17,9 @@ from rowcast_proxy.errors import Forbidden, Unauthorized
 
 LONGEST_TOKEN: Final = 4096
 LONGEST_ID: Final = 256
-_TOKEN: Final = r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)"
-_BEARER: Final = re.compile(rf"(?i:bearer) +{_TOKEN}")
-_KEY: Final = re.compile(_TOKEN)
+_FORM: Final = r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)"
+_BEARER: Final = re.compile(rf"(?i:bearer) +{_FORM}")
+_KEY: Final = re.compile(_FORM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class StopFilter:
 
     def finish(self) -> str:
         """Return the text held back until the end of the reply: nothing can follow it now."""
+        if self.stopped:
+            return ""
         if self._found is not None:
             return self._stop(self._found)
         return self._release(self._length)

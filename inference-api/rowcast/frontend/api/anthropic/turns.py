@@ -109,14 +109,15 @@ def _user(blocks: Sequence[Placed], calls: dict[str, str]) -> Iterator[Message]:
             _check_readable(place, block)
             others.append(block)
             continue
-        if others:
-            raise InvalidField(place, "is a tool_result after other blocks; send results first")
-        if calls.pop(block.tool_use_id, None) is None:
+        if block.tool_use_id not in calls:
             raise InvalidField(
                 f"{place}.tool_use_id",
                 f"is {_shown(block.tool_use_id)}, but the assistant's message before it has no "
                 "tool_use of this id without a result",
             )
+        if others:
+            raise InvalidField(place, "is a tool_result after other blocks; send results first")
+        del calls[block.tool_use_id]
         yield ToolMessage(_result(place, block), block.tool_use_id)
     if others or not blocks:
         yield UserMessage(_text(others))
