@@ -1,7 +1,4 @@
-"""Blocks of tools and reasoning, and streams that are read on from any event.
-
-Covers `anthropic/blocks`, `anthropic/messages`.
-"""
+"""Blocks of tools and reasoning, and streams that are read on from any event."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,6 @@
 """Turns and their blocks as the messages of a chat; wrong orders are refused by name.
 
-Covers `chat_body`, `turns`, `chat_prompt`.
+Covers `chat_body`, `chat_prompt`.
 """
 
 import time
