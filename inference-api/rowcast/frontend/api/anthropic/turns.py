@@ -74,7 +74,7 @@ def _blocks(at: int, turn: Turn) -> Iterator[Placed]:
 
 def _assistant(blocks: Iterable[Placed]) -> AssistantMessage:
     text, thoughts, calls = "", list[str](), list[ToolCall]()
-    for _, block in blocks:
+    for _, block in in_turns(blocks):
         match block:
             case TextBlock():
                 text += block.text
@@ -93,7 +93,7 @@ def _assistant(blocks: Iterable[Placed]) -> AssistantMessage:
 def _calls(blocks: Iterable[Placed]) -> dict[str, str]:
     """Return the ids of a turn's calls, with their places."""
     calls: dict[str, str] = {}
-    for place, block in blocks:
+    for place, block in in_turns(blocks):
         if isinstance(block, ToolUseBlock):
             if block.id in calls:
                 raise InvalidField(f"{place}.id", f"is {_shown(block.id)}, as is an earlier call's")
@@ -104,7 +104,7 @@ def _calls(blocks: Iterable[Placed]) -> dict[str, str]:
 def _user(blocks: Sequence[Placed], calls: dict[str, str]) -> Iterator[Message]:
     """Yield the results of tools, then the text. Removes the calls that have results."""
     others: list[Block] = []
-    for place, block in blocks:
+    for place, block in in_turns(blocks):
         if not isinstance(block, ToolResultBlock):
             _check_readable(place, block)
             others.append(block)
