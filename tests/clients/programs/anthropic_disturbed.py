@@ -67,6 +67,36 @@ def loop(came: Callable[[], None]) -> str:
     return json.dumps([call.input, answer.content[0].text])
 
 
+def runner(came: Callable[[], None]) -> str:
+    """Let the client itself call a tool until a turn is over, twice."""
+    called = []
+
+    @anthropic.beta_tool
+    def forecast(days: int, sunny: bool) -> str:
+        """Tell the weather.
+
+        Args:
+            days: How many days.
+            sunny: Whether it should be sunny.
+        """
+        called.append((days, sunny))
+        return "It rains."
+
+    for stream in client.beta.messages.tool_runner(
+        messages=HELLO,
+        tools=[forecast],
+        tool_choice={"type": "tool", "name": "forecast"},
+        max_iterations=2,
+        stream=True,
+        **ASKED | {"max_tokens": 900},
+    ):
+        for event in stream:
+            if event.type == "input_json":
+                came()
+    assert len(called) == 2
+    return str(called)
+
+
 def large(came: Callable[[], None]) -> str:
     """Send what agents for code send: many tools, cached system blocks, betas."""
     parts = []
@@ -107,4 +137,5 @@ refused()
 hold("messages", text, silent=True)
 hold("messages, asynchronous", asynchronous)
 hold("a tool call and its result", loop)
+hold("a runner of tools", runner)
 hold("an agent's request", large)

@@ -229,6 +229,8 @@ def test_the_count_is_that_of_the_same_message(talker: Talker) -> None:
         ({"max_tokens": None}, "max_tokens is invalid"),
         ({"messages": []}, "messages is invalid"),
         ({"messages": [{"role": "robot", "content": ""}]}, "messages[0].role is invalid"),
+        ({"system": [{"text": "a"}]}, "system[0].type is missing"),
+        ({"output_config": {"format": {"schema": {}}}}, "output_config.format.type is missing"),
         ({"mesages": []}, "mesages is not a known argument; did you mean messages?"),
         ({"n": 2}, "n is 2; a message has one reply"),
         ({"stop": "a", "stop_sequences": ["b"]}, "stop is another name of stop_sequences"),
@@ -266,6 +268,17 @@ def test_errors_have_anthropics_types(served: Served) -> None:
         (504, DeadlinePassed("late"), "timeout_error"),
     ):
         assert error_body(status, "text", error)["error"] == {"type": kind, "message": "text"}
+
+
+def test_a_stored_conversation_is_refused_as_tool_runners_expect(served: Served) -> None:
+    response = served.post(MESSAGES, **BODY | {"thread": {"type": "create"}})
+    error = response.get_json()["error"]
+    assert response.status_code == 400
+    assert error["details"] == {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    }
+    assert send(served, thread=None)["type"] == "message"
 
 
 def test_a_full_line_is_529(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.anthropic.errors import ThreadRefused
 from rowcast.frontend.api.openai.request.types import Count, ModelName, Object, Sampling, Stops
 from rowcast.text.stop import StopSequences
 
@@ -22,6 +23,13 @@ ToolName = Annotated[str, Meta(pattern="^[A-Za-z0-9_.-]{1,128}$")]
 class TextBlock(Struct, tag_field="type", tag="text"):
     """Text."""
 
+    text: str
+
+
+class SystemBlock(Struct):
+    """Text of instructions."""
+
+    type: Literal["text"]
     text: str
 
 
@@ -71,7 +79,7 @@ class ToolResultBlock(Struct, tag_field="type", tag="tool_result"):
 
 UserBlock = TextBlock | ImageBlock | DocumentBlock | ToolResultBlock
 AssistantBlock = TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock
-Block = UserBlock | AssistantBlock
+Block = UserBlock | AssistantBlock | SystemBlock
 
 
 class UserTurn(Struct, tag_field="role", tag="user"):
@@ -89,7 +97,7 @@ class AssistantTurn(Struct, tag_field="role", tag="assistant"):
 class SystemTurn(Struct, tag_field="role", tag="system"):
     """Instructions in the middle of a conversation."""
 
-    content: str | list[TextBlock]
+    content: str | list[SystemBlock]
 
 
 Turn = UserTurn | AssistantTurn | SystemTurn
@@ -160,9 +168,10 @@ class ThinkingDisabled(Struct, tag_field="type", tag="disabled"):
 ThinkingConfig = ThinkingEnabled | ThinkingAdaptive | ThinkingDisabled
 
 
-class JsonOutput(Struct, tag_field="type", tag="json_schema"):
+class JsonOutput(Struct):
     """Text that is JSON of this schema."""
 
+    type: Literal["json_schema"]
     schema: Object
 
 
@@ -184,7 +193,7 @@ class Conversation(Sampling, kw_only=True):
 
     model: ModelName
     messages: Annotated[list[Turn], Meta(min_length=1, max_length=MOST_MESSAGES)]
-    system: str | list[TextBlock] | None = None
+    system: str | list[SystemBlock] | None = None
     tools: Annotated[list[ClientTool], Meta(max_length=MOST_TOOLS)] | None = None
     tool_choice: Choice | None = None
     thinking: ThinkingConfig | None = None
@@ -199,8 +208,11 @@ class Conversation(Sampling, kw_only=True):
     diagnostics: Any = None
     inference_geo: str | None = None
     speed: str | None = None
+    thread: Object | None = None  # refused
 
     def __post_init__(self) -> None:
+        if self.thread is not None:
+            raise ThreadRefused
         if self.n is not None and self.n > 1:
             raise InvalidField("n", f"is {self.n}; a message has one reply, so leave it out")
         if self.stop is not None and self.sent_stops is not None:

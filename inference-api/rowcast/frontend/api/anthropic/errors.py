@@ -1,13 +1,14 @@
 """Errors in Anthropic's format: `{"type": "error", "error": {"type", "message"}, "request_id"}`.
 
-A full waiting line has the status 529, as there; `Dialect` has the rest.
+A full waiting line has the status 529, as there; `Dialect` has the rest. An error that a client
+handles by itself has `details` with an `error_code`.
 """
 
 from typing import Any
 
 import msgspec
 
-from rowcast.errors import Overloaded
+from rowcast.errors import InvalidField, Overloaded
 from rowcast.frontend.api.events import event_of
 
 OVERLOADED = 529
@@ -22,6 +23,14 @@ _TYPES = {
     OVERLOADED: "overloaded_error",
 }
 
+
+class ThreadRefused(InvalidField):
+    """The conversation is to be stored on the server. Tool runners then send it as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__("thread", "is not supported: no conversations are stored; send all of it")
+
+
 ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["type", "error"],
@@ -33,6 +42,7 @@ ERROR: dict[str, Any] = {
             "properties": {
                 "type": {"enum": ["invalid_request_error", *_TYPES.values(), "api_error"]},
                 "message": {"type": "string"},
+                "details": {"type": "object"},
             },
         },
         "request_id": {"type": "string"},
@@ -43,7 +53,10 @@ ERROR: dict[str, Any] = {
 def error_body(status: int, message: str, error: Exception | None = None) -> dict[str, object]:
     """Return the body of an error."""
     kind = _type_of(OVERLOADED if isinstance(error, Overloaded) else status)
-    return {"type": "error", "error": {"type": kind, "message": message}}
+    body: dict[str, object] = {"type": kind, "message": message}
+    if isinstance(error, ThreadRefused):
+        body["details"] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    return {"type": "error", "error": body}
 
 
 def error_event(status: int, message: str, error: Exception | None = None) -> bytes:

@@ -21,6 +21,7 @@ from rowcast.frontend.api.anthropic.body import (
     Block,
     DocumentBlock,
     ImageBlock,
+    SystemBlock,
     SystemTurn,
     TextBlock,
     ThinkingBlock,
@@ -42,7 +43,7 @@ from rowcast.frontend.turns import in_turns
 Placed = tuple[str, Block]  # a block, and the name of its place in the body
 
 
-def messages_of(system: str | Sequence[TextBlock] | None, turns: Sequence[Turn]) -> list[Message]:
+def messages_of(system: str | Sequence[SystemBlock] | None, turns: Sequence[Turn]) -> list[Message]:
     """Return the messages of a conversation."""
     messages: list[Message] = []
     if system:
@@ -136,7 +137,7 @@ def _text(content: str | Sequence[Block]) -> str:
     """Return the text of a string, or of text blocks."""
     if isinstance(content, str):
         return content
-    return "\n".join(block.text for block in content if isinstance(block, TextBlock))
+    return "\n".join(block.text for block in content if isinstance(block, TextBlock | SystemBlock))
 
 
 def _check_readable(place: str, block: Block) -> None:
