@@ -223,6 +223,12 @@ def test_the_count_is_that_of_the_same_message(talker: Talker) -> None:
         }
 
 
+def test_a_count_refuses_what_the_message_would_be_refused_for(served: Served) -> None:
+    for path in (MESSAGES, COUNT):
+        response = served.post(path, **BODY | {"stop_token_ids": [10**6]})
+        assert refusal(response)["message"].startswith("stop_token_ids contains a token id")
+
+
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from rowcast.frontend.api.anthropic.body import (
+    Conversation,
     CountMessageBody,
     MessageBody,
     ThinkingEnabled,
@@ -25,6 +26,7 @@ from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, closed_once_sent
 from rowcast.frontend.served_model import ServedModel
+from rowcast.sampling_params import SamplingParams
 from rowcast.text.rules.schema_rule import Rule
 
 ID_HEADER = "request-id"
@@ -55,6 +57,7 @@ def count_tokens(frontend: Frontend, request: Request) -> Response:
     """Count the tokens of the prompt that the same message would have."""
     request.response_headers[ID_HEADER] = request.id
     body, served = read(frontend, request, CountMessageBody)
+    _params(served, body, body.max_tokens or 0)  # refuses what the message would be refused for
     with named_as_sent():
         chat = chat_body(body)
         tools = toolbox(served.chat, chat)
@@ -63,23 +66,23 @@ def count_tokens(frontend: Frontend, request: Request) -> Response:
 
 
 def _prompt(served: ServedModel, body: MessageBody, chat: ChatPrompt, origin: Origin) -> Prompt:
-    params = params_of(
-        body,
-        served.tokenizer.vocabulary,
-        served.defaults,
-        max_tokens=body.max_tokens,
-        grammar=chat.grammar,
-    )
     return Prompt(
         tokens=chat.tokens,
         text=chat.text,
-        params=params,
+        params=_params(served, body, body.max_tokens, chat.grammar),
         seed=(origin.seed if body.seed is None else body.seed) % 2**64,
         dialect="anthropic",
         stop=body.stop_sequences,
         timeout=body.timeout,
         shown=chat.hidden,
     )
+
+
+def _params(
+    served: ServedModel, body: Conversation, max_tokens: int, grammar: str = ""
+) -> SamplingParams:
+    vocabulary, defaults = served.tokenizer.vocabulary, served.defaults
+    return params_of(body, vocabulary, defaults, max_tokens=max_tokens, grammar=grammar)
 
 
 def _with_budget(rule: Rule, body: MessageBody) -> Rule:
