@@ -26,6 +26,11 @@ def client_error(error: BaseException) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 0)
 
 
+def phrase_of(status: int) -> str:
+    """Return the phrase of a status; 529 is one that HTTP does not define."""
+    return "Overloaded" if status == 529 else HTTPStatus(status).phrase
+
+
 def last_answer(status: int, body: bytes, *headers: tuple[str, object]) -> bytes:
     """Return a JSON response after which the connection ends."""
     fields = (
@@ -35,4 +40,4 @@ def last_answer(status: int, body: bytes, *headers: tuple[str, object]) -> bytes
         *headers,
     )
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode() + body
+    return f"HTTP/1.1 {status} {phrase_of(status)}\r\n{lines}\r\n".encode() + body

@@ -13,7 +13,14 @@ from typing import Any
 from rowcast_http.body import BodyReader
 from rowcast_http.client_watch import ClientWatch
 from rowcast_proxy.cors import Cors
-from rowcast_proxy.errors import Refusal, StreamCut, Unavailable, error_body
+from rowcast_proxy.errors import (
+    Refusal,
+    StreamCut,
+    Unavailable,
+    anthropic_body,
+    error_body,
+    is_of_anthropic,
+)
 from rowcast_proxy.forwarding.bodies import BodyErrors, read_body
 from rowcast_proxy.forwarding.headers import (
     Headers,
@@ -77,7 +84,8 @@ class ProxyApp:
             return self._forward(request, None, start_response)
         if request.crowded:
             raise Unavailable(request.crowded)
-        caller = self._tokens.verify(request.environ.get("HTTP_AUTHORIZATION"))
+        sent = request.environ
+        caller = self._tokens.verify(sent.get("HTTP_AUTHORIZATION"), sent.get("HTTP_X_API_KEY"))
         request.set_team(caller.team)
         try:
             read_body(request, self._bodies)
@@ -133,9 +141,13 @@ def _refuse(
     request.reason = refusal.reason
     if request.body_pending or refusal.ends_connection:
         request.end_connection()
-    path = path_of(request.environ["RAW_URI"])
-    body = error_body(refusal.status, refusal.message, path)
-    return _Answer(request, start_response, refusal.status, body, refusal.headers)
+    path, headers = path_of(request.environ["RAW_URI"]), refusal.headers
+    if is_of_anthropic(path, versioned="HTTP_ANTHROPIC_VERSION" in request.environ):
+        body = anthropic_body(refusal.status, refusal.message, request.id)
+        headers = (*headers, ("request-id", request.id))
+    else:
+        body = error_body(refusal.status, refusal.message, path)
+    return _Answer(request, start_response, refusal.status, body, headers)
 
 
 class _Answer:

@@ -7,7 +7,8 @@
     StreamCut    the head has been sent: the only remaining signal is to cut the connection
 
 A refusal becomes `{"status_code", "message"}` with the same HTTP status; at the paths of OpenAI's
-API `{"error": {…}}`, the only form that its clients read. Nothing here knows WSGI.
+API `{"error": {…}}`, the only form that its clients read, and at those of Anthropic's its own.
+Nothing here knows WSGI.
 """
 
 import errno
@@ -24,6 +25,11 @@ _OPENAI_PATHS: Final = (
     "/models",
 )
 _OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}
+_ANTHROPIC_TYPES: Final = _OPENAI_TYPES | {
+    404: "not_found_error",
+    413: "request_too_large",
+    504: "timeout_error",
+}
 
 
 class Refusal(Exception):
@@ -52,7 +58,8 @@ class Unauthorized(Refusal):
     def __init__(self, *, token_sent: bool) -> None:
         challenge = 'Bearer error="invalid_token"' if token_sent else "Bearer"
         super().__init__(
-            "A valid token is required: send the header 'Authorization: Bearer <token>'.",
+            "A valid token is required: send the header 'Authorization: Bearer <token>', or "
+            "'x-api-key: <token>'.",
             ("WWW-Authenticate", challenge),
         )
 
@@ -116,6 +123,18 @@ def error_body(status: int, message: str, path: str = "") -> bytes:
     if path.startswith(_OPENAI_PATHS):
         return json.dumps({"error": _openai_error(status, message)}).encode()
     return json.dumps({"status_code": status, "message": message}).encode()
+
+
+def is_of_anthropic(path: str, *, versioned: bool) -> bool:
+    """True if callers of `path` expect Anthropic's format. `versioned`: with its version header."""
+    return path.startswith("/v1/messages") or (versioned and path.startswith("/v1/models"))
+
+
+def anthropic_body(status: int, message: str, request_id: str) -> bytes:
+    """Return the body of a refusal in Anthropic's format."""
+    other = "api_error" if status >= 500 else "invalid_request_error"
+    error = {"type": _ANTHROPIC_TYPES.get(status, other), "message": message}
+    return json.dumps({"type": "error", "error": error, "request_id": request_id}).encode()
 
 
 def _openai_error(status: int, message: str) -> dict[str, str | None]:

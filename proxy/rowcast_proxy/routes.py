@@ -66,6 +66,7 @@ ROUTES: Final = (
         for base in ("/v1", "")  # a base URL without /v1
         for name in ("completions", "chat/completions", "embeddings")
     ),
+    *(Route(f"/v1/messages{path}", ("POST",)) for path in ("", "/count_tokens")),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
     *(Route(path, ("POST",)) for path in ("/generate", "/generate/", "/generate_stream")),
     Route("/info", ("GET",)),

@@ -1,8 +1,9 @@
-"""Turns an Authorization header into the caller that it proves, or a refusal.
+"""Turns the header that holds a token into the caller that it proves, or a refusal.
 
-In: the header's text. Out: `Caller` (team, token id, admin). HS256 with one secret; the token's own
-header selects neither the algorithm nor the key. Every check is a line of `verify`. Nothing is
-cached between requests, so an expired token is refused at once.
+In: the text of Authorization, or of X-Api-Key, as clients of Anthropic send it; if both are sent,
+they must hold the same token. Out: `Caller` (team, token id, admin). HS256 with one secret; the
+token's own header selects neither the algorithm nor the key. Every check is a line of `verify`.
+Nothing is cached between requests, so an expired token is refused at once.
 """
 
 import re
@@ -16,7 +17,9 @@ from rowcast_proxy.errors import Forbidden, Unauthorized
 
 LONGEST_TOKEN: Final = 4096
 LONGEST_ID: Final = 256
-_BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)")
+_FORM: Final = r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)"
+_BEARER: Final = re.compile(rf"(?i:bearer) +{_FORM}")
+_KEY: Final = re.compile(_FORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class TokenVerifier:
         self._leeway_seconds = leeway_seconds
         self._required = ["exp"] if require_exp else []
 
-    def verify(self, authorization: str | None) -> Caller:
-        token = _one_bearer_token(authorization)
+    def verify(self, authorization: str | None, api_key: str | None = None) -> Caller:
+        token = _one_token(authorization, api_key)
         claims = self._verified_claims(token)
         return Caller(_team(claims), _token_id(claims), _is_admin(claims))
 
@@ -54,14 +57,17 @@ class TokenVerifier:
             raise Unauthorized(token_sent=True) from None
 
 
-def _one_bearer_token(authorization: str | None) -> str:
-    """Return the one bearer token. Two headers arrive joined by a comma, which no token has."""
-    if not authorization:
+def _one_token(authorization: str | None, api_key: str | None) -> str:
+    """Return the one token. Two headers of a name are joined by a comma, which no token has."""
+    sent = [(form, text) for form, text in ((_BEARER, authorization), (_KEY, api_key)) if text]
+    if not sent:
         raise Unauthorized(token_sent=False)
-    found = _BEARER.fullmatch(authorization)
-    if found is None or len(found[1]) > LONGEST_TOKEN:
+    found = [form.fullmatch(text) for form, text in sent]
+    tokens = {match[1] if match else "" for match in found}
+    token = tokens.pop()
+    if tokens or not token or len(token) > LONGEST_TOKEN:
         raise Unauthorized(token_sent=True)
-    return found[1]
+    return token
 
 
 def _team(claims: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ CLIENTS = (
     Client("langchain", "langchain_chat.py", ("langchain-openai",)),
     Client("lmeval", "lm_eval_task.py", ("lm-eval[api]", "tokenizers", "transformers")),
     Client("openai", "openai_disturbed.py", ("openai",), settings=SLOW),
+    Client("anthropic", "anthropic_disturbed.py", ("anthropic",), settings=SLOW),
     Client("litellm-disturbed", "litellm_disturbed.py", ("litellm",), settings=SLOW),
     Client("langchain-disturbed", "langchain_disturbed.py", ("langchain-openai",), settings=SLOW),
     Client("tgi", "tgi_disturbed.py", ("huggingface_hub",), settings=SLOW),

@@ -29,9 +29,10 @@ TOKEN_ROUTES = [
     ("POST", "/tokenize"),
     ("POST", "/v1/detokenize"),
 ]
+MESSAGES = [("POST", "/v1/messages"), ("POST", "/v1/messages/count_tokens")]
 
 
-@pytest.mark.parametrize(("method", "path"), TOKEN_ROUTES)
+@pytest.mark.parametrize(("method", "path"), [*TOKEN_ROUTES, *MESSAGES])
 def test_every_route_of_a_dialect_asks_for_a_token(
     proxy: Running, upstream: FakeUpstream, method: str, path: str
 ) -> None:
@@ -158,3 +159,47 @@ def test_at_openais_paths_refusals_have_openais_form(
     error = body["error"]
     assert error.pop("message")
     assert error == {"type": type_, "param": None, "code": code}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "type_"),
+    [
+        ("POST", "/v1/messages", {}, 401, "authentication_error"),
+        ("POST", "/v1/messages?beta=true", {}, 401, "authentication_error"),
+        ("GET", "/v1/messages", {}, 405, "invalid_request_error"),
+        ("POST", "/v1/messages/batches", {}, 404, "not_found_error"),
+        ("GET", "/v1/models", {"anthropic-version": "2023-06-01"}, 401, "authentication_error"),
+        ("POST", "/v1/messages", bearer(team_id=None), 403, "permission_error"),
+    ],
+)
+def test_at_anthropics_paths_refusals_have_its_form(
+    proxy: Running, method: str, path: str, headers: dict[str, str], status: int, type_: str
+) -> None:
+    reply = ask(proxy.port, method, path, headers={**headers, "X-Request-ID": "mine"})
+    assert reply.status == status
+    body = json.loads(reply.body)
+    assert body["error"].pop("message")
+    assert body == {"type": "error", "error": {"type": type_}, "request_id": "mine"}
+    assert reply.headers["request-id"] == reply.headers["X-Request-ID"] == "mine"
+
+
+def test_a_token_may_come_as_a_key(proxy: Running, upstream: FakeUpstream) -> None:
+    made = token()
+    for headers in ({"x-api-key": made}, {"x-api-key": made, "Authorization": f"Bearer {made}"}):
+        assert ask(proxy.port, "POST", "/v1/messages", headers=headers).status == 200
+        call = upstream.next_call()
+        assert {"x-api-key", "authorization"}.isdisjoint(name.lower() for name, _ in call.headers)
+        assert made not in str(call)
+
+
+def test_two_different_tokens_are_refused(proxy: Running, upstream: FakeUpstream) -> None:
+    blue, red = token(), token(team_id="red")
+    for headers in (
+        {"x-api-key": blue, "Authorization": f"Bearer {red}"},
+        {"x-api-key": "sk-ant-1", "Authorization": f"Bearer {blue}"},
+        {"x-api-key": blue, "Authorization": "Basic eDp5"},
+        {"x-api-key": f"Bearer {blue}"},
+        {"x-api-key": f"{blue}, {blue}"},
+    ):
+        assert ask(proxy.port, "POST", "/v1/messages", headers=headers).status == 401
+    assert upstream.calls.empty()

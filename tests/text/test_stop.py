@@ -169,5 +169,16 @@ def test_a_sequence_at_the_very_beginning_leaves_nothing() -> None:
     assert streamed([".", "a"], ["."]) == ("", True)
 
 
+@given(TEXTS, SEQUENCES, CUTS)
+def test_what_occurred_does_not_depend_on_the_pieces(
+    text: str, sequences: list[str], cuts: set[int]
+) -> None:
+    stop = StopFilter(sequences)
+    before = "".join([stop.feed(piece) for piece in cut(text, cuts)]) + stop.finish()
+    here = text[len(before) :]
+    shortest = min(filter(here.startswith, sequences), key=len, default="")
+    assert stop.found == (shortest if stop.stopped else "")
+
+
 def test_the_sequence_that_begins_earliest_counts() -> None:
     assert streamed(["x<<end>>"], ["end", "<<end>>"]) == ("x", True)

@@ -175,7 +175,10 @@ def _error(api: Api, status: int, message: str, error: Exception) -> flask.Respo
     """Return an error in the form of the dialect that owns the path."""
     g.request.close()
     dialect = dialect_for(g.request, api.dialects)
-    return _sent(json_response(dialect.error_body(status, message, error), status))
+    if dialect.id_header:
+        g.request.response_headers[dialect.id_header] = g.request.id
+    shown, body = dialect.error(status, error, message, g.request.id)
+    return _sent(json_response(body, shown))
 
 
 def _rowcast_error(api: Api, error: RowcastError) -> flask.Response:

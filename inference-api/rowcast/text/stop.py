@@ -2,8 +2,9 @@
 
 `StopFilter.feed(piece)` releases text that can no longer be part of a stop sequence. At the first
 occurrence (the one that begins earliest) it releases the text before it and is `stopped`; the
-sequence itself is never released. If two sequences begin at the same place, either gives the same
-text. The result does not depend on where the pieces are cut.
+sequence itself is never released; `found` is then what occurred. If two sequences begin at the same
+place, either gives the same text, and `found` is the shorter one. The result does not depend on
+where the pieces are cut.
 
 All sequences are searched at once, in time linear in the text (Aho-Corasick automaton).
 `StopSequences` holds it, so that the replies of one request share it.
@@ -87,6 +88,8 @@ class StopFilter:
         self._length = 0  # of all text received
         self._released = 0  # how much of it was released
         self._found: int | None = None  # where the first complete sequence begins
+        self._found_length = 0
+        self.found = ""  # the sequence that stopped the text
         self.stopped = False
 
     def feed(self, piece: str) -> str:
@@ -106,6 +109,8 @@ class StopFilter:
 
     def finish(self) -> str:
         """Return the text held back until the end of the reply: nothing can follow it now."""
+        if self.stopped:
+            return ""
         if self._found is not None:
             return self._stop(self._found)
         return self._release(self._length)
@@ -115,7 +120,7 @@ class StopFilter:
         for at, char in enumerate(piece, self._length + 1):
             state = automaton.after(state, char)
             if found[state] and (self._found is None or at - found[state] < self._found):
-                self._found = at - found[state]
+                self._found, self._found_length = at - found[state], found[state]
         self._state = state
         self._length += len(piece)
 
@@ -132,5 +137,6 @@ class StopFilter:
     def _stop(self, end: int) -> str:
         released = self._release(end)
         self.stopped = True
+        self.found = "".join(self._held)[: self._found_length]
         self._held = []
         return released

@@ -40,6 +40,7 @@ _NOT_UPSTREAM: Final = HOP_BY_HOP | {
     "host",
     "origin",  # the proxy decides which origins may call: see `cors`
     "true-client-ip",
+    "x-api-key",
     "x-client-ip",
     "x-real-ip",
     "x-request-id",

@@ -38,6 +38,7 @@ ROWS = [
     "/v1/completions",
     "/v1/chat/completions",
     "/v1/replay",
+    "/v1/messages",
 ]
 
 
@@ -159,6 +160,24 @@ def test_a_full_line_is_told_in_the_form_of_the_dialect(path: bytes, form: set[s
         f"Content-Length: {len(body)}",
         "Retry-After: 7",
         "X-Request-ID: mine",
+    }
+
+
+def test_a_full_line_is_529_to_clients_of_anthropic() -> None:
+    asked = request(b"POST /v1/messages HTTP/1.1", b"X-Request-ID: mine")
+    with refusal() as made, arriving(asked) as (client, served):
+        assert made.refuses(served)
+        served.close()
+        head, _, body = all_of(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 529 Overloaded\r\n")
+    assert b"request-id: mine" in head
+    assert json.loads(body) == {
+        "type": "error",
+        "error": {
+            "type": "overloaded_error",
+            "message": "4 prompts are waiting, which is the limit; try again later",
+        },
+        "request_id": "mine",
     }
 
 

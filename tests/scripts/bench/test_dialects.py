@@ -1,7 +1,7 @@
 """Each dialect's requests, and how it reads pieces, counts and ends.
 
-Covers `dialects/chat`, `dialects/dialect`, `event_reader`, `dialects/generate`, `dialects/native`,
-`dialects/openai`, `openai_chat`, `http_client/events`.
+Covers `dialects/chat`, `dialects/dialect`, `event_reader`, `dialects/generate`,
+`dialects/messages`, `dialects/native`, `dialects/openai`, `openai_chat`, `http_client/events`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def read(dialect: str, *parts: str) -> Reader:
         ("generate", "/generate", {"prompt": "say", "model": "m", "stream": True}),
         ("openai", "/v1/completions", {"prompt": "say"}),
         ("openai-chat", "/v1/chat/completions", {"messages": [{"role": "user", "content": "say"}]}),
+        ("messages", "/v1/messages", {"messages": [{"role": "user", "content": "say"}]}),
     ],
 )
 def test_request(dialect: str, path: str, prompt: dict[str, object]) -> None:
@@ -95,6 +96,31 @@ def test_tgi_events() -> None:
     assert read("tgi", first).close() == "no end event"
     failed = read("tgi", first, 'data: {"error": "lost", "error_type": "generation"}\n\n')
     assert (failed.close() or "").startswith("error event: lost")
+
+
+MESSAGE = (
+    "event: message_start\n"
+    'data: {"type": "message_start", "message": {"usage": {"input_tokens": 3}}}\n\n'
+    'event: ping\ndata: {"type": "ping"}\n\n'
+    'id: 2\nevent: content_block_delta\ndata: {"type": "content_block_delta", "index": 0, '
+    '"delta": {"type": "text_delta", "text": "é"}}\n\n'
+)
+MESSAGE_END = (
+    'event: message_delta\ndata: {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, '
+    '"usage": {"output_tokens": 2}}\n\nevent: message_stop\ndata: {"type": "message_stop"}\n\n'
+)
+
+
+def test_events_of_a_message() -> None:
+    reader = read("messages", MESSAGE, MESSAGE_END)
+    assert reader.close() is None
+    assert (reader.text, reader.finish_reason) == (["é".encode()], "length")
+    assert (reader.prompt_tokens, reader.completion_tokens) == (3, 2)
+    assert read("messages", MESSAGE).close() == "no end event"
+    failed = 'event: error\ndata: {"type": "error", "error": {"type": "api_error"}}\n\n'
+    assert (read("messages", MESSAGE, failed).close() or "").startswith("error event:")
+    other = read("messages", 'event: ping\ndata: {"type": "pong"}\n\n')
+    assert (other.close() or "").startswith("an event 'ping' of another type")
 
 
 def test_native_can_ask_for_its_prompt() -> None:

@@ -7,6 +7,7 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 from collections.abc import Iterable
 
 from rowcast.frontend.api import (
+    anthropic,
     documents,
     embeddings,
     generate,
@@ -20,6 +21,7 @@ from rowcast.frontend.api.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
+    anthropic.DIALECT,  # before OpenAI's, which owns all of /v1/
     openai.DIALECT,
     embeddings.DIALECT,
     *generate.DIALECTS,

@@ -19,7 +19,7 @@ from functools import partial
 
 from werkzeug.routing import Map, Rule
 
-from rowcast.errors import BuildChanged
+from rowcast.errors import BuildChanged, Overloaded
 from rowcast.frontend.api.errors import error_event
 from rowcast.frontend.api.late import ErrorEvent, late
 from rowcast.frontend.api.operation import Operation
@@ -57,6 +57,16 @@ class Dialect:
     recognizes: Callable[[Request], bool] = lambda _: False  # requests whose errors have its form
     rows: re.Pattern[str] | None = None  # paths where a POST needs rows
     open: bool = False  # to every caller, without a token
+    overloaded: int = 503  # the status while the waiting line is full
+    id_header: str = ""  # a header for the request's id, which error bodies then have, too
+
+    def error(
+        self, status: int, error: Exception, message: str, request: str
+    ) -> tuple[int, dict[str, object]]:
+        """Return status and body of an error; `request`: the request's id."""
+        status = self.overloaded if isinstance(error, Overloaded) else status
+        body = self.error_body(status, message, error)
+        return status, {**body, "request_id": request} if self.id_header else body
 
 
 def dialect_of(path: str, dialects: Iterable[Dialect]) -> Dialect:

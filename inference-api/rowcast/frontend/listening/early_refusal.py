@@ -115,6 +115,9 @@ def _arrived(client: socket.socket) -> bytes:
 
 
 def _refusal(request: PlainRequest, full: Overloaded) -> bytes:
-    body = dialect_of(request.path, DIALECTS).error_body(full.status, str(full), full)
-    headers = (("Retry-After", full.retry_after), ("X-Request-ID", request.request_id))
-    return last_answer(full.status, json.dumps(body).encode(), *headers)
+    dialect, named = dialect_of(request.path, DIALECTS), request.request_id
+    status, body = dialect.error(full.status, full, str(full), named)
+    headers = [("Retry-After", full.retry_after), ("X-Request-ID", named)]
+    if dialect.id_header:
+        headers.append((dialect.id_header, named))
+    return last_answer(status, json.dumps(body).encode(), *headers)

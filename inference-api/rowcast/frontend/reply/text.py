@@ -162,6 +162,11 @@ class ReplyText:
         return self.ending.tokens if self.ending else self._tokens
 
     @property
+    def stop_sequence(self) -> str | None:
+        """The stop sequence that ended the reply, if one did."""
+        return self._filter.found or None
+
+    @property
     def whole_end(self) -> Finished | None:
         """The end of a whole reply; the backend does not know of one by a stop sequence."""
         if self.ending is None or not self.ending.whole:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from commands.bench.dialects.chat import Chat
 from commands.bench.dialects.dialect import Dialect
 from commands.bench.dialects.generate import TGI, Generate
+from commands.bench.dialects.messages import Messages
 from commands.bench.dialects.native import Native
 from commands.bench.dialects.openai import OpenAI
 from commands.bench.dialects.openai_chat import OpenAIChat
@@ -18,6 +19,7 @@ DIALECTS: dict[str, Dialect] = {
     "chat": Chat(),
     "openai": OpenAI(),
     "openai-chat": OpenAIChat(),
+    "messages": Messages(),
     "generate": Generate(),
     "tgi": TGI(),
 }

@@ -6,21 +6,25 @@ Schemas come from the types that parse bodies and encode answers. Where they dep
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from rowcast import __version__
 from rowcast.errors import NotReady
+from rowcast.frontend.api.anthropic.body import DocumentBlock, ImageBlock
 from rowcast.frontend.api.documents import replies
 from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.operation import COMPONENT, JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
+from rowcast_http.answers import phrase_of
 
 _IN_PATH = "ModelInPath"
 
-_IMAGES = tuple(COMPONENT.format(name=part.__name__) for part in (ImagePart, ImageUrlPart))
+_IMAGES = tuple(
+    COMPONENT.format(name=part.__name__)
+    for part in (ImagePart, ImageUrlPart, ImageBlock, DocumentBlock)
+)
 
 SchemaOf = Callable[[Described], Schema]
 
@@ -101,7 +105,7 @@ def _responses(operation: Operation, schema_of: SchemaOf) -> dict[str, Any]:
     refusals = dict.fromkeys(operation.errors, operation.error) | dict(operation.others)
     for status, kind in sorted(refusals.items()):
         responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
+            "description": phrase_of(status),
             "content": {JSON: {"schema": schema_of(kind)}},
         }
     return responses

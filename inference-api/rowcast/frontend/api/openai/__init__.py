@@ -1,7 +1,7 @@
 """The OpenAI dialect: clients of OpenAI's text API, or vLLM's, work unchanged.
 
     POST /v1/completions, /v1/chat/completions        one object, or server-sent events
-    GET  /v1/models, /v1/models/<id>
+    GET  /v1/models, /v1/models/<id>                  `anthropic` serves them, in two forms
     all of these without /v1, too: a base URL often lacks it
     POST /v1/count_tokens, /tokenize, /detokenize     the latter two also below /v1
     POST /v1/replay                                   recomputes the replies of a receipt
@@ -56,9 +56,8 @@ def routes(api: Api) -> Iterable[Route]:
     for path, handler in POSTS.items():
         if path not in native:
             yield Route("POST", path, handler)
-    for base in ("/v1", ""):
-        yield Route("GET", f"{base}/models", partial(models, created))
-        yield Route("GET", f"{base}/models/<path:name>", partial(model, created))
+    yield Route("GET", "/models", partial(models, created))  # /v1/models: `anthropic`
+    yield Route("GET", "/models/<path:name>", partial(model, created))
 
 
 DIALECT = Dialect(

@@ -1,17 +1,14 @@
 """POST /v1/chat/completions: messages in, the assistant's message out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from msgspec import UNSET, UnsetType
 
-from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt
 from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest, parsed_request
 from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.api.openai.request.sampling import check_options, fill_in, params_of
-from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
-from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined, merged
@@ -34,18 +31,7 @@ from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
-from rowcast.text.chat.reasoning import Thinking
-from rowcast.text.chat.reply_reader import ReplyReader
 from rowcast.text.tokens.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A body and what is derived from it."""
-
-    body: ChatBody
-    tools: Toolbox | None
-    thinking: Thinking | None  # the reasoning with which replies may begin
 
 
 def chat(frontend: Frontend, request: Request) -> Response:
@@ -53,33 +39,16 @@ def chat(frontend: Frontend, request: Request) -> Response:
     body, served = read(frontend, request, ChatBody)
     fill_in(body, served.generation)
     check_options(body)
-    tools = toolbox(served.chat, body)
-    rule = rule_of(served, request, body, tools)
-    prompt = prompt_of(
-        served,
-        request,
-        body.messages,
-        tools=tools.shown if tools else None,
-        end="open" if body.continue_final_message else "turn",
-        extra=body.chat_template_kwargs,
-    )
-    thinking = thinking_of(served, body, prompt[1])
-    grammar = grammar_after(served, request, rule, thinking)
-    wanted = Wanted(body, tools, thinking)
-    parsed = _parsed(served, request, wanted, prompt, grammar)
-    show = partial(ChatView, served.tokenizer, wanted)
-    return with_unenforced(answer(frontend, request, served, parsed, show), rule)
+    prompt = chat_prompt(served, request, body)
+    parsed = _parsed(served, request, body, prompt)
+    show = partial(ChatView, served.tokenizer, body, prompt)
+    return with_unenforced(answer(frontend, request, served, parsed, show), prompt.rule)
 
 
 def _parsed(
-    served: ServedModel,
-    request: Request,
-    wanted: Wanted,
-    prompt: tuple[tuple[int, ...], str],
-    grammar: str,
+    served: ServedModel, request: Request, body: ChatBody, prompt: ChatPrompt
 ) -> ParsedRequest:
-    body, thinking = wanted.body, wanted.thinking
-    max_tokens = _max_tokens(served, body, len(prompt[0]))
+    max_tokens = _max_tokens(served, body, len(prompt.tokens))
     if body.logprobs:
         check_amount(body.n or 1, 0, max_tokens, body.top_logprobs or 0)
     params = params_of(
@@ -88,10 +57,12 @@ def _parsed(
         served.defaults,
         max_tokens=max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        grammar=grammar,
+        grammar=prompt.grammar,
     )
-    hidden = thinking.hidden if thinking else ()
-    return parsed_request(served, request, body, [prompt], params, kind="chatcmpl", hidden=hidden)
+    prompts = [(prompt.tokens, prompt.text)]
+    return parsed_request(
+        served, request, body, prompts, params, kind="chatcmpl", hidden=prompt.hidden
+    )
 
 
 def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
@@ -100,28 +71,32 @@ def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
     return requested or max(1, served.status().context_length - prompt)
 
 
-def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
+def _reader(prompt: ChatPrompt, request: str, reply: int) -> MessageReader:
     """Return the reader of one reply's text."""
-    tools = wanted.tools
-    reader = ReplyReader(wanted.thinking, tools.reader() if tools else None)
-    return MessageReader(reader, tools.custom if tools else (), request, reply)
+    custom = prompt.tools.custom if prompt.tools else ()
+    return MessageReader(prompt.reader(), custom, request, reply)
 
 
 class ChatView:
     """The replies to one body."""
 
     def __init__(
-        self, tokenizer: Tokenizer, wanted: Wanted, parsed: ParsedRequest, replies: Replies
+        self,
+        tokenizer: Tokenizer,
+        body: ChatBody,
+        prompt: ChatPrompt,
+        parsed: ParsedRequest,
+        replies: Replies,
     ) -> None:
         self.parsed = parsed
         self.replies = replies
-        self._body = wanted.body
-        self._thinks = wanted.thinking is not None
+        self._body = body
+        self._thinks = prompt.thinking is not None
         # A piece may be text, a name and arguments, or reasoning and text.
-        self.singly = wanted.tools is not None or self._thinks
+        self.singly = prompt.has_parts
         self._held: list[list[Delta]] = [[] for _ in replies]  # of unfinished chunks
-        self._readers = [_reader(wanted, parsed.id, reply) for reply in range(len(replies))]
-        likeliest = wanted.body.top_logprobs or 0
+        self._readers = [_reader(prompt, parsed.id, reply) for reply in range(len(replies))]
+        likeliest = body.top_logprobs or 0
         self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
 
     def begin(self) -> Iterator[ChatChunk]:

@@ -142,6 +142,8 @@ _OPERATIONS = (
     ),
     *_both("/v1"),
     *_both(""),
+)
+MODELS = (
     Operation(
         method="get",
         path="/v1/models",
@@ -168,7 +170,7 @@ OPERATIONS = (
     *_OPERATIONS,
     *(
         replace(each, path=each.path.removeprefix("/v1"))
-        for each in _OPERATIONS
+        for each in (*_OPERATIONS, *MODELS)
         if each.path.startswith(_ALSO_WITHOUT_BASE)
     ),
 )

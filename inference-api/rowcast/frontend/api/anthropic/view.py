@@ -1,0 +1,176 @@
+"""One reply as a message: a whole one, or the events of its stream.
+
+    message_start, content_block_start, content_block_delta …, content_block_stop, …,
+    message_delta, message_stop
+
+A reply that can only be text is one block, which begins with the message. Other replies are read
+token by token, so that their events do not depend on timing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msgspec import UNSET, UnsetType
+
+from rowcast.frontend.api.anthropic.blocks import BlockWriter, joined
+from rowcast.frontend.api.anthropic.body import MessageBody, ThinkingDisabled
+from rowcast.frontend.api.anthropic.types import (
+    BlockDelta,
+    BlockEvent,
+    Content,
+    Ended,
+    Message,
+    MessageDelta,
+    MessageEvent,
+    MessageStart,
+    MessageStop,
+    MessageUsage,
+    OutputDetails,
+    StopReason,
+    TextContent,
+    TextDelta,
+)
+from rowcast.frontend.api.chat_prompt import ChatPrompt
+from rowcast.frontend.reply.receipts import Receipt, receipt_of
+from rowcast.frontend.reply.replies import Piece, Replies
+from rowcast.frontend.request.prompt import Prompt
+from rowcast.text.chat.reply_reader import Part, ReasoningPart
+from rowcast.text.chat.tool_calls import CallArguments, TextPart
+from rowcast.wire import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A body, and what is derived from it."""
+
+    body: MessageBody
+    chat: ChatPrompt
+    prompt: Prompt
+    status: Status
+
+    @property
+    def omits_thinking(self) -> bool:
+        """True if the text of reasoning is not to be sent."""
+        thinking = self.body.thinking
+        if thinking is None or isinstance(thinking, ThinkingDisabled):
+            return False
+        return thinking.display == "omitted"
+
+
+class MessageView:
+    """The reply to one body."""
+
+    def __init__(self, wanted: Wanted, replies: Replies) -> None:
+        self.replies = replies
+        self.singly = wanted.chat.has_parts
+        self._wanted = wanted
+        self._reader = wanted.chat.reader()
+        self._writer = BlockWriter(replies.origin.id, omits_thinking=wanted.omits_thinking)
+        self._held: list[Part] = []  # of an unfinished chunk
+        self._thinking_tokens = 0
+
+    def begin(self) -> Iterator[MessageEvent]:
+        """Yield the events before the first piece."""
+        yield MessageStart(self._message([], self._usage(0)))
+        yield from self._first_block()
+
+    def piece(self, piece: Piece) -> Iterator[BlockEvent]:
+        """Yield the events of more of the reply."""
+        if not self.singly:
+            if piece.text:
+                yield BlockDelta(0, TextDelta(piece.text))
+            return
+        self._read(piece)
+        if piece.more:
+            return
+        held, self._held = self._held, []
+        for part in merged(held):
+            yield from self._writer.write(part)
+
+    def end(self) -> Iterator[MessageEvent]:
+        """Yield the events of the end."""
+        yield from self._last_blocks()
+        usage = self._usage(self.replies[0].tokens)
+        yield MessageDelta(self._ended(), usage, self._receipt())
+        yield MessageStop()
+
+    def whole(self) -> Message:
+        """Wait for the end, and return the message."""
+        events: list[BlockEvent] = [*self._first_block()]
+        for piece in self.replies.pieces(singly=self.singly):
+            if piece is not None:
+                self.replies.check(0)
+                events += self.piece(piece)
+        content = joined([*events, *self._last_blocks()])
+        message = self._message(content, self._usage(self.replies[0].tokens))
+        ended = self._ended()
+        message.stop_reason, message.stop_sequence = ended.stop_reason, ended.stop_sequence
+        message.receipt = self._receipt()
+        return message
+
+    def _first_block(self) -> Iterator[BlockEvent]:
+        """Yield the beginning of the only block of a reply that can only be text."""
+        return iter(()) if self.singly else self._writer.begin(TextContent(""))
+
+    def _last_blocks(self) -> Iterator[BlockEvent]:
+        """Yield the events of what was held back until the end."""
+        if self.singly:
+            for part in merged([*self._held, *self._reader.finish()]):
+                yield from self._writer.write(part)
+        yield from self._writer.finish()
+
+    def _read(self, piece: Piece) -> None:
+        before = self._reader.thinking
+        self._held += self._reader.feed(piece.text)
+        if before or self._reader.thinking:
+            self._thinking_tokens = self.replies[0].tokens
+
+    def _message(self, content: list[Content], usage: MessageUsage) -> Message:
+        return Message(
+            id=f"msg_{self.replies.origin.id}",
+            model=self._wanted.body.model,
+            content=content,
+            usage=usage,
+        )
+
+    def _usage(self, tokens: int) -> MessageUsage:
+        usage = MessageUsage(len(self._wanted.prompt.tokens), tokens)
+        if self._wanted.chat.thinking is not None:
+            usage.output_tokens_details = OutputDetails(self._thinking_tokens)
+        return usage
+
+    def _ended(self) -> Ended:
+        stop = self.replies[0].stop_sequence
+        return Ended("stop_sequence", stop) if stop else Ended(self._reason())
+
+    def _reason(self) -> StopReason:
+        ending = self.replies.ending(0)
+        if ending.reason == "length":
+            full = ending.tokens < self._wanted.prompt.params.max_tokens
+            return "model_context_window_exceeded" if full else "max_tokens"
+        return "tool_use" if self._reader.calls else "end_turn"
+
+    def _receipt(self) -> Receipt | UnsetType:
+        wanted = self._wanted
+        if not wanted.body.receipt:
+            return UNSET
+        return receipt_of(wanted.status, wanted.prompt.stop, self.replies)
+
+
+def merged(parts: list[Part]) -> Iterator[Part]:
+    """Yield the same parts, with neighbours of one kind joined."""
+    last: Part | None = None
+    for part in parts:
+        match last, part:
+            case (TextPart(first), TextPart(text)):
+                last = TextPart(first + text)
+            case (ReasoningPart(first), ReasoningPart(text)):
+                last = ReasoningPart(first + text)
+            case (CallArguments(index, first), CallArguments(_, text)):
+                last = CallArguments(index, first + text)
+            case _:
+                if last is not None:
+                    yield last
+                last = part
+    if last is not None:
+        yield last

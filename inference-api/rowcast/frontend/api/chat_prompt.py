@@ -1,0 +1,73 @@
+"""From a chat to what the model gets: prompt, tools, reasoning, and the rule of the reply.
+
+OpenAI's `ChatBody` is the form in which every dialect of chats describes a request: a dialect with
+another form converts its bodies to it first.
+"""
+
+from dataclasses import dataclass
+
+from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
+from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
+from rowcast.frontend.api.openai.request.types import ChatBody
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.served_model import ServedModel
+from rowcast.text.chat.reasoning import Thinking
+from rowcast.text.chat.reply_reader import ReplyReader
+from rowcast.text.rules.schema_rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrompt:
+    """A chat as its model gets it."""
+
+    tokens: tuple[int, ...]
+    text: str
+    tools: Toolbox | None
+    thinking: Thinking | None  # the reasoning with which replies may begin
+    rule: Rule
+    grammar: str  # the rule's, applied to what follows the reasoning
+
+    @property
+    def hidden(self) -> tuple[tuple[int, str], ...]:
+        """The special tokens that a reader of the reply must see."""
+        return self.thinking.hidden if self.thinking else ()
+
+    @property
+    def has_parts(self) -> bool:
+        """True if a reply may have other parts than text."""
+        return self.tools is not None or self.thinking is not None
+
+    def reader(self) -> ReplyReader:
+        """Return the reader of one reply's text."""
+        return ReplyReader(self.thinking, self.tools.reader() if self.tools else None)
+
+
+def chat_prompt(served: ServedModel, request: Request, body: ChatBody) -> ChatPrompt:
+    """Return the prompt of a chat, with all that its replies must follow."""
+    tools = toolbox(served.chat, body)
+    rule = rule_of(served, request, body, tools)
+    tokens, text = chat_tokens(served, request, body, tools)
+    thinking = thinking_of(served, body, text)
+    grammar = grammar_after(served, request, rule, thinking)
+    return ChatPrompt(tokens, text, tools, thinking, rule, grammar)
+
+
+def chat_tokens(
+    served: ServedModel,
+    request: Request,
+    body: ChatBody,
+    tools: Toolbox | None,
+    *,
+    for_prompt: bool = True,
+) -> tuple[tuple[int, ...], str]:
+    """Return the tokens and text of a chat. `for_prompt`: it must fit the model's context."""
+    return prompt_of(
+        served,
+        request,
+        body.messages,
+        tools=tools.shown if tools else None,
+        end="open" if body.continue_final_message else "turn",
+        extra=body.chat_template_kwargs,
+        for_prompt=for_prompt,
+    )
