@@ -27,6 +27,10 @@ PART = 4  # requests that have not ended may take this part of the file; one tea
 FAILED_BY_DEATHS = (
     b'{"message":"the process that computed this request ended each time","status_code":500}\n'
 )
+_TOO_FULL = (
+    b'{"message":"the journal has no room for the result; delete what is no longer needed, or '
+    b'raise JOURNAL_BYTES","status_code":507}\n'
+)
 
 _FIELDS = tuple(field.name for field in fields(BackgroundRequest))
 _LISTED = tuple(name for name in _FIELDS if name not in {"body", "result"})
@@ -62,8 +66,18 @@ class Host(Protocol):
     def note_erased(self) -> None: ...
 
 
+class Batches(Protocol):
+    """What the table uses of the batches, whose lines are background requests."""
+
+    def has_room(self, batch: str, size: int) -> bool: ...
+
+    def line_ended(self, batch: str, *, failed: bool) -> None: ...
+
+
 class BackgroundTable:
     """The background requests of all frontends of a server."""
+
+    batches: Batches  # set by the journal
 
     def __init__(self, host: Host, store_seconds: float) -> None:
         """`store_seconds`: how long a request is stored after its end."""
@@ -122,10 +136,12 @@ class BackgroundTable:
         found = self._find("id = ? AND phase = 'running' AND owner = ?", request, self._host.owner)
         if found is None:
             return False
-        if self._host.is_nearly_full:
-            status, result = 507, _too_full()
+        if not self._has_room(found, len(result)):
+            status, result = 507, _TOO_FULL
         phase: Phase = "finished" if status < 400 else "failed"
         self._end(found, phase, status, result)
+        if found.batch:
+            self.batches.line_ended(found.batch, failed=phase == "failed")
         return True
 
     def cancel(self, request: str, team: str) -> BackgroundRequest | None:
@@ -166,9 +182,44 @@ class BackgroundTable:
         )
         return [_request(_LISTED, row) for row in rows]
 
+    def lines(self, batch: str) -> list[BackgroundRequest]:
+        """Return the lines of a batch, in their order, without bodies."""
+        columns = ", ".join(name for name in _FIELDS if name != "body")
+        rows = self._all(
+            f"SELECT {columns} FROM background WHERE batch = ? ORDER BY number",  # noqa: S608
+            batch,
+        )
+        return [_request(columns.split(", "), row) for row in rows]
+
+    def has_open_lines(self, batch: str) -> bool:
+        """True if a line of a batch has not ended."""
+        return bool(
+            self._one(f"SELECT 1 FROM background WHERE batch = ? AND {_OPEN} LIMIT 1", batch)  # noqa: S608
+        )
+
+    def cancel_lines(self, batch: str) -> None:
+        """End the lines of a batch that have not ended, wherever some are computed."""
+        begun = self._all(
+            "SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL "
+            "AND phase IN ('queued', 'running')",
+            batch,
+        )
+        for request, team in begun:
+            self.cancel(request, team)
+        self._all(
+            "UPDATE background SET phase = 'cancelled', body = x'', ended = ? "
+            "WHERE batch = ? AND phase = 'queued'",
+            *(self._host.now(), batch),
+        )
+
+    def delete_lines(self, batch: str) -> None:
+        """Delete the lines of a batch, all of which have ended."""
+        self._all("DELETE FROM background WHERE batch = ?", batch)
+        self._host.note_erased()
+
     def sweep(self) -> int:
-        """Delete some requests that have expired; return how many."""
-        return self._delete("expires < ?", self._host.now())
+        """Delete some requests that have expired, not lines of a batch; return how many."""
+        return self._delete("expires < ? AND batch = ''", self._host.now())
 
     def evict(self) -> int:
         """Delete some requests that have ended, those that expire first; return how many."""
@@ -182,6 +233,12 @@ class BackgroundTable:
     def _is_there(self) -> bool:
         """True if the file has the tables."""
         return has_background(self._database)
+
+    def _has_room(self, found: BackgroundRequest, size: int) -> bool:
+        if self._host.is_nearly_full:
+            self.evict()
+        full = self._host.is_nearly_full
+        return not full and (not found.batch or self.batches.has_room(found.batch, size))
 
     def _refusal(self, requests: Sequence[BackgroundRequest], most: int) -> str:
         team, size = requests[0].team, sum(len(each.body) for each in requests)
@@ -303,10 +360,3 @@ class BackgroundTable:
 def _request(names: Sequence[str], row: Sequence[Any]) -> BackgroundRequest:
     named = {"body": b"", **dict(zip(names, row, strict=True))}
     return BackgroundRequest(**named | {"streamed": bool(named["streamed"])})
-
-
-def _too_full() -> bytes:
-    return (
-        b'{"message":"the journal has no room for the result; delete what is no longer needed, or '
-        b'raise JOURNAL_BYTES","status_code":507}\n'
-    )
