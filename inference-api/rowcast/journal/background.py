@@ -18,8 +18,9 @@ from rowcast.journal.background_record import (
     BackgroundRequest,
     Phase,
 )
-from rowcast.journal.background_schema import add_background, has_background
+from rowcast.journal.background_schema import STATEMENTS
 from rowcast.journal.eviction import SWEEP_AT_ONCE
+from rowcast.journal.late_table import LateTable
 
 DEATHS = 100  # owners that may end while they compute a request, most of them innocently
 LONGEST_DELAY = 60.0
@@ -83,6 +84,7 @@ class BackgroundTable:
         """`store_seconds`: how long a request is stored after its end."""
         self._host = host
         self._store_seconds = store_seconds
+        self._table = LateTable(lambda: host.database, "background", STATEMENTS)
 
     def accept(self, requests: Sequence[BackgroundRequest], most: int) -> str:
         """Queue requests of one team, all or none; return why not, or "" once they are accepted.
@@ -90,27 +92,23 @@ class BackgroundTable:
         `most`: how many requests of a team may wait for their end. One whose id is taken is left as
         it is.
         """
-        if not self._is_there:
-            add_background(self._database)
+        self._table.add()
         refusal = self._refusal(requests, most)
         if not refusal:
-            columns, marks = ", ".join(_FIELDS), ", ".join("?" * len(_FIELDS))
-            self._database.executemany(
-                f"INSERT OR IGNORE INTO background ({columns}) VALUES ({marks})",  # noqa: S608
-                ([getattr(each, name) for name in _FIELDS] for each in requests),
-            )
+            rows = ([getattr(each, name) for name in _FIELDS] for each in requests)
+            self._table.insert(_FIELDS, rows)
         return refusal
 
     def look(self, free: int, watched: Sequence[str]) -> BackgroundNews:
         """Take up to `free` queued requests; return them, with what has changed."""
-        if not self._is_there:
+        if not self._table.is_there:
             return BackgroundNews(frozenset(), [], {}, 0)
-        (waiting,) = self._all("SELECT COALESCE(SUM(waiting), 0) FROM background_teams")[0]
+        (waiting,) = self._table.all("SELECT COALESCE(SUM(waiting), 0) FROM background_teams")[0]
         taken: list[BackgroundRequest] = []
         if waiting:
             self._release_orphans()
             taken = self._take(free)
-        mine = self._all(
+        mine = self._table.all(
             "SELECT id FROM background WHERE phase = 'running' AND owner = ?", self._host.owner
         )
         if mine:
@@ -120,7 +118,7 @@ class BackgroundTable:
 
     def release(self, request: str, reason: str, delay: float) -> None:
         """Queue a request again that this process does not compute any more."""
-        self._all(
+        self._table.all(
             "UPDATE background SET phase = 'queued', owner = NULL, reason = ?, due = ? "
             "WHERE id = ? AND phase = 'running' AND owner = ?",
             *(reason, self._host.monotonic() + delay, request, self._host.owner),
@@ -160,7 +158,7 @@ class BackgroundTable:
             return False
         if found.streamed:
             self._host.delete_by_key(team, found.key)
-        self._database.execute("DELETE FROM background WHERE id = ?", (request,))
+        self._table.all("DELETE FROM background WHERE id = ?", request)
         self._host.note_erased()
         return True
 
@@ -173,19 +171,21 @@ class BackgroundTable:
 
         `before`: the id of the last one of the page before; "" for the first page.
         """
-        number = self._one("SELECT number FROM background WHERE id = ? AND team = ?", before, team)
-        rows = self._all(
+        last = self._table.one(
+            "SELECT number FROM background WHERE id = ? AND team = ?", before, team
+        )
+        rows = self._table.all(
             f"SELECT {', '.join(_LISTED)} FROM background "  # noqa: S608
             "WHERE team = ? AND kind = ? AND batch = '' AND number < ? "
             "ORDER BY number DESC LIMIT ?",
-            *(team, kind, number[0] if number else 1 << 62, count),
+            *(team, kind, last[0] if last else 1 << 62, count),
         )
         return [_request(_LISTED, row) for row in rows]
 
     def lines(self, batch: str) -> list[BackgroundRequest]:
         """Return the lines of a batch, in their order, without bodies."""
         columns = ", ".join(name for name in _FIELDS if name != "body")
-        rows = self._all(
+        rows = self._table.all(
             f"SELECT {columns} FROM background WHERE batch = ? ORDER BY number",  # noqa: S608
             batch,
         )
@@ -194,19 +194,19 @@ class BackgroundTable:
     def has_open_lines(self, batch: str) -> bool:
         """True if a line of a batch has not ended."""
         return bool(
-            self._one(f"SELECT 1 FROM background WHERE batch = ? AND {_OPEN} LIMIT 1", batch)  # noqa: S608
+            self._table.one(f"SELECT 1 FROM background WHERE batch = ? AND {_OPEN} LIMIT 1", batch)  # noqa: S608
         )
 
     def cancel_lines(self, batch: str) -> None:
         """End the lines of a batch that have not ended, wherever some are computed."""
-        begun = self._all(
+        begun = self._table.all(
             "SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL "
             "AND phase IN ('queued', 'running')",
             batch,
         )
         for request, team in begun:
             self.cancel(request, team)
-        self._all(
+        self._table.all(
             "UPDATE background SET phase = 'cancelled', body = x'', ended = ? "
             "WHERE batch = ? AND phase = 'queued'",
             *(self._host.now(), batch),
@@ -214,7 +214,7 @@ class BackgroundTable:
 
     def delete_lines(self, batch: str) -> None:
         """Delete the lines of a batch, all of which have ended."""
-        self._all("DELETE FROM background WHERE batch = ?", batch)
+        self._table.all("DELETE FROM background WHERE batch = ?", batch)
         self._host.note_erased()
 
     def sweep(self) -> int:
@@ -225,15 +225,6 @@ class BackgroundTable:
         """Delete some requests that have ended, those that expire first; return how many."""
         return self._delete("expires < ? AND batch = ''", float("inf"))
 
-    @property
-    def _database(self) -> sqlite3.Connection:
-        return self._host.database
-
-    @property
-    def _is_there(self) -> bool:
-        """True if the file has the tables."""
-        return has_background(self._database)
-
     def _has_room(self, found: BackgroundRequest, size: int) -> bool:
         if self._host.is_nearly_full:
             self.evict()
@@ -242,8 +233,8 @@ class BackgroundTable:
 
     def _refusal(self, requests: Sequence[BackgroundRequest], most: int) -> str:
         team, size = requests[0].team, sum(len(each.body) for each in requests)
-        (total,) = self._all("SELECT COALESCE(SUM(bytes), 0) FROM background_teams")[0]
-        waiting, mine = self._one(
+        (total,) = self._table.all("SELECT COALESCE(SUM(bytes), 0) FROM background_teams")[0]
+        waiting, mine = self._table.one(
             "SELECT waiting, bytes FROM background_teams WHERE team = ?", team
         ) or (0, 0)
         if waiting + len(requests) > most:
@@ -262,20 +253,22 @@ class BackgroundTable:
 
     def _release_orphans(self) -> None:
         """Queue the requests again whose owner no longer lives."""
-        owners = self._all("SELECT DISTINCT owner FROM background WHERE phase = 'running'")
+        owners = self._table.all("SELECT DISTINCT owner FROM background WHERE phase = 'running'")
         for (owner,) in owners:
             if not self._host.lives(owner):
-                self._database.execute(
+                self._table.all(
                     "UPDATE background SET phase = 'queued', owner = NULL, due = 0, "
                     "deaths = deaths + 1 WHERE phase = 'running' AND owner = ?",
-                    (owner,),
+                    *(owner,),
                 )
 
     def _take(self, free: int) -> list[BackgroundRequest]:
         """Take queued requests: of the team of which fewest are running, the oldest first."""
-        running = {team: 0 for (team,) in self._all("SELECT team FROM background_teams")}
+        running = {team: 0 for (team,) in self._table.all("SELECT team FROM background_teams")}
         running |= dict(
-            self._all("SELECT team, COUNT(*) FROM background WHERE phase = 'running' GROUP BY team")
+            self._table.all(
+                "SELECT team, COUNT(*) FROM background WHERE phase = 'running' GROUP BY team"
+            )
         )
         taken: list[BackgroundRequest] = []
         while running and len(taken) < free:
@@ -290,7 +283,7 @@ class BackgroundTable:
     def _next(self, team: str) -> str | None:
         """Return the id of a team's next request."""
         now = self._host.monotonic()
-        row = self._one(
+        row = self._table.one(
             "SELECT id FROM background WHERE team = ? AND phase = 'queued' "
             "AND due NOT BETWEEN ? AND ? ORDER BY number LIMIT 1",
             *(team, now, now + LONGEST_DELAY),
@@ -299,12 +292,14 @@ class BackgroundTable:
 
     def _own(self, request: str) -> Iterable[BackgroundRequest]:
         """Take a request, or end it if it seems to end the processes that compute it."""
-        self._database.execute(
+        self._table.all(
             "UPDATE background SET phase = 'running', owner = ?, reason = '', "
             "started = COALESCE(started, ?) WHERE id = ?",
-            (self._host.owner, self._host.now(), request),
+            *(self._host.owner, self._host.now(), request),
         )
-        if self._one("SELECT 1 FROM background WHERE id = ? AND deaths >= ?", request, DEATHS):
+        if self._table.one(
+            "SELECT 1 FROM background WHERE id = ? AND deaths >= ?", request, DEATHS
+        ):
             self.finish(request, 500, FAILED_BY_DEATHS)
             return
         if (found := self._find("id = ?", request)) is not None:
@@ -315,10 +310,10 @@ class BackgroundTable:
         now = self._host.now()
         expires = now + self._store_seconds
         streamed = found.streamed and phase == "finished"
-        self._database.execute(
+        self._table.all(
             "UPDATE background SET phase = ?, status = ?, result = ?, body = ?, owner = NULL, "
             "reason = '', ended = ?, expires = ? WHERE id = ?",
-            (phase, status, result, found.body if streamed else b"", now, expires, found.id),
+            *(phase, status, result, found.body if streamed else b"", now, expires, found.id),
         )
         if streamed:
             self._host.extend_by_key(found.team, found.key, expires)
@@ -327,34 +322,25 @@ class BackgroundTable:
         self._host.note_erased()
 
     def _phase(self, request: str) -> tuple[str, Phase] | None:
-        row = self._one("SELECT id, phase FROM background WHERE id = ?", request)
+        row = self._table.one("SELECT id, phase FROM background WHERE id = ?", request)
         return (row[0], row[1]) if row else None
 
     def _find(self, condition: str, *values: str) -> BackgroundRequest | None:
-        row = self._one(
+        row = self._table.one(
             f"SELECT {', '.join(_FIELDS)} FROM background WHERE {condition}",  # noqa: S608
             *values,
         )
         return _request(_FIELDS, row) if row else None
 
     def _delete(self, condition: str, value: float) -> int:
-        rows = self._all(
+        rows = self._table.all(
             f"SELECT number, team, id FROM background WHERE {condition} "  # noqa: S608
             f"ORDER BY expires LIMIT {SWEEP_AT_ONCE}",
             value,
         )
-        for number, team, request in rows:
+        for _, team, request in rows:
             self._host.delete_by_key(team, f"{KEY_PREFIX}{request}")
-            self._database.execute("DELETE FROM background WHERE number = ?", (number,))
-        return len(rows)
-
-    def _one(self, statement: str, *values: str | float) -> tuple[Any, ...] | None:
-        rows = self._all(statement, *values)
-        return rows[0] if rows else None
-
-    def _all(self, statement: str, *values: str | float) -> list[tuple[Any, ...]]:
-        """Return all rows; none of a file without the tables."""
-        return self._database.execute(statement, values).fetchall() if self._is_there else []
+        return self._table.delete_each(rows)
 
 
 def _request(names: Sequence[str], row: Sequence[Any]) -> BackgroundRequest:

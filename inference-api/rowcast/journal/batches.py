@@ -8,17 +8,18 @@ Each method must be called in a transaction.
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from rowcast.journal.background_record import BackgroundRequest
 from rowcast.journal.batch_lines import line_of
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.file_record import OUTPUT, Batch, BatchPhase, StoredFile
 from rowcast.journal.files import FileTable
+from rowcast.journal.late_table import LateTable
 
 RESULTS = 8  # the results of one batch may take this part of the file
 
-_TABLES = (
+_STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS batches (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -80,25 +81,21 @@ class BatchTable:
         self._lines = lines
         self._files = files
         self._store_seconds = store_seconds
+        self._table = LateTable(lambda: host.database, "batches", _STATEMENTS)
 
     def begin(self, batch: Batch, lines: Sequence[BackgroundRequest], most: int) -> str:
         """Queue a batch with all its lines, or nothing; return why not, or "".
 
         `most`: as for `BackgroundTable.accept`. A batch whose id is taken is left as it is.
         """
-        for statement in _TABLES:
-            self._host.database.execute(statement)
+        self._table.add()
         if self.find(batch.id, batch.team) is not None:
             return ""
         if lines and (refusal := self._lines.accept(lines, most)):
             return refusal
         if not lines:
             batch = replace(batch, ended=batch.created, expires=self._ends_at())
-        marks = ", ".join("?" * len(_FIELDS))
-        self._host.database.execute(
-            f"INSERT INTO batches ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
-            [getattr(batch, name) for name in _FIELDS],
-        )
+        self._table.insert(_FIELDS, [[getattr(batch, name) for name in _FIELDS]])
         return ""
 
     def find(self, batch: str, team: str) -> Batch | None:
@@ -108,7 +105,7 @@ class BatchTable:
 
     def page(self, team: str, after: str, count: int) -> list[Batch]:
         """Return a team's batches, the latest first."""
-        row = self._all("SELECT number FROM batches WHERE id = ? AND team = ?", after, team)
+        row = self._table.all("SELECT number FROM batches WHERE id = ? AND team = ?", after, team)
         return self._batches(
             "team = ? AND number < ? ORDER BY number DESC LIMIT ?",
             *(team, row[0][0] if row else 1 << 62, count),
@@ -118,31 +115,32 @@ class BatchTable:
         """End all lines that have not ended, and with them the batch; return it."""
         found = self.find(batch, team)
         if found is not None and found.phase == "in_progress":
-            self._all("UPDATE batches SET cancelling = ? WHERE id = ?", self._host.now(), batch)
+            self._table.all(
+                "UPDATE batches SET cancelling = ? WHERE id = ?", self._host.now(), batch
+            )
             self._lines.cancel_lines(batch)
             self._end(batch)
         return self.find(batch, team)
 
     def has_room(self, batch: str, size: int) -> bool:
         """Return whether a result of this size fits, and count it."""
-        self._all("UPDATE batches SET bytes = bytes + ? WHERE id = ?", size, batch)
-        rows = self._all("SELECT bytes FROM batches WHERE id = ?", batch)
+        self._table.all("UPDATE batches SET bytes = bytes + ? WHERE id = ?", size, batch)
+        rows = self._table.all("SELECT bytes FROM batches WHERE id = ?", batch)
         return bool(rows) and int(rows[0][0]) <= self._host.limit // RESULTS
 
     def line_ended(self, batch: str, *, failed: bool) -> None:
         """Count a line that has ended; end the batch with its last line."""
         column = "failed" if failed else "completed"
-        self._all(f"UPDATE batches SET {column} = {column} + 1 WHERE id = ?", batch)  # noqa: S608
+        self._table.all(f"UPDATE batches SET {column} = {column} + 1 WHERE id = ?", batch)  # noqa: S608
         if not self._lines.has_open_lines(batch):
             self._end(batch)
 
     def sweep(self) -> int:
         """Delete some batches that have expired; return how many."""
-        numbers = self._all(
+        numbers = self._table.all(
             "SELECT number FROM batches WHERE expires < ? LIMIT ?", self._host.now(), SWEEP_AT_ONCE
         )
-        self._host.database.executemany("DELETE FROM batches WHERE number = ?", numbers)
-        return len(numbers)
+        return self._table.delete_each(numbers)
 
     def _end(self, named: str) -> None:
         """Write the files of a batch, and delete its lines."""
@@ -151,7 +149,7 @@ class BatchTable:
         good = [each for each in lines if each.phase == "finished"]
         bad = [each for each in lines if each.phase != "finished"]
         phase: BatchPhase = "completed" if batch.cancelling is None else "cancelled"
-        self._all(
+        self._table.all(
             "UPDATE batches SET phase = ?, ended = ?, expires = ?, output_file = ?, "
             "error_file = ? WHERE id = ?",
             *(phase, self._host.now(), self._ends_at()),
@@ -181,11 +179,6 @@ class BatchTable:
     def _batches(self, condition: str, *values: str | float) -> list[Batch]:
         statement = f"SELECT {_COLUMNS} FROM batches WHERE {condition}"  # noqa: S608
         return [
-            Batch(**dict(zip(_FIELDS, row, strict=True))) for row in self._all(statement, *values)
+            Batch(**dict(zip(_FIELDS, row, strict=True)))
+            for row in self._table.all(statement, *values)
         ]
-
-    def _all(self, statement: str, *values: str | float) -> list[tuple[Any, ...]]:
-        """Return all rows; none if there never was a batch."""
-        database = self._host.database
-        there = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'batches'").fetchone()
-        return database.execute(statement, values).fetchall() if there else []

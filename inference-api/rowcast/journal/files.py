@@ -6,16 +6,17 @@ taken, and makes room like other results. Each method must be called in a transa
 
 import sqlite3
 from dataclasses import fields, replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.file_record import OUTPUT, StoredFile
+from rowcast.journal.late_table import LateTable
 
 Order = Literal["asc", "desc"]
 
 PART = 4  # uploads may take this part of the file
 
-_TABLES = (
+_STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS files (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -53,13 +54,13 @@ class FileTable:
     def __init__(self, host: Host, store_seconds: float) -> None:
         self._host = host
         self._store_seconds = store_seconds
+        self._table = LateTable(lambda: host.database, "files", _STATEMENTS)
 
     def add(self, file: StoredFile, content: bytes) -> str:
         """Store an uploaded file; return why not, or "" once it is stored."""
-        for statement in _TABLES:
-            self._host.database.execute(statement)
+        self._table.add()
         room = self._host.limit // PART
-        total, mine = self._all(
+        total, mine = self._table.all(
             "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(size) FILTER (WHERE team = ?), 0) "
             "FROM files WHERE purpose != ?",
             *(file.team, OUTPUT),
@@ -74,12 +75,10 @@ class FileTable:
 
     def write(self, file: StoredFile, content: bytes) -> None:
         """Store a file whatever its size."""
+        self._table.add()
         stored = replace(file, expires=self._host.now() + self._store_seconds)
-        marks = ", ".join("?" * (len(_FIELDS) + 1))
-        self._host.database.execute(
-            f"INSERT INTO files ({_COLUMNS}, content) VALUES ({marks})",  # noqa: S608
-            (*(getattr(stored, name) for name in _FIELDS), content),
-        )
+        row = (*(getattr(stored, name) for name in _FIELDS), content)
+        self._table.insert((*_FIELDS, "content"), [row])
 
     def find(self, file: str, team: str) -> StoredFile | None:
         """Return a team's file."""
@@ -88,7 +87,7 @@ class FileTable:
 
     def part(self, file: str, team: str, start: int, count: int) -> bytes | None:
         """Return some bytes of a file; None if there is no such file."""
-        rows = self._all(
+        rows = self._table.all(
             "SELECT SUBSTR(content, ?, ?) FROM files WHERE id = ? AND team = ?",
             *(start + 1, count, file, team),
         )
@@ -99,7 +98,7 @@ class FileTable:
     ) -> list[StoredFile]:
         """Return a team's files. `after`: the id of the last one of the page before."""
         beyond, edge = ("<", 1 << 62) if order == "desc" else (">", 0)
-        row = self._all("SELECT number FROM files WHERE id = ? AND team = ?", after, team)
+        row = self._table.all("SELECT number FROM files WHERE id = ? AND team = ?", after, team)
         return self._files(
             f"team = ? AND purpose LIKE ? AND number {beyond} ? ORDER BY number {order} LIMIT ?",
             *(team, purpose or "%", row[0][0] if row else edge, count),
@@ -108,7 +107,7 @@ class FileTable:
     def delete(self, file: str, team: str) -> bool:
         """Delete a team's file; return whether there was one."""
         found = self.find(file, team) is not None
-        self._all("DELETE FROM files WHERE id = ? AND team = ?", file, team)
+        self._table.all("DELETE FROM files WHERE id = ? AND team = ?", file, team)
         self._host.note_erased()
         return found
 
@@ -121,19 +120,12 @@ class FileTable:
         return self._delete("purpose = ?", OUTPUT)
 
     def _delete(self, condition: str, value: float | str) -> int:
-        numbers = self._all(
+        numbers = self._table.all(
             f"SELECT number FROM files WHERE {condition} ORDER BY expires LIMIT ?",  # noqa: S608
             *(value, SWEEP_AT_ONCE),
         )
-        self._host.database.executemany("DELETE FROM files WHERE number = ?", numbers)
-        return len(numbers)
+        return self._table.delete_each(numbers)
 
     def _files(self, condition: str, *values: str | float) -> list[StoredFile]:
-        rows = self._all(f"SELECT {_COLUMNS} FROM files WHERE {condition}", *values)  # noqa: S608
+        rows = self._table.all(f"SELECT {_COLUMNS} FROM files WHERE {condition}", *values)  # noqa: S608
         return [StoredFile(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
-
-    def _all(self, statement: str, *values: str | float) -> list[tuple[Any, ...]]:
-        """Return all rows; none if no file was ever stored."""
-        database = self._host.database
-        there = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'files'").fetchone()
-        return database.execute(statement, values).fetchall() if there else []
