@@ -24,8 +24,8 @@ _AFTER: Schema = {
 }
 _ORDER: Schema = {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}}
 _PURPOSE: Schema = {"name": "purpose", "in": "query", "schema": {"type": "string"}}
-_ONE = (404, *READ_ERRORS)
-_SOME = (400, *READ_ERRORS)
+_SOME = (400, *READ_ERRORS)  # 400 also if there is no journal
+_ONE = (404, *_SOME)
 
 
 def _limit(most: int) -> Mapping[str, Any]:
