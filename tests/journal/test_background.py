@@ -1,6 +1,6 @@
 """Background requests in the journal's file: who takes one, and how it ends once.
 
-Covers `background_record`, `background_schema`.
+Covers `background_queue`, `background_record`, `background_schema`.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """Batches and files in the journal's file: a batch ends once, with its last line.
 
-Covers `journal/files`, `file_record`, `batch_lines`, `late_table`.
+Covers `batches/table`, `journal/batches/files`, `batches/record`, `journal/batches/lines`,
+`late_table`.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from rowcast.journal.background_record import BackgroundRequest
-from rowcast.journal.file_record import Batch, StoredFile
+from rowcast.journal.batches.record import Batch, StoredFile
 
 from .test_journal import SECRET, Held, record
 

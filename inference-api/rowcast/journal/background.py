@@ -8,10 +8,11 @@ file is. Like `Journal`'s, each method must be called in a transaction.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
+from rowcast.journal.background_queue import Queue
 from rowcast.journal.background_record import (
     KEY_PREFIX,
     BackgroundNews,
@@ -23,7 +24,6 @@ from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.late_table import LateTable
 
 DEATHS = 100  # owners that may end while they compute a request, most of them innocently
-LONGEST_DELAY = 60.0
 PART = 4  # requests that have not ended may take this part of the file; one team half of it
 FAILED_BY_DEATHS = (
     b'{"message":"the process that computed this request ended each time","status_code":500}\n'
@@ -85,6 +85,7 @@ class BackgroundTable:
         self._host = host
         self._store_seconds = store_seconds
         self._table = LateTable(lambda: host.database, "background", STATEMENTS)
+        self._queue = Queue(self._table, host)
 
     def accept(self, requests: Sequence[BackgroundRequest], most: int) -> str:
         """Queue requests of one team, all or none; return why not, or "" once they are accepted.
@@ -106,8 +107,7 @@ class BackgroundTable:
         (waiting,) = self._table.all("SELECT COALESCE(SUM(waiting), 0) FROM background_teams")[0]
         taken: list[BackgroundRequest] = []
         if waiting:
-            self._release_orphans()
-            taken = self._take(free)
+            taken = self._taken(free)
         mine = self._table.all(
             "SELECT id FROM background WHERE phase = 'running' AND owner = ?", self._host.owner
         )
@@ -118,11 +118,7 @@ class BackgroundTable:
 
     def release(self, request: str, reason: str, delay: float) -> None:
         """Queue a request again that this process does not compute any more."""
-        self._table.all(
-            "UPDATE background SET phase = 'queued', owner = NULL, reason = ?, due = ? "
-            "WHERE id = ? AND phase = 'running' AND owner = ?",
-            *(reason, self._host.monotonic() + delay, request, self._host.owner),
-        )
+        self._queue.release(request, reason, delay)
 
     def restart(self, request: str, team: str) -> None:
         """Queue a request again, and forget what was computed of it."""
@@ -251,59 +247,15 @@ class BackgroundTable:
             )
         return ""
 
-    def _release_orphans(self) -> None:
-        """Queue the requests again whose owner no longer lives."""
-        owners = self._table.all("SELECT DISTINCT owner FROM background WHERE phase = 'running'")
-        for (owner,) in owners:
-            if not self._host.lives(owner):
-                self._table.all(
-                    "UPDATE background SET phase = 'queued', owner = NULL, due = 0, "
-                    "deaths = deaths + 1 WHERE phase = 'running' AND owner = ?",
-                    *(owner,),
-                )
-
-    def _take(self, free: int) -> list[BackgroundRequest]:
-        """Take queued requests: of the team of which fewest are running, the oldest first."""
-        running = {team: 0 for (team,) in self._table.all("SELECT team FROM background_teams")}
-        running |= dict(
-            self._table.all(
-                "SELECT team, COUNT(*) FROM background WHERE phase = 'running' GROUP BY team"
-            )
-        )
-        taken: list[BackgroundRequest] = []
-        while running and len(taken) < free:
-            team = min(running, key=running.__getitem__)
-            if (found := self._next(team)) is None:
-                del running[team]
-                continue
-            running[team] += 1
-            taken += self._own(found)
+    def _taken(self, free: int) -> list[BackgroundRequest]:
+        """Take requests; end those that seem to end the processes that compute them."""
+        taken = []
+        for request in self._queue.take(free):
+            if self._find("id = ? AND deaths >= ?", request, DEATHS) is not None:
+                self.finish(request, 500, FAILED_BY_DEATHS)
+            elif (found := self._find("id = ?", request)) is not None:
+                taken.append(found)
         return taken
-
-    def _next(self, team: str) -> str | None:
-        """Return the id of a team's next request."""
-        now = self._host.monotonic()
-        row = self._table.one(
-            "SELECT id FROM background WHERE team = ? AND phase = 'queued' "
-            "AND due NOT BETWEEN ? AND ? ORDER BY number LIMIT 1",
-            *(team, now, now + LONGEST_DELAY),
-        )
-        return row[0] if row else None
-
-    def _own(self, request: str) -> Iterable[BackgroundRequest]:
-        """Take a request, or end it if it seems to end the processes that compute it."""
-        self._table.all(
-            "UPDATE background SET phase = 'running', owner = ?, reason = '', "
-            "started = COALESCE(started, ?) WHERE id = ?",
-            *(self._host.owner, self._host.now(), request),
-        )
-        if self._table.one(
-            "SELECT 1 FROM background WHERE id = ? AND deaths >= ?", request, DEATHS
-        ):
-            self.finish(request, 500, FAILED_BY_DEATHS)
-            return
-        if (found := self._find("id = ?", request)) is not None:
-            yield found
 
     def _end(self, found: BackgroundRequest, phase: Phase, status: int, result: bytes) -> None:
         """End a request. Its prompt goes with it, unless its stream may still be read."""
@@ -325,7 +277,7 @@ class BackgroundTable:
         row = self._table.one("SELECT id, phase FROM background WHERE id = ?", request)
         return (row[0], row[1]) if row else None
 
-    def _find(self, condition: str, *values: str) -> BackgroundRequest | None:
+    def _find(self, condition: str, *values: str | int) -> BackgroundRequest | None:
         row = self._table.one(
             f"SELECT {', '.join(_FIELDS)} FROM background WHERE {condition}",  # noqa: S608
             *values,

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 
 from rowcast.journal.background import BackgroundTable
-from rowcast.journal.batches import BatchTable
+from rowcast.journal.batches.files import FileTable
+from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.eviction import SWEEP_AT_ONCE, evict
-from rowcast.journal.files import FileTable
 from rowcast.journal.record import News, Record, State, SyncResult
 from rowcast.journal.schema import PAGE_BYTES, open_file
 

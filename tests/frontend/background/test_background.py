@@ -299,3 +299,20 @@ def test_a_request_whose_build_is_gone_begins_anew_unless_it_may_have_been_read(
         assert ended(second, accepted).phase == "finished"
         found = ended(second, read)
         assert (found.phase, found.status) == ("failed", 409)
+
+
+def test_it_makes_room_for_a_prompt_that_waits_and_goes_on_later(tmp_path: Path) -> None:
+    engine = RecordedEngine(rows=1, step_seconds=0.002)
+    with serving(engine=engine, journal=tmp_path / "journal.db") as served:
+        begun(served)
+        body = BODY | {"max_tokens": 1200, "ignore_eos": True}
+        accepted = accept(served, body)
+        await_running(served, accepted)
+        time.sleep(0.3)
+        answer = served.post("/generate", **BODY)
+        assert answer.status_code == 200
+        assert phase(served, accepted) != "finished", "the prompt did not wait for its end"
+        found = ended(served, accepted)
+        drawn = sum(feed.draws for feeds in engine.steps for feed in feeds)
+        assert drawn < 1200 + 40 + 400, "it went on from what was computed"
+        assert found.result == served.post("/generate", **body).data

@@ -14,6 +14,11 @@ def test_nothing_starts_while_a_prompt_waits_for_any_model() -> None:
     assert room([status(), status(32, waiting=1)], 16, 0) == 0
 
 
+def test_those_that_run_make_room_for_prompts_that_wait() -> None:
+    assert room([status(), status(32, waiting=3)], 16, 16) == -3
+    assert room([status(32, waiting=30)], 16, 4) == -4
+
+
 def test_nothing_starts_while_all_rows_of_a_model_are_taken() -> None:
     assert room([status(32)], 16, 0) == 0
     assert room([status(30)], 16, 0) == 2

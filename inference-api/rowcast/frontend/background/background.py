@@ -22,8 +22,8 @@ from rowcast.frontend.request.request import Request
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.journal.background import BackgroundTable
 from rowcast.journal.background_record import ENDS, BackgroundRequest, Phase
-from rowcast.journal.batches import BatchTable
-from rowcast.journal.file_record import Batch
+from rowcast.journal.batches.record import Batch
+from rowcast.journal.batches.table import BatchTable
 from rowcast.settings import Settings
 from rowcast_http.client_watch import WENT_AWAY
 

@@ -21,8 +21,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from rowcast.errors import JournalFailing
 from rowcast.journal.background import BackgroundTable
-from rowcast.journal.batches import BatchTable
-from rowcast.journal.files import FileTable
+from rowcast.journal.batches.files import FileTable
+from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.service import Call, receive, send
 
 _log = logging.getLogger("rowcast.journal")

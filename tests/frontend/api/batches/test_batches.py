@@ -1,7 +1,7 @@
 """Files and batches over HTTP: uploads, lines, results, and what is wrong with them.
 
-Covers `api/batches`, `batches/files`, `batches/types`, `batches/openapi`, `uploads`,
-`batches/lines`.
+Covers `api/batches`, `api/batches/files`, `batches/types`, `batches/openapi`, `uploads`,
+`api/batches/lines`.
 """
 
 import io

@@ -18,8 +18,8 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.origin import key_of
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
-from rowcast.journal.batches import BatchTable
-from rowcast.journal.file_record import Batch
+from rowcast.journal.batches.record import Batch
+from rowcast.journal.batches.table import BatchTable
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses")
 LONGEST_PAGE = 100

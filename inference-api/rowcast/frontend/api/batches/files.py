@@ -11,8 +11,8 @@ from rowcast.frontend.background.background import FULL_SECONDS, fresh_id
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import CONTENT_TYPE, Response
-from rowcast.journal.file_record import StoredFile
-from rowcast.journal.files import FileTable, Order
+from rowcast.journal.batches.files import FileTable, Order
+from rowcast.journal.batches.record import StoredFile
 
 PAGE, LONGEST_PAGE = 100, 1000
 PART_BYTES = 1 << 20

@@ -14,7 +14,7 @@ from rowcast.errors import InvalidField
 from rowcast.frontend.api.batches.types import LineError
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.background_record import BackgroundRequest
-from rowcast.journal.file_record import Batch
+from rowcast.journal.batches.record import Batch
 
 KIND = "batch_line"
 LONGEST_ID = 512

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
-from rowcast.journal.file_record import Batch, StoredFile
+from rowcast.journal.batches.record import Batch, StoredFile
 
 DAY = 86400
 

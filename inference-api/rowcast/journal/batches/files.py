@@ -8,8 +8,8 @@ import sqlite3
 from dataclasses import fields, replace
 from typing import Literal, Protocol
 
+from rowcast.journal.batches.record import OUTPUT, StoredFile
 from rowcast.journal.eviction import SWEEP_AT_ONCE
-from rowcast.journal.file_record import OUTPUT, StoredFile
 from rowcast.journal.late_table import LateTable
 
 Order = Literal["asc", "desc"]

@@ -11,10 +11,10 @@ from dataclasses import fields, replace
 from typing import Protocol
 
 from rowcast.journal.background_record import BackgroundRequest
-from rowcast.journal.batch_lines import line_of
+from rowcast.journal.batches.files import FileTable
+from rowcast.journal.batches.lines import line_of
+from rowcast.journal.batches.record import OUTPUT, Batch, BatchPhase, StoredFile
 from rowcast.journal.eviction import SWEEP_AT_ONCE
-from rowcast.journal.file_record import OUTPUT, Batch, BatchPhase, StoredFile
-from rowcast.journal.files import FileTable
 from rowcast.journal.late_table import LateTable
 
 RESULTS = 8  # the results of one batch may take this part of the file
