@@ -9,8 +9,14 @@ from rowcast.frontend.api import DIALECTS
 from rowcast.frontend.api.dialect import Dialect
 from rowcast_proxy.routes import ROUTES, Access, match
 
-EXAMPLES = {"{model}": "scripted", "{stream}": "00ff"}
-MODELS = {"<model>": "{model}", "<id>": "{model}", "<stream>": "{stream}"}
+EXAMPLES = {
+    "{model}": "scripted",
+    "{stream}": "00ff",
+    "{task}": "00ff",
+    "{file}": "file-00ff",
+    "{batch}": "batch_00ff",
+}
+MODELS = {"<id>": "{model}", **{f"<{name[1:-1]}>": name for name in EXAMPLES}}
 
 
 def paths_of(dialect: Dialect) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from rowcast.frontend.api import (
     anthropic,
+    batches,
     documents,
     embeddings,
     generate,
@@ -16,6 +17,7 @@ from rowcast.frontend.api import (
     native,
     openai,
     streams,
+    tasks,
 )
 from rowcast.frontend.api.dialect import Dialect
 
@@ -26,6 +28,8 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     embeddings.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
+    tasks.DIALECT,
+    batches.DIALECT,
     models.DIALECT,
     documents.DIALECT,
     health.DIALECT,

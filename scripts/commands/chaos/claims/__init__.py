@@ -17,6 +17,7 @@ from commands.chaos.claims.processes import (
     reloads,
     server_kills,
     stops,
+    tasks,
     worker_kills,
 )
 from commands.chaos.claims.resources import clock, descriptors, full_disk, soak
@@ -27,6 +28,7 @@ CLAIMS: dict[str, Claim] = {
         decoder_kills.CLAIM,
         worker_kills.CLAIM,
         server_kills.CLAIM,
+        tasks.CLAIM,
         stops.CLAIM,
         reloads.CLAIM,
         vanished_clients.CLAIM,
