@@ -18,6 +18,7 @@ NAMES: Final = {
     "model": _NAME,
     "id": f"{_NAME}(?:(?:/|%2[Ff]){_NAME}){{0,3}}",  # of a model, with the slashes of hub ids
     "stream": "[0-9a-f]{1,64}",
+    "response": "resp_[0-9a-f]{1,64}",
 }
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
@@ -64,7 +65,16 @@ ROUTES: Final = (
     *(
         Route(f"{base}/{name}", ("POST",))
         for base in ("/v1", "")  # a base URL without /v1
-        for name in ("completions", "chat/completions")
+        for name in ("completions", "chat/completions", "responses", "responses/input_tokens")
+    ),
+    *(
+        route
+        for base in ("/v1", "")
+        for route in (
+            Route(f"{base}/responses/<response>", ("GET", "DELETE")),
+            Route(f"{base}/responses/<response>/cancel", ("POST",)),
+            Route(f"{base}/responses/<response>/input_items", ("GET",)),
+        )
     ),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),
     *(Route(path, ("POST",)) for path in ("/generate", "/generate/", "/generate_stream")),

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 
 from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
 from rowcast.frontend.api.dialect import Dialect
+from rowcast.frontend.api.openai import responses
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
+    responses.DIALECT,
     openai.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,

@@ -28,7 +28,7 @@ def routes(api: Api) -> Iterable[Route]:
 
 def resume(api: Api, frontend: Frontend, request: Request) -> Response:
     """Answer with the rest of a stream, from the reader's position on."""
-    record = frontend.journal.find(request.names["stream"], _team(request))
+    record = frontend.journal.find(request.names["stream"], team_of(request))
     if request.method == "HEAD":
         return Response()
     start = request.query.get("from", request.headers.get("Last-Event-ID", ""))
@@ -37,11 +37,11 @@ def resume(api: Api, frontend: Frontend, request: Request) -> Response:
 
 def cancel(frontend: Frontend, request: Request) -> Response:
     """End a stream, and keep nothing of it."""
-    frontend.journal.cancel(request.names["stream"], _team(request))
+    frontend.journal.cancel(request.names["stream"], team_of(request))
     return Response(status=204)
 
 
-def _team(request: Request) -> str:
+def team_of(request: Request) -> str:
     """Return the team whose streams the caller may read and cancel."""
     if not request.caller.keeps:
         raise Forbidden(

@@ -36,6 +36,7 @@ from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
+from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.tokens.tokenizer import Tokenizer
 
 
@@ -51,6 +52,15 @@ class Wanted:
 def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, ChatBody)
+    wanted, parsed, rule = prepared(served, request, body)
+    show = partial(ChatView, served.tokenizer, wanted)
+    return with_unenforced(answer(frontend, request, served, parsed, show), rule)
+
+
+def prepared(
+    served: ServedModel, request: Request, body: ChatBody
+) -> tuple[Wanted, ParsedRequest, Rule]:
+    """Return the validated request of a body, and the rule that its replies follow."""
     fill_in(body, served.generation)
     check_options(body)
     tools = toolbox(served.chat, body)
@@ -66,9 +76,7 @@ def chat(frontend: Frontend, request: Request) -> Response:
     thinking = thinking_of(served, body, prompt[1])
     grammar = grammar_after(served, request, rule, thinking)
     wanted = Wanted(body, tools, thinking)
-    parsed = _parsed(served, request, wanted, prompt, grammar)
-    show = partial(ChatView, served.tokenizer, wanted)
-    return with_unenforced(answer(frontend, request, served, parsed, show), rule)
+    return wanted, _parsed(served, request, wanted, prompt, grammar), rule
 
 
 def _parsed(
@@ -100,11 +108,15 @@ def _max_tokens(served: ServedModel, body: ChatBody, prompt: int) -> int:
     return requested or max(1, served.status().context_length - prompt)
 
 
+def reply_reader(wanted: Wanted) -> ReplyReader:
+    """Return a reader of one reply's text."""
+    return ReplyReader(wanted.thinking, wanted.tools.reader() if wanted.tools else None)
+
+
 def _reader(wanted: Wanted, request: str, reply: int) -> MessageReader:
     """Return the reader of one reply's text."""
-    tools = wanted.tools
-    reader = ReplyReader(wanted.thinking, tools.reader() if tools else None)
-    return MessageReader(reader, tools.custom if tools else (), request, reply)
+    custom = wanted.tools.custom if wanted.tools else frozenset[str]()
+    return MessageReader(reply_reader(wanted), custom, request, reply)
 
 
 class ChatView:

@@ -1,0 +1,17 @@
+"""The event with which a stream of /v1/responses ends if the request is refused after its headers.
+
+Other errors have OpenAI's common form.
+"""
+
+import msgspec
+
+from rowcast.frontend.api.events import event_of
+from rowcast.frontend.api.openai.errors import fault
+from rowcast.frontend.api.openai.responses.events import ErrorEvent
+
+
+def error_event(status: int, message: str, error: Exception | None = None) -> bytes:
+    """Return the event of an error before the first event of a response."""
+    described = fault(status, message, error)
+    event = ErrorEvent(message=message, code=described["code"], param=described["param"])
+    return event_of(msgspec.json.encode(event), event=event.name)

@@ -1,0 +1,78 @@
+"""The numbers of a stream's events, and what of them a reader lacks.
+
+    tokens     a    b    c    d          deltas      5    6    7    8
+    chunks of two: joined deltas         numbers     ·    6    ·    8
+
+Events are numbered before any are joined, so a number means the same place in the reply whatever
+STREAMING_CHUNKS is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from rowcast.frontend.api.events import event_of
+from rowcast.frontend.api.openai.responses.events import Delta, Event, TextDelta
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Numbers:
+    """Numbers the events of one stream, and encodes those that its reader lacks."""
+
+    def __init__(self, after: int, *, joins: bool = False) -> None:
+        """`after`: the last event that the reader has; `joins`: deltas of a chunk are one event."""
+        self._after = after
+        self._joins = joins
+        self._next = 0
+        self._held: list[Event] = []  # of an unfinished chunk
+
+    def encode(self, events: Iterable[Event], *, more: bool = False) -> bytes:
+        """Return the events that the reader lacks. `more`: they wait for the rest of a chunk."""
+        new = self._new(events)
+        if not self._joins:
+            return b"".join(map(_encoded, new))
+        self._held += new
+        if more:
+            return b""
+        held, self._held = self._held, []
+        return b"".join(map(_encoded, joined(held)))
+
+    def outside(self, event: Event) -> bytes:
+        """Return an event that is not a part of the response, with the number of the last one."""
+        event.sequence_number = max(self._next - 1, 0)
+        return _encoded(event, place="")
+
+    def _new(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            event.sequence_number = self._next
+            self._next += 1
+            if event.sequence_number > self._after:
+                yield event
+
+
+def joined(events: Sequence[Event]) -> Iterator[Event]:
+    """Yield the events with neighbouring deltas of one item as one, which has the last number."""
+    last: Event | None = None
+    for event in events:
+        if isinstance(last, Delta) and isinstance(event, Delta) and last.item_id == event.item_id:
+            last = _with_text_before(last, event)
+            continue
+        if last is not None:
+            yield last
+        last = event
+    if last is not None:
+        yield last
+
+
+def _with_text_before(first: Delta, second: Delta) -> Delta:
+    delta = first.delta + second.delta
+    if isinstance(first, TextDelta) and isinstance(second, TextDelta):
+        return replace(second, delta=delta, logprobs=[*first.logprobs, *second.logprobs])
+    return replace(second, delta=delta)
+
+
+def _encoded(event: Event, place: str | None = None) -> bytes:
+    named = str(event.sequence_number) if place is None else place
+    return event_of(_encode(event), event=event.name, place=named)

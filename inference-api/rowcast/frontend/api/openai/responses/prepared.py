@@ -1,0 +1,104 @@
+"""A request for a response, validated: what `view.py` needs to answer it.
+
+A recorded body is complete in itself. If the request continued an earlier response, the items
+before its own were added to the body as `BEFORE`, so it can be computed again when that response
+is gone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rowcast.frontend.api.openai.chat import Wanted
+from rowcast.frontend.api.openai.chat import prepared as prepared_chat
+from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
+from rowcast.frontend.api.openai.request.parsing import claim_options
+from rowcast.frontend.api.openai.request.tools import toolbox
+from rowcast.frontend.api.openai.request.types import ChatBody
+from rowcast.frontend.api.openai.responses.body import ResponseBody
+from rowcast.frontend.api.openai.responses.chat_body import chat_body, renamed
+from rowcast.frontend.api.openai.responses.items import InputItem, MessageItem
+from rowcast.frontend.api.openai.responses.reading import read_body
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.request import Body, Request
+from rowcast.frontend.served_model import ServedModel
+from rowcast.text.rules.schema_rule import Rule
+
+BEFORE = "items_before"  # in recorded bodies only, and first there
+_BEGINNING = f'{{"{BEFORE}":'.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A body, and the items of the conversation before it."""
+
+    body: ResponseBody
+    before: Sequence[InputItem] = ()
+
+    @property
+    def items(self) -> list[InputItem]:
+        """The whole conversation."""
+        own = self.body.input
+        return [*self.before, *([MessageItem("user", own)] if isinstance(own, str) else own)]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A validated request."""
+
+    body: ResponseBody
+    request: Request
+    served: ServedModel
+    wanted: Wanted
+    parsed: ParsedRequest
+    rule: Rule
+
+
+def read_record(body: Body) -> Read:
+    """Read the body of a recorded request."""
+    content = body.read()
+    if not content.startswith(_BEGINNING):
+        return Read(read_body(body.json(plain=True)))
+    sent = msgspec.json.decode(content)
+    before = msgspec.convert(sent.pop(BEFORE), list[InputItem])
+    return Read(read_body(sent), before)
+
+
+def with_before(sent: dict[str, Any], before: list[Any]) -> bytes:
+    """Return a body that is complete in itself."""
+    return msgspec.json.encode({BEFORE: before, **sent})
+
+
+def prepare(frontend: Frontend, request: Request, read: Read, *, events: bool = False) -> Prepared:
+    """Validate a request. `events`: the answer is an event stream."""
+    chat, served = _claimed(frontend, request, read, events=events)
+    with renamed():
+        wanted, parsed, rule = prepared_chat(served, request, chat)
+    return Prepared(read.body, request, served, wanted, parsed, rule)
+
+
+def input_tokens(frontend: Frontend, request: Request, read: Read) -> int:
+    """Return how many tokens the prompt has."""
+    chat, served = _claimed(frontend, request, read)
+    with renamed():
+        tools = toolbox(served.chat, chat)
+        tokens, _ = prompt_of(
+            served,
+            request,
+            chat.messages,
+            tools=tools.shown if tools else None,
+            extra=chat.chat_template_kwargs,
+            for_prompt=False,
+        )
+    return len(tokens)
+
+
+def _claimed(
+    frontend: Frontend, request: Request, read: Read, *, events: bool = False
+) -> tuple[ChatBody, ServedModel]:
+    chat = chat_body(read.body, read.items)
+    options = claim_options(chat, events=events)
+    return chat, frontend.model(chat.model, request, options)

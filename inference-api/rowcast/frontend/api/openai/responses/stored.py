@@ -1,0 +1,75 @@
+"""Stored responses: read again, whole or from any event; deleted; cancelled; their input listed.
+
+A reply is a value. What is stored is read; what nobody computes any more, because its client or its
+server went away, is computed to its end by whoever reads it.
+"""
+
+from rowcast.errors import InvalidField
+from rowcast.frontend.api.openai.response.response import json_answer
+from rowcast.frontend.api.openai.responses.answer import Facts, response_of
+from rowcast.frontend.api.openai.responses.listing import listed
+from rowcast.frontend.api.openai.responses.prepared import prepare, read_record
+from rowcast.frontend.api.openai.responses.records import find, is_computed
+from rowcast.frontend.api.openai.responses.types import DeletedResponse, ResponseObject
+from rowcast.frontend.api.openai.responses.view import stream, whole
+from rowcast.frontend.api.streams import team_of
+from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.fields import Fields
+from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.request.request import Request
+from rowcast.frontend.response import Response
+from rowcast.journal.record import Record
+
+_QUERY = ("stream", "starting_after", "include", "include[]", "include_obfuscation")
+
+
+def retrieve(frontend: Frontend, request: Request) -> Response:
+    """Answer with a response, or with its events after the one numbered `starting_after`."""
+    query = Fields(request.query, _QUERY, lenient=True)
+    events = query.flag("stream", False)
+    start = query.text("starting_after")
+    if start is not None and not events:
+        raise InvalidField("starting_after", "is only allowed when stream is true")
+    record = find(frontend, request, request.names["response"])
+    if request.method == "HEAD":
+        return Response()
+    if not events and is_computed(frontend, record):
+        return json_answer(_begun(frontend, request, record))
+    again = request.again(record, "")
+    prepared = prepare(frontend, again, read_record(again.body), events=events)
+    if not events:
+        return whole(prepared)
+    position = request.headers.get("Last-Event-ID", "") if start is None else start
+    return stream(prepared, position, frontend.settings.comment_seconds)
+
+
+def _begun(frontend: Frontend, request: Request, record: Record) -> ResponseObject:
+    """Return a response that is being computed; what it has so far is in its events."""
+    body = read_record(request.body.instead(record.body)).body
+    served = frontend.models.find(body.model).served
+    facts = Facts(record.build.partition("/")[0], served.defaults if served else None)
+    return response_of(body, Origin.recorded(record), facts)
+
+
+def delete(frontend: Frontend, request: Request) -> Response:
+    """Delete a response and all that is stored of it."""
+    name = request.names["response"]
+    record = find(frontend, request, name)
+    frontend.journal.cancel(record.id, team_of(request))
+    return json_answer(DeletedResponse(name))
+
+
+def cancel(frontend: Frontend, request: Request) -> Response:
+    """Refuse: only a response in the background goes on without its client."""
+    find(frontend, request, request.names["response"])
+    raise InvalidField(
+        "response_id", "names a response that was not created with background: close its stream"
+    )
+
+
+def input_items(frontend: Frontend, request: Request) -> Response:
+    """Answer with a page of the items of a response's input, and of the conversation before it."""
+    name = request.names["response"]
+    record = find(frontend, request, name)
+    items = read_record(request.body.instead(record.body)).items
+    return json_answer(listed(name, items, request.query))

@@ -1,0 +1,171 @@
+"""Answers with a response: one JSON object, or the events of its stream.
+
+Each token is a piece of its own, so the events and their numbers are a function of the tokens,
+whoever computes them and however they arrive. An event's number is its id, from which a reader
+resumes (`numbers.py`).
+
+A failure is not a part of the response: its event has the number of the one before it, so a reader
+who resumes after it misses nothing.
+"""
+
+from collections.abc import Iterator
+
+from rowcast.errors import InvalidField, NotReady, ReplyFailed
+from rowcast.frontend.api.events import EVENT_STREAM, SEED_HEADER, SILENT, streamed
+from rowcast.frontend.api.openai.chat import reply_reader
+from rowcast.frontend.api.openai.request.unenforced import with_unenforced
+from rowcast.frontend.api.openai.response.logprobs import ChatScores
+from rowcast.frontend.api.openai.response.response import json_answer
+from rowcast.frontend.api.openai.response.types import TokenLogprob
+from rowcast.frontend.api.openai.responses.answer import Facts, ended, failed, response_of
+from rowcast.frontend.api.openai.responses.events import (
+    Event,
+    ResponseCompleted,
+    ResponseCreated,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponseInProgress,
+)
+from rowcast.frontend.api.openai.responses.numbers import Numbers
+from rowcast.frontend.api.openai.responses.output import Output
+from rowcast.frontend.api.openai.responses.prepared import Prepared
+from rowcast.frontend.api.openai.responses.types import ResponseObject
+from rowcast.frontend.reply.replies import Piece, Replies
+from rowcast.frontend.response import Response
+
+
+def stream(prepared: Prepared, start: str, silence: float) -> Response:
+    """Answer with the events after the one whose number is `start`; with all of them for ""."""
+    after = _number(start)
+    view = View(prepared)
+    events = _events(view, Numbers(after, joins=view.reply.joins), silence)
+    response = streamed(view.replies, events, EVENT_STREAM, prepared.parsed.seed)
+    return with_unenforced(response, prepared.rule)
+
+
+def whole(prepared: Prepared) -> Response:
+    """Answer with one object."""
+    response = json_answer(whole_object(prepared))
+    seed = {SEED_HEADER: str(prepared.parsed.seed)}
+    return with_unenforced(response.with_headers(seed), prepared.rule)
+
+
+def whole_object(prepared: Prepared) -> ResponseObject:
+    """Return the object once it is complete."""
+    view = View(prepared)
+    try:
+        return view.whole()
+    finally:
+        view.replies.close()  # so that it is stored before its caller has it
+
+
+class View:
+    """The reply to one request as a response."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        served, parsed, wanted = prepared.served, prepared.parsed, prepared.wanted
+        self.replies = served.open_all(prepared.request, parsed.origin, parsed.prompts)
+        self.reply = self.replies[0]
+        self._parsed = parsed
+        facts = Facts(parsed.fingerprint, served.defaults)
+        self._begun = response_of(prepared.body, self.replies.origin, facts)
+        self._output = Output(reply_reader(wanted), self._begun.id)
+        self._splits = wanted.tools is not None or wanted.thinking is not None
+        self._scores = _Scores(prepared, self.replies)
+
+    def begin(self) -> list[Event]:
+        """Return the events before the first token."""
+        return [ResponseCreated(response=self._begun), ResponseInProgress(response=self._begun)]
+
+    def piece(self, piece: Piece) -> list[Event]:
+        """Return the events for more text."""
+        events = self._output.feed(piece.text, self.reply.tokens, self._scores.waiting())
+        if events:
+            self._scores.pass_on()
+        return events
+
+    def end(self) -> list[Event]:
+        """Return the events for the end of a complete reply."""
+        events = self._output.finish("incomplete" if self._cut else "completed")
+        kind = ResponseIncomplete if self._cut else ResponseCompleted
+        return [*events, kind(response=self._ended())]
+
+    def failed(self, failure: ReplyFailed | NotReady) -> Event:
+        """Return the last event of a stream that fails."""
+        return ResponseFailed(response=failed(self._begun, self._output, failure))
+
+    def whole(self) -> ResponseObject:
+        """Wait for the end, and return the object. Raises ReplyFailed and NotReady."""
+        for piece in self.replies.pieces(singly=self._splits):
+            if piece is not None:
+                self.piece(piece)
+                self.replies.check(0)
+        self._output.finish("incomplete" if self._cut else "completed")
+        return self._ended()
+
+    @property
+    def _cut(self) -> bool:
+        """True if the reply has ended at its maximum of tokens."""
+        return self.replies.ending(0).reason == "length"
+
+    def _ended(self) -> ResponseObject:
+        parsed = self._parsed
+        prompt, tokens = len(parsed.prompts[0].tokens), self.reply.tokens
+        response = ended(self._begun, self._output, prompt, tokens, cut=self._cut)
+        response.receipt = parsed.receipt_of(self.replies)
+        return response
+
+
+class _Scores:
+    """The log-probabilities of tokens, from when they arrive until an event has their text."""
+
+    def __init__(self, prepared: Prepared, replies: Replies) -> None:
+        body = prepared.body
+        self._reply = replies[0] if body.with_logprobs else None
+        self._scores = ChatScores(prepared.served.tokenizer, body.top_logprobs or 0)
+        self._waiting: list[TokenLogprob] = []
+
+    def waiting(self) -> list[TokenLogprob]:
+        """Return those of the tokens that have arrived."""
+        found = self._scores.of(self._reply.places()) if self._reply else None
+        if found and isinstance(found.content, list):
+            self._waiting += found.content
+        return self._waiting
+
+    def pass_on(self) -> None:
+        """Note that an event has them."""
+        self._waiting = []
+
+
+def _events(view: View, numbers: Numbers, silence: float) -> Iterator[bytes]:
+    """Yield the events that the reader lacks; those that are ready together are sent together."""
+    if begun := numbers.encode(view.begin()):
+        yield begun
+    try:
+        for pieces in view.replies.rounds(silence, singly=True):
+            if not pieces:
+                yield SILENT
+            elif events := _round(view, numbers, pieces):
+                yield events
+            view.replies.check(0)
+    except (ReplyFailed, NotReady) as failure:
+        yield numbers.outside(view.failed(failure))
+
+
+def _round(view: View, numbers: Numbers, pieces: list[Piece]) -> bytes:
+    """Return the events for pieces that have arrived together, and for the end."""
+    sent = [numbers.encode(view.piece(piece), more=piece.more) for piece in pieces]
+    ending = view.reply.ending
+    if ending is not None and ending.whole:
+        sent.append(numbers.encode(view.end()))
+        view.replies.close()  # so that it is stored before its reader knows its end
+    return b"".join(sent)
+
+
+def _number(start: str) -> int:
+    """Return the number of the last event that a reader has; -1 if it has none."""
+    if start and not (start.isascii() and start.isdigit() and len(start) < 10):
+        raise InvalidField(
+            "starting_after", f"is {start[:40]!r}; send the sequence_number of an event"
+        )
+    return int(start) if start else -1
