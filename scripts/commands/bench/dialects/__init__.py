@@ -12,12 +12,14 @@ from commands.bench.dialects.generate import TGI, Generate
 from commands.bench.dialects.native import Native
 from commands.bench.dialects.openai import OpenAI
 from commands.bench.dialects.openai_chat import OpenAIChat
+from commands.bench.dialects.responses import Responses
 
 DIALECTS: dict[str, Dialect] = {
     "native": Native(),
     "chat": Chat(),
     "openai": OpenAI(),
     "openai-chat": OpenAIChat(),
+    "responses": Responses(),
     "generate": Generate(),
     "tgi": TGI(),
 }
