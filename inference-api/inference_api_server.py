@@ -50,7 +50,9 @@ def build(settings: Settings) -> Flask:
     frontend = Frontend(settings, ClientWatch(settings.client_seconds), models, journal)
     frontend.start()
     _await_names(models, settings)
-    return create_app(frontend)
+    app = create_app(frontend)
+    frontend.background.start(frontend.parsing)
+    return app
 
 
 def _models(settings: Settings, journal: Journal) -> Models:
@@ -102,6 +104,7 @@ def _journal(settings: Settings) -> Journal:
         keep_seconds=settings.journal_seconds,
         reply_seconds=settings.reply_seconds,
         limit=settings.journal_bytes,
+        result_seconds=settings.result_seconds,
     )
     return DiskJournal(JournalClient(config), settings.waiting_line)
 

@@ -238,6 +238,23 @@ class Settings(BaseSettings):
         SECONDS, 3600, "Seconds that a stream's prompt and tokens are stored after its end."
     )
     journal_bytes = setting(Whole(1 << 20), 1 << 30, "Maximum bytes of the journal.")
+    background_rows = setting(
+        Whole(0, 1024),
+        16,
+        "Background requests that are computed at once, by all frontend processes together; 0: "
+        "none. They start only while no prompt waits for a row.",
+    )
+    background_requests = setting(
+        Whole(1, 1_000_000),
+        10_000,
+        "Maximum background requests (tasks, lines of batches, background responses) of one team "
+        "that have not ended; others get 503.",
+    )
+    result_seconds = setting(
+        Number(0, 30 * 86400, above=True),
+        86400,
+        "Seconds that results of background requests and files are stored.",
+    )
     proxy_secret = optional(
         SecretText(), "Secret shared with the proxy, which makes its claims trusted."
     )

@@ -19,6 +19,7 @@ NAMES: Final = {
     "id": f"{_NAME}(?:(?:/|%2[Ff]){_NAME}){{0,3}}",  # of a model, with the slashes of hub ids
     "stream": "[0-9a-f]{1,64}",
     "response": "resp_[0-9a-f]{1,64}",
+    "task": "[0-9a-f]{1,64}",
 }
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
@@ -86,6 +87,11 @@ ROUTES: Final = (
     ),
     *(Route(path, ("POST",)) for path in ("/models/load", "/models/unload")),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
+    Route("/send_text", ("POST",)),
+    *(Route(f"/{name}_task_status/<task>", ("GET",)) for name in ("get", "poll")),
+    *(Route(path, ("GET",)) for path in ("/tasks", "/tasks/")),
+    Route("/tasks/<task>", ("GET", "DELETE")),
+    Route("/tasks/<task>/cancel", ("POST",)),
     *(Route(f"/v1/{name}", ("POST",)) for name in ("count_tokens", "tokenize", "detokenize")),
     Route("/v1/replay", ("POST",)),
     *(Route(path, ("POST",)) for path in ("/tokenize", "/detokenize")),

@@ -31,14 +31,14 @@ from rowcast.errors import (
     Unavailable,
 )
 from rowcast.frontend.api import DIALECTS, model_in, needs_rows
-from rowcast.frontend.api.dialect import Api, Dialect, Handler, dialect_for
+from rowcast.frontend.api.dialect import Api, Dialect, Handler
 from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
 from rowcast.frontend.request.identity import caller_of, request_id_of
 from rowcast.frontend.request.request import Body, Request, Watch, stays
-from rowcast.frontend.response import Response, json_response
+from rowcast.frontend.response import Response
 from rowcast_http.client_watch import WENT_AWAY
 
 _log = logging.getLogger("rowcast.http")
@@ -52,6 +52,7 @@ def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Fl
     app = Flask("rowcast", static_folder=None)
     app.extensions[EXTENSION] = frontend
     api = Api(frontend, dialects)
+    frontend.background.answers = api
     for route in api.routes:
         app.add_url_rule(
             route.path,
@@ -174,8 +175,7 @@ def _finish_headers(response: flask.Response) -> flask.Response:
 def _error(api: Api, status: int, message: str, error: Exception) -> flask.Response:
     """Return an error in the form of the dialect that owns the path."""
     g.request.close()
-    dialect = dialect_for(g.request, api.dialects)
-    return _sent(json_response(dialect.error_body(status, message, error), status))
+    return _sent(api.refusal(g.request, error, status, message))
 
 
 def _rowcast_error(api: Api, error: RowcastError) -> flask.Response:

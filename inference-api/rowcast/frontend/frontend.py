@@ -1,4 +1,4 @@
-"""One frontend process: its settings, client watch, journal, pause meter, and models.
+"""One frontend process: its settings, client watch, journal, background requests, and models.
 
     served = frontend.model(name, request)      a `ServedModel` until `request.close()`
 
@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 
 from rowcast.errors import NotReady
+from rowcast.frontend.background.background import Background
 from rowcast.frontend.listening.pauses import Pauses
 from rowcast.frontend.models.models import NONE_YET, Models
 from rowcast.frontend.models.waiting import ClaimOptions
@@ -30,10 +31,14 @@ class Frontend:
     clients: ClientWatch
     models: Models
     journal: Journal = field(default_factory=NoJournal)  # of the sessions of all models
+    background: Background = field(init=False)
     pauses: Pauses = field(default_factory=Pauses)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
     stopping: bool = False  # open no more sessions
+
+    def __post_init__(self) -> None:
+        self.background = Background(self.journal.client, self.settings, self.models)
 
     @property
     def default(self) -> ServedModel:
@@ -70,11 +75,13 @@ class Frontend:
         self.models.start()
 
     def stop(self) -> None:
-        """Open no more sessions; open ones continue."""
+        """Open no more sessions; open ones continue, except those of background requests."""
         self.stopping = True
+        self.background.stop()
         self.models.stop()
 
     def close(self) -> None:
+        self.background.close()
         self.journal.close()
         self.models.close()
         self.clients.close()

@@ -7,6 +7,8 @@ counted in bytes of bodies and events, by the file itself (see `schema.py`).
 
 import sqlite3
 
+SWEEP_AT_ONCE = 200
+
 Stream = tuple[int, int]  # its number and its bytes
 
 

@@ -1,5 +1,7 @@
 """Requests and their events in one SQLite file, shared by all frontends of a server.
 
+The file also holds the background requests (`background.py`).
+
 A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the frontend process that
 computes it: only the owner appends. A process that takes a stream from its owner, or cancels it,
 leaves the owner's name in `ousted`, where the owner looks for it. An owner without a sign of life
@@ -17,13 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from rowcast.journal.eviction import evict
+from rowcast.journal.background import BackgroundTable
+from rowcast.journal.eviction import SWEEP_AT_ONCE, evict
 from rowcast.journal.record import News, Record, State, SyncResult
 from rowcast.journal.schema import PAGE_BYTES, open_file
 
 LEASE_SECONDS = 3.0
 BEAT_SECONDS = 1.0
-SWEEP_AT_ONCE = 200
 BUILDS = 64  # whose recipes are stored
 _FULL, _ROOM = 0.9, 0.25  # of the limit: when to delete streams early, and how much
 
@@ -51,21 +53,26 @@ class Journal:
         keep_seconds: float,
         reply_seconds: float,
         limit: int,
+        result_seconds: float = 86400,
         owner: str = "",
         clock: Clock = time,
     ) -> None:
-        """`keep_seconds`: after a stream's end. `reply_seconds`: the maximum until then."""
+        """`keep_seconds`: after a stream's end. `reply_seconds`: the maximum until then.
+
+        `result_seconds`: after the end of a background request.
+        """
         self.path = path
         self._clock = clock
         self.owner = owner or f"{os.getpid()}-{os.urandom(4).hex()}"  # begins with its process's id
         self._keep_seconds = keep_seconds
         self._reply_seconds = reply_seconds
-        self._limit = limit
+        self.limit = limit
         self._last_beat = -LEASE_SECONDS
         self._erased = False  # traces of deleted data are still in the log
         self._sweeping = False
         self._opened: sqlite3.Connection | None = None
         self._inode = 0
+        self.background = BackgroundTable(self, result_seconds)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -76,15 +83,15 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Execute the block as one transaction: all of it, or nothing."""
-        self._database.execute("BEGIN IMMEDIATE")
+        self.database.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._database.execute("COMMIT")
+            self.database.execute("COMMIT")
             self._overwrite()
         except BaseException:  # whatever ends the block, half of it must not be written
             self._last_beat = -LEASE_SECONDS
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            if self.database.in_transaction:
+                self.database.execute("ROLLBACK")
             raise
 
     def begin(self, record: Record) -> None:
@@ -95,7 +102,7 @@ class Journal:
             *(record.body, str(record.seed), record.build, record.prompt_digest, record.created),
             *(record.key, "open", self.owner, self._clock.time() + self._longest),
         )
-        self._database.execute(
+        self.database.execute(
             f"INSERT INTO streams ({_COLUMNS}, expires) VALUES ({', '.join('?' * 14)})",  # noqa: S608
             values,
         )
@@ -144,24 +151,24 @@ class Journal:
 
     def news(self, stream: str, after: int = 0) -> News | None:
         """Return what was appended after batch `after`; None if the stream is no longer kept."""
-        row = self._database.execute(
+        row = self.database.execute(
             "SELECT number, state, owner FROM streams WHERE id = ?", (stream,)
         ).fetchone()
         if row is None:
             return None
         number, state, owner = row
-        batches = self._database.execute(
+        batches = self.database.execute(
             "SELECT number, batch FROM events WHERE stream = ? AND number > ? ORDER BY number",
             (number, after),
         ).fetchall()
         last = batches[-1][0] if batches else after
-        return News(last, [batch for _, batch in batches], state, owner, self._lives(owner))
+        return News(last, [batch for _, batch in batches], state, owner, self.lives(owner))
 
     def let_go(self, stream: str, batch: bytes, complete: bool) -> None:
         """Release a stream that has ended, or that another process may continue."""
         if batch:
             self.append(stream, batch)
-        self._database.execute(
+        self.database.execute(
             "UPDATE streams SET state = ?, owner = NULL, ousted = NULL, expires = ? "
             "WHERE id = ? AND owner = ?",
             ("ended" if complete else "open", self._ends_at(), stream, self.owner),
@@ -183,10 +190,10 @@ class Journal:
         found = self.find(stream, team)
         if found is None:
             return False
-        self._database.execute(
+        self.database.execute(
             "DELETE FROM events WHERE stream = (SELECT number FROM streams WHERE id = ?)", (stream,)
         )
-        self._database.execute(
+        self.database.execute(
             "UPDATE streams SET state = 'cancelled', ousted = owner, owner = NULL, body = x'', "
             "expires = ? WHERE id = ?",
             (self._ends_at(), stream),
@@ -200,11 +207,11 @@ class Journal:
 
     def ousted(self) -> list[tuple[str, State]]:
         """Return streams that were taken from this process or cancelled; each is reported once."""
-        streams: list[tuple[str, State]] = self._database.execute(
+        streams: list[tuple[str, State]] = self.database.execute(
             "SELECT id, state FROM streams WHERE ousted = ?", (self.owner,)
         ).fetchall()
         if streams:
-            self._database.execute(
+            self.database.execute(
                 "UPDATE streams SET ousted = NULL WHERE ousted = ?", (self.owner,)
             )
         return streams
@@ -214,49 +221,82 @@ class Journal:
         now = self._clock.monotonic()  # the same clock for all processes, and never set
         if now - self._last_beat >= BEAT_SECONDS:
             self._check_place()
-            self._database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
+            self.database.execute("INSERT OR REPLACE INTO owners VALUES (?, ?)", (self.owner, now))
             self._last_beat = now
 
     def store_recipe(self, build: str, recipe: bytes) -> None:
         """Store how a build is loaded; the oldest recipes make room for new ones."""
-        self._database.execute(
+        self.database.execute(
             "INSERT OR REPLACE INTO builds (name, recipe) VALUES (?, ?)", (build, recipe)
         )
-        self._database.execute(
+        self.database.execute(
             "DELETE FROM builds WHERE number <= (SELECT MAX(number) FROM builds) - ?", (BUILDS,)
         )
 
     def recipe(self, build: str) -> bytes | None:
         """Return how a build is loaded; None if that is not known."""
-        row = self._database.execute(
-            "SELECT recipe FROM builds WHERE name = ?", (build,)
-        ).fetchone()
+        row = self.database.execute("SELECT recipe FROM builds WHERE name = ?", (build,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def sweep(self) -> int:
         """Delete some expired streams; return how many."""
-        swept = self._delete("expires < ?", self._clock.time())
-        if self._used() > _FULL * self._limit:
+        swept = max(self._delete("expires < ?", self._clock.time()), self.background.sweep())
+        if self.is_nearly_full:
             swept += self._evict()
         self._erased = self._erased or swept > 0
         self._sweeping = True
-        self._database.execute(
+        self.database.execute(
             "DELETE FROM owners WHERE beat NOT BETWEEN ? AND ?",
             (self._clock.monotonic() - 10 * LEASE_SECONDS, self._clock.monotonic() + LEASE_SECONDS),
         )
         return swept
 
     def make_room(self) -> bool:
-        """Delete streams that no process computes, in a transaction; return whether any was."""
+        """Delete streams that no process computes, in a transaction; return whether any was.
+
+        If there are none, delete results of background requests.
+        """
         with self.transaction():
-            swept = self._evict()
+            swept = self._evict() or self.background.evict()
             self._erased = self._sweeping = swept > 0
         return swept > 0
 
+    def now(self) -> float:
+        return self._clock.time()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def cancel_by_key(self, team: str, key: str) -> None:
+        """Cancel the stream of a key, if there is one."""
+        found = self._one("team = ? AND key = ?", team, key)
+        if found is not None:
+            self.cancel(found.id, team)
+
+    def delete_by_key(self, team: str, key: str) -> None:
+        """Delete the stream of a key, whoever computes it."""
+        self._delete("team = ? AND key = ?", team, key)
+        self._erased = True
+
+    def extend_by_key(self, team: str, key: str, until: float) -> None:
+        """Store the stream of a key until then."""
+        self.database.execute(
+            "UPDATE streams SET expires = ? WHERE team = ? AND key = ?", (until, team, key)
+        )
+
+    def note_erased(self) -> None:
+        """Note that something was deleted which is still in the log."""
+        self._erased = True
+
     @property
-    def _database(self) -> sqlite3.Connection:
+    def is_nearly_full(self) -> bool:
+        """True if streams are deleted before they expire."""
+        return self._used() > _FULL * self.limit
+
+    @property
+    def database(self) -> sqlite3.Connection:
         if self._opened is None:
-            self._opened = open_file(self.path, self._limit)
+            self._opened = open_file(self.path, self.limit)
             self._inode = self.path.stat().st_ino
         return self._opened
 
@@ -275,7 +315,7 @@ class Journal:
         return self._clock.time() + self._keep_seconds
 
     def _one(self, condition: str, *values: str | None) -> Record | None:
-        row = self._database.execute(
+        row = self.database.execute(
             f"SELECT {_COLUMNS} FROM streams WHERE {condition}",  # noqa: S608
             values,
         ).fetchone()
@@ -284,10 +324,11 @@ class Journal:
         named = dict(zip(_FIELDS, row, strict=True))
         return Record(**named | {"seed": int(named["seed"])})
 
-    def _lives(self, owner: str | None) -> bool:
+    def lives(self, owner: str | None) -> bool:
+        """True if this process has shown a sign of life of late."""
         if owner is None or owner == self.owner:
             return owner is not None
-        row = self._database.execute("SELECT beat FROM owners WHERE name = ?", (owner,)).fetchone()
+        row = self.database.execute("SELECT beat FROM owners WHERE name = ?", (owner,)).fetchone()
         fresh = row is not None and abs(self._clock.monotonic() - row[0]) < LEASE_SECONDS
         return fresh and _runs(int(owner.partition("-")[0]))
 
@@ -295,28 +336,28 @@ class Journal:
         """Remove deleted data from the write-ahead log, too."""
         if self._erased and self._sweeping:
             self._erased = self._sweeping = False
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _delete(self, condition: str, *values: str | float) -> int:
-        rows = self._database.execute(
+        rows = self.database.execute(
             f"SELECT number FROM streams WHERE {condition} "  # noqa: S608
             f"ORDER BY expires LIMIT {SWEEP_AT_ONCE}",
             values,
         ).fetchall()
-        self._database.executemany("DELETE FROM events WHERE stream = ?", rows)
-        self._database.executemany("DELETE FROM streams WHERE number = ?", rows)
+        self.database.executemany("DELETE FROM events WHERE stream = ?", rows)
+        self.database.executemany("DELETE FROM streams WHERE number = ?", rows)
         return len(rows)
 
     def _evict(self) -> int:
-        return evict(self._database, _ROOM * self._limit, SWEEP_AT_ONCE)
+        return evict(self.database, _ROOM * self.limit, SWEEP_AT_ONCE)
 
     def _used(self) -> int:
-        (pages,) = self._database.execute("PRAGMA page_count").fetchone()
-        (free,) = self._database.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self.database.execute("PRAGMA page_count").fetchone()
+        (free,) = self.database.execute("PRAGMA freelist_count").fetchone()
         return int(pages - free) * PAGE_BYTES
 
     def _changed(self, statement: str, *values: str | float | bytes | None) -> bool:
-        return self._database.execute(statement, values).rowcount > 0
+        return self.database.execute(statement, values).rowcount > 0
 
 
 def _runs(pid: int) -> bool:

@@ -1,11 +1,12 @@
 """The journal's own process: takes calls from one frontend over a socket, many per transaction.
 
-    python -m rowcast.journal.service PATH OWNER KEEP_SECONDS REPLY_SECONDS LIMIT
+    python -m rowcast.journal.service PATH OWNER KEEP_SECONDS REPLY_SECONDS RESULT_SECONDS LIMIT
 
 The socket is its standard input. A process, not a thread: it does not share the GIL with the
 streams, and a slow disk blocks only this process. Ends with the frontend, at EOF.
 """
 
+import operator
 import pickle
 import socket
 import sqlite3
@@ -17,7 +18,8 @@ from typing import Any
 
 from rowcast.journal.journal import Journal
 
-Call = tuple[str, tuple[Any, ...]]  # a method of Journal, and its arguments
+# A method of Journal, such as `begin` or `background.find`, and its arguments.
+Call = tuple[str, tuple[Any, ...]]
 
 _LENGTH = struct.Struct("!I")
 
@@ -65,17 +67,18 @@ def _results(journal: Journal, calls: Sequence[Call]) -> list[Any]:
 
 def _tried(journal: Journal, calls: Sequence[Call]) -> list[Any]:
     with journal.transaction():
-        return [getattr(journal, method)(*arguments) for method, arguments in calls]
+        return [operator.attrgetter(method)(journal)(*arguments) for method, arguments in calls]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until the frontend is gone."""
-    path, owner, keep, reply, limit = arguments
+    path, owner, keep, reply, result, limit = arguments
     journal = Journal(
         Path(path),
         owner=owner,
         keep_seconds=float(keep),
         reply_seconds=float(reply),
+        result_seconds=float(result),
         limit=int(limit),
     )
     link = socket.socket(fileno=sys.stdin.fileno())

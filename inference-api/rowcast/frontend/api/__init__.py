@@ -6,7 +6,16 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 
 from collections.abc import Iterable
 
-from rowcast.frontend.api import documents, generate, health, models, native, openai, streams
+from rowcast.frontend.api import (
+    documents,
+    generate,
+    health,
+    models,
+    native,
+    openai,
+    streams,
+    tasks,
+)
 from rowcast.frontend.api.dialect import Dialect
 from rowcast.frontend.api.openai import responses
 
@@ -16,6 +25,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     openai.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
+    tasks.DIALECT,
     models.DIALECT,
     documents.DIALECT,
     health.DIALECT,

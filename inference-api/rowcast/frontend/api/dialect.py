@@ -19,14 +19,14 @@ from functools import partial
 
 from werkzeug.routing import Map, Rule
 
-from rowcast.errors import BuildChanged
-from rowcast.frontend.api.errors import error_event
+from rowcast.errors import BuildChanged, RowcastError
+from rowcast.frontend.api.errors import INTERNAL_ERROR, error_event
 from rowcast.frontend.api.late import ErrorEvent, late
 from rowcast.frontend.api.operation import Operation
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.waiting import StillLoading
 from rowcast.frontend.request.request import Request
-from rowcast.frontend.response import Response
+from rowcast.frontend.response import Response, json_response
 
 Handler = Callable[[Frontend, Request], Response]
 ErrorBody = Callable[[int, str, Exception | None], dict[str, object]]
@@ -92,6 +92,17 @@ class Api:
         """Return the response to a request, by its method and path."""
         route, names = self._map.bind("localhost").match(request.path, method=request.method)
         return self.call(route.handler, replace(request, names=names))
+
+    def refusal(self, request: Request, error: Exception, status: int, message: str) -> Response:
+        """Return an error in the form of the dialect that owns the request."""
+        dialect = dialect_for(request, self.dialects)
+        return json_response(dialect.error_body(status, message, error), status)
+
+    def failure(self, request: Request, error: Exception) -> Response:
+        """Return the answer to a request whose handler has raised this."""
+        if isinstance(error, RowcastError):
+            return self.refusal(request, error, error.status, str(error))
+        return self.refusal(request, error, 500, INTERNAL_ERROR)
 
     def call(self, handler: Handler, request: Request) -> Response:
         """Return a handler's response, which may begin before the request's model is loaded.

@@ -11,7 +11,6 @@ request goes through the same function as the first time: no dialect has code fo
 from collections.abc import Iterable
 from functools import partial
 
-from rowcast.errors import Forbidden
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.streams import OPERATIONS
 from rowcast.frontend.api.openai.errors import error_body, error_event
@@ -28,7 +27,7 @@ def routes(api: Api) -> Iterable[Route]:
 
 def resume(api: Api, frontend: Frontend, request: Request) -> Response:
     """Answer with the rest of a stream, from the reader's position on."""
-    record = frontend.journal.find(request.names["stream"], team_of(request))
+    record = frontend.journal.find(request.names["stream"], request.caller.owner)
     if request.method == "HEAD":
         return Response()
     start = request.query.get("from", request.headers.get("Last-Event-ID", ""))
@@ -37,18 +36,8 @@ def resume(api: Api, frontend: Frontend, request: Request) -> Response:
 
 def cancel(frontend: Frontend, request: Request) -> Response:
     """End a stream, and keep nothing of it."""
-    frontend.journal.cancel(request.names["stream"], team_of(request))
+    frontend.journal.cancel(request.names["stream"], request.caller.owner)
     return Response(status=204)
-
-
-def team_of(request: Request) -> str:
-    """Return the team whose streams the caller may read and cancel."""
-    if not request.caller.keeps:
-        raise Forbidden(
-            "no streams are kept for requests through a proxy without PROXY_SECRET, because "
-            "their teams cannot be distinguished; set the same PROXY_SECRET for proxy and server"
-        )
-    return request.caller.team
 
 
 DIALECT = Dialect(

@@ -16,6 +16,8 @@ from urllib.parse import unquote
 
 from werkzeug.datastructures import Headers
 
+from rowcast.errors import Forbidden
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PROXY_HEADERS = ("X-Rowcast-Proxy", "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
@@ -28,6 +30,17 @@ class Caller:
     token_id: str = ""
     keeps: bool = True  # keeps streams, which the same team may read
     admin: bool = False  # may load and unload models
+
+    @property
+    def owner(self) -> str:
+        """The team whose streams and background requests the caller may read and cancel."""
+        if not self.keeps:
+            raise Forbidden(
+                "no streams are kept for requests through a proxy without PROXY_SECRET, because "
+                "their teams cannot be distinguished; set the same PROXY_SECRET for proxy and "
+                "server"
+            )
+        return self.team
 
 
 def caller_of(headers: Headers, proxy_secret: str | None, address: str = "") -> Caller:

@@ -35,8 +35,11 @@ class Origin:
     start: str = ""  # what the reader has, in the format of event ids
 
     @classmethod
-    def fresh(cls, path: str, body: bytes, key: str | None, team: str) -> Self:
-        """Return the origin of a new request. With a key, the seed is a function of the key."""
+    def fresh(cls, path: str, body: bytes, key: str | None, team: str, start: str = "") -> Self:
+        """Return the origin of a new request. With a key, the seed is a function of the key.
+
+        `start`: what its sender already has of the stream with the same key.
+        """
         now = time.time()
         return cls(
             id=f"{int(now * 1000):012x}{secrets.token_hex(12)}",  # sorts by time of arrival
@@ -45,6 +48,7 @@ class Origin:
             seed=fresh_seed() if key is None else seed_of(team, key),
             created=now,
             key=key,
+            start=start,
         )
 
     @classmethod

@@ -2,6 +2,7 @@
 
     app.py             makes one from each HTTP request, before anything of the body is read
     again(record)      the same request sent earlier, for a reader who resumes its stream
+    in_background(b)   the background request that b is, for its worker or a reader
     Request(...)       made by hand, by callers in this process
 
 The body is read when it is first needed. Knows no web framework.
@@ -18,6 +19,7 @@ from werkzeug.datastructures import Headers
 from rowcast.frontend.request.body import parse_object
 from rowcast.frontend.request.identity import Caller, valid_or_fresh_id
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
+from rowcast.journal.background_record import BackgroundRequest
 from rowcast.journal.record import Record
 
 LARGE_BODY = 1 << 16
@@ -86,6 +88,7 @@ class Request:
     record: Record | None = None  # of the same request, sent earlier
     build: str = ""  # the build that must answer, as records name it; "": the current one
     start: str = ""  # how much of the reply the reader has, in the format of event ids
+    background: bool = False  # its reply is computed though nobody reads it
     # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)
     # The claims on models, which end once the response was sent.
@@ -100,7 +103,8 @@ class Request:
         """Return the origin of a reply to this request; call it once per reply."""
         if self.record is not None:
             return Origin.recorded(self.record, self.start)
-        return Origin.fresh(self.path, self.body.read(), key_of(self.headers), self.caller.team)
+        key = key_of(self.headers)
+        return Origin.fresh(self.path, self.body.read(), key, self.caller.team, self.start)
 
     def again(self, record: Record, start: str) -> Self:
         """Return the recorded request, sent again by this one's client at this one's time."""
@@ -111,6 +115,23 @@ class Request:
             body=self.body.instead(record.body),
             record=record,
             start=start,
+        )
+
+    def in_background(self, accepted: BackgroundRequest, start: str = "") -> Self:
+        """Return a background request, sent by this one's client at this one's time.
+
+        Whoever sends it joins the same stream, or begins it.
+        """
+        headers = Headers(self.headers)
+        headers[KEY_HEADER] = accepted.key
+        return replace(
+            self,
+            method="POST",
+            path=accepted.path,
+            headers=headers,
+            body=self.body.instead(accepted.body),
+            start=start,
+            background=True,
         )
 
     def close(self) -> None:

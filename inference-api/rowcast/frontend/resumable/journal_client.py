@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from rowcast.errors import JournalFailing
-from rowcast.journal.journal import Journal
+from rowcast.journal.background import BackgroundTable
 from rowcast.journal.service import Call, receive, send
 
 _log = logging.getLogger("rowcast.journal")
@@ -32,7 +32,9 @@ _SILENT = "it does not respond"
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-_Method = Callable[Concatenate[Journal, _Arguments], _Result]
+_Method = Callable[Concatenate[Any, _Arguments], _Result]
+# The parts of the journal, by their class: methods of others are methods of `Journal` itself.
+_PARTS = {BackgroundTable.__name__: "background."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class JournalConfig:
     keep_seconds: float
     reply_seconds: float
     limit: int
+    result_seconds: float = 86400
 
 
 class Job(Generic[_Result]):
@@ -102,7 +105,7 @@ class JournalClient:
         **named: _Arguments.kwargs,  # noqa: ARG002  # none is sent; the type needs them
     ) -> Job[_Result]:
         """Hand a call of a journal method over; calls are made in this order."""
-        job: Job[_Result] = Job((method.__name__, arguments), again=False)
+        job: Job[_Result] = Job((_name_of(method), arguments), again=False)
         if self.problem:
             job.end(self.problem)
         else:
@@ -127,7 +130,7 @@ class JournalClient:
         **named: _Arguments.kwargs,  # noqa: ARG002
     ) -> None:
         """Call a journal method as soon as possible, without waiting for it."""
-        self._hand_over(Job((method.__name__, arguments), again=True))
+        self._hand_over(Job((_name_of(method), arguments), again=True))
 
     def _hand_over(self, job: Job[Any]) -> None:
         if len(self._jobs) >= MOST_JOBS or self._closing:
@@ -169,8 +172,8 @@ class JournalClient:
     def _connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         config, source = self._config, Path(__file__).parents[3]
-        numbers = (config.keep_seconds, config.reply_seconds, config.limit)
-        command = (*(str(config.path), self._owner), *map(str, numbers))
+        seconds = (config.keep_seconds, config.reply_seconds, config.result_seconds)
+        command = (str(config.path), self._owner, *map(str, (*seconds, config.limit)))
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
                 [sys.executable, "-P", "-m", "rowcast.journal.service", *command],
@@ -195,3 +198,9 @@ class JournalClient:
         if problem != self.problem:
             self.problem = problem
             _log.error("journal=%s %s", self._config.path, problem or "has recovered")
+
+
+def _name_of(method: Callable[..., object]) -> str:
+    """Return the name by which the journal's process finds a method."""
+    part, _, name = method.__qualname__.rpartition(".")
+    return f"{_PARTS.get(part, '')}{name}"

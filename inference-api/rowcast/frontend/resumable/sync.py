@@ -17,7 +17,8 @@ from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.sessions.session import Place, Session, encoded
 from rowcast.frontend.turns import in_turns
-from rowcast.journal.journal import SWEEP_AT_ONCE, Journal
+from rowcast.journal.eviction import SWEEP_AT_ONCE
+from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, SyncResult
 
 TAKEN = "another connection is reading this stream now"

@@ -6,6 +6,7 @@
 from typing import Protocol
 
 from rowcast.errors import UnknownStream
+from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.sessions.session import Session
 from rowcast.journal.record import Record
 
@@ -16,6 +17,10 @@ class Journal(Protocol):
     @property
     def state(self) -> str | None:
         """Its state, as `/health` shows it; None if there is nothing to show."""
+
+    @property
+    def client(self) -> JournalClient | None:
+        """What sends calls to its process; None if nothing is kept."""
 
     def start(self) -> None: ...
 
@@ -53,6 +58,7 @@ class NoJournal:
     """Keeps nothing: every session is computed here, and ends with its reader."""
 
     state = None
+    client = None
 
     def start(self) -> None:
         """Do nothing."""

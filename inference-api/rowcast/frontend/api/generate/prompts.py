@@ -53,7 +53,7 @@ class Wanted:
 
 def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Response:
     """Answer with all choices, or stream them."""
-    body = _body(sent)
+    body = body_of(sent)
     options = claim_options(body, events=False)
     served = frontend.model(body.wanted_model, request, options)
     rule = grammar_of(served, request, body)
@@ -62,7 +62,7 @@ def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Resp
     return with_unenforced(_answer(wanted, replies), _with_batch(rule, body))
 
 
-def _body(sent: dict[str, Any]) -> GenerateBody:
+def body_of(sent: dict[str, Any]) -> GenerateBody:
     """Parse and check the body."""
     if sent.keys() >= NAMES:
         raise InvalidField("text", "is another name of prompt; send one of them")

@@ -4,7 +4,6 @@ import time
 
 from rowcast.errors import StreamCancelled, UnknownResponse, UnknownStream
 from rowcast.frontend.api.openai.responses.answer import PREFIX
-from rowcast.frontend.api.streams import team_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.journal.record import Record
@@ -17,7 +16,7 @@ _STEP_SECONDS = 0.02
 def find(frontend: Frontend, request: Request, name: str, field: str = "") -> Record:
     """Return the record of a response. Raises UnknownResponse; `field`: of the body, names it."""
     try:
-        record = frontend.journal.find(name.removeprefix(PREFIX), team_of(request))
+        record = frontend.journal.find(name.removeprefix(PREFIX), request.caller.owner)
     except (UnknownStream, StreamCancelled) as unknown:
         raise _unknown(name, field) from unknown
     if not name.startswith(PREFIX) or record.path not in PATHS:

@@ -12,7 +12,6 @@ from rowcast.frontend.api.openai.responses.prepared import prepare, read_record
 from rowcast.frontend.api.openai.responses.records import find, is_computed
 from rowcast.frontend.api.openai.responses.types import DeletedResponse, ResponseObject
 from rowcast.frontend.api.openai.responses.view import stream, whole
-from rowcast.frontend.api.streams import team_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.fields import Fields
 from rowcast.frontend.request.origin import Origin
@@ -55,7 +54,7 @@ def delete(frontend: Frontend, request: Request) -> Response:
     """Delete a response and all that is stored of it."""
     name = request.names["response"]
     record = find(frontend, request, name)
-    frontend.journal.cancel(record.id, team_of(request))
+    frontend.journal.cancel(record.id, request.caller.owner)
     return json_answer(DeletedResponse(name))
 
 

@@ -1,0 +1,97 @@
+"""One attempt to compute a background request: it ends with a result, or is to be repeated.
+
+The request goes through the same function as if it had come by HTTP. A refusal is a result, in the
+form of its dialect. What may work later, such as a model that cannot be loaded now, is not. A
+request that was begun by a build that is gone begins anew if nobody can have read its stream.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from rowcast.errors import BuildChanged, ReplyCancelled, RowcastError, Unavailable
+from rowcast.frontend.background.presence import Presence
+from rowcast.frontend.request.identity import Caller
+from rowcast.frontend.request.request import Body, Request
+from rowcast.frontend.response import Response
+from rowcast.journal.background import LONGEST_DELAY
+from rowcast.journal.background_record import BackgroundRequest
+
+_log = logging.getLogger("rowcast.background")
+
+
+class Answers(Protocol):
+    """What computes requests: all dialects of a frontend."""
+
+    def answer(self, request: Request, /) -> Response: ...
+
+    def failure(self, request: Request, error: Exception, /) -> Response: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The HTTP status and body that the request would have had."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The request is to be queued again, after `delay` seconds."""
+
+    reason: str
+    delay: float
+    restart: bool = False  # forget what was computed
+
+
+class Attempt:
+    """One request that this process computes."""
+
+    def __init__(self, accepted: BackgroundRequest) -> None:
+        self.accepted = accepted
+        self._presence = Presence()
+
+    def leave(self) -> None:
+        """Stop computing it: it was cancelled, or another process computes it."""
+        self._presence.leave()
+
+    def run(self, answers: Answers, parsing: "threading.Lock") -> Result | Again:
+        """Compute it. `parsing`: the lock held while a large body is parsed."""
+        request = self._request(parsing)
+        try:
+            return _result(answers.answer(request))
+        except Unavailable as unavailable:
+            delay = min(float(unavailable.retry_after), LONGEST_DELAY)
+            return Again(str(unavailable), delay)
+        except ReplyCancelled as cancelled:
+            return Again(str(cancelled), 1)
+        except RowcastError as error:
+            if isinstance(error, BuildChanged) and not self.accepted.streamed:
+                return Again(str(error), 0, restart=True)
+            return _result(answers.failure(request, error))
+        except Exception as error:  # noqa: BLE001  # it is this request's result, and no other's
+            _log.exception("request=%s unexpected error in the background", request.id)
+            return _result(answers.failure(request, error))
+        finally:
+            request.close()
+
+    def _request(self, parsing: "threading.Lock") -> Request:
+        accepted = self.accepted
+        return Request(
+            path=accepted.path,
+            body=Body(lambda: b"", parsing),
+            id=accepted.request_id,
+            caller=Caller(team=accepted.team, token_id=accepted.token_id),
+            watch=self._presence.watch,
+        ).in_background(accepted)
+
+
+def _result(response: Response) -> Result:
+    """Return all of a response."""
+    try:
+        body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+        return Result(response.status, body)
+    finally:
+        response.close()

@@ -1,0 +1,154 @@
+"""Takes background requests from the journal and computes each in a thread of its own.
+
+    look      every second while there are any: take some, and stop those that are no longer ours
+    end       store the result, or queue the request again; then look at once
+
+The journal decides who computes what. A process that has ended loses its requests to the next that
+looks (`journal/background.py`), and so does one without a sign of life.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from rowcast.errors import JournalFailing
+from rowcast.frontend.background.attempt import Again, Answers, Attempt, Result
+from rowcast.frontend.background.watchers import Watchers
+from rowcast.frontend.resumable.journal_client import JournalClient
+from rowcast.journal.background import BackgroundTable
+from rowcast.journal.background_record import BackgroundNews, BackgroundRequest
+
+_log = logging.getLogger("rowcast.background")
+
+WATCHED_SECONDS = 0.1  # between looks while somebody waits for a request
+BUSY_SECONDS = 1.0  # while there are requests
+IDLE_SECONDS = 3.0  # otherwise; a request that was accepted here is taken at once
+
+
+class Worker:
+    """The requests that this process computes, and the thread that takes them."""
+
+    def __init__(
+        self, client: JournalClient, watchers: Watchers, room: Callable[[int], int]
+    ) -> None:
+        """`room`: returns how many more may start, if so many are running."""
+        self._client = client
+        self._watchers = watchers
+        self._room = room
+        self._running: dict[str, Attempt] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = self._closing = False
+        self._busy = True  # the first look finds out
+        self._thread: threading.Thread | None = None
+
+    def start(self, answers: Answers, parsing: "threading.Lock") -> None:
+        """Begin to take requests. `parsing`: the lock held while a large body is parsed."""
+        self._thread = threading.Thread(
+            target=self._run, args=(answers, parsing), name="background", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more requests, and leave those that are running to other processes."""
+        self._stopping = True
+        for attempt in self._attempts():
+            attempt.leave()
+
+    def close(self) -> None:
+        self.stop()
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def wake(self) -> None:
+        """Look now: there is something to take, or somebody waits."""
+        self._wake.set()
+
+    def leave(self, request: str) -> None:
+        """Stop computing a request that was cancelled."""
+        with self._lock:
+            attempt = self._running.get(request)
+        if attempt is not None:
+            attempt.leave()
+        self._watchers.wake(request)
+
+    def _attempts(self) -> list[Attempt]:
+        with self._lock:
+            return list(self._running.values())
+
+    def _run(self, answers: Answers, parsing: "threading.Lock") -> None:
+        while not self._closing:
+            for taken in self._looked():
+                arguments = (taken, answers, parsing)
+                threading.Thread(target=self._compute, args=arguments, daemon=True).start()
+            self._wake.wait(self._pause)
+            self._wake.clear()
+
+    @property
+    def _pause(self) -> float:
+        if self._watchers.watched:
+            return WATCHED_SECONDS
+        return BUSY_SECONDS if self._busy else IDLE_SECONDS
+
+    def _looked(self) -> list[Attempt]:
+        try:
+            return self._look()
+        except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
+            _log.exception("the look for background requests failed")
+            return []
+
+    def _look(self) -> list[Attempt]:
+        """Return the requests that this process computes from now on."""
+        before = self._attempts()
+        watched = self._watchers.watched
+        free = 0 if self._stopping else self._room(len(before))
+        try:
+            news = self._client.do(BackgroundTable.look, free, watched)
+        except JournalFailing:
+            return []
+        self._busy = bool(news.waiting)
+        self._watchers.note(watched, news.phases)
+        for attempt in before:
+            if attempt.accepted.id not in news.mine:
+                attempt.leave()
+        return self._begin(news)
+
+    def _begin(self, news: BackgroundNews) -> list[Attempt]:
+        attempts = [Attempt(accepted) for accepted in news.taken]
+        with self._lock:
+            self._running.update((each.accepted.id, each) for each in attempts)
+        if self._stopping:
+            for each in attempts:
+                each.leave()
+        return attempts
+
+    def _compute(self, attempt: Attempt, answers: Answers, parsing: "threading.Lock") -> None:
+        """Compute one request; whatever happens, it is queued again or has its result."""
+        accepted = attempt.accepted
+        outcome: Result | Again = Again("its computation was interrupted", 1)
+        try:
+            outcome = attempt.run(answers, parsing)
+        finally:
+            self._store(accepted, outcome)
+            with self._lock:
+                self._running.pop(accepted.id, None)
+            self._watchers.wake(accepted.id)
+            self._wake.set()
+
+    def _store(self, accepted: BackgroundRequest, outcome: Result | Again) -> None:
+        """Write how an attempt has ended; if the journal fails, as soon as it recovers."""
+        if isinstance(outcome, Again):
+            _log.info("request=%s waits again: %s", accepted.request_id, outcome.reason)
+            if outcome.restart:
+                self._client.soon(BackgroundTable.restart, accepted.id, accepted.team)
+            else:
+                delay = 0.0 if self._stopping else outcome.delay
+                self._client.soon(BackgroundTable.release, accepted.id, outcome.reason, delay)
+            return
+        ending = (accepted.id, outcome.status, outcome.body)
+        try:
+            self._client.do(BackgroundTable.finish, *ending)
+        except JournalFailing:
+            self._client.soon(BackgroundTable.finish, *ending)
