@@ -18,10 +18,15 @@ from collections.abc import Iterable
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.responses.create import count, create
-from rowcast.frontend.api.openai.responses.errors import error_event
 from rowcast.frontend.api.openai.responses.openapi import OPERATIONS
-from rowcast.frontend.api.openai.responses.records import PATHS
-from rowcast.frontend.api.openai.responses.stored import cancel, delete, input_items, retrieve
+from rowcast.frontend.api.openai.responses.response.errors import error_event
+from rowcast.frontend.api.openai.responses.stored.records import PATHS
+from rowcast.frontend.api.openai.responses.stored.retrieving import (
+    cancel,
+    delete,
+    input_items,
+    retrieve,
+)
 
 
 def routes(_: Api) -> Iterable[Route]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from rowcast.frontend.api.openai.openapi import ERROR
-from rowcast.frontend.api.openai.responses import events
-from rowcast.frontend.api.openai.responses.body import ResponseBody
-from rowcast.frontend.api.openai.responses.types import (
+from rowcast.frontend.api.openai.responses.request.body import ResponseBody
+from rowcast.frontend.api.openai.responses.response import events
+from rowcast.frontend.api.openai.responses.response.types import (
     DeletedResponse,
     InputTokens,
     ItemList,

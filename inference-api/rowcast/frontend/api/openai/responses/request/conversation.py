@@ -23,7 +23,7 @@ from rowcast.frontend.api.openai.request.types import (
     ToolMessage,
     UserMessage,
 )
-from rowcast.frontend.api.openai.responses.items import (
+from rowcast.frontend.api.openai.responses.request.items import (
     ContentPart,
     FunctionCallItem,
     FunctionOutputItem,

@@ -14,20 +14,23 @@ from typing import Any
 import msgspec
 
 from rowcast.errors import BodyTooLarge, InvalidField
-from rowcast.frontend.api.openai.responses.body import ResponseBody
-from rowcast.frontend.api.openai.responses.items import InputItem
-from rowcast.frontend.api.openai.responses.prepared import (
+from rowcast.frontend.api.openai.responses.request.body import ResponseBody
+from rowcast.frontend.api.openai.responses.request.items import InputItem
+from rowcast.frontend.api.openai.responses.request.prepared import (
     Read,
     prepare,
     read_record,
     with_before,
 )
-from rowcast.frontend.api.openai.responses.records import find, is_computed
-from rowcast.frontend.api.openai.responses.view import whole_object
+from rowcast.frontend.api.openai.responses.response.view import whole_object
+from rowcast.frontend.api.openai.responses.stored import background
+from rowcast.frontend.api.openai.responses.stored.records import find, is_computed
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
+from rowcast.journal.background_record import BackgroundRequest
 
 FIELD = "previous_response_id"
+_END = {"failed": "failed", "cancelled": "was cancelled"}
 MOST_ITEMS = 10_000  # of a conversation
 
 
@@ -54,11 +57,29 @@ def continued(
 
 def _items_of(frontend: Frontend, request: Request, name: str) -> list[InputItem]:
     """Return all items of a stored response, its output last. Raises RequestError."""
+    accepted = background.find(frontend, request, name)
+    if accepted is not None:
+        return _items_of_background(accepted)
     record = find(frontend, request, name, FIELD)
     if is_computed(frontend, record):
-        raise InvalidField(FIELD, "is still being computed; continue it once it has ended")
+        raise _unended()
     again = replace(request.again(record, ""), response_headers={})
     read = read_record(again.body)
     response = whole_object(prepare(frontend, again, read))
-    output = msgspec.convert(msgspec.to_builtins(response.output), list[InputItem])
-    return [*read.items, *output]
+    return [*read.items, *_as_input(msgspec.to_builtins(response.output))]
+
+
+def _items_of_background(accepted: BackgroundRequest) -> list[InputItem]:
+    if not accepted.has_ended:
+        raise _unended()
+    if accepted.phase != "finished":
+        raise InvalidField(FIELD, f"names a response that has no output: it {_END[accepted.phase]}")
+    return [*background.body_of(accepted).items, *_as_input(background.output_of(accepted))]
+
+
+def _unended() -> InvalidField:
+    return InvalidField(FIELD, "is still being computed; continue it once it has ended")
+
+
+def _as_input(output: list[Any]) -> list[InputItem]:
+    return msgspec.convert(output, list[InputItem])

@@ -1,15 +1,19 @@
 """The response object of one request: as it begins, and as it ends."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from rowcast.errors import RowcastError
 from rowcast.frontend.api.openai.request.types import TextFormat
-from rowcast.frontend.api.openai.responses.body import ReasoningConfig, ResponseBody, TextConfig
-from rowcast.frontend.api.openai.responses.output import Output
-from rowcast.frontend.api.openai.responses.types import (
+from rowcast.frontend.api.openai.responses.request.body import (
+    ReasoningConfig,
+    ResponseBody,
+    TextConfig,
+)
+from rowcast.frontend.api.openai.responses.response.output import Output
+from rowcast.frontend.api.openai.responses.response.types import (
     CachedTokens,
     IncompleteDetails,
     ReasoningTokens,
@@ -19,24 +23,48 @@ from rowcast.frontend.api.openai.responses.types import (
 )
 from rowcast.frontend.request.defaults import Defaults
 from rowcast.frontend.request.origin import Origin
+from rowcast.journal.background_record import BackgroundRequest
 
 PREFIX = "resp_"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a response reports of the model that computes it."""
+    """What a response reports besides its body: who it is, and what computes it."""
 
-    fingerprint: str
-    defaults: Defaults | None  # None: not known, because the model is not loaded
+    name: str  # its id
+    created: float
+    seed: int  # for a body without a seed
+    fingerprint: str = ""  # of the build; "": not known yet
+    defaults: Defaults | None = None  # of the model; None: not known, because it is not loaded
+
+    @classmethod
+    def of(
+        cls,
+        origin: Origin,
+        accepted: BackgroundRequest | None,
+        fingerprint: str,
+        defaults: Defaults | None,
+    ) -> Self:
+        """Return the facts of a stream, or of the background request that it belongs to."""
+        name, created = f"{PREFIX}{origin.id}", origin.created
+        if accepted is not None:
+            name, created = accepted.id, accepted.created
+        return cls(
+            name=name,
+            created=created,
+            seed=origin.seed,
+            fingerprint=fingerprint,
+            defaults=defaults,
+        )
 
 
-def response_of(body: ResponseBody, origin: Origin, facts: Facts) -> ResponseObject:
+def response_of(body: ResponseBody, facts: Facts) -> ResponseObject:
     """Return the object as it begins."""
     defaults = facts.defaults
     return ResponseObject(
-        id=f"{PREFIX}{origin.id}",
-        created_at=int(origin.created),
+        id=facts.name,
+        created_at=int(facts.created),
         status="in_progress",
         background=bool(body.background),
         instructions=body.instructions,
@@ -58,7 +86,7 @@ def response_of(body: ResponseBody, origin: Origin, facts: Facts) -> ResponseObj
         top_logprobs=body.top_logprobs or 0,
         top_p=_sent(body, "top_p", defaults),
         user=body.user,
-        seed=origin.seed if body.seed is None else body.seed,
+        seed=facts.seed if body.seed is None else body.seed,
         system_fingerprint=facts.fingerprint or UNSET,
     )
 
@@ -82,10 +110,9 @@ def ended(
     )
 
 
-def failed(begun: ResponseObject, output: Output, failure: RowcastError) -> ResponseObject:
-    """Return the object if the reply has failed."""
-    error = ResponseFailure(str(failure))
-    return replace(begun, status="failed", error=error, output=output.items)
+def failed(begun: ResponseObject, problem: str) -> ResponseObject:
+    """Return the object if the response has failed."""
+    return replace(begun, status="failed", error=ResponseFailure(problem))
 
 
 def _sent(body: ResponseBody, name: str, defaults: Defaults | None) -> float | None:

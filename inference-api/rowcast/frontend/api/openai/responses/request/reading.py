@@ -9,7 +9,7 @@ from typing import Any
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.parsing import as_struct
-from rowcast.frontend.api.openai.responses.body import LOGPROBS, ResponseBody
+from rowcast.frontend.api.openai.responses.request.body import LOGPROBS, ResponseBody
 
 _IGNORED = frozenset({"prompt_cache_options", "access_programs"})
 _REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {  # why, and values without effect

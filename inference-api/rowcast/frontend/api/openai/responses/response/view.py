@@ -10,6 +10,9 @@ who resumes after it misses nothing.
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from rowcast.errors import InvalidField, NotReady, ReplyFailed
 from rowcast.frontend.api.events import EVENT_STREAM, SEED_HEADER, SILENT, streamed
 from rowcast.frontend.api.openai.chat import reply_reader
@@ -17,28 +20,30 @@ from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.logprobs import ChatScores
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import TokenLogprob
-from rowcast.frontend.api.openai.responses.answer import Facts, ended, failed, response_of
-from rowcast.frontend.api.openai.responses.events import (
+from rowcast.frontend.api.openai.responses.request.prepared import Prepared
+from rowcast.frontend.api.openai.responses.response.answer import Facts, ended, failed, response_of
+from rowcast.frontend.api.openai.responses.response.events import (
     Event,
     ResponseCompleted,
     ResponseCreated,
     ResponseFailed,
     ResponseIncomplete,
     ResponseInProgress,
+    ResponseQueued,
 )
-from rowcast.frontend.api.openai.responses.numbers import Numbers
-from rowcast.frontend.api.openai.responses.output import Output
-from rowcast.frontend.api.openai.responses.prepared import Prepared
-from rowcast.frontend.api.openai.responses.types import ResponseObject
+from rowcast.frontend.api.openai.responses.response.numbers import Numbers
+from rowcast.frontend.api.openai.responses.response.output import Output
+from rowcast.frontend.api.openai.responses.response.types import ResponseObject
 from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.response import Response
 
 
 def stream(prepared: Prepared, start: str, silence: float) -> Response:
     """Answer with the events after the one whose number is `start`; with all of them for ""."""
-    after = _number(start)
+    after = number(start)
     view = View(prepared)
-    events = _events(view, Numbers(after, joins=view.reply.joins), silence)
+    numbers = Numbers(after, joins=view.reply.joins)
+    events = _events(view, numbers, silence)
     response = streamed(view.replies, events, EVENT_STREAM, prepared.parsed.seed)
     return with_unenforced(response, prepared.rule)
 
@@ -64,18 +69,20 @@ class View:
 
     def __init__(self, prepared: Prepared) -> None:
         served, parsed, wanted = prepared.served, prepared.parsed, prepared.wanted
+        read = prepared.read
         self.replies = served.open_all(prepared.request, parsed.origin, parsed.prompts)
         self.reply = self.replies[0]
         self._parsed = parsed
-        facts = Facts(parsed.fingerprint, served.defaults)
-        self._begun = response_of(prepared.body, self.replies.origin, facts)
+        origin = self.replies.origin
+        facts = Facts.of(origin, read.accepted, parsed.fingerprint, served.defaults)
+        self._begun = response_of(read.body, facts)
         self._output = Output(reply_reader(wanted), self._begun.id)
         self._splits = wanted.tools is not None or wanted.thinking is not None
         self._scores = _Scores(prepared, self.replies)
 
     def begin(self) -> list[Event]:
         """Return the events before the first token."""
-        return [ResponseCreated(response=self._begun), ResponseInProgress(response=self._begun)]
+        return [*accepted_events(self._begun), ResponseInProgress(response=self._begun)]
 
     def piece(self, piece: Piece) -> list[Event]:
         """Return the events for more text."""
@@ -92,7 +99,7 @@ class View:
 
     def failed(self, failure: ReplyFailed | NotReady) -> Event:
         """Return the last event of a stream that fails."""
-        return ResponseFailed(response=failed(self._begun, self._output, failure))
+        return ResponseFailed(response=failed(self._begun, str(failure)))
 
     def whole(self) -> ResponseObject:
         """Wait for the end, and return the object. Raises ReplyFailed and NotReady."""
@@ -120,7 +127,7 @@ class _Scores:
     """The log-probabilities of tokens, from when they arrive until an event has their text."""
 
     def __init__(self, prepared: Prepared, replies: Replies) -> None:
-        body = prepared.body
+        body = prepared.read.body
         self._reply = replies[0] if body.with_logprobs else None
         self._scores = ChatScores(prepared.served.tokenizer, body.top_logprobs or 0)
         self._waiting: list[TokenLogprob] = []
@@ -137,19 +144,35 @@ class _Scores:
         self._waiting = []
 
 
+def accepted_events(begun: ResponseObject) -> list[Event]:
+    """Return the events of a response that was accepted; in the background, it is queued first."""
+    if not begun.background:
+        return [ResponseCreated(response=begun)]
+    queued = replace(begun, status="queued", temperature=None, top_p=None, system_fingerprint=UNSET)
+    return [ResponseCreated(response=queued), ResponseQueued(response=queued)]
+
+
 def _events(view: View, numbers: Numbers, silence: float) -> Iterator[bytes]:
-    """Yield the events that the reader lacks; those that are ready together are sent together."""
-    if begun := numbers.encode(view.begin()):
-        yield begun
+    """Yield the events that the reader lacks; if the reply fails, an event of that."""
     try:
-        for pieces in view.replies.rounds(silence, singly=True):
-            if not pieces:
-                yield SILENT
-            elif events := _round(view, numbers, pieces):
-                yield events
-            view.replies.check(0)
+        yield from events_of(view, numbers, silence)
     except (ReplyFailed, NotReady) as failure:
         yield numbers.outside(view.failed(failure))
+
+
+def events_of(view: View, numbers: Numbers, silence: float) -> Iterator[bytes]:
+    """Yield the events that the reader lacks; those that are ready together are sent together.
+
+    Raises ReplyFailed and NotReady.
+    """
+    if begun := numbers.encode(view.begin()):
+        yield begun
+    for pieces in view.replies.rounds(silence, singly=True):
+        if not pieces:
+            yield SILENT
+        elif events := _round(view, numbers, pieces):
+            yield events
+        view.replies.check(0)
 
 
 def _round(view: View, numbers: Numbers, pieces: list[Piece]) -> bytes:
@@ -162,7 +185,7 @@ def _round(view: View, numbers: Numbers, pieces: list[Piece]) -> bytes:
     return b"".join(sent)
 
 
-def _number(start: str) -> int:
+def number(start: str) -> int:
     """Return the number of the last event that a reader has; -1 if it has none."""
     if start and not (start.isascii() and start.isdigit() and len(start) < 10):
         raise InvalidField(

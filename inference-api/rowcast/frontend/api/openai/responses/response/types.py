@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from rowcast.frontend.api.openai.response.types import TokenLogprob
-from rowcast.frontend.api.openai.responses.items import ItemStatus, ReasoningPart
+from rowcast.frontend.api.openai.responses.request.items import ItemStatus, ReasoningPart
 from rowcast.frontend.reply.receipts import Receipt
 
 ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]

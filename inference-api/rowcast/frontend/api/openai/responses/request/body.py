@@ -23,7 +23,7 @@ from rowcast.frontend.api.openai.request.types import (
     ToolName,
     sampling_field,
 )
-from rowcast.frontend.api.openai.responses.items import InputItems
+from rowcast.frontend.api.openai.responses.request.items import InputItems
 from rowcast.parameter import with_fields
 from rowcast.sampling_params import PARAMETERS
 

@@ -21,15 +21,15 @@ from rowcast.frontend.api.openai.request.types import (
     Tool,
     ToolChoice,
 )
-from rowcast.frontend.api.openai.responses.body import (
+from rowcast.frontend.api.openai.responses.request.body import (
     AllowedFunctions,
     FunctionChoice,
     FunctionTool,
     NamedSchemaFormat,
     ResponseBody,
 )
-from rowcast.frontend.api.openai.responses.conversation import messages_of
-from rowcast.frontend.api.openai.responses.items import InputItem
+from rowcast.frontend.api.openai.responses.request.conversation import messages_of
+from rowcast.frontend.api.openai.responses.request.items import InputItem
 from rowcast.sampling_params import PARAMETERS
 
 _SAME = (

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from rowcast.frontend.api.openai.response.calls import call_id
-from rowcast.frontend.api.openai.responses.events import Event, ItemDone
-from rowcast.frontend.api.openai.responses.items import ItemStatus
-from rowcast.frontend.api.openai.responses.types import OutputItem
-from rowcast.frontend.api.openai.responses.writers import (
+from rowcast.frontend.api.openai.responses.request.items import ItemStatus
+from rowcast.frontend.api.openai.responses.response.events import Event, ItemDone
+from rowcast.frontend.api.openai.responses.response.types import OutputItem
+from rowcast.frontend.api.openai.responses.response.writers import (
     CallWriter,
     MessageWriter,
     ReasoningWriter,

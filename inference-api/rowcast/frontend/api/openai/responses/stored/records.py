@@ -3,7 +3,7 @@
 import time
 
 from rowcast.errors import StreamCancelled, UnknownResponse, UnknownStream
-from rowcast.frontend.api.openai.responses.answer import PREFIX
+from rowcast.frontend.api.openai.responses.response.answer import PREFIX
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.journal.record import Record

@@ -18,13 +18,14 @@ from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
 from rowcast.frontend.api.openai.request.parsing import claim_options
 from rowcast.frontend.api.openai.request.tools import toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
-from rowcast.frontend.api.openai.responses.body import ResponseBody
-from rowcast.frontend.api.openai.responses.chat_body import chat_body, renamed
-from rowcast.frontend.api.openai.responses.items import InputItem, MessageItem
-from rowcast.frontend.api.openai.responses.reading import read_body
+from rowcast.frontend.api.openai.responses.request.body import ResponseBody
+from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, renamed
+from rowcast.frontend.api.openai.responses.request.items import InputItem, MessageItem
+from rowcast.frontend.api.openai.responses.request.reading import read_body
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.served_model import ServedModel
+from rowcast.journal.background_record import BackgroundRequest
 from rowcast.text.rules.schema_rule import Rule
 
 BEFORE = "items_before"  # in recorded bodies only, and first there
@@ -33,10 +34,14 @@ _BEGINNING = f'{{"{BEFORE}":'.encode()
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A body, and the items of the conversation before it."""
+    """A body, and the items of the conversation before it.
+
+    `accepted`: the background request that it is, which has given the response its id and time.
+    """
 
     body: ResponseBody
     before: Sequence[InputItem] = ()
+    accepted: BackgroundRequest | None = None
 
     @property
     def items(self) -> list[InputItem]:
@@ -49,7 +54,7 @@ class Read:
 class Prepared:
     """A validated request."""
 
-    body: ResponseBody
+    read: Read
     request: Request
     served: ServedModel
     wanted: Wanted
@@ -77,7 +82,7 @@ def prepare(frontend: Frontend, request: Request, read: Read, *, events: bool = 
     chat, served = _claimed(frontend, request, read, events=events)
     with renamed():
         wanted, parsed, rule = prepared_chat(served, request, chat)
-    return Prepared(read.body, request, served, wanted, parsed, rule)
+    return Prepared(read, request, served, wanted, parsed, rule)
 
 
 def input_tokens(frontend: Frontend, request: Request, read: Read) -> int:

@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 from rowcast.frontend.api.openai.response.types import TokenLogprob
-from rowcast.frontend.api.openai.responses.events import (
+from rowcast.frontend.api.openai.responses.request.items import ItemStatus, ReasoningPart
+from rowcast.frontend.api.openai.responses.response.events import (
     ArgumentsDelta,
     ArgumentsDone,
     Event,
@@ -22,8 +23,7 @@ from rowcast.frontend.api.openai.responses.events import (
     TextDelta,
     TextDone,
 )
-from rowcast.frontend.api.openai.responses.items import ItemStatus, ReasoningPart
-from rowcast.frontend.api.openai.responses.types import (
+from rowcast.frontend.api.openai.responses.response.types import (
     OutputCall,
     OutputItem,
     OutputMessage,

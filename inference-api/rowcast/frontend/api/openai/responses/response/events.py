@@ -6,8 +6,12 @@
 from msgspec import Struct
 
 from rowcast.frontend.api.openai.response.types import TokenLogprob
-from rowcast.frontend.api.openai.responses.items import ReasoningPart
-from rowcast.frontend.api.openai.responses.types import OutputItem, OutputText, ResponseObject
+from rowcast.frontend.api.openai.responses.request.items import ReasoningPart
+from rowcast.frontend.api.openai.responses.response.types import (
+    OutputItem,
+    OutputText,
+    ResponseObject,
+)
 
 
 class Event(Struct, tag_field="type", kw_only=True):

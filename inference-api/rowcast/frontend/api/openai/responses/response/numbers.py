@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from rowcast.frontend.api.events import event_of
-from rowcast.frontend.api.openai.responses.events import Delta, Event, TextDelta
+from rowcast.frontend.api.openai.responses.response.events import Delta, Event, TextDelta
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,32 +23,31 @@ class Numbers:
 
     def __init__(self, after: int, *, joins: bool = False) -> None:
         """`after`: the last event that the reader has; `joins`: deltas of a chunk are one event."""
-        self._after = after
+        self.last = after  # that the reader has
         self._joins = joins
         self._next = 0
         self._held: list[Event] = []  # of an unfinished chunk
 
     def encode(self, events: Iterable[Event], *, more: bool = False) -> bytes:
         """Return the events that the reader lacks. `more`: they wait for the rest of a chunk."""
-        new = self._new(events)
-        if not self._joins:
-            return b"".join(map(_encoded, new))
-        self._held += new
-        if more:
+        self._held += self._new(events)
+        if more and self._joins:
             return b""
         held, self._held = self._held, []
-        return b"".join(map(_encoded, joined(held)))
+        if held:
+            self.last = held[-1].sequence_number
+        return b"".join(map(_encoded, joined(held) if self._joins else held))
 
     def outside(self, event: Event) -> bytes:
         """Return an event that is not a part of the response, with the number of the last one."""
-        event.sequence_number = max(self._next - 1, 0)
+        event.sequence_number = max(self.last, 0)
         return _encoded(event, place="")
 
     def _new(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
             event.sequence_number = self._next
             self._next += 1
-            if event.sequence_number > self._after:
+            if event.sequence_number > self.last:
                 yield event
 
 

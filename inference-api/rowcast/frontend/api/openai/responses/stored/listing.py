@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.responses.items import InputItem, MessageItem
-from rowcast.frontend.api.openai.responses.output import item_id
-from rowcast.frontend.api.openai.responses.types import ItemList
+from rowcast.frontend.api.openai.responses.request.items import InputItem, MessageItem
+from rowcast.frontend.api.openai.responses.response.output import item_id
+from rowcast.frontend.api.openai.responses.response.types import ItemList
 from rowcast.frontend.request.fields import Fields
 from rowcast.frontend.turns import in_turns
 
