@@ -8,6 +8,7 @@ STREAMING_CHUNKS is.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 import msgspec
 from msgspec.structs import replace
@@ -31,17 +32,16 @@ class Numbers:
     def encode(self, events: Iterable[Event], *, more: bool = False) -> bytes:
         """Return the events that the reader lacks. `more`: they wait for the rest of a chunk."""
         self._held += self._new(events)
-        if more and self._joins:
+        if (more and self._joins) or not self._held:
             return b""
         held, self._held = self._held, []
-        if held:
-            self.last = held[-1].sequence_number
+        self.last = held[-1].sequence_number
         return b"".join(map(_encoded, joined(held) if self._joins else held))
 
     def outside(self, event: Event) -> bytes:
         """Return an event that is not a part of the response, with the number of the last one."""
         event.sequence_number = max(self.last, 0)
-        return _encoded(event, place="")
+        return event_of(_encode(event), event=event.name)
 
     def _new(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
@@ -72,6 +72,11 @@ def _with_text_before(first: Delta, second: Delta) -> Delta:
     return replace(second, delta=delta)
 
 
-def _encoded(event: Event, place: str | None = None) -> bytes:
-    named = str(event.sequence_number) if place is None else place
-    return event_of(_encode(event), event=event.name, place=named)
+def _encoded(event: Event) -> bytes:
+    return b"id: %d\n%b%b\n\n" % (event.sequence_number, _head(type(event)), _encode(event))
+
+
+@cache
+def _head(kind: type[Event]) -> bytes:
+    """Return the lines between an event's id and its data."""
+    return event_of(b"", event=str(kind.__struct_config__.tag)).removesuffix(b"\n\n")

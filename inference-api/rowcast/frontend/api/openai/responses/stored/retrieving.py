@@ -35,10 +35,12 @@ def retrieve(frontend: Frontend, request: Request) -> Response:
     start = request.headers.get("Last-Event-ID", "") if start is None else start
     name = request.names["response"]
     accepted = background.find(frontend, request, name)
-    if accepted is None:
-        record = find(frontend, request, name)
-        return _retrieved(frontend, request, record, start, events=events)
-    return follow(frontend, request, accepted, start) if events else shown(accepted)
+    found = accepted or find(frontend, request, name)
+    if request.method == "HEAD":
+        return Response()
+    if isinstance(found, Record):
+        return _retrieved(frontend, request, found, start, events=events)
+    return follow(frontend, request, found, start) if events else shown(found)
 
 
 def _retrieved(
