@@ -9,8 +9,19 @@ from rowcast.frontend.api import DIALECTS
 from rowcast.frontend.api.dialect import Dialect
 from rowcast_proxy.routes import ROUTES, Access, match
 
-EXAMPLES = {"{model}": "scripted", "{stream}": "00ff", "{task}": "00ff"}
-MODELS = {"<model>": "{model}", "<id>": "{model}", "<stream>": "{stream}", "<task>": "{task}"}
+EXAMPLES = {
+    "{model}": "scripted",
+    "{stream}": "00ff",
+    "{task}": "00ff",
+    "{response}": "resp_00ff",
+}
+MODELS = {
+    "<model>": "{model}",
+    "<id>": "{model}",
+    "<stream>": "{stream}",
+    "<task>": "{task}",
+    "<response>": "{response}",
+}
 
 
 def paths_of(dialect: Dialect) -> list[tuple[str, str]]:
