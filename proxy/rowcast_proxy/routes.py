@@ -20,6 +20,8 @@ NAMES: Final = {
     "stream": "[0-9a-f]{1,64}",
     "response": "resp_[0-9a-f]{1,64}",
     "task": "[0-9a-f]{1,64}",
+    "file": "file-[a-z0-9-]{1,64}",
+    "batch": "batch_[0-9a-f]{1,64}",
 }
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
@@ -87,6 +89,11 @@ ROUTES: Final = (
     ),
     *(Route(path, ("POST",)) for path in ("/models/load", "/models/unload")),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
+    *(Route(f"/v1/{name}", ("GET", "POST")) for name in ("files", "batches")),
+    Route("/v1/files/<file>", ("GET", "DELETE")),
+    Route("/v1/files/<file>/content", ("GET",)),
+    Route("/v1/batches/<batch>", ("GET",)),
+    Route("/v1/batches/<batch>/cancel", ("POST",)),
     Route("/send_text", ("POST",)),
     *(Route(f"/{name}_task_status/<task>", ("GET",)) for name in ("get", "poll")),
     *(Route(path, ("GET",)) for path in ("/tasks", "/tasks/")),

@@ -1,6 +1,6 @@
 """The journal: who owns a stream, what is kept of it, and for how long.
 
-Covers `eviction`, `record`, `journal/schema`.
+Covers `eviction`, `journal/record`, `journal/schema`.
 """
 
 import sqlite3

@@ -3,9 +3,7 @@
 What each team has of requests that have not ended is counted by the file itself.
 """
 
-import sqlite3
-
-_STATEMENTS = (
+STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS background (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -52,15 +50,3 @@ _STATEMENTS = (
         DELETE FROM background_teams WHERE team = OLD.team AND waiting = 0;
     END""",
 )
-
-
-def has_background(database: sqlite3.Connection) -> bool:
-    """True if the file has the tables."""
-    found = database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'background'").fetchone()
-    return found is not None
-
-
-def add_background(database: sqlite3.Connection) -> None:
-    """Add the tables, in the open transaction."""
-    for statement in _STATEMENTS:
-        database.execute(statement)

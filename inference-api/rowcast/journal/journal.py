@@ -1,6 +1,6 @@
 """Requests and their events in one SQLite file, shared by all frontends of a server.
 
-The file also holds the background requests (`background.py`).
+The file also holds background requests (`background.py`), files and batches (`batches.py`).
 
 A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the frontend process that
 computes it: only the owner appends. A process that takes a stream from its owner, or cancels it,
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rowcast.journal.background import BackgroundTable
+from rowcast.journal.batches.files import FileTable
+from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.eviction import SWEEP_AT_ONCE, evict
 from rowcast.journal.record import News, Record, State, SyncResult
 from rowcast.journal.schema import PAGE_BYTES, open_file
@@ -73,6 +75,9 @@ class Journal:
         self._opened: sqlite3.Connection | None = None
         self._inode = 0
         self.background = BackgroundTable(self, result_seconds)
+        self.files = FileTable(self, result_seconds)
+        self.batches = BatchTable(self, self.background, self.files, result_seconds)
+        self.background.batches = self.batches
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -240,7 +245,8 @@ class Journal:
 
     def sweep(self) -> int:
         """Delete some expired streams; return how many."""
-        swept = max(self._delete("expires < ?", self._clock.time()), self.background.sweep())
+        parts = (self.background, self.files, self.batches)
+        swept = max(self._delete("expires < ?", self._clock.time()), *(p.sweep() for p in parts))
         if self.is_nearly_full:
             swept += self._evict()
         self._erased = self._erased or swept > 0
@@ -257,7 +263,7 @@ class Journal:
         If there are none, delete results of background requests.
         """
         with self.transaction():
-            swept = self._evict() or self.background.evict()
+            swept = self._evict() or self.background.evict() or self.files.evict()
             self._erased = self._sweeping = swept > 0
         return swept > 0
 

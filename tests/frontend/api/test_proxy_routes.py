@@ -14,14 +14,10 @@ EXAMPLES = {
     "{stream}": "00ff",
     "{task}": "00ff",
     "{response}": "resp_00ff",
+    "{file}": "file-00ff",
+    "{batch}": "batch_00ff",
 }
-MODELS = {
-    "<model>": "{model}",
-    "<id>": "{model}",
-    "<stream>": "{stream}",
-    "<task>": "{task}",
-    "<response>": "{response}",
-}
+MODELS = {"<id>": "{model}", **{f"<{name[1:-1]}>": name for name in EXAMPLES}}
 
 
 def paths_of(dialect: Dialect) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ that it owns; everywhere else errors are `{"status_code", "message"}`.
 from collections.abc import Iterable
 
 from rowcast.frontend.api import (
+    batches,
     documents,
     generate,
     health,
@@ -26,6 +27,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     *generate.DIALECTS,
     streams.DIALECT,
     tasks.DIALECT,
+    batches.DIALECT,
     models.DIALECT,
     documents.DIALECT,
     health.DIALECT,

@@ -15,7 +15,7 @@ from rowcast.frontend.background.presence import Presence
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import Response
-from rowcast.journal.background import LONGEST_DELAY
+from rowcast.journal.background_queue import LONGEST_DELAY
 from rowcast.journal.background_record import BackgroundRequest
 
 _log = logging.getLogger("rowcast.background")
@@ -52,9 +52,11 @@ class Attempt:
     def __init__(self, accepted: BackgroundRequest) -> None:
         self.accepted = accepted
         self._presence = Presence()
+        self._why = ""
 
-    def leave(self) -> None:
-        """Stop computing it: it was cancelled, or another process computes it."""
+    def leave(self, why: str = "") -> None:
+        """Stop computing it: it was cancelled, or is computed elsewhere or later."""
+        self._why = why
         self._presence.leave()
 
     def run(self, answers: Answers, parsing: "threading.Lock") -> Result | Again:
@@ -66,7 +68,7 @@ class Attempt:
             delay = min(float(unavailable.retry_after), LONGEST_DELAY)
             return Again(str(unavailable), delay)
         except ReplyCancelled as cancelled:
-            return Again(str(cancelled), 1)
+            return Again(self._why or str(cancelled), 1)
         except RowcastError as error:
             if isinstance(error, BuildChanged) and not self.accepted.streamed:
                 return Again(str(error), 0, restart=True)

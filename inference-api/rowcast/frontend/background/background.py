@@ -22,6 +22,8 @@ from rowcast.frontend.request.request import Request
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.journal.background import BackgroundTable
 from rowcast.journal.background_record import ENDS, BackgroundRequest, Phase
+from rowcast.journal.batches.record import Batch
+from rowcast.journal.batches.table import BatchTable
 from rowcast.settings import Settings
 from rowcast_http.client_watch import WENT_AWAY
 
@@ -74,7 +76,7 @@ class Background:
         """
         caller, key = request.caller, key_of(request.headers)
         accepted = BackgroundRequest(
-            id=named or (fresh_id() if key is None else _id_of(caller.owner, kind, key)),
+            id=named or (fresh_id() if key is None else id_of(caller.owner, kind, key)),
             team=caller.owner,
             token_id=caller.token_id,
             request_id=request.id,
@@ -90,6 +92,13 @@ class Background:
     def accept_all(self, accepted: Sequence[BackgroundRequest]) -> None:
         """Queue requests of one team, all or none."""
         refusal = self.client.do(BackgroundTable.accept, accepted, self._most)
+        if refusal:
+            raise Overloaded(refusal, FULL_SECONDS)
+        self.wake()
+
+    def begin_batch(self, batch: Batch, lines: Sequence[BackgroundRequest]) -> None:
+        """Queue a batch with all its lines, or nothing. Raises Overloaded."""
+        refusal = self.client.do(BatchTable.begin, batch, lines, self._most)
         if refusal:
             raise Overloaded(refusal, FULL_SECONDS)
         self.wake()
@@ -191,6 +200,6 @@ def fresh_id() -> str:
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(12)}"
 
 
-def _id_of(team: str, kind: str, key: str) -> str:
+def id_of(team: str, kind: str, key: str) -> str:
     """Return the id of a request with an idempotency key."""
     return hashlib.sha256(f"{team}\0{kind}\0{key}".encode()).hexdigest()[:36]

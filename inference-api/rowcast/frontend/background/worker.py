@@ -9,7 +9,8 @@ looks (`journal/background.py`), and so does one without a sign of life.
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from rowcast.errors import JournalFailing
 from rowcast.frontend.background.attempt import Again, Answers, Attempt, Result
@@ -23,6 +24,8 @@ _log = logging.getLogger("rowcast.background")
 WATCHED_SECONDS = 0.1  # between looks while somebody waits for a request
 BUSY_SECONDS = 1.0  # while there are requests
 IDLE_SECONDS = 3.0  # otherwise; a request that was accepted here is taken at once
+REPORTED_SECONDS = 1.5  # after which a backend has sent another status
+MADE_ROOM = "it made room for prompts that wait"
 
 
 class Worker:
@@ -31,7 +34,7 @@ class Worker:
     def __init__(
         self, client: JournalClient, watchers: Watchers, room: Callable[[int], int]
     ) -> None:
-        """`room`: returns how many more may start, if so many are running."""
+        """`room`: returns how many more may start, if so many are running, or must make room."""
         self._client = client
         self._watchers = watchers
         self._room = room
@@ -40,6 +43,7 @@ class Worker:
         self._wake = threading.Event()
         self._stopping = self._closing = False
         self._busy = True  # the first look finds out
+        self._made_room = -REPORTED_SECONDS
         self._thread: threading.Thread | None = None
 
     def start(self, answers: Answers, parsing: "threading.Lock") -> None:
@@ -104,8 +108,10 @@ class Worker:
         before = self._attempts()
         watched = self._watchers.watched
         free = 0 if self._stopping else self._room(len(before))
+        if free < 0:
+            self._make_room(before[free:])
         try:
-            news = self._client.do(BackgroundTable.look, free, watched)
+            news = self._client.do(BackgroundTable.look, max(0, free), watched)
         except JournalFailing:
             return []
         self._busy = bool(news.waiting)
@@ -114,6 +120,13 @@ class Worker:
             if attempt.accepted.id not in news.mine:
                 attempt.leave()
         return self._begin(news)
+
+    def _make_room(self, attempts: Sequence[Attempt]) -> None:
+        """Give rows back, unless the backend has not reported yet what became of the last ones."""
+        if time.monotonic() - self._made_room > REPORTED_SECONDS:
+            self._made_room = time.monotonic()
+            for attempt in attempts:
+                attempt.leave(MADE_ROOM)
 
     def _begin(self, news: BackgroundNews) -> list[Attempt]:
         attempts = [Attempt(accepted) for accepted in news.taken]

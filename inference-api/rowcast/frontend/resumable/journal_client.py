@@ -21,6 +21,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from rowcast.errors import JournalFailing
 from rowcast.journal.background import BackgroundTable
+from rowcast.journal.batches.files import FileTable
+from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.service import Call, receive, send
 
 _log = logging.getLogger("rowcast.journal")
@@ -34,7 +36,11 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _Method = Callable[Concatenate[Any, _Arguments], _Result]
 # The parts of the journal, by their class: methods of others are methods of `Journal` itself.
-_PARTS = {BackgroundTable.__name__: "background."}
+_PARTS = {
+    BackgroundTable.__name__: "background.",
+    BatchTable.__name__: "batches.",
+    FileTable.__name__: "files.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

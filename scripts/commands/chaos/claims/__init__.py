@@ -18,6 +18,7 @@ from commands.chaos.claims.processes import (
     responses,
     server_kills,
     stops,
+    tasks,
     worker_kills,
 )
 from commands.chaos.claims.resources import clock, descriptors, full_disk, soak
@@ -28,6 +29,7 @@ CLAIMS: dict[str, Claim] = {
         decoder_kills.CLAIM,
         worker_kills.CLAIM,
         server_kills.CLAIM,
+        tasks.CLAIM,
         stops.CLAIM,
         reloads.CLAIM,
         responses.CLAIM,

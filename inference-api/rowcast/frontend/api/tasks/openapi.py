@@ -40,7 +40,7 @@ _AFTER: Schema = {
     "description": "`next` of the page before",
     "schema": {"type": "string"},
 }
-_FOUND = (404, *READ_ERRORS)
+_FOUND = (400, 404, *READ_ERRORS)  # 400 also if there is no journal
 
 
 def _operation(method: str, path: str, summary: str, answer: type, **more: Any) -> Operation:
@@ -78,7 +78,6 @@ OPERATIONS = (
         "/poll_task_status/{task}",
         "A task once it has a status",
         Task,
-        errors=(400, *_FOUND),
         parameters=(_ID, _STATUS, _TIMEOUT),
     ),
     _list("/tasks", "The tasks of the caller's team, the latest first"),

@@ -122,8 +122,13 @@ def test_a_chain_holds_the_whole_conversation(served: Served) -> None:
     )
     assert second["previous_response_id"] == first["id"]
     said = texts(first)[0]
-    shown = f"system: Be brief.\nuser: One\nassistant: {said.strip()}\nuser: Two\nassistant:"
-    assert second["usage"]["input_tokens"] in {len(shown), len(shown) + 1}
+    alone = [
+        {"role": "user", "content": "One"},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": "Two"},
+    ]
+    same = respond(served, input=alone, instructions="Be brief.", max_output_tokens=3, seed=2)
+    assert (same["usage"], texts(same)) == (second["usage"], texts(second))
     served.client.delete(f"{PATH}/{first['id']}")
     assert parsed(get(served, second["id"])) == second, "it is complete in itself"
     third = respond(served, input="Three", max_output_tokens=3, previous_response_id=second["id"])

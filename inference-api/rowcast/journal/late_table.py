@@ -1,0 +1,60 @@
+"""A table of the journal's file that the file gets with its first row: others need no room for it.
+
+Until then it reads as empty, and nothing changes in it.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+Row = tuple[Any, ...]
+Value = str | float | bytes | None
+
+
+class LateTable:
+    """One table with its indexes and triggers, in the database that is open now."""
+
+    def __init__(
+        self, database: Callable[[], sqlite3.Connection], name: str, statements: Sequence[str]
+    ) -> None:
+        """`statements` create it, unless it is there."""
+        self._database = database
+        self._name = name
+        self._statements = statements
+
+    @property
+    def is_there(self) -> bool:
+        """True if the file has the table."""
+        found = self._database().execute(
+            "SELECT 1 FROM sqlite_schema WHERE name = ?", (self._name,)
+        )
+        return found.fetchone() is not None
+
+    def add(self) -> None:
+        """Add the table, in the open transaction."""
+        if not self.is_there:
+            for statement in self._statements:
+                self._database().execute(statement)
+
+    def insert(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows; one whose id is taken is left as it is."""
+        marks = ", ".join("?" * len(columns))
+        self._database().executemany(
+            f"INSERT OR IGNORE INTO {self._name} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+            rows,
+        )
+
+    def all(self, statement: str, *values: Value) -> list[Row]:
+        """Execute a statement, and return all its rows."""
+        return self._database().execute(statement, values).fetchall() if self.is_there else []
+
+    def one(self, statement: str, *values: Value) -> Row | None:
+        """Execute a statement, and return its first row."""
+        rows = self.all(statement, *values)
+        return rows[0] if rows else None
+
+    def delete_each(self, rows: Sequence[Row]) -> int:
+        """Delete the rows whose number is the first value of each of these; return how many."""
+        for number, *_ in rows:
+            self.all(f"DELETE FROM {self._name} WHERE number = ?", number)  # noqa: S608
+        return len(rows)

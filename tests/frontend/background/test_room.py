@@ -1,0 +1,42 @@
+"""How many background requests may start beside those who read."""
+
+import pytest
+
+from rowcast.frontend.background.room import room, share_of
+from rowcast.wire import Status
+
+
+def status(seated: int = 0, waiting: int = 0, rows: int = 32) -> Status:
+    return Status("m", "f", 100, rows, seated, waiting, 0)
+
+
+def test_nothing_starts_while_a_prompt_waits_for_any_model() -> None:
+    assert room([status(), status(32, waiting=1)], 16, 0) == 0
+
+
+def test_those_that_run_make_room_for_prompts_that_wait() -> None:
+    assert room([status(), status(32, waiting=3)], 16, 16) == -3
+    assert room([status(32, waiting=30)], 16, 4) == -4
+
+
+def test_nothing_starts_while_all_rows_of_a_model_are_taken() -> None:
+    assert room([status(32)], 16, 0) == 0
+    assert room([status(30)], 16, 0) == 2
+
+
+def test_at_most_a_share_is_computed_at_once() -> None:
+    assert room([status()], 16, 0) == 16
+    assert room([status(12)], 16, 12) == 4
+    assert room([status(20)], 16, 20) == 0
+
+
+def test_models_that_are_not_loaded_have_room_for_the_first_request() -> None:
+    assert room([None], 16, 0) == 16
+    assert room([], 16, 3) == 13
+
+
+@pytest.mark.parametrize(
+    ("rows", "workers", "share"), [(16, 1, 16), (16, 4, 4), (2, 4, 1), (0, 1, 0)]
+)
+def test_processes_share_the_share(rows: int, workers: int, share: int) -> None:
+    assert share_of(rows, workers) == share
