@@ -1,4 +1,4 @@
-"""Q-02: OpenAI's own client with /v1/responses, through the proxy, and while processes are killed."""
+"""Q-02: OpenAI's own client with /v1/responses: through the proxy, and while processes die."""
 
 import asyncio
 import json
