@@ -4,7 +4,7 @@
     ├── RequestError          the caller's fault; the message says what to change    4xx
     │   ├── MalformedRequest, InvalidField, PromptTooLong, TooCostly                 400
     │   ├── Forbidden                                                                403
-    │   ├── UnknownModel, UnknownStream, UnknownRequest                              404
+    │   ├── UnknownModel, UnknownStream (UnknownResponse), UnknownRequest            404
     │   ├── BuildChanged, KeyReused 409, StreamCancelled 410
     │   └── BodyTimeout 408, BodyTooLarge 413, CodedBody 415
     ├── Unavailable           nobody's fault; retry after `retry_after` seconds      503
@@ -74,6 +74,14 @@ class UnknownStream(RequestError):
     """The stream does not exist, has expired, or belongs to another team."""
 
     status = 404
+
+
+class UnknownResponse(UnknownStream):
+    """The same for a stored response; `field` is the body's field that names it, if one does."""
+
+    def __init__(self, problem: str, field: str = "") -> None:
+        super().__init__(problem)
+        self.field = field
 
 
 class UnknownRequest(RequestError):

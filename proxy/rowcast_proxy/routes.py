@@ -18,6 +18,7 @@ NAMES: Final = {
     "model": _NAME,
     "id": f"{_NAME}(?:(?:/|%2[Ff]){_NAME}){{0,3}}",  # of a model, with the slashes of hub ids
     "stream": "[0-9a-f]{1,64}",
+    "response": "resp_[0-9a-f]{1,64}",
     "task": "[0-9a-f]{1,64}",
     "file": "file-[a-z0-9-]{1,64}",
     "batch": "batch_[0-9a-f]{1,64}",
@@ -67,7 +68,22 @@ ROUTES: Final = (
     *(
         Route(f"{base}/{name}", ("POST",))
         for base in ("/v1", "")  # a base URL without /v1
-        for name in ("completions", "chat/completions", "embeddings")
+        for name in (
+            "completions",
+            "chat/completions",
+            "embeddings",
+            "responses",
+            "responses/input_tokens",
+        )
+    ),
+    *(
+        route
+        for base in ("/v1", "")
+        for route in (
+            Route(f"{base}/responses/<response>", ("GET", "DELETE")),
+            Route(f"{base}/responses/<response>/cancel", ("POST",)),
+            Route(f"{base}/responses/<response>/input_items", ("GET",)),
+        )
     ),
     *(Route(f"/v1/messages{path}", ("POST",)) for path in ("", "/count_tokens")),
     *(Route(f"/{name}/<model>", ("POST",)) for name in ("predictions", "inference", "chat")),

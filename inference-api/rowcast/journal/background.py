@@ -258,14 +258,15 @@ class BackgroundTable:
         return taken
 
     def _end(self, found: BackgroundRequest, phase: Phase, status: int, result: bytes) -> None:
-        """End a request. Its prompt goes with it, unless its stream may still be read."""
+        """End a request. Its prompt goes with it, unless a response shows it to its owner."""
         now = self._host.now()
         expires = now + self._store_seconds
         streamed = found.streamed and phase == "finished"
+        body = found.body if found.streamed else b""
         self._table.all(
             "UPDATE background SET phase = ?, status = ?, result = ?, body = ?, owner = NULL, "
             "reason = '', ended = ?, expires = ? WHERE id = ?",
-            *(phase, status, result, found.body if streamed else b"", now, expires, found.id),
+            *(phase, status, result, body, now, expires, found.id),
         )
         if streamed:
             self._host.extend_by_key(found.team, found.key, expires)

@@ -13,6 +13,7 @@ EXAMPLES = {
     "{model}": "scripted",
     "{stream}": "00ff",
     "{task}": "00ff",
+    "{response}": "resp_00ff",
     "{file}": "file-00ff",
     "{batch}": "batch_00ff",
 }

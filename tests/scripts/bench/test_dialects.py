@@ -1,7 +1,8 @@
 """Each dialect's requests, and how it reads pieces, counts and ends.
 
 Covers `dialects/chat`, `dialects/dialect`, `event_reader`, `dialects/generate`,
-`dialects/messages`, `dialects/native`, `dialects/openai`, `openai_chat`, `http_client/events`.
+`dialects/messages`, `dialects/native`, `dialects/openai`, `openai_chat`, `dialects/responses`,
+`http_client/events`.
 """
 
 from __future__ import annotations
@@ -215,3 +216,50 @@ def test_openai_failures(dialect: str) -> None:
     assert read(dialect, USAGE).close() == "no end event"
     failed = read(dialect, 'data: {"error": {"message": "lost"}}\n\n', DONE)
     assert (failed.close() or "").startswith("error event: {'message': 'lost'}")
+
+
+def test_responses_request() -> None:
+    body = DIALECTS["responses"].body(ASK, "m", echo=False)
+    assert DIALECTS["responses"].path("m") == "/v1/responses"
+    assert body == {
+        "model": "m",
+        "input": "say",
+        "max_output_tokens": 5,
+        "stream": True,
+        "seed": 9,
+    }
+    assert "seed" not in DIALECTS["responses"].body(UNSEEDED, "m", echo=False)
+
+
+USED = '{"usage":{"input_tokens":3,"output_tokens":2}}'
+
+
+def response_event(number: int, name: str, rest: str) -> str:
+    return f'event: {name}\ndata: {{"sequence_number":{number},{rest}}}\n\n'
+
+
+def test_responses_are_read() -> None:
+    reader = read(
+        "responses",
+        response_event(0, "response.created", '"response":{}'),
+        response_event(1, "response.output_text.delta", '"delta":"a"'),
+        response_event(2, "response.output_text.delta", '"delta":"b"'),
+        response_event(3, "response.incomplete", f'"response":{USED}'),
+    )
+    assert reader.close() is None
+    assert (b"".join(reader.text), reader.pieces) == (b"ab", 2)
+    assert (reader.prompt_tokens, reader.completion_tokens) == (3, 2)
+    assert reader.finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        response_event(0, "response.created", '"response":{}'),
+        response_event(1, "response.completed", '"response":{}') * 2,
+        response_event(0, "response.failed", '"response":{}'),
+        response_event(0, "error", '"message":"no"'),
+    ],
+)
+def test_responses_without_one_true_end(events: str) -> None:
+    assert read("responses", events).close()

@@ -20,10 +20,12 @@ from rowcast.frontend.api import (
     tasks,
 )
 from rowcast.frontend.api.dialect import Dialect
+from rowcast.frontend.api.openai import responses
 
 DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that none owns
     native.DIALECT,
     anthropic.DIALECT,  # before OpenAI's, which owns all of /v1/
+    responses.DIALECT,
     openai.DIALECT,
     embeddings.DIALECT,
     *generate.DIALECTS,

@@ -7,6 +7,7 @@ comes with the reply's `ending` set. No choice waits for a slower one.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rowcast.errors import RowcastError
 from rowcast.frontend.reply.chunks import Patience
@@ -14,6 +15,8 @@ from rowcast.frontend.reply.text import Ending, ReplyText, one_by_one
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.session import Session
 from rowcast.frontend.turns import in_turns
+
+AT_ONCE = 1024  # pieces of a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +78,24 @@ class Replies:
             if not received and self._is_silent(patience):
                 yield None
 
-    def rounds(self, silence: float | None = None) -> Iterator[list[Piece]]:
-        """Yield lists of pieces: those of all replies that arrive together.
+    def rounds(
+        self, silence: float | None = None, *, singly: bool = False
+    ) -> Iterator[list[Piece]]:
+        """Yield lists of pieces: those of all replies that arrive together, at most `AT_ONCE`.
 
-        A list is empty where `pieces` yields None.
+        A list is empty where `pieces` yields None. `singly`: as there.
         """
         unended, held, patience = self._begin(silence)
         while unended:
             self._session.arrived.clear()
-            if received := list(self._round(unended, held)):
+            received = False
+            arrived = self._round(unended, held, singly=singly)
+            while pieces := list(islice(arrived, AT_ONCE)):
+                received = True
                 patience.reset()
-            if received or self._is_silent(patience):
-                yield received
+                yield pieces
+            if not received and self._is_silent(patience):
+                yield []
 
     def _begin(self, silence: float | None) -> tuple[dict[int, ReplyText], list[str], Patience]:
         """Return the replies that have not ended, their held text, and the patience."""

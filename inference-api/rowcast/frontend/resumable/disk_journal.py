@@ -26,6 +26,8 @@ from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record, build_version
 
+MOST_BATCHES = 2**62  # no batch comes after this one
+
 
 class DiskJournal:
     """The journal of one frontend process's sessions, of all models."""
@@ -89,6 +91,11 @@ class DiskJournal:
         if found.state == "cancelled":
             raise StreamCancelled(f"stream {stream} was cancelled; nothing of it is stored")
         return found
+
+    def is_computed(self, stream: str) -> bool:
+        """True if a process computes the session now. Raises JournalFailing."""
+        news = self.client.do(Journal.news, stream, MOST_BATCHES)
+        return news is not None and news.state == "open" and news.lives
 
     def cancel(self, stream: str, team: str) -> None:
         """End a session wherever it is computed, and keep nothing of it."""

@@ -41,6 +41,9 @@ class Journal(Protocol):
     def find(self, stream: str, team: str, /) -> Record:
         """Return the record of a team's session. Raises RequestError and JournalFailing."""
 
+    def is_computed(self, stream: str, /) -> bool:
+        """True if a process computes the session now. Raises JournalFailing."""
+
     def cancel(self, stream: str, team: str, /) -> None:
         """End a session wherever it is computed, and keep nothing of it. Raises as `find`."""
 
@@ -74,6 +77,9 @@ class NoJournal:
 
     def find(self, _stream: str, _team: str, /) -> Record:
         raise _off()
+
+    def is_computed(self, _stream: str, /) -> bool:
+        return False
 
     def cancel(self, _stream: str, _team: str, /) -> None:
         raise _off()

@@ -13,6 +13,7 @@ from commands.bench.dialects.messages import Messages
 from commands.bench.dialects.native import Native
 from commands.bench.dialects.openai import OpenAI
 from commands.bench.dialects.openai_chat import OpenAIChat
+from commands.bench.dialects.responses import Responses
 
 DIALECTS: dict[str, Dialect] = {
     "native": Native(),
@@ -20,6 +21,7 @@ DIALECTS: dict[str, Dialect] = {
     "openai": OpenAI(),
     "openai-chat": OpenAIChat(),
     "messages": Messages(),
+    "responses": Responses(),
     "generate": Generate(),
     "tgi": TGI(),
 }

@@ -37,12 +37,19 @@ from rowcast.text.tokens.tokenizer import Tokenizer
 def chat(frontend: Frontend, request: Request) -> Response:
     """Answer one request."""
     body, served = read(frontend, request, ChatBody)
+    prompt, parsed = prepared(served, request, body)
+    show = partial(ChatView, served.tokenizer, body, prompt)
+    return with_unenforced(answer(frontend, request, served, parsed, show), prompt.rule)
+
+
+def prepared(
+    served: ServedModel, request: Request, body: ChatBody
+) -> tuple[ChatPrompt, ParsedRequest]:
+    """Return the prompt of a body, and the validated request."""
     fill_in(body, served.generation)
     check_options(body)
     prompt = chat_prompt(served, request, body)
-    parsed = _parsed(served, request, body, prompt)
-    show = partial(ChatView, served.tokenizer, body, prompt)
-    return with_unenforced(answer(frontend, request, served, parsed, show), prompt.rule)
+    return prompt, _parsed(served, request, body, prompt)
 
 
 def _parsed(

@@ -18,6 +18,7 @@ from rowcast.errors import (
     Stopping,
     StreamCancelled,
     UnknownModel,
+    UnknownResponse,
     UnknownStream,
 )
 from rowcast.frontend.api.events import event_of
@@ -43,13 +44,16 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit
 
 def error_body(status: int, message: str, error: Exception | None = None) -> dict[str, object]:
     """Return the body of an error."""
+    return {"error": fault(status, message, error)}
+
+
+def fault(status: int, message: str, error: Exception | None) -> dict[str, str | None]:
+    """Return the object that describes an error."""
     return {
-        "error": {
-            "message": message,
-            "type": _type_of(status),
-            "param": _param_of(error),
-            "code": _CODES.get(type(error)) if isinstance(error, RowcastError) else None,
-        }
+        "message": message,
+        "type": _type_of(status),
+        "param": _param_of(error),
+        "code": _code_of(error),
     }
 
 
@@ -64,7 +68,13 @@ def _type_of(status: int) -> str:
     return "server_error" if status >= 500 else "invalid_request_error"
 
 
+def _code_of(error: Exception | None) -> str | None:
+    if isinstance(error, UnknownResponse):
+        return "previous_response_not_found" if error.field else "response_not_found"
+    return _CODES.get(type(error)) if isinstance(error, RowcastError) else None
+
+
 def _param_of(error: Exception | None) -> str | None:
-    if isinstance(error, InvalidField):
-        return error.field
+    if isinstance(error, InvalidField | UnknownResponse):
+        return error.field or None
     return "model" if isinstance(error, UnknownModel) else None

@@ -66,7 +66,7 @@ def claim_options(body: Sampling, *, events: bool) -> ClaimOptions:
 def as_struct(body: dict[str, Any], kind: type[_Read]) -> _Read:
     """Convert a JSON object to the structure `kind`."""
     _check_text(body)
-    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    known = kind.__struct_encode_fields__
     sent = {name: value for name, value in body.items() if _counts(name, value, known)}
     try:
         return msgspec.convert(sent, kind)

@@ -1,0 +1,1 @@
+"""Answers of /v1/responses: the response object, its items and its events."""

@@ -1,0 +1,82 @@
+"""The numbers of a stream's events, and what of them a reader lacks.
+
+    tokens     a    b    c    d          deltas      5    6    7    8
+    chunks of two: joined deltas         numbers     ·    6    ·    8
+
+Events are numbered before any are joined, so a number means the same place in the reply whatever
+STREAMING_CHUNKS is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+import msgspec
+from msgspec.structs import replace
+
+from rowcast.frontend.api.events import event_of
+from rowcast.frontend.api.openai.responses.response.events import Delta, Event, TextDelta
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Numbers:
+    """Numbers the events of one stream, and encodes those that its reader lacks."""
+
+    def __init__(self, after: int, *, joins: bool = False) -> None:
+        """`after`: the last event that the reader has; `joins`: deltas of a chunk are one event."""
+        self.last = after  # that the reader has
+        self._joins = joins
+        self._next = 0
+        self._held: list[Event] = []  # of an unfinished chunk
+
+    def encode(self, events: Iterable[Event], *, more: bool = False) -> bytes:
+        """Return the events that the reader lacks. `more`: they wait for the rest of a chunk."""
+        self._held += self._new(events)
+        if (more and self._joins) or not self._held:
+            return b""
+        held, self._held = self._held, []
+        self.last = held[-1].sequence_number
+        return b"".join(map(_encoded, joined(held) if self._joins else held))
+
+    def outside(self, event: Event) -> bytes:
+        """Return an event that is not a part of the response, with the number of the last one."""
+        event.sequence_number = max(self.last, 0)
+        return event_of(_encode(event), event=event.name)
+
+    def _new(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            event.sequence_number = self._next
+            self._next += 1
+            if event.sequence_number > self.last:
+                yield event
+
+
+def joined(events: Sequence[Event]) -> Iterator[Event]:
+    """Yield the events with neighbouring deltas of one item as one, which has the last number."""
+    last: Event | None = None
+    for event in events:
+        if isinstance(last, Delta) and isinstance(event, Delta) and last.item_id == event.item_id:
+            last = _with_text_before(last, event)
+            continue
+        if last is not None:
+            yield last
+        last = event
+    if last is not None:
+        yield last
+
+
+def _with_text_before(first: Delta, second: Delta) -> Delta:
+    delta = first.delta + second.delta
+    if isinstance(first, TextDelta) and isinstance(second, TextDelta):
+        return replace(second, delta=delta, logprobs=[*first.logprobs, *second.logprobs])
+    return replace(second, delta=delta)
+
+
+def _encoded(event: Event) -> bytes:
+    return b"id: %d\n%b%b\n\n" % (event.sequence_number, _head(type(event)), _encode(event))
+
+
+@cache
+def _head(kind: type[Event]) -> bytes:
+    """Return the lines between an event's id and its data."""
+    return event_of(b"", event=str(kind.__struct_config__.tag)).removesuffix(b"\n\n")

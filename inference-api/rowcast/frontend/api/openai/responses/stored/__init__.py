@@ -1,0 +1,1 @@
+"""Stored responses: read again, continued, listed, deleted; and those in the background."""
