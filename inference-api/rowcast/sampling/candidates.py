@@ -48,14 +48,15 @@ def rank(
     def logprobs(tokens: Tensor) -> Tensor:
         return values.gather(1, tokens).double() - highest.double() - norm
 
-    count = min(values.shape[1], max(map(max, amounts)))
-    likeliest = ids = order.leading(values, count)
-    named = own = scores = logprobs(likeliest)
+    scores = values - highest - norm.float()  # also for rows without edits, so that none differs
     if edit is not None:
-        edited = edit(values - highest - norm.float())
-        ids = order.leading(edited, count)
-        own, scores = logprobs(ids), edited.gather(1, ids).double()
-    candidates, top = _by_row(ids, scores, own), _by_row(likeliest, named)
+        scores = edit(scores)
+    most = max(amount.candidates for amount in amounts)
+    ids = order.leading(scores, min(most, values.shape[1]))
+    named = max(1, *(amount.top for amount in amounts))
+    likeliest = order.leading(values, min(named, values.shape[1]))
+    candidates = _by_row(ids, scores.gather(1, ids), logprobs(ids))
+    top = _by_row(likeliest, logprobs(likeliest))
     return [_ranked(*of_row) for of_row in zip(amounts, candidates, top, strict=True)]
 
 
