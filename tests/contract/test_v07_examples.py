@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from processes import ROOT, Running
+from processes import ROOT, Running, running_server
 from scripted_replies import scripted_reply
 
 PAGE = "<html><head><style>p {}</style></head><p>Igor lives near the mill.</p><p>Ana bakes.</p>"
@@ -106,15 +106,12 @@ def test_p27_the_tester_generates_and_checks_the_health(server: Running) -> None
     assert json.loads(run_tester(server, "health-check"))["status"] == "ready"
 
 
-def has_tasks(server: Running) -> bool:
-    """True if this server has the routes of tasks."""
-    return requests.get(f"{server.url}/tasks/", timeout=20).status_code != 404
-
-
-def test_p26_p27_the_tester_begins_and_follows_a_task(server: Running) -> None:
-    if not has_tasks(server):
-        pytest.skip("this server has no tasks yet")
-    begun = json.loads(run_tester(server, "send-text", "--prompt", "Hello", "--seed", "2"))
-    name = begun["task_id"]
-    assert name in run_tester(server, "tasks")
-    assert json.loads(run_tester(server, "get-task-status", "--task-id", name))["status"]
+def test_p26_p27_the_tester_begins_and_follows_a_task(tmp_path: Path) -> None:
+    with running_server(tmp_path, env={"JOURNAL": str(tmp_path / "journal.db")}) as server:
+        begun = json.loads(run_tester(server, "send-text", "--prompt", "Hello", "--seed", "2"))
+        name = begun["task_id"]
+        assert name in run_tester(server, "tasks")
+        path = f"/poll_task_status/{name}?target_status=SUCCESS"
+        requests.get(f"{server.url}{path}", timeout=60).raise_for_status()
+        ended = json.loads(run_tester(server, "get-task-status", "--task-id", name))
+    assert ended["result"] == scripted_reply("Hello", 2, 16).text

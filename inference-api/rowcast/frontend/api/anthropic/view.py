@@ -148,7 +148,7 @@ class MessageView:
         if ending.reason == "length":
             full = ending.tokens < self._wanted.prompt.params.max_tokens
             return "model_context_window_exceeded" if full else "max_tokens"
-        return "tool_use" if self._reader.calls else "end_turn"
+        return "tool_use" if self._reader.called else "end_turn"
 
     def _receipt(self) -> Receipt | UnsetType:
         wanted = self._wanted
