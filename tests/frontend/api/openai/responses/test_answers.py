@@ -2,13 +2,15 @@
 
 Covers `responses/create`, `responses/response/answer`, `responses/response/types`,
 `responses/response/events`, `responses/response/view`, `responses/response/numbers`,
-`responses/response/output`, `responses/response/writers`.
+`responses/response/output`, `responses/response/writers`, `responses/openapi`.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from rowcast.frontend.api.openai.responses.response.events import Event, TextDelta
@@ -191,6 +193,29 @@ def test_input_tokens_are_counted(served: Served) -> None:
         "object": "response.input_tokens",
         "input_tokens": len("user: Hello\nassistant:"),
     }
+
+
+def test_answers_and_events_fit_the_documents(served: Served) -> None:
+    document = served.client.get("/openapi.json").get_json()
+    body = {"receipt": True, "max_output_tokens": 3, "metadata": {"a": "b"}}
+    found = {"ResponseObject": [respond(served, **body)]}
+    for event in stream(served, **body):
+        name = "".join(word.title() for word in re.split("[._]", event["type"]))
+        found.setdefault(_SCHEMAS.get(name, name), []).append(event)
+    for name, values in found.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        for value in values:
+            jsonschema_rs.validate(schema, value)
+
+
+_SCHEMAS = {
+    "ResponseOutputItemAdded": "ItemAdded",
+    "ResponseOutputItemDone": "ItemDone",
+    "ResponseContentPartAdded": "PartAdded",
+    "ResponseContentPartDone": "PartDone",
+    "ResponseOutputTextDelta": "TextDelta",
+    "ResponseOutputTextDone": "TextDone",
+}
 
 
 def test_a_base_url_may_lack_v1(served: Served) -> None:

@@ -14,6 +14,7 @@ response is a recorded request (`records`). `docs/responses.md` describes all of
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.openai.errors import error_body
@@ -28,16 +29,19 @@ from rowcast.frontend.api.openai.responses.stored.retrieving import (
     retrieve,
 )
 
+ROUTES = (
+    Route("POST", "/v1/responses", create),
+    Route("POST", "/v1/responses/input_tokens", count),
+    Route("GET", "/v1/responses/<response>", retrieve),
+    Route("DELETE", "/v1/responses/<response>", delete),
+    Route("POST", "/v1/responses/<response>/cancel", cancel),
+    Route("GET", "/v1/responses/<response>/input_items", input_items),
+)
+
 
 def routes(_: Api) -> Iterable[Route]:
     """Return the routes; a base URL may lack /v1."""
-    for path in PATHS:
-        yield Route("POST", path, create)
-        yield Route("POST", f"{path}/input_tokens", count)
-        yield Route("GET", f"{path}/<response>", retrieve)
-        yield Route("DELETE", f"{path}/<response>", delete)
-        yield Route("POST", f"{path}/<response>/cancel", cancel)
-        yield Route("GET", f"{path}/<response>/input_items", input_items)
+    return (*ROUTES, *(replace(each, path=each.path.removeprefix("/v1")) for each in ROUTES))
 
 
 DIALECT = Dialect(
