@@ -18,7 +18,7 @@ from engine.test_purity import GREEDY, IN_INT8, ROWS, SAMPLED, Talk
 from engine.test_purity import PROMPT as SHORT
 from engine.tiny_models import LEAN_SHAPES, SHAPES, save
 from rowcast.engine.decoding.llama.decoder import LlamaDecoder
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import Drawn, DrawnVector, Feed, Seating
 from rowcast.engine.kernels.linear import KernelMultiplier
 from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
 from rowcast.engine.torch_engine import TorchEngine
@@ -60,11 +60,15 @@ def seat(engine: TorchEngine, row: int, prompt: Sequence[int], pooling: Pooling)
     engine.seat(row, Seating(SILENT, 5, 0, len(prompt), pooling=pooling))
 
 
-def numbers(drawn: Drawn) -> list[float]:
+def bits(drawn: Drawn) -> bytes:
     assert not drawn.problem
     assert drawn.tokens == ()
-    assert drawn.vector is not None
-    return array.array("f", drawn.vector).tolist()
+    assert isinstance(drawn, DrawnVector)
+    return drawn.vector
+
+
+def numbers(drawn: Drawn) -> list[float]:
+    return array.array("f", bits(drawn)).tolist()
 
 
 def alone(engine: TorchEngine, pooling: Pooling, prompt: Sequence[int] = PROMPT) -> Drawn:
@@ -126,11 +130,10 @@ def test_pieces_row_and_company_change_no_bit(
     engine = engine_of(path, kind, llama=llama)
     again = engine_of(path, kind, llama=llama, context=128, widest=48)
     for pooling in POOLINGS:
-        wanted = alone(engine, pooling).vector
-        assert wanted is not None
+        wanted = bits(alone(engine, pooling))
         for number in range(4):
-            assert in_company(engine, pooling, random.Random(number)).vector == wanted
-        assert in_company(again, pooling, random.Random(9)).vector == wanted
+            assert bits(in_company(engine, pooling, random.Random(number))) == wanted
+        assert bits(in_company(again, pooling, random.Random(9))) == wanted
 
 
 @pytest.mark.parametrize("name", [each for each in IN_INT8 if each in LEAN_SHAPES])
@@ -168,11 +171,11 @@ def test_a_vector_changes_no_bit_of_a_reply_beside_it(tmp_path: Path) -> None:
 def test_a_row_whose_prompt_was_given_up_has_nothing_of_it(tmp_path: Path) -> None:
     engine = engine_of(save("qwen3", tmp_path), "float32")
     for pooling in POOLINGS:
-        wanted = alone(engine, pooling).vector
+        wanted = bits(alone(engine, pooling))
         seat(engine, 0, PROMPT, "mean")
         assert engine.step([Feed(0, 0, SHORT, draws=False)]) == []
         engine.leave(0)
-        assert alone(engine, pooling).vector == wanted
+        assert bits(alone(engine, pooling)) == wanted
 
 
 @pytest.mark.parametrize("llama", [True, False])
@@ -181,7 +184,7 @@ def test_numbers_that_are_not_finite_end_the_row_and_no_other(
     pooling: Pooling, llama: bool, tmp_path: Path
 ) -> None:
     engine = engine_of(save("llama", tmp_path), "float32", llama=llama)
-    wanted = alone(engine, pooling).vector
+    wanted = bits(alone(engine, pooling))
     straight: Callable[[Sequence[int]], torch.Tensor] = engine.decoder.states
 
     def crooked(slots: Sequence[int]) -> torch.Tensor:
@@ -195,9 +198,10 @@ def test_numbers_that_are_not_finite_end_the_row_and_no_other(
     broken, sound = engine.step([Feed(row, 0, PROMPT[:32], draws=False) for row in (3, 4)]) or [
         *engine.step([Feed(row, 32, PROMPT[32:], draws=False) for row in (3, 4)])
     ]
-    assert (broken.row, broken.vector) == (3, None)
+    assert (broken.row, broken.tokens) == (3, ())
     assert "not finite" in broken.problem
-    assert (sound.row, sound.vector) == (4, wanted)
+    assert not isinstance(broken, DrawnVector)
+    assert (sound.row, bits(sound)) == (4, wanted)
 
 
 def test_states_of_slots_that_were_not_fed_are_refused(tmp_path: Path) -> None:

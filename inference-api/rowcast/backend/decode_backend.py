@@ -23,7 +23,7 @@ from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
 from rowcast.backend.warm_up import WarmUp
-from rowcast.engine.engine import Drawn, Engine, Feed, Scores, Seating
+from rowcast.engine.engine import Drawn, DrawnVector, Engine, Feed, Scores, Seating
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
     LITTLE_ROOM,
@@ -277,11 +277,9 @@ class DecodeBackend:
                 self._evict(seated, "error", TIME_LIMIT)
 
     def _advance(self, reply: Reply, drawn: Drawn) -> None:
-        """Record a row's scores and new tokens, and end its reply if it is complete."""
+        """Record a row's scores, new tokens or vector, and end its reply if it is complete."""
         if drawn.scores is not None:
             self._send_scores(reply, drawn.scores)
-        if drawn.vector is not None:
-            self._send(reply, Embedded(*reply.submit.key, drawn.vector))
         reason = reply.take(drawn.tokens, self._engine.end_tokens)
         fresh = tuple(reply.tokens[len(reply.submit.prompt) + reply.sent :])
         if fresh:
@@ -289,6 +287,8 @@ class DecodeBackend:
             top = drawn.top and drawn.top[: len(fresh)]
             self._send(reply, Tokens(*reply.submit.key, reply.sent, fresh, logprobs, top))
             reply.sent += len(fresh)
+        elif isinstance(drawn, DrawnVector):
+            self._send(reply, Embedded(*reply.submit.key, drawn.vector))
         if drawn.ends:
             reason = "stop"
         if drawn.problem:

@@ -31,6 +31,7 @@ class Reply:
     tokens: list[int] = field(default_factory=list)
     leader: Reply | None = None  # its row will hold the first `shared` of these tokens
     shared: int = 0
+    silent: bool = False  # it draws no tokens: its prompt is only scored, or becomes a vector
     unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
     unread: bool = False  # it computes a beam that no choice reads
     beams: int = 0  # of its search, each of which needs a row; 0: it is none of a search
@@ -42,7 +43,8 @@ class Reply:
         self.credit = self.beams * self.limit
         self.tokens = [*self.submit.prompt, *(() if self.beams else delivered)]
         self.sent = len(delivered)
-        self.unfed = int(self.limit == 0 and self.pooling is None)
+        self.silent = self.limit == 0
+        self.unfed = int(self.silent and self.pooling is None)
 
     @property
     def id(self) -> ReplyId:
@@ -106,7 +108,7 @@ class Reply:
             self.tokens.append(token)
             if self.length >= self.limit:
                 return "length"
-        return "length" if self.limit == 0 and not self.lacks else None
+        return "length" if self.silent and not self.lacks else None
 
     def _ends_with(self, token: int, end_tokens: frozenset[int]) -> bool:
         params = self.submit.params

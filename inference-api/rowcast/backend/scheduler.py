@@ -123,7 +123,7 @@ def _shares(lacks: Sequence[int], left: int) -> list[int]:
 def _feed(reply: Reply, count: int) -> Feed:
     end = reply.fed + count
     tokens = reply.tokens[reply.fed : end]
-    draws = count == reply.lacks and reply.limit > 0
+    draws = count == reply.lacks and not reply.silent
     if not reply.scores:
         return Feed(reply.row, reply.fed, tokens, draws)
     return Feed(reply.row, reply.fed, tokens, draws, reply.submit.prompt[reply.fed + 1 : end + 1])

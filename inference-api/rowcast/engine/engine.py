@@ -84,8 +84,14 @@ class Drawn:
     ends: bool = False  # nothing can follow: the row's grammar is complete
     late: bool = False
     cached: int = 0
-    vector: bytes | None = None  # of the row's prompt: fp32, little-endian
     candidates: Candidates | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnVector(Drawn):
+    """What a step returns for a row whose prompt is complete: its vector, and no tokens."""
+
+    vector: bytes = b""  # fp32, little-endian
 
 
 class Engine(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import Drawn, DrawnVector, Feed, Seating
 from rowcast.wire import Pooling
 
 NOT_FINITE = "the model's numbers are not finite"
@@ -92,4 +92,4 @@ class Pools:
 def _drawn(row: int, vector: Tensor) -> Drawn:
     if not torch.isfinite(vector).all():
         return Drawn(row, (), problem=NOT_FINITE)
-    return Drawn(row, (), vector=vector.numpy().astype("<f4", copy=False).tobytes())
+    return DrawnVector(row, (), vector=vector.numpy().astype("<f4", copy=False).tobytes())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import shake_128
 from zlib import crc32
 
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import Drawn, DrawnVector, Feed, Seating
 from rowcast.wire import Pooling
 
 DIMENSIONS = 64
@@ -41,7 +41,7 @@ class _Pool:
         if self.fed < self.length:
             return None
         count = _ONE * (self.length if self.pooling == "mean" else 1)
-        return Drawn(feed.row, (), vector=_VECTOR.pack(*[each / count for each in self.sums]))
+        return DrawnVector(feed.row, (), vector=_VECTOR.pack(*[each / count for each in self.sums]))
 
     def _take(self, token: int) -> None:
         self.crc = crc32(_TOKEN.pack(token), self.crc)
