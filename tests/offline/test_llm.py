@@ -175,6 +175,29 @@ def test_a_chat_returns_the_call_of_a_tool(llm: LLM) -> None:
     assert message["tool_calls"][0]["function"]["name"] == "look"
 
 
+def test_vllms_programs_run_with_another_import(llm: LLM) -> None:
+    """Its examples of chats and of parameters, as its documents have them."""
+    conversation = [
+        {"role": "system", "content": "You are a helpful assistant"},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hello! How can I assist you today?"},
+        {"role": "user", "content": "Write an essay about the importance of higher education."},
+    ]
+    sampling_params = llm.get_default_sampling_params()
+    sampling_params.max_tokens = 6
+    sampling_params.seed = 5
+    outputs = llm.chat(conversation, sampling_params, use_tqdm=False)
+    for output in outputs:
+        assert str(output.prompt).startswith("system: You are a helpful assistant\nuser: Hello\n")
+    several = llm.chat([conversation] * 10, sampling_params=sampling_params, use_tqdm=True)
+    assert [first([each]) for each in several] == [first(outputs)] * 10
+    assert first(llm.generate(prompts="Hello", sampling_params=sampling_params)) == text(
+        "Hello", 5, 6
+    )
+    with pytest.raises(InvalidField, match="chat_template is set for all chats"):
+        llm.chat(conversation, sampling_params, chat_template="{{ messages }}")
+
+
 def test_scores_are_those_of_the_texts_tokens(llm: LLM) -> None:
     whole, rest = llm.score(["Hello", "Hell"], ["", "o"]), llm.score("Hello")
     assert whole[0].logprobs == []

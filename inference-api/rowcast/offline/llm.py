@@ -15,11 +15,13 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from msgspec import structs
+
 from rowcast.errors import InvalidField
 from rowcast.offline.generation.chat_request import ChatOptions, Chats, Messages
 from rowcast.offline.generation.in_flight import Flight, Flow
 from rowcast.offline.generation.inputs import Input, Params, Prompts, inputs_of, is_one, paired
-from rowcast.offline.generation.prepared import Prepared, Requests, Seeds
+from rowcast.offline.generation.prepared import MAX_TOKENS, Prepared, Requests, Seeds
 from rowcast.offline.generation.returned import output_of, score_of
 from rowcast.offline.outputs import RequestOutput, Score
 from rowcast.offline.params import SamplingParams
@@ -81,6 +83,7 @@ class LLM:
         sampling_params: Params = None,
         use_tqdm: UseTqdm = True,
         *,
+        chat_template: str | None = None,
         tools: Sequence[dict[str, Any]] | None = None,
         tool_choice: str | dict[str, Any] | None = None,
         continue_final_message: bool = False,
@@ -92,6 +95,8 @@ class LLM:
         Each `outputs[n].message` is what the chat API would return: content, tool calls, reasoning.
         """
         self._runtime.check()
+        if chat_template is not None:
+            raise InvalidField("chat_template", "is set for all chats: LLM(…, chat_template=FILE)")
         if not add_generation_prompt and not continue_final_message:
             raise InvalidField("add_generation_prompt", "is false; the reply would have no role")
         options = ChatOptions(tools, tool_choice, continue_final_message, chat_template_kwargs)
@@ -123,6 +128,12 @@ class LLM:
         prepared = [requests.prepared(each, _SCORING) for each in given]
         flights = self._run(prepared, use_tqdm, lambda flight: flight)
         return [score_of(flight, start) for flight, start in zip(flights, starts, strict=True)]
+
+    def get_default_sampling_params(self) -> SamplingParams:
+        """Return the model's own defaults, which hold where no parameters are given."""
+        served = self._runtime.served
+        own = served.generation.max_new_tokens
+        return SamplingParams(**structs.asdict(served.defaults), max_tokens=own or MAX_TOKENS)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, as of a prompt."""

@@ -9,6 +9,7 @@ a turn is worth taking. A decoder that is restarted in between gets the rest of 
 compute; a refusal for lack of room is tried again.
 """
 
+import itertools
 import math
 import threading
 import time
@@ -114,6 +115,9 @@ class Flow:
         self.behind = False  # the last turn was too short to read everything
         self._waiting: deque[Flight] = deque()
         self._flying: dict[str, Flight] = {}
+        self._count = 0  # of the replies in flight
+        self._sessions_of = uuid.uuid4().hex  # the beginning of their sessions' names
+        self._numbers = itertools.count()
 
     @property
     def idle(self) -> bool:
@@ -163,26 +167,25 @@ class Flow:
         for flight in list(self._flying.values()):
             self._forget(flight)
 
-    @property
-    def _count(self) -> int:
-        return sum(len(flight.replies) for flight in self._flying.values())
-
     def submit(self, limit: float = math.inf) -> None:
         """Submit the waiting requests that fit, until a time."""
-        room = MOST - self._count
-        while self._waiting and (room >= self._waiting[0].size or not self._flying):
+        while self._waiting and self._fits(self._waiting[0]):
             if time.monotonic() > limit:
                 return
             flight = self._waiting[0]
-            choices = list(_choices(flight.request.prompt, self._arrived))
+            session = f"{self._sessions_of}-{next(self._numbers)}"
+            choices = list(_choices(flight.request.prompt, session, self._arrived))
             try:
                 self._sessions.submit(choices)
             except Unavailable:  # the decoder is being restarted, or other callers fill its line
                 return
             self._waiting.popleft()
-            room -= flight.size
+            self._count += flight.size
             flight.replies = [Reply(self._text_of(choice, flight)) for choice in choices]
             self._flying[flight.name] = flight
+
+    def _fits(self, flight: Flight) -> bool:
+        return self._count + flight.size <= MOST or not self._flying
 
     def _text_of(self, choice: Choice, flight: Flight) -> ReplyText:
         prompt = flight.request.prompt
@@ -208,14 +211,15 @@ class Flow:
 
     def _forget(self, flight: Flight) -> None:
         flight.close()
-        self._flying.pop(flight.name, None)
+        if self._flying.pop(flight.name, None) is not None:
+            self._count -= flight.size
         if flight in self._waiting:
             self._waiting.remove(flight)
 
 
-def _choices(prompt: Prompt, arrived: threading.Event) -> Iterator[Choice]:
+def _choices(prompt: Prompt, session: str, arrived: threading.Event) -> Iterator[Choice]:
     """Yield the choices of a prompt, which share it on the wire."""
-    session, lock = uuid.uuid4().hex, brief_lock()
+    lock = brief_lock()
     for choice in prompt.choices:
         submit = Submit(
             session=session,
