@@ -1,6 +1,6 @@
 """`LLM`: prompts, chats and scores, and what happens when something ends in the middle.
 
-Covers `in_flight`, `returned`, `prepared`, `chat_request`, `runtime`, `decoder_process`,
+Covers `in_flight`, `returned`, `generation/prepared`, `chat_request`, `runtime`, `decoder_process`,
 `outputs`, `struct_types`.
 """
 

@@ -1,7 +1,4 @@
-"""What a model's folder says of its vectors, and what is not computed here.
-
-Covers `vector_form`.
-"""
+"""What a model's folder says of its vectors, and what is not computed here."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Turns and their blocks as the messages of a chat; wrong orders are refused by name.
 
-Covers `chat_body`, `chat_prompt`.
+Covers `anthropic/chat_body`, `chat_prompt`.
 """
 
 import time

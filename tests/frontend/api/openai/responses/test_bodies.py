@@ -1,7 +1,7 @@
 """Bodies of /v1/responses: what is refused, under which name; what the model gets of the rest.
 
 Covers `responses/request/body`, `responses/request/items`, `request/reading`,
-`request/conversation`, `request/chat_body`, `request/prepared`.
+`request/conversation`, `responses/request/chat_body`, `request/prepared`.
 """
 
 from collections.abc import Iterator
