@@ -153,9 +153,7 @@ class Worker:
     def _store(self, accepted: BackgroundRequest, outcome: Result | Again) -> None:
         """Write how an attempt has ended; if the journal fails, as soon as it recovers."""
         if isinstance(outcome, Again):
-            _log.info(
-                "request=%s was not computed to its end: %s", accepted.request_id, outcome.reason
-            )
+            _log.info("request=%s was interrupted: %s", accepted.request_id, outcome.reason)
             if outcome.restart:
                 self._client.soon(BackgroundTable.restart, accepted.id, accepted.team)
             else:
