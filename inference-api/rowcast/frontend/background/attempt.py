@@ -54,7 +54,7 @@ class Attempt:
         self._presence = Presence()
         self._why = ""
 
-    def leave(self, why: str = "") -> None:
+    def leave(self, why: str) -> None:
         """Stop computing it: it was cancelled, or is computed elsewhere or later."""
         self._why = why
         self._presence.leave()

@@ -57,7 +57,7 @@ class Worker:
         """Take no more requests, and leave those that are running to other processes."""
         self._stopping = True
         for attempt in self._attempts():
-            attempt.leave()
+            attempt.leave("the server is stopping")
 
     def close(self) -> None:
         self.stop()
@@ -75,7 +75,7 @@ class Worker:
         with self._lock:
             attempt = self._running.get(request)
         if attempt is not None:
-            attempt.leave()
+            attempt.leave("it was cancelled")
         self._watchers.wake(request)
 
     def _attempts(self) -> list[Attempt]:
@@ -118,7 +118,7 @@ class Worker:
         self._watchers.note(watched, news.phases)
         for attempt in before:
             if attempt.accepted.id not in news.mine:
-                attempt.leave()
+                attempt.leave("it was cancelled, or is computed by another process")
         return self._begin(news)
 
     def _make_room(self, attempts: Sequence[Attempt]) -> None:
@@ -134,13 +134,13 @@ class Worker:
             self._running.update((each.accepted.id, each) for each in attempts)
         if self._stopping:
             for each in attempts:
-                each.leave()
+                each.leave("the server is stopping")
         return attempts
 
     def _compute(self, attempt: Attempt, answers: Answers, parsing: "threading.Lock") -> None:
         """Compute one request; whatever happens, it is queued again or has its result."""
         accepted = attempt.accepted
-        outcome: Result | Again = Again("its computation was interrupted", 1)
+        outcome: Result | Again = Again("its computation has ended early", 1)
         try:
             outcome = attempt.run(answers, parsing)
         finally:
@@ -153,7 +153,7 @@ class Worker:
     def _store(self, accepted: BackgroundRequest, outcome: Result | Again) -> None:
         """Write how an attempt has ended; if the journal fails, as soon as it recovers."""
         if isinstance(outcome, Again):
-            _log.info("request=%s waits again: %s", accepted.request_id, outcome.reason)
+            _log.info("request=%s was interrupted: %s", accepted.request_id, outcome.reason)
             if outcome.restart:
                 self._client.soon(BackgroundTable.restart, accepted.id, accepted.team)
             else:

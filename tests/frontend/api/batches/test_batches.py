@@ -138,7 +138,7 @@ def test_an_empty_file_fails_the_batch(served: Served) -> None:
     [
         ({"endpoint": "/v1/models"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),
-        ({"metadata": {"k": "v" * 513}}, "metadata"),
+        ({"metadata": {"k": "v" * 513}}, 'metadata["k"]'),
         ({"metadata": {str(at): "" for at in range(17)}}, "metadata"),
         ({"wrong": 1}, "wrong"),
     ],

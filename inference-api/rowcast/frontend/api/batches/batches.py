@@ -2,13 +2,20 @@
 
 import time
 from dataclasses import replace
+from typing import get_args
 
 import msgspec
 
 from rowcast.errors import InvalidField, UnknownRequest
 from rowcast.frontend.api.batches.files import found, page_size, parts_of
 from rowcast.frontend.api.batches.lines import Reader
-from rowcast.frontend.api.batches.types import BatchBody, BatchList, LineErrors, batch_object
+from rowcast.frontend.api.batches.types import (
+    BatchBody,
+    BatchList,
+    Endpoint,
+    LineErrors,
+    batch_object,
+)
 from rowcast.frontend.api.batches.uploads import PURPOSE
 from rowcast.frontend.api.dialect import Api
 from rowcast.frontend.api.openai.request.parsing import as_struct
@@ -21,9 +28,7 @@ from rowcast.frontend.response import Response
 from rowcast.journal.batches.record import Batch
 from rowcast.journal.batches.table import BatchTable
 
-ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses")
 LONGEST_PAGE = 100
-LABELS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
 
 
 def create(api: Api, frontend: Frontend, request: Request) -> Response:
@@ -97,15 +102,8 @@ def _batch(request: Request, body: BatchBody) -> Batch:
 
 
 def _check(api: Api, body: BatchBody) -> None:
-    """Refuse endpoints that are not served here, and metadata that is too large."""
-    served = [each for each in ENDPOINTS if f"POST {each}" in {at.name for at in api.routes}]
+    """Refuse endpoints that are not served here."""
+    names = {at.name for at in api.routes}
+    served = [each for each in get_args(Endpoint) if f"POST {each}" in names]
     if body.endpoint not in served:
         raise InvalidField("endpoint", f"is {body.endpoint!r}; send one of {', '.join(served)}")
-    labels = body.metadata or {}
-    fits = all(len(k) <= LONGEST_KEY and len(v) <= LONGEST_VALUE for k, v in labels.items())
-    if len(labels) > LABELS or not fits:
-        raise InvalidField(
-            "metadata",
-            f"has at most {LABELS} keys of {LONGEST_KEY} characters, with values of "
-            f"{LONGEST_VALUE}",
-        )

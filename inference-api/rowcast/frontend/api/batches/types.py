@@ -9,15 +9,20 @@ from rowcast.journal.batches.record import Batch, StoredFile
 
 DAY = 86400
 
-Metadata = dict[str, str]
+Key = Annotated[str, msgspec.Meta(max_length=64)]
+Value = Annotated[str, msgspec.Meta(max_length=512)]
+Metadata = Annotated[dict[Key, Value], msgspec.Meta(max_length=16)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Endpoint = Literal[
+    "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"
+]  # as far as this server has them
 
 
 class BatchBody(Struct, kw_only=True):
     """POST /v1/batches."""
 
     input_file_id: Name
-    endpoint: Name
+    endpoint: Endpoint
     completion_window: Literal["24h"]
     metadata: Metadata | None = None
 
