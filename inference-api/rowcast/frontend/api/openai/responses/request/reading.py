@@ -17,6 +17,7 @@ _REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {  # why, and values witho
     "prompt": ("is not supported: no prompts are stored here; send instructions and input", ()),
     "context_management": ("is not supported: nothing is compacted; send fewer items", ([],)),
     "moderation": ("is not supported: this server does not moderate", ()),
+    "truncation": ("must be disabled: nothing is dropped unseen; send fewer items", ("disabled",)),
     "n": ("is not supported: a response has one output", (1,)),
     "messages": ("belongs to /v1/chat/completions; send input", ()),
     "max_tokens": ("belongs to other routes; send max_output_tokens", ()),
@@ -95,10 +96,6 @@ def _with_types(sent: dict[str, Any]) -> dict[str, Any]:
 
 def _check_options(body: ResponseBody) -> None:
     """Refuse options that contradict each other, or that have no effect here."""
-    if body.truncation == "auto":
-        raise InvalidField(
-            "truncation", "is not supported as auto: nothing is dropped unseen; send fewer items"
-        )
     if body.stream_options is not None and not body.stream:
         raise InvalidField("stream_options", "is only allowed when stream is true")
     if body.top_logprobs and not body.with_logprobs:
