@@ -48,8 +48,8 @@ def before_load_schema(
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
     """True if every header that it sends is documented.
 
-        GET at /models/load is documented as /models/{model}: a model may be called "load", and a response
-    "input_tokens".
+        GET at /models/load is documented as /models/{model}: a model may be called "load". So is
+    /v1/responses/input_tokens, as a response.
     """
     if case.method.upper() != "POST" and case.path in {LOAD, UNLOAD, *COUNTS}:
         return False
