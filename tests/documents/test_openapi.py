@@ -88,7 +88,7 @@ def test_this_servers_facts_are_told(served: Served, spec: dict[str, Any]) -> No
     assert "ImagePart" not in str(bodies["UserMessage"])
 
 
-STORED = ("{stream}", "{task}", "{file}", "{batch}")
+STORED = ("{stream}", "{response}", "{task}", "{file}", "{batch}")
 WITH_FILE = ("/v1/files", "/v1/batches")  # their bodies are, or name, a file
 
 

@@ -56,6 +56,19 @@ def served() -> Iterator[Served]:
         ("input[0].role", {"input": [{"role": "none", "content": "x"}]}),
         ("input[0].call_id", {"input": [{"type": "function_call_output", "output": "x"}]}),
         ("tools[0].type", {"tools": [{"type": "web_search"}]}),
+        ("tools[0].type", {"tools": [{"name": "f"}]}),
+        (
+            "tool_choice.tools[0].type",
+            {
+                "tools": [{"type": "function", "name": "f"}],
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "mode": "auto",
+                    "tools": [{"name": "f"}],
+                },
+            },
+        ),
+        ("input[0].summary[0].type", {"input": [{"type": "reasoning", "summary": [{}]}]}),
         ("tools[0].name", {"tools": [{"type": "function"}]}),
         ("tool_choice", {"tool_choice": "required"}),
         (

@@ -66,8 +66,8 @@ def test_events_are_read_again_from_any_of_them(served: Served, background: bool
 
 def test_a_position_must_be_one(served: Served) -> None:
     name = respond(served, max_output_tokens=2)["id"]
-    for query in ({"stream": "true", "starting_after": "x"}, {"starting_after": "2"}):
-        assert refusal(get(served, name, **query))["param"] == "starting_after"
+    answer = get(served, name, stream="true", starting_after="x")
+    assert refusal(answer)["param"] == "starting_after"
     assert refusal(get(served, name, stream="maybe"))["param"] == "stream"
 
 

@@ -121,7 +121,7 @@ class ResponseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     reasoning: ReasoningConfig | None = None
     include: list[Includable] | None = None
     top_logprobs: Likeliest | None = None
-    truncation: Literal["auto", "disabled"] | None = None
+    truncation: Literal["disabled"] | None = None
     metadata: Metadata | None = None
     user: str | None = None
     safety_identifier: str | None = None

@@ -4,8 +4,8 @@ What belongs to other parts of OpenAI's API is refused by name, before types are
 the input without `type` is a message.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.parsing import as_struct
@@ -17,6 +17,7 @@ _REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {  # why, and values witho
     "prompt": ("is not supported: no prompts are stored here; send instructions and input", ()),
     "context_management": ("is not supported: nothing is compacted; send fewer items", ([],)),
     "moderation": ("is not supported: this server does not moderate", ()),
+    "truncation": ("must be disabled: nothing is dropped unseen; send fewer items", ("disabled",)),
     "n": ("is not supported: a response has one output", (1,)),
     "messages": ("belongs to /v1/chat/completions; send input", ()),
     "max_tokens": ("belongs to other routes; send max_output_tokens", ()),
@@ -24,16 +25,28 @@ _REFUSED: dict[str, tuple[str, tuple[object, ...]]] = {  # why, and values witho
     "response_format": ("belongs to /v1/chat/completions; send text.format", ()),
     "logprobs": (f"belongs to /v1/chat/completions; send include with {LOGPROBS}", (False,)),
 }
-_ITEMS = ("message", "function_call", "function_call_output", "reasoning")
-_PARTS = ("input_text", "output_text", "refusal")
+
+
+class _Kinds(NamedTuple):
+    known: frozenset[str]
+    hint: str  # for others
+
+
+_TOOLS = _Kinds(frozenset({"function"}), "this server runs no tools of its own; send functions")
+_ITEM_TYPES = ("message", "function_call", "function_call_output", "reasoning")
+_ITEMS = _Kinds(frozenset(_ITEM_TYPES), f"send items of type {', '.join(_ITEM_TYPES)}")
+_PARTS = _Kinds(
+    frozenset({"input_text", "output_text", "refusal", "reasoning_text", "summary_text"}),
+    "this model reads text only",
+)
 _SOME = 10_000  # of the items of a list; the types limit their number
 
 
 def read_body(sent: dict[str, Any]) -> ResponseBody:
     """Convert a JSON object to a body. Raises InvalidField."""
     known = {name: value for name, value in sent.items() if _counts(name, value)}
-    for field, kind in _types(known):
-        _check_type(field, kind)
+    for field, kind, kinds in _types(known):
+        _check_type(field, kind, kinds)
     body = as_struct(_with_types(known), ResponseBody)
     _check_options(body)
     return body
@@ -49,36 +62,33 @@ def _counts(name: str, value: object) -> bool:
     raise InvalidField(name, why)
 
 
-def _types(sent: dict[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield the `type` of each tool, item and part, with its field."""
-    for at, tool in _objects(sent.get("tools")):
-        yield f"tools[{at}].type", tool.get("type")
-    for at, item in _objects(sent.get("input")):
-        yield f"input[{at}].type", item.get("type", "message")
-        for number, part in _objects(item.get("content")):
-            yield f"input[{at}].content[{number}].type", part.get("type")
+def _types(sent: dict[str, Any]) -> Iterator[tuple[str, object, _Kinds]]:
+    """Yield the `type` of each tool, item and part: its field, its value, and what it may be."""
+    choice = sent.get("tool_choice")
+    for name, tools in (("tools", sent), ("tool_choice.tools", choice)):
+        for at, tool in _objects(tools, "tools"):
+            yield f"{name}[{at}].type", tool.get("type"), _TOOLS
+    for at, item in _objects(sent, "input"):
+        yield f"input[{at}].type", item.get("type", "message"), _ITEMS
+        for part_of in ("content", "output", "summary"):
+            for number, part in _objects(item, part_of):
+                yield f"input[{at}].{part_of}[{number}].type", part.get("type"), _PARTS
 
 
-def _objects(found: object) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(sent: object, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects of a list with their places; other values are left to the types."""
+    found = sent.get(name) if isinstance(sent, dict) else None
     for at, each in enumerate(found[:_SOME] if isinstance(found, list) else ()):
         if isinstance(each, dict):
             yield at, each
 
 
-def _check_type(field: str, kind: object) -> None:
-    """Refuse what no server without tools, files and images of its own can take."""
-    if not isinstance(kind, str):
-        return
-    if field.startswith("tools"):
-        known: Sequence[str] = ("function",)
-        hint = "this server runs no tools of its own; send functions"
-    elif ".content" in field:
-        known, hint = (*_PARTS, "reasoning_text"), "this model reads text only"
-    else:
-        known, hint = _ITEMS, f"send items of type {', '.join(_ITEMS)}"
-    if kind not in known:
-        raise InvalidField(field, f"is {kind[:40]!r}, which is not supported: {hint}")
+def _check_type(field: str, kind: object, kinds: _Kinds) -> None:
+    """Refuse what a server without tools, files and images of its own cannot take."""
+    if kind is None:
+        raise InvalidField(field, "is missing")
+    if isinstance(kind, str) and kind not in kinds.known:
+        raise InvalidField(field, f"is {kind[:40]!r}, which is not supported: {kinds.hint}")
 
 
 def _with_types(sent: dict[str, Any]) -> dict[str, Any]:
@@ -95,10 +105,6 @@ def _with_types(sent: dict[str, Any]) -> dict[str, Any]:
 
 def _check_options(body: ResponseBody) -> None:
     """Refuse options that contradict each other, or that have no effect here."""
-    if body.truncation == "auto":
-        raise InvalidField(
-            "truncation", "is not supported as auto: nothing is dropped unseen; send fewer items"
-        )
     if body.stream_options is not None and not body.stream:
         raise InvalidField("stream_options", "is only allowed when stream is true")
     if body.top_logprobs and not body.with_logprobs:

@@ -27,7 +27,7 @@ def listed(response: str, items: Sequence[InputItem], query: Mapping[str, str]) 
     if order == "desc":
         shown.reverse()
     after = fields.text("after")
-    rest = shown if after is None else shown[_place(shown, after) + 1 :]
+    rest = shown if not after else shown[_place(shown, after) + 1 :]
     page = rest[:limit]
     return ItemList(
         data=page,

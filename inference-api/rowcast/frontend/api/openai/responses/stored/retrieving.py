@@ -30,8 +30,6 @@ def retrieve(frontend: Frontend, request: Request) -> Response:
     query = Fields(request.query, _QUERY, lenient=True)
     events = query.flag("stream", False)
     start = query.text("starting_after")
-    if start is not None and not events:
-        raise InvalidField("starting_after", "is only allowed when stream is true")
     start = request.headers.get("Last-Event-ID", "") if start is None else start
     name = request.names["response"]
     accepted = background.find(frontend, request, name)
