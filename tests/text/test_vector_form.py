@@ -1,6 +1,7 @@
 """What a model's folder says of its vectors, and what is not computed here."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ FLAGS = dict.fromkeys(
 
 
 def folder(
-    path: Path, *types: str, own: dict[str, Any] | None = None, **modes: object
+    path: Path,
+    *types: str,
+    modes: Mapping[str, bool] | None = None,
+    own: Mapping[str, Any] | None = None,
 ) -> ModelFiles:
     """Write the files of a sentence-transformers model. `own`: the pooling step's configuration."""
     steps = [
@@ -34,7 +38,9 @@ def folder(
     if "Pooling" in types:
         named = path / f"{types.index('Pooling')}_Pooling"
         named.mkdir()
-        flags = {f"pooling_mode_{name}": value for name, value in (FLAGS | modes).items()}
+        flags = {
+            f"pooling_mode_{name}": value for name, value in {**FLAGS, **(modes or {})}.items()
+        }
         config = {"word_embedding_dimension": 64, "include_prompt": True, **flags}
         (named / "config.json").write_text(json.dumps(config if own is None else own))
     return ModelFiles("tiny", path, None)
@@ -56,7 +62,7 @@ def form(files: ModelFiles | None, pooling: str = "auto") -> VectorForm:
 def test_the_folder_decides(
     tmp_path: Path, types: tuple[str, ...], modes: dict[str, bool], wanted: VectorForm
 ) -> None:
-    assert form(folder(tmp_path, *types, **modes)) == wanted
+    assert form(folder(tmp_path, *types, modes=modes)) == wanted
 
 
 def test_a_mode_may_be_a_name(tmp_path: Path) -> None:
@@ -66,7 +72,7 @@ def test_a_mode_may_be_a_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_the_setting_precedes_the_folder(tmp_path: Path, pooling: str) -> None:
-    files = folder(tmp_path, "Transformer", "Pooling", max_tokens=True)
+    files = folder(tmp_path, "Transformer", "Pooling", modes={"max_tokens": True})
     assert form(files).problem
     assert (form(files, pooling).pooling, form(files, pooling).problem) == (pooling, "")
 
@@ -87,7 +93,7 @@ def test_the_setting_precedes_the_folder(tmp_path: Path, pooling: str) -> None:
 def test_what_is_not_computed_is_a_problem(
     tmp_path: Path, types: tuple[str, ...], modes: dict[str, bool], problem: str
 ) -> None:
-    assert problem in form(folder(tmp_path, *types, **modes)).problem
+    assert problem in form(folder(tmp_path, *types, modes=modes)).problem
 
 
 def test_other_models_are_pooled_by_their_last_token(tmp_path: Path) -> None:

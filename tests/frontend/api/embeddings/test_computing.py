@@ -32,7 +32,7 @@ def test_a_request_takes_no_more_of_the_line_than_keeps_the_rows_busy(served: Se
     try:
         assert vectors(served, input=TEXTS) == [expected(text.encode()) for text in TEXTS]
     finally:
-        del served.engine.step  # type: ignore[method-assign]
+        del served.engine.step
     assert max(waiting) <= 32
 
 
