@@ -52,6 +52,10 @@ class Submit(_Message, frozen=True, tag="submit"):
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
 
+    def as_choice(self, choice: int) -> "Submit":
+        """Return the same prompt with another number."""
+        return msgspec.structs.replace(self, choice=choice)
+
 
 class Cancel(_Message, frozen=True, tag="cancel"):
     """No client reads this reply any more: free its row."""

@@ -1,7 +1,4 @@
-"""Beam searches on the scripted engine, against the same search without rows.
-
-Covers `beams`, and what `scheduler` and `line` do for them.
-"""
+"""Beam searches on the scripted engine, against the same search without rows."""
 
 from collections.abc import Sequence
 from typing import Any
