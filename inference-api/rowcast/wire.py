@@ -53,6 +53,10 @@ class Submit(_Message, frozen=True, tag="submit"):
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
 
+    def as_choice(self, choice: int) -> "Submit":
+        """Return the same prompt with another number."""
+        return msgspec.structs.replace(self, choice=choice)
+
 
 class Embed(Submit, frozen=True, tag="embed"):
     """Seat this prompt, and reply with the vector that its tokens' states are pooled to."""

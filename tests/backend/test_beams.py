@@ -1,7 +1,4 @@
-"""Beam searches on the scripted engine, against the same search without rows.
-
-What `scheduler` and `line` do for beams is here too. Covers `beams`.
-"""
+"""Beam searches on the scripted engine, against the same search without rows."""
 
 from collections.abc import Sequence
 from typing import Any

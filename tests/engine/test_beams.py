@@ -1,7 +1,4 @@
-"""Beam search equals transformers' `generate(num_beams=…)` in fp32, alone and in company.
-
-Covers `torch_engine`, `row_cache`, `candidates`.
-"""
+"""Beam search equals transformers' `generate(num_beams=…)` in fp32, alone and in company."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -21,8 +21,6 @@ Knows no scheduling, no transport and no sampling.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from msgspec import structs
-
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.reply import Reply
 from rowcast.backend.sharing import shared_length
@@ -252,7 +250,7 @@ def together(reply: Reply, line: WaitingLine, rows: int) -> list[Reply]:
     same = [each for each in line.of(reply.group) if each.submit.params == submit.params]
     same = same[: reply.beams]
     for at in range(len(same), reply.beams):
-        unread = structs.replace(submit, choice=-1 - at - submit.choice * rows)
+        unread = submit.as_choice(-1 - at - submit.choice * rows)
         same.append(replace(reply, submit=unread, unread=True))
         line.join(same[-1])
     return same
