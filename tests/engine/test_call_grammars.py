@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -43,9 +44,7 @@ def engine(request: pytest.FixtureRequest, path: Path) -> TorchEngine:
 @pytest.mark.parametrize(
     "more", [{}, {"temperature": 0.0}, {"top_k": 7}, {"frequency_penalty": 0.5}, {"min_tokens": 50}]
 )
-def test_free_text_is_the_same_as_without_tools(
-    engine: TorchEngine, more: dict[str, object]
-) -> None:
+def test_free_text_is_the_same_as_without_tools(engine: TorchEngine, more: dict[str, Any]) -> None:
     for form in (TAGGED, BARE):
         plain = submit("a", PROMPT, max_tokens=120, ignore_eos=False, **more)
         params = msgspec.structs.replace(plain.params, grammar=RULES[form])
