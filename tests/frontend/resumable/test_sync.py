@@ -212,7 +212,8 @@ def test_a_follower_that_cannot_be_computed_ends_with_the_reason(played: Played)
     played.sync.join(session, HERE)
     played.sync.start()
     until(lambda: session.choices[0].ended, "it ends")
-    assert end_of(session) == "no backend is connected"
+    (end,) = [each for each in session.choices[0].drain() if isinstance(each, Finished)]
+    assert (end.reason, end.message) == ("unavailable", "no backend is connected")
 
 
 def written(client: Client, session: Session) -> list[int]:

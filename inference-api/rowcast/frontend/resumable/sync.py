@@ -217,7 +217,7 @@ class Sync:
             session.home.submit(session.unfinished)
         except Unavailable as unavailable:
             for choice in session.choices:
-                choice.end("error", str(unavailable))
+                choice.end("unavailable", str(unavailable))
 
     def _sweep(self) -> None:
         self._swept = time.monotonic()
