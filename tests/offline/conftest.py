@@ -7,7 +7,7 @@ import pytest
 from rowcast import LLM
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def llm() -> Iterator[LLM]:
     """The scripted model in this program. Leave it as you found it."""
     with LLM("scripted") as llm:
