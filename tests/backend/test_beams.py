@@ -101,7 +101,7 @@ def test_a_search_may_be_wider_than_its_choices() -> None:
 def test_log_probabilities_are_those_of_the_hypotheses() -> None:
     driven = Driven()
     reader = driven.reader()
-    reader.send(*search("s", 3, max_tokens=6, logprobs=True, top_logprobs=2))
+    reader.send(*search("s", 3, max_tokens=6, logprobs=True, top_logprobs=12))
     driven.finish()
     wanted = searched(PROMPT, 3, 6)
     received = [each for batch in reader.batches for each in batch]
@@ -115,7 +115,7 @@ def test_log_probabilities_are_those_of_the_hypotheses() -> None:
         ]
         assert sum(logprobs) == pytest.approx(found.total)
         assert [top for each in own for top in each.top or ()] == [
-            rule.likeliest(place, 2) for place in places
+            rule.likeliest(place, 12) for place in places
         ]
 
 

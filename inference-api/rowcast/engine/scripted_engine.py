@@ -86,7 +86,7 @@ class _Row:
         likeliest = _top(self.crc, params.beams + len(endings) + len(barred))
         found = [each for each in likeliest if each[0] not in barred]
         tokens, logprobs = zip(*found, strict=True)
-        top = likeliest[: params.top_logprobs]
+        top = _top(self.crc, params.top_logprobs)
         return Drawn(number, (), candidates=Candidates(tokens, logprobs, logprobs, top))
 
     def step_back(self) -> None:
