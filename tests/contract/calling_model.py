@@ -26,7 +26,7 @@ def save_calling(folder: Path) -> Path:
     model = AutoModelForCausalLM.from_pretrained(folder)
     opening, closing = (tokenizer.token_to_id(mark) for mark in MARKS)
     colon, brace, quote = (tokenizer.encode(text).ids[0] for text in (":", "{", "'"))
-    _teach(model, {colon: opening, opening: brace, brace: quote, quote: quote, closing: END})
+    _teach(model, {colon: opening, opening: brace, brace: quote, closing: END})
     model.save_pretrained(folder)
     return folder
 

@@ -58,10 +58,10 @@ def called(server: Running, seed: int, **asked: Any) -> tuple[str | None, list[t
 
 
 def test_n15_a_model_that_breaks_its_calls_makes_valid_ones(calling: Running) -> None:
-    for seed in range(8):
-        reason, ((name, arguments), *_) = called(calling, seed, max_tokens=400)
-        assert reason in {"tool_calls", "length"}
+    for seed in range(3):
+        reason, ((name, arguments), *_) = called(calling, seed, max_tokens=150)
         assert name in {"weather", "weather_tomorrow"}
+        assert reason in {"tool_calls", "length"}
         read = json.loads(arguments)
         assert set(read) == {"city", "days"}
         assert read["city"] in {"Paris", "Rome"}
@@ -79,8 +79,8 @@ def test_n15_a_call_that_is_cut_says_so(calling: Running) -> None:
 
 
 def test_n15_a_killed_decoder_changes_no_call(calling: Running) -> None:
-    before = called(calling, 3, max_tokens=400)
-    body: Any = {"model": "model", "messages": HELLO, "tools": TOOLS, "seed": 3, "max_tokens": 400}
+    before = called(calling, 3, max_tokens=150)
+    body: Any = {"model": "model", "messages": HELLO, "tools": TOOLS, "seed": 3, "max_tokens": 150}
     stream = client_of(calling).chat.completions.create(stream=True, **body)
     pieces = ""
     for at, chunk in enumerate(stream):

@@ -11,7 +11,7 @@ from typing import Any
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammars.grammars import TokenTexts
 from rowcast.text.chat.messages import flattened
-from rowcast.text.chat.reasoning import Thinking, after
+from rowcast.text.chat.reasoning import Thinking, after, spelt
 from rowcast.text.chat.template import ChatTemplate, End
 from rowcast.text.chat.tool_calls import FORMS
 from rowcast.text.rules import grammar
@@ -110,7 +110,9 @@ def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool)
 
 def optional_tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
     """Compile the rule for a reply that may call these functions, once or several times."""
-    rule = rule_of_optional_calls(FORMS[form], callees, several=several)
+    written = FORMS[form]
+    tokens = spelt(tools.tokenizer, (written.opening, written.closing))
+    rule = rule_of_optional_calls(written, callees, several=several, tokens=tokens)
     _check_tokens(tools, rule.grammar)
     return rule
 

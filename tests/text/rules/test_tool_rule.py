@@ -1,14 +1,16 @@
-"""The grammar of a reply that must call: names, arguments, references, and what is not enforced."""
+"""The grammars of calls: names, arguments, references, and what is not enforced."""
 
 import json
 from typing import Any
 
 import pytest
+from llguidance import LLMatcher, LLTokenizer
 
+from rowcast.text.chat.call_beginning import beginning_of
 from rowcast.text.chat.tool_calls import BARE, TAGGED, Form
 from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_rule import Rule
-from rowcast.text.rules.tool_rule import Callee, rule_of_calls
+from rowcast.text.rules.tool_rule import Callee, rule_of_calls, rule_of_optional_calls
 
 from ..tokens.grammar_walk import follows
 
@@ -104,3 +106,43 @@ def test_a_reference_out_of_the_tool_is_refused() -> None:
     outside = {"type": "object", "properties": {"a": {"$ref": "#/anyOf/0/properties/name"}}}
     with pytest.raises(GrammarFault, match=r"\$ref at /properties/a"):
         rule(TAGGED, Callee("f", outside))
+
+
+def test_the_marks_of_an_optional_call_may_be_tokens() -> None:
+    tokens = ((7, "<tool_call>"), (8, "</tool_call>"))
+    rule = rule_of_optional_calls(TAGGED, [Callee("f")], several=True, tokens=tokens)
+    beginning = beginning_of(rule.grammar)
+    assert beginning is not None
+    assert beginning.shown == tokens
+    assert "<[8]>" in rule.grammar
+    assert "<[7]>" not in rule.grammar
+
+
+@pytest.mark.parametrize("form", [TAGGED, BARE])
+def test_arguments_of_an_optional_call_are_an_object(form: Form) -> None:
+    callees = [
+        Callee("f", {"properties": {"a": {"type": "null"}}}),
+        Callee("g", {"type": "string"}),
+    ]
+    rule = rule_of_optional_calls(form, callees, several=False)
+    assert rule.unenforced == ("parameters of g",)
+    for name in ("f", "g"):
+        matcher = LLMatcher(LLTokenizer("byte"), rule.grammar)
+        assert matcher.consume_tokens(list(f'{{"name":"{name}","{form.arguments}":'.encode()))
+        assert matcher.validate_tokens(list(b"{"))
+        assert not any(matcher.validate_tokens([byte]) for byte in b'"[1tn')
+
+
+def test_a_strict_schema_that_cannot_be_kept_is_a_fault_of_optional_calls() -> None:
+    with pytest.raises(GrammarFault):
+        rule_of_optional_calls(TAGGED, [Callee("f", {"type": "x"}, strict=True)], several=True)
+
+
+def test_many_tools_that_exceed_a_bound_together_take_any_object() -> None:
+    schema = {
+        "type": "object",
+        "properties": {f"p{n}": {"enum": ["x" * 40 + str(n)]} for n in range(90)},
+    }
+    callees = [Callee(f"f{n}", schema) for n in range(64)]
+    rule = rule_of_optional_calls(TAGGED, callees, several=True)
+    assert rule.unenforced == tuple(f"parameters of {each.name}" for each in callees)

@@ -27,7 +27,7 @@ class TokenBytes:
         return self._tokens
 
     def of(self, token: int, shown: Mapping[int, bytes]) -> bytes:
-        """Return a token's bytes; `shown`: special tokens that are part of the text."""
+        """Return a token's bytes; `shown`: those that are marks, and the marks."""
         tokens = self._tokens or self.load()
         if token in shown:
             return shown[token]

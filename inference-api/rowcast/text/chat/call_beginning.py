@@ -47,7 +47,7 @@ class Beginning(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()  # of the tools, for a form without an opening mark
     several: bool = False  # after a call, another one may begin
     thought: Thought | None = None
-    shown: tuple[tuple[int, str], ...] = ()  # special tokens that are part of the text
+    shown: tuple[tuple[int, str], ...] = ()  # tokens that are marks, and the marks
 
 
 def with_beginning(parts: list[dict[str, Any]], beginning: Beginning) -> str:

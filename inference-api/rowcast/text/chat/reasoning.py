@@ -10,7 +10,7 @@ splits a text as it arrives, and drops white space around both parts. `after` ma
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -96,17 +96,25 @@ class Thinking:
         """Add the tokens by which this tokenizer spells the marks."""
         marks = (self.marks.opening, self.marks.closing, self.marks.instead)
         parts = dict.fromkeys(part for mark in marks for part in _parts(mark) if not part.isalpha())
-        spelt = [(tokenizer.encode(part, special=False), part) for part in parts]
-        tokens = tuple((tokens[0], part) for tokens, part in spelt if len(tokens) == 1)
+        tokens = spelt(tokenizer, tuple(parts))
         hidden = tuple(each for each in tokens if not decoded(tokenizer, each[:1]))
         return replace(self, tokens=tokens, hidden=hidden)
+
+
+def spelt(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    """Return those words that are one token, with it; the library that follows grammars takes such
+    tokens as special if they look like marks.
+    """
+    encoded = [(tokenizer.encode(word, special=False), word) for word in words if word]
+    return tuple((tokens[0], word) for tokens, word in encoded if len(tokens) == 1)
 
 
 def after(thinking: Thinking, grammar: str) -> str:
     """Return the grammar of a reply that may think, and then follows `grammar`."""
     first, *others = _grammars(grammar)
     if beginning := beginning_of(grammar):
-        begins = structs.replace(beginning, thought=thinking.thought, shown=thinking.hidden)
+        shown = (*beginning.shown, *thinking.tokens)
+        begins = structs.replace(beginning, thought=thinking.thought, shown=shown)
         return with_beginning([first, *others], begins)
     parts = [{"lark_grammar": _lark(thinking)}, first | {"name": "reply"}, *others]
     return json.dumps({"grammars": parts})

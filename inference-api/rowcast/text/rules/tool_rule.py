@@ -48,26 +48,41 @@ def rule_of_calls(form: Form, callees: Sequence[Callee], *, several: bool) -> Ru
     return rule_of_parts(parts, partial(_grammar, form, names, several=several))
 
 
-def rule_of_optional_calls(form: Form, callees: Sequence[Callee], *, several: bool) -> Rule:
-    """Return the rule for a reply that may call these functions, once or several times."""
+def rule_of_optional_calls(
+    form: Form, callees: Sequence[Callee], *, several: bool, tokens: Sequence[tuple[int, str]] = ()
+) -> Rule:
+    """Return the rule for a reply that may call these functions, once or several times.
+
+    `tokens`: marks of the form that are one token of the model.
+    """
+    rule = partial(_optional, form, several=several, tokens=tokens)
     try:
-        return _optional(form, callees, several=several)
+        return rule(callees)
     except GrammarFault:
         kept = [each if _can_be_kept(form, each) else _loose(each) for each in callees]
     try:
-        return _optional(form, kept, several=several)
+        return rule(kept)
     except GrammarFault:  # together they exceed a bound
-        return _optional(form, [_loose(each) for each in callees], several=several)
+        return rule([_loose(each) for each in callees])
 
 
-def _optional(form: Form, callees: Sequence[Callee], *, several: bool) -> Rule:
+def _optional(
+    form: Form, callees: Sequence[Callee], *, several: bool, tokens: Sequence[tuple[int, str]]
+) -> Rule:
     names = tuple(callee.name for callee in callees)
     tagged = bool(form.opening)
-    beginning = Beginning(form.name, () if tagged else names, several and tagged)
+    shown = tuple(tokens)
+    beginning = Beginning(form.name, () if tagged else names, several and tagged, shown=shown)
+    closing = " | ".join(
+        [
+            json.dumps(form.closing),
+            *(f"<[{token}]>" for token, mark in tokens if mark == form.closing),
+        ]
+    )
 
     def make(schemas: Sequence[Schema]) -> str:
         plain = [changed(schema, _without_notes) for schema in schemas]
-        call = {"lark_grammar": _one_call(form, names, plain)}
+        call = {"lark_grammar": _one_call(form, names, plain, closing)}
         return grammar.checked(with_beginning([call], beginning))
 
     parts = [Part(_object(parameters_of(each)), each.strict, each.name) for each in callees]
@@ -86,7 +101,7 @@ def _can_be_kept(form: Form, callee: Callee) -> bool:
     if callee.strict:
         return True
     try:
-        return bool(_optional(form, [callee], several=False))
+        return bool(_optional(form, [callee], several=False, tokens=()))
     except GrammarFault:
         return False
 
@@ -123,10 +138,10 @@ def _grammar(form: Form, names: Sequence[str], schemas: Sequence[Schema], *, sev
     return grammar.of_lark(f"start: block{'+' if several else ''}\nblock: {block}\n{call}")
 
 
-def _one_call(form: Form, names: Sequence[str], schemas: Sequence[Schema]) -> str:
+def _one_call(form: Form, names: Sequence[str], schemas: Sequence[Schema], closing: str) -> str:
     """Return the grammar of one call, from its brace on."""
-    closing = f"{_SPACE} {json.dumps(form.closing)}" if form.closing else ""
-    return f"start: call {closing}\n{_calls(form, names, schemas)}"
+    end = f"{_SPACE} ({closing})" if form.closing else ""
+    return f"start: call {end}\n{_calls(form, names, schemas)}"
 
 
 def _calls(form: Form, names: Sequence[str], schemas: Sequence[Schema]) -> str:
