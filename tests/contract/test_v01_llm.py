@@ -136,6 +136,19 @@ def test_v06_an_output_has_prompt_text_tokens_and_log_probabilities(llm: LLM) ->
     )
 
 
+def test_v10_beams_are_those_of_the_server(llm: LLM, server: Running) -> None:
+    params = SamplingParams(
+        use_beam_search=True, n=2, best_of=3, temperature=0, length_penalty=2.0, max_tokens=12
+    )
+    found = llm.generate(["Hello", "Once"], params, use_tqdm=False)
+    body = {"use_beam_search": True, "n": 2, "best_of": 3, "length_penalty": 2.0, "max_tokens": 12}
+    answer = post(server, "/v1/completions", prompt=["Hello", "Once"], **body)
+    assert [reply.text for output in found for reply in output.outputs] == [
+        each["text"] for each in answer["choices"]
+    ]
+    assert [len(output.outputs) for output in found] == [2, 2]
+
+
 def test_v12_a_class_processes_requests_asynchronously() -> None:
     assert AsyncLLMServer is AsyncLLM
 

@@ -33,7 +33,9 @@ def test_the_defaults_are_vllms() -> None:
         ({"logprobs": 21}, "logprobs is 21; it must be a whole number from 0 to 20"),
         ({"prompt_logprobs": True}, "prompt_logprobs is True; it must be a whole number"),
         ({"stop": [""]}, "stop"),
-        ({"use_beam_search": True}, "use_beam_search is True, which is not supported: send n"),
+        ({"use_beam_search": True}, "temperature must be 0 with use_beam_search"),
+        ({"use_beam_search": True, "temperature": 0}, "best_of is 1; use_beam_search needs"),
+        ({"length_penalty": 2.0}, "length_penalty belongs to beam search"),
         ({"bad_words": ["x"]}, "bad_words is .* not supported: use logit_bias"),
         ({"skip_special_tokens": False}, "skip_special_tokens is False"),
         ({"logit_bias": {"x": 1}}, "logit_bias"),
@@ -64,7 +66,7 @@ def test_the_fields_of_a_body_have_the_apis_names_and_forms() -> None:
     assert body["logit_bias"] == {"5": 1.0}
     assert body["allowed_token_ids"] == [5, 6]
     assert "max_tokens" not in body
-    assert not {"prompt_logprobs", "detokenize", "use_beam_search"} & body.keys()
+    assert not {"prompt_logprobs", "detokenize"} & body.keys()
 
 
 def test_a_rule_has_two_names() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.openai.request.beams import beams_of
 from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.request.sampling import candidates_of
 from rowcast.frontend.api.openai.request.types import CompletionBody
@@ -26,7 +27,6 @@ ONLY = {
     "logits_processors": (None, "use logit_bias, allowed_token_ids or structured_outputs"),
     "bad_words": (None, "use logit_bias"),
     "truncate_prompt_tokens": (None, "send fewer tokens"),
-    "use_beam_search": (False, "send n for several sampled replies, or temperature 0"),
 }
 
 
@@ -79,6 +79,8 @@ class SamplingParams:
     truncate_prompt_tokens: int | None = None
     logits_processors: list[Any] | None = None
     use_beam_search: bool = False
+    length_penalty: float = 1.0
+    early_stopping: bool | str = False
     detokenize: bool = True
     skip_special_tokens: bool = True
     spaces_between_special_tokens: bool = True
@@ -107,7 +109,8 @@ class SamplingParams:
         for name in ("logprobs", "prompt_logprobs"):
             _check_count(name, getattr(self, name), MOST_LIKELY)
         body = as_struct({"model": UNKNOWN_MODEL, "prompt": "", **body_of(self)}, CompletionBody)
-        candidates_of(body.n, body.best_of, stream=False)
+        candidates_of(body.n, body.best_of, stream=False, beams=body.use_beam_search)
+        beams_of(body)
         return body
 
 

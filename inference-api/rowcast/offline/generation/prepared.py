@@ -126,7 +126,7 @@ def recipe_of(
     served: ServedModel, own: SamplingParams, body: CompletionBody, *, grammar: str
 ) -> Recipe:
     """Join parameters and the body that they make."""
-    candidates = candidates_of(body.n, body.best_of, stream=False)
+    candidates = candidates_of(body.n, body.best_of, stream=False, beams=body.use_beam_search)
     count, likeliest = body.n or 1, own.likeliest
     return Recipe(
         params=params_of(
