@@ -29,7 +29,8 @@ class Beginnings:
 
     def follow(self, state: State, token: int) -> tuple[State, bytes]:
         """Return the state after one more token, and the beginning of the call that it begins."""
-        return self.finder.find(state, self._tokens.of(token, self._shown))
+        data = self._shown[token] if token in self._shown else self._tokens.of(token)
+        return self.finder.find(state, data)
 
     def known(self, state: State) -> tuple[tuple[int, bytes], ...] | None:
         """Return what `overshooting` does, if that is known already."""

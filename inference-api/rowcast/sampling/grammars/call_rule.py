@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from rowcast.sampling.grammars.beginnings import Beginnings
 from rowcast.sampling.grammars.compiler import Compiled
 from rowcast.sampling.grammars.rule import Rule, TokenConsumer
+from rowcast.text.chat.call_beginning import State
 
 
 class CallRule:
@@ -32,6 +33,7 @@ class CallRule:
         self._stride = stride
         self._consumer = consumer
         self._state = beginnings.finder.start
+        self._clear = beginnings.known(self._state) == ()  # no token of this state is masked
         self._begun = b""  # a call that has begun, until its rule is made
         self._call: Rule | None = None
         self._over = False  # nothing may follow the call
@@ -62,7 +64,7 @@ class CallRule:
         """True if the next token needs no mask."""
         if self._pending or self._begun or self._call is not None:
             return False
-        return self._beginnings.known(self._state) == ()
+        return self._clear
 
     @property
     def waits(self) -> bool:
@@ -115,7 +117,9 @@ class CallRule:
                 self._leave_call()
         if self._call is not None:
             self._call.advance()
-        elif self._beginnings.overshooting(self._state) and self.compiled.done:
+        elif not self._beginnings.overshooting(self._state):
+            self._clear = True
+        elif self.compiled.done:
             self._text_mask = self._mask_of_text()
 
     def abandoned(self) -> Rule:
@@ -126,8 +130,13 @@ class CallRule:
         return Rule(self.compiled, self._stops, self._stride, self._consumer)
 
     def _follow_text(self, token: int) -> None:
-        self._state, self._begun = self._beginnings.follow(self._state, token)
-        self._text_mask = None
+        state, self._begun = self._beginnings.follow(self._state, token)
+        if self._begun or state is not self._state:
+            self._go_to(state)
+
+    def _go_to(self, state: State) -> None:
+        self._state, self._text_mask = state, None
+        self._clear = self._beginnings.known(state) == ()
 
     def _open_call(self) -> None:
         """Make the rule of a call that has begun."""
@@ -142,7 +151,8 @@ class CallRule:
         if self._call is None or not self._call.ended:
             return
         if self._beginnings.several:
-            self._call, self._state = None, self._beginnings.finder.after_call
+            self._call = None
+            self._go_to(self._beginnings.finder.after_call)
         else:
             self._over = True
 

@@ -3,7 +3,7 @@
 Special tokens have none: a reply's text omits them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 
 from llguidance import LLTokenizer
@@ -15,6 +15,7 @@ class TokenBytes:
     def __init__(self, load: Callable[[], LLTokenizer]) -> None:
         self._load = load
         self._tokens: LLTokenizer | None = None
+        self._bytes: dict[int, bytes] = {}
 
     @property
     def loaded(self) -> bool:
@@ -26,18 +27,20 @@ class TokenBytes:
         self._tokens = self._load()
         return self._tokens
 
-    def of(self, token: int, shown: Mapping[int, bytes]) -> bytes:
-        """Return a token's bytes; `shown`: those that are marks, and the marks."""
-        tokens = self._tokens or self.load()
-        if token in shown:
-            return shown[token]
-        return b"" if tokens.is_special_token(token) else tokens.decode_bytes([token])
+    def of(self, token: int) -> bytes:
+        """Return a token's bytes."""
+        found = self._bytes.get(token)
+        if found is None:
+            tokens = self._tokens or self.load()
+            special = tokens.is_special_token(token)
+            found = self._bytes[token] = b"" if special else tokens.decode_bytes([token])
+        return found
 
     @cached_property
     def bracing(self) -> tuple[tuple[int, bytes], ...]:
         """The tokens that go on after an opening brace, with their bytes."""
         tokens = self.load()
-        all_bytes = ((token, self.of(token, {})) for token in range(tokens.vocab_size))
+        all_bytes = ((token, self.of(token)) for token in range(tokens.vocab_size))
         return tuple([each for each in all_bytes if 0 <= each[1].find(b"{") < len(each[1]) - 1])
 
     def split(self, data: bytes) -> list[int]:

@@ -80,33 +80,41 @@ class State:
     held: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+_TEXT: Final = State(Mode.TEXT)
+
+
 class Finder:
     """Finds where calls begin."""
 
-    beginning: Beginning
+    def __init__(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+        self._opening = FORMS[beginning.form].opening.encode()
 
     @property
     def start(self) -> State:
         """The state before the reply."""
         thought = self.beginning.thought
         if thought is None:
-            return State(Mode.TEXT)
+            return _TEXT
         return State(Mode.THOUGHT if thought.inside else Mode.START)
 
     @property
     def after_call(self) -> State:
         """The state behind a call."""
-        return State(Mode.TEXT)
+        return _TEXT
 
     def find(self, state: State, data: bytes) -> tuple[State, bytes]:
         """Follow more of the reply; return the new state, and a call's beginning, if any."""
-        if state.mode is Mode.PLAIN:
+        if state.mode is Mode.PLAIN or (state is _TEXT and self._is_quiet(data)):
             return state, b""
         mode, held = self._behind_thought(state.mode, state.held + data)
         if mode is not Mode.TEXT:
             return State(mode, held), b""
         return self._bare(held) if self.beginning.form == BARE.name else self._tagged(held)
+
+    def _is_quiet(self, data: bytes) -> bool:
+        """True if no call can begin in these bytes, as in nearly all of a text."""
+        return bool(self._opening) and self._opening[:1] not in data
 
     def _behind_thought(self, mode: Mode, held: bytes) -> tuple[Mode, bytes]:
         """Return what follows the reasoning, once it has ended."""
@@ -145,18 +153,15 @@ class Finder:
         while True:
             _, mark, behind = held.partition(opening)
             if not mark:
-                return State(Mode.TEXT, held[len(held) - begun(held, opening) :]), b""
+                left = held[len(held) - begun(held, opening) :]
+                return (State(Mode.TEXT, left) if left else _TEXT), b""
             text = behind.decode("latin-1")  # each byte is a character
             at = brace_at(text)
             if at is None:  # white space is all alike, so there are few states
                 return State(Mode.TEXT, opening + b" " * len(behind)), b""
             if at >= 0:
-                return State(Mode.TEXT), behind[at:]
+                return _TEXT, behind[at:]
             held = behind
-
-    @property
-    def _opening(self) -> bytes:
-        return FORMS[self.beginning.form].opening.encode()
 
     def _bare(self, held: bytes) -> tuple[State, bytes]:
         text, rest = _text(held)
