@@ -13,7 +13,7 @@ from functools import cached_property
 from rowcast.sampling.grammars.token_bytes import TokenBytes
 from rowcast.text.chat.call_beginning import Beginning, Finder, State
 
-_KEPT = 1024  # states
+_MOST = 1024  # states
 _BRACE = b"{"
 
 
@@ -41,7 +41,7 @@ class Beginnings:
         found = self._overshooting.get(state)
         if found is None:
             found = tuple([(token, call) for token, call in self._calls(state) if call])
-            if len(self._overshooting) >= _KEPT:
+            if len(self._overshooting) >= _MOST:
                 self._overshooting.clear()
             self._overshooting[state] = found
         return found
