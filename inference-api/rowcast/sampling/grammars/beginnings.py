@@ -4,7 +4,7 @@
                                  token: {      begins a call; the grammar has nothing to refuse
                                  token: the    begins none
 
-Results are kept for each state of a `Finder`: there are few, except in text that resembles a bare
+Results are cached for each state of a `Finder`: there are few, except in text that resembles a bare
 call, so their number is bounded.
 """
 
@@ -13,7 +13,7 @@ from functools import cached_property
 from rowcast.sampling.grammars.token_bytes import TokenBytes
 from rowcast.text.chat.call_beginning import Beginning, Finder, State
 
-_MOST = 1024  # states
+_STATES = 1024  # whose results are held
 _BRACE = b"{"
 
 
@@ -41,7 +41,7 @@ class Beginnings:
         found = self._overshooting.get(state)
         if found is None:
             found = tuple([(token, call) for token, call in self._calls(state) if call])
-            if len(self._overshooting) >= _MOST:
+            if len(self._overshooting) >= _STATES:
                 self._overshooting.clear()
             self._overshooting[state] = found
         return found

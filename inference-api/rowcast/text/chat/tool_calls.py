@@ -135,10 +135,10 @@ class ToolReader:
         """Read up to the beginning of the arguments."""
         head = head_of(self._held)
         tagged = bool(self._form.opening)
-        is_text = tagged and brace_at(self._held) == -1  # a mark that no call follows
-        if head is not None and not is_text and (tagged or head["name"] in self._names):
+        stray = tagged and brace_at(self._held) == -1  # a mark that no call follows
+        if head is not None and not stray and (tagged or head["name"] in self._names):
             return self._begin(head)
-        if not is_text and may_be_head(self._held):
+        if not stray and may_be_head(self._held):
             return None
         self._state = self._read_text if tagged else self._read_plain
         return [TextPart(self._form.opening)] if tagged else []

@@ -38,7 +38,7 @@ class Callee:
     name: str
     parameters: Schema | None = None
     strict: bool = False
-    loosened: bool = False  # its own schema cannot be enforced
+    loosened: bool = False  # no grammar can follow its own schema
 
 
 def rule_of_calls(form: Form, callees: Sequence[Callee], *, several: bool) -> Rule:
@@ -59,9 +59,9 @@ def rule_of_optional_calls(
     try:
         return rule(callees)
     except GrammarFault:
-        callees = [each if _can_be_enforced(form, each) else _loose(each) for each in callees]
+        loosened = [each if _can_be_followed(form, each) else _loose(each) for each in callees]
     try:
-        return rule(callees)
+        return rule(loosened)
     except GrammarFault:  # together they exceed a bound
         return rule([_loose(each) for each in callees])
 
@@ -96,7 +96,7 @@ def _without_notes(schema: Schema, _: str) -> Schema:
     return {name: value for name, value in schema.items() if name not in _NOTES}
 
 
-def _can_be_enforced(form: Form, callee: Callee) -> bool:
+def _can_be_followed(form: Form, callee: Callee) -> bool:
     """True if a grammar can follow the function's schema, or if it must."""
     if callee.strict:
         return True
