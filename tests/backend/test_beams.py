@@ -87,6 +87,19 @@ def test_however_hypotheses_end(
     judge(reader, "t", searched(prompt, beams, most, ends=ends | {END}, min_tokens=least))
 
 
+def test_an_ending_that_is_less_likely_than_all_beams_completes_nothing() -> None:
+    """The third candidate ends a reply; it would be the best of two beams by its sum alone."""
+    third = [token for token, _ in rule.likeliest(PROMPT, 3)][2]
+    driven = Driven()
+    reader = driven.reader()
+    options = {"max_tokens": 6, "length_penalty": 0.0}
+    reader.send(*search("s", 2, stop_token_ids=(third,), **options))
+    driven.finish()
+    wanted = searched(PROMPT, 2, 6, ends=frozenset({third, END}), length_penalty=0.0)
+    assert all(each.tokens for each in wanted)
+    judge(reader, "s", wanted)
+
+
 def test_a_search_may_be_wider_than_its_choices() -> None:
     driven = Driven()
     reader = driven.reader()
