@@ -52,6 +52,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
+    dyn_batch: int = 0  # replies of its team with such a limit that may be seated at once; 0: any
 
     def as_choice(self, choice: int) -> "Submit":
         """Return the same prompt with another number."""

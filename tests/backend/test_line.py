@@ -8,6 +8,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from rowcast.backend.line import NAMED_TEAMS, WaitingLine
 from rowcast.backend.reply import Reply
@@ -161,6 +162,51 @@ def test_one_session_has_less_than_half_of_the_rows_while_others_wait() -> None:
     assert seated[:2] == ["wide", "wide"]
     assert seated[2] != "wide"
     assert seated[3] == "wide"
+
+
+def limited(dyn_batch: int, team: str = "a", session: str = "") -> Reply:
+    """Return a reply that may share its steps with this many of its team's, itself included."""
+    waiting = reply(team, session)
+    waiting.submit = structs.replace(waiting.submit, dyn_batch=dyn_batch)
+    return waiting
+
+
+def test_at_most_dyn_batch_replies_of_a_team_are_seated_at_once() -> None:
+    line, rows = WaitingLine(99), Rows(8)
+    for _ in range(5):
+        line.join(limited(2))
+    line.join(reply("a"))
+    line.join(limited(2, team="b"))
+    seated = admit(line, rows)
+    assert [(each.team, each.submit.dyn_batch) for each in seated] == [
+        *(("a", 2), ("b", 2), ("a", 2), ("a", 0))
+    ]
+    rows.evict(seated[0])
+    assert [each.submit.dyn_batch for each in admit(line, rows)] == [2]
+    assert admit(line, rows) == []
+
+
+def test_who_waits_for_its_dyn_batch_is_not_passed_by_others_that_have_one() -> None:
+    line, rows = WaitingLine(99), Rows(8)
+    for dyn_batch in (8, 8, 1, 8):
+        line.join(limited(dyn_batch))
+    first, second = admit(line, rows)
+    rows.evict(first)
+    assert admit(line, rows) == []
+    rows.evict(second)
+    assert [each.submit.dyn_batch for each in admit(line, rows)] == [1]
+
+
+def test_a_search_that_is_wider_than_its_dyn_batch_is_seated_alone() -> None:
+    line, rows = WaitingLine(99), Rows(8)
+    search = limited(2)
+    search.beams = 4
+    line.join(limited(9))
+    line.join(search)
+    (first,) = admit(line, rows)
+    assert line.fitting(rows, rows.count) is None
+    rows.evict(first)
+    assert line.fitting(rows, rows.count) is search
 
 
 def test_a_team_that_comes_back_waits_for_its_turn_again() -> None:

@@ -9,6 +9,7 @@ in a line that another team has filled, and the line as a whole stays bounded.
               then c joins         c may hold 2: half of what 16 leaves after a and b
 """
 
+from collections.abc import Iterator
 from heapq import nsmallest
 from operator import attrgetter
 
@@ -69,16 +70,30 @@ class WaitingLine(Roster):
         """Return the next reply that needs at most this many rows; None if there is none."""
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
-            waiting = self.of_team(team)
             fair = (
                 reply
-                for reply in waiting
-                if reply.beams <= most and len(rows.of(reply.group)) < rows.count // 2
+                for reply in self._allowed(team, rows, most)
+                if len(rows.of(reply.group)) < rows.count // 2
             )
             if (found := next(fair, None)) is not None:
                 return found
-            first = first or next((reply for reply in waiting if reply.beams <= most), None)
+            first = first or next(self._allowed(team, rows, most), None)
         return first
+
+    def _allowed(self, team: str, rows: Rows, most: int) -> Iterator[Reply]:
+        """Yield a team's replies that need at most this many rows, in the order of the line.
+
+        One whose `dyn_batch` is reached waits, and those with such a limit behind it do not pass.
+        """
+        reached = False
+        for reply in self.of_team(team):
+            if reply.beams > most:
+                continue
+            if reply.submit.dyn_batch:
+                reached = reached or _is_reached(reply, rows)
+                if reached:
+                    continue
+            yield reply
 
     def seat(self, reply: Reply, rows: Rows) -> None:
         """Move a reply from the line to a row."""
@@ -93,3 +108,10 @@ class WaitingLine(Roster):
         if ahead:
             most = min((most + 1) // 2, (2 * most - ahead + 1) // 2)
         return max(0, most + spare - mine)
+
+
+def _is_reached(reply: Reply, rows: Rows) -> bool:
+    """True if with this reply there would be more than its `dyn_batch`, or another's, allows."""
+    limits = [each.submit.dyn_batch for each in rows.of_team(reply.team) if each.submit.dyn_batch]
+    most = min(reply.submit.dyn_batch, *limits, rows.count)
+    return bool(limits) and len(limits) + max(1, reply.beams) > most

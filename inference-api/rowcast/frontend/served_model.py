@@ -180,6 +180,7 @@ def _submits(prompt: Prompt, team: str) -> list[Submit]:
             params=prompt.params,
             seed=prompt.seed,
             team=team,
+            dyn_batch=prompt.dyn_batch,
         )
         for choice in prompt.choices
     ]

@@ -28,5 +28,6 @@ class Prompt:
     stop: tuple[str, ...] = ()
     choices: Sequence[int] = (0,)
     timeout: float | None = None  # seconds that the request's body allows
+    dyn_batch: int = 0  # how many of its team's replies with such a limit share a step; 0: any
     pooling: Pooling | None = None  # how it becomes a vector; None: its reply has tokens
     shown: tuple[tuple[int, str], ...] = ()  # special tokens that the text shows, and their names

@@ -4,7 +4,7 @@ Parameters have vLLM's names and defaults; `max_tokens` is 16. Beam search is no
 `REFUSED` in the types of OpenAI's dialect has the message, for all routes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -59,7 +59,7 @@ def generate(frontend: Frontend, request: Request, sent: dict[str, Any]) -> Resp
     rule = grammar_of(served, request, body)
     wanted = _wanted(request, served, body, rule)
     replies = served.open_all(request, wanted.origin, [wanted.prompt])
-    return with_unenforced(_answer(wanted, replies), _with_batch(rule, body))
+    return with_unenforced(_answer(wanted, replies), rule)
 
 
 def body_of(sent: dict[str, Any]) -> GenerateBody:
@@ -69,13 +69,6 @@ def body_of(sent: dict[str, Any]) -> GenerateBody:
     body: GenerateBody = as_struct(sent, PromptBody if "prompt" in sent else TextBody)
     body.check()
     return body
-
-
-def _with_batch(rule: Rule, body: GenerateBody) -> Rule:
-    """Name `dyn_batch` among what is not enforced, if it was sent."""
-    if body.dyn_batch is None:
-        return rule
-    return replace(rule, unenforced=("dyn_batch", *rule.unenforced))
 
 
 def _wanted(request: Request, served: ServedModel, body: GenerateBody, rule: Rule) -> Wanted:
@@ -89,6 +82,7 @@ def _wanted(request: Request, served: ServedModel, body: GenerateBody, rule: Rul
         stop=body.stop_sequences,
         choices=range(body.candidates),
         timeout=body.timeout,
+        dyn_batch=body.dyn_batch or 0,
     )
     _check_start(body, origin)
     model = body.wanted_model or served.listed[0]
