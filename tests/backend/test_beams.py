@@ -92,7 +92,7 @@ def test_an_ending_that_is_less_likely_than_all_beams_completes_nothing() -> Non
     third = [token for token, _ in rule.likeliest(PROMPT, 3)][2]
     driven = Driven()
     reader = driven.reader()
-    options = {"max_tokens": 6, "length_penalty": 0.0}
+    options: dict[str, Any] = {"max_tokens": 6, "length_penalty": 0.0}
     reader.send(*search("s", 2, stop_token_ids=(third,), **options))
     driven.finish()
     wanted = searched(PROMPT, 2, 6, ends=frozenset({third, END}), length_penalty=0.0)

@@ -24,7 +24,7 @@ def save_calling(folder: Path) -> Path:
     tokenizer.add_tokens([AddedToken(mark, normalized=False) for mark in MARKS])
     tokenizer.save(file)
     model = AutoModelForCausalLM.from_pretrained(folder)
-    opening, closing = (tokenizer.token_to_id(mark) for mark in MARKS)
+    opening, closing = (tokenizer.encode(mark).ids[0] for mark in MARKS)
     colon, brace, quote = (tokenizer.encode(text).ids[0] for text in (":", "{", "'"))
     _teach(model, {colon: opening, opening: brace, brace: quote, closing: END})
     model.save_pretrained(folder)

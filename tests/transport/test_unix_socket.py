@@ -4,9 +4,11 @@ Covers `transport/streams`.
 """
 
 import os
+import shutil
 import socket
 import stat
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,14 @@ from hypothesis import strategies as st
 
 from rowcast.errors import PeerGone
 from rowcast.transport.ports import Gone, Joined
-from rowcast.transport.streams import LONGEST_PATH, MAX_FRAME, FrameReader, frame_of, listen
+from rowcast.transport.streams import (
+    LONGEST_PATH,
+    MAX_FRAME,
+    FrameReader,
+    frame_of,
+    listen,
+    socket_folder,
+)
 from rowcast.transport.unix_socket import MAX_UNREAD, UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Accepted, Cancel, encode
 
@@ -137,6 +146,21 @@ def test_nobody_listens_at_a_path_that_nobody_can_connect_to(path: str) -> None:
     listen(longest).close()
     with pytest.raises(OSError, match="set TMPDIR to a folder with a short path"):
         listen(longest + "x")
+
+
+def test_a_folder_for_sockets_has_a_short_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    folder = socket_folder("rowcast-test-")
+    try:
+        listen(str(folder / "decoder.sock")).close()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert list(long.iterdir()) == []
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_half_a_frame_waits_for_its_other_half(carrier: Carrier, raw: socket.socket) -> None:

@@ -12,7 +12,6 @@ crashes; this module restarts a launcher. Replies in progress continue after eit
 import os
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ from rowcast.offline.struct_types import describe_structs
 from rowcast.serving.child_process import ChildProcess
 from rowcast.serving.output import FileOutput, ForwardedOutput, Output
 from rowcast.settings import Settings
+from rowcast.transport.streams import socket_folder
 
 _COMMAND = (sys.executable, "-P", "-m", "rowcast.offline.decoder_process")
 _SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package
@@ -55,7 +55,7 @@ class Runtime:
         self._restarts = 0
         self._closed = False
         self._restarting = threading.Lock()
-        self._folder = Path(tempfile.mkdtemp(prefix="rowcast-llm-"))
+        self._folder = socket_folder("rowcast-llm-")
         try:
             self.settings = settings.replaced(backend_socket=str(self._folder / "decoder.sock"))
             self.served = _served(self.settings)

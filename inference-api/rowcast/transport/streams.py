@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from rowcast.errors import PeerGone
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
 LONGEST_PATH = 107  # bytes, without the zero at the end; Linux's limit
+_LONGEST_FOLDER = LONGEST_PATH - 19
 MAX_FRAME = 64 << 20
 SECONDS = 5.0  # how long a send may take, and a receive waits before it returns nothing
 
@@ -191,6 +193,15 @@ class AcceptedStream(Generic[Sent, Item]):
     def close(self) -> None:
         """End the connection."""
         self.socket.close()
+
+
+def socket_folder(prefix: str) -> Path:
+    """Create a private folder for sockets with short names, in /tmp if TMPDIR's path is long."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
 
 
 def listen(path: str) -> socket.socket:

@@ -177,7 +177,7 @@ def test_a_stream_with_tool_calls_goes_on_after_any_event(
 def test_a_stream_with_reasoning_and_calls_goes_on_after_any_event(
     tmp_path: Path, template: str, choices: int
 ) -> None:
-    call = '<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>'
+    call = '<tool_call>{"name": "weather", "arguments": {"city": "Rome", "days": 2}}</tool_call>'
     begin = "<think>\n" if template == ITSELF else ""
     engine = SayingEngine(f"{begin}größer </thi 😀 \n\n. \n</think>\n\n So, 1 <2:\n{call}\n")
     body = {**CHAT, **USAGE, "tools": TOOLS, "n": choices, "seed": 3, "max_tokens": 300}

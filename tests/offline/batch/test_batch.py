@@ -9,7 +9,8 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def begun(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     program = [sys.executable, "-m", "rowcast.offline.batch", *map(str, arguments)]
     return subprocess.Popen(
         [*program, "--model", "scripted"],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "TMPDIR": str(cwd / "tmp")},
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT / "inference-api"), "TMPDIR": str((cwd / "tmp").resolve())},
         cwd=cwd,
         stderr=subprocess.PIPE,
         text=True,
@@ -42,9 +44,11 @@ def run(folder: Path, *arguments: object) -> tuple[int, str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "tmp").mkdir()
-    return tmp_path
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a link `tmp` to one for temporary files, whose path is short."""
+    with tempfile.TemporaryDirectory() as temporary:
+        (tmp_path / "tmp").symlink_to(temporary)
+        yield tmp_path
 
 
 def write(path: Path, lines: Sequence[dict[str, Any] | str]) -> None:
