@@ -1,6 +1,6 @@
 """The messages between frontends and backends: the whole protocol on one page.
 
-    frontend ──▶ backend   commands, the input queue: Submit, Embed, Cancel
+    frontend ──▶ backend   commands, the input queue: Submit, Limited, Embed, Cancel
     backend ──▶ frontend   events, the output queue: Accepted | Rejected, Seated, Scored…, Tokens…,
                            Embedded, Finished; Status
 
@@ -52,11 +52,16 @@ class Submit(_Message, frozen=True, tag="submit"):
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
-    dyn_batch: int = 0  # replies of its team with such a limit that may be seated at once; 0: any
 
     def as_choice(self, choice: int) -> "Submit":
         """Return the same prompt with another number."""
         return msgspec.structs.replace(self, choice=choice)
+
+
+class Limited(Submit, frozen=True, tag="limited"):
+    """Seat this prompt while at most `dyn_batch` of its team's Limited ones are seated with it."""
+
+    dyn_batch: int = 1
 
 
 class Embed(Submit, frozen=True, tag="embed"):
@@ -153,7 +158,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
         return min(self.room, *(each.room for each in self.team_rooms), LITTLE_ROOM) < LITTLE_ROOM
 
 
-Command = Submit | Embed | Cancel
+Command = Submit | Limited | Embed | Cancel
 Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | Status
 
 _Item = TypeVar("_Item")

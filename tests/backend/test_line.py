@@ -14,7 +14,7 @@ from rowcast.backend.line import NAMED_TEAMS, WaitingLine
 from rowcast.backend.reply import Reply
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit
-from rowcast.wire import LITTLE_ROOM
+from rowcast.wire import LITTLE_ROOM, Limited
 
 from .driven import submit
 
@@ -167,7 +167,7 @@ def test_one_session_has_less_than_half_of_the_rows_while_others_wait() -> None:
 def limited(dyn_batch: int, team: str = "a", session: str = "") -> Reply:
     """Return a reply that may share its steps with this many of its team's, itself included."""
     waiting = reply(team, session)
-    waiting.submit = structs.replace(waiting.submit, dyn_batch=dyn_batch)
+    waiting.submit = Limited(**structs.asdict(waiting.submit), dyn_batch=dyn_batch)
     return waiting
 
 
@@ -178,11 +178,11 @@ def test_at_most_dyn_batch_replies_of_a_team_are_seated_at_once() -> None:
     line.join(reply("a"))
     line.join(limited(2, team="b"))
     seated = admit(line, rows)
-    assert [(each.team, each.submit.dyn_batch) for each in seated] == [
+    assert [(each.team, each.dyn_batch) for each in seated] == [
         *(("a", 2), ("b", 2), ("a", 2), ("a", 0))
     ]
     rows.evict(seated[0])
-    assert [each.submit.dyn_batch for each in admit(line, rows)] == [2]
+    assert [each.dyn_batch for each in admit(line, rows)] == [2]
     assert admit(line, rows) == []
 
 
@@ -194,7 +194,7 @@ def test_who_waits_for_its_dyn_batch_is_not_passed_by_others_that_have_one() -> 
     rows.evict(first)
     assert admit(line, rows) == []
     rows.evict(second)
-    assert [each.submit.dyn_batch for each in admit(line, rows)] == [1]
+    assert [each.dyn_batch for each in admit(line, rows)] == [1]
 
 
 def test_a_search_that_is_wider_than_its_dyn_batch_is_seated_alone() -> None:

@@ -120,7 +120,7 @@ def test_head_where_get_is_not_is_a_405(server: Running, stack: Stack) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/v1/nowhere", 404),
-        ("POST", "/v1/embeddings", 404),
+        ("POST", "/v1/audio/speech", 404),
         ("POST", "/v1/v1/chat/completions", 404),
         ("GET", "/v1/a%20b%C3%A9", 404),
         ("GET", "/v1/chat/completions", 405),

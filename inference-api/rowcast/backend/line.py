@@ -89,7 +89,7 @@ class WaitingLine(Roster):
         for reply in self.of_team(team):
             if reply.beams > most:
                 continue
-            if reply.submit.dyn_batch:
+            if reply.dyn_batch:
                 reached = reached or _is_reached(reply, rows)
                 if reached:
                     continue
@@ -112,6 +112,6 @@ class WaitingLine(Roster):
 
 def _is_reached(reply: Reply, rows: Rows) -> bool:
     """True if with this reply there would be more than its `dyn_batch`, or another's, allows."""
-    limits = [each.submit.dyn_batch for each in rows.of_team(reply.team) if each.submit.dyn_batch]
-    most = min(reply.submit.dyn_batch, *limits, rows.count)
+    limits = [each.dyn_batch for each in rows.of_team(reply.team) if each.dyn_batch]
+    most = min(reply.dyn_batch, *limits, rows.count)
     return bool(limits) and len(limits) + max(1, reply.beams) > most

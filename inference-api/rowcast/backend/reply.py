@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rowcast.transport.ports import FrontendId
-from rowcast.wire import Embed, FinishReason, Pooling, ReplyKey, Submit
+from rowcast.wire import Embed, FinishReason, Limited, Pooling, ReplyKey, Submit
 
 ReplyId = tuple[FrontendId, ReplyKey]
 Group = tuple[FrontendId, str]  # the choices of one session
@@ -79,6 +79,11 @@ class Reply:
     def pooling(self) -> Pooling | None:
         """How its prompt becomes a vector; None: its reply has tokens."""
         return self.submit.pooling if isinstance(self.submit, Embed) else None
+
+    @property
+    def dyn_batch(self) -> int:
+        """How many of its team's replies with such a limit may be seated at once; 0: any number."""
+        return self.submit.dyn_batch if isinstance(self.submit, Limited) else 0
 
     @property
     def is_fed_whole(self) -> bool:

@@ -33,7 +33,7 @@ from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
 from rowcast.text.vector_form import VectorForm
-from rowcast.wire import Embed, Status, Submit
+from rowcast.wire import Embed, Limited, Status, Submit
 from rowcast_http.client_watch import WENT_AWAY
 
 ALIAS = "falcon40b"  # another name of whatever is served
@@ -170,17 +170,23 @@ class ServedModel:
         return decoder_for(self.tokenizer, prompt.shown)
 
 
+def _command(prompt: Prompt) -> Callable[..., Submit]:
+    """Return what makes the command for each choice of a prompt."""
+    if prompt.pooling is not None:
+        return partial(Embed, pooling=prompt.pooling)
+    return partial(Limited, dyn_batch=prompt.dyn_batch) if prompt.dyn_batch else Submit
+
+
 def _submits(prompt: Prompt, team: str) -> list[Submit]:
-    make = Submit if prompt.pooling is None else partial(Embed, pooling=prompt.pooling)
+    command = _command(prompt)
     return [
-        make(
+        command(
             session="",
             choice=choice,
             prompt=prompt.tokens,
             params=prompt.params,
             seed=prompt.seed,
             team=team,
-            dyn_batch=prompt.dyn_batch,
         )
         for choice in prompt.choices
     ]
