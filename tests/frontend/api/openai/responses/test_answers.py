@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from rowcast.frontend.api.openai.responses.response.events import Event, TextDelta
+from rowcast.frontend.api.openai.responses.response.events import Event, OutputTextDelta
 from rowcast.frontend.api.openai.responses.response.numbers import Numbers
 from rowcast.text.chat.template import ChatTemplate
 
@@ -167,7 +167,7 @@ def test_chunks_join_deltas_and_keep_their_numbers() -> None:
 
 
 def delta(text: str) -> Event:
-    return TextDelta(output_index=0, item_id="msg_1", delta=text)
+    return OutputTextDelta(output_index=0, item_id="msg_1", delta=text)
 
 
 def test_numbers_do_not_depend_on_chunks() -> None:
@@ -213,7 +213,7 @@ _SCHEMAS = {
     "ResponseOutputItemDone": "ItemDone",
     "ResponseContentPartAdded": "PartAdded",
     "ResponseContentPartDone": "PartDone",
-    "ResponseOutputTextDelta": "TextDelta",
+    "ResponseOutputTextDelta": "OutputTextDelta",
     "ResponseOutputTextDone": "TextDone",
 }
 

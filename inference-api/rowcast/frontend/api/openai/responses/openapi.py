@@ -36,7 +36,7 @@ _EVENTS = (
     events.ItemDone,
     events.PartAdded,
     events.PartDone,
-    events.TextDelta,
+    events.OutputTextDelta,
     events.TextDone,
     events.ReasoningDelta,
     events.ReasoningDone,

@@ -89,7 +89,7 @@ class PartDone(_OfContent, tag="response.content_part.done"):
     part: OutputText | ReasoningPart
 
 
-class TextDelta(_OfContent, tag="response.output_text.delta"):
+class OutputTextDelta(_OfContent, tag="response.output_text.delta"):
     """More text of a message."""
 
     delta: str
@@ -136,4 +136,4 @@ class ErrorEvent(Event, tag="error"):
     param: str | None = None
 
 
-Delta = TextDelta | ReasoningDelta | ArgumentsDelta
+Delta = OutputTextDelta | ReasoningDelta | ArgumentsDelta

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from rowcast.frontend.api.events import event_of
-from rowcast.frontend.api.openai.responses.response.events import Delta, Event, TextDelta
+from rowcast.frontend.api.openai.responses.response.events import Delta, Event, OutputTextDelta
 
 _encode = msgspec.json.Encoder().encode
 
@@ -67,7 +67,7 @@ def joined(events: Sequence[Event]) -> Iterator[Event]:
 
 def _with_text_before(first: Delta, second: Delta) -> Delta:
     delta = first.delta + second.delta
-    if isinstance(first, TextDelta) and isinstance(second, TextDelta):
+    if isinstance(first, OutputTextDelta) and isinstance(second, OutputTextDelta):
         return replace(second, delta=delta, logprobs=[*first.logprobs, *second.logprobs])
     return replace(second, delta=delta)
 

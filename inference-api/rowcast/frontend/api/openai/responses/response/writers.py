@@ -16,11 +16,11 @@ from rowcast.frontend.api.openai.responses.response.events import (
     Event,
     ItemAdded,
     ItemDone,
+    OutputTextDelta,
     PartAdded,
     PartDone,
     ReasoningDelta,
     ReasoningDone,
-    TextDelta,
     TextDone,
 )
 from rowcast.frontend.api.openai.responses.response.types import (
@@ -81,7 +81,9 @@ class MessageWriter(Writer):
     def add(self, text: str, scores: Scores) -> Event:
         self._texts.append(text)
         self._scores += scores
-        return TextDelta(output_index=self.at, item_id=self.name, delta=text, logprobs=list(scores))
+        return OutputTextDelta(
+            output_index=self.at, item_id=self.name, delta=text, logprobs=list(scores)
+        )
 
     def end(self, status: ItemStatus) -> Iterator[Event]:
         at, name, scores = self.at, self.name, self._scores
