@@ -193,6 +193,9 @@ def test_input_tokens_are_counted(served: Served) -> None:
         "object": "response.input_tokens",
         "input_tokens": len("user: Hello\nassistant:"),
     }
+    wrong = {"model": "scripted", "input": "Hello", "stop_token_ids": [1_000_000]}
+    answer = served.post("/v1/responses/input_tokens", **wrong)
+    assert (answer.status_code, answer.get_json()["error"]["param"]) == (400, "stop_token_ids")
 
 
 def test_answers_and_events_fit_the_documents(served: Served) -> None:

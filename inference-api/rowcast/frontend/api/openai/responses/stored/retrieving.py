@@ -9,7 +9,7 @@ from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.responses.request.prepared import prepare, read_record
 from rowcast.frontend.api.openai.responses.response.answer import Facts, response_of
 from rowcast.frontend.api.openai.responses.response.types import DeletedResponse, ResponseObject
-from rowcast.frontend.api.openai.responses.response.view import stream, whole
+from rowcast.frontend.api.openai.responses.response.view import number, stream, whole
 from rowcast.frontend.api.openai.responses.stored import background
 from rowcast.frontend.api.openai.responses.stored.background import KIND, shown
 from rowcast.frontend.api.openai.responses.stored.following import follow
@@ -30,6 +30,7 @@ def retrieve(frontend: Frontend, request: Request) -> Response:
     query = Fields(request.query, _QUERY, lenient=True)
     events = query.flag("stream", False)
     start = query.text("starting_after")
+    number(start or "")  # refused even if no events are requested
     start = request.headers.get("Last-Event-ID", "") if start is None else start
     name = request.names["response"]
     accepted = background.find(frontend, request, name)
