@@ -58,6 +58,7 @@ class Options(Sampling, total=False):
     max_new_tokens: int
     num_return_sequences: int
     streaming_chunks: int
+    pooling: Literal["auto", "last", "mean"]
     waiting_line: int
     no_weights: bool
     two_layers: bool

@@ -254,11 +254,14 @@ def test_strictly_it_is_a_400_that_names_it(
     assert "strict" in error["message"]
 
 
-def test_a_call_that_need_not_be_promises_nothing(served: Served) -> None:
+def test_an_optional_call_follows_its_schema_as_a_required_one_does(served: Served) -> None:
     body = {"model": "scripted", "messages": [{"role": "user", "content": "Hello"}]}
-    response = served.post(CHAT, tools=[tool(Tags, strict=True)], max_tokens=3, **body)
-    assert response.status_code == 200
-    assert HEADER not in response.headers
+    strict = served.post(CHAT, tools=[tool(Tags, strict=True)], max_tokens=3, **body)
+    assert strict.status_code == 400
+    assert "strict" in strict.get_json()["error"]["message"]
+    loose = served.post(CHAT, tools=[tool(Tags)], max_tokens=3, **body)
+    assert loose.status_code == 200
+    assert "uniqueItems" in loose.headers[HEADER]
 
 
 @pytest.mark.slow
