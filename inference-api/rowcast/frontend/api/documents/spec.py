@@ -15,6 +15,7 @@ from rowcast.errors import NotReady
 from rowcast.frontend.api.anthropic.body import DocumentBlock, ImageBlock
 from rowcast.frontend.api.documents import replies
 from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
+from rowcast.frontend.api.openai.responses.request.items import MessageItem
 from rowcast.frontend.api.operation import COMPONENT, JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend
 from rowcast_http.answers import phrase_of
@@ -25,6 +26,8 @@ _IMAGES = tuple(
     COMPONENT.format(name=part.__name__)
     for part in (ImagePart, ImageUrlPart, ImageBlock, DocumentBlock)
 )
+
+_WITHOUT_TYPE = (MessageItem,)  # what a list's item is if it has no `type`
 
 SchemaOf = Callable[[Described], Schema]
 
@@ -67,6 +70,9 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[type, Schema], dict[
         used = (operation.body, *operation.answers.values(), operation.error, operation.named)
         kinds |= dict.fromkeys(kind for each in used for kind in _types(each))
     schemas, components = msgspec.json.schema_components(list(kinds), ref_template=COMPONENT)
+    for kind in _WITHOUT_TYPE:
+        if described := components.get(kind.__name__):
+            described["required"].remove("type")
     return dict(zip(kinds, schemas, strict=True)), dict(components)
 
 

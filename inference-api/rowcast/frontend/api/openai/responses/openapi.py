@@ -28,6 +28,7 @@ from rowcast.frontend.api.operation import (
 
 _EVENTS = (
     events.ResponseCreated,
+    events.ResponseQueued,
     events.ResponseInProgress,
     events.ResponseCompleted,
     events.ResponseIncomplete,
