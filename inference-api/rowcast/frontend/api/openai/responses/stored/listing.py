@@ -20,7 +20,8 @@ def listed(response: str, items: Sequence[InputItem], query: Mapping[str, str]) 
     """Return the page that a query requests; by default the last 20 items, the newest first."""
     fields = Fields(query, _QUERY, lenient=True)
     limit = fields.integer("limit", 20, 1, 100)
-    order = fields.text("order") or "desc"
+    order = fields.text("order")
+    order = "desc" if order is None else order
     if order not in {"asc", "desc"}:
         raise InvalidField("order", f"is {order[:40]!r}; send asc or desc")
     shown = [_shown(response, at, item) for at, item in in_turns(enumerate(items))]

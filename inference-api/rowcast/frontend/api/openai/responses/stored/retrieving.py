@@ -30,6 +30,8 @@ def retrieve(frontend: Frontend, request: Request) -> Response:
     query = Fields(request.query, _QUERY, lenient=True)
     events = query.flag("stream", False)
     start = query.text("starting_after")
+    if start == "":
+        raise InvalidField("starting_after", "is empty; send the sequence_number of an event")
     number(start or "")  # refused even if no events are requested
     start = request.headers.get("Last-Event-ID", "") if start is None else start
     name = request.names["response"]
