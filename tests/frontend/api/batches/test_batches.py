@@ -102,6 +102,31 @@ def test_results_are_those_of_the_same_requests_over_http(served: Served) -> Non
     assert bad["response"]["body"]["error"]["param"] == "temperature"
 
 
+def test_responses_and_embeddings_are_computed_in_batches(served: Served) -> None:
+    url = "/v1/responses"
+    body = {"model": "scripted", "input": "Hello", "seed": 1, "max_output_tokens": 8}
+    first = served.post(url, **body).get_json()
+    bodies = [
+        body,
+        body | {"store": False},
+        body | {"previous_response_id": first["id"]},
+    ]
+    lines = [line(f"{at}", url=url, body=each) for at, each in enumerate(bodies)]
+    batch = ended(served, begun(served, *lines, endpoint=url).get_json()["id"])
+    assert batch["request_counts"] == {"total": 3, "completed": 3, "failed": 0}
+    for each, sent in zip(lines_of(served, batch["output_file_id"]), bodies, strict=True):
+        same = served.post(url, **sent).get_json()
+        computed = each["response"]["body"]
+        assert computed["output"][0]["content"] == same["output"][0]["content"]
+        assert computed["usage"] == same["usage"]
+    embed = {"model": "scripted", "input": "Hello", "dimensions": 4}
+    lines = [line("a", url="/v1/embeddings", body=embed)]
+    begin = begun(served, *lines, endpoint="/v1/embeddings").get_json()
+    (only,) = lines_of(served, ended(served, begin["id"])["output_file_id"])
+    same = served.post("/v1/embeddings", **embed).get_json()
+    assert only["response"]["body"]["data"] == same["data"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "code", "words"),
     [

@@ -39,15 +39,15 @@ def count(frontend: Frontend, request: Request) -> Response:
 
 
 def _read(frontend: Frontend, request: Request) -> tuple[Request, Read]:
-    """Return the request as it is recorded, and its body."""
-    if request.background:
-        return request, read_accepted(frontend, request)
+    """Return the request as it is recorded, and its body. A line of a batch is new."""
+    if request.background and (accepted := read_accepted(frontend, request)):
+        return request, accepted
     if request.record is not None:
         return request, read_record(request.body)
     sent = request.body.json(plain=True)
     body = read_body(sent)
     request, read = continued(frontend, request, sent, body)
-    return request if body.stored else _unstored(request), read
+    return request if body.stored or request.background else _unstored(request), read
 
 
 def _unstored(request: Request) -> Request:

@@ -53,10 +53,12 @@ def find(frontend: Frontend, request: Request, name: str) -> BackgroundRequest |
         return None
 
 
-def read_accepted(frontend: Frontend, request: Request) -> Read:
-    """Read the body of a request that is being computed in the background."""
+def read_accepted(frontend: Frontend, request: Request) -> Read | None:
+    """Read the body of a response in the background; None if the request is a line of a batch."""
     name = (key_of(request.headers) or "").removeprefix(KEY_PREFIX)
-    accepted = frontend.background.find(request.caller, KIND, name)
+    accepted = find(frontend, request, name)
+    if accepted is None:
+        return None
     return with_field(read_record(request.body), accepted=accepted)
 
 
