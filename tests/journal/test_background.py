@@ -1,6 +1,6 @@
 """Background requests in the journal's file: who takes one, and how it ends once.
 
-Covers `background_queue`, `background_record`, `background_schema`.
+Covers `journal/background/table`, `background/queue`, `background/record`, `background/schema`.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rowcast.journal.background import DEATHS
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
+from rowcast.journal.background.table import DEATHS
 from rowcast.journal.journal import LEASE_SECONDS, Journal
 from rowcast.journal.service import answer
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.batches.record import Batch, StoredFile
 
 from .test_journal import SECRET, Held, record

@@ -1,6 +1,6 @@
 """Requests and their events in one SQLite file, shared by all frontends of a server.
 
-The file also holds background requests (`background.py`), files and batches (`batches.py`).
+The file also holds background requests (`background/`), files and batches (`batches/`).
 
 A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the frontend process that
 computes it: only the owner appends. A process that takes a stream from its owner, or cancels it,
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from rowcast.journal.background import BackgroundTable
+from rowcast.journal.background.table import BackgroundTable
 from rowcast.journal.batches.files import FileTable
 from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.eviction import SWEEP_AT_ONCE, evict

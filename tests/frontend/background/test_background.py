@@ -25,7 +25,7 @@ from rowcast.errors import (
 from rowcast.frontend.background.background import Background
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 from ..serving import PATIENCE, Served, serving
 

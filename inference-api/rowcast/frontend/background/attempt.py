@@ -15,8 +15,8 @@ from rowcast.frontend.background.presence import Presence
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import Response
-from rowcast.journal.background_queue import LONGEST_DELAY
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.queue import LONGEST_DELAY
+from rowcast.journal.background.record import BackgroundRequest
 
 _log = logging.getLogger("rowcast.background")
 

@@ -20,8 +20,8 @@ from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import key_of
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.resumable.journal_client import JournalClient
-from rowcast.journal.background import BackgroundTable
-from rowcast.journal.background_record import ENDS, BackgroundRequest, Phase
+from rowcast.journal.background.record import ENDS, BackgroundRequest, Phase
+from rowcast.journal.background.table import BackgroundTable
 from rowcast.journal.batches.record import Batch
 from rowcast.journal.batches.table import BatchTable
 from rowcast.settings import Settings

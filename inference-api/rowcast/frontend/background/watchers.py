@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from rowcast.journal.background_record import Phase
+from rowcast.journal.background.record import Phase
 
 
 class Watchers:

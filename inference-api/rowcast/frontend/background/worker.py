@@ -4,7 +4,7 @@
     end       store the result, or queue the request again; then look at once
 
 The journal decides who computes what. A process that has ended loses its requests to the next that
-looks (`journal/background.py`), and so does one without a sign of life.
+looks (`journal/background/`), and so does one without a sign of life.
 """
 
 import logging
@@ -16,8 +16,8 @@ from rowcast.errors import JournalFailing
 from rowcast.frontend.background.attempt import Again, Answers, Attempt, Result
 from rowcast.frontend.background.watchers import Watchers
 from rowcast.frontend.resumable.journal_client import JournalClient
-from rowcast.journal.background import BackgroundTable
-from rowcast.journal.background_record import BackgroundNews, BackgroundRequest
+from rowcast.journal.background.record import BackgroundNews, BackgroundRequest
+from rowcast.journal.background.table import BackgroundTable
 
 _log = logging.getLogger("rowcast.background")
 

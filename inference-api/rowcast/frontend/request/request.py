@@ -19,7 +19,7 @@ from werkzeug.datastructures import Headers
 from rowcast.frontend.request.body import parse_object
 from rowcast.frontend.request.identity import Caller, valid_or_fresh_id
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.record import Record
 
 LARGE_BODY = 1 << 16

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from rowcast.errors import JournalFailing
-from rowcast.journal.background import BackgroundTable
+from rowcast.journal.background.table import BackgroundTable
 from rowcast.journal.batches.files import FileTable
 from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.service import Call, receive, send

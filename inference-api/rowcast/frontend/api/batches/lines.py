@@ -13,7 +13,7 @@ from msgspec import Struct
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.batches.types import LineError
 from rowcast.frontend.turns import in_turns
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.batches.record import Batch
 
 KIND = "batch_line"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.journal.background_record import Phase
+from rowcast.journal.background.record import Phase
 
 STATUSES: Mapping[Phase, str] = {
     "queued": "processing",

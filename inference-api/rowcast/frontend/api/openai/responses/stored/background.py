@@ -23,7 +23,7 @@ from rowcast.frontend.request.origin import key_of, seed_of
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import JSON, Response
 from rowcast.frontend.response import whole as whole_body
-from rowcast.journal.background_record import KEY_PREFIX, BackgroundRequest
+from rowcast.journal.background.record import KEY_PREFIX, BackgroundRequest
 
 KIND = "response"
 PATH = "/v1/responses"

@@ -1,4 +1,4 @@
-"""The background requests in the journal's file: accepted, taken by one process, ended once.
+"""The operations on background requests.
 
 A running request has an owner, the frontend process that computes it. If the owner no longer lives,
 the request is queued again, and the next process that looks takes it. Only the owner can end it, so
@@ -12,14 +12,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
-from rowcast.journal.background_queue import Queue
-from rowcast.journal.background_record import (
-    KEY_PREFIX,
-    BackgroundNews,
-    BackgroundRequest,
-    Phase,
-)
-from rowcast.journal.background_schema import STATEMENTS
+from rowcast.journal.background.queue import Queue
+from rowcast.journal.background.record import KEY_PREFIX, BackgroundNews, BackgroundRequest, Phase
+from rowcast.journal.background.schema import STATEMENTS
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.late_table import LateTable
 
@@ -196,8 +191,7 @@ class BackgroundTable:
     def cancel_lines(self, batch: str) -> None:
         """End the lines of a batch that have not ended, wherever some are computed."""
         begun = self._table.all(
-            "SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL "
-            "AND phase IN ('queued', 'running')",
+            f"SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL AND {_OPEN}",  # noqa: S608
             batch,
         )
         for request, team in begun:
