@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 
 from rowcast.errors import InvalidField, UnknownRequest
-from rowcast.frontend.api.batches.files import found, page_size, parts_of
+from rowcast.frontend.api.batches.files import found, parts_of
 from rowcast.frontend.api.batches.lines import Reader
 from rowcast.frontend.api.batches.types import (
     BatchBody,
@@ -23,12 +23,13 @@ from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.background.background import fresh_id, id_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.origin import key_of
+from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 from rowcast.journal.batches.record import Batch
 from rowcast.journal.batches.table import BatchTable
 
-LONGEST_PAGE = 100
+PAGE = 100  # batches in a page, by default and at most
 
 
 def create(api: Api, frontend: Frontend, request: Request) -> Response:
@@ -53,7 +54,8 @@ def create(api: Api, frontend: Frontend, request: Request) -> Response:
 
 def listed(frontend: Frontend, request: Request) -> Response:
     """Show a page of the team's batches, the latest first."""
-    count, after = page_size(request, LONGEST_PAGE), request.query.get("after", "")
+    count = whole_number(request.query, "limit", PAGE, 1, PAGE)
+    after = request.query.get("after", "")
     batches = frontend.background.client.do(BatchTable.page, request.caller.owner, after, count + 1)
     data = [batch_object(each) for each in batches[:count]]
     return json_answer(
