@@ -5,7 +5,6 @@ those of another are as unknown as those that never were.
 """
 
 import hashlib
-import secrets
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -17,7 +16,7 @@ from rowcast.frontend.background.watchers import Watchers
 from rowcast.frontend.background.worker import Worker
 from rowcast.frontend.models.models import Models
 from rowcast.frontend.request.identity import Caller
-from rowcast.frontend.request.origin import key_of
+from rowcast.frontend.request.origin import fresh_id, key_of
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.journal.background.record import ENDS, BackgroundRequest, Phase
@@ -193,11 +192,6 @@ class Background:
     def _room(self, running: int) -> int:
         statuses = (slot.health().status for slot in self._models.current)
         return room(statuses, self._share, running)
-
-
-def fresh_id() -> str:
-    """Return a new id; ids sort by time."""
-    return f"{int(time.time() * 1000):012x}{secrets.token_hex(12)}"
 
 
 def id_of(team: str, kind: str, key: str) -> str:

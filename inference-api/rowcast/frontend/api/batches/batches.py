@@ -20,9 +20,9 @@ from rowcast.frontend.api.batches.uploads import PURPOSE
 from rowcast.frontend.api.dialect import Api
 from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.response.response import json_answer
-from rowcast.frontend.background.background import fresh_id, id_of
+from rowcast.frontend.background.background import id_of
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.request.origin import key_of
+from rowcast.frontend.request.origin import fresh_id, key_of
 from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response

@@ -7,8 +7,9 @@ from rowcast.errors import InvalidField, Overloaded, UnknownRequest
 from rowcast.frontend.api.batches.types import FileDeleted, FileList, file_object
 from rowcast.frontend.api.batches.uploads import PURPOSE, upload_of
 from rowcast.frontend.api.openai.response.response import json_answer
-from rowcast.frontend.background.background import FULL_SECONDS, fresh_id
+from rowcast.frontend.background.background import FULL_SECONDS
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.origin import fresh_id
 from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import CONTENT_TYPE, Response

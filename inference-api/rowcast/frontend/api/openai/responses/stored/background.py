@@ -17,9 +17,8 @@ from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.responses.request.prepared import Read, read_record
 from rowcast.frontend.api.openai.responses.response.answer import PREFIX, Facts, failed, response_of
 from rowcast.frontend.api.openai.responses.response.types import ResponseObject
-from rowcast.frontend.background.background import fresh_id
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.request.origin import key_of, seed_of
+from rowcast.frontend.request.origin import fresh_id, key_of, seed_of
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import JSON, Response
 from rowcast.frontend.response import whole as whole_body
