@@ -75,7 +75,7 @@ class Background:
         """
         caller, key = request.caller, key_of(request.headers)
         accepted = BackgroundRequest(
-            id=named or (fresh_id() if key is None else id_of(caller.owner, kind, key)),
+            id=named or id_of(caller.owner, kind, key),
             team=caller.owner,
             token_id=caller.token_id,
             request_id=request.id,
@@ -194,6 +194,8 @@ class Background:
         return room(statuses, self._share, running)
 
 
-def id_of(team: str, kind: str, key: str) -> str:
-    """Return the id of a request with an idempotency key."""
+def id_of(team: str, kind: str, key: str | None) -> str:
+    """Return the id of a new request; with an idempotency key, always the same one."""
+    if key is None:
+        return fresh_id()
     return hashlib.sha256(f"{team}\0{kind}\0{key}".encode()).hexdigest()[:36]

@@ -22,7 +22,7 @@ from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.background.background import id_of
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.request.origin import fresh_id, key_of
+from rowcast.frontend.request.origin import key_of
 from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
@@ -92,7 +92,7 @@ def _shown(frontend: Frontend, request: Request, named: str) -> Response:
 def _batch(request: Request, body: BatchBody) -> Batch:
     team, key = request.caller.owner, key_of(request.headers)
     return Batch(
-        id=f"batch_{fresh_id() if key is None else id_of(team, PURPOSE, key)}",
+        id=f"batch_{id_of(team, PURPOSE, key)}",
         team=team,
         endpoint=body.endpoint,
         input_file=body.input_file_id,
