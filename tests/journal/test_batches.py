@@ -33,7 +33,7 @@ def file_of(name: str, team: str = "blue", size: int = 5, purpose: str = "batch"
 
 
 def begin(held: Held, name: str = "batch_1", count: int = 3, team: str = "blue") -> None:
-    """Begin a batch of so many lines."""
+    """Begin a batch of `count` lines."""
     batch = Batch(
         id=name,
         team=team,

@@ -258,9 +258,9 @@ class Journal:
         return swept
 
     def make_room(self) -> bool:
-        """Delete streams that no process computes, in a transaction; return whether any was.
+        """Delete streams that no process computes, in a transaction; return whether there was one.
 
-        If there are none, delete results of background requests.
+        If there are none, delete results of background requests or of batches.
         """
         with self.transaction():
             swept = self._evict() or self.background.evict() or self.files.evict()
@@ -331,7 +331,7 @@ class Journal:
         return Record(**named | {"seed": int(named["seed"])})
 
     def lives(self, owner: str | None) -> bool:
-        """True if this process has shown a sign of life of late."""
+        """True if an owner has shown a sign of life lately."""
         if owner is None or owner == self.owner:
             return owner is not None
         row = self.database.execute("SELECT beat FROM owners WHERE name = ?", (owner,)).fetchone()

@@ -1,7 +1,7 @@
 """The background requests of one frontend process, as its dialects see them.
 
-Every method takes the caller or the request that it answers: a team sees its own requests only, and
-those of another are as unknown as those that never were.
+Every method takes the caller, or the request that it answers. A team sees only its own requests;
+the id of another team's is as unknown as one that never existed.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from rowcast.journal.batches.table import BatchTable
 from rowcast.settings import Settings
 from rowcast_http.client_watch import WENT_AWAY
 
-FULL_SECONDS = 10  # after which somebody who has too many may try again
+FULL_SECONDS = 10  # after which a team that has too many may try again
 
 
 class Background:
     """Accepts background requests, and shows them to their owners."""
 
-    answers: Answers | None = None  # what computes them, once it was made
+    answers: Answers | None = None  # computes them; set once it exists
 
     def __init__(self, client: JournalClient | None, settings: Settings, models: Models) -> None:
         """`client`: None if there is no journal; then no request is accepted."""
@@ -129,7 +129,7 @@ class Background:
         seconds: float,
         phases: Collection[Phase] = ENDS,
     ) -> BackgroundRequest:
-        """Return a request once it is in one of these phases, or has ended, or `seconds` passed.
+        """Return a request once it is in one of these phases, or has ended, or after `seconds`.
 
         Raises UnknownRequest, and ReplyCancelled if the client of `request` leaves.
         """

@@ -2,7 +2,7 @@
 
     app.py             makes one from each HTTP request, before anything of the body is read
     again(record)      the same request sent earlier, for a reader who resumes its stream
-    in_background(b)   the background request that b is, for its worker or a reader
+    in_background(b)   a background request, for its worker or a reader
     Request(...)       made by hand, by callers in this process
 
 The body is read when it is first needed. Knows no web framework.
@@ -120,7 +120,7 @@ class Request:
     def in_background(self, accepted: BackgroundRequest, start: str = "") -> Self:
         """Return a background request, sent by this one's client at this one's time.
 
-        Whoever sends it joins the same stream, or begins it.
+        The first one to send it begins its stream, and the others join that.
         """
         headers = Headers(self.headers)
         headers[KEY_HEADER] = accepted.key

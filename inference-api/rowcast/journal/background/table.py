@@ -1,10 +1,10 @@
 """The operations on background requests.
 
 A running request has an owner, the frontend process that computes it. If the owner no longer lives,
-the request is queued again, and the next process that looks takes it. Only the owner can end it, so
-it has one result, whoever else has computed the same. Its tokens are in the stream whose key is its
-own. A request that has not ended is never deleted, whatever the clock shows and however full the
-file is. Like `Journal`'s, each method must be called in a transaction.
+the request is queued again, and the next process that looks takes it. Only the owner can store its
+result, so it has one, even if another process has computed the same. Its tokens are in the stream
+with its key. A request that has not ended is never deleted, whatever the clock shows and however
+full the file is. Like `Journal`'s, each method must be called in a transaction.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ from rowcast.journal.background.schema import STATEMENTS
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.late_table import LateTable
 
-DEATHS = 100  # owners that may end while they compute a request, most of them innocently
+DEATHS = 100  # owners that may end while they compute a request; few end because of it
 PART = 4  # requests that have not ended may take this part of the file; one team half of it
 FAILED_BY_DEATHS = (
     b'{"message":"the process that computed this request ended each time","status_code":500}\n'
@@ -116,7 +116,7 @@ class BackgroundTable:
         self._queue.release(request, reason, delay)
 
     def restart(self, request: str, team: str) -> None:
-        """Queue a request again, and forget what was computed of it."""
+        """Queue a request again, and delete what was computed of it."""
         self._host.delete_by_key(team, f"{KEY_PREFIX}{request}")
         self.release(request, "", 0)
 
@@ -134,7 +134,7 @@ class BackgroundTable:
         return True
 
     def cancel(self, request: str, team: str) -> BackgroundRequest | None:
-        """End a request if it has not ended; return it as it is then."""
+        """End a request if it has not ended; return its new state."""
         found = self.find(request, team)
         if found is None or found.has_ended:
             return found
@@ -189,7 +189,7 @@ class BackgroundTable:
         )
 
     def cancel_lines(self, batch: str) -> None:
-        """End the lines of a batch that have not ended, wherever some are computed."""
+        """End the lines of a batch that have not ended, also those that are being computed."""
         begun = self._table.all(
             f"SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL AND {_OPEN}",  # noqa: S608
             batch,
@@ -242,7 +242,7 @@ class BackgroundTable:
         return ""
 
     def _taken(self, free: int) -> list[BackgroundRequest]:
-        """Take requests; end those that seem to end the processes that compute them."""
+        """Take requests; end those whose owners have ended too often."""
         taken = []
         for request in self._queue.take(free):
             if self._find("id = ? AND deaths >= ?", request, DEATHS) is not None:

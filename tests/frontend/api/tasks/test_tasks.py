@@ -99,7 +99,7 @@ def test_a_deleted_task_is_gone(served: Served) -> None:
     served.await_idle()
 
 
-def test_a_task_that_fails_says_why(served: Served) -> None:
+def test_a_failed_task_shows_its_error(served: Served) -> None:
     task = submit(served, {"text": "x" * 5000})
     answer = poll(served, task)
     assert (answer["status"], answer["state"]) == ("failed", "FAILURE")

@@ -69,7 +69,7 @@ def listed(frontend: Frontend, request: Request) -> Response:
 
 
 def retrieve(frontend: Frontend, request: Request) -> Response:
-    """Show how far a batch is."""
+    """Show the progress of a batch."""
     return _shown(frontend, request, request.names["batch"])
 
 
