@@ -131,7 +131,7 @@ class ConnectedStream(Generic[Sent, Item]):
 
 
 class AcceptedStream(Generic[Sent, Item]):
-    """The end that was accepted. One thread uses it, when a selector says so."""
+    """The end that was accepted. One thread uses it, whenever a selector reports it."""
 
     def __init__(
         self,

@@ -100,7 +100,7 @@ class Worker:
         try:
             return self._look()
         except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
-            _log.exception("the look for background requests failed")
+            _log.exception("looking for background requests failed")
             return []
 
     def _look(self) -> list[Attempt]:
