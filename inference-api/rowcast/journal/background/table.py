@@ -134,7 +134,7 @@ class BackgroundTable:
         return True
 
     def cancel(self, request: str, team: str) -> BackgroundRequest | None:
-        """End a request if it has not ended; return its new state."""
+        """End a request if it has not ended; return it afterwards."""
         found = self.find(request, team)
         if found is None or found.has_ended:
             return found
