@@ -38,6 +38,7 @@ _SOURCE = str(_TREE / "inference-api" if (_TREE / "inference-api").is_dir() else
 sys.path.insert(0, _SOURCE)
 
 from rowcast.settings import read_settings  # noqa: E402
+from rowcast.socket_folder import SHORT, socket_folder  # noqa: E402
 
 _settings = read_settings()
 
@@ -74,27 +75,16 @@ if Path("/dev/shm").is_dir():  # noqa: S108  # heartbeats must not wait for a di
 _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _PREFIX, _LOCK = "rowcast-", "lock"
-_SHORT = "/tmp"  # noqa: S108  # for folders if the path of another place is too long
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
 _REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
-_LONGEST_FOLDER = 88  # bytes of the path of the sockets' folder; their names have 19 or more
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
 _PORT_SECONDS = 5  # a killed predecessor's workers may hold its port for a moment
 
 
-def _private_folder() -> str:
-    """Create the folder of the sockets, whose paths may have some 100 bytes."""
-    folder = tempfile.mkdtemp(prefix=_PREFIX)
-    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
-        return folder
-    Path(folder).rmdir()
-    return tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT)
-
-
 def _remove_folders_of_killed_servers() -> None:
     """Remove the folders of servers that were killed with all their processes."""
-    for place in {tempfile.gettempdir(), _SHORT}:
+    for place in {tempfile.gettempdir(), SHORT}:
         for folder in Path(place).glob(f"{_PREFIX}*"):
             with contextlib.suppress(OSError):  # its server lives, or it is not a server's
                 _remove_if_unlocked(folder)
@@ -128,7 +118,7 @@ class _Keeper(threading.Thread):
         self._server = server
         self._stopping = False
         _remove_folders_of_killed_servers()
-        self._folder = _private_folder()
+        self._folder = socket_folder(_PREFIX)
         self._lock = _lock(self._folder)  # until this process and its workers have ended
         self._supervisor = None
         # A worker that is forked while the supervisor starts would hold a copy of the pipe on which

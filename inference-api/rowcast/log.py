@@ -28,8 +28,8 @@ def configure(level: str) -> None:
     """Send the logs of `rowcast` to standard error.
 
     Under gevent, logging gets gevent's locks, and two threads of its pool that log at once can wait
-    for such a lock for ever. So this gives it the operating system's, which no log line holds while
-    it waits for anything else.
+    for such a lock for ever. So this gives it locks of the operating system; a thread that holds
+    one waits for nothing else.
     """
     logging._lock = RLock()  # type: ignore[attr-defined]  # noqa: SLF001
     logger = logging.getLogger("rowcast")

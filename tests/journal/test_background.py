@@ -1,6 +1,6 @@
 """Background requests in the journal's file: who takes one, and how it ends once.
 
-Covers `background_queue`, `background_record`, `background_schema`.
+Covers `journal/background/table`, `background/queue`, `background/record`, `background/schema`.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rowcast.journal.background import DEATHS
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
+from rowcast.journal.background.table import DEATHS
 from rowcast.journal.journal import LEASE_SECONDS, Journal
 from rowcast.journal.service import answer
 
@@ -192,7 +192,7 @@ def test_watchers_read_phases_of_all_that_they_watch(held: Held) -> None:
     assert phases == {"a": "failed", "b": "queued"}
 
 
-def test_a_team_may_have_so_many_waiting_and_no_more(held: Held) -> None:
+def test_a_team_has_a_limit_of_waiting_requests(held: Held) -> None:
     background = held.one.background
     requests = [request_of(f"a{number}") for number in range(3)]
     assert "2 may be there" in background.accept(requests, 2)
@@ -215,7 +215,7 @@ def test_large_requests_that_wait_take_a_part_of_the_file(held: Held) -> None:
     assert background.accept([request_of("c", body=large)], MANY) == ""
 
 
-def test_a_full_file_gives_results_away_but_nothing_that_waits(tmp_path: Path) -> None:
+def test_a_full_file_deletes_results_but_no_waiting_request(tmp_path: Path) -> None:
     held = Held(tmp_path / "small.db", limit=1 << 20)
     accept(held, "waiting")
     for number in range(60):
@@ -236,7 +236,7 @@ def test_a_full_file_gives_results_away_but_nothing_that_waits(tmp_path: Path) -
     held.close()
 
 
-def test_a_result_that_has_no_room_is_a_failure_that_says_so(tmp_path: Path) -> None:
+def test_a_result_without_room_is_a_failure_with_the_reason(tmp_path: Path) -> None:
     held = Held(tmp_path / "small.db", limit=1 << 20)
     accept(held, "a")
     taken(held.one)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.batches.record import Batch, StoredFile
 
 from .test_journal import SECRET, Held, record
@@ -33,7 +33,7 @@ def file_of(name: str, team: str = "blue", size: int = 5, purpose: str = "batch"
 
 
 def begin(held: Held, name: str = "batch_1", count: int = 3, team: str = "blue") -> None:
-    """Begin a batch of so many lines."""
+    """Begin a batch of `count` lines."""
     batch = Batch(
         id=name,
         team=team,

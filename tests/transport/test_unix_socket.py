@@ -1,6 +1,6 @@
 """Properties of the Unix socket alone: a file, frames, and peers that misbehave.
 
-Covers `transport/streams`.
+Covers `transport/streams`, `socket_folder`.
 """
 
 import os
@@ -17,15 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.errors import PeerGone
+from rowcast.socket_folder import LONGEST_PATH, socket_folder
 from rowcast.transport.ports import Gone, Joined
-from rowcast.transport.streams import (
-    LONGEST_PATH,
-    MAX_FRAME,
-    FrameReader,
-    frame_of,
-    listen,
-    socket_folder,
-)
+from rowcast.transport.streams import MAX_FRAME, FrameReader, frame_of, listen
 from rowcast.transport.unix_socket import MAX_UNREAD, UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Accepted, Cancel, encode
 

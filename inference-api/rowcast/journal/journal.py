@@ -1,6 +1,6 @@
 """Requests and their events in one SQLite file, shared by all frontends of a server.
 
-The file also holds background requests (`background.py`), files and batches (`batches.py`).
+The file also holds background requests (`background/`), files and batches (`batches/`).
 
 A stream is *open*, *ended* or *cancelled*. An open one may have an owner, the frontend process that
 computes it: only the owner appends. A process that takes a stream from its owner, or cancels it,
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from rowcast.journal.background import BackgroundTable
+from rowcast.journal.background.table import BackgroundTable
 from rowcast.journal.batches.files import FileTable
 from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.eviction import SWEEP_AT_ONCE, evict
@@ -258,9 +258,9 @@ class Journal:
         return swept
 
     def make_room(self) -> bool:
-        """Delete streams that no process computes, in a transaction; return whether any was.
+        """Delete streams that no process computes, in a transaction; return whether there was one.
 
-        If there are none, delete results of background requests.
+        If there are none, delete results of background requests or of batches.
         """
         with self.transaction():
             swept = self._evict() or self.background.evict() or self.files.evict()
@@ -331,7 +331,7 @@ class Journal:
         return Record(**named | {"seed": int(named["seed"])})
 
     def lives(self, owner: str | None) -> bool:
-        """True if this process has shown a sign of life of late."""
+        """True if an owner has shown a sign of life lately."""
         if owner is None or owner == self.owner:
             return owner is not None
         row = self.database.execute("SELECT beat FROM owners WHERE name = ?", (owner,)).fetchone()

@@ -1,6 +1,6 @@
-"""A table of the journal's file that the file gets with its first row: others need no room for it.
+"""A table that the journal's file gets with its first row, so that it takes no room before.
 
-Until then it reads as empty, and nothing changes in it.
+Until then it reads as empty, and statements change nothing.
 """
 
 import sqlite3
@@ -12,12 +12,12 @@ Value = str | float | bytes | None
 
 
 class LateTable:
-    """One table with its indexes and triggers, in the database that is open now."""
+    """One table with its indexes and triggers."""
 
     def __init__(
         self, database: Callable[[], sqlite3.Connection], name: str, statements: Sequence[str]
     ) -> None:
-        """`statements` create it, unless it is there."""
+        """`database()`: the one that is open now. `statements` create the table."""
         self._database = database
         self._name = name
         self._statements = statements

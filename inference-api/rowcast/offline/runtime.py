@@ -30,7 +30,7 @@ from rowcast.offline.struct_types import describe_structs
 from rowcast.serving.child_process import ChildProcess
 from rowcast.serving.output import FileOutput, ForwardedOutput, Output
 from rowcast.settings import Settings
-from rowcast.transport.streams import socket_folder
+from rowcast.socket_folder import socket_folder
 
 _COMMAND = (sys.executable, "-P", "-m", "rowcast.offline.decoder_process")
 _SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package

@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,11 +19,10 @@ from typing import Generic, TypeVar
 import msgspec
 
 from rowcast.errors import PeerGone
+from rowcast.socket_folder import LONGEST_PATH
 
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
-LONGEST_PATH = 107  # bytes, without the zero at the end; Linux's limit
-_LONGEST_FOLDER = LONGEST_PATH - 19
 MAX_FRAME = 64 << 20
 SECONDS = 5.0  # how long a send may take, and a receive waits before it returns nothing
 
@@ -133,7 +131,7 @@ class ConnectedStream(Generic[Sent, Item]):
 
 
 class AcceptedStream(Generic[Sent, Item]):
-    """The end that was accepted. One thread uses it, when a selector says so."""
+    """The end that was accepted. One thread uses it, whenever a selector reports it."""
 
     def __init__(
         self,
@@ -195,19 +193,10 @@ class AcceptedStream(Generic[Sent, Item]):
         self.socket.close()
 
 
-def socket_folder(prefix: str) -> Path:
-    """Create a private folder for sockets with short names, in /tmp if TMPDIR's path is long."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    if len(os.fsencode(folder)) <= _LONGEST_FOLDER:
-        return folder
-    folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
-
-
 def listen(path: str) -> socket.socket:
-    """Create a listening socket for this user alone; replace a dead one at the same path.
+    """Create a listening socket for this user alone; replace the file of a dead process.
 
-    It appears at the path only once it listens: a file at which nobody listens is a dead one's.
+    It appears at the path only once it listens, so a socket without a listener is a dead one.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:  # it could be made there, but not connected to
         raise OSError(f"{path} is too long for a socket; set TMPDIR to a folder with a short path")

@@ -25,7 +25,7 @@ from rowcast.errors import (
 from rowcast.frontend.background.background import Background
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 from ..serving import PATIENCE, Served, serving
 
@@ -113,7 +113,7 @@ def test_an_unexpected_error_is_the_result_of_its_request_alone(
     assert ended(served, accept(served)).phase == "finished"
 
 
-def test_a_team_knows_nothing_of_the_requests_of_another(served: Served) -> None:
+def test_a_team_sees_no_request_of_another(served: Served) -> None:
     accepted = accept(served)
     background, red = served.frontend.background, Caller(team="red")
     for call in (background.find, background.cancel, background.delete):
@@ -188,7 +188,7 @@ def test_another_process_takes_it_over_with_the_same_bytes(tmp_path: Path) -> No
         assert found.result == second.post("/generate", **body).data
 
 
-def test_a_process_that_waits_learns_what_another_has_computed(tmp_path: Path) -> None:
+def test_a_wait_ends_once_another_process_has_computed_the_result(tmp_path: Path) -> None:
     journal = tmp_path / "journal.db"
     with serving(journal=journal) as first, serving(journal=journal) as second:
         begun(second)
@@ -228,7 +228,7 @@ def test_the_same_key_is_the_same_request(served: Served) -> None:
     served.frontend.background.cancel(Caller(team="blue"), "task", long.id)
 
 
-def test_what_may_work_later_is_queued_again_with_the_reason(
+def test_a_failure_that_may_pass_queues_the_request_again_with_the_reason(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = served.frontend.background.answers

@@ -1,4 +1,4 @@
-"""How many background requests may start beside those who read."""
+"""How many background requests may start beside other requests."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_nothing_starts_while_a_prompt_waits_for_any_model() -> None:
     assert room([status(), status(32, waiting=1)], 16, 0) == 0
 
 
-def test_those_that_run_make_room_for_prompts_that_wait() -> None:
+def test_running_requests_make_room_for_waiting_prompts() -> None:
     assert room([status(), status(32, waiting=3)], 16, 16) == -3
     assert room([status(32, waiting=30)], 16, 4) == -4
 

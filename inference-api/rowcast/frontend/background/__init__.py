@@ -9,9 +9,9 @@
 A request is a path and a body. A worker of this process (`worker.py`) takes it from the journal and
 sends it through the same function as if it had come by HTTP (`attempt.py`), marked by
 `request.background`. Its idempotency key is its own, so its tokens are in a stream of the journal
-like any other's: if its process ends, another one takes it, joins that stream and computes the
-rest. The result is the same bytes, and is stored once.
+like any other's. If its process ends, another one takes it, joins that stream and computes the
+rest. The result has the same bytes, and is stored once.
 
 A reader joins the same stream by `request.in_background(accepted, start)`, which a dialect gives to
-its own function. Background requests wait behind those who read: `room.py`.
+its own function. Background requests wait behind all others: `room.py`.
 """

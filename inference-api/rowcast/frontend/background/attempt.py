@@ -1,8 +1,9 @@
-"""One attempt to compute a background request: it ends with a result, or is to be repeated.
+"""One attempt to compute a background request: it ends with a result, or is repeated later.
 
 The request goes through the same function as if it had come by HTTP. A refusal is a result, in the
-form of its dialect. What may work later, such as a model that cannot be loaded now, is not. A
-request that was begun by a build that is gone begins anew if nobody can have read its stream.
+form of its dialect. A failure that may pass, such as a model that cannot be loaded now, is not. If
+the build that began a request is gone, the request begins anew, unless its stream may have been
+read.
 """
 
 import logging
@@ -15,8 +16,8 @@ from rowcast.frontend.background.presence import Presence
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import Response
-from rowcast.journal.background_queue import LONGEST_DELAY
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.queue import LONGEST_DELAY
+from rowcast.journal.background.record import BackgroundRequest
 
 _log = logging.getLogger("rowcast.background")
 

@@ -1,11 +1,10 @@
 """The background requests of one frontend process, as its dialects see them.
 
-Every method takes the caller or the request that it answers: a team sees its own requests only, and
-those of another are as unknown as those that never were.
+Every method takes the caller, or the request that it answers. A team sees only its own requests;
+the id of another team's is as unknown as one that never existed.
 """
 
 import hashlib
-import secrets
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -17,23 +16,23 @@ from rowcast.frontend.background.watchers import Watchers
 from rowcast.frontend.background.worker import Worker
 from rowcast.frontend.models.models import Models
 from rowcast.frontend.request.identity import Caller
-from rowcast.frontend.request.origin import key_of
+from rowcast.frontend.request.origin import fresh_id, key_of
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.resumable.journal_client import JournalClient
-from rowcast.journal.background import BackgroundTable
-from rowcast.journal.background_record import ENDS, BackgroundRequest, Phase
+from rowcast.journal.background.record import ENDS, BackgroundRequest, Phase
+from rowcast.journal.background.table import BackgroundTable
 from rowcast.journal.batches.record import Batch
 from rowcast.journal.batches.table import BatchTable
 from rowcast.settings import Settings
 from rowcast_http.client_watch import WENT_AWAY
 
-FULL_SECONDS = 10  # after which somebody who has too many may try again
+FULL_SECONDS = 10  # after which a team that has too many may try again
 
 
 class Background:
     """Accepts background requests, and shows them to their owners."""
 
-    answers: Answers | None = None  # what computes them, once it was made
+    answers: Answers | None = None  # computes them; set once it exists
 
     def __init__(self, client: JournalClient | None, settings: Settings, models: Models) -> None:
         """`client`: None if there is no journal; then no request is accepted."""
@@ -76,7 +75,7 @@ class Background:
         """
         caller, key = request.caller, key_of(request.headers)
         accepted = BackgroundRequest(
-            id=named or (fresh_id() if key is None else id_of(caller.owner, kind, key)),
+            id=named or id_of(caller.owner, kind, key),
             team=caller.owner,
             token_id=caller.token_id,
             request_id=request.id,
@@ -130,7 +129,7 @@ class Background:
         seconds: float,
         phases: Collection[Phase] = ENDS,
     ) -> BackgroundRequest:
-        """Return a request once it is in one of these phases, or has ended, or `seconds` passed.
+        """Return a request once it is in one of these phases, or has ended, or after `seconds`.
 
         Raises UnknownRequest, and ReplyCancelled if the client of `request` leaves.
         """
@@ -195,11 +194,8 @@ class Background:
         return room(statuses, self._share, running)
 
 
-def fresh_id() -> str:
-    """Return a new id; ids sort by time."""
-    return f"{int(time.time() * 1000):012x}{secrets.token_hex(12)}"
-
-
-def id_of(team: str, kind: str, key: str) -> str:
-    """Return the id of a request with an idempotency key."""
+def id_of(team: str, kind: str, key: str | None) -> str:
+    """Return the id of a new request; with an idempotency key, always the same one."""
+    if key is None:
+        return fresh_id()
     return hashlib.sha256(f"{team}\0{kind}\0{key}".encode()).hexdigest()[:36]

@@ -1,9 +1,9 @@
-"""How many background requests may start now: they wait behind those who read.
+"""How many background requests may start now: they wait behind all others.
 
 None starts while a prompt waits for a row of any model, or while every row is taken. At most
-`share` are computed at once, so the other rows are free for those who come. If these are not
-enough, requests in the background give their rows back: what was computed of them is in their
-streams, and goes on from there when there is room.
+`share` are computed at once, so the other rows are free for other requests. If these are not
+enough, background requests give their rows back. Their tokens so far are in their streams, and the
+rest is computed once there is room again.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from rowcast.wire import Status
 
 
 def room(statuses: Iterable[Status | None], share: int, running: int) -> int:
-    """Return how many requests may start; if negative, how many are to make room.
+    """Return how many requests may start; if negative, how many must give their rows back.
 
-    `running`: how many this process computes already. Models that are not loaded have no status:
-    the first request loads them.
+    `running`: how many this process computes already. A model that is not loaded has no status; its
+    first request loads it.
     """
     known = [status for status in statuses if status is not None]
     if waiting := max((status.waiting for status in known), default=0):

@@ -1,7 +1,7 @@
-"""The request threads that wait for background requests, woken when one changes its phase.
+"""The threads that wait for background requests, woken when the phase of one changes.
 
-A change by this process is reported at once; those by others are read from the journal, for all
-that wait together, ten times a second.
+A change by this process is reported at once. Changes by other processes are read from the journal,
+together for all threads, ten times a second.
 """
 
 import threading
@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from rowcast.journal.background_record import Phase
+from rowcast.journal.background.record import Phase
 
 
 class Watchers:
-    """Everything that this process's requests wait for."""
+    """The background requests that threads of this process wait for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,7 +22,7 @@ class Watchers:
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """The ids of the requests that somebody waits for."""
+        """The ids of the requests for which a thread waits."""
         with self._lock:
             return tuple(self._waiting)
 
@@ -42,14 +42,14 @@ class Watchers:
                     self._known.pop(request, None)
 
     def wake(self, request: str) -> None:
-        """Wake all that wait for a request."""
+        """Wake the threads that wait for a request."""
         with self._lock:
             events = list(self._waiting.get(request, ()))
         for changed in events:
             changed.set()
 
     def note(self, watched: tuple[str, ...], phases: Mapping[str, Phase]) -> None:
-        """Wake those that wait for a request whose phase is not the one known."""
+        """Wake the threads that wait for a request whose phase has changed."""
         for request in watched:
             phase = phases.get(request)
             with self._lock:

@@ -3,8 +3,8 @@
     look      every second while there are any: take some, and stop those that are no longer ours
     end       store the result, or queue the request again; then look at once
 
-The journal decides who computes what. A process that has ended loses its requests to the next that
-looks (`journal/background.py`), and so does one without a sign of life.
+The journal decides which process computes what. A process that has ended, or gives no sign of life,
+loses its requests to the next one that looks (`journal/background/`).
 """
 
 import logging
@@ -16,12 +16,12 @@ from rowcast.errors import JournalFailing
 from rowcast.frontend.background.attempt import Again, Answers, Attempt, Result
 from rowcast.frontend.background.watchers import Watchers
 from rowcast.frontend.resumable.journal_client import JournalClient
-from rowcast.journal.background import BackgroundTable
-from rowcast.journal.background_record import BackgroundNews, BackgroundRequest
+from rowcast.journal.background.record import BackgroundNews, BackgroundRequest
+from rowcast.journal.background.table import BackgroundTable
 
 _log = logging.getLogger("rowcast.background")
 
-WATCHED_SECONDS = 0.1  # between looks while somebody waits for a request
+WATCHED_SECONDS = 0.1  # between looks while a thread waits for a request
 BUSY_SECONDS = 1.0  # while there are requests
 IDLE_SECONDS = 3.0  # otherwise; a request that was accepted here is taken at once
 REPORTED_SECONDS = 1.5  # after which a backend has sent another status
@@ -34,7 +34,7 @@ class Worker:
     def __init__(
         self, client: JournalClient, watchers: Watchers, room: Callable[[int], int]
     ) -> None:
-        """`room`: returns how many more may start, if so many are running, or must make room."""
+        """`room(running)`: how many more may start; if negative, how many must make room."""
         self._client = client
         self._watchers = watchers
         self._room = room
@@ -67,7 +67,7 @@ class Worker:
             self._thread.join(timeout=5)
 
     def wake(self) -> None:
-        """Look now: there is something to take, or somebody waits."""
+        """Look now: a request may be there to take, or a thread waits for one."""
         self._wake.set()
 
     def leave(self, request: str) -> None:
@@ -100,7 +100,7 @@ class Worker:
         try:
             return self._look()
         except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
-            _log.exception("the look for background requests failed")
+            _log.exception("looking for background requests failed")
             return []
 
     def _look(self) -> list[Attempt]:
@@ -122,7 +122,7 @@ class Worker:
         return self._begin(news)
 
     def _make_room(self, attempts: Sequence[Attempt]) -> None:
-        """Give rows back, unless the backend has not reported yet what became of the last ones."""
+        """Give rows back, but only once the status can show those that were given back before."""
         if time.monotonic() - self._made_room > REPORTED_SECONDS:
             self._made_room = time.monotonic()
             for attempt in attempts:

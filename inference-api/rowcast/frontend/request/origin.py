@@ -40,13 +40,12 @@ class Origin:
 
         `start`: what its sender already has of the stream with the same key.
         """
-        now = time.time()
         return cls(
-            id=f"{int(now * 1000):012x}{secrets.token_hex(12)}",  # sorts by time of arrival
+            id=fresh_id(),
             path=path,
             body=body,
             seed=fresh_seed() if key is None else seed_of(team, key),
-            created=now,
+            created=time.time(),
             key=key,
             start=start,
         )
@@ -76,6 +75,11 @@ class Origin:
     def is_of(self, record: Record) -> bool:
         """Return whether this is the recorded request."""
         return (self.path, self.body) == (record.path, record.body)
+
+
+def fresh_id() -> str:
+    """Return a new id; ids sort by time."""
+    return f"{int(time.time() * 1000):012x}{secrets.token_hex(12)}"
 
 
 def key_of(headers: Headers) -> str | None:

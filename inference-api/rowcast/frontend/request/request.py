@@ -2,7 +2,7 @@
 
     app.py             makes one from each HTTP request, before anything of the body is read
     again(record)      the same request sent earlier, for a reader who resumes its stream
-    in_background(b)   the background request that b is, for its worker or a reader
+    in_background(b)   a background request, for its worker or a reader
     Request(...)       made by hand, by callers in this process
 
 The body is read when it is first needed. Knows no web framework.
@@ -19,7 +19,7 @@ from werkzeug.datastructures import Headers
 from rowcast.frontend.request.body import parse_object
 from rowcast.frontend.request.identity import Caller, valid_or_fresh_id
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.record import Record
 
 LARGE_BODY = 1 << 16
@@ -120,7 +120,7 @@ class Request:
     def in_background(self, accepted: BackgroundRequest, start: str = "") -> Self:
         """Return a background request, sent by this one's client at this one's time.
 
-        Whoever sends it joins the same stream, or begins it.
+        The first one to send it begins its stream, and the others join that.
         """
         headers = Headers(self.headers)
         headers[KEY_HEADER] = accepted.key

@@ -26,7 +26,7 @@ from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record, build_version
 
-MOST_BATCHES = 2**62  # no batch comes after this one
+MOST_BATCHES = 2**62  # no batch has a higher number
 
 
 class DiskJournal:

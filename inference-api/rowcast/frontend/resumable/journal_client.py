@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from rowcast.errors import JournalFailing
-from rowcast.journal.background import BackgroundTable
+from rowcast.journal.background.table import BackgroundTable
 from rowcast.journal.batches.files import FileTable
 from rowcast.journal.batches.table import BatchTable
 from rowcast.journal.service import Call, receive, send
@@ -35,7 +35,7 @@ _SILENT = "it does not respond"
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _Method = Callable[Concatenate[Any, _Arguments], _Result]
-# The parts of the journal, by their class: methods of others are methods of `Journal` itself.
+# The attributes of `Journal` whose methods may be called, by their class.
 _PARTS = {
     BackgroundTable.__name__: "background.",
     BatchTable.__name__: "batches.",

@@ -1,7 +1,8 @@
 """Files in the journal's file: uploaded by a team, or written by a batch, for a limited time.
 
-Together they may take a part of the file, and one team half of that. What batches write is always
-taken, and makes room like other results. Each method must be called in a transaction.
+Uploaded files may take a part of the journal's file together, and those of one team half of it.
+Files that batches write are always stored, and make room like other results. Each method must be
+called in a transaction.
 """
 
 import sqlite3

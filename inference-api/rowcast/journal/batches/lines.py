@@ -6,7 +6,7 @@ never computed has an error instead of a response.
 
 import json
 
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 _CANCELLED = {"code": "batch_cancelled", "message": "the batch was cancelled before this line"}
 

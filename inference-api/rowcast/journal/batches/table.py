@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Protocol
 
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.batches.files import FileTable
 from rowcast.journal.batches.lines import line_of
 from rowcast.journal.batches.record import OUTPUT, Batch, BatchPhase, StoredFile

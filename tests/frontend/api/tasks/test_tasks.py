@@ -99,7 +99,7 @@ def test_a_deleted_task_is_gone(served: Served) -> None:
     served.await_idle()
 
 
-def test_a_task_that_fails_says_why(served: Served) -> None:
+def test_a_failed_task_shows_its_error(served: Served) -> None:
     task = submit(served, {"text": "x" * 5000})
     answer = poll(served, task)
     assert (answer["status"], answer["state"]) == ("failed", "FAILURE")
@@ -131,7 +131,15 @@ def test_what_is_wrong_with_a_body_is_an_error_at_once(
 
 
 @pytest.mark.parametrize(
-    "query", ["target_status=DONE", "timeout=61", "timeout=-1", "timeout=x", "timeout=9e9"]
+    "query",
+    [
+        "target_status=DONE",
+        "timeout=61",
+        "timeout=-1",
+        "timeout=x",
+        "timeout=9e9",
+        "timeout=00000000061",
+    ],
 )
 def test_a_wrong_query_is_a_400(served: Served, query: str) -> None:
     task = submit(served)

@@ -1,14 +1,15 @@
 """Files and batches: clients of OpenAI's batch API work unchanged.
 
     POST   /v1/files                    a file of lines, as multipart/form-data; GET: the list
-    GET    /v1/files/<file>             what it is; DELETE: deleted
+    GET    /v1/files/<file>             its description; DELETE: deleted
     GET    /v1/files/<file>/content     its bytes
     POST   /v1/batches                  its lines are computed in the background; GET: the list
-    GET    /v1/batches/<batch>          how far it is
-    POST   /v1/batches/<batch>/cancel   ended, with what has been computed
+    GET    /v1/batches/<batch>          its progress
+    POST   /v1/batches/<batch>/cancel   ended, with what was computed
 
 Each line is a background request (`rowcast.frontend.background`) to one of this server's routes.
-`uploads` reads files, `lines` their lines, `handlers` answers. `docs/tasks.md` describes all of it.
+`files` and `batches` answer, `uploads` reads files, `lines` their lines. `docs/tasks.md` describes
+all of it.
 """
 
 from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 
 from rowcast.errors import InvalidField, UnknownRequest
-from rowcast.frontend.api.batches.files import found, page_size, parts_of
+from rowcast.frontend.api.batches.files import found, parts_of
 from rowcast.frontend.api.batches.lines import Reader
 from rowcast.frontend.api.batches.types import (
     BatchBody,
@@ -20,15 +20,16 @@ from rowcast.frontend.api.batches.uploads import PURPOSE
 from rowcast.frontend.api.dialect import Api
 from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.response.response import json_answer
-from rowcast.frontend.background.background import fresh_id, id_of
+from rowcast.frontend.background.background import id_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.origin import key_of
+from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 from rowcast.journal.batches.record import Batch
 from rowcast.journal.batches.table import BatchTable
 
-LONGEST_PAGE = 100
+PAGE = 100  # batches in a page, by default and at most
 
 
 def create(api: Api, frontend: Frontend, request: Request) -> Response:
@@ -53,7 +54,8 @@ def create(api: Api, frontend: Frontend, request: Request) -> Response:
 
 def listed(frontend: Frontend, request: Request) -> Response:
     """Show a page of the team's batches, the latest first."""
-    count, after = page_size(request, LONGEST_PAGE), request.query.get("after", "")
+    count = whole_number(request.query, "limit", PAGE, 1, PAGE)
+    after = request.query.get("after", "")
     batches = frontend.background.client.do(BatchTable.page, request.caller.owner, after, count + 1)
     data = [batch_object(each) for each in batches[:count]]
     return json_answer(
@@ -67,7 +69,7 @@ def listed(frontend: Frontend, request: Request) -> Response:
 
 
 def retrieve(frontend: Frontend, request: Request) -> Response:
-    """Show how far a batch is."""
+    """Show the progress of a batch."""
     return _shown(frontend, request, request.names["batch"])
 
 
@@ -90,7 +92,7 @@ def _shown(frontend: Frontend, request: Request, named: str) -> Response:
 def _batch(request: Request, body: BatchBody) -> Batch:
     team, key = request.caller.owner, key_of(request.headers)
     return Batch(
-        id=f"batch_{fresh_id() if key is None else id_of(team, PURPOSE, key)}",
+        id=f"batch_{id_of(team, PURPOSE, key)}",
         team=team,
         endpoint=body.endpoint,
         input_file=body.input_file_id,

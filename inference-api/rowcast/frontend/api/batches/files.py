@@ -7,8 +7,10 @@ from rowcast.errors import InvalidField, Overloaded, UnknownRequest
 from rowcast.frontend.api.batches.types import FileDeleted, FileList, file_object
 from rowcast.frontend.api.batches.uploads import PURPOSE, upload_of
 from rowcast.frontend.api.openai.response.response import json_answer
-from rowcast.frontend.background.background import FULL_SECONDS, fresh_id
+from rowcast.frontend.background.background import FULL_SECONDS
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.origin import fresh_id
+from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import CONTENT_TYPE, Response
 from rowcast.journal.batches.files import FileTable, Order
@@ -37,7 +39,7 @@ def upload(frontend: Frontend, request: Request) -> Response:
 
 def listed(frontend: Frontend, request: Request) -> Response:
     """Show a page of the team's files."""
-    count = page_size(request, LONGEST_PAGE)
+    count = whole_number(request.query, "limit", PAGE, 1, LONGEST_PAGE)
     order = _order(request)
     team, after = request.caller.owner, request.query.get("after", "")
     purpose = request.query.get("purpose", "")
@@ -87,14 +89,6 @@ def parts_of(frontend: Frontend, file: StoredFile) -> Iterator[bytes]:
         if part is None:
             raise UnknownRequest(f"the file {file.id} was deleted while it was read")
         yield part
-
-
-def page_size(request: Request, most: int) -> int:
-    """Return the number of objects in a page."""
-    sent = request.query.get("limit", str(PAGE))
-    if not sent.isascii() or not sent.isdigit() or not 1 <= int(sent[:9]) <= most:
-        raise InvalidField("limit", f"is {sent[:40]!r}; send a whole number from 1 to {most}")
-    return int(sent)
 
 
 def _order(request: Request) -> Order:

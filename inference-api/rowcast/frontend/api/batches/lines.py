@@ -2,7 +2,7 @@
 
     {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
 
-The body stays as it is, byte for byte; what is wrong inside it is that line's own error later.
+The body stays as it is, byte for byte. An error inside it is the result of its line alone.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from msgspec import Struct
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.batches.types import LineError
 from rowcast.frontend.turns import in_turns
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.batches.record import Batch
 
 KIND = "batch_line"

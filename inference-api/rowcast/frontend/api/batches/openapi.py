@@ -19,7 +19,7 @@ _BATCH: Schema = {"name": "batch", "in": "path", "required": True, "schema": {"t
 _AFTER: Schema = {
     "name": "after",
     "in": "query",
-    "description": "The id of the last object of the page before",
+    "description": "The id of the last object of the previous page",
     "schema": {"type": "string"},
 }
 _ORDER: Schema = {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}}

@@ -1,8 +1,8 @@
 """The dialect of the service with tasks: a prompt is submitted, and its reply is fetched later.
 
     POST   /send_text                       `{"task_id"}`; the body is that of /generate
-    GET    /get_task_status/<task>          how it is, with its result
-    GET    /poll_task_status/<task>         the same, once it is as `?target_status=` says
+    GET    /get_task_status/<task>          the task as it is, with its result
+    GET    /poll_task_status/<task>         the same, once it has the status `?target_status=`
     GET    /tasks, /tasks/                  the tasks of the caller's team, in pages
     GET    /tasks/<task>                    as /get_task_status/<task>
     POST   /tasks/<task>/cancel             ended, and its row is free

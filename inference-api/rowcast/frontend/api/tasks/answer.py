@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from rowcast.frontend.api.tasks.statuses import STATES, Target
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 Status = Literal[
     "processing", "finished", "failed", "cancelled",

@@ -4,14 +4,15 @@ from rowcast.errors import InvalidField
 from rowcast.frontend.api.generate.prompts import body_of
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.tasks.answer import Submitted, TaskList, shown
-from rowcast.frontend.api.tasks.statuses import FINISHED, Target, target_of
+from rowcast.frontend.api.tasks.statuses import FINISHED, target_of
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 
 KIND = "task"
 PATH = "/generate"  # computes the result
-POLL_SECONDS, LONGEST_POLL = 30.0, 60.0
+POLL_SECONDS, LONGEST_POLL = 30, 60
 PAGE, LONGEST_PAGE = 100, 1000
 
 
@@ -34,14 +35,15 @@ def status(frontend: Frontend, request: Request) -> Response:
 
 def poll(frontend: Frontend, request: Request) -> Response:
     """Show a task once it has the target's status or has ended, or when the time is over."""
-    target, seconds = _target(request), _number(request, "timeout", POLL_SECONDS, LONGEST_POLL)
+    target = target_of(request.query.get("target_status", "SUCCESS"))
+    seconds = whole_number(request.query, "timeout", POLL_SECONDS, 0, LONGEST_POLL)
     found = frontend.background.wait(request, KIND, request.names["task"], seconds, target.phases)
     return json_answer(shown(found, target))
 
 
 def listed(frontend: Frontend, request: Request) -> Response:
     """Show a page of the team's tasks, the latest first."""
-    count = int(_number(request, "limit", PAGE, LONGEST_PAGE))
+    count = whole_number(request.query, "limit", PAGE, 1, LONGEST_PAGE)
     after = request.query.get("after", "")
     found = frontend.background.page(request.caller, KIND, after, count + 1)
     page = [shown(each, FINISHED) for each in found[:count]]
@@ -59,18 +61,3 @@ def delete(frontend: Frontend, request: Request) -> Response:
     """End a task, and delete it with its result."""
     frontend.background.delete(request.caller, KIND, request.names["task"])
     return Response(status=204)
-
-
-def _target(request: Request) -> Target:
-    return target_of(request.query.get("target_status", "SUCCESS"))
-
-
-def _number(request: Request, name: str, default: float, most: float) -> float:
-    """Return a number of the query string, from 0 or 1 to `most`."""
-    sent = request.query.get(name)
-    if sent is None:
-        return default
-    least = 0 if name == "timeout" else 1
-    if not sent.isascii() or not sent.isdigit() or not least <= int(sent[:9]) <= most:
-        raise InvalidField(name, f"is {sent[:40]!r}; send a whole number from {least} to {most:g}")
-    return int(sent)

@@ -19,13 +19,13 @@ _ID: Schema = {"name": "task", "in": "path", "required": True, "schema": {"type"
 _STATUS: Schema = {
     "name": "target_status",
     "in": "query",
-    "description": "Answer once the task is like that, or has ended",
+    "description": "Answer once the task has this status, or has ended",
     "schema": {"enum": list(dict.fromkeys((*STATES.values(), *STATUSES.values())))},
 }
 _TIMEOUT: Schema = {
     "name": "timeout",
     "in": "query",
-    "description": "Answer after so many seconds in any case",
+    "description": "Answer after this many seconds at the latest",
     "schema": {"type": "integer", "minimum": 0, "maximum": 60},
 }
 _LIMIT: Schema = {
@@ -37,7 +37,7 @@ _LIMIT: Schema = {
 _AFTER: Schema = {
     "name": "after",
     "in": "query",
-    "description": "`next` of the page before",
+    "description": "`next` of the previous page",
     "schema": {"type": "string"},
 }
 _FOUND = (400, 404, *READ_ERRORS)  # 400 also if there is no journal

@@ -1,4 +1,4 @@
-"""The names that clients of two systems have for how a task is.
+"""The statuses of a task, in the words of two systems.
 
     phase          `status`       `state`
     queued         processing     PENDING
@@ -7,15 +7,15 @@
     failed         failed         FAILURE
     cancelled      cancelled      REVOKED
 
-`status` has the words of the service with tasks, `state` those of Celery, on which it was built. A
-client that polls for a word of Celery gets these as `status`, too.
+`status` has the words of the service with tasks, `state` those of Celery, on which it was built. If
+a client polls for one of Celery's words, `status` has Celery's words, too.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.journal.background_record import Phase
+from rowcast.journal.background.record import Phase
 
 STATUSES: Mapping[Phase, str] = {
     "queued": "processing",

@@ -1,7 +1,7 @@
 """Responses in the background, while a decoder, a worker or the whole server is killed.
 
 Each has a reader that leaves now and then, and comes back at a random event that it has seen. No
-event may be missing, doubled or different, and the text is that of an undisturbed server.
+event may be missing, doubled or different, and the text must be that of an undisturbed server.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from http_client.events import EventBlocks, parse_event
 from http_client.json_server import JsonServer
 from local.server import Server
 
-AT_ONCE = 12  # responses, between two of which the server is killed some times
-KILLS = 5  # in that time
+AT_ONCE = 12  # responses in a round
+KILLS = 5  # in a round
 TOKENS = 240
 PAUSE = 0.1  # before a reader whose connection broke comes back
 ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})

@@ -63,7 +63,7 @@ def _request(dice: random.Random, number: int) -> Request:
 def _submitted(
     server: Server, requests: Sequence[Request], dice: random.Random
 ) -> list[tuple[str, Request]]:
-    """Submit tasks, kill the server meanwhile, start it, and submit what was not answered."""
+    """Submit tasks, kill and start the server meanwhile, and submit again what was not answered."""
     missing, names = list(enumerate(requests)), dict[int, str]()
     kill_after: int | None = dice.randrange(AT_ONCE)
     limit = perf_counter() + PATIENCE

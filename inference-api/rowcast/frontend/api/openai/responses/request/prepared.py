@@ -25,7 +25,7 @@ from rowcast.frontend.api.openai.responses.request.reading import read_body
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.served_model import ServedModel
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 BEFORE = "items_before"  # in recorded bodies only, and first there
 _BEGINNING = f'{{"{BEFORE}":'.encode()

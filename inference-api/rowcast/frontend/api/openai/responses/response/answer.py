@@ -23,7 +23,7 @@ from rowcast.frontend.api.openai.responses.response.types import (
 )
 from rowcast.frontend.request.defaults import Defaults
 from rowcast.frontend.request.origin import Origin
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 PREFIX = "resp_"
 

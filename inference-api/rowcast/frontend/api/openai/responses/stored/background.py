@@ -5,7 +5,6 @@
 The result of the background request is the response object. `following.py` reads its events.
 """
 
-import hashlib
 from dataclasses import replace as with_field
 from typing import Any
 
@@ -17,13 +16,13 @@ from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.responses.request.prepared import Read, read_record
 from rowcast.frontend.api.openai.responses.response.answer import PREFIX, Facts, failed, response_of
 from rowcast.frontend.api.openai.responses.response.types import ResponseObject
-from rowcast.frontend.background.background import fresh_id
+from rowcast.frontend.background.background import id_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.origin import key_of, seed_of
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import JSON, Response
 from rowcast.frontend.response import whole as whole_body
-from rowcast.journal.background_record import KEY_PREFIX, BackgroundRequest
+from rowcast.journal.background.record import KEY_PREFIX, BackgroundRequest
 
 KIND = "response"
 PATH = "/v1/responses"
@@ -92,12 +91,8 @@ def output_of(found: BackgroundRequest) -> list[Any]:
 
 
 def _fresh_name(request: Request) -> str:
-    """Return the id of a new response, or with an idempotency key, the one of that key."""
-    key = key_of(request.headers)
-    if key is None:
-        return f"{PREFIX}{fresh_id()}"
-    digest = hashlib.sha256(f"{request.caller.owner}\0{KIND}\0{key}".encode())
-    return f"{PREFIX}{digest.hexdigest()[:36]}"
+    """Return the id of a new response; with an idempotency key, always the same one."""
+    return f"{PREFIX}{id_of(request.caller.owner, KIND, key_of(request.headers))}"
 
 
 def _problem(result: bytes) -> str:

@@ -27,7 +27,7 @@ from rowcast.frontend.api.openai.responses.stored import background
 from rowcast.frontend.api.openai.responses.stored.records import find, is_computed
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
-from rowcast.journal.background_record import BackgroundRequest
+from rowcast.journal.background.record import BackgroundRequest
 
 FIELD = "previous_response_id"
 _END = {"failed": "failed", "cancelled": "was cancelled"}

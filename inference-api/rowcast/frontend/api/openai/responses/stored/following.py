@@ -32,7 +32,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.waiting import StillLoading
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import CONTENT_TYPE, Response
-from rowcast.journal.background_record import ENDS, BackgroundRequest, Phase
+from rowcast.journal.background.record import ENDS, BackgroundRequest, Phase
 
 _BEGUN: frozenset[Phase] = frozenset({"running"})
 AGAIN_SECONDS = 0.5  # until a stream that broke off is read again

@@ -1,6 +1,6 @@
 """The tables of background requests, which a file gets with its first one.
 
-What each team has of requests that have not ended is counted by the file itself.
+Triggers count the requests of each team that have not ended, and their bytes.
 """
 
 STATEMENTS = (

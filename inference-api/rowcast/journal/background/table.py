@@ -1,10 +1,10 @@
-"""The background requests in the journal's file: accepted, taken by one process, ended once.
+"""The operations on background requests.
 
 A running request has an owner, the frontend process that computes it. If the owner no longer lives,
-the request is queued again, and the next process that looks takes it. Only the owner can end it, so
-it has one result, whoever else has computed the same. Its tokens are in the stream whose key is its
-own. A request that has not ended is never deleted, whatever the clock shows and however full the
-file is. Like `Journal`'s, each method must be called in a transaction.
+the request is queued again, and the next process that looks takes it. Only the owner can store its
+result, so it has one, even if another process has computed the same. Its tokens are in the stream
+with its key. A request that has not ended is never deleted, whatever the clock shows and however
+full the file is. Like `Journal`'s, each method must be called in a transaction.
 """
 
 import sqlite3
@@ -12,18 +12,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
-from rowcast.journal.background_queue import Queue
-from rowcast.journal.background_record import (
-    KEY_PREFIX,
-    BackgroundNews,
-    BackgroundRequest,
-    Phase,
-)
-from rowcast.journal.background_schema import STATEMENTS
+from rowcast.journal.background.queue import Queue
+from rowcast.journal.background.record import KEY_PREFIX, BackgroundNews, BackgroundRequest, Phase
+from rowcast.journal.background.schema import STATEMENTS
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.late_table import LateTable
 
-DEATHS = 100  # owners that may end while they compute a request, most of them innocently
+DEATHS = 100  # owners that may end while they compute a request; few end because of it
 PART = 4  # requests that have not ended may take this part of the file; one team half of it
 FAILED_BY_DEATHS = (
     b'{"message":"the process that computed this request ended each time","status_code":500}\n'
@@ -121,7 +116,7 @@ class BackgroundTable:
         self._queue.release(request, reason, delay)
 
     def restart(self, request: str, team: str) -> None:
-        """Queue a request again, and forget what was computed of it."""
+        """Queue a request again, and delete what was computed of it."""
         self._host.delete_by_key(team, f"{KEY_PREFIX}{request}")
         self.release(request, "", 0)
 
@@ -139,7 +134,7 @@ class BackgroundTable:
         return True
 
     def cancel(self, request: str, team: str) -> BackgroundRequest | None:
-        """End a request if it has not ended; return it as it is then."""
+        """End a request if it has not ended; return it afterwards."""
         found = self.find(request, team)
         if found is None or found.has_ended:
             return found
@@ -194,10 +189,9 @@ class BackgroundTable:
         )
 
     def cancel_lines(self, batch: str) -> None:
-        """End the lines of a batch that have not ended, wherever some are computed."""
+        """End the lines of a batch that have not ended, also those that are being computed."""
         begun = self._table.all(
-            "SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL "
-            "AND phase IN ('queued', 'running')",
+            f"SELECT id, team FROM background WHERE batch = ? AND started IS NOT NULL AND {_OPEN}",  # noqa: S608
             batch,
         )
         for request, team in begun:
@@ -248,7 +242,7 @@ class BackgroundTable:
         return ""
 
     def _taken(self, free: int) -> list[BackgroundRequest]:
-        """Take requests; end those that seem to end the processes that compute them."""
+        """Take requests; end those whose owners have ended too often."""
         taken = []
         for request in self._queue.take(free):
             if self._find("id = ? AND deaths >= ?", request, DEATHS) is not None:

@@ -1,7 +1,7 @@
-"""Which background requests a process takes: those whose time has come, the teams in turn.
+"""Which background requests a process takes next: those that are due, the teams in turn.
 
-The next one is always of the team of which fewest are running, so a team with thousands delays
-another's only request by one. A request whose process has ended is in the queue again.
+The next one is always of the team with the fewest running requests, so a team with thousands delays
+another's only request by one. A request whose process has ended is queued again.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ class Queue:
                 )
 
     def _chosen(self, free: int) -> Iterator[str]:
-        """Yield requests of the team of which fewest are running, the oldest first."""
+        """Yield requests of the team with the fewest running ones, the oldest first."""
         running, lines = self._running(), dict[str, Iterator[str]]()
         while running and free:
             team = min(running, key=running.__getitem__)

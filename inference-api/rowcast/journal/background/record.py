@@ -4,7 +4,7 @@
        ▲          │
        └──────────┘ its process ended, or its model is unavailable for now
 
-and from the first two to `cancelled`. A record is deleted some time after its end.
+A queued or running request may become `cancelled`. A record is deleted some time after its end.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class BackgroundRequest:
 
     @property
     def key(self) -> str:
-        """The idempotency key of its stream: whoever computes it joins the same stream."""
+        """The idempotency key of its stream, which each process that computes it joins."""
         return f"{KEY_PREFIX}{self.id}"
 
 
