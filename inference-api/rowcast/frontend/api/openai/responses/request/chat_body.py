@@ -16,6 +16,7 @@ from rowcast.frontend.api.openai.request.types import (
     JsonSchemaFormat,
     Named,
     NamedTool,
+    ReplyFields,
     ResponseFormat,
     SchemaFormat,
     Tool,
@@ -30,14 +31,8 @@ from rowcast.frontend.api.openai.responses.request.body import (
 )
 from rowcast.frontend.api.openai.responses.request.conversation import messages_of
 from rowcast.frontend.api.openai.responses.request.items import InputItem
-from rowcast.sampling_params import PARAMETERS
 
-_SAME = (
-    *(each.openai_name for each in PARAMETERS if each.openai),
-    *("model", "stream", "seed", "stop", "receipt", "timeout", "keep_alive", "user"),
-    *("parallel_tool_calls", "structured_outputs"),
-    *("guided_json", "guided_regex", "guided_choice", "guided_grammar"),
-)
+_SAME = (*ReplyFields.__struct_fields__, "model", "parallel_tool_calls")
 _NAMES = {  # of fields: in a chat, and here
     "messages": "input",
     "max_completion_tokens": "max_output_tokens",
