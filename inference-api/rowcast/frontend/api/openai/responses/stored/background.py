@@ -5,7 +5,6 @@
 The result of the background request is the response object. `following.py` reads its events.
 """
 
-import hashlib
 from dataclasses import replace as with_field
 from typing import Any
 
@@ -17,7 +16,7 @@ from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.responses.request.prepared import Read, read_record
 from rowcast.frontend.api.openai.responses.response.answer import PREFIX, Facts, failed, response_of
 from rowcast.frontend.api.openai.responses.response.types import ResponseObject
-from rowcast.frontend.background.background import fresh_id
+from rowcast.frontend.background.background import fresh_id, id_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.origin import key_of, seed_of
 from rowcast.frontend.request.request import Body, Request
@@ -91,11 +90,8 @@ def output_of(found: BackgroundRequest) -> list[Any]:
 
 def _fresh_name(request: Request) -> str:
     """Return the id of a new response, or with an idempotency key, the one of that key."""
-    key = key_of(request.headers)
-    if key is None:
-        return f"{PREFIX}{fresh_id()}"
-    digest = hashlib.sha256(f"{request.caller.owner}\0{KIND}\0{key}".encode())
-    return f"{PREFIX}{digest.hexdigest()[:36]}"
+    key, team = key_of(request.headers), request.caller.owner
+    return f"{PREFIX}{fresh_id() if key is None else id_of(team, KIND, key)}"
 
 
 def _problem(result: bytes) -> str:
