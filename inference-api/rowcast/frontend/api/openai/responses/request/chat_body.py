@@ -1,14 +1,14 @@
 """A body of /v1/responses as the chat body that means the same.
 
 Templates, tools, rules and parameters are then those of chat. Faults found there are reported under
-the names of this body's fields: `renamed` translates them.
+the names of this body's fields, with `renamed`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
-from rowcast.errors import InvalidField
+from rowcast.frontend.api.chat_prompt import fields_renamed
 from rowcast.frontend.api.openai.request.types import (
     AllowedTools,
     ChatBody,
@@ -43,6 +43,8 @@ _NAMES = {  # of fields: in a chat, and here
     "tool_choice.function.name": "tool_choice.name",
 }
 
+renamed = partial(fields_renamed, _NAMES)
+
 
 def chat_body(body: ResponseBody, items: Sequence[InputItem]) -> ChatBody:
     """Return the chat body. `items`: the whole conversation."""
@@ -58,19 +60,6 @@ def chat_body(body: ResponseBody, items: Sequence[InputItem]) -> ChatBody:
         chat_template_kwargs=_template_variables(body),
         **{name: getattr(body, name) for name in _SAME},
     )
-
-
-@contextmanager
-def renamed() -> Iterator[None]:
-    """Report a chat's fault under the name of this body's field."""
-    try:
-        yield
-    except InvalidField as fault:
-        field = next((name for name in _NAMES if fault.field.startswith(name)), None)
-        if field is None:
-            raise
-        rest = fault.field.removeprefix(field)
-        raise InvalidField(_NAMES[field] + rest, fault.problem) from fault
 
 
 def _tool(tool: FunctionTool) -> Tool:

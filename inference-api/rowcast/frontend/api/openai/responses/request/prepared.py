@@ -11,12 +11,10 @@ from typing import Any
 
 import msgspec
 
-from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_tokens
+from rowcast.frontend.api.chat_prompt import ChatPrompt, prompt_length
 from rowcast.frontend.api.openai.chat import prepared as prepared_chat
 from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
 from rowcast.frontend.api.openai.request.parsing import claim_options
-from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.tools import toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.responses.request.body import ResponseBody
 from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, renamed
@@ -87,11 +85,7 @@ def input_tokens(frontend: Frontend, request: Request, read: Read) -> int:
     """Return how many tokens the prompt has."""
     chat, served = _claimed(frontend, request, read)
     with renamed():
-        vocabulary = served.tokenizer.vocabulary
-        params_of(chat, vocabulary, served.defaults, max_tokens=0)  # as a response is checked
-        tools = toolbox(served.chat, chat)
-        tokens, _ = chat_tokens(served, request, chat, tools, for_prompt=False)
-    return len(tokens)
+        return prompt_length(served, request, chat)
 
 
 def _claimed(
