@@ -7,7 +7,7 @@ A reply that can only be text is one block, which begins with the message. Other
 token by token, so that their events do not depend on timing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
@@ -31,6 +31,7 @@ from rowcast.frontend.api.anthropic.types import (
     TextDelta,
 )
 from rowcast.frontend.api.chat_prompt import ChatPrompt
+from rowcast.frontend.api.events import coalesced
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.request.prompt import Prompt
@@ -157,20 +158,18 @@ class MessageView:
         return receipt_of(wanted.status, wanted.prompt.stop, self.replies)
 
 
-def merged(parts: list[Part]) -> Iterator[Part]:
-    """Yield the same parts, with neighbours of one kind joined."""
-    last: Part | None = None
-    for part in parts:
-        match last, part:
-            case (TextPart(first), TextPart(text)):
-                last = TextPart(first + text)
-            case (ReasoningPart(first), ReasoningPart(text)):
-                last = ReasoningPart(first + text)
-            case (CallArguments(index, first), CallArguments(_, text)):
-                last = CallArguments(index, first + text)
-            case _:
-                if last is not None:
-                    yield last
-                last = part
-    if last is not None:
-        yield last
+def merged(parts: Iterable[Part]) -> Iterator[Part]:
+    """Return the same parts, with neighbours of one kind joined."""
+    return coalesced(parts, _joined)
+
+
+def _joined(first: Part, second: Part) -> Part | None:
+    """Return both as one part if they are of one kind; otherwise None."""
+    match first, second:
+        case (TextPart(text), TextPart(more)):
+            return TextPart(text + more)
+        case (ReasoningPart(text), ReasoningPart(more)):
+            return ReasoningPart(text + more)
+        case (CallArguments(index, text), CallArguments(_, more)):
+            return CallArguments(index, text + more)
+    return None

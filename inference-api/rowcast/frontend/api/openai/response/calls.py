@@ -1,11 +1,12 @@
 """The parts of a reply in OpenAI's format: deltas of a stream, or the whole message."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from rowcast.frontend.api.events import coalesced
 from rowcast.frontend.api.openai.response.types import (
     ChatMessage,
     CustomCalled,
@@ -98,18 +99,9 @@ def _call(index: int, more: FunctionDelta | CustomDelta) -> Delta:
     return Delta(tool_calls=[ToolDelta(index, more)])
 
 
-def merged(deltas: Sequence[Delta]) -> Iterator[Delta]:
-    """Yield the same message in fewer deltas: join neighbours of the same part."""
-    last: Delta | None = None
-    for delta in deltas:
-        if last is not None and (more := _continued(last, delta)) is not None:
-            last = more
-            continue
-        if last is not None:
-            yield last
-        last = delta
-    if last is not None:
-        yield last
+def merged(deltas: Iterable[Delta]) -> Iterator[Delta]:
+    """Return the same message in fewer deltas: join neighbours of the same part."""
+    return coalesced(deltas, _continued)
 
 
 def _continued(first: Delta, second: Delta) -> Delta | None:
