@@ -75,7 +75,7 @@ def _prompt(served: ServedModel, body: MessageBody, chat: ChatPrompt, origin: Or
 
 
 def _with_budget(rule: Rule, body: MessageBody) -> Rule:
-    """Name the budget of reasoning among what is not enforced, if it was sent."""
+    """Return the rule; a budget of reasoning that was sent is not enforced, either."""
     thinking = body.thinking
     if not isinstance(thinking, ThinkingEnabled) or thinking.budget_tokens is None:
         return rule

@@ -114,7 +114,7 @@ class MessageView:
         return iter(()) if self.singly else self._writer.begin(TextContent(""))
 
     def _last_blocks(self) -> Iterator[BlockEvent]:
-        """Yield the events of what was held back until the end."""
+        """Yield the events that were held back until the end."""
         if self.singly:
             for part in merged([*self._held, *self._reader.finish()]):
                 yield from self._writer.write(part)

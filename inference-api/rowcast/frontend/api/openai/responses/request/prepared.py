@@ -33,7 +33,7 @@ _BEGINNING = f'{{"{BEFORE}":'.encode()
 class Read:
     """A body, and the items of the conversation before it.
 
-    `accepted`: the background request that it is, which has given the response its id and time.
+    `accepted`: its background request, if it has one; the response has its id and time.
     """
 
     body: ResponseBody

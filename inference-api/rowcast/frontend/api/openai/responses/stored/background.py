@@ -30,7 +30,7 @@ CANCELLED = "the response was cancelled"
 
 
 def accept(frontend: Frontend, request: Request, read: Read) -> BackgroundRequest:
-    """Queue a response. What is wrong with its body, or its model's name, is an error now."""
+    """Queue a response. Refuses an unknown model now, not when it is computed."""
     frontend.models.find(read.body.model)
     return frontend.background.accept(
         request,
@@ -89,7 +89,7 @@ def output_of(found: BackgroundRequest) -> list[Any]:
 
 
 def _fresh_name(request: Request) -> str:
-    """Return the id of a new response, or with an idempotency key, the one of that key."""
+    """Return the id of a new response; with an idempotency key, the id of that key."""
     key, team = key_of(request.headers), request.caller.owner
     return f"{PREFIX}{fresh_id() if key is None else id_of(team, KIND, key)}"
 
