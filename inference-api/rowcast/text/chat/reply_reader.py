@@ -28,11 +28,6 @@ class ReplyReader:
         self._calls = calls
 
     @property
-    def calls(self) -> int:
-        """The number of calls begun so far."""
-        return self._calls.calls if self._calls else 0
-
-    @property
     def called(self) -> bool:
         """True if there are calls, and each is complete."""
         return self._calls is not None and self._calls.calls > 0 and not self._calls.unfinished

@@ -101,13 +101,13 @@ class StructuredOutputs(Struct, forbid_unknown_fields=True):
     json_object: bool | None = None
 
 
-def sampling_field(parameter: Parameter) -> tuple[str, Any, None]:
+def _field(parameter: Parameter) -> tuple[str, Any, None]:
     """Return a sampling parameter as a field of a body: name, type and default."""
     kind = bounded(SENT_AS.get(parameter.type, parameter.type), parameter.openai_bounds)
     return parameter.openai_name, kind | None, None
 
 
-@with_fields(sampling_field(each) for each in PARAMETERS if each.openai)
+@with_fields(_field(each) for each in PARAMETERS if each.openai)
 class ReplyFields(Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of all requests for replies, besides the sampling parameters."""
 

@@ -42,11 +42,6 @@ class MessageReader:
         self.reasoning_tokens = 0
 
     @property
-    def calls(self) -> int:
-        """The number of calls begun so far."""
-        return self._reader.calls
-
-    @property
     def called(self) -> bool:
         """True if there are calls, and each is complete."""
         return self._reader.called
