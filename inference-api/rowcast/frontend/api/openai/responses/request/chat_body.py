@@ -1,7 +1,7 @@
 """A body of /v1/responses as the chat body that means the same.
 
 Templates, tools, rules and parameters are then those of chat. Faults found there are reported under
-the names of this body's fields, with `renamed`.
+the names of this body's fields, with `named_as_sent`.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _NAMES = {  # of fields: in a chat, and here
     "tool_choice.function.name": "tool_choice.name",
 }
 
-renamed = partial(fields_renamed, _NAMES)
+named_as_sent = partial(fields_renamed, _NAMES)
 
 
 def chat_body(body: ResponseBody, items: Sequence[InputItem]) -> ChatBody:

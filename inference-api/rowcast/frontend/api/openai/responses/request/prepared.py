@@ -17,7 +17,7 @@ from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
 from rowcast.frontend.api.openai.request.parsing import claim_options
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.responses.request.body import ResponseBody
-from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, renamed
+from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, named_as_sent
 from rowcast.frontend.api.openai.responses.request.items import InputItem, MessageItem
 from rowcast.frontend.api.openai.responses.request.reading import read_body
 from rowcast.frontend.frontend import Frontend
@@ -76,7 +76,7 @@ def with_before(sent: dict[str, Any], before: list[Any]) -> bytes:
 def prepare(frontend: Frontend, request: Request, read: Read, *, events: bool = False) -> Prepared:
     """Validate a request. `events`: the answer is an event stream."""
     chat, served = _claimed(frontend, request, read, events=events)
-    with renamed():
+    with named_as_sent():
         prompt, parsed = prepared_chat(served, request, chat)
     return Prepared(read, request, served, prompt, parsed)
 
@@ -84,7 +84,7 @@ def prepare(frontend: Frontend, request: Request, read: Read, *, events: bool = 
 def input_tokens(frontend: Frontend, request: Request, read: Read) -> int:
     """Return how many tokens the prompt has."""
     chat, served = _claimed(frontend, request, read)
-    with renamed():
+    with named_as_sent():
         return prompt_length(served, request, chat)
 
 
