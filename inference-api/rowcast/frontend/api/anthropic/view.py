@@ -68,7 +68,6 @@ class MessageView:
         self._reader = wanted.chat.reader()
         self._writer = BlockWriter(replies.origin.id, omits_thinking=wanted.omits_thinking)
         self._held: list[Part] = []  # of an unfinished chunk
-        self._thinking_tokens = 0
 
     def begin(self) -> Iterator[MessageEvent]:
         """Yield the events before the first piece."""
@@ -81,7 +80,7 @@ class MessageView:
             if piece.text:
                 yield BlockDelta(0, TextDelta(piece.text))
             return
-        self._read(piece)
+        self._held += self._reader.feed(piece.text, self.replies[0].tokens)
         if piece.more:
             return
         held, self._held = self._held, []
@@ -120,12 +119,6 @@ class MessageView:
                 yield from self._writer.write(part)
         yield from self._writer.finish()
 
-    def _read(self, piece: Piece) -> None:
-        before = self._reader.thinking
-        self._held += self._reader.feed(piece.text)
-        if before or self._reader.thinking:
-            self._thinking_tokens = self.replies[0].tokens
-
     def _message(self, content: list[Content], usage: MessageUsage) -> Message:
         return Message(
             id=f"msg_{self.replies.origin.id}",
@@ -137,7 +130,7 @@ class MessageView:
     def _usage(self, tokens: int) -> MessageUsage:
         usage = MessageUsage(len(self._wanted.prompt.tokens), tokens)
         if self._wanted.chat.thinking is not None:
-            usage.output_tokens_details = OutputDetails(self._thinking_tokens)
+            usage.output_tokens_details = OutputDetails(self._reader.reasoning_tokens)
         return usage
 
     def _ended(self) -> Ended:

@@ -39,7 +39,11 @@ class MessageReader:
         self._request = request
         self._reply = reply
         self._inputs: dict[int, InputText] = {}  # by call, of custom tools
-        self.reasoning_tokens = 0
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """The number of tokens of reasoning so far."""
+        return self._reader.reasoning_tokens
 
     @property
     def called(self) -> bool:
@@ -48,11 +52,7 @@ class MessageReader:
 
     def feed(self, text: str, tokens: int) -> list[Delta]:
         """Return the deltas of this text; with it, the reply has `tokens` tokens."""
-        before = self._reader.thinking
-        parts = self._reader.feed(text)
-        if before or self._reader.thinking:
-            self.reasoning_tokens = tokens
-        return list(self._deltas(parts))
+        return list(self._deltas(self._reader.feed(text, tokens)))
 
     def finish(self) -> list[Delta]:
         """Return the text held back until the end of the reply."""
