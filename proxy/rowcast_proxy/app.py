@@ -84,8 +84,10 @@ class ProxyApp:
             return self._forward(request, None, start_response)
         if request.crowded:
             raise Unavailable(request.crowded)
-        sent = request.environ
-        caller = self._tokens.verify(sent.get("HTTP_AUTHORIZATION"), sent.get("HTTP_X_API_KEY"))
+        headers = request.environ
+        caller = self._tokens.verify(
+            headers.get("HTTP_AUTHORIZATION"), headers.get("HTTP_X_API_KEY")
+        )
         request.set_team(caller.team)
         try:
             read_body(request, self._bodies)

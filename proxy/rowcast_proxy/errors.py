@@ -23,6 +23,7 @@ _OPENAI_PATHS: Final = (
     "/completions",
     "/embeddings",
     "/models",
+    "/responses",
 )
 _OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}
 _ANTHROPIC_TYPES: Final = _OPENAI_TYPES | {

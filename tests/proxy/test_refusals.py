@@ -145,6 +145,8 @@ def test_a_refused_request_is_logged_without_its_token(proxy: Running) -> None:
     [
         ("POST", "/v1/completions", 401, "authentication_error", "invalid_api_key"),
         ("POST", "/tokenize", 401, "authentication_error", "invalid_api_key"),
+        ("POST", "/responses", 401, "authentication_error", "invalid_api_key"),
+        ("GET", "/responses/resp_00ff", 401, "authentication_error", "invalid_api_key"),
         ("POST", "/v1/engines", 404, "invalid_request_error", None),
         ("GET", "/v1/completions", 405, "invalid_request_error", None),
     ],

@@ -106,7 +106,7 @@ def large(came: Callable[[], None]) -> str:
         tools=[{**TOOL, "name": f"mcp__server__tool_{at}"} for at in range(24)],
         thinking={"type": "adaptive"},
         metadata={"user_id": "user_1_session_2"},
-        betas=["claude-code-20250219", "interleaved-thinking-2025-05-14"],
+        betas=["fine-grained-tool-streaming-2025-05-14", "interleaved-thinking-2025-05-14"],
         stream=True,
         **ASKED,
     ):

@@ -1,10 +1,10 @@
-"""The form of a server-sent event."""
+"""The form of a server-sent event, and neighbours joined."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.frontend.api.events import server_sent
+from rowcast.frontend.api.events import coalesced, server_sent
 
 
 def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
@@ -13,6 +13,14 @@ def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
         == 'id: 3\ndata: {"text": "a\\nb é"}\n\n'.encode()
     )
     assert server_sent({"n": 1}, event="end") == b'event: end\ndata: {"n": 1}\n\n'
+
+
+def test_neighbours_that_belong_together_are_joined() -> None:
+    def join(first: str, second: str) -> str | None:
+        return first + second if first[0] == second[0] else None
+
+    assert list(coalesced(["a", "a", "a", "b", "a", "c", "c"], join)) == ["aaa", "b", "a", "cc"]
+    assert list(coalesced([], join)) == []
 
 
 @pytest.mark.slow

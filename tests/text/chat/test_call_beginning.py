@@ -48,7 +48,7 @@ def first(form: Form, pieces: Sequence[bytes], thinking: Thinking | None = None)
 
 def is_read(form: Form, text: str, thinking: Thinking | None) -> bool:
     reader = ReplyReader(thinking, ToolReader(form, NAMES))
-    return any(isinstance(part, CallStart) for part in [*reader.feed(text), *reader.finish()])
+    return any(isinstance(part, CallStart) for part in [*reader.feed(text, 0), *reader.finish()])
 
 
 @given(TEXTS, st.sampled_from([TAGGED, BARE]), st.sampled_from(THOUGHTS))

@@ -4,9 +4,13 @@ OpenAI's `ChatBody` is the form in which every dialect of chats describes a requ
 another form converts its bodies to it first.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from rowcast.errors import InvalidField
 from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.openai.request.sampling import params_of
 from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
 from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
@@ -47,13 +51,37 @@ def chat_prompt(served: ServedModel, request: Request, body: ChatBody) -> ChatPr
     """Return the prompt of a chat, with all that its replies must follow."""
     tools = toolbox(served.chat, body)
     rule = rule_of(served, request, body, tools)
-    tokens, text = chat_tokens(served, request, body, tools)
+    tokens, text = _tokens(served, request, body, tools)
     thinking = thinking_of(served, body, text)
     grammar = grammar_after(served, request, rule, thinking)
     return ChatPrompt(tokens, text, tools, thinking, rule, grammar)
 
 
-def chat_tokens(
+def prompt_length(served: ServedModel, request: Request, body: ChatBody) -> int:
+    """Return how many tokens a chat's prompt has; it need not fit the model's context.
+
+    Parameters and tools are checked as for a reply.
+    """
+    params_of(body, served.tokenizer.vocabulary, served.defaults, max_tokens=0)
+    tools = toolbox(served.chat, body)
+    tokens, _ = _tokens(served, request, body, tools, for_prompt=False)
+    return len(tokens)
+
+
+@contextmanager
+def fields_renamed(names: Mapping[str, str]) -> Iterator[None]:
+    """Report a chat's faults under the dialect's own names: `names`, by those of `ChatBody`."""
+    try:
+        yield
+    except InvalidField as fault:
+        field = next((name for name in names if fault.field.startswith(name)), None)
+        if field is None:
+            raise
+        rest = fault.field.removeprefix(field)
+        raise InvalidField(names[field] + rest, fault.problem) from fault
+
+
+def _tokens(
     served: ServedModel,
     request: Request,
     body: ChatBody,

@@ -8,7 +8,8 @@ A dialect yields chunks; `streamed` answers with each as soon as it is ready.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from rowcast.errors import StreamCut
 from rowcast.frontend.reply.positions import Stage
@@ -25,6 +26,8 @@ NO_BUFFERING = {
     "X-Accel-Buffering": "no",
 }
 SEED_HEADER = "X-Rowcast-Seed"
+
+_Item = TypeVar("_Item")
 
 _json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
 
@@ -46,6 +49,20 @@ def event_of(data: bytes, *, event: str = "", place: str = "") -> bytes:
     """Return the event that holds this line of encoded data."""
     begin = (f"id: {place}\n" if place else "") + (f"event: {event}\n" if event else "")
     return begin.encode() + b"data: " + data + b"\n\n"
+
+
+def coalesced(
+    items: Iterable[_Item], join: Callable[[_Item, _Item], _Item | None]
+) -> Iterator[_Item]:
+    """Yield the items, with neighbours joined where `join` returns both as one, and not None."""
+    last: _Item | None = None
+    for item in items:
+        both = None if last is None else join(last, item)
+        if both is None and last is not None:
+            yield last
+        last = item if both is None else both
+    if last is not None:
+        yield last
 
 
 def stage_of(reply: ReplyText) -> Stage:

@@ -26,25 +26,22 @@ class ReplyReader:
     def __init__(self, thinking: Thinking | None, calls: ToolReader | None) -> None:
         self._reasoning = ReasoningReader(thinking) if thinking else None
         self._calls = calls
-
-    @property
-    def calls(self) -> int:
-        """The number of calls begun so far."""
-        return self._calls.calls if self._calls else 0
+        self.reasoning_tokens = 0  # of the reply, so far
 
     @property
     def called(self) -> bool:
         """True if there are calls, and each is complete."""
         return self._calls is not None and self._calls.calls > 0 and not self._calls.unfinished
 
-    @property
-    def thinking(self) -> bool:
-        """True if the next text is reasoning."""
-        return self._reasoning is not None and self._reasoning.thinking
-
-    def feed(self, text: str) -> list[Part]:
-        """Return the parts that this text adds."""
-        return self._parts(*(self._reasoning.feed(text) if self._reasoning else ("", text)))
+    def feed(self, text: str, tokens: int) -> list[Part]:
+        """Return the parts that this text adds; with it, the reply has `tokens` tokens."""
+        if self._reasoning is None:
+            return self._parts("", text)
+        before = self._reasoning.thinking
+        thought, rest = self._reasoning.feed(text)
+        if before or self._reasoning.thinking:
+            self.reasoning_tokens = tokens
+        return self._parts(thought, rest)
 
     def finish(self) -> list[Part]:
         """Return the parts held back until the end of the reply."""

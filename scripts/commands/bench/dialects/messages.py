@@ -13,7 +13,7 @@ REASONS = {"max_tokens": "length", "end_turn": "stop", "stop_sequence": "stop"}
 
 
 class MessageEvents(EventReader):
-    """Reads deltas of text, and the usage of both ends."""
+    """Reads deltas of text, and the usage at the beginning and the end."""
 
     def on_event(self, event: Event) -> None:
         """Read one event, by its name."""

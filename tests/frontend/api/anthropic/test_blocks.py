@@ -1,4 +1,4 @@
-"""Blocks of tools and reasoning, and streams that are read on from any event."""
+"""Blocks of tools and reasoning, and streams that are resumed from any event."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -111,7 +111,7 @@ def test_a_call_that_is_cut_reports_it_and_keeps_its_text(talker: Talker) -> Non
 
 
 @pytest.mark.slow
-def test_a_stream_is_read_on_from_every_event(talker: Talker) -> None:
+def test_a_stream_is_resumed_from_every_event(talker: Talker) -> None:
     served, engine = talker
     engine.says(CALLS)
     response = served.post(MESSAGES, **BODY | {"max_tokens": 500, "tools": TOOLS, "stream": True})

@@ -1,6 +1,6 @@
 """The request bodies of the Messages API, each as a typed structure.
 
-Objects within a body may have members that are not listed, `cache_control` for one: they have no
+Objects within a body may have members that are not listed, such as `cache_control`; they have no
 effect. The fields of a body are listed completely, with those of OpenAI's dialect that steer
 sampling.
 """

@@ -1,10 +1,10 @@
 """A conversation in the form that all dialects of chats share: OpenAI's `ChatBody`.
 
-Errors that name a field of that form get the name of the field that the caller has sent.
+Errors that name a field of that form get the name of the caller's field, with `named_as_sent`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from rowcast.errors import InvalidField
@@ -20,6 +20,7 @@ from rowcast.frontend.api.anthropic.body import (
     ThinkingDisabled,
 )
 from rowcast.frontend.api.anthropic.turns import messages_of
+from rowcast.frontend.api.chat_prompt import fields_renamed
 from rowcast.frontend.api.openai.request.types import (
     ChatBody,
     Function,
@@ -32,10 +33,12 @@ from rowcast.frontend.api.openai.request.types import (
     ToolChoice,
 )
 
-_SENT_AS = {
+_NAMES = {  # of fields: in a chat, and here
     "response_format.json_schema.schema": "output_config.format.schema",
     "tool_choice.function.name": "tool_choice.name",
 }
+
+named_as_sent = partial(fields_renamed, _NAMES)
 
 
 def chat_body(body: Conversation) -> ChatBody:
@@ -54,17 +57,6 @@ def chat_body(body: Conversation) -> ChatBody:
         continue_final_message=isinstance(body.messages[-1], AssistantTurn),
         chat_template_kwargs={**_switches(body.thinking), **(body.chat_template_kwargs or {})},
     )
-
-
-@contextmanager
-def named_as_sent() -> Iterator[None]:
-    """Name fields in errors as the Messages API does."""
-    try:
-        yield
-    except InvalidField as error:
-        if error.field not in _SENT_AS:
-            raise
-        raise InvalidField(_SENT_AS[error.field], error.problem) from error
 
 
 def _tools(tools: Sequence[ClientTool]) -> list[Tool]:

@@ -1,7 +1,7 @@
 """Errors in Anthropic's format: `{"type": "error", "error": {"type", "message"}, "request_id"}`.
 
-A full waiting line has the status 529, as there; `Dialect` has the rest. An error that a client
-handles by itself has `details` with an `error_code`.
+A full waiting line has the status 529, as at Anthropic's; `Dialect` adds the `request_id`. An error
+that a client handles by itself has `details` with an `error_code`.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ _TYPES = {
 
 
 class ThreadRefused(InvalidField):
-    """The conversation is to be stored on the server. Tool runners then send it as a whole."""
+    """A body with `thread`, to store the conversation. Tool runners then send all of it."""
 
     def __init__(self) -> None:
         super().__init__("thread", "is not supported: no conversations are stored; send all of it")

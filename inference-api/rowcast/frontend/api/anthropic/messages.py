@@ -2,21 +2,15 @@
 
 from dataclasses import replace
 
-from rowcast.frontend.api.anthropic.body import (
-    Conversation,
-    CountMessageBody,
-    MessageBody,
-    ThinkingEnabled,
-)
+from rowcast.frontend.api.anthropic.body import CountMessageBody, MessageBody, ThinkingEnabled
 from rowcast.frontend.api.anthropic.chat_body import chat_body, named_as_sent
 from rowcast.frontend.api.anthropic.stream import events
 from rowcast.frontend.api.anthropic.types import TokensCounted
 from rowcast.frontend.api.anthropic.view import MessageView, Wanted
-from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt, chat_tokens
+from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt, prompt_length
 from rowcast.frontend.api.events import EVENT_STREAM, SEED_HEADER, streamed
 from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.tools import toolbox
 from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
@@ -26,7 +20,6 @@ from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, closed_once_sent
 from rowcast.frontend.served_model import ServedModel
-from rowcast.sampling_params import SamplingParams
 from rowcast.text.rules.schema_rule import Rule
 
 ID_HEADER = "request-id"
@@ -57,19 +50,22 @@ def count_tokens(frontend: Frontend, request: Request) -> Response:
     """Count the tokens of the prompt that the same message would have."""
     request.response_headers[ID_HEADER] = request.id
     body, served = read(frontend, request, CountMessageBody)
-    _params(served, body, body.max_tokens or 0)  # refuses what the message would be refused for
     with named_as_sent():
-        chat = chat_body(body)
-        tools = toolbox(served.chat, chat)
-    tokens, _ = chat_tokens(served, request, chat, tools, for_prompt=False)
-    return json_answer(TokensCounted(len(tokens)))
+        tokens = prompt_length(served, request, chat_body(body))
+    return json_answer(TokensCounted(tokens))
 
 
 def _prompt(served: ServedModel, body: MessageBody, chat: ChatPrompt, origin: Origin) -> Prompt:
     return Prompt(
         tokens=chat.tokens,
         text=chat.text,
-        params=_params(served, body, body.max_tokens, chat.grammar),
+        params=params_of(
+            body,
+            served.tokenizer.vocabulary,
+            served.defaults,
+            max_tokens=body.max_tokens,
+            grammar=chat.grammar,
+        ),
         seed=(origin.seed if body.seed is None else body.seed) % 2**64,
         dialect="anthropic",
         stop=body.stop_sequences,
@@ -78,15 +74,8 @@ def _prompt(served: ServedModel, body: MessageBody, chat: ChatPrompt, origin: Or
     )
 
 
-def _params(
-    served: ServedModel, body: Conversation, max_tokens: int, grammar: str = ""
-) -> SamplingParams:
-    vocabulary, defaults = served.tokenizer.vocabulary, served.defaults
-    return params_of(body, vocabulary, defaults, max_tokens=max_tokens, grammar=grammar)
-
-
 def _with_budget(rule: Rule, body: MessageBody) -> Rule:
-    """Name the budget of reasoning among what is not enforced, if it was sent."""
+    """Return the rule; a budget of reasoning that was sent is not enforced, either."""
     thinking = body.thinking
     if not isinstance(thinking, ThinkingEnabled) or thinking.budget_tokens is None:
         return rule

@@ -141,7 +141,7 @@ def _text(content: str | Sequence[Block]) -> str:
 
 
 def _check_readable(place: str, block: Block) -> None:
-    """Refuse what a model of text cannot read."""
+    """Refuse blocks that a text model cannot read."""
     if isinstance(block, ImageBlock):
         raise InvalidField(place, "is an image; send text: this model reads text only")
     if isinstance(block, DocumentBlock):

@@ -7,7 +7,7 @@ A reply that can only be text is one block, which begins with the message. Other
 token by token, so that their events do not depend on timing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
@@ -31,6 +31,7 @@ from rowcast.frontend.api.anthropic.types import (
     TextDelta,
 )
 from rowcast.frontend.api.chat_prompt import ChatPrompt
+from rowcast.frontend.api.events import coalesced
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.request.prompt import Prompt
@@ -67,7 +68,6 @@ class MessageView:
         self._reader = wanted.chat.reader()
         self._writer = BlockWriter(replies.origin.id, omits_thinking=wanted.omits_thinking)
         self._held: list[Part] = []  # of an unfinished chunk
-        self._thinking_tokens = 0
 
     def begin(self) -> Iterator[MessageEvent]:
         """Yield the events before the first piece."""
@@ -80,7 +80,7 @@ class MessageView:
             if piece.text:
                 yield BlockDelta(0, TextDelta(piece.text))
             return
-        self._read(piece)
+        self._held += self._reader.feed(piece.text, self.replies[0].tokens)
         if piece.more:
             return
         held, self._held = self._held, []
@@ -113,17 +113,11 @@ class MessageView:
         return iter(()) if self.singly else self._writer.begin(TextContent(""))
 
     def _last_blocks(self) -> Iterator[BlockEvent]:
-        """Yield the events of what was held back until the end."""
+        """Yield the events that were held back until the end."""
         if self.singly:
             for part in merged([*self._held, *self._reader.finish()]):
                 yield from self._writer.write(part)
         yield from self._writer.finish()
-
-    def _read(self, piece: Piece) -> None:
-        before = self._reader.thinking
-        self._held += self._reader.feed(piece.text)
-        if before or self._reader.thinking:
-            self._thinking_tokens = self.replies[0].tokens
 
     def _message(self, content: list[Content], usage: MessageUsage) -> Message:
         return Message(
@@ -136,7 +130,7 @@ class MessageView:
     def _usage(self, tokens: int) -> MessageUsage:
         usage = MessageUsage(len(self._wanted.prompt.tokens), tokens)
         if self._wanted.chat.thinking is not None:
-            usage.output_tokens_details = OutputDetails(self._thinking_tokens)
+            usage.output_tokens_details = OutputDetails(self._reader.reasoning_tokens)
         return usage
 
     def _ended(self) -> Ended:
@@ -157,20 +151,18 @@ class MessageView:
         return receipt_of(wanted.status, wanted.prompt.stop, self.replies)
 
 
-def merged(parts: list[Part]) -> Iterator[Part]:
-    """Yield the same parts, with neighbours of one kind joined."""
-    last: Part | None = None
-    for part in parts:
-        match last, part:
-            case (TextPart(first), TextPart(text)):
-                last = TextPart(first + text)
-            case (ReasoningPart(first), ReasoningPart(text)):
-                last = ReasoningPart(first + text)
-            case (CallArguments(index, first), CallArguments(_, text)):
-                last = CallArguments(index, first + text)
-            case _:
-                if last is not None:
-                    yield last
-                last = part
-    if last is not None:
-        yield last
+def merged(parts: Iterable[Part]) -> Iterator[Part]:
+    """Return the same parts, with neighbours of one kind joined."""
+    return coalesced(parts, _joined)
+
+
+def _joined(first: Part, second: Part) -> Part | None:
+    """Return both as one part if they are of one kind; otherwise None."""
+    match first, second:
+        case (TextPart(text), TextPart(more)):
+            return TextPart(text + more)
+        case (ReasoningPart(text), ReasoningPart(more)):
+            return ReasoningPart(text + more)
+        case (CallArguments(index, text), CallArguments(_, more)):
+            return CallArguments(index, text + more)
+    return None

@@ -144,7 +144,7 @@ class CompletionView:
         self._scores = [CompletionScores(tokenizer, body.logprobs or 0) for _ in replies]
         self._due = [bool(body.echo)] * len(replies)
         self._unscored = [bool(body.echo)] * len(replies)  # replies whose prompt scores are due
-        self._ids_sent = [-1] * len(replies)  # token ids of each reply; -1: nor its prompt's
+        self._ids_sent = [-1] * len(replies)  # token ids per reply; -1: not even the prompt's
 
     def begin(self) -> Iterator[Completion]:
         """Yield the prompts if they are to be echoed without scores."""

@@ -57,7 +57,7 @@ _REPLAY = {
 }
 
 
-def _post(
+def post(
     path: str,
     summary: str,
     body: Described,
@@ -65,6 +65,7 @@ def _post(
     example: Mapping[str, Any],
     *named: type,
 ) -> Operation:
+    """Return an operation that reads a body. `named`: types to which schemas refer by name."""
     return Operation(
         method="post",
         path=path,
@@ -82,14 +83,14 @@ def _post(
 def _both(before: str) -> tuple[Operation, ...]:
     """Return the operations of tokenize and detokenize, which are served at two places."""
     return (
-        _post(
+        post(
             f"{before}/tokenize",
             "The token ids of a text or of messages",
             (bodies.TokenizeText, bodies.TokenizeMessages),
             {JSON: answers.Tokenized},
             {"prompt": "Hello"},
         ),
-        _post(
+        post(
             f"{before}/detokenize",
             "The text of token ids",
             bodies.DetokenizeBody,
@@ -99,14 +100,14 @@ def _both(before: str) -> tuple[Operation, ...]:
     )
 
 
-def _computing(operation: Operation) -> Operation:
+def computing(operation: Operation) -> Operation:
     """Return the operation marked as one that computes a reply."""
     return replace(operation, errors=REPLY_ERRORS, replies=True)
 
 
 _OPERATIONS = (
-    _computing(
-        _post(
+    computing(
+        post(
             "/v1/completions",
             "A text continued",
             bodies.CompletionBody,
@@ -114,8 +115,8 @@ _OPERATIONS = (
             _COMPLETION,
         )
     ),
-    _computing(
-        _post(
+    computing(
+        post(
             "/v1/chat/completions",
             "Messages answered",
             bodies.ChatBody,
@@ -124,15 +125,15 @@ _OPERATIONS = (
             answers.ChatChunk,
         )
     ),
-    _post(
+    post(
         "/v1/count_tokens",
         "How many tokens a prompt would have",
         bodies.CountBody,
         {JSON: answers.TokenCount},
         {"model": "falcon40b", "conversation": "Hello, how are you?"},
     ),
-    _computing(
-        _post(
+    computing(
+        post(
             "/v1/replay",
             "The replies of a receipt, computed again",
             ReplayBody,

@@ -227,7 +227,7 @@ def test_without_a_journal_nothing_is_stored() -> None:
         assert "JOURNAL" in refusal(send(bare, background=True))["message"]
 
 
-def test_a_response_that_is_computed_now_is_in_progress(served: Served) -> None:
+def test_a_response_that_has_ended_is_not_being_computed(served: Served) -> None:
     journal = journal_of(served)
     name = respond(served, max_output_tokens=2)["id"]
     record = journal.find(name.removeprefix("resp_"), "")

@@ -101,26 +101,23 @@ class StructuredOutputs(Struct, forbid_unknown_fields=True):
     json_object: bool | None = None
 
 
-def sampling_field(parameter: Parameter) -> tuple[str, Any, None]:
+def _field(parameter: Parameter) -> tuple[str, Any, None]:
     """Return a sampling parameter as a field of a body: name, type and default."""
     kind = bounded(SENT_AS.get(parameter.type, parameter.type), parameter.openai_bounds)
     return parameter.openai_name, kind | None, None
 
 
-@with_fields(sampling_field(each) for each in PARAMETERS if each.openai)
-class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
+@with_fields(_field(each) for each in PARAMETERS if each.openai)
+class ReplyFields(Struct, forbid_unknown_fields=True, kw_only=True):
     """The fields of all requests for replies, besides the sampling parameters."""
 
     stream: bool | None = None
-    n: Choices | None = None
-    use_beam_search: bool | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: Stop | None = None
     receipt: bool | None = None
     timeout: Seconds | None = None
     keep_alive: int | float | KeepAlive | None = None
     user: str | None = None
-    response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None
     guided_json: str | Object | None = None
     guided_regex: Text | None = None
@@ -131,6 +128,14 @@ class Sampling(Struct, forbid_unknown_fields=True, kw_only=True):
     def stop_sequences(self) -> StopSequences:
         """The strings that end a reply."""
         return StopSequences([self.stop] if isinstance(self.stop, str) else self.stop or ())
+
+
+class Sampling(ReplyFields, kw_only=True):
+    """The same, and the fields that /v1/responses does not have."""
+
+    n: Choices | None = None
+    use_beam_search: bool | None = None
+    response_format: ResponseFormat | None = None
 
 
 class ReplyBody(Sampling, kw_only=True):

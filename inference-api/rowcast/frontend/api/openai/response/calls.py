@@ -1,11 +1,12 @@
 """The parts of a reply in OpenAI's format: deltas of a stream, or the whole message."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from rowcast.frontend.api.events import coalesced
 from rowcast.frontend.api.openai.response.types import (
     ChatMessage,
     CustomCalled,
@@ -38,12 +39,11 @@ class MessageReader:
         self._request = request
         self._reply = reply
         self._inputs: dict[int, InputText] = {}  # by call, of custom tools
-        self.reasoning_tokens = 0
 
     @property
-    def calls(self) -> int:
-        """The number of calls begun so far."""
-        return self._reader.calls
+    def reasoning_tokens(self) -> int:
+        """The number of tokens of reasoning so far."""
+        return self._reader.reasoning_tokens
 
     @property
     def called(self) -> bool:
@@ -52,11 +52,7 @@ class MessageReader:
 
     def feed(self, text: str, tokens: int) -> list[Delta]:
         """Return the deltas of this text; with it, the reply has `tokens` tokens."""
-        before = self._reader.thinking
-        parts = self._reader.feed(text)
-        if before or self._reader.thinking:
-            self.reasoning_tokens = tokens
-        return list(self._deltas(parts))
+        return list(self._deltas(self._reader.feed(text, tokens)))
 
     def finish(self) -> list[Delta]:
         """Return the text held back until the end of the reply."""
@@ -98,18 +94,9 @@ def _call(index: int, more: FunctionDelta | CustomDelta) -> Delta:
     return Delta(tool_calls=[ToolDelta(index, more)])
 
 
-def merged(deltas: Sequence[Delta]) -> Iterator[Delta]:
-    """Yield the same message in fewer deltas: join neighbours of the same part."""
-    last: Delta | None = None
-    for delta in deltas:
-        if last is not None and (more := _continued(last, delta)) is not None:
-            last = more
-            continue
-        if last is not None:
-            yield last
-        last = delta
-    if last is not None:
-        yield last
+def merged(deltas: Iterable[Delta]) -> Iterator[Delta]:
+    """Return the same message in fewer deltas: join neighbours of the same part."""
+    return coalesced(deltas, _continued)
 
 
 def _continued(first: Delta, second: Delta) -> Delta | None:

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from rowcast.frontend.api.openai.openapi import ERROR
+from rowcast.frontend.api.openai.openapi import ERROR, computing, post
 from rowcast.frontend.api.openai.responses.request.body import ResponseBody
 from rowcast.frontend.api.openai.responses.response import events
 from rowcast.frontend.api.openai.responses.response.types import (
@@ -14,11 +13,9 @@ from rowcast.frontend.api.openai.responses.response.types import (
     ResponseObject,
 )
 from rowcast.frontend.api.operation import (
-    BODY_ERRORS,
     EVENTS,
     JSON,
     READ_ERRORS,
-    REPLY_ERRORS,
     Described,
     Operation,
     Schema,
@@ -97,34 +94,23 @@ def _stored(
     )
 
 
-def _post(path: str, summary: str, answers: Mapping[str, Described], **others: Any) -> Operation:
-    return Operation(
-        method="post",
-        path=path,
-        tag="OpenAI",
-        summary=summary,
-        body=ResponseBody,
-        example=_EXAMPLE,
-        answers=answers,
-        error=ERROR,
-        **others,
-    )
-
-
 _OPERATIONS = (
-    _post(
-        "/v1/responses",
-        "A response, or its events",
-        {JSON: ResponseObject, EVENTS: _STREAM},
-        errors=REPLY_ERRORS,
-        replies=True,
-        named=_EVENTS,
+    computing(
+        post(
+            "/v1/responses",
+            "A response, or its events",
+            ResponseBody,
+            {JSON: ResponseObject, EVENTS: _STREAM},
+            _EXAMPLE,
+            *_EVENTS,
+        )
     ),
-    _post(
+    post(
         "/v1/responses/input_tokens",
         "How many tokens the input of a response has",
+        ResponseBody,
         {JSON: InputTokens},
-        errors=BODY_ERRORS,
+        _EXAMPLE,
     ),
     _stored(
         "get",

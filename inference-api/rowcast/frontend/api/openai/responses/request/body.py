@@ -10,22 +10,15 @@ from msgspec import Meta, Struct
 
 from rowcast.frontend.api.openai.request.types import (
     JsonObjectFormat,
-    KeepAlive,
     Likeliest,
     ModelName,
     Object,
     Positive,
-    Seconds,
-    Stop,
-    StructuredOutputs,
-    Text,
+    ReplyFields,
     TextFormat,
     ToolName,
-    sampling_field,
 )
 from rowcast.frontend.api.openai.responses.request.items import InputItems
-from rowcast.parameter import with_fields
-from rowcast.sampling_params import PARAMETERS
 
 LOGPROBS = "message.output_text.logprobs"
 
@@ -98,8 +91,7 @@ class EventOptions(Struct):
     include_obfuscation: bool | None = None  # no effect
 
 
-@with_fields(sampling_field(each) for each in PARAMETERS if each.openai)
-class ResponseBody(Struct, forbid_unknown_fields=True, kw_only=True):
+class ResponseBody(ReplyFields, kw_only=True):
     """POST /v1/responses."""
 
     model: ModelName
@@ -107,7 +99,6 @@ class ResponseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     instructions: str | None = None
     previous_response_id: str | None = None
     max_output_tokens: Positive | None = None
-    stream: bool | None = None
     stream_options: EventOptions | None = None
     background: bool | None = None
     store: bool | None = None
@@ -123,24 +114,13 @@ class ResponseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     top_logprobs: Likeliest | None = None
     truncation: Literal["disabled"] | None = None
     metadata: Metadata | None = None
-    user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    stop: Stop | None = None
-    timeout: Seconds | None = None
-    keep_alive: int | float | KeepAlive | None = None
-    receipt: bool | None = None
     chat_template_kwargs: Object | None = None
-    structured_outputs: StructuredOutputs | None = None
-    guided_json: str | Object | None = None
-    guided_regex: Text | None = None
-    guided_choice: Annotated[list[Text], Meta(min_length=1, max_length=1024)] | None = None
-    guided_grammar: Text | None = None
 
     @property
     def stored(self) -> bool:
-        """True if the response is stored; default: yes."""
+        """True if the response is stored, as it is by default."""
         return self.store is not False
 
     @property

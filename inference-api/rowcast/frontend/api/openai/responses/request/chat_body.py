@@ -1,14 +1,14 @@
 """A body of /v1/responses as the chat body that means the same.
 
 Templates, tools, rules and parameters are then those of chat. Faults found there are reported under
-the names of this body's fields: `renamed` translates them.
+the names of this body's fields, with `named_as_sent`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
-from rowcast.errors import InvalidField
+from rowcast.frontend.api.chat_prompt import fields_renamed
 from rowcast.frontend.api.openai.request.types import (
     AllowedTools,
     ChatBody,
@@ -16,6 +16,7 @@ from rowcast.frontend.api.openai.request.types import (
     JsonSchemaFormat,
     Named,
     NamedTool,
+    ReplyFields,
     ResponseFormat,
     SchemaFormat,
     Tool,
@@ -30,14 +31,8 @@ from rowcast.frontend.api.openai.responses.request.body import (
 )
 from rowcast.frontend.api.openai.responses.request.conversation import messages_of
 from rowcast.frontend.api.openai.responses.request.items import InputItem
-from rowcast.sampling_params import PARAMETERS
 
-_SAME = (
-    *(each.openai_name for each in PARAMETERS if each.openai),
-    *("model", "stream", "seed", "stop", "receipt", "timeout", "keep_alive", "user"),
-    *("parallel_tool_calls", "structured_outputs"),
-    *("guided_json", "guided_regex", "guided_choice", "guided_grammar"),
-)
+_SAME = (*ReplyFields.__struct_fields__, "model", "parallel_tool_calls")
 _NAMES = {  # of fields: in a chat, and here
     "messages": "input",
     "max_completion_tokens": "max_output_tokens",
@@ -47,6 +42,8 @@ _NAMES = {  # of fields: in a chat, and here
     "response_format": "text.format",
     "tool_choice.function.name": "tool_choice.name",
 }
+
+named_as_sent = partial(fields_renamed, _NAMES)
 
 
 def chat_body(body: ResponseBody, items: Sequence[InputItem]) -> ChatBody:
@@ -63,19 +60,6 @@ def chat_body(body: ResponseBody, items: Sequence[InputItem]) -> ChatBody:
         chat_template_kwargs=_template_variables(body),
         **{name: getattr(body, name) for name in _SAME},
     )
-
-
-@contextmanager
-def renamed() -> Iterator[None]:
-    """Report a chat's fault under the name of this body's field."""
-    try:
-        yield
-    except InvalidField as fault:
-        field = next((name for name in _NAMES if fault.field.startswith(name)), None)
-        if field is None:
-            raise
-        rest = fault.field.removeprefix(field)
-        raise InvalidField(_NAMES[field] + rest, fault.problem) from fault
 
 
 def _tool(tool: FunctionTool) -> Tool:

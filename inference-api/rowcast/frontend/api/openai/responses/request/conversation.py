@@ -46,7 +46,7 @@ def messages_of(instructions: str | None, items: Sequence[InputItem]) -> list[Me
 
 
 def _of_model(item: InputItem) -> bool:
-    """Return whether the model has generated an item."""
+    """True if the model has generated the item."""
     if isinstance(item, MessageItem):
         return item.role == "assistant"
     return isinstance(item, FunctionCallItem | ReasoningItem)
@@ -62,7 +62,7 @@ def _with_instructions(instructions: str, messages: list[Message]) -> list[Messa
 
 
 def _message(item: InputItem) -> Message:
-    """Return an item that the model has not generated as a message."""
+    """Return the message of an item that is not the model's own."""
     if isinstance(item, FunctionOutputItem):
         return ToolMessage(_text(item.output), item.call_id)
     if not isinstance(item, MessageItem):
@@ -88,7 +88,7 @@ def _turns(items: Iterable[InputItem]) -> Iterator[AssistantMessage]:
 
 
 def _begins(item: InputItem, turn: AssistantMessage) -> bool:
-    """Return whether an item begins the next message."""
+    """True if the item begins the next message."""
     begun = bool(turn.content or turn.tool_calls)
     if isinstance(item, ReasoningItem):
         return begun or turn.reasoning_content is not None

@@ -11,15 +11,13 @@ from typing import Any
 
 import msgspec
 
-from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_tokens
+from rowcast.frontend.api.chat_prompt import ChatPrompt, prompt_length
 from rowcast.frontend.api.openai.chat import prepared as prepared_chat
 from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
 from rowcast.frontend.api.openai.request.parsing import claim_options
-from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.tools import toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.responses.request.body import ResponseBody
-from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, renamed
+from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, named_as_sent
 from rowcast.frontend.api.openai.responses.request.items import InputItem, MessageItem
 from rowcast.frontend.api.openai.responses.request.reading import read_body
 from rowcast.frontend.frontend import Frontend
@@ -35,7 +33,7 @@ _BEGINNING = f'{{"{BEFORE}":'.encode()
 class Read:
     """A body, and the items of the conversation before it.
 
-    `accepted`: the background request that it is, which has given the response its id and time.
+    `accepted`: its background request, if it has one; the response has its id and time.
     """
 
     body: ResponseBody
@@ -78,7 +76,7 @@ def with_before(sent: dict[str, Any], before: list[Any]) -> bytes:
 def prepare(frontend: Frontend, request: Request, read: Read, *, events: bool = False) -> Prepared:
     """Validate a request. `events`: the answer is an event stream."""
     chat, served = _claimed(frontend, request, read, events=events)
-    with renamed():
+    with named_as_sent():
         prompt, parsed = prepared_chat(served, request, chat)
     return Prepared(read, request, served, prompt, parsed)
 
@@ -86,12 +84,8 @@ def prepare(frontend: Frontend, request: Request, read: Read, *, events: bool = 
 def input_tokens(frontend: Frontend, request: Request, read: Read) -> int:
     """Return how many tokens the prompt has."""
     chat, served = _claimed(frontend, request, read)
-    with renamed():
-        vocabulary = served.tokenizer.vocabulary
-        params_of(chat, vocabulary, served.defaults, max_tokens=0)  # as a response is checked
-        tools = toolbox(served.chat, chat)
-        tokens, _ = chat_tokens(served, request, chat, tools, for_prompt=False)
-    return len(tokens)
+    with named_as_sent():
+        return prompt_length(served, request, chat)
 
 
 def _claimed(

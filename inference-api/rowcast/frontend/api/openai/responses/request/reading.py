@@ -53,7 +53,7 @@ def read_body(sent: dict[str, Any]) -> ResponseBody:
 
 
 def _counts(name: str, value: object) -> bool:
-    """Return whether a field is to be read; raise if it may not be sent."""
+    """True if a field is to be read. Raises InvalidField if it may not be sent."""
     if name not in _REFUSED:
         return name not in _IGNORED
     why, harmless = _REFUSED[name]

@@ -30,7 +30,7 @@ PREFIX = "resp_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a response reports besides its body: who it is, and what computes it."""
+    """What a response reports besides its body: its id and time, and what computes it."""
 
     name: str  # its id
     created: float
@@ -79,12 +79,12 @@ def response_of(body: ResponseBody, facts: Facts) -> ResponseObject:
         reasoning=body.reasoning or ReasoningConfig(),
         safety_identifier=body.safety_identifier,
         store=body.stored,
-        temperature=_sent(body, "temperature", defaults),
+        temperature=_sent_or_default(body, "temperature", defaults),
         text=_text(body),
         tool_choice=body.tool_choice or "auto",
         tools=body.tools or [],
         top_logprobs=body.top_logprobs or 0,
-        top_p=_sent(body, "top_p", defaults),
+        top_p=_sent_or_default(body, "top_p", defaults),
         user=body.user,
         seed=facts.seed if body.seed is None else body.seed,
         system_fingerprint=facts.fingerprint or UNSET,
@@ -115,7 +115,7 @@ def failed(begun: ResponseObject, problem: str) -> ResponseObject:
     return replace(begun, status="failed", error=ResponseFailure(problem))
 
 
-def _sent(body: ResponseBody, name: str, defaults: Defaults | None) -> float | None:
+def _sent_or_default(body: ResponseBody, name: str, defaults: Defaults | None) -> float | None:
     sent: float | None = getattr(body, name)
     default: float | None = getattr(defaults, name, None)
     return default if sent is None else sent

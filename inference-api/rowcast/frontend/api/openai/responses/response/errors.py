@@ -1,4 +1,4 @@
-"""The event with which a stream of /v1/responses ends if the request is refused after its headers.
+"""The last event of a stream of /v1/responses whose request is refused after its headers.
 
 Other errors have OpenAI's common form.
 """

@@ -1,4 +1,4 @@
-"""The numbers of a stream's events, and what of them a reader lacks.
+"""Numbers the events of a stream, and encodes those that a reader lacks.
 
     tokens     a    b    c    d          deltas      5    6    7    8
     chunks of two: joined deltas         numbers     ·    6    ·    8
@@ -7,13 +7,13 @@ Events are numbered before any are joined, so a number means the same place in t
 STREAMING_CHUNKS is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 import msgspec
 from msgspec.structs import replace
 
-from rowcast.frontend.api.events import event_of
+from rowcast.frontend.api.events import coalesced, event_of
 from rowcast.frontend.api.openai.responses.response.events import Delta, Event, OutputTextDelta
 
 _encode = msgspec.json.Encoder().encode
@@ -36,7 +36,7 @@ class Numbers:
             return b""
         held, self._held = self._held, []
         self.last = held[-1].sequence_number
-        return b"".join(map(_encoded, joined(held) if self._joins else held))
+        return b"".join(map(_encoded, coalesced(held, _joined) if self._joins else held))
 
     def outside(self, event: Event) -> bytes:
         """Return an event that is not a part of the response, with the number of the last one."""
@@ -51,21 +51,12 @@ class Numbers:
                 yield event
 
 
-def joined(events: Sequence[Event]) -> Iterator[Event]:
-    """Yield the events with neighbouring deltas of one item as one, which has the last number."""
-    last: Event | None = None
-    for event in events:
-        if isinstance(last, Delta) and isinstance(event, Delta) and last.item_id == event.item_id:
-            last = _with_text_before(last, event)
-            continue
-        if last is not None:
-            yield last
-        last = event
-    if last is not None:
-        yield last
-
-
-def _with_text_before(first: Delta, second: Delta) -> Delta:
+def _joined(first: Event, second: Event) -> Event | None:
+    """Return two deltas of one item as one, which has the last number; otherwise None."""
+    if not isinstance(first, Delta) or not isinstance(second, Delta):
+        return None
+    if first.item_id != second.item_id:
+        return None
     delta = first.delta + second.delta
     if isinstance(first, OutputTextDelta) and isinstance(second, OutputTextDelta):
         return replace(second, delta=delta, logprobs=[*first.logprobs, *second.logprobs])

@@ -30,18 +30,18 @@ class Output:
     def __init__(self, reader: ReplyReader, response: str) -> None:
         """`response`: the response's id, from which those of the items are derived."""
         self.items: list[OutputItem] = []  # those that are complete
-        self.reasoning_tokens = 0
         self._reader = reader
         self._response = response
         self._writer: Writer | None = None
 
+    @property
+    def reasoning_tokens(self) -> int:
+        """The number of tokens of reasoning so far."""
+        return self._reader.reasoning_tokens
+
     def feed(self, text: str, tokens: int, scores: Scores = ()) -> list[Event]:
         """Return the events for this text; with it, the reply has `tokens` tokens."""
-        before = self._reader.thinking
-        parts = self._reader.feed(text)
-        if before or self._reader.thinking:
-            self.reasoning_tokens = tokens
-        return list(self._events(parts, scores))
+        return list(self._events(self._reader.feed(text, tokens), scores))
 
     def finish(self, status: ItemStatus) -> list[Event]:
         """Return the last events; an empty reply is an empty message."""

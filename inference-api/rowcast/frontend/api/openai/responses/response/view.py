@@ -1,8 +1,8 @@
 """Answers with a response: one JSON object, or the events of its stream.
 
 Each token is a piece of its own, so the events and their numbers are a function of the tokens,
-whoever computes them and however they arrive. An event's number is its id, from which a reader
-resumes (`numbers.py`).
+whichever process computes them and however they arrive. An event's number is its id, from which a
+reader resumes (`numbers.py`).
 
 A failure is not a part of the response: its event has the number of the one before it, so a reader
 who resumes after it misses nothing.
@@ -132,14 +132,14 @@ class _Scores:
         self._waiting: list[TokenLogprob] = []
 
     def waiting(self) -> list[TokenLogprob]:
-        """Return those of the tokens that have arrived."""
+        """Return those that no event has yet."""
         found = self._scores.of(self._reply.places()) if self._reply else None
         if found and isinstance(found.content, list):
             self._waiting += found.content
         return self._waiting
 
     def pass_on(self) -> None:
-        """Note that an event has them."""
+        """Drop them: an event has them now."""
         self._waiting = []
 
 

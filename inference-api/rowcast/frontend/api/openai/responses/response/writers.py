@@ -1,4 +1,4 @@
-"""What builds each kind of item of an output, and the events about it.
+"""Builders of the items of an output, one class per kind, and of the events about them.
 
 begin()        it is added, and so is its part
 add(text)      more of it
@@ -151,7 +151,7 @@ class CallWriter(Writer):
 
 
 def _is_json(text: str) -> bool:
-    """Return whether arguments are complete, although the reply was cut."""
+    """True if the arguments are complete, although the reply was cut."""
     try:
         bounded_json.loads(text)
     except ValueError:

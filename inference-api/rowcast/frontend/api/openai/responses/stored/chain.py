@@ -43,14 +43,15 @@ def continued(
     before = _items_of(frontend, request, body.previous_response_id)
     if len(before) > MOST_ITEMS:
         raise InvalidField(
-            FIELD, f"has {len(before)} items before it; the limit is {MOST_ITEMS}: begin anew"
+            FIELD,
+            f"continues {len(before)} items; the limit is {MOST_ITEMS}: start a new conversation",
         )
     complete = with_before(sent, msgspec.to_builtins(before))
     limit = frontend.settings.body_bytes
     if len(complete) > limit:
         raise BodyTooLarge(
             f"with the conversation before it, the body has {len(complete)} bytes; the limit is "
-            f"{limit}: begin anew"
+            f"{limit}: start a new conversation"
         )
     return replace(request, body=request.body.instead(complete)), Read(body, before)
 

@@ -1,7 +1,7 @@
-"""Reads the events of a response in the background, while it waits, is computed, or has ended.
+"""Reads the events of a response in the background: waiting, being computed, or ended.
 
 Its stream is shared with the process that computes it. If that process ends, the reader's own
-computes the rest, or waits for the next one; it goes on after the last event that its client has.
+computes the rest, or waits for another one to do so, and continues after the client's last event.
 """
 
 from collections.abc import Generator, Iterator

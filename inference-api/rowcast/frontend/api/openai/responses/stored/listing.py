@@ -1,4 +1,4 @@
-"""The items of a response's input as a list in pages, in the form in which OpenAI returns them."""
+"""The items of a response's input: pages of a list, in OpenAI's form."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -14,7 +14,7 @@ _STEP_SECONDS = 0.02
 
 
 def find(frontend: Frontend, request: Request, name: str, field: str = "") -> Record:
-    """Return the record of a response. Raises UnknownResponse; `field`: of the body, names it."""
+    """Return the record of a response. Raises UnknownResponse. `field`: the body's, with the id."""
     try:
         record = frontend.journal.find(name.removeprefix(PREFIX), request.caller.owner)
     except (UnknownStream, StreamCancelled) as unknown:
@@ -25,7 +25,7 @@ def find(frontend: Frontend, request: Request, name: str, field: str = "") -> Re
 
 
 def is_computed(frontend: Frontend, record: Record) -> bool:
-    """True if another connection has a response computed now, and goes on doing so."""
+    """True if another connection still computes the response after SETTLING_SECONDS."""
     until = time.monotonic() + SETTLING_SECONDS
     while record.state == "open" and frontend.journal.is_computed(record.id):
         if time.monotonic() > until:

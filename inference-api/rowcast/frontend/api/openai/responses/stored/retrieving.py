@@ -1,7 +1,7 @@
 """Stored responses: read again, whole or from any event; deleted; cancelled; their input listed.
 
-A reply is a value. What is stored is read; what nobody computes any more, because its client or its
-server went away, is computed to its end by whoever reads it.
+What is stored of a reply is read. If its client or its server went away before its end, the rest is
+computed when it is read.
 """
 
 from rowcast.errors import InvalidField
