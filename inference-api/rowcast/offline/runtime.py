@@ -65,13 +65,13 @@ class Runtime:
             raise
 
     def begin(self, connect: Callable[[], None] | None = None) -> None:
-        """Start the process. `connect`: what starts the served model; by default, itself."""
+        """Start the process. `connect` starts the served model; by default, its own `start`."""
         self._process.start()
         (connect or self.served.start)()
 
     @property
     def ready(self) -> bool:
-        """True if a prompt sent now would be answered."""
+        """True if the decoder accepts prompts."""
         return self.served.sessions.health().ready
 
     def wait(self) -> None:
@@ -84,7 +84,7 @@ class Runtime:
             time.sleep(LOOK_SECONDS)
 
     def check(self) -> None:
-        """Raise RowcastError if no reply can come any more; restart a decoder that was killed."""
+        """Restart a decoder that was killed. Raises RowcastError if no reply can come any more."""
         if os.getpid() != self._owner:
             raise RowcastError(
                 "this LLM belongs to the process that made it; make another one after the fork"
@@ -96,7 +96,7 @@ class Runtime:
                 self._restart()
 
     def close(self) -> None:
-        """End everything that was started. In another process than its own, do nothing."""
+        """End everything that was started. After a fork, do nothing in the child."""
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
