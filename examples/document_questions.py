@@ -87,7 +87,7 @@ def paragraphs(document: str) -> list[str]:
 
 
 def words(text: str) -> set[str]:
-    """Return the words of a text that tell it from others."""
+    """Return the words that distinguish a text from others."""
     return set(re.findall(r"\w+", text.lower())) - COMMON
 
 

@@ -20,9 +20,9 @@ def test_padding_is_left_out_where_the_mask_is_zero() -> None:
 @pytest.mark.parametrize(
     ("ids", "mask", "sentence"),
     [
-        (["a text"], None, "a list of token ids for each prompt"),
-        ([[1.5]], None, "a list of token ids for each prompt"),
-        ([[[1]]], None, "a list of token ids for each prompt"),
+        (["a text"], None, "one list of token ids per prompt"),
+        ([[1.5]], None, "one list of token ids per prompt"),
+        ([[[1]]], None, "one list of token ids per prompt"),
         ([[1, 2]], [[1]], r"attention_mask is \(1, 1\), and input_ids \(1, 2\)"),
     ],
 )

@@ -19,7 +19,7 @@ import pytest
 from contract.conftest import JWT_SECRET, Stack
 from processes import ROOT, running_server
 
-PLAYED = """#!/bin/bash
+FAKE_DOCKER = """#!/bin/bash
 call="$*"
 echo "${{call//$'\n'/ }}" >> {calls}
 case "$*" in
@@ -34,14 +34,14 @@ esac
 
 
 @dataclass(frozen=True)
-class PlayedDocker:
+class FakeDocker:
     """A folder with a program named `docker`, and the file of its calls."""
 
     folder: Path
 
     @property
     def calls(self) -> list[str]:
-        """The calls, without those that only look whether Compose is there."""
+        """The calls, without those that only check for Compose."""
         lines = (self.folder / "calls").read_text().splitlines()
         return [line for line in lines if not line.endswith(" version")]
 
@@ -59,11 +59,11 @@ class PlayedDocker:
         )
 
 
-def played(folder: Path, port: int = 0, version: int = 0) -> PlayedDocker:
+def fake_docker(folder: Path, port: int = 0, version: int = 0) -> FakeDocker:
     program = folder / "docker"
-    program.write_text(PLAYED.format(calls=folder / "calls", port=port, version=version))
+    program.write_text(FAKE_DOCKER.format(calls=folder / "calls", port=port, version=version))
     program.chmod(0o755)
-    return PlayedDocker(folder)
+    return FakeDocker(folder)
 
 
 def compose() -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_p08_workers_of_both_services_are_variables(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_p18_make_starts_and_stops_the_service_with_compose(tmp_path: Path) -> None:
-    docker = played(tmp_path)
+    docker = fake_docker(tmp_path)
     for target, call in (
         ("start-inference-service", "compose up --build --detach --wait"),
         ("stop-inference-service", "compose down"),
@@ -112,19 +112,19 @@ def test_p18_make_starts_and_stops_the_service_with_compose(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_p19_make_checks_the_api_of_the_running_service(stack: Stack, tmp_path: Path) -> None:
-    docker = played(tmp_path, stack.proxy.port)
+    docker = fake_docker(tmp_path, stack.proxy.port)
     done = docker.make("test-inference-service")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("ok  ") > 5
     assert docker.calls[-1].startswith("compose exec -T proxy sh -c python - --url ")
-    ended = played(tmp_path, port=1).make("test-inference-service")
+    ended = fake_docker(tmp_path, port=1).make("test-inference-service")
     assert ended.returncode != 0, "nothing listens there"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["start", "stop", "test"])
 def test_p18_p19_without_compose_a_sentence_says_what_to_do(target: str, tmp_path: Path) -> None:
-    done = played(tmp_path, version=1).make(f"{target}-inference-service")
+    done = fake_docker(tmp_path, version=1).make(f"{target}-inference-service")
     assert done.returncode != 0
     assert "This needs Docker with Compose" in done.stderr
     assert "Without containers: make serve" in done.stderr

@@ -2,16 +2,13 @@
 
 A page's `bash` blocks are sent to one server that has all of the pages' names; its `python` blocks
 are programs; of its `console` blocks, the lines that start a server do so. Lines that need Docker
-are held to the Makefile: tests/contract/test_p18_compose.py runs them with a Docker that is played.
+are held to the Makefile: tests/contract/test_p18_compose.py runs them with a stand-in for Docker.
 """
 
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import pytest
 import requests
 
 from contract.asking import serves
+from page_programs import check_program
 from processes import ROOT, SERVER, Running, free_port, running, typed
 from recipes import recipe
 from rowcast.console import COMMANDS
@@ -85,27 +83,8 @@ def test_a_command_is_answered(block: str, server: Running) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("python"))
 def test_a_program_runs(block: str, server: Running, tmp_path: Path) -> None:
-    """A program that serves is asked, and ended as a user ends it."""
     port = free_port() if ".fire(" in block else server.port
-    path = tmp_path / "program.py"
-    path.write_text(adapted(block, port))
-    with subprocess.Popen(
-        [sys.executable, str(path)],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "inference-api"), "PYTHONUNBUFFERED": "1"},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        shown = ""
-        for line in process.stdout:
-            shown += line
-            if "Ctrl-C stops it" in line:
-                assert requests.get(f"http://127.0.0.1:{port}/readiness", timeout=20).ok
-                process.send_signal(signal.SIGINT)
-    assert process.returncode == 0, shown
-    assert shown.strip()
+    check_program(adapted(block, port), port, tmp_path)
 
 
 @pytest.mark.slow

@@ -173,6 +173,7 @@ def changed(path: Path, change: dict[str, Any]) -> bool:
         {"context_length": 99},
         {"two_layers": True},
         {"max_new_tokens": 9},
+        {"pooling": "mean"},
         {"generation_config": {"top_k": 3}},
         {"model": "scripted"},
     ],

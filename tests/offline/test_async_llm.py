@@ -84,6 +84,22 @@ def test_an_aborted_request_ends_with_that_reason() -> None:
     with_llm(use, step_seconds=0.01)
 
 
+def test_the_name_of_an_aborted_request_is_free_at_once() -> None:
+    async def use(llm: AsyncLLM) -> None:
+        endless = SamplingParams(max_tokens=2000, ignore_eos=True)
+        params = SamplingParams(max_tokens=20, ignore_eos=True, seed=3)
+        reading = llm.generate("Hello", endless, "same")
+        await anext(reading)
+        await llm.abort("same")
+        again = llm.generate("Hello", params, "same")
+        await anext(again)
+        assert [output.finished for output in await all_of(reading)][-1:] == [True]
+        last = (await all_of(again))[-1].outputs[0]
+        assert (last.finish_reason, len(last.token_ids)) == ("length", 20)
+
+    with_llm(use, step_seconds=0.01)
+
+
 def test_mistakes_are_raised_to_their_own_request() -> None:
     async def use(llm: AsyncLLM) -> None:
         with pytest.raises(InvalidField, match="prompt is a list"):

@@ -26,6 +26,7 @@ def test_keywords_without_effect_are_accepted() -> None:
         ({"dtyp": "int8"}, "dtyp is not a keyword of an LLM; did you mean dtype?"),
         ({"zebra": 1}, "zebra is not a keyword of an LLM; docs/offline.md lists them"),
         ({"port": 1}, "port is a setting of the server; an LLM listens nowhere"),
+        ({"background_rows": 1}, "background_rows is a setting of the server"),
         ({"tensor_parallel_size": 2}, "tensor_parallel_size is 2, which is not supported: this"),
         ({"trust_remote_code": True}, "no code of a model is run"),
         ({"quantization": "awq"}, "quantization is 'awq', which is not supported: set dtype"),

@@ -282,7 +282,7 @@ def test_an_llm_that_nobody_refers_to_is_closed() -> None:
     until(lambda: gone(processes), "the decoder has ended")
 
 
-def test_a_fork_is_told_to_make_its_own(llm: LLM) -> None:
+def test_a_fork_has_to_make_its_own(llm: LLM) -> None:
     read, write = os.pipe()
     if not (child := os.fork()):
         try:

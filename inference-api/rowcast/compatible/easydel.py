@@ -11,7 +11,7 @@
     ed.vInferenceApiServer(inference).fire(port=8000)
 
 `vInference` describes a model; `vInferenceApiServer` serves one or several. `generate` starts a
-server for this program alone, and answers with token ids, as a processor made them.
+server for this program alone; it takes and yields token ids, as a processor makes them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class SamplingParams:
 
 @dataclass(slots=True)
 class vInferenceConfig:  # noqa: N801
-    """Lengths, choices and sampling. Token ids of padding and ends are the model's own here."""
+    """Lengths, choices and sampling. The token ids that end a reply are the model's own here."""
 
     max_new_tokens: int = 64
     streaming_chunks: int = 16
@@ -151,7 +151,7 @@ class vInference:  # noqa: N801
     ) -> None:
         """`model`: a folder, a hub id, or an object with `name_or_path`, as transformers' have.
 
-        `processor_class` names the padding of `generate`; the server has its own tokenizer.
+        `processor_class` sets the padding of `generate`; the server uses the model's tokenizer.
         """
         self.generation_config = generation_config or vInferenceConfig()
         self.processor_class = processor_class
@@ -189,7 +189,7 @@ class vInference:  # noqa: N801
         sampling_params: SamplingParams | None = None,
         token_type_ids: object = None,  # noqa: ARG002  # of some processors; models here have none
     ) -> Iterator[SampleState]:
-        """Yield what is generated so far, `streaming_chunks` tokens later each time.
+        """Yield what has been generated so far, after every `streaming_chunks` tokens.
 
         `input_ids`: one list of token ids for each prompt, padded where the mask is 0.
         """
@@ -235,7 +235,7 @@ class vInference:  # noqa: N801
 
     @property
     def _pad(self) -> int:
-        """The token id that fills shorter replies: the configuration's, or the processor's."""
+        """The token id that pads shorter replies: the configuration's, or the processor's."""
         named = (self.generation_config.pad_token_id, *_ids_of(self.processor_class))
         return next((each for each in named if isinstance(each, int)), 0)
 
@@ -274,7 +274,7 @@ def _named(inferences: object) -> Mapping[str, vInference]:
         return {inferences.inference_name: inferences}
     named = inferences if isinstance(inferences, Mapping) else {}
     if not named or not all(isinstance(each, vInference) for each in named.values()):
-        raise RowcastError(f"inference_map is {inferences!r}; give a vInference, or a dict of some")
+        raise RowcastError(f"inference_map is {inferences!r}; give a vInference, or a dict of them")
     return named
 
 
@@ -288,6 +288,6 @@ def _place_of(model: object) -> str:
 
 
 def _ids_of(processor: object) -> tuple[object, object]:
-    """Return a processor's token ids that can fill a sequence."""
+    """Return the token ids of a processor with which a sequence can be padded."""
     tokenizer = getattr(processor, "tokenizer", processor)
     return getattr(tokenizer, "pad_token_id", None), getattr(tokenizer, "eos_token_id", None)

@@ -52,7 +52,7 @@ class GenerationConfig:
     topk: int = 1
 
     def options(self) -> Options:
-        """Return it as defaults of a model."""
+        """Return it as the defaults of a model."""
         if not self.do_sample:
             return Options(temperature=0.0)
         return Options(temperature=self.temperature, top_p=self.topp, top_k=self.topk)
@@ -64,7 +64,7 @@ class Text(str):
     __slots__ = ()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the text; it is decoded already."""
+        """Return the text, which is already decoded."""
         return self.encode(encoding, errors).decode(encoding, errors)
 
 
@@ -87,7 +87,7 @@ class LLM:
         refresh_cache: bool = False,  # noqa: ARG002  # a hub's files are never outdated here
         output_file: str = "",
     ) -> None:
-        """`cache_path`: where a hub's files are stored. `output_file`: gets each text, too."""
+        """`cache_path`: where a hub's files are stored. `output_file`: gets each text."""
         self.model_name = model_name
         self.data_type = data_type
         self.generation_config = GenerationConfig()
@@ -168,7 +168,7 @@ class LLM:
 
 
 class SSM(LLM):
-    """A small model, whose guesses another may check; see `ssms` of `LLM.compile`."""
+    """A small model that proposes tokens to a large one; see `ssms` of `LLM.compile`."""
 
 
 def _checked_length(name: str, value: object) -> int:

@@ -34,7 +34,7 @@ def unpadded(input_ids: Any, attention_mask: Any) -> tuple[list[list[int]], int]
     ids = numpy.atleast_2d(numpy.asarray(input_ids))
     mask = numpy.ones_like(ids) if attention_mask is None else numpy.asarray(attention_mask)
     if ids.ndim != 2 or ids.dtype.kind not in "iu":
-        raise RowcastError("input_ids must be a list of token ids for each prompt, all of a length")
+        raise RowcastError("input_ids must be one list of token ids per prompt, all equally long")
     mask = numpy.atleast_2d(mask)
     if mask.shape != ids.shape:
         raise RowcastError(f"attention_mask is {mask.shape}, and input_ids {ids.shape}")
@@ -56,7 +56,7 @@ class States:
         self._began = time.monotonic()
 
     def read(self, events: Iterable[Mapping[str, Any]]) -> Iterator[SampleState]:
-        """Yield a state per chunk that all unfinished replies have, and those up to the end."""
+        """Yield a state for each chunk that all unfinished replies have; then the rest."""
         shown, running = 0, {*range(len(self._replies))}
         for choice in (choice for event in events for choice in event["choices"]):
             self._replies[choice["index"]] += choice["token_ids"]

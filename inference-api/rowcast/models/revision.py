@@ -12,31 +12,14 @@ from pathlib import Path
 
 from rowcast.errors import UnknownModel
 from rowcast.model_files import WEIGHTS, WORDS, files_of
+from rowcast.models.file.keys import KEYS
 from rowcast.settings import ONE_LAYER, SCRIPTED, Settings
 
 DIGITS = 12
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SUFFIXES = tuple(pattern.removeprefix("*") for pattern in (*WORDS, WEIGHTS))
-_SETTINGS = (
-    "served_model",
-    "dtype",
-    "device",
-    "context_length",
-    "no_weights",
-    "two_layers",
-    "save_image",
-    "load_image",
-    "image_suffix",
-    "step_seconds",
-    "waiting_line",
-    "chat_template",
-    "config_file",
-    "max_new_tokens",
-    "num_return_sequences",
-    "streaming_chunks",
-    "warm_rows",
-    "warm_tokens",
-)
+_OWN = tuple(key.setting.lower() for key in KEYS if key.setting not in ("", "MODEL"))
+_SETTINGS = ("served_model", *_OWN)  # those that an entry can have
 
 
 def build_id(name: str, settings: Settings) -> str:

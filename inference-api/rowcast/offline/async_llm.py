@@ -119,7 +119,7 @@ class AsyncLLM:
                 output = output_of(flight, tokenizer)
                 yield output
         finally:
-            flow.abort(flight.name)
+            flow.end(flight)
 
     def _flow(self) -> "LoopFlow":
         """Return the requests of the running loop."""
@@ -187,9 +187,14 @@ class LoopFlow:
         self._arrived.set()
 
     def abort(self, name: str) -> None:
-        """End a request, if it has not ended."""
-        flight = self._flights.pop(name, None)
-        if flight is not None:
+        """End the request of this name, if there is one."""
+        if (flight := self._flights.get(name)) is not None:
+            self.end(flight)
+
+    def end(self, flight: AsyncFlight) -> None:
+        """End a request, if it has not ended. Another one may have its name by now."""
+        if self._flights.get(flight.name) is flight:
+            del self._flights[flight.name]
             self._flow.abort(flight)
             flight.news.set()
 

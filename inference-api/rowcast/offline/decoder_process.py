@@ -1,8 +1,8 @@
 """`python -m rowcast.offline.decoder_process`: keep one decoder alive, for the program around it.
 
-A launcher, as the server's supervisor has them, of the model in the settings. Ends with its parent.
-Stopped by it, or by its end, it removes the folder that the two share; otherwise the parent reads
-there why it has ended.
+Runs a launcher for the model in the settings, as the server's supervisor does. Ends with its
+parent. If the parent stops it or ends, it removes the folder that the two share; otherwise the
+parent reads in that folder why it has ended.
 """
 
 import os

@@ -24,6 +24,7 @@ OF_SERVERS = frozenset(
         *("allowed_hosts", "connections", "heads_bytes", "body_bytes", "bodies_bytes"),
         *("body_seconds", "header_seconds", "client_seconds", "comment_seconds"),
         *("graceful_seconds", "journal", "journal_seconds", "journal_bytes", "proxy_secret"),
+        *("background_rows", "background_requests", "result_seconds"),
         *("streaming_chunks", "model"),
     }
 )

@@ -211,7 +211,7 @@ def flown(runtime: Runtime, requests: Iterable[Prepared]) -> Iterator[Flight]:
         more = True
         while more or not flow.idle:
             arrived.clear()
-            while more and flow.hungry:
+            while more and flow.has_room:
                 number, request = next(source, (0, None))
                 more = request is not None
                 if request is not None:

@@ -65,6 +65,6 @@ class Score:
     cumulative_logprob: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Add up what is known."""
+        """Add up the known ones."""
         known = sum(each for each in self.logprobs if each is not None)
         object.__setattr__(self, "cumulative_logprob", known)

@@ -1,4 +1,4 @@
-"""A progress bar on standard error: of prompts that are done, and tokens per second.
+"""A progress bar on standard error: the prompts that are done, and tokens per second.
 
     Rowcast  412/1000 prompts  41 %  1830 tokens/s
 

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from rowcast.errors import InvalidField, RowcastError
@@ -28,12 +27,11 @@ from rowcast.launch.exit_status import GIVEN_UP
 from rowcast.offline.keywords import settings_of
 from rowcast.offline.struct_types import describe_structs
 from rowcast.serving.child_process import ChildProcess
-from rowcast.serving.output import FileOutput, ForwardedOutput, Output
+from rowcast.serving.output import output_to
 from rowcast.settings import Settings
 from rowcast.socket_folder import socket_folder
 
 _COMMAND = (sys.executable, "-P", "-m", "rowcast.offline.decoder_process")
-_SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package
 LOOK_SECONDS = 0.02
 RESTARTS = 5  # of a launcher that was killed
 
@@ -65,13 +63,13 @@ class Runtime:
             raise
 
     def begin(self, connect: Callable[[], None] | None = None) -> None:
-        """Start the process. `connect`: what starts the served model; by default, itself."""
+        """Start the process. `connect` starts the served model; by default, its own `start`."""
         self._process.start()
         (connect or self.served.start)()
 
     @property
     def ready(self) -> bool:
-        """True if a prompt sent now would be answered."""
+        """True if the decoder accepts prompts."""
         return self.served.sessions.health().ready
 
     def wait(self) -> None:
@@ -84,7 +82,7 @@ class Runtime:
             time.sleep(LOOK_SECONDS)
 
     def check(self) -> None:
-        """Raise RowcastError if no reply can come any more; restart a decoder that was killed."""
+        """Restart a decoder that was killed. Raises RowcastError if no reply can come any more."""
         if os.getpid() != self._owner:
             raise RowcastError(
                 "this LLM belongs to the process that made it; make another one after the fork"
@@ -96,7 +94,7 @@ class Runtime:
                 self._restart()
 
     def close(self) -> None:
-        """End everything that was started. In another process than its own, do nothing."""
+        """End everything that was started. After a fork, do nothing in the child."""
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
@@ -114,12 +112,8 @@ class Runtime:
         self._process.start()
 
     def _new_process(self) -> ChildProcess:
-        return ChildProcess("decoder", _COMMAND, _environment(self.settings), self._output())
-
-    def _output(self) -> Output:
-        if self._log == "stderr":
-            return ForwardedOutput()
-        return FileOutput(Path(self._log or self._folder / "decoder.log"))
+        output = output_to(self._log, self._folder / "decoder.log")
+        return ChildProcess("decoder", _COMMAND, _environment(self.settings), output)
 
 
 def _served(settings: Settings) -> ServedModel:
@@ -136,5 +130,4 @@ def _environment(settings: Settings) -> dict[str, str]:
     """Return this process's variables, with the settings instead of the variables of servers."""
     known = {variable for field in Settings.fields.values() for variable in field.variables}
     others = {name: value for name, value in os.environ.items() if name.upper() not in known}
-    path = os.pathsep.join(filter(None, (_SOURCE, os.environ.get("PYTHONPATH"))))
-    return {**others, **settings.environment(), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**others, **settings.environment()}

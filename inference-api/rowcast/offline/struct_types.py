@@ -12,7 +12,7 @@ _describing = threading.Lock()
 
 
 def describe_structs() -> None:
-    """Build the descriptions that are still missing."""
+    """Build the descriptions that are missing."""
     with _describing:
         found: list[type] = [msgspec.Struct]
         while found:

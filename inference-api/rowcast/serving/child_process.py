@@ -17,6 +17,7 @@ from rowcast.errors import RowcastError
 from rowcast.serving.output import Output, sentences
 
 PARENT = "ROWCAST_CHILD_OF"  # process id
+_SOURCE = str(Path(__file__).resolve().parents[2])  # so that a child finds this package
 KILL_SECONDS = 15.0  # beyond the time that it has to finish
 
 
@@ -32,10 +33,13 @@ class ChildProcess:
         *,
         descriptors: Sequence[int] = (),
     ) -> None:
-        """`name`: for messages. `descriptors`: those that the child inherits."""
+        """`name`: for messages. `descriptors`: those that the child inherits.
+
+        To the environment it adds PARENT, and what a child that runs Python needs.
+        """
         self._name = name
         self._command = command
-        self._environment = {**environment, PARENT: str(os.getpid())}
+        self._environment = {**environment, **_of_python(), PARENT: str(os.getpid())}
         self._descriptors = descriptors
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
@@ -119,3 +123,9 @@ class ChildProcess:
             pass_fds=self._descriptors,
             start_new_session=True,  # Ctrl-C reaches this process alone, which then stops it
         )
+
+
+def _of_python() -> dict[str, str]:
+    """Return the variables with which a child finds this package, and writes lines at once."""
+    path = os.pathsep.join(filter(None, (_SOURCE, os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

@@ -1,6 +1,6 @@
 """The socket at which a server will listen, opened before the server starts.
 
-So no other process can take its port in the meantime, and a client reaches this server or none.
+No other process can take its port in the meantime, and a client reaches this server or none.
 """
 
 import errno

@@ -1,12 +1,13 @@
-"""The output of a server process: to a file, or forwarded to this process's standard error.
+"""The output of a child process: to a file, or forwarded to this process's standard error.
 
-Both have its last lines, of which those that begin with `rowcast: ` say why it does not start.
+Both have its last lines, of which those that begin with `rowcast: ` say why it ended.
 """
 
 import os
 import sys
 import threading
 from collections import deque
+from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
@@ -68,7 +69,7 @@ class ForwardedOutput:
 
     def lines(self) -> list[str]:
         if self._reader.ident is not None:
-            self._reader.join(timeout=5)  # a process that the server left behind would hold it open
+            self._reader.join(timeout=5)  # a process that the child left behind would hold it open
         return list(self._lines)
 
     def _forward(self) -> None:
@@ -79,7 +80,12 @@ class ForwardedOutput:
                 sys.stderr.flush()
 
 
+def output_to(log: str | PathLike[str] | None, otherwise: Path) -> Output:
+    """Return an output to a file, or to standard error if `log` is "stderr"."""
+    return ForwardedOutput() if log == "stderr" else FileOutput(Path(log or otherwise))
+
+
 def sentences(lines: list[str]) -> str:
-    """Return why a server does not start: its own sentences, or else the end of its log."""
+    """Return why a process ended: its own sentences, or else the end of its log."""
     own = [line.removeprefix(SENTENCE) for line in lines if line.startswith(SENTENCE)]
     return "; ".join(dict.fromkeys(own)) or " / ".join(lines[-3:])

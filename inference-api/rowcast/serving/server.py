@@ -25,7 +25,7 @@ from rowcast.models.file.faults import InvalidCatalog
 from rowcast.serving.client import Client
 from rowcast.serving.listening_socket import listen
 from rowcast.serving.model import Named, named
-from rowcast.serving.output import FileOutput, ForwardedOutput
+from rowcast.serving.output import output_to
 from rowcast.serving.running import Folder, RunningServer
 from rowcast.serving.server_process import ServerProcess
 from rowcast.settings import Settings
@@ -40,7 +40,6 @@ _OWN_VARIABLES = {
     *("ROWCAST_LAUNCHED_BY", "ROWCAST_MODELS_SOCKET", "ROWCAST_PARENT"),  # of another server
     *("LISTEN_FDS", "LISTEN_PID"),
 }
-_SOURCE = str(Path(__file__).resolve().parents[2])  # so that the child finds this package
 
 
 class Server:
@@ -106,7 +105,7 @@ class Server:
             folder.write(self.models)
             settings = self._settings_for(host, taken, folder, fresh=port == 0)
             _check_models(settings)
-            output = ForwardedOutput() if log == "stderr" else FileOutput(Path(log or folder.log))
+            output = output_to(log, folder.log)
             process = ServerProcess(_environment(settings, folder), output, listener)
         except BaseException:
             listener.close()
@@ -167,14 +166,7 @@ def _environment(settings: Settings, folder: Folder) -> dict[str, str]:
         for name, value in settings.environment().items()
         if name not in _OWN_VARIABLES - {"HOST", "PORT", "MODELS"}
     }
-    path = os.pathsep.join(filter(None, (_SOURCE, os.environ.get("PYTHONPATH"))))
-    return {
-        **inherited,
-        **ours,
-        "ROWCAST_REMOVES": str(folder.path),
-        "PYTHONPATH": path,
-        "PYTHONUNBUFFERED": "1",
-    }
+    return {**inherited, **ours, "ROWCAST_REMOVES": str(folder.path)}
 
 
 @contextmanager

@@ -34,8 +34,8 @@ def test_the_plain_form_has_the_batchs_model_and_its_own_columns() -> None:
     [
         (b"nonsense", "Malformed JSON", False),
         (b"[1]", "Malformed JSON|must be", False),
-        (b"{}", "the line is no request; send", False),
-        (b'{"text": "a"}', "the line is no request; send", True),
+        (b"{}", "the line is not a request; send", False),
+        (b'{"text": "a"}', "the line is not a request; send", True),
         (b'{"prompt": "a", "stream": true}', "stream is not supported in a batch", True),
         (b'{"custom_id": 1, "url": "/v1/completions", "body": {}}', "custom_id must be", False),
         (b'{"custom_id": "a", "url": "/v1/models", "body": {}}', "url must be the path", False),
@@ -63,6 +63,9 @@ def test_empty_lines_do_not_count_and_long_ones_are_not_read(tmp_path: Path) -> 
     ]
     assert [each.too_long for each in found] == [False, False, True, False]
     assert count_lines(path) == 4
+    path.write_bytes(b"one\n" + b" " * 200 + b"\n")
+    assert count_lines(path, 100) == len(list(lines_of(path, 100))) == 2
+    assert count_lines(path, 300) == len(list(lines_of(path, 300))) == 1
     too_long = task_of(found[2], "story")
     assert isinstance(too_long, Fault)
     assert "longer than BODY_BYTES" in str(too_long.error)

@@ -26,7 +26,7 @@ def line_of(task: Task, answered: Answered) -> bytes:
 
 
 def line_of_fault(fault: Fault) -> bytes:
-    """Return the output's line for a line that is no request."""
+    """Return the output's line for a line that is not a request."""
     message = str(fault.error)
     if fault.plain:
         return _encoded({**fault.copied, "error": message})
@@ -35,7 +35,7 @@ def line_of_fault(fault: Fault) -> bytes:
 
 
 def tokens_in(answered: Answered) -> int:
-    """Return how many tokens an answer has, as far as it says so."""
+    """Return how many tokens were generated, by an answer's usage; 0 without one."""
     usage = answered.body.get("usage")
     return int(usage.get("completion_tokens", 0)) if isinstance(usage, dict) else 0
 

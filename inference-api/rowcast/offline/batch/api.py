@@ -63,7 +63,7 @@ class BatchRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The response to a request."""
+    """A response: its status and JSON."""
 
     status: int
     body: dict[str, Any]

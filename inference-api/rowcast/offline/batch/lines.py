@@ -5,7 +5,7 @@
     {"messages": [{"role": "user", "content": "Hello"}]}
 
 In the plain form, `id` and `metadata` are copied to the output; what remains is the body. A line
-that is no request is a `Fault`, which concerns this line alone.
+that is not a request is a `Fault`, which concerns this line alone.
 """
 
 import json
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A line that is no request."""
+    """A line that is not a request."""
 
     number: int
     error: RequestError
@@ -70,9 +70,9 @@ def lines_of(path: Path, longest: int) -> Iterator[Line]:
             number += 1
 
 
-def count_lines(path: Path) -> int:
+def count_lines(path: Path, longest: int = _BLOCK) -> int:
     """Return the number of a file's lines that are not empty."""
-    return sum(1 for _ in lines_of(path, _BLOCK))
+    return sum(1 for _ in lines_of(path, longest))
 
 
 def task_of(line: Line, model: str) -> Task | Fault:
@@ -109,7 +109,7 @@ def _batch_task(number: int, sent: dict[str, Any]) -> Task:
 
 def _plain_task(number: int, sent: dict[str, Any], model: str) -> Task:
     if "prompt" not in sent and "messages" not in sent:
-        raise MalformedRequest(f"the line is no request; {_FORMS}")
+        raise MalformedRequest(f"the line is not a request; {_FORMS}")
     body = {name: value for name, value in sent.items() if name not in COPIED}
     path = CHAT if "messages" in sent else COMPLETIONS
     return Task(number, path, _encoded({"model": model, **body}), None, _copied(sent))

@@ -15,9 +15,9 @@ MOST_AT_ONCE = 1024
 BODY_BYTES = Settings.body_bytes.default
 FLAGS = {name: Settings.fields[name] for name in ("model", *KNOWN, "body_bytes")}
 
-_PAGE = """Compute the requests of a file: each line one, in the form of OpenAI's batches
+_PAGE = """Compute a file of requests. Each line is one, in the form of OpenAI's batches
 ({"custom_id": …, "url": "/v1/completions", "body": {…}}) or a plain one ({"prompt": …}).
-Started again after an interruption, it continues, and ends with the same file."""
+After an interruption, the same command continues and ends with the same file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@
     OUT.partial.json   what they were computed from; written before the first of them
     OUT                the whole, in the input's order
 
-A killed run may leave half a line at the end, which is removed. Of a line, only its place in
+A killed run may leave half a line at the end, which is removed. Only the place of each line in
 OUT.partial is held in memory.
 """
 
@@ -27,7 +27,7 @@ _CREATED = "created"
 
 
 class CannotContinue(RowcastError):
-    """The output is there, and not of this batch; the text says what to do."""
+    """The files belong to another batch or another run. The message says what to do."""
 
 
 class Results:
@@ -53,9 +53,9 @@ class Results:
         return True
 
     def open(self, about: Mapping[str, object], lines: int, created: int) -> "OpenResults":
-        """Begin, or continue what was computed from the same. Raises CannotContinue.
+        """Begin the output, or continue it if `about` is the same. Raises CannotContinue.
 
-        `lines`: of the whole. `created`: when the batch was, unless this continues one.
+        `lines`: how many it will have. `created`: when the batch was, unless this continues one.
         """
         file = self.partial.open("ab")
         try:
@@ -85,7 +85,7 @@ class Results:
         self._about.unlink(missing_ok=True)
 
     def _created(self, about: Mapping[str, object]) -> int:
-        """Return when the batch was created that is continued. Raises CannotContinue."""
+        """Return when the continued batch was created. Raises CannotContinue."""
         before: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             before = json.loads(self._about.read_bytes())

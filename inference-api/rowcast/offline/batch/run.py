@@ -31,7 +31,7 @@ class Computed:
 
 def run(options: Options) -> str:
     """Compute a batch, or the rest of it; return what to print. Raises RowcastError."""
-    results, total = Results(options.target), count_lines(options.source)
+    results, total = Results(options.target), count_lines(options.source, options.longest)
     if results.finished(total):
         return f"{options.target} is complete: {total} lines"
     runtime = Runtime(options.model, options.settings)

@@ -1,4 +1,4 @@
-"""From messages to what the decoder is to compute, as POST /v1/chat/completions does it."""
+"""From messages to a request that is ready to be computed, as POST /v1/chat/completions does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,6 @@ from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
 
 Messages = Sequence[Mapping[str, Any]]
-_OF_COMPLETIONS = ("best_of", "logprobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class Chats:
 
 def _chat_body(messages: Messages, params: SamplingParams | None, options: ChatOptions) -> ChatBody:
     given = {} if params is None else body_of(params)
-    sampling = {field: each for field, each in given.items() if field not in _OF_COMPLETIONS}
+    sampling = {field: each for field, each in given.items() if field != "best_of"}
     if not sampling.get("max_tokens", 1):  # 0 is allowed for completions alone
         del sampling["max_tokens"]
     sent = {"model": "", "messages": list(messages), **sampling, **options.fields()}

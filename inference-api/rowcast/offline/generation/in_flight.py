@@ -1,7 +1,8 @@
 """The requests in flight: enough of them that all rows are busy, and never more.
 
     add      put a request in the queue
-    turn     submit what fits, read what has arrived; return the requests with news
+    submit   submit what fits
+    turn     the same, and read what has arrived; return the requests with news
     close    end all that is left, and free its rows
 
 One thread, or one event loop, uses a flow. `arrived` is set by the demultiplexer's thread whenever
@@ -26,7 +27,7 @@ from rowcast.offline.runtime import Runtime
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.wire import Rejected, Submit
 
-MOST = 256  # replies in flight: those of 32 rows, and enough that follow
+MOST = 256  # replies in flight: those of 32 rows, and enough that no row waits for the next
 RETRY_SECONDS, LOOK_SECONDS = 0.05, 1.0
 
 
@@ -48,7 +49,7 @@ class Reply:
         return self.source.choice.tokens[: self.source.tokens]
 
     def read(self) -> bool:
-        """Read what has arrived; return whether there was anything. Raises if it was refused."""
+        """Read what has arrived; return True if there was anything. Raises if it was refused."""
         events = self.source.arrived()
         for event in events:
             if isinstance(event, Rejected):
@@ -82,7 +83,7 @@ class Flight:
         return submitted or self.aborted or self.failure is not None
 
     def read(self, *, whole: bool) -> bool:
-        """Read its replies; return whether there was news. `whole`: each only once it has ended."""
+        """Read its replies; return True if there was news. `whole`: each only once it has ended."""
         later = whole and not self.request.recipe.stop
         unread = [
             reply
@@ -116,7 +117,7 @@ class Flow:
         self._waiting: deque[Flight] = deque()
         self._flying: dict[str, Flight] = {}
         self._count = 0  # of the replies in flight
-        self._sessions_of = uuid.uuid4().hex  # the beginning of their sessions' names
+        self._session_prefix = uuid.uuid4().hex
         self._numbers = itertools.count()
 
     @property
@@ -125,7 +126,7 @@ class Flow:
         return not self._waiting and not self._flying
 
     @property
-    def hungry(self) -> bool:
+    def has_room(self) -> bool:
         """True if another request could be submitted."""
         return not self._waiting and self._count < MOST
 
@@ -173,7 +174,7 @@ class Flow:
             if time.monotonic() > limit:
                 return
             flight = self._waiting[0]
-            session = f"{self._sessions_of}-{next(self._numbers)}"
+            session = f"{self._session_prefix}-{next(self._numbers)}"
             choices = list(_choices(flight.request.prompt, session, self._arrived))
             try:
                 self._sessions.submit(choices)
@@ -213,7 +214,7 @@ class Flow:
         flight.close()
         if self._flying.pop(flight.name, None) is not None:
             self._count -= flight.size
-        if flight in self._waiting:
+        elif flight in self._waiting:
             self._waiting.remove(flight)
 
 

@@ -1,4 +1,4 @@
-"""The forms in which prompts come, and the parameters of each.
+"""The forms of prompts, and the parameters of each.
 
     "text"   {"prompt": "text"}   [1, 2, 3]   {"prompt_token_ids": [1, 2, 3]}
     or an iterable of these
@@ -38,7 +38,7 @@ def is_one(prompts: object) -> bool:
 
 
 def inputs_of(prompts: Prompts) -> Iterator[Input]:
-    """Yield the prompts. Raises InvalidField at the first that is none."""
+    """Yield the prompts. Raises InvalidField at the first that is invalid."""
     if is_one(prompts):
         yield _input("prompt", prompts)
         return

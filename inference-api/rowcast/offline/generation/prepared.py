@@ -1,4 +1,4 @@
-"""From a prompt and its parameters to what the decoder is to compute.
+"""From a prompt and its parameters to a request that is ready to be computed.
 
     Requests(served).prepared(input, params)  ──▶  Prepared
 
