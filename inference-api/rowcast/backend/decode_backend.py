@@ -2,8 +2,8 @@
 
     commands ──▶ intake ──▶ waiting line ──▶ admit ──▶ rows ──▶ feed ──▶ decode ──▶ emit ──▶ events
 
-In: prompts and Cancel from any frontend, and notices that a frontend has joined or gone. Out: one
-batch of events per step and frontend, and a Status every second. Knows an `Engine` and a
+In: commands from any frontend, and notices that a frontend has joined or gone. Out: one batch of
+events per step and frontend, and a Status every second. Knows an `Engine` and a
 `BackendPort` by their Protocols; no text, no HTTP, no model. The loop does not recover from an
 engine failure: the process ends and is restarted.
 """
