@@ -102,7 +102,7 @@ def test_another_backend_computes_the_same_vector_again() -> None:
 @pytest.mark.parametrize(
     "asked", [{"max_tokens": 1}, {"prompt_logprobs": True}, {"delivered": (32,)}]
 )
-def test_what_has_no_vector_of_its_prompt_alone_is_refused(asked: dict[str, Any]) -> None:
+def test_a_prompt_with_a_vector_and_tokens_or_scores_is_refused(asked: dict[str, Any]) -> None:
     driven = Driven()
     reader = driven.reader()
     reader.send(embed("s", TEXT, **asked))
@@ -111,7 +111,7 @@ def test_what_has_no_vector_of_its_prompt_alone_is_refused(asked: dict[str, Any]
     assert "neither reply tokens nor scores" in reader.rejected["s"].message
 
 
-def test_a_build_that_computes_none_refuses() -> None:
+def test_a_build_without_vectors_refuses() -> None:
     engine = RecordedEngine()
     engine.dimensions = 0
     driven = Driven(engine=engine)
