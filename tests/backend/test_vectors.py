@@ -88,6 +88,18 @@ def test_a_cancelled_prompt_frees_its_row_and_leaves_nothing_there() -> None:
     assert tuple(reader.tokens["last"]) == rule.reply(TEXT, 1, 5, ignore_eos=True)[0]
 
 
+def test_a_frontend_that_leaves_frees_its_rows_in_the_engine() -> None:
+    driven = Driven(width=8)
+    leaves = driven.reader()
+    leaves.send(embed("s", TEXT, "mean"))
+    driven.step()
+    assert driven.engine._pools
+    leaves.port.close()
+    driven.readers.remove(leaves)
+    driven.step(2)
+    assert not driven.engine._pools
+
+
 def test_another_backend_computes_the_same_vector_again() -> None:
     found = []
     for delivered in (None, ()):

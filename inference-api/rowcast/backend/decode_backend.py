@@ -255,8 +255,7 @@ class DecodeBackend:
         for waiting in [reply for reply in self._line if reply.frontend == frontend]:
             self._line.leave(waiting)
         for seated in [reply for reply in self._rows if reply.frontend == frontend]:
-            self._rows.evict(seated)
-            self._searches.leave(seated.row)
+            self._free(seated)
 
     def _expire(self, now: float) -> None:
         if now < self._sweep_due:
@@ -314,10 +313,14 @@ class DecodeBackend:
             self._end(each, reason, message)
 
     def _end(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        self._free(reply)
+        self._finish(reply, reason, message)
+
+    def _free(self, reply: Reply) -> None:
+        """Free a reply's row, here and in the engine."""
         self._engine.leave(reply.row)
         self._searches.leave(reply.row)
         self._rows.evict(reply)
-        self._finish(reply, reason, message)
 
     def _finish(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
         self._send(reply, Finished(*reply.submit.key, reply.sent, reason, message))
