@@ -54,12 +54,12 @@ class Submit(_Message, frozen=True, tag="submit"):
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
 
     def as_choice(self, choice: int) -> "Submit":
-        """Return the same prompt with another number."""
+        """Return the same prompt for another choice."""
         return msgspec.structs.replace(self, choice=choice)
 
 
 class Limited(Submit, frozen=True, tag="limited"):
-    """Seat this prompt while at most `dyn_batch` of its team's Limited ones are seated with it."""
+    """Seat this prompt only beside fewer than `dyn_batch` other Limited ones of its team."""
 
     dyn_batch: int = 1
 
@@ -108,7 +108,7 @@ class Scored(_Message, frozen=True, tag="scored"):
 
 
 class Embedded(_Message, frozen=True, tag="embedded"):
-    """The vector of a prompt that was sent to be embedded, as fp32, little-endian."""
+    """The vector of a prompt that was sent as Embed: fp32, little-endian."""
 
     vector: bytes
 

@@ -186,7 +186,7 @@ def test_at_most_dyn_batch_replies_of_a_team_are_seated_at_once() -> None:
     assert admit(line, rows) == []
 
 
-def test_who_waits_for_its_dyn_batch_is_not_passed_by_others_that_have_one() -> None:
+def test_a_reply_that_waits_for_its_dyn_batch_is_not_passed_by_others_with_one() -> None:
     line, rows = WaitingLine(99), Rows(8)
     for dyn_batch in (8, 8, 1, 8):
         line.join(limited(dyn_batch))
@@ -269,6 +269,7 @@ def test_a_row_goes_to_a_waiting_team_that_has_the_fewest(
             rows.evict(list(rows)[number % len(rows)])
         while rows.free and len(line):
             had = {name: len(rows.of_team(name)) for name, _ in line.team_counts()}
-            following = line.next(rows)
+            following = line.fitting(rows, rows.count)
+            assert following is not None
             assert had[following.team] == min(had.values())
             line.seat(following, rows)

@@ -88,6 +88,18 @@ def test_a_cancelled_prompt_frees_its_row_and_leaves_nothing_there() -> None:
     assert tuple(reader.tokens["last"]) == rule.reply(TEXT, 1, 5, ignore_eos=True)[0]
 
 
+def test_a_frontend_that_leaves_frees_its_rows_in_the_engine() -> None:
+    driven = Driven(width=8)
+    leaves = driven.reader()
+    leaves.send(embed("s", TEXT, "mean"))
+    driven.step()
+    assert driven.engine._pools
+    leaves.port.close()
+    driven.readers.remove(leaves)
+    driven.step(2)
+    assert not driven.engine._pools
+
+
 def test_another_backend_computes_the_same_vector_again() -> None:
     found = []
     for delivered in (None, ()):
@@ -102,7 +114,7 @@ def test_another_backend_computes_the_same_vector_again() -> None:
 @pytest.mark.parametrize(
     "asked", [{"max_tokens": 1}, {"prompt_logprobs": True}, {"delivered": (32,)}]
 )
-def test_what_has_no_vector_of_its_prompt_alone_is_refused(asked: dict[str, Any]) -> None:
+def test_a_prompt_with_a_vector_and_tokens_or_scores_is_refused(asked: dict[str, Any]) -> None:
     driven = Driven()
     reader = driven.reader()
     reader.send(embed("s", TEXT, **asked))
@@ -111,7 +123,7 @@ def test_what_has_no_vector_of_its_prompt_alone_is_refused(asked: dict[str, Any]
     assert "neither reply tokens nor scores" in reader.rejected["s"].message
 
 
-def test_a_build_that_computes_none_refuses() -> None:
+def test_a_build_without_vectors_refuses() -> None:
     engine = RecordedEngine()
     engine.dimensions = 0
     driven = Driven(engine=engine)

@@ -153,12 +153,12 @@ def test_log_probabilities_are_the_models_own_and_pure(llama: Path) -> None:
     engine, prompt = engine_of(llama), prompt_of(9, 1)
     submits = searches("s", prompt, logprobs=True, top_logprobs=2, repetition_penalty=1.2)
 
-    def said(reader: Reader) -> list[Tokens]:
+    def events_of(reader: Reader) -> list[Tokens]:
         events = [each for batch in reader.batches for each in batch]
         return [each for each in events if isinstance(each, Tokens) and each.session == "s"]
 
-    alone = said(computed(engine, submits))
-    assert alone == said(computed(engine, [*company(3), *submits]))
+    alone = events_of(computed(engine, submits))
+    assert alone == events_of(computed(engine, [*company(3), *submits]))
     network = reference_of(llama)
     for at, tokens in enumerate(found(computed(engine, submits))):
         with torch.no_grad():

@@ -121,6 +121,23 @@ def test_large_rows_keep_their_bits_in_company() -> None:
         assert choices(size, torch.float32, [seat], [0], alone) == [together[place]]
 
 
+def test_flags_of_a_grammar_that_are_lifted_do_not_return_in_company() -> None:
+    logits = logits_for(300, 1, torch.float32).repeat(2, 1)
+    least = int(logits[0].argmin())
+    refused = torch.arange(300) != least
+    params = SamplingParams(max_tokens=9, temperature=0.0, logit_bias=((3, 0.5),), grammar="any")
+    sampler, alone = (Sampler(2, 300, frozenset({END}), CPU) for _ in range(2))
+    alone.seat(0, params, 1, 0)
+    for row in range(2):
+        sampler.seat(row, params, 1, 0)
+        sampler.refuse(row, refused)
+    assert [each.token for each in sampler.choose(logits, [0, 1], [0, 0])] == [least] * 2
+    sampler.refuse(1, refused)
+    free, limited = sampler.choose(logits, [0, 1], [1, 1])
+    assert limited.token == least
+    assert [free] == alone.choose(logits[:1], [0], [1])
+
+
 def test_logits_are_not_written() -> None:
     sampler = Sampler(3, 500, frozenset({END}), CPU)
     asked = [

@@ -1,4 +1,4 @@
-"""What a model's folder says of its vectors, and what is not computed here."""
+"""What a model's folder specifies about its vectors, and what is not computed here."""
 
 import json
 from collections.abc import Mapping

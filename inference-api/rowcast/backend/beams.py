@@ -4,24 +4,24 @@
               B the dog ▪      ranked by their sums       B the cat ran     copied from A's row
     complete  "the end"                                   "the dog.", "the end"
 
-The beams of a prompt are seated together. The first is fed the prompt; once it is, and then after
-each step in which all beams were fed, `Search` ranks what may follow them. As in transformers: of
-the likeliest candidates, as many as there are beams, those that end a reply are complete, and rank
-by log-probability / length ** length_penalty; the likeliest others are the next beams. A beam stays
-in its parent's row if it can. Otherwise it takes the row of one that is dropped, which is given
-only the tokens in which the two differ.
+The beams of a prompt are seated together. The first is fed the prompt. Then, and after each step
+in which all beams were fed, `Search` ranks what may follow them. As in transformers, with n beams:
+of the n likeliest candidates, those that end a reply are complete, and rank by log-probability /
+length ** length_penalty; the n likeliest others are the next beams. A beam stays in its parent's
+row if it can. Otherwise it takes the row of a dropped beam, and only the tokens in which the two
+differ are copied.
 
 Choice number k reads the k-th best hypothesis. What all beams and complete hypotheses begin with
 cannot change any more: it is sent at once, the rest at the end. Beams that no choice reads are
-`unread`: there may be more beams than choices, and after a backend's end only some are sent again.
+`unread`: there may be more beams than choices, and after a backend's end perhaps only some choices
+are sent again.
 
 Knows no scheduling, no transport and no sampling.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from rowcast.backend.line import WaitingLine
 from rowcast.backend.reply import Reply
 from rowcast.backend.sharing import shared_length
 from rowcast.engine.engine import Candidates, Drawn, Engine
@@ -32,14 +32,14 @@ _REPEATED = -1e9  # added to the score of all beams but one while they are equal
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Reply tokens, with the model's log-probabilities if they are to be returned."""
+    """Reply tokens, with the model's log-probabilities."""
 
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     top: tuple[Top, ...] = ()
 
     def event(self, reply: Reply, end: int) -> Tokens:
-        """Return what this reply lacks of the first `end` tokens."""
+        """Return those of the first `end` tokens that the frontend does not have yet."""
         lacks, params = slice(reply.sent, end), reply.submit.params
         return Tokens(
             *reply.submit.key,
@@ -70,7 +70,7 @@ class Beam:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A beam and the candidate at a place among those that may follow it."""
+    """A beam, and number `at` of the candidates that may follow it."""
 
     score: float
     beam: Beam
@@ -123,10 +123,10 @@ class Search:
         self._extend()
         return True
 
-    def news(self) -> Iterator[tuple[Reply, Tokens]]:
+    def events(self) -> Iterator[tuple[Reply, Tokens]]:
         """Yield what each choice lacks of the tokens that cannot change any more."""
         for reply in self.replies:
-            path = self._read_by(reply).path if self.over else self._beams[0].path
+            path = self._hypothesis_of(reply).path if self.over else self._beams[0].path
             end = len(path.tokens) if self.over else self._settled
             if reply.sent < end and not reply.unread:
                 yield reply, path.event(reply, end)
@@ -134,10 +134,10 @@ class Search:
 
     def reason(self, reply: Reply) -> FinishReason:
         """Return how the hypothesis of a choice has ended, once the search is over."""
-        return self._read_by(reply).reason
+        return self._hypothesis_of(reply).reason
 
-    def _read_by(self, reply: Reply) -> Hypothesis:
-        """Return the hypothesis of a choice. All continuations of a prompt may be fewer."""
+    def _hypothesis_of(self, reply: Reply) -> Hypothesis:
+        """Return the hypothesis of a choice: the last one if there are fewer than choices."""
         return self._complete[min(max(0, reply.submit.choice), len(self._complete) - 1)]
 
     def _extend(self) -> None:
@@ -185,7 +185,7 @@ class Search:
         return "length" if self._length + 1 >= self._limit else None
 
     def _completed(self, each: Extension, reason: FinishReason) -> Hypothesis:
-        """Return a complete hypothesis; a token that ended it counts, but is not part of it."""
+        """Return a complete hypothesis; a token that ends it counts, but is not part of it."""
         path = each.beam.path if reason == "stop" else each.path
         return Hypothesis(self._per_length(each.score, self._length + 1), path, reason)
 
@@ -194,7 +194,7 @@ class Search:
         return score / penalty
 
     def _is_over(self, beams: Sequence[Extension]) -> bool:
-        """Return whether no beam is left, or none is expected to improve what is complete."""
+        """True if no beam is left, or none is expected to become better than what is complete."""
         if not beams:
             return True
         if len(self._complete) < len(self.replies):
@@ -221,7 +221,7 @@ class Search:
             beam.reply.tokens.append(beam.path.tokens[-1])
 
     def _copied(self, source: Reply, target: Reply) -> Reply:
-        """Give a row the tokens of another; it holds the first of them already."""
+        """Give a row the tokens of another; copy only those that it does not hold already."""
         held, prompt = 0, len(source.submit.prompt)
         if target.fed > prompt:
             held = prompt + shared_length(target.tokens[prompt:], source.tokens[prompt:])
@@ -239,23 +239,6 @@ class Search:
             self._settled += 1
 
 
-def together(reply: Reply, line: WaitingLine, rows: int) -> list[Reply]:
-    """Return the waiting replies that are seated with this one: it alone, or those of its search.
-
-    Beams without a choice join the line with numbers below 0, which no choice of `rows` has.
-    """
-    if not reply.beams:
-        return [reply]
-    submit = reply.submit
-    same = [each for each in line.of(reply.group) if each.submit.params == submit.params]
-    same = same[: reply.beams]
-    for at in range(len(same), reply.beams):
-        unread = submit.as_choice(-1 - at - submit.choice * rows)
-        same.append(replace(reply, submit=unread, unread=True))
-        line.join(same[-1])
-    return same
-
-
 class Searches:
     """The searches of the seated replies, by row."""
 
@@ -265,7 +248,7 @@ class Searches:
         self._moved: list[Search] = []
 
     def seat(self, seated: Sequence[Reply]) -> None:
-        """Begin the searches among replies that were just seated, each of them whole."""
+        """Begin the searches of replies that were just seated, with all their beams."""
         beams = [reply for reply in seated if reply.beams]
         while beams:
             width = beams[0].beams
@@ -277,7 +260,7 @@ class Searches:
         self._by_row.pop(row, None)
 
     def take(self, drawn: Drawn) -> None:
-        """Pass on what may follow a beam."""
+        """Pass what may follow a beam to its search."""
         search = self._by_row[drawn.row]
         if search.take(drawn):
             self._moved.append(search)

@@ -2,8 +2,8 @@
 
     commands ──▶ intake ──▶ waiting line ──▶ admit ──▶ rows ──▶ feed ──▶ decode ──▶ emit ──▶ events
 
-In: Submit and Cancel from any frontend, and notices that a frontend has joined or gone. Out: one
-batch of events per step and frontend, and a Status every second. Knows an `Engine` and a
+In: commands from any frontend, and notices that a frontend has joined or gone. Out: one batch of
+events per step and frontend, and a Status every second. Knows an `Engine` and a
 `BackendPort` by their Protocols; no text, no HTTP, no model. The loop does not recover from an
 engine failure: the process ends and is restarted.
 """
@@ -118,7 +118,7 @@ class DecodeBackend:
 
     @property
     def users(self) -> list[str]:
-        """The sessions of the replies that are seated, in the order of their seating."""
+        """The sessions of the seated replies, in the order of their seating."""
         return [reply.submit.session for reply in self._rows]
 
     @property
@@ -157,14 +157,7 @@ class DecodeBackend:
             self._send(reply, Seated(*reply.submit.key))
         self._post()  # before the engine sees a new prompt, which may crash it
         for reply in seated:
-            submit = reply.submit
-            length = len(submit.prompt)
-            self._engine.seat(
-                reply.row,
-                Seating(
-                    submit.params, submit.seed, submit.choice, length, submit.team, reply.pooling
-                ),
-            )
+            self._engine.seat(reply.row, _seating(reply))
             self._sharing.seat(reply)
         self._searches.seat(seated)
         self._sharing.settle()
@@ -262,8 +255,7 @@ class DecodeBackend:
         for waiting in [reply for reply in self._line if reply.frontend == frontend]:
             self._line.leave(waiting)
         for seated in [reply for reply in self._rows if reply.frontend == frontend]:
-            self._rows.evict(seated)
-            self._searches.leave(seated.row)
+            self._free(seated)
 
     def _expire(self, now: float) -> None:
         if now < self._sweep_due:
@@ -299,7 +291,7 @@ class DecodeBackend:
 
     def _follow(self, search: Search) -> None:
         """Send what a step of a beam search has settled, and end its replies if it is over."""
-        for reply, event in search.news():
+        for reply, event in search.events():
             self._send(reply, event)
         if search.problem:
             self._evict(search.replies[0], "error", search.problem)
@@ -315,16 +307,20 @@ class DecodeBackend:
         reply.scored += len(scores.logprobs)
 
     def _evict(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
-        """End a seated reply; with one beam, all beams of its search."""
+        """End a seated reply, and with a beam all others of its search."""
         search = self._searches.of(reply.row)
         for each in search.replies if search else (reply,):
             self._end(each, reason, message)
 
     def _end(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
+        self._free(reply)
+        self._finish(reply, reason, message)
+
+    def _free(self, reply: Reply) -> None:
+        """Free a reply's row, here and in the engine."""
         self._engine.leave(reply.row)
         self._searches.leave(reply.row)
         self._rows.evict(reply)
-        self._finish(reply, reason, message)
 
     def _finish(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
         self._send(reply, Finished(*reply.submit.key, reply.sent, reason, message))
@@ -346,6 +342,11 @@ class DecodeBackend:
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)
+
+
+def _seating(reply: Reply) -> Seating:
+    submit, length = reply.submit, len(reply.submit.prompt)
+    return Seating(submit.params, submit.seed, submit.choice, length, submit.team, reply.pooling)
 
 
 def _little(rooms: Rooms) -> bool:

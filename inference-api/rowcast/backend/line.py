@@ -56,18 +56,12 @@ class WaitingLine(Roster):
         named = [each for each in rooms if each.room < LITTLE_ROOM or each.room > most]
         return tuple(nsmallest(NAMED_TEAMS, named, key=attrgetter("room")))
 
-    def next(self, rows: Rows) -> Reply:
-        """Return the next reply to be seated, from the team whose turn it is.
-
-        Prefer the first reply whose group holds less than half of the rows; otherwise take the
-        first.
-        """
-        if (found := self.fitting(rows, rows.count)) is None:
-            raise LookupError("the waiting line is empty")
-        return found
-
     def fitting(self, rows: Rows, most: int) -> Reply | None:
-        """Return the next reply that needs at most this many rows; None if there is none."""
+        """Return the next reply that needs at most this many rows; None if there is none.
+
+        It is of the team whose turn it is. Prefer the first reply whose group holds less than half
+        of the rows; otherwise take the first.
+        """
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
             fair = (
@@ -83,7 +77,7 @@ class WaitingLine(Roster):
     def _allowed(self, team: str, rows: Rows, most: int) -> Iterator[Reply]:
         """Yield a team's replies that need at most this many rows, in the order of the line.
 
-        One whose `dyn_batch` is reached waits, and those with such a limit behind it do not pass.
+        A reply whose `dyn_batch` is reached waits, and no later one with such a limit passes it.
         """
         reached = False
         for reply in self.of_team(team):
@@ -111,7 +105,7 @@ class WaitingLine(Roster):
 
 
 def _is_reached(reply: Reply, rows: Rows) -> bool:
-    """True if with this reply there would be more than its `dyn_batch`, or another's, allows."""
+    """True if seating this reply would exceed its `dyn_batch`, or that of a seated reply."""
     limits = [each.dyn_batch for each in rows.of_team(reply.team) if each.dyn_batch]
     most = min(reply.dyn_batch, *limits, rows.count)
     return bool(limits) and len(limits) + max(1, reply.beams) > most

@@ -27,7 +27,7 @@ class Placement(Protocol):
     An implementation may return any free row. Before it returns more than 0 as `held`, the engine
     must be able to start a reply over what the row holds, and three rules apply: the tokens are
     equal one by one; at least the last one is still fed, because its feed draws; and none is held
-    of a prompt that is scored, because each of its tokens must be fed.
+    of a prompt that `is_fed_whole`.
     """
 
     def take(self, reply: Reply) -> Place:

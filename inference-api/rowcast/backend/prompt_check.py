@@ -7,6 +7,7 @@ the caller. Knows no waiting line: whether there is room is decided by `admissio
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -43,14 +44,13 @@ class PromptCheck:
         if not submit.prompt:
             return Fault("empty", "the prompt has no tokens; send some text")
         vocabulary = self._engine.vocabulary
-        problem = (
-            next(_places(submit), "")
-            or next(_parameters(submit.params, vocabulary), "")
-            or next(_beams(submit, self._engine.rows), "")
+        problems = chain(
+            _places(submit),
+            _parameters(submit.params, vocabulary),
+            _beams(submit, self._engine.rows),
+            _vectors(submit, self._engine.dimensions),
         )
-        if isinstance(submit, Embed):
-            problem = problem or next(_of_vectors(submit, self._engine.dimensions), "")
-        if problem:
+        if problem := next(problems, ""):
             return Fault("invalid", problem)
         if too_long := _too_long(submit, self._engine.context_length):
             return Fault("too_long", too_long)
@@ -80,8 +80,10 @@ def _places(submit: Submit) -> Iterator[str]:
     yield from _outside("seed", submit.seed, 0, SEEDS - 1)
 
 
-def _of_vectors(submit: Embed, dimensions: int) -> Iterator[str]:
+def _vectors(submit: Submit, dimensions: int) -> Iterator[str]:
     """Yield faults of a prompt that is to become a vector: it has no tokens and no scores."""
+    if not isinstance(submit, Embed):
+        return
     if not dimensions:
         yield (
             "this build computes no embeddings: its image of packed weights was saved by an "

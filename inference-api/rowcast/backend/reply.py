@@ -34,8 +34,8 @@ class Reply:
     silent: bool = False  # it draws no tokens: its prompt is only scored, or becomes a vector
     unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
     unread: bool = False  # it computes a beam that no choice reads
-    beams: int = 0  # of its search, each of which needs a row; 0: it is none of a search
-    credit: int = 0  # how much longer rows are kept free for its search, times their number
+    beams: int = 0  # of its search, each in a row of its own; 0: it is not part of a search
+    credit: int = 0  # how many row-steps may still be left free for its search
 
     def __post_init__(self) -> None:
         delivered = self.submit.delivered or ()
@@ -87,7 +87,7 @@ class Reply:
 
     @property
     def is_fed_whole(self) -> bool:
-        """True if each token of its prompt has a result of its own: none may be copied."""
+        """True if every token of its prompt must be fed: none may be copied from another row."""
         return self.scores or self.pooling is not None
 
     @property

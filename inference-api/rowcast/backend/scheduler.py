@@ -18,8 +18,8 @@ Knows no engine and no transport; `DecodeBackend` carries its decisions out.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from rowcast.backend.beams import together
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.reply import Reply
 from rowcast.backend.rows import Rows
@@ -41,18 +41,18 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
         unproven = [other for other in rows if not other.proven]
         if any(other.suspect for other in unproven) or (reply.suspect and unproven):
             break
-        for each in together(reply, line, rows.count):
+        for each in _together(reply, line, rows.count):
             line.seat(each, rows)
             seated.append(each)
     return seated
 
 
 def _next(line: WaitingLine, rows: Rows) -> Reply | None:
-    """Return the reply to be seated now; None if there is none, or rows are kept free for it.
+    """Return the reply to be seated now; None if there is none, or rows are left to a search.
 
-    A search needs all its rows at once. Until it has them, others of the line do not pass it as
-    long as the rows that they could take, summed over steps, are fewer than the search itself may
-    use; each that passes it then adds its own length to that credit. So neither waits for ever.
+    A search needs all its rows at once. Until they are free, no other reply passes it while the
+    rows left free for it, summed over steps, are fewer than the search itself may use. Then others
+    pass, and each adds its own length to that credit. So neither waits for ever.
     """
     reply = line.fitting(rows, rows.count)
     if reply is None or reply.beams <= rows.free:
@@ -65,6 +65,23 @@ def _next(line: WaitingLine, rows: Rows) -> Reply | None:
     if passing is not None:
         reply.credit += min(passing.limit, reply.limit)
     return passing
+
+
+def _together(reply: Reply, line: WaitingLine, rows: int) -> list[Reply]:
+    """Return the replies that are seated with this one: it alone, or all beams of its search.
+
+    Beams without a choice join the line with numbers below 0, which no choice of `rows` has.
+    """
+    if not reply.beams:
+        return [reply]
+    submit = reply.submit
+    same = [each for each in line.of(reply.group) if each.submit.params == submit.params]
+    same = same[: reply.beams]
+    for at in range(len(same), reply.beams):
+        unread = submit.as_choice(-1 - at - submit.choice * rows)
+        same.append(replace(reply, submit=unread, unread=True))
+        line.join(same[-1])
+    return same
 
 
 def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]:

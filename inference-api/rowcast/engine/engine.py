@@ -26,7 +26,7 @@ class Seating:
     choice: int
     prompt_length: int
     team: str = ""  # its grammar is compiled in the turn of this team
-    pooling: Pooling | None = None  # how the prompt's states become a vector; None: there is none
+    pooling: Pooling | None = None  # how the prompt's states become a vector; None: it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Scores:
 class Candidates:
     """The tokens that may follow a row of a beam search, likeliest first.
 
-    `scores` are what beams are compared by: log-probabilities after penalties, biases and bans.
+    Beams are compared by `scores`: log-probabilities after penalties, biases and bans.
     `logprobs` and `top` are those of the model's own distribution.
     """
 
@@ -71,8 +71,8 @@ class Drawn:
     token. Once the row is `ready` again it is fed that token again, at the same position, and
     draws. With drafts, the first `cached` of the tokens are in the row's cache already and are not
     fed again; the last one never is, so that the row's next feed is one token as without drafts.
-    A row of a beam search has `candidates` instead of tokens: enough that its search finds, among
-    those of all its rows, as many as it has beams besides those that end a reply.
+    A row of a beam search has `candidates` instead of tokens: as many as there are beams, besides
+    those that end a reply.
     """
 
     row: int

@@ -18,7 +18,7 @@ def follow(grammars: Grammars, drawn: Drawn) -> Drawn:
             return late(row)
     if problem := grammars.problem(row):
         return _without_tokens(drawn, problem=problem)
-    return replace(drawn, ends=grammars.ended(row))
+    return replace(drawn, ends=True) if grammars.ended(row) else drawn
 
 
 def late(row: int) -> Drawn:

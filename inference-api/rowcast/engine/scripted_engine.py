@@ -96,8 +96,8 @@ class _Row:
 
     def adopt(self, other: "_Row", length: int, held: int = 0) -> None:
         """Copy tokens of another row's cache; the first are in both."""
-        fresh = held > 0 or not self.fed
-        if not fresh or length > other.fed or self.cache[:held] != other.cache[:held]:
+        foreign = (self.fed and not held) or self.cache[:held] != other.cache[:held]
+        if foreign or length > other.fed:
             raise ValueError(
                 f"cannot copy {length} of {other.fed} tokens to a row that has {self.fed}"
             )

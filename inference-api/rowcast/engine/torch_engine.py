@@ -172,8 +172,6 @@ class TorchEngine:
 
     def _rank(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
         """Return the candidates of rows of beam searches."""
-        if not drawing:
-            return []
         rows = [feed.row for feed in drawing]
         amounts = [self._amounts[row] for row in rows]
         ranked = self._sampler.rank(logits, rows, self._indexes(drawing), amounts)

@@ -171,7 +171,7 @@ class ServedModel:
 
 
 def _command(prompt: Prompt) -> Callable[..., Submit]:
-    """Return what makes the command for each choice of a prompt."""
+    """Return what creates the command for each choice of a prompt."""
     if prompt.pooling is not None:
         return partial(Embed, pooling=prompt.pooling)
     return partial(Limited, dyn_batch=prompt.dyn_batch) if prompt.dyn_batch else Submit

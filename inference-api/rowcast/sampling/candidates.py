@@ -69,7 +69,7 @@ def _by_row(*columns: Tensor) -> list[list[tuple[Any, ...]]]:
 def _ranked(
     amount: Amount, candidates: Sequence[tuple[Any, ...]], top: Sequence[tuple[Any, ...]]
 ) -> Ranked | None:
-    """Return what is left of a row's candidates; a score of a failed row is above nothing."""
+    """Return a row's possible candidates; None if it has none. Scores of a failed row are NaN."""
     left = [each for each in candidates[: amount.candidates] if each[1] > -math.inf]
     if not left:
         return None

@@ -62,8 +62,8 @@ class Edits:
         """Remove what the row's grammar did not allow."""
         listed = self._listed.get(row)
         self._restricted[row] = listed is not None
-        if self._refused is not None and listed is not None:
-            self._refused[row] = listed
+        if self._refused is not None:  # `apply` reads it for each row beside a restricted one
+            self._refused[row] = False if listed is None else listed
 
     def apply(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> None:
         """Edit private logits [n, vocabulary] of `rows`."""

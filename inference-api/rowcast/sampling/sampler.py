@@ -93,9 +93,8 @@ class Sampler:
         """Return one new token per row of `rows`; `positions` are its indexes in the replies."""
         if not rows:
             return []
-        for row in self._limited.intersection(rows).difference(self._flagged):
-            self._lift(row)
-        self._flagged.difference_update(rows)
+        if self._limited:
+            self._lift(rows)
         draws = [self._draw_of(row, at) for row, at in zip(rows, positions, strict=True)]
         token_sampler = self._token_sampler
         if token_sampler is not None and token_sampler.takes(logits):
@@ -183,14 +182,16 @@ class Sampler:
             group = SamplingGroup(group.method, edited=True)
         return Draw(row, position, params, stream, group)
 
-    def _lift(self, row: int) -> None:
-        """Remove the flags of the row's grammar, which has none for this draw."""
-        self._limited.remove(row)
-        self._edits.lift(row)
-        seat = self._seats[row]
-        if self._token_sampler is not None and seat is not None:
-            params, stream, group = seat
-            self._token_sampler.seat(row, params, group.method, stream)
+    def _lift(self, rows: Sequence[int]) -> None:
+        """Remove the flags of those rows whose grammars set none for this draw."""
+        for row in self._limited.intersection(rows).difference(self._flagged):
+            self._limited.remove(row)
+            self._edits.lift(row)
+            seat = self._seats[row]
+            if self._token_sampler is not None and seat is not None:
+                params, stream, group = seat
+                self._token_sampler.seat(row, params, group.method, stream)
+        self._flagged.difference_update(rows)
 
     def _single(self, logits: Tensor) -> Tensor:
         """Return the logits in single precision; half-precision reductions are far slower."""

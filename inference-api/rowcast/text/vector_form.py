@@ -1,10 +1,10 @@
-"""What a prompt's vector is by default: as POOLING or the model's folder says.
+"""How prompts become vectors by default: as POOLING or the model's folder specifies.
 
     modules.json               the steps of a sentence-transformers model, each with its type
     <pooling step>/config.json which tokens' states the vector is made of
 
-A model without these files is pooled by its last token, and its vectors have length 1. Steps that
-are not computed here make a `problem`, so that no vector differs silently from the model's own.
+A model without these files is pooled by its last token, and its vectors have length 1. A step that
+is not computed here is a `problem`, so that no vector differs silently from the model's own.
 """
 
 import json
@@ -25,7 +25,7 @@ _MODE, _TOKENS = "pooling_mode_", ("_tokens", "_token")
 
 @dataclass(frozen=True, slots=True)
 class VectorForm:
-    """A model's defaults for vectors. `problem`: why it has none unless the request names them."""
+    """A model's defaults for vectors. `problem`: why requests must name the pooling; or empty."""
 
     pooling: Pooling = "last"
     normalizes: bool = True
@@ -41,7 +41,7 @@ def vector_form_of(settings: Settings, files: ModelFiles | None) -> VectorForm:
 
 
 def _own(files: ModelFiles, steps: list[Mapping[str, Any]]) -> VectorForm:
-    """Return what the steps of a sentence-transformers model say."""
+    """Return the defaults that the steps of a sentence-transformers model specify."""
     types = [str(step.get("type")).rpartition(".")[2] for step in steps]
     unknown = [each for each in types if each not in _KNOWN]
     if unknown:
@@ -57,7 +57,7 @@ def _own(files: ModelFiles, steps: list[Mapping[str, Any]]) -> VectorForm:
 
 
 def _modes(words: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the poolings that a step's configuration turns on: a name, or a flag for each."""
+    """Yield the poolings that a step's configuration selects: by a name, or by flags."""
     if isinstance(named := words.get("pooling_mode"), str):
         yield named
         return
@@ -70,7 +70,7 @@ def _modes(words: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _steps(files: ModelFiles) -> list[Mapping[str, Any]]:
-    """Return the steps that the folder names; none if it is not of sentence-transformers."""
+    """Return the steps that the folder lists; none if it is not of sentence-transformers."""
     path = files.find(STEPS)
     if path is None:
         return []

@@ -109,11 +109,11 @@ def test_each_path_of_allowed_tokens_has_valid_calls(
     grammars, reply = seated(RULES[form]), list[int]()
     wanted = tokens_of(OPENINGS[form])
     for follows, choice in choices:
-        ways = sorted(may(grammars) - {END})
-        if follows and wanted and wanted[0] in ways:
+        allowed = sorted(may(grammars) - {END})
+        if follows and wanted and wanted[0] in allowed:
             token = wanted.pop(0)
         else:
-            token = ways[choice % len(ways)]
+            token = allowed[choice % len(allowed)]
         reply.append(token)
         draw(grammars, token)
         if grammars.ended(0):
@@ -138,11 +138,11 @@ def test_a_reply_that_is_fed_again_goes_on_as_before(
         assert token in may(drawn)
         draw(drawn, token)
     for choice in choices:
-        ways = sorted(may(drawn))
-        assert may(seated(RULES[form], reply)) == set(ways)
+        allowed = sorted(may(drawn))
+        assert may(seated(RULES[form], reply)) == set(allowed)
         if drawn.ended(0):
             return
-        reply.append(ways[choice % len(ways)])
+        reply.append(allowed[choice % len(allowed)])
         draw(drawn, reply[-1])
 
 
@@ -166,8 +166,8 @@ def test_only_a_refused_beginning_is_masked_in_text() -> None:
 
 
 def _refused(text: str) -> set[bytes]:
-    ways = may(seated(RULES[TAGGED], tokens_of(text)))
-    return {TEXTS[token] for token in set(range(len(TEXTS))) - ways}
+    allowed = may(seated(RULES[TAGGED], tokens_of(text)))
+    return {TEXTS[token] for token in set(range(len(TEXTS))) - allowed}
 
 
 def test_a_token_may_begin_a_call_and_go_on() -> None:

@@ -111,7 +111,7 @@ def test_there_are_few_states_in_text_with_an_opening_mark() -> None:
     assert len(states) < 10
 
 
-def test_it_travels_inside_a_grammar() -> None:
+def test_it_is_sent_inside_a_grammar() -> None:
     beginning = Beginning("bare", NAMES, thought=Thought("<a>", "</a>"), shown=((7, "<a>"),))
     assert beginning_of(with_beginning([{"lark_grammar": 'start: "a"'}], beginning)) == beginning
     assert beginning_of('start: "a"') is None

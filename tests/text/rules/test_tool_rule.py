@@ -133,7 +133,7 @@ def test_arguments_of_an_optional_call_are_an_object(form: Form) -> None:
         assert not any(matcher.validate_tokens([byte]) for byte in b'"[1tn')
 
 
-def test_a_strict_schema_that_cannot_be_kept_is_a_fault_of_optional_calls() -> None:
+def test_a_strict_schema_that_cannot_be_followed_is_a_fault_of_optional_calls() -> None:
     with pytest.raises(GrammarFault):
         rule_of_optional_calls(TAGGED, [Callee("f", {"type": "x"}, strict=True)], several=True)
 

@@ -30,7 +30,7 @@ class Decoder(Protocol):
 
     @property
     def dimensions(self) -> int:
-        """The numbers of a state; 0 if the decoder has none to show."""
+        """The number of values in a state; 0 if the decoder cannot return states."""
 
     def logits(
         self,

@@ -1,10 +1,10 @@
-"""`rowcast convert MODEL`: packs a model's weights into one file, which a server then maps.
+"""`rowcast convert MODEL`: pack a model's weights into one file that servers map.
 
     rowcast convert storyteller --dtype int8 --root /models ──▶ /models/tti_cache/storyteller.image
 
-What SAVE_IMAGE does at the start of a server, without a server: the model's folder, or its files of
-a hub, in 8, 16 or 32 bits. Prints what to serve it with; with LOAD_IMAGE, the raw weights need not
-be there any more.
+It does what SAVE_IMAGE does at the start of a server, without a server: in 8, 16 or 32 bits, from
+the model's folder or from a hub. It prints the command that serves the file; with LOAD_IMAGE, the
+raw weights are no longer needed.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def _convert(settings: Settings) -> Path:
     if settings.served_model == SCRIPTED:
         raise RowcastError("the scripted model has no weights; name another MODEL")
     if settings.model_root is None:
-        raise RowcastError("give --root, or set MODEL_ROOT: where the file is to be")
+        raise RowcastError("give --root, or set MODEL_ROOT: the file is written below it")
     # Imported here: help and mistakes need no torch.
     from rowcast.engine.loading.engine_factory import save_image  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Which tokens begin a call and go on after its brace; the only ones that text needs a mask for.
+"""Tokens that begin a call and go on after its brace; free text needs a mask only for these.
 
     text so far: …<tool_call>    token: {"     begins a call, and adds a quote to it
                                  token: {      begins a call; the grammar has nothing to refuse
@@ -33,7 +33,7 @@ class Beginnings:
         return self.finder.find(state, data)
 
     def known(self, state: State) -> tuple[tuple[int, bytes], ...] | None:
-        """Return what `overshooting` does, if that is known already."""
+        """Return the result of `overshooting` if it is cached."""
         return self._overshooting.get(state)
 
     def overshooting(self, state: State) -> tuple[tuple[int, bytes], ...]:

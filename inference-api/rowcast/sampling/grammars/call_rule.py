@@ -68,7 +68,7 @@ class CallRule:
 
     @property
     def waits(self) -> bool:
-        """True until the grammar is compiled, if it is needed, or the texts of tokens are known."""
+        """True while the row waits for its grammar, if it needs it, or for the texts of tokens."""
         if self.compiled.done:
             return False
         needed = self._pending or self._begun or self._beginnings.known(self._state)

@@ -56,7 +56,7 @@ class Grammars:
         self._jobs: dict[int, Job] = {}  # of rows whose rule is being advanced
         self._teams: dict[int, str] = {}
         self._waiting: list[int] = []  # rows whose masks were started
-        self._unmade: set[int] = set()  # rows whose masks wait for a grammar
+        self._unmade: set[int] = set()  # rows whose masks wait until their grammar is compiled
         self.compiler = Compiler(self._load_token_texts)
         lane = partial(Lane, "grammar-masker", stack_bytes=limits.STACK_BYTES)
         self._quick = lane(patience=PATIENCE)
@@ -119,16 +119,17 @@ class Grammars:
         self._advance([row for row in wanted if not (rules[row].masked or rules[row].waits)])
 
     def finish(self) -> Sequence[int]:
-        """Wait for the masks that were started; return the rows whose masks are there.
+        """Wait for the masks that were started; return the rows whose masks are done.
 
-        A row that needs none is not among them, and is not late.
+        A row that needs no mask is not among them, and is not late.
         """
         waiting, self._waiting = self._waiting, []
         if self._jobs:
             self._quick.settle(STEP_SECONDS)
         settled = [row for row in waiting if self._settled(row)]
         there = [row for row in settled if self._rules[row].masked]
-        self._unmade.update(row for row in set(settled).difference(there) if not self.free(row))
+        if len(there) < len(settled):
+            self._unmade.update(row for row in settled if row not in there and not self.free(row))
         for row in there:
             begin = row * self.stride
             self.masks[begin : begin + self.stride] = self._rules[row].mask

@@ -44,7 +44,7 @@ class TokenBytes:
         return tuple([each for each in all_bytes if 0 <= each[1].find(b"{") < len(each[1]) - 1])
 
     def split(self, data: bytes) -> list[int]:
-        """Return tokens with these bytes; none if there are none."""
+        """Return tokens that spell these bytes; an empty list if no tokens do."""
         tokens = self.load()
         found: list[int] = tokens.tokenize_bytes(data)
         return found if tokens.decode_bytes(found) == data else []

@@ -74,7 +74,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a reply was followed; `held` may be the start of a mark or of a call."""
+    """How far a reply has been followed; `held` may be the start of a mark or of a call."""
 
     mode: Mode
     held: bytes = b""
@@ -100,7 +100,7 @@ class Finder:
 
     @property
     def after_call(self) -> State:
-        """The state behind a call."""
+        """The state after a call."""
         return _TEXT
 
     def find(self, state: State, data: bytes) -> tuple[State, bytes]:

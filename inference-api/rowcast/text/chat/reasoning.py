@@ -102,8 +102,9 @@ class Thinking:
 
 
 def spelt(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[tuple[int, str], ...]:
-    """Return those words that are one token, with it; the library that follows grammars takes such
-    tokens as special if they look like marks.
+    """Return the words that are a single token, each after its token.
+
+    To llguidance such a token is special if it looks like a mark.
     """
     encoded = [(tokenizer.encode(word, special=False), word) for word in words if word]
     return tuple((tokens[0], word) for tokens, word in encoded if len(tokens) == 1)

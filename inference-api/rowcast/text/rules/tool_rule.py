@@ -3,8 +3,8 @@
     must   the whole reply is calls
     may    the reply is free text; the grammar of one call applies from each call's beginning on
 
-A model that may call is never refused for a schema that no grammar can follow, unless it is strict:
-the arguments of such a tool are any object, and the rule names it.
+A schema that no grammar can follow is refused if the tool must be called, or if it is strict.
+Otherwise the arguments of that tool may be any object, and the rule names it.
 """
 
 import json
@@ -92,18 +92,19 @@ def _optional(
 
 
 def _without_notes(schema: Schema, _: str) -> Schema:
-    """Return a schema without what only its readers need, so that many tools fit in a grammar."""
+    """Return a schema without notes for its readers, so that many tools fit in a grammar."""
     return {name: value for name, value in schema.items() if name not in _NOTES}
 
 
 def _can_be_followed(form: Form, callee: Callee) -> bool:
-    """True if a grammar can follow the function's schema, or if it must."""
+    """True if a grammar can follow the function's schema, or must because it is strict."""
     if callee.strict:
         return True
     try:
-        return bool(_optional(form, [callee], several=False, tokens=()))
+        _optional(form, [callee], several=False, tokens=())
     except GrammarFault:
         return False
+    return True
 
 
 def _loose(callee: Callee) -> Callee:

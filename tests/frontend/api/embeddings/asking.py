@@ -1,4 +1,4 @@
-"""Sends embedding requests in this process, and computes what they must be answered with."""
+"""Sends embedding requests in this process, and computes the expected answers."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ PATH = "/v1/embeddings"
 
 
 def embedded(served: Served, **fields: Any) -> dict[str, Any]:
-    """Return the object that answers a request."""
+    """Return the answer to a request."""
     response = served.post(PATH, **{"model": "scripted", "input": "Hello"} | fields)
     assert response.status_code == 200, response.text
     assert response.headers["Content-Type"] == "application/json"

@@ -36,7 +36,7 @@ def test_a_request_takes_no_more_of_the_line_than_keeps_the_rows_busy(served: Se
     assert max(waiting) <= 32
 
 
-def test_a_line_that_is_full_is_told_at_once_or_waited_for() -> None:
+def test_a_full_line_refuses_the_first_group_and_lets_later_ones_wait() -> None:
     slow = RecordedEngine(rows=2, step_seconds=0.002)
     with serving(engine=slow, limits=Limits(waiting=20)) as served:
         assert vectors(served, input=TEXTS[:80]) == [expected(each.encode()) for each in TEXTS[:80]]
@@ -51,16 +51,16 @@ def test_a_client_that_leaves_frees_its_rows(count: int) -> None:
     with serving(engine=slow) as served:
         ours, theirs = socket.socketpair()
         answers: list[Any] = []
-        asking = threading.Thread(
+        sending = threading.Thread(
             target=lambda: answers.append(
                 served.stream(PATH, ours, model="scripted", input=["a" * 2000] * count)
             )
         )
-        asking.start()
+        sending.start()
         until(lambda: not served.backend.idle, "a row is seated", PATIENCE)
         theirs.close()
-        asking.join(PATIENCE)
-        assert not asking.is_alive()
+        sending.join(PATIENCE)
+        assert not sending.is_alive()
         served.await_idle()
         assert answers[0].status_code == 500
         assert served.engine.computed < count * 2000

@@ -123,6 +123,6 @@ def test_a_backend_that_computes_none_is_named() -> None:
     assert "computes no embeddings" in error["message"]
 
 
-def test_the_list_of_models_says_what_a_vector_is(served: Served) -> None:
+def test_the_list_of_models_shows_what_a_vector_is(served: Served) -> None:
     (model,) = served.client.get("/v1/models").get_json()["data"]
     assert (model["dimensions"], model["pooling"]) == (64, "last")

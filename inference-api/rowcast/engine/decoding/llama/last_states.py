@@ -1,6 +1,6 @@
-"""The last states of a model of the Llama form, out of the basis in which it computes.
+"""From last states in the basis in which a Llama decoder computes to those of the model itself.
 
-states_back(model, kernel) ──▶ (states after the last norm) ──▶ what the model itself has, in fp32
+states_back(model, kernel) ──▶ a function: states after the last norm ──▶ the model's own, in fp32
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ StatesBack = Callable[[Tensor], Tensor]
 
 
 def states_back(model: LlamaModel, kernel: LinearKernel) -> StatesBack | None:
-    """Return what takes last states out of the model's basis; None if a part for it is missing."""
+    """Return a function out of the decoder's basis; None if a part for it is missing."""
     if model.shape.basis == OWN:
         return partial(Tensor.to, dtype=torch.float32, copy=True)
     if not model.has(LAST_WEIGHT):  # in an image of an earlier version

@@ -39,7 +39,7 @@ def vectors_of(
 
 
 class Watches:
-    """Several watches of one client at a time, of which the server allows only one."""
+    """Several watches of one client, of which the server allows only one at a time."""
 
     def __init__(self) -> None:
         self.gone = False
@@ -57,11 +57,11 @@ class Watches:
         self._callbacks[key] = gone
         if self.gone:
             gone()
-        return lambda: _forget(self._callbacks, key)
 
+        def unwatch() -> None:
+            self._callbacks.pop(key, None)
 
-def _forget(callbacks: dict[object, Callable[[], None]], key: object) -> None:
-    callbacks.pop(key, None)
+        return unwatch
 
 
 class _Run:
@@ -99,7 +99,7 @@ class _Run:
             replies.close()
 
     def _opened(self, group: Sequence[Prompt], *, waits: bool) -> Replies | None:
-        """Submit a group. Return None if there is no room for it yet, and it may wait."""
+        """Submit a group; return None if there is no room for it yet and it may wait."""
         if self._watches.gone:
             raise ReplyCancelled(WENT_AWAY)
         self._check_time()

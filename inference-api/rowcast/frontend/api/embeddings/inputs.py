@@ -1,7 +1,6 @@
 """From the inputs of a body to prompts: counted first, then tokenized, and refused if too long.
 
-Texts are tokenized in groups; a group of any length goes through a helper, so that no other stream
-waits for it.
+Texts are tokenized in groups, long groups by a helper, so that no other stream waits for them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +14,10 @@ from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import LONG_TEXT, ServedModel
 from rowcast.frontend.turns import in_turns
 from rowcast.offload import tasks
-from rowcast.offload.tasks import too_long
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Pooling
 
-GROUP = 1 << 16  # characters that one task of a helper tokenizes, or one text
+GROUP = 1 << 16  # characters of a group of several texts; a longer text is a group alone
 _SILENT = SamplingParams(max_tokens=0)
 
 
@@ -58,11 +56,11 @@ def _most(body: EmbeddingBody, context: int) -> int | None:
 
 
 def _fitting(at: int, tokens: Sequence[int], most: int | None, context: int) -> tuple[int, ...]:
-    """Return an input, or its last tokens if it is to be cut."""
+    """Return an input's tokens, or the last `most`. Raises PromptTooLong."""
     if most is not None:
         return tuple(tokens[-most:])
     if len(tokens) > context:
-        raise too_long(at, f"{len(tokens)}", context)
+        raise tasks.too_long(at, f"{len(tokens)}", context)
     return tuple(tokens)
 
 

@@ -1,7 +1,6 @@
 """POST /generate with a prompt: one object with the keys of three systems, or vLLM's pieces.
 
-Parameters have vLLM's names and defaults; `max_tokens` is 16. Beam search is not supported yet:
-`REFUSED` in the types of OpenAI's dialect has the message, for all routes.
+Parameters have vLLM's names and defaults; `max_tokens` is 16.
 """
 
 from dataclasses import dataclass
@@ -161,7 +160,7 @@ class Scores:
         self._scores = [CompletionScores(tokenizer, self._likeliest or 0) for _ in replies]
 
     def add(self, reply: int) -> None:
-        """Store what has arrived of a reply."""
+        """Store the new tokens of a reply."""
         if self._likeliest is not None:
             self._scores[reply].add(self._replies[reply].places())
 
