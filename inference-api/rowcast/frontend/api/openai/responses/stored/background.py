@@ -30,7 +30,7 @@ CANCELLED = "the response was cancelled"
 
 
 def accept(frontend: Frontend, request: Request, read: Read) -> BackgroundRequest:
-    """Queue a response. What is wrong with its body, or its model's name, is an error now."""
+    """Queue a response. Refuses an unknown model now, not when it is computed."""
     frontend.models.find(read.body.model)
     return frontend.background.accept(
         request,
