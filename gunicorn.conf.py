@@ -38,7 +38,7 @@ _SOURCE = str(_TREE / "inference-api" if (_TREE / "inference-api").is_dir() else
 sys.path.insert(0, _SOURCE)
 
 from rowcast.settings import read_settings  # noqa: E402
-from rowcast.socket_folder import SHORT, socket_folder  # noqa: E402
+from rowcast.transport.socket_folder import SHORT, socket_folder  # noqa: E402
 
 _settings = read_settings()
 

@@ -32,7 +32,7 @@ VOCABULARY = tuple(
         "scripted_vocabulary",
         "log",
         "parent_death",
-        "socket_folder",
+        "transport.socket_folder",
         "models.local_env",
     )
 )

@@ -36,7 +36,7 @@ from rowcast.models.messages import (
     Unload,
 )
 from rowcast.settings import read_settings
-from rowcast.socket_folder import LONGEST_PATH
+from rowcast.transport.socket_folder import LONGEST_PATH
 from rowcast.transport.unix_socket import UnixFrontendPort
 from rowcast.wire import Event, Finished, Tokens
 

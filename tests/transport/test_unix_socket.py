@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.errors import PeerGone
-from rowcast.socket_folder import LONGEST_PATH, socket_folder
 from rowcast.transport.ports import Gone, Joined
+from rowcast.transport.socket_folder import LONGEST_PATH, socket_folder
 from rowcast.transport.streams import MAX_FRAME, FrameReader, frame_of, listen
 from rowcast.transport.unix_socket import MAX_UNREAD, UnixBackendPort, UnixFrontendPort
 from rowcast.wire import Accepted, Cancel, encode

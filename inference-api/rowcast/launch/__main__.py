@@ -32,7 +32,7 @@ from rowcast.models.catalog import Catalog, read_catalog
 from rowcast.models.watch import CatalogWatch
 from rowcast.parent_death import die_with_parent
 from rowcast.settings import Settings, read_settings
-from rowcast.socket_folder import LONGEST_PATH
+from rowcast.transport.socket_folder import LONGEST_PATH
 from rowcast.transport.streams import listen
 
 PATH = "ROWCAST_MODELS_SOCKET"

@@ -29,7 +29,7 @@ from rowcast.offline.struct_types import describe_structs
 from rowcast.serving.child_process import ChildProcess
 from rowcast.serving.output import output_to
 from rowcast.settings import Settings
-from rowcast.socket_folder import socket_folder
+from rowcast.transport.socket_folder import socket_folder
 
 _COMMAND = (sys.executable, "-P", "-m", "rowcast.offline.decoder_process")
 LOOK_SECONDS = 0.02

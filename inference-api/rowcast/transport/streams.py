@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from rowcast.errors import PeerGone
-from rowcast.socket_folder import LONGEST_PATH
+from rowcast.transport.socket_folder import LONGEST_PATH
 
 _LENGTH = struct.Struct(">I")
 _READ = 1 << 16
