@@ -17,7 +17,7 @@ import msgspec
 
 from rowcast.sampling_params import SamplingParams
 
-VERSION = 3
+VERSION = 4
 LITTLE_ROOM = 64  # below it the backend reports every change, so that frontends can refuse early
 
 Pooling = Literal["last", "mean"]  # a vector is the last token's state, or the mean of all
@@ -52,6 +52,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     choices: int = 1  # how many replies the session has
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
+    prefix_key: str = ""  # replies with an equal key may share computed prefixes; "": with none
 
     def as_choice(self, choice: int) -> "Submit":
         """Return the same prompt for another choice."""
@@ -79,7 +80,12 @@ class Accepted(_Message, frozen=True, tag="accepted"):
 
 
 class Seated(_Message, frozen=True, tag="seated"):
-    """The reply has a row: if the backend ends now, this reply may be the cause."""
+    """The reply has a row: if the backend ends now, this reply may be the cause.
+
+    The first `cached` tokens of its prompt were computed for another request.
+    """
+
+    cached: int = 0
 
 
 class Rejected(_Message, frozen=True, tag="rejected"):
@@ -121,6 +127,16 @@ class Finished(_Message, frozen=True, tag="finished"):
     message: str = ""
 
 
+class Prefixes(msgspec.Struct, frozen=True, array_like=True):
+    """What a backend has saved by computed prefixes, in tokens, and what it stores of them."""
+
+    looked_up: int = 0  # prompt tokens of all replies that may share prefixes
+    found: int = 0  # those of them that were not computed again
+    entries: int = 0  # in the store beyond the rows
+    bytes: int = 0
+    limit: int = 0  # bytes; 0: nothing is stored beyond the rows
+
+
 class TeamRoom(msgspec.Struct, frozen=True, array_like=True):
     """What a team that has prompts in the waiting line may add to them."""
 
@@ -151,6 +167,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     retry_after: int = 1  # seconds, if there is no room
     team_rooms: tuple[TeamRoom, ...] = ()  # teams that have little room, or more than a newcomer
     dimensions: int = 0  # numbers in a vector; 0: the model computes none
+    prefixes: Prefixes = Prefixes()
 
     @property
     def little_room(self) -> bool:
