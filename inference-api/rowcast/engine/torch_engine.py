@@ -74,7 +74,7 @@ class TorchEngine:
         self._suppressed = facts.suppressed
         native = _token_sampler(rows, self.vocabulary, self._device, kernel)
         self._sampler = Sampler(rows, self.vocabulary, facts.end_tokens, self._device, native)
-        self._scorer = Scorer(self._device)
+        self._scorer = Scorer(self._device, native)
         self._grammars = Grammars(rows, self.vocabulary, token_texts)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
         self._pools = Pools()

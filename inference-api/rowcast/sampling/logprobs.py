@@ -30,7 +30,7 @@ def report(
     ids = torch.cat([tokens, order.leading(values, min(max(1, *counts), values.shape[1]))], 1)
     logits = values.gather(1, ids).double() - highest.double()
     found = zip(whole, ids.tolist(), logits.tolist(), counts, strict=True)
-    return [_report(*of_row) for of_row in found]
+    return [report_of(*of_row) for of_row in found]
 
 
 def masses(values: Tensor, scratch: Tensor) -> tuple[Tensor, list[int]]:
@@ -40,7 +40,11 @@ def masses(values: Tensor, scratch: Tensor) -> tuple[Tensor, list[int]]:
     return highest, whole.squeeze(1).tolist()
 
 
-def _report(whole: int, ids: Sequence[int], logits: Sequence[float], count: int) -> Report | None:
+def report_of(whole: int, ids: Sequence[int], logits: Sequence[float], count: int) -> Report | None:
+    """Return the report of a row; None if it failed: if its mass is not positive.
+
+    `ids` are the chosen token and the likeliest ones; `logits` are relative to the highest.
+    """
     if whole <= 0:
         return None
     norm = mass.logarithm(whole)

@@ -103,7 +103,7 @@ class Sampler:
         else:
             tokens = self._tokens(self._single(logits), draws)
         if any(draw.params.logprobs for draw in draws):
-            reports = self._reports(self._single(logits), draws, tokens)
+            reports = self._reports(logits, draws, tokens)
             return [_sampled_token(*of_row) for of_row in zip(tokens, reports, strict=True)]
         return [_sampled_token(token, None) for token in tokens]
 
@@ -159,19 +159,27 @@ class Sampler:
         ]
 
     def _reports(
-        self, values: Tensor, draws: Sequence[Draw], tokens: Sequence[int]
+        self, logits: Tensor, draws: Sequence[Draw], tokens: Sequence[int]
     ) -> Sequence[Report | None]:
         """Return log-probabilities for the rows whose parameters request them."""
         reports: list[Report | None] = [None] * len(draws)
         places = [place for place, draw in enumerate(draws) if draw.params.logprobs]
         counts = [draws[place].params.top_logprobs for place in places]
-        buffer = self._buffer("weights", len(places), mass.padded(self._vocabulary))
         # A failed row reports nothing, whatever token stands for it.
-        chosen = torch.tensor([[max(0, tokens[place])] for place in places], device=self._device)
-        found = report(self._at(values, places), chosen, counts, buffer)
-        for place, of_row in zip(places, found, strict=True):
+        chosen = [max(0, tokens[place]) for place in places]
+        for place, of_row in zip(places, self._report(logits, places, chosen, counts), strict=True):
             reports[place] = of_row
         return reports
+
+    def _report(
+        self, logits: Tensor, places: list[int], tokens: Sequence[int], counts: Sequence[int]
+    ) -> list[Report | None]:
+        token_sampler = self._token_sampler
+        if token_sampler is not None and token_sampler.takes(logits):
+            return token_sampler.report(logits, places, tokens, counts)
+        buffer = self._buffer("weights", len(places), mass.padded(self._vocabulary))
+        chosen = torch.tensor(tokens, device=self._device).unsqueeze(1)
+        return report(self._at(self._single(logits), places), chosen, counts, buffer)
 
     def _draw_of(self, row: int, position: int) -> Draw:
         seat = self._seats[row]

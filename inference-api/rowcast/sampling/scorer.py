@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rowcast.sampling import mass
 from rowcast.sampling.logprobs import Report, report
+from rowcast.sampling.token_sampler import TokenSampler
 
 AT_ONCE = 16
 
@@ -21,8 +22,9 @@ AT_ONCE = 16
 class Scorer:
     """Scores places; reuses its working memory from call to call."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, token_sampler: TokenSampler | None = None) -> None:
         self._device = device
+        self._token_sampler = token_sampler  # a faster way to the same reports
         self._buffer = torch.empty(0, device=device)
 
     def score(self, logits: Tensor, tokens: Sequence[int], count: int) -> list[Report] | None:
@@ -37,12 +39,20 @@ class Scorer:
         return found
 
     def _score(self, logits: Tensor, tokens: Sequence[int], count: int) -> list[Report] | None:
+        reports = self._reports(logits, tokens, [count] * len(tokens))
+        found = [each for each in reports if each is not None]
+        return found if len(found) == len(tokens) else None
+
+    def _reports(
+        self, logits: Tensor, tokens: Sequence[int], counts: Sequence[int]
+    ) -> list[Report | None]:
+        if self._token_sampler is not None and self._token_sampler.takes(logits):
+            return self._token_sampler.report(logits, range(len(tokens)), tokens, counts)
         values = logits.float()
         if not bool(values.isfinite().all()):
-            return None
+            return [None] * len(tokens)
         chosen = torch.tensor(tokens, device=self._device).unsqueeze(1)
-        reports = report(values, chosen, [count] * len(tokens), self._scratch(*values.shape))
-        return [each for each in reports if each is not None]
+        return report(values, chosen, counts, self._scratch(*values.shape))
 
     def _scratch(self, places: int, vocabulary: int) -> Tensor:
         size = places * mass.padded(vocabulary)

@@ -3,9 +3,9 @@
     seat    the row's parameters, and where its noise begins
     edit    the row's past and its fixed edits, before each choice of a row that has any
     choose  logits of some rows ──▶ one token each, or FAILED
+    report  logits of some rows, with a token each ──▶ log-probabilities
 
-The sampler works without one; code that knows compiled kernels may pass one in. Knows no
-log-probabilities.
+The sampler works without one; code that knows compiled kernels may pass one in.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from rowcast.sampling.draws import Method
+from rowcast.sampling.logprobs import Report
 from rowcast.sampling_params import SamplingParams
 
 FAILED = -1
@@ -49,3 +50,8 @@ class TokenSampler(Protocol):
 
     def choose(self, logits: Tensor, rows: Sequence[int], positions: Sequence[int]) -> list[int]:
         """Return a token for each of `rows`; `positions` are its indexes in the replies."""
+
+    def report(
+        self, logits: Tensor, places: Sequence[int], tokens: Sequence[int], counts: Sequence[int]
+    ) -> list[Report | None]:
+        """Return a report per place of the logits, as `logprobs.report` does."""

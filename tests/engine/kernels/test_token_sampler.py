@@ -3,6 +3,7 @@
 Covers `sampling/token_sampler`.
 """
 
+import math
 from functools import cache
 
 import pytest
@@ -14,6 +15,8 @@ from rowcast.engine.kernels.build import Kernel, load_kernel
 from rowcast.engine.kernels.linear_kernel import choose_linear
 from rowcast.engine.kernels.threads import Threads
 from rowcast.engine.kernels.token_sampler import SOURCE, NativeTokenSampler
+from rowcast.sampling import mass
+from rowcast.sampling.logprobs import report
 from rowcast.sampling.sampler import Sampler
 from rowcast.sampling_params import SamplingParams
 from sampling.seats import CPU, END, chosen, logits_of
@@ -118,8 +121,58 @@ def test_it_refuses_what_it_would_read_out_of_place() -> None:
     assert not native.takes(torch.zeros(100, 2).T)
 
 
+@pytest.mark.parametrize("size", [1, 2, 15, 17, 127, 129, 2048, 32_000, 151_936])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [0.0, 0.01, 2.0, 60.0])
+def test_log_probabilities_are_the_reference_s(size: int, dtype: torch.dtype, scale: float) -> None:
+    logits = logits_of(size, rows=5, scale=scale).to(dtype)
+    logits[1, ::2] = -0.0
+    places, tokens = [4, 0, 1, 0, 3], [0, size - 1, size // 2, 0, size // 3]
+    counts = [0, 20, 1, 5, 1000]
+    scratch = torch.empty(5, mass.padded(size))
+    chosen_tokens = torch.tensor(tokens).unsqueeze(1)
+    expected = report(logits.float()[places], chosen_tokens, counts, scratch)
+    native = NativeTokenSampler(built(), 5, size, None)
+    assert native.report(logits, places, tokens, counts) == expected
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_row_that_is_not_finite_has_no_log_probabilities_and_its_neighbours_have(
+    bad: float,
+) -> None:
+    logits = logits_of(300, rows=3)
+    native = NativeTokenSampler(built(), 3, 300, None)
+    sound = native.report(logits, [0, 1, 2], [7, 8, 9], [2, 2, 2])
+    logits[1, 250] = bad
+    assert native.report(logits, [0, 1, 2], [7, 8, 9], [2, 2, 2]) == [sound[0], None, sound[2]]
+
+
+def test_threads_change_no_log_probability() -> None:
+    size, rows = 9000, 32
+    linear = choose_linear(2)
+    if linear is None:
+        pytest.skip("no linear kernel here, whose threads it would use")
+    logits = logits_of(size, rows=rows)
+    given = (range(rows), range(rows), [5] * rows)
+    with linear:
+        alone = NativeTokenSampler(built(), rows, size, None).report(logits, *given)
+        shared = NativeTokenSampler(built(), rows, size, linear.thread_pool).report(logits, *given)
+    assert alone == shared
+
+
+def test_it_reports_nothing_out_of_place() -> None:
+    native, logits = NativeTokenSampler(built(), 2, 100, None), torch.zeros(2, 100)
+    for wide, place in ((torch.zeros(2, 99), 0), (logits, 2), (logits, -1)):
+        with pytest.raises(ValueError, match="places"):
+            native.report(wide, [place], [0], [1])
+    for token, count in ((100, 1), (-1, 1), (0, -1)):
+        with pytest.raises(ValueError, match="likeliest"):
+            native.report(logits, [0], [token], [count])
+
+
 def test_without_vectors_of_512_bits_it_chooses_the_same() -> None:
-    size, asked = 4099, SamplingParams(max_tokens=1, temperature=1.2, top_p=0.7)
+    size = 4099
+    asked = SamplingParams(max_tokens=1, temperature=1.2, top_p=0.7, logprobs=True, top_logprobs=3)
     narrow = NativeTokenSampler(load_kernel(SOURCE, machine="x86-64"), 1, size, None)
     both = [Sampler(1, size, frozenset(), CPU, narrow), sampler(size, rows=1)]
     for each in both:

@@ -1,9 +1,10 @@
 """Chooses tokens in C, all rows of a step in one call: the sampler's `TokenSampler` on the CPU.
 
-    logits, rows, positions ──▶ tokens, the same to the bit as sampling's own in torch
+    logits, rows, positions ──▶ tokens             ┐ the same to the bit as
+    logits, places, tokens  ──▶ log-probabilities  ┘ sampling's own in torch
 
 A row's parameters are in one struct, written when it is seated. Rows are distributed over the
-threads of the linear kernel, if there is one. Knows no log-probabilities.
+threads of the linear kernel, if there is one.
 """
 
 import ctypes
@@ -18,6 +19,7 @@ from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
 from rowcast.engine.kernels.threads import Threads
 from rowcast.sampling import mass
 from rowcast.sampling.draws import Method
+from rowcast.sampling.logprobs import Report, report_of
 from rowcast.sampling.token_sampler import Changes, Past
 from rowcast.sampling_params import SamplingParams
 
@@ -62,6 +64,18 @@ class Draws(ctypes.Structure):
     )
 
 
+class Reports(ctypes.Structure):
+    """The log-probabilities of a step: the C file's struct `Report`."""
+
+    _fields_ = (
+        ("logits", ctypes.c_void_p),
+        *_fields(ctypes.c_int64, "half", "size", "step"),
+        *_fields(ctypes.c_void_p, "places", "tokens", "counts"),
+        *_fields(ctypes.c_int64, "count", "stride"),
+        *_fields(ctypes.c_void_p, "masses", "ids", "below"),
+    )
+
+
 class NativeTokenSampler:
     """The `TokenSampler` Protocol by a loaded kernel."""
 
@@ -71,6 +85,8 @@ class NativeTokenSampler:
         library.rowcast_furnish.argtypes = [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 2
         library.rowcast_choose.argtypes = [ctypes.c_void_p] * 2
         library.rowcast_choose.restype = None
+        library.rowcast_report.argtypes = [ctypes.c_void_p] * 2
+        library.rowcast_report.restype = None
         threads = threads or Threads(1, 0, 0)
         self._room = ctypes.c_void_p(
             library.rowcast_furnish(threads.count, vocabulary, threads.share, threads.pool)
@@ -124,6 +140,33 @@ class NativeTokenSampler:
         draws.half, draws.count = logits.dtype is torch.bfloat16, count
         self._library.rowcast_choose(self._room, self._draws_address)
         return self._tokens[:count]
+
+    def report(
+        self, logits: Tensor, places: Sequence[int], tokens: Sequence[int], counts: Sequence[int]
+    ) -> list[Report | None]:
+        size, count, stride = self._vocabulary, len(places), 1 + max(counts)
+        if logits.shape[1] != size or not 0 <= min(places) <= max(places) < logits.shape[0]:
+            raise ValueError(f"logits {[*logits.shape]} at places {min(places)} to {max(places)}")
+        if not 0 <= min(tokens) <= max(tokens) < size or min(counts) < 0:
+            raise ValueError(f"tokens {min(tokens)} to {max(tokens)}, {min(counts)} likeliest")
+        given = torch.tensor([places, tokens, counts])
+        masses = torch.empty(count, dtype=torch.int64)
+        ids = torch.zeros(count, stride, dtype=torch.int64)
+        below = torch.zeros(count, stride, dtype=torch.float64)
+        reports = Reports(
+            logits.data_ptr(),
+            logits.dtype is torch.bfloat16,
+            size,
+            logits.stride(0),
+            *(each.data_ptr() for each in given),
+            count,
+            stride,
+            *(each.data_ptr() for each in (masses, ids, below)),
+        )
+        self._library.rowcast_report(self._room, ctypes.byref(reports))
+        most = [min(each, size) for each in counts]
+        found = zip(masses.tolist(), ids.tolist(), below.tolist(), most, strict=True)
+        return [report_of(*of_row) for of_row in found]
 
     def _make_room(self, count: int) -> None:
         """Allocate buffers for this many rows of logits at once."""

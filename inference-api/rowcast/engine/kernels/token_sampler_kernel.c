@@ -6,6 +6,8 @@
  *     ranked    the k likeliest in order, then top_p and min_p among them
  *     open      no top_k: draws from the whole vocabulary until one is within top_p
  *
+ * And what log-probabilities are made of: a row's mass, and the logits of tokens.
+ *
  * Values are compared as integers that sort like them. Each step rounds as torch's operations
  * do, one after the other; sums are of integers, or fold halves in one shape. Rows are
  * distributed over another kernel's threads. Knows no tensors and checks no shapes: token_sampler.py
@@ -63,6 +65,17 @@ typedef struct {
     int64_t octaves, steps;
 } Ask;
 
+/* What log-probabilities are computed from, for some rows of the logits. */
+typedef struct {
+    const void *logits;
+    int64_t half, size, step;
+    const int64_t *places, *tokens, *counts; /* rows of logits, chosen tokens, how many likeliest */
+    int64_t count, stride;                   /* rows here; ids of each: the chosen one, the likeliest */
+    int64_t *masses;                         /* in units of mass.total; 0: the row failed */
+    int64_t *ids;
+    double *below; /* logits of the ids, less the highest */
+} Report;
+
 /* The working memory of one thread. */
 typedef struct {
     float *own;
@@ -82,9 +95,12 @@ typedef struct {
     void *crew;
 } Room;
 
+typedef void (*OfRow)(const void *ask, int64_t place, Desk *desk);
+
 typedef struct {
     Room *room;
-    const Ask *ask;
+    OfRow of_row;
+    const void *ask;
 } Work;
 
 /* One row's logits. */
@@ -149,6 +165,10 @@ INLINE float unordered(int32_t order) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+INLINE Row row_at(const void *logits, int64_t half, int64_t size, int64_t step, int64_t place) {
+    return (Row){(const char *)logits + place * step * (half ? 2 : 4), half, size};
 }
 
 static const vi numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -306,6 +326,14 @@ static double exponential(const Ask *ask, double exponent) {
     return ask->powers[(int64_t)whole - (int64_t)lowest] * ((rest * .5 + 1.) * rest + 1.);
 }
 
+/* Gather and sort the likeliest tokens in `keys`, `wanted` of them or more; see `bounds` for maxima. */
+static void rank(const Row *row, int64_t depth, int64_t wanted, int32_t low, int32_t high,
+                 Desk *desk) {
+    int64_t count = (row->size + LANES * depth - 1) / (LANES * depth) * LANES;
+    int32_t least = threshold(desk->maxima, count, wanted, low, high);
+    sort(desk->keys, desk->spare, gather(row, desk->maxima, count, depth, least, desk->keys));
+}
+
 static int64_t ranked(const Ask *ask, const Seat *seat, int64_t position, Desk *desk,
                       const uint64_t *keys) {
     const int64_t unit_bits = 44, count = seat->top_k;
@@ -449,8 +477,7 @@ static void edit(const Seat *seat, int64_t position, const Row *row, float *own)
 static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
     const Seat *seat = &ask->seats[ask->rows[place]];
     const int64_t position = ask->positions[place];
-    Row row = {(const char *)ask->logits + place * ask->step * (ask->half ? 2 : 4), ask->half,
-               ask->size};
+    Row row = row_at(ask->logits, ask->half, ask->size, ask->step, place);
     const int64_t depth = depth_for(row.size, seat->top_k);
     int32_t *maxima = seat->way == RANKED ? desk->maxima : NULL, high, low;
     bounds(&row, depth, maxima, &high, &low);
@@ -470,25 +497,58 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
     return ranked(ask, seat, position, desk, desk->keys);
 }
 
-static void draw_rows(const void *context, int64_t first, int64_t last) {
+static void choose_row(const void *asked, int64_t place, Desk *desk) {
+    const Ask *ask = asked;
+    ask->tokens[place] = draw_row(ask, place, desk);
+}
+
+static void report_row(const void *asked, int64_t place, Desk *desk) {
+    const Report *report = asked;
+    const int64_t columns = (report->size + LINES - 1) / LINES;
+    const int64_t wanted = report->counts[place] < report->size ? report->counts[place] : report->size;
+    const int64_t depth = depth_for(report->size, wanted);
+    int64_t *ids = report->ids + place * report->stride;
+    Row row = row_at(report->logits, report->half, report->size, report->step, report->places[place]);
+    int32_t high, low;
+    report->masses[place] = 0;
+    bounds(&row, depth, wanted ? desk->maxima : NULL, &high, &low);
+    if (!is_finite(high) || !is_finite(low)) return;
+    Counted all = {.top = unordered(high), .temperature = 1};
+    report->masses[place] = fold(&row, &all, columns, desk->sums);
+    if (wanted) rank(&row, depth, wanted, low, high, desk);
+    ids[0] = report->tokens[place];
+    for (int64_t each = 0; each < wanted; each++) ids[each + 1] = (uint32_t)~desk->keys[each];
+    for (int64_t each = 0; each <= wanted; each++)
+        report->below[place * report->stride + each] =
+            (double)get_one(&row, ids[each]) - (double)unordered(high);
+}
+
+static void some_rows(const void *context, int64_t first, int64_t last) {
     const Work *work = context;
     Room *room = work->room;
     uint64_t taken = atomic_load(&room->taken), desk;
     do desk = ~taken & (taken + 1); /* the lowest that is free */
     while (!atomic_compare_exchange_weak(&room->taken, &taken, taken | desk));
     Desk *own = &room->desks[__builtin_ctzll(desk)];
-    for (int64_t place = first; place < last; place++)
-        work->ask->tokens[place] = draw_row(work->ask, place, own);
+    for (int64_t place = first; place < last; place++) work->of_row(work->ask, place, own);
     atomic_fetch_and(&room->taken, ~desk);
+}
+
+static void all_rows(Room *room, OfRow of_row, const void *ask, int64_t count, int64_t size) {
+    Work work = {room, of_row, ask};
+    if (room->count > 1 && count > 1 && count * size > 16384)
+        room->share(room->crew, some_rows, &work, count, 1);
+    else some_rows(&work, 0, count);
 }
 
 /* ---- what token_sampler.py calls ---- */
 
 void rowcast_choose(Room *room, const Ask *ask) {
-    Work work = {room, ask};
-    if (room->count > 1 && ask->count > 1 && ask->count * ask->size > 16384)
-        room->share(room->crew, draw_rows, &work, ask->count, 1);
-    else draw_rows(&work, 0, ask->count);
+    all_rows(room, choose_row, ask, ask->count, ask->size);
+}
+
+void rowcast_report(Room *room, const Report *report) {
+    all_rows(room, report_row, report, report->count, report->size);
 }
 
 void rowcast_leave_room(Room *room) {
