@@ -21,21 +21,23 @@
 #if defined __AVX512F__ && defined __AVX512DQ__
 #include <immintrin.h>
 #define WIDE 1
+#define LANES 16
 #else
 #define WIDE 0
+#define LANES 8 /* compilers split wider vectors lane by lane */
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, LINES = 128, DEEPEST = 64, RUN = 8, DESKS = 64 };
+enum { LINES = 128, DEEPEST = 64, RUN = 8, DESKS = 64 };
 enum { GREEDY, RANKED, OPEN }; /* how a row's token is drawn */
 enum { FAILED = -1 };
 enum { OK = 0, NO_MEMORY = 1 };
 
-typedef float vf __attribute__((vector_size(64)));
-typedef int32_t vi __attribute__((vector_size(64)));
-typedef uint32_t vu __attribute__((vector_size(64)));
-typedef uint16_t vh __attribute__((vector_size(32)));
+typedef float vf __attribute__((vector_size(LANES * 4)));
+typedef int32_t vi __attribute__((vector_size(LANES * 4)));
+typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
+typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
 
 /* A row's parameters, as token_sampler.py keeps them. */
 typedef struct {
@@ -171,7 +173,11 @@ INLINE Row row_at(const void *logits, int64_t half, int64_t size, int64_t step, 
     return (Row){(const char *)logits + place * step * (half ? 2 : 4), half, size};
 }
 
-static const vi numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const vi numbers = {0, 1, 2, 3, 4, 5, 6, 7,
+#if WIDE
+                           8, 9, 10, 11, 12, 13, 14, 15
+#endif
+};
 
 /* The highest and the lowest; with `maxima`, also those of each lane of every `depth` vectors. */
 INLINE void bounds_in(const Row *row, int64_t depth, int32_t *maxima, int32_t *high, int32_t *low) {
