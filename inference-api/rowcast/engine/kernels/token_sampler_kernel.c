@@ -30,6 +30,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum { LINES = 128, DEEPEST = 64, RUN = 8, DESKS = 64 };
+enum { MOST_MAXIMA = 512, MOST_TOKENS = 4096 }; /* from which on all tokens are weighed */
 enum { GREEDY, RANKED, OPEN }; /* how a row's token is drawn */
 enum { FAILED = -1 };
 enum { OK = 0, NO_MEMORY = 1 };
@@ -256,6 +257,10 @@ static int64_t depth_for(int64_t size, int64_t wanted) {
     return depth;
 }
 
+static int64_t maxima_of(int64_t size, int64_t depth) {
+    return (size + LANES * depth - 1) / (LANES * depth) * LANES;
+}
+
 static int64_t count_from(const int32_t *maxima, int64_t count, int32_t least) {
     vi found = {};
     for (int64_t at = 0; at < count; at += LANES) {
@@ -335,7 +340,7 @@ static double exponential(const Ask *ask, double exponent) {
 /* Gather and sort the likeliest tokens in `keys`, `wanted` of them or more; see `bounds` for maxima. */
 static void rank(const Row *row, int64_t depth, int64_t wanted, int32_t low, int32_t high,
                  Desk *desk) {
-    int64_t count = (row->size + LANES * depth - 1) / (LANES * depth) * LANES;
+    int64_t count = maxima_of(row->size, depth);
     int32_t least = threshold(desk->maxima, count, wanted, low, high);
     sort(desk->keys, desk->spare, gather(row, desk->maxima, count, depth, least, desk->keys));
 }
@@ -418,10 +423,42 @@ INLINE int64_t fold_in(const Row *row, const Counted *counted, int64_t columns, 
 
 static int64_t fold(const Row *row, const Counted *counted, int64_t columns, int64_t *sums) {
     Row halves = {row->at, 1, row->size}, singles = {row->at, 0, row->size};
-    Counted whole = *counted, part = *counted;
+    Counted whole = *counted, part = *counted, plain = {.top = counted->top, .temperature = 1};
     whole.limited = 0, part.limited = 1;
     const Row *as = row->half ? &halves : &singles;
+    if (!counted->limited && counted->temperature == 1 && counted->least == 0)
+        return fold_in(as, &plain, columns, sums); /* compiled without a division */
     return counted->limited ? fold_in(as, &part, columns, sums) : fold_in(as, &whole, columns, sums);
+}
+
+/* As `fold`, of the tokens ranked before one: where they are few, only these are weighed. */
+static int64_t fold_before(const Row *row, const Counted *counted, int64_t columns, int64_t depth,
+                           Desk *desk) {
+    const int64_t count = maxima_of(row->size, depth);
+    const int32_t least = ordered_one(counted->own);
+    uint64_t *keys = desk->keys;
+    if (count_from(desk->maxima, count, least) > MOST_MAXIMA)
+        return fold(row, counted, columns, desk->sums);
+    int64_t found = gather(row, desk->maxima, count, depth, least, keys), all = 0, next;
+    if (found > MOST_TOKENS) return fold(row, counted, columns, desk->sums);
+    for (int64_t each = 0; each < found; each++) {
+        int64_t token = (uint32_t)~keys[each];
+        keys[each] = token % columns * LINES + token / columns;
+    }
+    sort(keys, desk->spare, found); /* by column */
+    memset(desk->sums, 0, columns * sizeof *desk->sums);
+    for (int64_t first = 0; first < found; first = next) {
+        float part[LINES] = {0};
+        int64_t column = keys[first] / LINES;
+        for (next = first; next < found && (int64_t)keys[next] / LINES == column; next++) {
+            int64_t line = keys[next] % LINES;
+            part[line] = weights(row, counted, line * columns + column)[0];
+        }
+        for (int64_t half = LINES / 2; half; half /= 2)
+            for (int64_t line = 0; line < half; line++) part[line] += part[line + half];
+        all += desk->sums[column] = (int64_t)((double)part[0] * 0x1p40);
+    }
+    return all;
 }
 
 static int64_t draw(const Row *row, const Counted *counted, int64_t columns, const int64_t *sums,
@@ -437,7 +474,7 @@ static int64_t draw(const Row *row, const Counted *counted, int64_t columns, con
 }
 
 static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, float top,
-                         Desk *desk) {
+                         int64_t depth, Desk *desk) {
     const int64_t columns = (row->size + LINES - 1) / LINES;
     Counted counted = {.top = top, .temperature = (float)seat->temperature};
     double whole = (double)fold(row, &counted, columns, desk->sums);
@@ -450,7 +487,7 @@ static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, flo
         counted.limited = 1;
         counted.token = token;
         counted.own = get_one(row, token);
-        int64_t before = fold(row, &counted, columns, desk->sums);
+        int64_t before = fold_before(row, &counted, columns, depth, desk);
         if ((double)before < seat->top_p * whole || before == 0) break;
         token = draw(row, &counted, columns, desk->sums, seat, position, lane);
     }
@@ -485,7 +522,8 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
     const int64_t position = ask->positions[place];
     Row row = row_at(ask->logits, ask->half, ask->size, ask->step, place);
     const int64_t depth = depth_for(row.size, seat->top_k);
-    int32_t *maxima = seat->way == RANKED ? desk->maxima : NULL, high, low;
+    const int by_maxima = seat->way == RANKED || (seat->way == OPEN && seat->top_p < 1);
+    int32_t *maxima = by_maxima ? desk->maxima : NULL, high, low;
     bounds(&row, depth, maxima, &high, &low);
     if (!is_finite(high) || !is_finite(low)) return FAILED;
     if (seat->edited) {
@@ -495,7 +533,7 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
         if (!is_finite(high)) return FAILED;
     }
     if (seat->way == GREEDY) return first_with(&row, high);
-    if (seat->way == OPEN) return open_draw(&row, seat, position, unordered(high), desk);
+    if (seat->way == OPEN) return open_draw(&row, seat, position, unordered(high), depth, desk);
     int64_t count = (row.size + LANES * depth - 1) / (LANES * depth) * LANES;
     int32_t least = threshold(maxima, count, seat->top_k, low, high);
     int64_t found = gather(&row, maxima, count, depth, least, desk->keys);
