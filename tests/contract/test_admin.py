@@ -194,6 +194,7 @@ def test_straight_at_the_server_only_the_secret_counts(house: House, path: str) 
     assert house.entry() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secret", [None, "another secret than the server's"])
 def test_without_a_secret_callers_on_the_machine_are_administrators(
     tmp_path: Path, secret: str | None
@@ -251,6 +252,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command_lists_loads_and_unloads(house: House) -> None:
     at = ("--url", house.proxy.url, "--token")
     admin, other = ((*at, each["Authorization"]) for each in (admin_token(), team_token()))
