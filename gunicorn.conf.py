@@ -250,14 +250,9 @@ def on_reload(server) -> None:
         keeper.reload()
 
 
-def worker_exit(_server, _worker) -> None:
-    """End without searching all that a process has made for garbage, several times."""
-    gc.freeze()
-
-
 def on_exit(server) -> None:
     """Stop the supervisor, now that the workers have ended."""
-    gc.freeze()
+    gc.freeze()  # as in `HttpWorker.run`
     if _REMOVES in os.environ and not server.reexec_pid:
         shutil.rmtree(os.environ[_REMOVES], ignore_errors=True)
     keeper = getattr(server, "keeper", None)
