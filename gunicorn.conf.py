@@ -8,6 +8,7 @@ fresh code.
 import contextlib
 import errno
 import fcntl
+import gc
 import mmap
 import os
 import shutil
@@ -251,6 +252,7 @@ def on_reload(server) -> None:
 
 def on_exit(server) -> None:
     """Stop the supervisor, now that the workers have ended."""
+    gc.freeze()  # as in `HttpWorker.run`
     if _REMOVES in os.environ and not server.reexec_pid:
         shutil.rmtree(os.environ[_REMOVES], ignore_errors=True)
     keeper = getattr(server, "keeper", None)

@@ -3,6 +3,7 @@
 import gc
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,8 +34,12 @@ def _hangups_are_heard() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest test: if it began last, the other processes would wait for it."""
-    items.sort(key=lambda each: "test_schemathesis" not in each.nodeid)
+    """Begin with the files of the longest time limits: the end of the run has short tests only."""
+    limits: dict[Path, float] = {}
+    for each in items:
+        marker = each.get_closest_marker("timeout")
+        limits[each.path] = max(limits.get(each.path, 0.0), marker.args[0] if marker else 0.0)
+    items.sort(key=lambda each: -limits[each.path])
 
 
 def pytest_collection_finish() -> None:

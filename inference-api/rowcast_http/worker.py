@@ -12,6 +12,7 @@ receive the signal sees it.
 
 import contextlib
 import errno
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -108,6 +109,7 @@ class HttpWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         for each in listeners:
             each.stop(timeout=0.1)
         self.close()
+        gc.freeze()  # so that an ending interpreter searches nothing of this for garbage
 
     def listen(self, listener: Any) -> Listener:
         """Accept the connections of a listening socket."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from functools import cache
 from itertools import islice
 from random import Random
 
@@ -10,22 +11,30 @@ import pytest
 
 from models.corpus import cast, forms, knowledge, notes, shapes, stories, sums
 from models.corpus.documents import ANSWER, Document, document, documents
-from models.corpus.tale import ImpossibleError, Ledger, Tale
+from models.corpus.tale import ImpossibleError, Ledger, Story, Tale
 
-STORIES = [stories.tell(Random(number)) for number in range(300)]
-DOCUMENTS = [*islice(documents(1), 450)]
 MADE_THE_MODELS = "ef7b71f9879e82ed357a9b65a9d23f7c72cdec7c519f8cc71cc9d8d171f2086c"
 
 
+@cache
+def many_stories() -> list[Story]:
+    return [stories.tell(Random(number)) for number in range(300)]
+
+
+@cache
+def many_documents() -> list[Document]:
+    return [*islice(documents(1), 450)]
+
+
 def test_it_is_the_corpus_that_the_models_learned() -> None:
-    text = "".join(doc.text for doc in DOCUMENTS)
+    text = "".join(doc.text for doc in many_documents())
     assert hashlib.sha256(text.encode()).hexdigest() == MADE_THE_MODELS
 
 
 def test_a_document_depends_on_seed_and_number_alone() -> None:
-    assert document(1, 7) == DOCUMENTS[7]
-    assert document(2, 7) != DOCUMENTS[7]
-    assert next(documents(1, 7)) == DOCUMENTS[7]
+    assert document(1, 7) == many_documents()[7]
+    assert document(2, 7) != many_documents()[7]
+    assert next(documents(1, 7)) == many_documents()[7]
 
 
 @pytest.mark.parametrize("plot", stories.PLOTS, ids=lambda plot: plot.__name__)
@@ -73,7 +82,7 @@ def _read(text: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def test_no_question_has_two_answers() -> None:
-    told = [(f"{at}", story.questions) for at, story in enumerate(STORIES)]
+    told = [(f"{at}", story.questions) for at, story in enumerate(many_stories())]
     told += [(f"note {at}", notes.note(Random(at))[1]) for at in range(200)]
     chapters = [stories.tell_chapters(Random(at), 3) for at in range(40)]
     told += [(story.title, story.questions) for story in chapters]
@@ -84,7 +93,9 @@ def test_no_question_has_two_answers() -> None:
 
 
 def test_everybody_in_a_story_has_a_name_of_their_own() -> None:
-    assert all(len({who.name for who in story.people}) == len(story.people) for story in STORIES)
+    assert all(
+        len({who.name for who in story.people}) == len(story.people) for story in many_stories()
+    )
 
 
 SLIPS = {
@@ -102,7 +113,7 @@ SLIPS = {
 
 @pytest.mark.parametrize("slip", SLIPS)
 def test_no_text_slips(slip: str) -> None:
-    for doc in DOCUMENTS:
+    for doc in many_documents():
         found = re.search(SLIPS[slip], _prose(doc))
         assert not found, doc.text[max(0, found.start() - 60) : found.end() + 60]
 
@@ -165,7 +176,7 @@ def test_knowledge_names_its_key() -> None:
 
 
 def test_answers_weigh_more_than_what_is_read() -> None:
-    weights = {piece.weight for doc in DOCUMENTS for piece in doc.pieces}
+    weights = {piece.weight for doc in many_documents() for piece in doc.pieces}
     assert max(weights) == ANSWER
     assert len(weights) == 3
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,14 @@ def token(**claims: object) -> dict[str, str]:
     return {"Authorization": f"Bearer {encoded(json.dumps({'team_id': 'one', **claims}))}"}
 
 
-ADMIN = token(admin=True)
-OTHER = token()
+@cache
+def admin_token() -> dict[str, str]:
+    return token(admin=True)
+
+
+@cache
+def team_token() -> dict[str, str]:
+    return token()
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class House:
         return self.send(self.proxy.port, path, model, headers)
 
     def entry(self, name: str = "two") -> dict[str, Any]:
-        answer = self.send(self.proxy.port, f"/models/{name}", headers=OTHER)
+        answer = self.send(self.proxy.port, f"/models/{name}", headers=team_token())
         assert answer.status == 200, answer.text
         return dict(answer.json())
 
@@ -78,24 +85,25 @@ def refusal(answer: Answer, status: int, *words: str) -> bool:
 
 def test_an_administrator_loads_and_unloads(house: House) -> None:
     loads = house.entry()["loads"]
-    assert house.post("/models/load", ADMIN).json() == {"success": True}
+    assert house.post("/models/load", admin_token()).json() == {"success": True}
     house.await_state("two", "ready")
     assert house.entry()["loads"] == loads + 1
-    assert house.post("/models/load", ADMIN, "second").json() == {"success": True}  # it is loaded
-    assert house.post("/models/unload", ADMIN, "second").json() == {"success": True}
+    answer = house.post("/models/load", admin_token(), "second")  # it is loaded
+    assert answer.json() == {"success": True}
+    assert house.post("/models/unload", admin_token(), "second").json() == {"success": True}
     house.await_state("two", "unloaded")
     assert house.entry()["loads"] == loads + 1
-    assert house.post("/models/unload", ADMIN).status == 200  # it is unloaded
+    assert house.post("/models/unload", admin_token()).status == 200  # it is unloaded
     assert "model=two by_hand=/models/unload" in house.server.output()
 
 
 def test_an_unload_ends_no_stream(house: House) -> None:
     prompt = {"text": "on and on", "max_tokens": 100, "seed": 3, "stop_sequence": "zzz"}
-    raw = request_bytes("/inference/two", prompt, headers=OTHER)
+    raw = request_bytes("/inference/two", prompt, headers=team_token())
     alone = ask(house.proxy.port, raw)
     with Client(house.proxy.port) as stream:
         stream.send(raw).read_body()
-        assert house.post("/models/unload", ADMIN).status == 200
+        assert house.post("/models/unload", admin_token()).status == 200
         assert not stream.so_far().whole
         received = stream.finish()
     assert (received.whole, received.body) == (True, alone.body)
@@ -140,7 +148,7 @@ SMUGGLED = [
 @pytest.mark.parametrize("headers", SMUGGLED, ids=repr)
 def test_a_smuggled_header_makes_no_administrator(house: House, headers: dict[str, str]) -> None:
     before = house.entry()
-    answer = house.post("/models/load", OTHER | headers)
+    answer = house.post("/models/load", team_token() | headers)
     assert answer.status in {400, 403}, answer.text
     assert house.entry() == before
 
@@ -160,7 +168,7 @@ def test_a_claim_does_not_break_out_of_its_header(house: House, claims: dict[str
 def test_a_trailer_makes_no_administrator(house: House) -> None:
     head = (
         "POST /models/load HTTP/1.1\r\nHost: localhost\r\nTrailer: X-Rowcast-Admin\r\n"
-        f"Authorization: {OTHER['Authorization']}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        f"Authorization: {team_token()['Authorization']}\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     body = '10\r\n{"model": "two" }\r\n0\r\nX-Rowcast-Admin: true\r\n\r\n'
     assert ask(house.proxy.port, (head + body).encode()).status in {400, 403}
@@ -172,7 +180,7 @@ def test_straight_at_the_server_only_the_secret_counts(house: House, path: str) 
     before = house.entry()
     for headers in (
         {},
-        ADMIN,
+        admin_token(),
         {"X-Rowcast-Admin": "true"},
         {"X-Rowcast-Admin": "true", "X-Rowcast-Proxy": "1"},
         {"X-Rowcast-Admin": "true", "X-Rowcast-Proxy-Secret": ""},
@@ -186,6 +194,7 @@ def test_straight_at_the_server_only_the_secret_counts(house: House, path: str) 
     assert house.entry() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secret", [None, "another secret than the server's"])
 def test_without_a_secret_callers_on_the_machine_are_administrators(
     tmp_path: Path, secret: str | None
@@ -200,7 +209,7 @@ def test_without_a_secret_callers_on_the_machine_are_administrators(
     ):
         house = House(server, proxy)
         for path in BY_HAND:
-            assert refusal(house.post(path, ADMIN), 403, "PROXY_SECRET", "own machine")
+            assert refusal(house.post(path, admin_token()), 403, "PROXY_SECRET", "own machine")
             assert house.send(server.port, path, "two").json() == {"success": True}
             for mark in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Rowcast-Proxy"):
                 assert refusal(house.send(server.port, path, "two", {mark: "1"}), 403)
@@ -209,21 +218,23 @@ def test_without_a_secret_callers_on_the_machine_are_administrators(
 
 
 def test_errors_and_methods_are_as_elsewhere(house: House) -> None:
-    assert refusal(house.post("/models/load", ADMIN, "three"), 404, "'three'", "one", "second")
-    wrong = request_bytes("/models/load", {"name": "two"}, headers=ADMIN)
+    assert refusal(
+        house.post("/models/load", admin_token(), "three"), 404, "'three'", "one", "second"
+    )
+    wrong = request_bytes("/models/load", {"name": "two"}, headers=admin_token())
     assert refusal(ask(house.proxy.port, wrong), 400, "name is not a known argument")
     secret = {"X-Rowcast-Proxy-Secret": PROXY_SECRET, "X-Rowcast-Admin": "true"}
     for method, status in (("PUT", 405), ("HEAD", 404), ("GET", 404)):  # a model may be "load"
         proxied, direct = (
             ask(port, request_bytes("/models/load", method=method, headers=headers))
-            for port, headers in ((house.proxy.port, ADMIN), (house.server.port, secret))
+            for port, headers in ((house.proxy.port, admin_token()), (house.server.port, secret))
         )
         assert (proxied.status, direct.status) == (status, status)
         assert proxied.body == b"" or proxied.json() == direct.json()
 
 
 def test_the_list_shows_no_path_and_needs_no_administrator(house: House) -> None:
-    answer = house.send(house.proxy.port, "/models", headers=OTHER)
+    answer = house.send(house.proxy.port, "/models", headers=team_token())
     assert [each["id"] for each in answer.json()["data"]] == ["one", "two"]
     assert str(house.server.log.parent) not in answer.text
     assert house.send(house.proxy.port, "/models").status == 401
@@ -241,9 +252,10 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command_lists_loads_and_unloads(house: House) -> None:
     at = ("--url", house.proxy.url, "--token")
-    admin, other = ((*at, each["Authorization"]) for each in (ADMIN, OTHER))
+    admin, other = ((*at, each["Authorization"]) for each in (admin_token(), team_token()))
     refused = command("load", "two", *other)
     assert (refused.returncode, refused.stdout) == (3, "")
     assert '"admin": true' in refused.stderr

@@ -116,6 +116,7 @@ def test_e14_a_prompt_is_computed_before_the_server_is_ready() -> None:
         assert server.generate("Hello", seed=3, max_tokens=9) == scripted_reply("Hello", 3, 9).text
 
 
+@pytest.mark.slow
 def test_e14_a_prompt_that_does_not_fit_is_refused(server: RunningServer) -> None:
     for rows, tokens in ((33, 8), (0, 8), (1, 0)):
         with pytest.raises(RowcastError, match=r"batch_size|prefill_length"):
@@ -130,6 +131,7 @@ Server({models}).fire(port={port})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("models", "names"),
     [
@@ -167,6 +169,7 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_f01_f03_a_model_is_initialized_managed_and_used_from_python() -> None:
     slow = Model("scripted", step_seconds=0.05).precompile(32, 512)
     with Server({"first": slow}).start(wait=False) as server:

@@ -46,6 +46,7 @@ def test_f05_the_answer_has_the_prompt_and_the_completion_only(server: Running) 
     assert (answer["prompt"], answer["response"]) == (PROMPT, REPLY.text)
 
 
+@pytest.mark.slow
 def test_f06_while_no_model_is_ready_it_is_a_503(tmp_path: Path) -> None:
     """Its decoder is suspended, so it reports nothing."""
     with running_server(tmp_path, env={"STALL_SECONDS": "60", "SILENCE_SECONDS": "1"}) as server:

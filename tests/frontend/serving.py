@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ def spoken(prompt: str, seed: int, max_tokens: int) -> str:
     return b"".join(TEXTS[token] for token in tokens).decode(errors="replace")
 
 
+@cache
 def lasting_seed(prompt: str, at_least: int) -> int:
     """Return a seed whose reply to `prompt` does not end by itself within `at_least` tokens."""
     return next(

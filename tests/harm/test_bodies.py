@@ -1,13 +1,21 @@
 """One team's costly bodies, and another team's stream at the same time (findings H1, H5, M8)."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from commands.abuse.attacks.shot import CHAT, Shot
-from harm.witness import Harm, Witness
+from harm.witness import Harm, Witness, witnessed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    """One server for all of these bodies: what is answered leaves nothing behind."""
+    with witnessed(tmp_path_factory.mktemp("bodies")) as witness:
+        yield witness
 
 
 def expect_no_stall(harm: Harm) -> None:

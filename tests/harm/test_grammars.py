@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +23,10 @@ LEAST_GAP = 2.0  # seconds that other work on the machine may take
 PATIENCE = 60
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Running]:
-    with running_server(tmp_path, env={"STEP_SECONDS": "0.005"}) as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("grammars")
+    with running_server(folder, env={"STEP_SECONDS": "0.005"}) as running:
         yield running
 
 

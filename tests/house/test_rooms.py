@@ -12,6 +12,7 @@ slash at the end stands for all modules below that folder: only for tables whose
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -84,24 +85,35 @@ def named(claim: str, known: list[str]) -> list[str]:
     return [each for each in known if each.endswith(f"/{claim}")]
 
 
-def claims() -> Iterator[tuple[str, str]]:
-    """Yield each test file with each name that it says it covers."""
+@cache
+def claims() -> list[tuple[str, str]]:
+    """Return each test file with each name that it says it covers."""
+    return list(_claims())
+
+
+def _claims() -> Iterator[tuple[str, str]]:
     for path in sorted(TESTS.rglob("test_*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
         for claim in claimed(docstring):
             yield str(path.relative_to(TESTS)), claim
 
 
-SOURCE = read(ROOT, ROOTS)
-MODULES = [each for each in modules(SOURCE) if each not in ELSEWHERE]
-CLAIMS = list(claims())
+@cache
+def source() -> Source:
+    return read(ROOT, ROOTS)
+
+
+@cache
+def needing_tests() -> list[str]:
+    """Return the modules that are run, and so need tests, here."""
+    return [each for each in modules(source()) if each not in ELSEWHERE]
 
 
 def test_each_module_has_a_test_file() -> None:
-    covered = {module for _, claim in CLAIMS for module in named(claim, MODULES)}
+    covered = {module for _, claim in claims() for module in named(claim, needing_tests())}
     without = [
         f"{module}: neither tests/{mirrored(module)} nor a docstring that covers it"
-        for module in MODULES
+        for module in needing_tests()
         if module not in covered and not (TESTS / mirrored(module)).is_file()
     ]
     assert without == []
@@ -110,32 +122,35 @@ def test_each_module_has_a_test_file() -> None:
 def test_each_name_that_a_test_covers_is_one_module_or_folder() -> None:
     wrong = [
         f"{claim} in {file}: {found or 'no such module'}"
-        for file, claim in CLAIMS
-        if not (found := named(claim, MODULES)) or (len(found) > 1 and not claim.endswith("/"))
+        for file, claim in claims()
+        if not (found := named(claim, needing_tests()))
+        or (len(found) > 1 and not claim.endswith("/"))
     ]
     assert wrong == []
 
 
 def test_no_file_covers_a_module_twice() -> None:
-    for file in {file for file, _ in CLAIMS}:
-        own = [each for each in MODULES if mirrored(each) == file]
-        found = [each for at, claim in CLAIMS if at == file for each in named(claim, MODULES)]
+    for file in {file for file, _ in claims()}:
+        own = [each for each in needing_tests() if mirrored(each) == file]
+        found = [
+            each for at, claim in claims() if at == file for each in named(claim, needing_tests())
+        ]
         assert sorted([*own, *found]) == sorted({*own, *found}), file
 
 
 def test_modules_that_run_elsewhere_exist() -> None:
-    assert set(modules(SOURCE)) >= ELSEWHERE
+    assert set(modules(source())) >= ELSEWHERE
 
 
 def test_no_folder_has_too_many_modules() -> None:
-    sizes = modules_per_folder(SOURCE)
+    sizes = modules_per_folder(source())
     full = {str(folder.relative_to(ROOT)): size for folder, size in sizes.items() if size > MOST}
     assert full == {}
 
 
 @pytest.mark.slow
 def test_no_imports_run_in_a_circle() -> None:
-    assert circles(SOURCE) == []
+    assert circles(source()) == []
 
 
 def test_a_docstring_is_read_across_lines() -> None:

@@ -12,6 +12,8 @@ from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start
 from scripted_replies import long_reply, scripted_reply
 
+pytestmark = pytest.mark.slow
+
 STEP = 0.01
 TOKENS = 120
 PROMPT = "Once upon a time"

@@ -85,6 +85,7 @@ def test_its_log_is_a_file_until_it_ends(server: RunningServer) -> None:
     assert "Listening at" in server.log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True])
 def test_leaving_the_block_leaves_nothing(fails: bool) -> None:
     expected = pytest.raises(ZeroDivisionError) if fails else nullcontext()
@@ -99,6 +100,7 @@ def test_leaving_the_block_leaves_nothing(fails: bool) -> None:
     running.stop()  # once more is no error
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_an_error_in_the_server_s_words() -> None:
     with Server(Model("scripted")).start() as first:
         with pytest.raises(RowcastError, match=rf"port {first.port} on 127\.0\.0\.1 is in use"):
@@ -140,6 +142,7 @@ def test_a_server_that_is_not_ready_in_time_is_stopped() -> None:
     assert not [each for each in psutil.Process().children() if "rowcast" in str(each.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_server_outlives_the_thread_that_started_it() -> None:
     started: list[RunningServer] = []
     thread = threading.Thread(target=lambda: started.append(Server(Model("scripted")).start()))
@@ -149,6 +152,7 @@ def test_a_server_outlives_the_thread_that_started_it() -> None:
         assert running.generate("Hello", seed=3, max_tokens=9) == scripted_reply("Hello", 3, 9).text
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_by_itself_is_an_error() -> None:
     with Server(Model("scripted")).start() as running:
         os.kill(running.pid, signal.SIGKILL)
@@ -164,6 +168,7 @@ def test_other_models_can_be_served_without_a_restart() -> None:
         assert running.generate("Hello", model="c", seed=3, max_tokens=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secret", [None, "a secret that only the proxy knows"])
 def test_models_are_loaded_and_unloaded_by_hand(secret: str | None) -> None:
     models = {"a": Model("scripted"), "b": Model("scripted")}
@@ -181,6 +186,7 @@ def test_models_are_loaded_and_unloaded_by_hand(secret: str | None) -> None:
             running.load("c")
 
 
+@pytest.mark.slow
 def test_its_log_can_go_to_a_file_that_stays(tmp_path: Path) -> None:
     log = tmp_path / "rowcast.log"
     with Server(Model("scripted")).start(log=log) as running:

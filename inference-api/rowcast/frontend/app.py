@@ -31,7 +31,7 @@ from rowcast.errors import (
     Unavailable,
 )
 from rowcast.frontend.api import DIALECTS, model_in, needs_rows
-from rowcast.frontend.api.dialect import Api, Dialect, Handler
+from rowcast.frontend.api.dialect import Api, Dialect, Handler, MatchedRule
 from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.access import Access
@@ -50,6 +50,7 @@ _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5
 def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Flask:
     """Create the application of one frontend."""
     app = Flask("rowcast", static_folder=None)
+    app.url_rule_class = MatchedRule
     app.extensions[EXTENSION] = frontend
     api = Api(frontend, dialects)
     frontend.background.answers = api

@@ -10,6 +10,7 @@ The folder of that socket has
 """
 
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -57,6 +58,7 @@ def main() -> int:
         status = refuse(error)
     finally:
         _leave(Path(path), status)
+    gc.freeze()  # as in `HttpWorker.run`
     return status
 
 

@@ -4,6 +4,7 @@ The arbiter process reads the settings and opens the port; each worker first pat
 library for gevent, then builds the application.
 """
 
+import gc
 import logging
 import mmap
 import resource
@@ -74,6 +75,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
         self.app.stopping[0] = ENDING
         super().stop(graceful)
+        gc.freeze()  # as in `HttpWorker.run`
 
 
 def gunicorn_options(settings: ProxySettings) -> dict[str, object]:

@@ -12,10 +12,11 @@ import pytest
 from flask import Flask, has_app_context, jsonify
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map
 
 from rowcast.errors import InvalidField, UnknownModel
 from rowcast.frontend.api import DIALECTS, native
-from rowcast.frontend.api.dialect import Api, Dialect, Route
+from rowcast.frontend.api.dialect import Api, Dialect, MatchedRule, Route
 from rowcast.frontend.api.events import streamed
 from rowcast.frontend.api.openai.chat import chat
 from rowcast.frontend.api.openai.completions import completions
@@ -239,3 +240,10 @@ def data(events: bytes) -> list[dict[str, Any]]:
 def test_an_unknown_path_is_no_function(served: Served) -> None:
     with pytest.raises(NotFound):
         api(served).answer(sent("/nowhere"))
+
+
+def test_routes_are_matched_and_no_urls_are_built_of_them() -> None:
+    rules = Map([MatchedRule("/<name>/end", endpoint="a")]).bind("localhost")
+    assert rules.match("/b/end") == ("a", {"name": "b"})
+    with pytest.raises(NotImplementedError, match="builds no URLs"):
+        rules.build("a", {"name": "b"})

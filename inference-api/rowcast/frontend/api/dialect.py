@@ -82,6 +82,20 @@ def dialect_for(request: Request, dialects: Iterable[Dialect]) -> Dialect:
     return next(recognized, None) or dialect_of(request.path, known)
 
 
+class MatchedRule(Rule):
+    """A rule that is only matched: werkzeug spends most time on functions that build URLs of it."""
+
+    def _compile_builder(
+        self,
+        append_unknown: bool = True,  # noqa: ARG002  # of the base class
+    ) -> Callable[..., tuple[str, str]]:
+        return _no_url
+
+
+def _no_url(*_: object, **__: object) -> tuple[str, str]:
+    raise NotImplementedError("the server builds no URLs of its routes")
+
+
 class Api:
     """The dialects of one frontend, with their routes."""
 
@@ -91,7 +105,9 @@ class Api:
         registered = [(each, route) for each in self.dialects for route in each.routes(self)]
         self.routes = tuple(route for _, route in registered)
         self.open = frozenset(route.name for dialect, route in registered if dialect.open)
-        self._map = Map([Rule(at.path, methods=[at.method], endpoint=at) for at in self.routes])
+        self._map = Map(
+            [MatchedRule(at.path, methods=[at.method], endpoint=at) for at in self.routes]
+        )
 
     @property
     def operations(self) -> tuple[Operation, ...]:

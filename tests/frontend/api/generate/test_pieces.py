@@ -18,7 +18,6 @@ from rowcast.frontend.reply.replies import Piece
 from ...serving import Served, lasting_seed, serving, spoken
 
 HELLO: dict[str, Any] = {"prompt": 'Say "é"\n', "seed": 3, "max_tokens": 30, "stream": True}
-LONG = {"prompt": "Hi", "seed": lasting_seed("Hi", 2000), "max_tokens": 2000, "stream": True}
 
 
 def pieces_of(body: bytes) -> list[dict[str, Any]]:
@@ -61,7 +60,8 @@ def hasty() -> Iterator[Served]:
 
 
 def test_a_stream_that_fails_ends_with_an_error_and_is_cut(hasty: Served) -> None:
-    response = hasty.stream("/generate", **LONG)
+    seed = lasting_seed("Hi", 2000)
+    response = hasty.stream("/generate", prompt="Hi", seed=seed, max_tokens=2000, stream=True)
     received: list[bytes] = []
     with pytest.raises(StreamCut, match="time limit"):
         received.extend(response.iter_encoded())

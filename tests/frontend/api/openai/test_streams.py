@@ -12,13 +12,11 @@ from rowcast.backend.decode_backend import Limits
 from ...serving import Served, lasting_seed, serving, spoken
 from .asking import COMPLETIONS, refusal, split, texts
 
-LONG_SEED = lasting_seed("Hi", 2000)
-LONG: dict[str, Any] = {
-    "model": "scripted",
-    "prompt": "Hi",
-    "seed": LONG_SEED,
-    "max_tokens": 2000,
-}
+
+def long() -> dict[str, Any]:
+    """Return the body of a request whose reply is long."""
+    seed = lasting_seed("Hi", 2000)
+    return {"model": "scripted", "prompt": "Hi", "seed": seed, "max_tokens": 2000}
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def test_headers_keep_proxies_from_holding_back(served: Served) -> None:
 
 @pytest.mark.slow
 def test_a_stream_that_fails_has_an_error_and_no_done(hasty: Served) -> None:
-    response = hasty.post(COMPLETIONS, **LONG, n=2, stream=True)
+    response = hasty.post(COMPLETIONS, **long(), n=2, stream=True)
     chunks, done = split(response.text)
     assert not done
     assert "time limit" in chunks[-1]["error"]["message"]
@@ -49,18 +47,18 @@ def test_a_stream_that_fails_has_an_error_and_no_done(hasty: Served) -> None:
 
 
 def test_a_reply_that_fails_whole_is_a_500_that_is_not_to_be_tried_again(hasty: Served) -> None:
-    response = hasty.post(COMPLETIONS, **LONG)
+    response = hasty.post(COMPLETIONS, **long())
     assert refusal(response, 500)["code"] == "reply_failed"
     assert response.headers["X-Should-Retry"] == "false"
 
 
 def test_silence_is_a_comment(hasty: Served) -> None:
-    response = hasty.post(COMPLETIONS, **LONG | {"max_tokens": 3}, stream=True)
+    response = hasty.post(COMPLETIONS, **long() | {"max_tokens": 3}, stream=True)
     assert "\n\n: waiting\n" in response.text
     assert ": waiting\n\n" not in response.text
     chunks, done = split(response.text)
     assert done
-    assert texts(chunks) == [spoken("Hi", LONG_SEED, 3)]
+    assert texts(chunks) == [spoken("Hi", long()["seed"], 3)]
 
 
 @pytest.mark.slow
