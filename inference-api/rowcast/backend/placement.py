@@ -20,6 +20,7 @@ class Place:
 
     row: int
     held: int = 0
+    found: int = 0  # how many of these were computed for another request
 
 
 class Placement(Protocol):

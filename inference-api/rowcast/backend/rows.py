@@ -83,6 +83,7 @@ class Rows(Roster):
     def seat(self, reply: Reply) -> None:
         place = self._placement.take(reply)
         reply.row, reply.fed = place.row, place.held
+        reply.found = min(place.found, len(reply.submit.prompt))
         self._by_row[reply.row] = reply
         self.join(reply)
 

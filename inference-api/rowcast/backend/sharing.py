@@ -43,9 +43,10 @@ class Sharing:
         self._follow(reply)
         if reply.leader is not None:
             self._followers.append(reply)
+            reply.found = _found(reply)
         if reply.prefix_key and not _follows_sibling(reply):
             self._looked_up += len(reply.submit.prompt)
-            self._count(reply)
+            self._found += reply.found
         return reply.found
 
     def settle(self) -> None:
@@ -64,7 +65,7 @@ class Sharing:
             self._inherit(left[0], leader)
         for reply in left:
             self._follow(reply)
-        return [reply for reply in left if reply.group != leader.group and self._count(reply)]
+        return [reply for reply in left if reply.group != leader.group and self._corrected(reply)]
 
     def prefixes(self) -> Prefixes:
         """Return what beginnings have saved, and what is stored of them."""
@@ -89,12 +90,11 @@ class Sharing:
         self._engine.fork(leader.row, reply.row, reply.tokens[:count], reply.fed)
         reply.fed = count
 
-    def _count(self, reply: Reply) -> bool:
-        """Set what another request computes of a prompt; True if that has changed."""
-        found = 0 if _follows_sibling(reply) else min(reply.shared, len(reply.submit.prompt))
-        more = found - reply.found
+    def _corrected(self, reply: Reply) -> bool:
+        """Correct what another request computes of a prompt; True if that has changed."""
+        more = _found(reply) - reply.found
         self._found += more
-        reply.found = found
+        reply.found += more
         return more != 0
 
     def _follow(self, reply: Reply) -> None:
@@ -124,6 +124,11 @@ class Sharing:
 
 def _follows_sibling(reply: Reply) -> bool:
     return reply.leader is not None and reply.leader.group == reply.group
+
+
+def _found(reply: Reply) -> int:
+    """Return how many prompt tokens the leader of a reply computes, or has computed, for it."""
+    return 0 if _follows_sibling(reply) else min(reply.shared, len(reply.submit.prompt))
 
 
 def _agree(one: Reply, other: Reply, length: int) -> bool:

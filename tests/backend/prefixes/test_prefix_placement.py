@@ -5,7 +5,7 @@ Covers `placement`.
 
 import random
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 import pytest
 
@@ -26,6 +26,11 @@ def prompt(number: int, begin: Sequence[int] = SYSTEM, length: int = 100) -> tup
     return (*begin, 97 + number, *random.Random(number).choices(range(97, 123), k=length - 1))
 
 
+@cache
+def alone(tokens: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
+    return expected(tokens, 1, TOKENS, ignore_eos=True)
+
+
 def driven(rows: int = 4, limit: int = 0, width: int = 256) -> Driven:
     placement = partial(prefix_placement, limit=limit)
     return Driven(rows=rows, width=width, policies=Policies(placement=placement))
@@ -36,8 +41,7 @@ def run(server: Driven, reader: Reader, name: str, tokens: Sequence[int], key: s
     before = server.engine.computed
     reader.send(submit(name, tokens, key=key, max_tokens=TOKENS))
     server.finish()
-    wanted, reason = expected(tokens, 1, TOKENS, ignore_eos=True)
-    assert (tuple(reader.tokens[name]), reader.reason(name)) == (wanted, reason)
+    assert (tuple(reader.tokens[name]), reader.reason(name)) == alone(tuple(tokens))
     return server.engine.computed - before
 
 
@@ -91,9 +95,9 @@ def test_a_beginning_shorter_than_64_tokens_is_not_looked_for() -> None:
     assert run(server, reader, "three", tokens) == whole(tokens) - 64
 
 
-@pytest.mark.parametrize("limit", [0, MEBIBYTE])
-def test_another_key_and_no_key_save_nothing(limit: int) -> None:
-    server = driven(rows=3, limit=limit)
+@pytest.mark.slow
+def test_another_key_and_no_key_save_nothing() -> None:
+    server = driven(rows=3, limit=MEBIBYTE)
     reader = server.reader()
     run(server, reader, "own", prompt(1))
     for number in range(1000):
@@ -226,7 +230,9 @@ def test_prompts_that_are_fed_whole_and_beams_neither_take_nor_leave() -> None:
     server.finish()
     assert all(not seating.held for seating in server.engine.seatings)
     assert not server.engine.copies
-    assert len(server.backend._rows._placement._held) == 1  # type: ignore[attr-defined]
+    before = server.engine.computed
+    again = run(server, reader, "again", (*prompt(1), *b"more"), key="a")
+    assert again == server.engine.computed - before == 4 + TOKENS - 1, "only the first was left"
 
 
 @pytest.mark.parametrize("how", ["cancelled", "late", "gone"])

@@ -16,7 +16,7 @@ from functools import partial
 from rowcast.backend.placement import LastFreed, Place, Placement
 from rowcast.backend.prefixes.beginnings import SIZE, Beginnings, packed
 from rowcast.backend.prefixes.store import LEAST_STORED, Entry, Mirror, Store
-from rowcast.backend.reply import Reply
+from rowcast.backend.reply import Group, Reply
 from rowcast.backend.sharing import LEAST_FOUND
 from rowcast.engine.engine import Engine
 from rowcast.wire import Prefixes
@@ -30,6 +30,7 @@ class Held:
 
     key: str
     tokens: bytes
+    group: Group  # it was computed for one of its replies
 
     @property
     def length(self) -> int:
@@ -57,12 +58,12 @@ class PrefixPlacement:
         if stored is not None and stored[1] > max(in_row, LEAST_FOUND - 1):
             return self._read_back(*stored)
         if in_row >= LEAST_FOUND:
-            return self._over(row, in_row)
+            return self._over(row, in_row, reply.group)
         return Place(self._coldest())
 
     def give_back(self, reply: Reply) -> None:
         if reply.prefix_key and reply.fed >= LEAST_FOUND:
-            held = Held(reply.prefix_key, packed(reply.tokens[: reply.fed]))
+            held = Held(reply.prefix_key, packed(reply.tokens[: reply.fed]), reply.group)
             self._held[reply.row] = held
             self._index.add(held.key, held.tokens, reply.row)
         else:
@@ -77,13 +78,13 @@ class PrefixPlacement:
             self._release(next(iter(self._held)))
         self._store.close()
 
-    def _over(self, row: int, shared: int) -> Place:
+    def _over(self, row: int, shared: int, group: Group) -> Place:
         """Return a row with the shared beginning of what a free row holds.
 
         It is that row itself if little is lost, or if no row is empty and it shares half of it.
         """
         held = self._held[row]
-        lost = held.length - shared
+        lost, found = held.length - shared, 0 if held.group == group else shared
         itself = lost < LEAST_FOUND or (not self._empty and shared >= lost)
         if itself and lost >= LEAST_STORED:
             self._save(row, held.length)
@@ -93,9 +94,9 @@ class PrefixPlacement:
             target = self._coldest()
             if target != row:
                 self._engine.copy(row, target, shared)
-            return Place(target, shared)
+            return Place(target, shared, found)
         self._forget(row)
-        return Place(row, shared)
+        return Place(row, shared, found)
 
     def _differed_before(self, held: Held, shared: int) -> bool:
         """True if two pairs of prompts differed after this beginning: others will, too."""
@@ -113,7 +114,7 @@ class PrefixPlacement:
         if saved is None:
             return Place(row)
         self._engine.load(row, saved, shared)
-        return Place(row, shared)
+        return Place(row, shared, shared)
 
     def _coldest(self) -> int:
         """Return a row that holds nothing, or else that which was freed longest ago."""
