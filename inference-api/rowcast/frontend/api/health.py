@@ -9,6 +9,8 @@ unhealthy: it changes neither.
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.health import OPERATIONS
 from rowcast.frontend.api.errors import error_body
@@ -73,6 +75,7 @@ def _of_backend(status: Status) -> dict[str, Any]:
         "context_length": status.context_length,
         "rows": {"seated": status.seated, "of": status.rows},
         "waiting": status.waiting,
+        "prefixes": msgspec.structs.asdict(status.prefixes),
     }
 
 
