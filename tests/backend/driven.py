@@ -16,7 +16,7 @@ import msgspec
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.backend.policies import Policies
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import Drawn, Feed, SavedCache, Seating
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.errors import PeerGone
 from rowcast.sampling_params import SamplingParams
@@ -32,6 +32,7 @@ from rowcast.wire import (
     Pooling,
     Rejected,
     Scored,
+    Seated,
     Status,
     Submit,
     Tokens,
@@ -48,6 +49,7 @@ def submit(
     ignore_eos: bool = True,
     delivered: Sequence[int] | None = None,
     team: str = "",
+    key: str = "",
     **params: Any,
 ) -> Submit:
     """Return a prompt; by default its reply has exactly `max_tokens` tokens."""
@@ -59,6 +61,7 @@ def submit(
         seed=seed,
         team=team,
         delivered=None if delivered is None else tuple(delivered),
+        prefix_key=key,
     )
 
 
@@ -85,10 +88,13 @@ class RecordedEngine(ScriptedEngine):
         self.seatings: list[Seating] = []
         self.steps: list[list[Feed]] = []
         self.forks: list[int] = []  # tokens shared by each fork
+        self.copies: list[int] = []  # tokens copied from free rows
+        self.loads: list[int] = []  # tokens read back from what was saved
 
     def seat(self, row: int, seating: Seating) -> None:
         self.seatings.append(seating)
         super().seat(row, seating)
+        assert self._rows[row].cache == list(seating.held), "the row holds other tokens"
 
     @property
     def computed(self) -> int:
@@ -100,6 +106,15 @@ class RecordedEngine(ScriptedEngine):
         self.forks.append(len(tokens) - held)
         super().fork(source, target, tokens, held)
         assert self._rows[target].cache == list(tokens), "the source holds other tokens"
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        assert source != target
+        self.copies.append(count)
+        super().copy(source, target, count)
+
+    def load(self, row: int, saved: SavedCache, count: int) -> None:
+        self.loads.append(count)
+        super().load(row, saved, count)
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         assert len({feed.row for feed in feeds}) == len(feeds), "a row was fed twice"
@@ -137,6 +152,8 @@ class Reader:
     accepted: set[str] = field(default_factory=set)
     rejected: dict[str, Rejected] = field(default_factory=dict)
     statuses: list[Status] = field(default_factory=list)
+    cached: dict[str, int] = field(default_factory=dict)  # of each prompt, by the last Seated
+    logprobs: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def send(self, *commands: Command) -> None:
         self.port.send(commands)
@@ -173,8 +190,11 @@ class Reader:
         assert name in self.accepted, "told of a reply that was never accepted"
         assert name not in self.ends, "told something after the end"
         match event:
+            case Seated():
+                self.cached[name] = event.cached
             case Tokens():
                 self.tokens[name] += event.tokens
+                self.logprobs[name] += event.logprobs or ()
             case Scored():
                 assert not self.tokens[name], "scores after the reply has begun"
                 self.scored[name].append(event)

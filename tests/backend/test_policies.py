@@ -8,6 +8,7 @@ Covers `admission`, `placement`.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -51,10 +52,11 @@ class CheapestFirst:
         yield from sorted(self._waiting, key=lambda team: self.cost[team])
 
 
-class LongestBeginning:
+class LongestBeginning(LastFreed):
     """The row that holds most of the prompt for its team; the one freed longest ago for others."""
 
     def __init__(self, rows: int) -> None:
+        super().__init__(rows)
         self._left: dict[int, tuple[str, list[int]]] = dict.fromkeys(range(rows), ("", []))
 
     def take(self, reply: Reply) -> Place:
@@ -82,7 +84,7 @@ class KeepingEngine(RecordedEngine):
     def seat(self, row: int, seating: Seating) -> None:
         if row in self._rows:
             self._left[row] = self._rows[row]
-        super().seat(row, seating)
+        super().seat(row, replace(seating, held=()))
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         for feed in feeds:
@@ -134,7 +136,9 @@ def test_today_s_order_is_first_come_first_served_within_equal_rows() -> None:
 
 def test_a_placement_that_keeps_beginnings_spares_the_team_s_next_prompt() -> None:
     driven = Driven(
-        engine=KeepingEngine(rows=4), rows=4, policies=Policies(placement=LongestBeginning)
+        engine=KeepingEngine(rows=4),
+        rows=4,
+        policies=Policies(placement=lambda engine: LongestBeginning(engine.rows)),
     )
     reader = driven.reader()
     begin = bytes(range(65, 90))
@@ -152,8 +156,9 @@ def test_a_placement_that_keeps_beginnings_spares_the_team_s_next_prompt() -> No
 
 
 def test_rows_seat_a_reply_where_and_as_far_as_the_placement_says() -> None:
-    class Fixed:
+    class Fixed(LastFreed):
         def __init__(self) -> None:
+            super().__init__(8)
             self.returned: list[int] = []
 
         def take(self, _reply: Reply) -> Place:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import Drawn, Feed, SavedCache, Seating
 from rowcast.settings import Settings
 
 END = 256
@@ -19,6 +19,7 @@ class Parrot:
     context_length = 64
     end_tokens = frozenset({END})
     dimensions = 0
+    token_bytes = 0  # nothing in its cache may be used again
 
     def __init__(self) -> None:
         self._fed: dict[int, list[int]] = {}
@@ -38,6 +39,15 @@ class Parrot:
 
     def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         self._fed[target] = self._fed[source][: len(tokens)]
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        raise NotImplementedError
+
+    def save(self, row: int, count: int) -> SavedCache:
+        raise NotImplementedError
+
+    def load(self, row: int, saved: SavedCache, count: int) -> None:
+        raise NotImplementedError
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         for feed in feeds:

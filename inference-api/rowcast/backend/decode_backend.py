@@ -88,15 +88,15 @@ class DecodeBackend:
         self._rooms_sent: Rooms = {}
         self._sweep_due = 0.0
         self.load_model_and_tokenizer()
+        self.compile()
+        self._rows = Rows(self._engine.rows, self._policies.placement(self._engine))
         self._sharing = Sharing(self._engine, self._rows)
         self._searches = Searches(self._engine)
         self._admission = self._policies.admission(self._engine, self._line, self._rows)
-        self.compile()
 
     def load_model_and_tokenizer(self) -> None:
         """Load the model, together with its row cache."""
         self._engine = self._load_engine()
-        self._rows = Rows(self._engine.rows, self._policies.placement(self._engine.rows))
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
@@ -109,6 +109,7 @@ class DecodeBackend:
         while not (self._stopping and self.idle):
             self.step()
             beat()
+        self._rows.close()
         self._port.close()
 
     def stop(self) -> None:
@@ -154,11 +155,10 @@ class DecodeBackend:
         """Seat waiting replies in the free rows."""
         seated = admit(self._line, self._rows)
         for reply in seated:
-            self._send(reply, Seated(*reply.submit.key))
+            self._send(reply, Seated(*reply.submit.key, self._sharing.seat(reply)))
         self._post()  # before the engine sees a new prompt, which may crash it
         for reply in seated:
             self._engine.seat(reply.row, _seating(reply))
-            self._sharing.seat(reply)
         self._searches.seat(seated)
         self._sharing.settle()
 
@@ -210,6 +210,7 @@ class DecodeBackend:
             retry_after=self._admission.retry_after(len(self._line)),
             team_rooms=self._admission.team_rooms(),
             dimensions=self._engine.dimensions,
+            prefixes=self._sharing.prefixes(),
         )
 
     def _arrivals(self) -> list[Arrival]:
@@ -284,6 +285,7 @@ class DecodeBackend:
         if drawn.ends:
             reason = "stop"
         if drawn.problem:
+            reply.fed = 0  # nobody begins with what it was fed
             self._evict(reply, "error", drawn.problem)
         elif reason is not None:
             self._evict(reply, reason)
@@ -321,6 +323,9 @@ class DecodeBackend:
         self._engine.leave(reply.row)
         self._searches.leave(reply.row)
         self._rows.evict(reply)
+        for follower in self._sharing.leave(reply):
+            if follower.frontend in self._frontends:
+                self._send(follower, Seated(*follower.submit.key, follower.found))
 
     def _finish(self, reply: Reply, reason: FinishReason, message: str = "") -> None:
         self._send(reply, Finished(*reply.submit.key, reply.sent, reason, message))
@@ -345,8 +350,16 @@ class DecodeBackend:
 
 
 def _seating(reply: Reply) -> Seating:
-    submit, length = reply.submit, len(reply.submit.prompt)
-    return Seating(submit.params, submit.seed, submit.choice, length, submit.team, reply.pooling)
+    submit, held = reply.submit, reply.tokens[: reply.fed]
+    return Seating(
+        submit.params,
+        submit.seed,
+        submit.choice,
+        prompt_length=len(submit.prompt),
+        team=submit.team,
+        pooling=reply.pooling,
+        held=held,
+    )
 
 
 def _little(rooms: Rooms) -> bool:

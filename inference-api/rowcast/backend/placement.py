@@ -3,14 +3,15 @@
     take(reply) ──▶ Place: a free row, and how many of the reply's first tokens are in its cache
     give_back(reply)       the row is free again; its cache holds the first `fed` of `reply.tokens`
 
-`Placement` is the seam. A cache of prefixes can give strangers the row that was freed longest ago,
-and a team the row whose cache shares the longest beginning with its prompt. Knows no engine.
+`Placement` is the seam. `prefixes.prefix_placement` begins a prompt with what was computed for
+another; `LastFreed` uses nothing again.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from rowcast.backend.reply import Reply
+from rowcast.wire import Prefixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +20,15 @@ class Place:
 
     row: int
     held: int = 0
+    found: int = 0  # how many of these were computed for another request
 
 
 class Placement(Protocol):
     """The free rows of one backend.
 
-    An implementation may return any free row. Before it returns more than 0 as `held`, the engine
-    must be able to start a reply over what the row holds, and three rules apply: the tokens are
-    equal one by one; at least the last one is still fed, because its feed draws; and none is held
-    of a prompt that `is_fed_whole`.
+    An implementation may return any free row. It returns more than 0 as `held` only once the row's
+    cache holds these tokens, and three rules apply: the tokens are equal one by one; at least the
+    last one is still fed, because its feed draws; and none is held of a prompt that `is_fed_whole`.
     """
 
     def take(self, reply: Reply) -> Place:
@@ -35,6 +36,12 @@ class Placement(Protocol):
 
     def give_back(self, reply: Reply) -> None:
         """Free the row of a reply that has ended, for whatever reason."""
+
+    def stored(self) -> Prefixes:
+        """Return what is stored beyond the rows."""
+
+    def close(self) -> None:
+        """Finish pending work: the backend ends."""
 
 
 class LastFreed:
@@ -48,3 +55,9 @@ class LastFreed:
 
     def give_back(self, reply: Reply) -> None:
         self._free.append(reply.row)
+
+    def stored(self) -> Prefixes:
+        return Prefixes()
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -2,7 +2,7 @@
 
     admission   is a prompt accepted?               `Admission`, today `LineAdmission`
     order       which team is next?                 `Order`, today `TurnOrder`
-    placement   which free row does a reply take?   `Placement`, today `LastFreed`
+    placement   which free row does a reply take?   `Placement`, today `PrefixPlacement`
 
 `DecodeBackend` calls each maker once. A policy decides when and where a reply is computed, never
 which tokens it has.
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from rowcast.backend.admission import Admission, LineAdmission
 from rowcast.backend.line import WaitingLine
-from rowcast.backend.placement import LastFreed, Placement
+from rowcast.backend.placement import Placement
+from rowcast.backend.prefixes.prefix_placement import prefix_placement
 from rowcast.backend.rows import Rows
 from rowcast.backend.turns import Order, TurnOrder
 from rowcast.engine.engine import Engine
@@ -25,4 +26,4 @@ class Policies:
 
     admission: Callable[[Engine, WaitingLine, Rows], Admission] = LineAdmission
     order: Callable[[], Order] = TurnOrder
-    placement: Callable[[int], Placement] = LastFreed
+    placement: Callable[[Engine], Placement] = prefix_placement

@@ -31,6 +31,7 @@ class Reply:
     tokens: list[int] = field(default_factory=list)
     leader: Reply | None = None  # its row will hold the first `shared` of these tokens
     shared: int = 0
+    found: int = 0  # prompt tokens that were computed for another request
     silent: bool = False  # it draws no tokens: its prompt is only scored, or becomes a vector
     unfed: int = 0  # 1 if the prompt is only scored: its last token predicts nothing
     unread: bool = False  # it computes a beam that no choice reads
@@ -54,6 +55,11 @@ class Reply:
     def group(self) -> Group:
         """The replies with which it may share tokens and shares its allowance of rows."""
         return (self.frontend, self.submit.session)
+
+    @property
+    def prefix_key(self) -> str:
+        """Names the replies that share computed tokens with it; empty: none outside its group."""
+        return "" if self.is_fed_whole or self.beams else self.submit.prefix_key
 
     @property
     def team(self) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rowcast.backend.placement import LastFreed, Placement
 from rowcast.backend.reply import Group, Reply, ReplyId
+from rowcast.wire import Prefixes
 
 _Key = TypeVar("_Key", Group, str)
 
@@ -82,6 +83,7 @@ class Rows(Roster):
     def seat(self, reply: Reply) -> None:
         place = self._placement.take(reply)
         reply.row, reply.fed = place.row, place.held
+        reply.found = min(place.found, len(reply.submit.prompt))
         self._by_row[reply.row] = reply
         self.join(reply)
 
@@ -89,6 +91,14 @@ class Rows(Roster):
         self.leave(reply)
         del self._by_row[reply.row]
         self._placement.give_back(reply)
+
+    def stored(self) -> Prefixes:
+        """Return what the placement stores beyond the rows."""
+        return self._placement.stored()
+
+    def close(self) -> None:
+        """Finish the placement's work: the backend ends."""
+        self._placement.close()
 
     def at(self, row: int) -> Reply:
         return self._by_row[row]

@@ -11,10 +11,13 @@ Knows no sessions, no waiting line and no text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Protocol
 
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Pooling, Top
+
+SavedCache = mmap | memoryview  # writable; its length is a multiple of an engine's `token_bytes`
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Seating:
     prompt_length: int
     team: str = ""  # its grammar is compiled in the turn of this team
     pooling: Pooling | None = None  # how the prompt's states become a vector; None: it has none
+    held: Sequence[int] = ()  # the first tokens, which are in the row's cache and are not fed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +110,13 @@ class Engine(Protocol):
     context_length: int  # the most tokens that a row can hold
     end_tokens: frozenset[int]  # the model's own end-of-text tokens
     dimensions: int  # numbers in a prompt's vector; 0: no row may be seated with a pooling
+    token_bytes: int  # of a row's cache, per token; 0: nothing in it may be used for another reply
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
 
     def seat(self, row: int, seating: Seating) -> None:
-        """Start a new reply in a row."""
+        """Start a new reply in a row, as if it had been fed the tokens that it holds."""
 
     def leave(self, row: int) -> None:
         """Free the row; pending work for it elsewhere is no longer needed."""
@@ -125,6 +130,19 @@ class Engine(Protocol):
         The target was seated, but not yet fed; or, in a beam search, it has been fed other tokens,
         and the first `held` are the same. What it has beyond these is forgotten.
         """
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        """Copy the first tokens in a row's cache to a row without a reply.
+
+        A row's cache changes only by feeds and copies, not when its reply ends. So a row may be
+        seated over what it holds: the tokens that its last reply was fed, or a copy of others.
+        """
+
+    def save(self, row: int, count: int) -> SavedCache:
+        """Return the first tokens in a row's cache: `count * token_bytes` bytes."""
+
+    def load(self, row: int, saved: SavedCache, count: int) -> None:
+        """Write the first of the tokens that were saved to the cache of a row without a reply."""
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         """Feed the rows, each at most once; draw and score as the feeds request."""

@@ -20,15 +20,17 @@ are in `scripted_states`.
 import math
 import struct
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
-from rowcast.engine.engine import Candidates, Drawn, Feed, Scores, Seating
+from rowcast.engine.engine import Candidates, Drawn, Feed, SavedCache, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.scripted_states import DIMENSIONS, ScriptedPools
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
+from rowcast.sampling_params import SamplingParams
 from rowcast.scripted_vocabulary import END, FIRST_WORD, TEXTS, WORDS
 from rowcast.settings import Settings
 from rowcast.wire import Top
@@ -39,6 +41,7 @@ _MARKS = b".,!?;:-\n"
 _DRAW = struct.Struct("<QII")
 _SIZE = len(TEXTS)
 _CLOSING_BELOW = 2**29
+_NOBODY = Seating(SamplingParams(max_tokens=0), seed=0, choice=0, prompt_length=0)
 
 
 def prepare(settings: Settings) -> Callable[[], "ScriptedEngine"]:
@@ -61,10 +64,16 @@ class _Row:
     def fed(self) -> int:
         return len(self.cache)
 
+    def first(self, count: int) -> list[int]:
+        """Return the first tokens of the cache."""
+        if count > self.fed:
+            raise ValueError(f"the row has {self.fed} tokens, not {count}")
+        return self.cache[:count]
+
     def take(self, feed: Feed) -> Scores | None:
         """Add a feed to the cache; score its `scored` tokens."""
         scores = self._score(feed) if feed.scored else None
-        self._feed(feed.tokens[len(feed.scored) :])
+        self.feed(feed.tokens[len(feed.scored) :])
         return scores
 
     def draw(self, number: int, allowed: Sequence[int] | None = None) -> Drawn:
@@ -102,9 +111,10 @@ class _Row:
                 f"cannot copy {length} of {other.fed} tokens to a row that has {self.fed}"
             )
         self.cache, self.crc, self.missing, self.last = [], 0, 0, (-1, -1)
-        self._feed(other.cache[:length])
+        self.feed(other.cache[:length])
 
-    def _feed(self, tokens: Sequence[int]) -> None:
+    def feed(self, tokens: Sequence[int]) -> None:
+        """Add tokens to the cache."""
         if len(tokens) > 1:
             self._take_in(tokens[:-1])
         if tokens:
@@ -138,7 +148,7 @@ class _Row:
         """Feed token by token, and score the token that follows each."""
         places = []
         for token, _ in zip(feed.tokens, feed.scored, strict=False):
-            self._feed((token,))
+            self.feed((token,))
             places.append(self.crc)
         logprobs = tuple(map(_logprob, places, feed.scored))
         count = self.seating.params.top_logprobs
@@ -226,8 +236,9 @@ class ScriptedEngine:
         self.context_length = context_length
         self.end_tokens = frozenset({END})
         self.dimensions = DIMENSIONS
+        self.token_bytes = 4
         self._step_seconds = step_seconds
-        self._rows: dict[int, _Row] = {}
+        self._rows = {row: _Row(_NOBODY) for row in range(rows)}
         self._pools = ScriptedPools()
         self._given_back: set[int] = set()  # rows whose grammars have seen the next token already
         self._grammars = Grammars(rows, _SIZE, partial(token_texts_of, TEXTS, END, _SIZE))
@@ -236,10 +247,14 @@ class ScriptedEngine:
         """Do nothing: no first step is slow."""
 
     def seat(self, row: int, seating: Seating) -> None:
+        cache = self._rows[row].first(len(seating.held))
         self._rows[row] = _Row(seating)
         self._pools.seat(row, seating)
         self._given_back.discard(row)
         self._grammars.seat(row, seating.params, seating.team)
+        if cache:
+            self._rows[row].feed(cache)
+            self._observe(row, 0, seating.held)
 
     def leave(self, row: int) -> None:
         self._pools.leave(row)
@@ -247,7 +262,16 @@ class ScriptedEngine:
 
     def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         self._rows[target].adopt(self._rows[source], len(tokens), held)
-        self._observe(target, 0, tokens)
+        self._observe(target, 0, tokens, held)
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        self._rows[target].cache = self._rows[source].first(count)
+
+    def save(self, row: int, count: int) -> SavedCache:
+        return memoryview(bytearray(array("I", self._rows[row].first(count))))
+
+    def load(self, row: int, saved: SavedCache, count: int) -> None:
+        self._rows[row].cache = array("I", bytes(saved[: 4 * count])).tolist()
 
     def ready(self, row: int) -> bool:
         return self._grammars.ready(row)
@@ -300,11 +324,16 @@ class ScriptedEngine:
             self._given_back.add(number)
         return drawn
 
-    def _observe(self, number: int, position: int, tokens: Sequence[int]) -> None:
-        """Pass the reply tokens of a feed to the row's grammar, if it has one."""
+    def _observe(
+        self, number: int, position: int, tokens: Sequence[int], followed: int = 0
+    ) -> None:
+        """Pass the reply tokens of a feed to the row's grammar, if it has one.
+
+        `followed`: the first tokens, which the grammar has followed already.
+        """
         seating = self._rows[number].seating
         if number in self._given_back:
             self._given_back.remove(number)
         elif seating.params.grammar:
             of_prompt = max(0, seating.prompt_length - position)
-            self._grammars.observe(number, tokens[of_prompt:])
+            self._grammars.observe(number, tokens[max(of_prompt, followed) :])

@@ -21,7 +21,7 @@ from rowcast.engine.decoding.decoder import DecoderMaker
 from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.decoding.widths import Widths, candidates, probe
-from rowcast.engine.engine import Candidates, Drawn, Feed, Scores, Seating
+from rowcast.engine.engine import Candidates, Drawn, Feed, SavedCache, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear_kernel import LinearKernel
@@ -69,6 +69,7 @@ class TorchEngine:
         )
         self.decoder, kernel = make_decoder(attention, cache, widest)
         self.dimensions = self.decoder.dimensions
+        self.token_bytes = cache.token_bytes
         self.has_threads = kernel is not None  # besides torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
@@ -114,6 +115,8 @@ class TorchEngine:
             self._amounts[row] = self._amount_of(seating.params)
         self._given_back.discard(row)
         self._grammars.seat(row, seating.params, seating.team)
+        if seating.held:
+            self._observe(Feed(row, 0, seating.held, draws=False))
 
     def leave(self, row: int) -> None:
         self._pools.leave(row)
@@ -134,7 +137,19 @@ class TorchEngine:
     def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         self._cache.copy(source, target, held, len(tokens))
         self._sampler.forget(target)
-        self._observe(Feed(target, 0, tokens, draws=False))
+        self._observe(Feed(target, 0, tokens, draws=False), held)
+
+    @torch.inference_mode()
+    def copy(self, source: int, target: int, count: int) -> None:
+        self._cache.copy(source, target, 0, count)
+
+    @torch.inference_mode()
+    def save(self, row: int, count: int) -> SavedCache:
+        return self._cache.save(row, count)
+
+    @torch.inference_mode()
+    def load(self, row: int, saved: SavedCache, count: int) -> None:
+        self._cache.load(row, saved, count)
 
     def ready(self, row: int) -> bool:
         return self._grammars.ready(row)
@@ -223,15 +238,18 @@ class TorchEngine:
             begin = end
         return list(by_row.values())
 
-    def _observe(self, feed: Feed) -> None:
-        """Pass a feed to sampler and grammar, with prompt and reply tokens separate."""
+    def _observe(self, feed: Feed, followed: int = 0) -> None:
+        """Pass a feed to sampler and grammar, with prompt and reply tokens separate.
+
+        `followed`: its first tokens, which the grammar has followed already.
+        """
         if feed.row in self._given_back:
             self._given_back.remove(feed.row)
             return
         of_prompt = max(0, self._prompts[feed.row] - feed.position)
         self._sampler.observe(feed.row, feed.tokens[:of_prompt], reply=False)
         self._sampler.observe(feed.row, feed.tokens[of_prompt:], reply=True)
-        self._grammars.observe(feed.row, feed.tokens[of_prompt:])
+        self._grammars.observe(feed.row, feed.tokens[max(of_prompt, followed) :])
 
     def _forward(
         self,

@@ -10,7 +10,7 @@ each. A layer stores its tokens there and lets each attend to its own row. Knows
 
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +66,7 @@ class RowCache:
         device: torch.device,
     ) -> None:
         self._attention = attention
+        self.token_bytes = cache_bytes(shapes, 1, 1, dtype)
 
         def empty(shape: LayerShape, size: int) -> Tensor:
             return _zeros((rows, shape.kv_heads, context, size), dtype, device)
@@ -82,6 +83,28 @@ class RowCache:
         """Copy the tokens from position `begin` to `end` of one row's cache to another row."""
         for cached in (*self.keys.values(), *self.values.values()):
             cached[target, :, begin:end] = cached[source, :, begin:end]
+
+    def save(self, row: int, count: int) -> mmap.mmap:
+        """Return the first tokens of a row's cache: layer by layer, all keys, then all values."""
+        memory = mmap.mmap(-1, count * self.token_bytes, flags=_ANONYMOUS)
+        for cached, part in self._beside(torch.frombuffer(memory, dtype=torch.uint8), count):
+            part.copy_(cached[row, :, :count])
+        return memory
+
+    def load(self, row: int, saved: mmap.mmap | memoryview, count: int) -> None:
+        """Write the first of the tokens that were saved to a row's cache."""
+        flat = torch.frombuffer(saved, dtype=torch.uint8)
+        for cached, part in self._beside(flat, len(saved) // self.token_bytes):
+            cached[row, :, :count] = part[:, :count]
+
+    def _beside(self, flat: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each tensor of the cache, and its part of `count` tokens that are saved."""
+        begin = 0
+        for cached in (*self.keys.values(), *self.values.values()):
+            _, heads, _, size = cached.shape
+            end = begin + heads * count * size * cached.itemsize
+            yield cached, flat[begin:end].view(cached.dtype).view(heads, count, size)
+            begin = end
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: Scores) -> Tensor:
         keys, values = self.keys[layer], self.values[layer]

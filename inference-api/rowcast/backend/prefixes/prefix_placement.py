@@ -1,0 +1,146 @@
+"""A placement that remembers: a prompt begins with what was computed for another of its key.
+
+    a free row holds its beginning     the reply takes that row, or a copy in another
+    the store has it                   it is read back into a row
+    neither                            the coldest row; what that row held goes to the store
+
+Among rows that hold nothing, the one that was freed last is taken: its memory is the warmest. The
+tokens of a reply without a key are neither looked for nor held. What is found changes how much of a
+prompt is computed, never which tokens follow: rows are reused only where all tokens are equal.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+
+from rowcast.backend.placement import LastFreed, Place, Placement
+from rowcast.backend.prefixes.beginnings import SIZE, Beginnings, packed
+from rowcast.backend.prefixes.store import LEAST_STORED, Entry, Mirror, Store
+from rowcast.backend.reply import Group, Reply
+from rowcast.backend.sharing import LEAST_FOUND
+from rowcast.engine.engine import Engine
+from rowcast.wire import Prefixes
+
+MOST_DIFFERED = 1024  # beginnings after which prompts differed
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a free row holds: the tokens that its cache has, and for whom."""
+
+    key: str
+    tokens: bytes
+    group: Group  # it was computed for one of its replies
+
+    @property
+    def length(self) -> int:
+        return len(self.tokens) // SIZE
+
+
+class PrefixPlacement:
+    """The free rows of one engine, and the store beside them."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+        self._empty = list(range(engine.rows - 1, -1, -1))  # hold nothing; freed last at the end
+        self._held: dict[int, Held] = {}  # of the other free rows; freed longest ago first
+        self._index: Beginnings[int] = Beginnings()
+        self._differed: OrderedDict[int, None] = OrderedDict()  # hashes of beginnings
+
+    def take(self, reply: Reply) -> Place:
+        key = reply.prefix_key
+        if not key:
+            return Place(self._coldest())
+        tokens = packed(reply.tokens[:-1])  # the last one is fed, because its feed draws
+        row, in_row = self._index.longest(key, tokens) or (-1, 0)
+        stored = self._store.longest(key, tokens)
+        if stored is not None and stored[1] > max(in_row, LEAST_FOUND - 1):
+            return self._read_back(*stored)
+        if in_row >= LEAST_FOUND:
+            return self._over(row, in_row, reply.group)
+        return Place(self._coldest())
+
+    def give_back(self, reply: Reply) -> None:
+        if reply.prefix_key and reply.fed >= LEAST_FOUND:
+            held = Held(reply.prefix_key, packed(reply.tokens[: reply.fed]), reply.group)
+            self._held[reply.row] = held
+            self._index.add(held.key, held.tokens, reply.row)
+        else:
+            self._empty.append(reply.row)
+
+    def stored(self) -> Prefixes:
+        return Prefixes(entries=len(self._store), bytes=self._store.bytes, limit=self._store.limit)
+
+    def close(self) -> None:
+        """Store what the rows hold, the latest at the end, for the store's mirror."""
+        while self._held:
+            self._release(next(iter(self._held)))
+        self._store.close()
+
+    def _over(self, row: int, shared: int, group: Group) -> Place:
+        """Return a row with the shared beginning of what a free row holds.
+
+        It is that row itself if little is lost, or if no row is empty and it shares half of it.
+        """
+        held = self._held[row]
+        lost, found = held.length - shared, 0 if held.group == group else shared
+        itself = lost < LEAST_FOUND or (not self._empty and shared >= lost)
+        if itself and lost >= LEAST_STORED:
+            self._save(row, held.length)
+        elif lost and self._differed_before(held, shared):
+            self._save(row, shared)
+        if not itself:
+            target = self._coldest()
+            if target != row:
+                self._engine.copy(row, target, shared)
+            return Place(target, shared, found)
+        self._forget(row)
+        return Place(row, shared, found)
+
+    def _differed_before(self, held: Held, shared: int) -> bool:
+        """True if two pairs of prompts differed after this beginning: others will, too."""
+        beginning = hash((held.key, held.tokens[: shared * SIZE]))
+        known = beginning in self._differed
+        self._differed[beginning] = None
+        if len(self._differed) > MOST_DIFFERED:
+            self._differed.popitem(last=False)
+        return known
+
+    def _read_back(self, entry: Entry, shared: int) -> Place:
+        self._store.use(entry)
+        saved = entry.saved  # the entry may have to leave for what the row holds
+        row = self._coldest()
+        if saved is None:
+            return Place(row)
+        self._engine.load(row, saved, shared)
+        return Place(row, shared, shared)
+
+    def _coldest(self) -> int:
+        """Return a row that holds nothing, or else that which was freed longest ago."""
+        if self._empty:
+            return self._empty.pop()
+        row = next(iter(self._held))
+        self._release(row)
+        return row
+
+    def _release(self, row: int) -> None:
+        self._save(row, self._held[row].length)
+        self._forget(row)
+
+    def _save(self, row: int, count: int) -> None:
+        """Store the first tokens that a row holds."""
+        held = self._held[row]
+        save = partial(self._engine.save, row)
+        self._store.put(held.key, held.tokens[: count * SIZE], save)
+
+    def _forget(self, row: int) -> None:
+        held = self._held.pop(row)
+        self._index.remove(held.key, held.tokens, row)
+
+
+def prefix_placement(engine: Engine, limit: int = 0, mirror: Mirror | None = None) -> Placement:
+    """Return the placement for an engine; `limit` bytes are stored beyond its rows."""
+    if not engine.token_bytes:
+        return LastFreed(engine.rows)
+    return PrefixPlacement(engine, Store(limit, engine.token_bytes, mirror))
