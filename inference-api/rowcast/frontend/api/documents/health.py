@@ -18,8 +18,8 @@ REPORT: dict[str, Any] = {
         "waiting": {"type": "integer"},
         "prefixes": {
             "type": "object",
-            "description": "Prompt tokens that were looked up among computed prefixes, and found; "
-            "the entries and bytes that are stored beyond the rows, and the maximum of bytes",
+            "description": "For administrators: prompt tokens that were looked up among computed "
+            "prefixes, and found; what is stored beyond the rows: entries, bytes, maximum of bytes",
             "properties": {
                 name: {"type": "integer"}
                 for name in ("looked_up", "found", "entries", "bytes", "limit")
