@@ -38,6 +38,7 @@ _TREE = Path(__file__).resolve().parent
 _SOURCE = str(_TREE / "inference-api" if (_TREE / "inference-api").is_dir() else _TREE.parent)
 sys.path.insert(0, _SOURCE)
 
+from rowcast.frontend.request.prefix_keys import VARIABLE, prefix_secret  # noqa: E402
 from rowcast.settings import read_settings  # noqa: E402
 from rowcast.transport.socket_folder import SHORT, socket_folder  # noqa: E402
 
@@ -234,6 +235,8 @@ def on_starting(server) -> None:
     for warning in _warnings:
         server.log.warning("%s", warning)
     _announce_stop(server)
+    if VARIABLE not in os.environ:  # a predecessor's, whose backends may still serve
+        os.environ[VARIABLE] = prefix_secret(_settings)
     if server.app.app_uri.startswith("_mock"):
         os.environ["MOCK_MODEL"] = "1"
     ours = os.environ.get(_LAUNCHED)

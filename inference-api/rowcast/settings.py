@@ -42,6 +42,7 @@ This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 PoolingChoice = Literal["auto", "last", "mean"]
+PrefixScope = Literal["team", "token", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 SECONDS = Number(0, 86400, above=True)
@@ -52,6 +53,7 @@ DTYPES: Kind[Dtype] = Choice(
 )
 DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
 POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
+PREFIX_SCOPES: Kind[PrefixScope] = Choice(("team", "token", "off"))
 LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"))
 
 
@@ -108,6 +110,12 @@ class Settings(BaseSettings):
         "auto",
         "What an embedding is made of: the `last` token's state, or the `mean` of all; `auto`: as "
         "the model's modules.json says, otherwise `last`.",
+    )
+    prefix_scope = setting(
+        PREFIX_SCOPES,
+        "team",
+        "Whose prompts may reuse what was computed for the same beginning of another: those of a "
+        "`team`, of a `token` of it, or none (`off`). It changes no reply.",
     )
     warm_rows = setting(
         Whole(0, 32),

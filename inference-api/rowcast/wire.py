@@ -180,6 +180,7 @@ Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | S
 
 _Item = TypeVar("_Item")
 
+_KEY_AT = Submit.__struct_fields__.index("prefix_key")
 _SAME = SamplingParams(max_tokens=0)  # stands in for omitted parameters
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
@@ -189,6 +190,14 @@ _events = msgspec.msgpack.Decoder(list[Event])
 def encode(batch: Sequence[Command] | Sequence[Event]) -> bytes:
     """Return one batch as msgpack."""
     return _encoder.encode(_without_repeats(batch))
+
+
+def encode_replies(batch: Sequence[Submit]) -> bytes:
+    """Encode what determines the replies to these prompts, as journals know it.
+
+    The key of their prefixes is left out: it changes no token.
+    """
+    return _encoder.encode([_without_key(each) for each in _without_repeats(batch)])
 
 
 def decode_commands(frame: bytes | memoryview) -> list[Command]:
@@ -209,6 +218,13 @@ def _decoded(
         return decoder.decode(frame)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from error
+
+
+def _without_key(message: Command | Event) -> list[object]:
+    """Return a Submit as the array that is sent, without the key of its prefixes."""
+    values = list(msgspec.structs.astuple(message))
+    del values[_KEY_AT]
+    return [message.__struct_config__.tag, *values]
 
 
 def _without_repeats(batch: Sequence[Command | Event]) -> list[Command | Event]:

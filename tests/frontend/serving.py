@@ -5,7 +5,7 @@ text that a reply must have.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +25,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.models import Models, fixed
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
+from rowcast.frontend.request.prefix_keys import NO_PREFIXES, PrefixKeys
 from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
 from rowcast.frontend.served_model import ServedModel
@@ -38,6 +39,7 @@ from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
+from rowcast.transport.ports import BackendPort
 from rowcast_http.client_watch import ClientWatch
 
 PATIENCE = 20.0
@@ -121,11 +123,16 @@ def serving(
     journal: Path | None = None,
     observers: tuple[Observer, ...] = OBSERVERS,
     supervision: Supervision | None = None,
+    between: Callable[[BackendPort], BackendPort] = lambda port: port,
+    prefix_keys: PrefixKeys = NO_PREFIXES,
 ) -> Iterator[Served]:
-    """A server that is ready. On exit nothing of it remains except its journal, if it has one."""
+    """A server that is ready. On exit nothing of it remains except its journal, if it has one.
+
+    `between`: wraps the backend's port, so that a test sees commands and changes events.
+    """
     transport = MemoryTransport()
     made = engine or RecordedEngine()
-    backend = DecodeBackend(transport.backend_port, lambda: made, limits)
+    backend = DecodeBackend(between(transport.backend_port), lambda: made, limits)
     decoding = threading.Thread(target=backend.run, name="backend")
 
     keeping = DiskJournal(JournalClient(kept_at(journal))) if journal else NoJournal()
@@ -141,6 +148,7 @@ def serving(
         offload=offload,
         chat=reading[1],
         generation=generation_of(chosen),
+        prefix_keys=prefix_keys,
         observers=observers,
     )
     models = Models(chosen, supervision or FixedSupervision())

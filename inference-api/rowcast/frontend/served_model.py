@@ -20,7 +20,9 @@ from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.deadline import Deadline
 from rowcast.frontend.request.defaults import Defaults
+from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.request.prefix_keys import NO_PREFIXES, PrefixKeys
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.request.sizes import check_size
@@ -59,6 +61,7 @@ class ServedModel:
     defaults: Defaults = field(default_factory=Defaults)  # of sampling parameters
     generation: Generation = field(default_factory=Generation)  # other defaults of requests
     aliases: tuple[str, ...] = (ALIAS,)
+    prefix_keys: PrefixKeys = NO_PREFIXES
     observers: tuple[Observer, ...] = OBSERVERS
     prepares_helpers: bool = True  # in `start` instead of at their first task
 
@@ -133,7 +136,7 @@ class ServedModel:
 
         `start`: the reader's position in them; a piece ends there.
         """
-        submits = [_submits(prompt, request.caller.team) for prompt in prompts]
+        submits = [self._submits(prompt, request.caller, origin) for prompt in prompts]
         deadline = Deadline.read(request.headers, prompts[0].timeout, request.began)
         check_size(submits)
         session = self.sessions.open(origin, request.caller, request.id, submits)
@@ -150,7 +153,13 @@ class ServedModel:
         chunk = self.generation.streaming_chunks
         replies = [
             ReplyText(
-                choice, self._decoder(prompt), prompt.stop, close, pause=mark.tokens, chunk=chunk
+                choice,
+                self._decoder(prompt),
+                prompt.stop,
+                close,
+                partial(self.sessions.cached, session),
+                pause=mark.tokens,
+                chunk=chunk,
             )
             for prompt, choice, mark in zip(each, session.choices, marks, strict=True)
         ]
@@ -169,24 +178,25 @@ class ServedModel:
     def _decoder(self, prompt: Prompt) -> Decoder:
         return decoder_for(self.tokenizer, prompt.shown)
 
+    def _submits(self, prompt: Prompt, caller: Caller, origin: Origin) -> list[Submit]:
+        command = _command(prompt)
+        prefix_key = self.prefix_keys.key(caller, origin.token_id, prompt.cache_salt)
+        return [
+            command(
+                session="",
+                choice=choice,
+                prompt=prompt.tokens,
+                params=prompt.params,
+                seed=prompt.seed,
+                team=caller.team,
+                prefix_key=prefix_key,
+            )
+            for choice in prompt.choices
+        ]
+
 
 def _command(prompt: Prompt) -> Callable[..., Submit]:
     """Return what creates the command for each choice of a prompt."""
     if prompt.pooling is not None:
         return partial(Embed, pooling=prompt.pooling)
     return partial(Limited, dyn_batch=prompt.dyn_batch) if prompt.dyn_batch else Submit
-
-
-def _submits(prompt: Prompt, team: str) -> list[Submit]:
-    command = _command(prompt)
-    return [
-        command(
-            session="",
-            choice=choice,
-            prompt=prompt.tokens,
-            params=prompt.params,
-            seed=prompt.seed,
-            team=team,
-        )
-        for choice in prompt.choices
-    ]

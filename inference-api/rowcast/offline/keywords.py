@@ -25,7 +25,7 @@ OF_SERVERS = frozenset(
         *("body_seconds", "header_seconds", "client_seconds", "comment_seconds"),
         *("graceful_seconds", "journal", "journal_seconds", "journal_bytes", "proxy_secret"),
         *("background_rows", "background_requests", "result_seconds"),
-        *("streaming_chunks", "model"),
+        *("streaming_chunks", "model", "prefix_scope"),
     }
 )
 KNOWN = [name for name in Settings.fields if name not in OF_SERVERS]
@@ -33,6 +33,7 @@ RENAMED = {
     "max_model_len": "context_length",
     "served_model_name": "model_name",
     "download_dir": "hub_cache",
+    "enable_prefix_caching": "prefix_scope",
 }
 DTYPES = {"half": "float16", "float": "float32"}
 ONE_DEVICE = "this decoder computes on one device"
@@ -46,7 +47,6 @@ WITHOUT_EFFECT: Mapping[str, tuple[tuple[object, ...], str]] = {
     "max_num_seqs": ((), ""),
     "disable_log_stats": ((), ""),
     "enable_chunked_prefill": ((), ""),
-    "enable_prefix_caching": ((), ""),
     "tokenizer_mode": (("auto",), "a model has one tokenizer"),
     "trust_remote_code": ((False,), "no code of a model is run"),
     "tensor_parallel_size": ((1,), ONE_DEVICE),
@@ -76,12 +76,14 @@ def _meant(name: str, value: Any) -> tuple[str, Any]:
     if name == "dtype":
         text = str(value).removeprefix("torch.")
         return name, DTYPES.get(text, text)
+    if name == "enable_prefix_caching":
+        return RENAMED[name], "team" if value else "off"  # all prompts are one team's
     return RENAMED.get(name, name), value
 
 
 def _counts(name: str, value: object) -> bool:
     """True if a keyword is a setting; raise if it may not be given."""
-    if RENAMED.get(name, name) in KNOWN:
+    if name in RENAMED or name in KNOWN:
         return True
     if name in WITHOUT_EFFECT:
         allowed, why = WITHOUT_EFFECT[name]

@@ -54,6 +54,7 @@ class RequestOutput:
     finished: bool
     seed: int  # with it, the same prompt and parameters give the same replies
     prompt_logprobs: PromptLogprobs | None = None
+    num_cached_tokens: int = 0  # of the prompt, that were computed for an earlier one
 
 
 @dataclass(frozen=True, slots=True)

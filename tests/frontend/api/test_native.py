@@ -101,6 +101,7 @@ def test_without_streaming_there_is_one_json_object(served: Served) -> None:
         "answer": spoken("Hello", 2, 9),
         "finish_reason": "length",
         "prompt_tokens": 5,
+        "cached_tokens": 0,
         "completion_tokens": 9,
         "seed": 2,
     }

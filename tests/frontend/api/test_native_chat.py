@@ -39,6 +39,7 @@ def test_a_reply_is_events_and_one_end(served: Served, model: str) -> None:
         "data": {
             "finish_reason": "length",
             "prompt_tokens": 5,
+            "cached_tokens": 0,
             "completion_tokens": 40,
             "seed": 3,
         },

@@ -19,7 +19,7 @@ from rowcast.frontend.resumable.sync import CANCELLED, TAKEN, Sync
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.session import Place, Session
 from rowcast.journal.record import News, SyncResult
-from rowcast.wire import Finished, Tokens
+from rowcast.wire import Finished, Seated, Tokens
 
 from ..sessions.test_session import offer, session_of
 from ..threads import at_once
@@ -35,6 +35,7 @@ class Client:
     lost: SyncResult = field(default_factory=lambda: SyncResult([], [], []))
     news: Callable[[], list[News | None]] = list  # of the followed sessions
     take: Callable[[], bool] = lambda: True
+    append: Callable[[], bool | None] = lambda: None
     failing: bool = False
     handing: Callable[[str], None] = lambda _: None  # called before a call is handed over
 
@@ -47,6 +48,8 @@ class Client:
             news = self.news() if arguments[1] else []
             job.result = SyncResult(self.lost.ousted, self.lost.gone, news)
             self.lost = SyncResult([], [], [])
+        elif name == "append":
+            job.result = self.append()
         return job
 
     def wait(self, job: Job[Any]) -> Any:
@@ -263,3 +266,66 @@ def test_sessions_may_be_followed_and_left_while_there_is_news_of_them(played: P
     at_once(read, read, read)
     assert played.sync._thread.is_alive()
     assert not played.sync.followed
+
+
+def cached(played: Played) -> tuple[Session, Choice]:
+    """Return an owned session whose only choice has found three tokens computed."""
+    session = played.session(1)
+    session.record()
+    played.sync.own(session)
+    choice = session.choices[0]
+    choice.offer(Seated(*choice.submit.key, 3))
+    return session, choice
+
+
+def test_a_number_of_cached_tokens_is_written_before_it_is_shown(played: Played) -> None:
+    session, choice = cached(played)
+    played.client.append = lambda: choice.shown is None
+    assert played.sync.store(session, choice)
+    assert choice.shown == 3
+    assert played.client.made("append") == [(session.id, wire.encode([Seated("", 0, 3)]))]
+    assert session.take() == []
+
+
+def test_a_number_that_a_tick_has_taken_is_written_once_more(played: Played) -> None:
+    session, choice = cached(played)
+    session.take()  # it may not be durable yet
+    played.client.append = lambda: True
+    assert played.sync.store(session, choice)
+    assert played.client.made("append") == [(session.id, wire.encode([Seated("", 0, 3)]))]
+
+
+@pytest.mark.parametrize("fault", ["failing", "taken", "gone"])
+def test_what_was_not_written_is_shown_as_nothing(played: Played, fault: str) -> None:
+    """It may have been written after all: what is written next corrects it."""
+    session, choice = cached(played)
+    if fault == "gone":
+        played.sync.oust(session.id, TAKEN)
+    played.client.failing = fault == "failing"
+    played.client.append = lambda: False
+    assert not played.sync.store(session, choice)
+    assert choice.show_cached(0) == 0
+    assert session.take()[-1] == Seated("", 0, 0)
+    again = session_of(1)
+    again.know([wire.encode([Seated("", 0, 3), Seated("", 0, 0)])])
+    assert again.choices[0].shown == 0
+
+
+def test_a_follower_shows_what_the_owner_has_written_and_nothing_else(played: Played) -> None:
+    told, untold = played.session(1), played.session(1)
+    told.know([wire.encode([Seated("", 0, 3)])])
+    played.client.news = lambda: [ALONE] * len(played.sync.followed)
+    for session in (told, untold):
+        played.sync.join(session, HERE)
+    played.sync.start()
+    until(lambda: len(played.sessions.submitted) == 2, "both are taken over")
+    for session in (told, untold):
+        session.choices[0].offer(Seated(*session.choices[0].submit.key, 7))
+    assert (told.choices[0].shown, untold.choices[0].shown) == (3, 0)
+    assert [*told.take(), *untold.take()] == []
+
+
+def test_a_tick_stores_the_numbers_too(played: Played) -> None:
+    _, choice = cached(played)
+    played.sync.start()
+    until(lambda: choice.shown == 3, "it is stored")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.sampling_params import SamplingParams
-from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, Rejected, Scored, Seated, Submit, Tokens
 
 ACCEPTED = Accepted("s", 0)
 FINISHED = Finished("s", 0, 3, "length")
@@ -164,3 +164,31 @@ def test_at_least_once_deliveries_become_exactly_one_reply(
             assert event.index == len(read)
             read += event.tokens
     assert tuple(read) == REPLY[: len(read)] == tuple(choice.tokens)
+
+
+def test_the_first_row_counts_the_cached_tokens(choice: Choice) -> None:
+    assert not choice.await_row(0)
+    told(choice, ACCEPTED)
+    assert not choice.await_row(0)
+    assert told(choice, Seated("s", 0, 1), Seated("s", 0, 2)) == []  # no reader needs the events
+    assert choice.await_row(0)
+    assert (choice.cached, choice.shown) == (1, None)
+    assert (choice.show_cached(1), choice.show_cached(2)) == (1, 1)
+
+
+@pytest.mark.parametrize("event", [tokens(0, 7), FINISHED, Scored("s", 0, 1, (-0.5,))])
+def test_what_follows_a_row_proves_it(choice: Choice, event: Event) -> None:
+    told(choice, ACCEPTED, event)
+    assert choice.await_row(0)
+
+
+def test_a_row_wakes_its_reader(choice: Choice) -> None:
+    threading.Timer(0.05, choice.offer, [Seated("s", 0, 0)]).start()
+    assert choice.await_row(20)
+
+
+def test_no_cached_tokens_need_no_record(choice: Choice) -> None:
+    choice.unwritten = []
+    told(choice, Seated("s", 0, 0))
+    choice.show_cached(0)
+    assert choice.unwritten == []

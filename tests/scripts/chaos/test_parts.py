@@ -15,9 +15,10 @@ from commands.chaos import page
 from commands.chaos.claim import Claim, Finding, Sizes
 from commands.chaos.claims import CLAIMS
 from commands.chaos.claims.clients.overload import TURN_SECONDS, seconds_of_turns
+from commands.chaos.claims.clients.prefixes import auc
 from commands.chaos.options import parse
 from commands.chaos.page import Line
-from commands.chaos.traffic.content import content, difference, position, resumable
+from commands.chaos.traffic.content import cached, content, difference, position, resumable
 from commands.chaos.traffic.kinds import KINDS, mixed
 from commands.chaos.traffic.request import Request
 
@@ -64,6 +65,28 @@ def test_clocks_and_names_of_one_answer_are_no_difference() -> None:
     other = b'{"id": "b", "created": 2, "text": "x", "usage": {"processing_time": 2}}'
     assert content("json", one) == content("json", other)
     assert content("json", one) != content("json", other.replace(b"x", b"y"))
+
+
+def test_cached_tokens_may_differ_between_requests_and_are_compared_between_readings() -> None:
+    whole = [b'{"text": "x", "usage": {"details": {"cached_tokens": %d}}}' % at for at in (0, 9)]
+    assert content("json", whole[0]) == content("json", whole[1])
+    assert [cached("json", each) for each in whole] == [[0], [9]]
+    stream = events(choice("a"), {"usage": {"cached_tokens": 3}}) + b"data: [DONE]\n\n"
+    assert cached("events", stream) == [3]
+    assert content("events", stream) == content("events", stream.replace(b": 3}", b": 4}"))
+    assert content("events", stream) != content("events", stream.replace(b'"a"', b'"b"'))
+    assert cached("raw", b'{"cached_tokens": 3}') == []
+
+
+def test_equal_times_cannot_be_told_apart_and_different_ones_can() -> None:
+    dice = random.Random(3)
+    one, other = ([dice.random() for _ in range(2000)] for _ in range(2))
+    assert abs(auc(one, other) - 0.5) < 0.05
+    assert auc([1, 2], [3, 4]) == 1
+    assert auc([3, 4], [1, 2]) == 0
+    assert auc([1, 1, 2], [1, 2, 2]) == pytest.approx(
+        (0.5 + 1 + 1 + 0.5 + 1 + 1 + 0 + 0.5 + 0.5) / 9
+    )
 
 
 def test_a_reader_goes_on_after_the_last_event_that_it_can_name() -> None:

@@ -3,11 +3,14 @@
 `/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`,
 `GET /`) report whether a backend with a loaded model is connected and has reported recently. With
 several models, this holds for all that are loaded at the start. A full waiting line means busy, not
-unhealthy: it changes neither.
+unhealthy: it changes neither. Counts of tokens would show what other teams send: only
+administrators get them.
 """
 
 from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.health import OPERATIONS
@@ -34,19 +37,20 @@ def liveness(_frontend: Frontend, _request: Request) -> Response:
 
 
 def readiness(frontend: Frontend, request: Request) -> Response:
-    """Report whether a prompt would be answered now; only administrators are shown paths."""
+    """Report whether a prompt would be answered now; administrators are shown more."""
     health = frontend.health()
     report = _report(frontend, health)
     if not request.caller.admin:
-        report = _without_paths(report)
+        report = _for_everybody(report)
     return json_response(report, 200 if health.ready else 503)
 
 
-def _without_paths(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report whose reasons have no paths of this machine."""
+def _for_everybody(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report whose reasons have no paths of this machine, without counts of tokens."""
+    shown = {name: value for name, value in report.items() if name != "prefixes"}
     short = {name: without_paths(report[name]) for name in ("reason", "problem") if name in report}
-    models = {name: _without_paths(each) for name, each in report.get("models", {}).items()}
-    return report | short | ({"models": models} if models else {})
+    models = {name: _for_everybody(each) for name, each in report.get("models", {}).items()}
+    return shown | short | ({"models": models} if models else {})
 
 
 def _report(frontend: Frontend, health: Health) -> dict[str, Any]:
@@ -73,6 +77,7 @@ def _of_backend(status: Status) -> dict[str, Any]:
         "context_length": status.context_length,
         "rows": {"seated": status.seated, "of": status.rows},
         "waiting": status.waiting,
+        "prefixes": msgspec.structs.asdict(status.prefixes),
     }
 
 

@@ -64,6 +64,7 @@ FIELDS = (
     "receipt",
     "timeout",
     "keep_alive",
+    "cache_salt",
     "session_id",
     "user_id",
 )
@@ -151,6 +152,7 @@ def _read(frontend: Frontend, request: Request, *, events: bool) -> NativeReques
         stop=StopSequences([stop] if stop else ()),
         dialect="native",
         timeout=fields.number("timeout", LONGEST, SHORTEST, LONGEST),
+        cache_salt=fields.text("cache_salt") or "",
     )
     before = text if fields.flag("return_prompt", False) else ""
     build = model.status() if fields.flag("receipt", False) else None
@@ -231,10 +233,10 @@ def _whole(reply: ReplyText, wanted: NativeRequest) -> Response:
     """Return the complete reply once it has ended."""
     with closing(reply):
         answer = wanted.before + reply.text()
-    ending = _ending_of(reply)
-    if not ending.whole:
-        raise ending.failure
-    response = json_response({"answer": answer, **_summary(reply, ending, wanted)})
+        ending = _ending_of(reply)
+        if not ending.whole:
+            raise ending.failure
+        response = json_response({"answer": answer, **_summary(reply, ending, wanted)})
     return response.with_headers({SEED_HEADER: str(wanted.prompt.seed)})
 
 
@@ -242,6 +244,7 @@ def _summary(reply: ReplyText, ending: Ending, wanted: NativeRequest) -> dict[st
     summary: dict[str, object] = {
         "finish_reason": ending.reason,
         "prompt_tokens": len(wanted.prompt.tokens),
+        "cached_tokens": reply.cached_tokens(),
         "completion_tokens": ending.tokens,
         "seed": wanted.prompt.seed,
     }

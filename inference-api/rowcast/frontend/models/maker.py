@@ -14,6 +14,7 @@ from gevent.threadpool import ThreadPool
 
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_for
+from rowcast.frontend.request.prefix_keys import PrefixKeys, secret_of_process
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import Journal
 from rowcast.frontend.sessions.sessions import Sessions
@@ -34,6 +35,7 @@ class ModelMaker:
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
         self._journal = journal
+        self._prefix_secret = secret_of_process()
         self._thread = ThreadPool(1) if monkey.is_module_patched("threading") else None
 
     def __call__(self, build: Build, url: Callable[[], str]) -> ServedModel:
@@ -64,6 +66,7 @@ class ModelMaker:
             vectors=text.vectors,
             defaults=defaults,
             generation=generation_of(settings),
+            prefix_keys=PrefixKeys(self._prefix_secret, settings.prefix_scope),
             prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them
         )
 

@@ -30,6 +30,7 @@ class Outcome:
 
     reason: FinishReason
     tokens: int
+    cached_tokens: int  # of the prompt
     accepted: bool
     opened: float
     first: float  # when the first token arrived; 0: none did
@@ -55,14 +56,15 @@ class ReplyLog:
     def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
         first = f"{(outcome.first - outcome.opened) * 1000:.1f}" if outcome.first else "-"
         _log.info(
-            "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
-            "first_ms=%s total_ms=%.1f reason=%s",
+            "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d "
+            "cached_tokens=%d reply_tokens=%d first_ms=%s total_ms=%.1f reason=%s",
             request.id,
             submit.session,
             quoted(request.caller.team),
             quoted(request.caller.token_id),
             prompt.dialect,
             len(prompt.tokens),
+            outcome.cached_tokens,
             outcome.tokens,
             first,
             (outcome.ended - outcome.opened) * 1000,
@@ -105,6 +107,7 @@ class Observation:
         outcome = Outcome(
             reason=ending.reason if ending else "cancelled",
             tokens=ending.tokens if ending else len(choice.tokens),
+            cached_tokens=choice.cached or 0,
             accepted=self._accepted,
             opened=self._opened,
             first=reply.first,

@@ -78,13 +78,14 @@ class ReplyText:
         decoder: Decoder,
         stop: Sequence[str],
         close: Callable[["ReplyText"], None],
+        cached: Callable[[Choice], int] = lambda choice: choice.cached or 0,
         *,
         pause: int = 0,
         chunk: int = 1,
     ) -> None:
         """`pause`: a number of tokens at which a piece ends, so that another may begin there.
 
-        `chunk`: the tokens per piece, if more than one.
+        `chunk`: the tokens per piece, if more than one. `cached`: what `cached_tokens` calls.
         """
         self.choice = choice
         self.ending: Ending | None = None
@@ -93,6 +94,7 @@ class ReplyText:
         self._step = 1 if stop else None
         self._chunks = Chunks(chunk, pause)
         self._close = close
+        self._cached = cached
         self._early: list[Event] = []
         self._tokens = 0
         self._logprobs = 0.0
@@ -160,6 +162,18 @@ class ReplyText:
     def tokens(self) -> int:
         """The number of tokens read."""
         return self.ending.tokens if self.ending else self._tokens
+
+    def cached_tokens(self) -> int:
+        """Return how many tokens of the prompt were computed for another request.
+
+        Each reader of the stream gets the same number. Call it once the reply has a row.
+        """
+        return self._cached(self.choice)
+
+    def await_row(self, silence: float) -> Iterator[None]:
+        """Return once the reply has a row; yield after each `silence` seconds without one."""
+        while not self.choice.await_row(silence):
+            yield
 
     @property
     def stop_sequence(self) -> str | None:

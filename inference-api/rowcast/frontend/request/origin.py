@@ -30,12 +30,22 @@ class Origin:
     body: bytes
     seed: int  # for a body without a seed
     created: float
+    token_id: str = ""  # of the token that sent it first
     key: str | None = None
     record: Record | None = None  # of a request sent before
     start: str = ""  # what the reader has, in the format of event ids
 
     @classmethod
-    def fresh(cls, path: str, body: bytes, key: str | None, team: str, start: str = "") -> Self:
+    def fresh(
+        cls,
+        path: str,
+        body: bytes,
+        key: str | None,
+        team: str,
+        start: str = "",
+        *,
+        token_id: str = "",
+    ) -> Self:
         """Return the origin of a new request. With a key, the seed is a function of the key.
 
         `start`: what its sender already has of the stream with the same key.
@@ -46,6 +56,7 @@ class Origin:
             body=body,
             seed=fresh_seed() if key is None else seed_of(team, key),
             created=time.time(),
+            token_id=token_id,
             key=key,
             start=start,
         )
@@ -59,6 +70,7 @@ class Origin:
             body=record.body,
             seed=record.seed,
             created=record.created,
+            token_id=record.token_id,
             key=record.key,
             record=record,
             start=start,

@@ -30,4 +30,5 @@ class Prompt:
     timeout: float | None = None  # seconds that the request's body allows
     dyn_batch: int = 0  # how many of its team's replies with such a limit share a step; 0: any
     pooling: Pooling | None = None  # how it becomes a vector; None: its reply has tokens
+    cache_salt: str = ""  # prompts with another one share no computed prefix
     shown: tuple[tuple[int, str], ...] = ()  # special tokens that the text shows, and their names

@@ -88,6 +88,7 @@ class Request:
     record: Record | None = None  # of the same request, sent earlier
     build: str = ""  # the build that must answer, as records name it; "": the current one
     start: str = ""  # how much of the reply the reader has, in the format of event ids
+    first_token_id: str | None = None  # of the token that sent it; None: the caller's own
     background: bool = False  # its reply is computed though nobody reads it
     # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)
@@ -104,7 +105,10 @@ class Request:
         if self.record is not None:
             return Origin.recorded(self.record, self.start)
         key = key_of(self.headers)
-        return Origin.fresh(self.path, self.body.read(), key, self.caller.team, self.start)
+        caller, token_id = self.caller, self.first_token_id
+        token_id = caller.token_id if token_id is None else token_id
+        body = self.body.read()
+        return Origin.fresh(self.path, body, key, caller.team, self.start, token_id=token_id)
 
     def again(self, record: Record, start: str) -> Self:
         """Return the recorded request, sent again by this one's client at this one's time."""
@@ -131,6 +135,7 @@ class Request:
             headers=headers,
             body=self.body.instead(accepted.body),
             start=start,
+            first_token_id=accepted.token_id,
             background=True,
         )
 

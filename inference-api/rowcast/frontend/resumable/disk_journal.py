@@ -21,6 +21,7 @@ from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.resumable.readers import Readers
 from rowcast.frontend.resumable.sync import CANCELLED, Sync
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.session import Place, Session
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
@@ -78,6 +79,10 @@ class DiskJournal:
         else:
             self.sync.own(session)
 
+    def store(self, session: Session, choice: Choice) -> bool:
+        """Store how many cached tokens a choice found; return whether every reader will know it."""
+        return session.place is Place.UNKEPT or self.sync.store(session, choice)
+
     def leave(self, session: Session) -> None:
         """Note that a session has no reader here any more, with its last events."""
         self.readers.leave(session)
@@ -122,6 +127,7 @@ class DiskJournal:
             self.sync.own(session)
         self.readers.recall(session, news.batches, session.caller.team)
         session.know(in_turns(news.batches))
+        session.show_none_cached()
         if session.place is Place.OWNED:
             session.record()  # from here on: what is known is in the journal
         return True

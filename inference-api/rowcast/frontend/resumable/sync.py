@@ -15,11 +15,13 @@ import time
 
 from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.resumable.journal_client import JournalClient
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.session import Place, Session, encoded
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, SyncResult
+from rowcast.wire import Seated
 
 TAKEN = "another connection is reading this stream now"
 CANCELLED = "the stream was cancelled"
@@ -107,6 +109,25 @@ class Sync:
                 before.put_back(events)
             raise
 
+    def store(self, session: Session, choice: Choice) -> bool:
+        """Write a session's events now, with the number of cached tokens that a choice found.
+
+        Returns False if that failed, or another process may continue the session.
+        """
+        with self._lock:
+            if self.owned.get(session.id) is not session:
+                return session.place is Place.READ  # it is not written any more, nor read again
+            events = session.take() or [Seated("", choice.at, choice.cached or 0)]
+            job = self._client.call(Journal.append, session.id, encoded(events))
+        try:
+            stored = self._client.wait(job)
+        except JournalFailing:
+            session.put_back(events)
+            return False
+        if stored:
+            session.stored(events)
+        return stored
+
     def join(self, session: Session, news: News) -> bool:
         """Follow a session while its owner lives, then take it over.
 
@@ -122,6 +143,7 @@ class Sync:
         if news.state == "ended":
             return self._stop_following(session)
         if self._client.do(Journal.take, session.id, news.owner):
+            session.show_none_cached()
             session.record()
             return self.own(session)
         return self._follow(session, news.number)
@@ -150,7 +172,8 @@ class Sync:
             if session.place is Place.GONE:
                 return False
             session.place = Place.READ
-            return True
+        session.show_none_cached()
+        return True
 
     def _run(self) -> None:
         while not self._closing:
@@ -179,6 +202,9 @@ class Sync:
                 self._compute_alone(session)
             return
         self._note_lost(result, {session.id: session for session, _ in taken})
+        for session, events in taken:
+            if session.place is not Place.GONE:
+                session.stored(events)
         for session, news in in_turns(zip(followed, result.news, strict=True)):
             self._update(session, news)
 

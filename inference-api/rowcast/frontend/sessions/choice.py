@@ -59,6 +59,8 @@ class Choice:
         self.seated = False  # it may be the cause if the backend ends now
         self.losses = 0  # backends that ended while it had a row, without a new token between
         self.deaths = 0.0  # how many of these it may have caused
+        self.cached: int | None = None  # prompt tokens found computed; None: it had no row here
+        self.shown: int | None = None  # the same, as all readers are shown it; None: undecided
         self.unwritten: list[Event] | None = None  # for the journal; None: it gets none
         self._interrupted = False  # by a backend's end that its reader does not know of
         self._events: deque[Event] = deque()
@@ -111,12 +113,36 @@ class Choice:
                 case Accepted():
                     self._offer_accepted(event)
                 case Seated():
-                    self.seated = True
+                    self._offer_seated(event)
                 case Rejected() if self.accepted:
                     self._end("error", event.message)
                 case Rejected() | Finished():
                     self.ended = True
                     self._put(event)
+
+    def await_row(self, timeout: float | None) -> bool:
+        """Return True once it has a row, or more than that; wait up to `timeout` for it."""
+        limit = None if timeout is None else time.monotonic() + timeout
+        while not self._had_row:
+            self._arrived.clear()
+            left = None if limit is None else limit - time.monotonic()
+            if not self._had_row and not self._arrived.wait(left):
+                return False
+        return True
+
+    def know_cached(self, count: int) -> None:
+        """Take the number of cached tokens that the journal has."""
+        self.shown = count
+        self._arrived.set()
+
+    def show_cached(self, count: int) -> int:
+        """Decide, unless it is decided, how many cached tokens are shown; return the number."""
+        with self._lock:
+            if self.shown is None:
+                self.shown = count
+                if count != (self.cached or 0) and self.unwritten is not None:
+                    self.unwritten.append(Seated(*self.submit.key, count))
+        return self.shown
 
     def end(self, reason: FinishReason, message: str = "") -> None:
         """End the reply from this side, unless it has ended."""
@@ -150,6 +176,11 @@ class Choice:
                 return event.length <= len(self.tokens)
         return False
 
+    @property
+    def _had_row(self) -> bool:
+        counted = self.cached is not None or self.shown is not None
+        return counted or self.ended or bool(self.tokens or self.scored)
+
     def _end(self, reason: FinishReason, message: str) -> None:
         if not self.ended:
             self.ended = True
@@ -159,6 +190,15 @@ class Choice:
         if not self.accepted:
             self.accepted = True
             self._put(event)
+
+    def _offer_seated(self, event: Seated) -> None:
+        """Note its row. The number of cached tokens is that of the first row."""
+        self.seated = True
+        if self.cached is None:
+            self.cached = event.cached
+            if self.shown is None and event.cached and self.unwritten is not None:
+                self.unwritten.append(event)
+            self._arrived.set()
 
     def _offer_tokens(self, event: Tokens) -> None:
         known = len(self.tokens) - event.index

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rowcast.errors import UnknownStream
 from rowcast.frontend.resumable.journal_client import JournalClient
+from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.session import Session
 from rowcast.journal.record import Record
 
@@ -34,6 +35,9 @@ class Journal(Protocol):
 
     def keep(self, session: Session, /) -> None:
         """Keep an accepted session; return when it is durable, or cannot be made durable."""
+
+    def store(self, session: Session, choice: Choice, /) -> bool:
+        """Store how many cached tokens a choice found; return whether every reader will know it."""
 
     def leave(self, session: Session, /) -> None:
         """Note that a session has no reader here any more."""
@@ -71,6 +75,9 @@ class NoJournal:
 
     def keep(self, session: Session, /) -> None:
         """Do nothing."""
+
+    def store(self, _session: Session, _choice: Choice, /) -> bool:
+        return True
 
     def leave(self, session: Session, /) -> None:
         """Do nothing."""

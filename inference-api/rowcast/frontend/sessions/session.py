@@ -10,7 +10,8 @@
 
 A batch in the journal is the wire's own events, each with the number of its choice in the request.
 Read back in order, they bring new choices to where the old ones were. Repeated events change
-nothing, and events that do not directly follow the known ones are dropped and computed again.
+nothing, and events that do not directly follow the known ones are dropped and computed again. A
+`Seated` in it has the number of cached tokens that all readers are shown (decision 79).
 
 The session's lock, which its choices share, makes each method one step for all threads. `place` is
 changed by the request's thread, and by `Sync` under its own lock (decision 68).
@@ -32,7 +33,7 @@ from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.choice import Choice, brief_lock
 from rowcast.frontend.sessions.demultiplexer import Health
-from rowcast.wire import Accepted, Event, Finished, FinishReason, Scored, Submit, Tokens
+from rowcast.wire import Accepted, Event, Finished, FinishReason, Scored, Seated, Submit, Tokens
 
 
 class Place(Enum):
@@ -111,7 +112,7 @@ class Session:
             msgspec.structs.replace(each.submit, session="", team="", choices=1)
             for each in self.choices
         ]
-        return hashlib.sha256(wire.encode(plain)).digest()
+        return hashlib.sha256(wire.encode_replies(plain)).digest()
 
     def record(self) -> None:
         """Collect events for the journal from now on."""
@@ -131,8 +132,21 @@ class Session:
         """Bring the choices to the state that these batches describe."""
         with contextlib.suppress(msgspec.DecodeError):  # damaged: the rest is computed again
             for event in itertools.chain.from_iterable(map(wire.decode_events, batches)):
-                if isinstance(event, Tokens | Scored | Finished):
+                if isinstance(event, Seated):
+                    self.choices[event.choice].know_cached(event.cached)
+                elif isinstance(event, Tokens | Scored | Finished):
                     self._know(event)
+
+    def show_none_cached(self) -> None:
+        """Show no cached tokens of choices whose number is not known: it was not stored in time."""
+        for choice in self.choices:
+            choice.show_cached(0)
+
+    def stored(self, events: Iterable[Event]) -> None:
+        """Note that events are in the journal: the numbers in them are shown to all readers."""
+        for event in events:
+            if isinstance(event, Seated):
+                self.choices[event.choice].show_cached(event.cached)
 
     def accept(self) -> None:
         """Accept the unfinished choices, whose events will come through the journal."""
@@ -182,7 +196,7 @@ class Session:
             if event.reason not in {"stop", "length"} or at in self._ended:
                 return
             self._ended.add(at)
-        elif not isinstance(event, Tokens | Scored):
+        elif not isinstance(event, Tokens | Scored | Seated):
             return
         last = self._unwritten[-1] if self._unwritten else None
         fresh = msgspec.structs.replace(event, session="", choice=at)

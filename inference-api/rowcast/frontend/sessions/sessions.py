@@ -95,6 +95,17 @@ class Sessions:
         if session.left(choice, whole):
             self.journal.leave(session)
 
+    def cached(self, session: Session, choice: Choice) -> int:
+        """Return how many tokens of a choice's prompt were computed for another request.
+
+        All readers of a session are shown the same number: it is stored before it is returned, and
+        0 if it cannot be.
+        """
+        if choice.shown is not None:
+            return choice.shown
+        count = choice.cached or 0
+        return choice.show_cached(count if count and self.journal.store(session, choice) else 0)
+
     def end(self, session: Session, why: str, reason: FinishReason = "cancelled") -> None:
         """End a session for its reader; free the rows of what is unfinished."""
         for choice in session.choices:

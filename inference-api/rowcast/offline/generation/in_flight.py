@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 from rowcast.errors import RowcastError, Unavailable
 from rowcast.frontend.reply.text import Place, ReplyText
+from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.sessions.choice import Choice, brief_lock, refusal
 from rowcast.offline.generation.prepared import Prepared, named
@@ -175,7 +176,7 @@ class Flow:
                 return
             flight = self._waiting[0]
             session = f"{self._session_prefix}-{next(self._numbers)}"
-            choices = list(_choices(flight.request.prompt, session, self._arrived))
+            choices = list(self._choices(flight.request.prompt, session))
             try:
                 self._sessions.submit(choices)
             except Unavailable:  # the decoder is being restarted, or other callers fill its line
@@ -184,6 +185,22 @@ class Flow:
             self._count += flight.size
             flight.replies = [Reply(self._text_of(choice, flight)) for choice in choices]
             self._flying[flight.name] = flight
+
+    def _choices(self, prompt: Prompt, session: str) -> Iterator[Choice]:
+        """Yield the choices of a prompt, which share it on the wire. All prompts have one owner."""
+        lock = brief_lock()
+        prefix_key = self._runtime.served.prefix_keys.key(Caller(), "")
+        for choice in prompt.choices:
+            submit = Submit(
+                session=session,
+                choice=choice,
+                prompt=prompt.tokens,
+                params=prompt.params,
+                seed=prompt.seed,
+                choices=len(prompt.choices),
+                prefix_key=prefix_key,
+            )
+            yield Choice(submit, self._arrived, lock, choice)
 
     def _fits(self, flight: Flight) -> bool:
         return self._count + flight.size <= MOST or not self._flying
@@ -216,18 +233,3 @@ class Flow:
             self._count -= flight.size
         elif flight in self._waiting:
             self._waiting.remove(flight)
-
-
-def _choices(prompt: Prompt, session: str, arrived: threading.Event) -> Iterator[Choice]:
-    """Yield the choices of a prompt, which share it on the wire."""
-    lock = brief_lock()
-    for choice in prompt.choices:
-        submit = Submit(
-            session=session,
-            choice=choice,
-            prompt=prompt.tokens,
-            params=prompt.params,
-            seed=prompt.seed,
-            choices=len(prompt.choices),
-        )
-        yield Choice(submit, arrived, lock, choice)

@@ -36,6 +36,7 @@ def output_of(flight: Flight, tokenizer: Tokenizer) -> RequestOutput:
         finished=flight.finished,
         seed=request.prompt.seed,
         prompt_logprobs=_prompt_logprobs(flight, tokenizer),
+        num_cached_tokens=replies[0].source.cached_tokens() if replies else 0,
     )
 
 

@@ -9,7 +9,13 @@ resources    a full disk, no descriptors, a moved clock, thousands of requests
 from __future__ import annotations
 
 from commands.chaos.claim import Claim
-from commands.chaos.claims.clients import company, overload, slow_clients, vanished_clients
+from commands.chaos.claims.clients import (
+    company,
+    overload,
+    prefixes,
+    slow_clients,
+    vanished_clients,
+)
 from commands.chaos.claims.models import alternate, kills, lazy, swap, unload_race
 from commands.chaos.claims.processes import (
     decoder_kills,
@@ -41,6 +47,7 @@ CLAIMS: dict[str, Claim] = {
         clock.CLAIM,
         soak.CLAIM,
         company.CLAIM,
+        prefixes.CLAIM,
         overload.CLAIM,
         alternate.CLAIM,
         unload_race.CLAIM,

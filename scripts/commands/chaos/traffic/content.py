@@ -3,20 +3,24 @@
     raw      its bytes
     events   per choice its text, log-probabilities and end, joined; counts of single events
     json     the object
-Times and ids of the single answer are left out. Every other byte of every field is compared.
+Times and ids of the single answer are left out, and the number of cached tokens: that may differ
+between two requests, but not between two readings of one. Every other byte of every field is
+compared.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from commands.chaos.traffic.request import Form
 from http_client.events import Event, events_of
 
 _ID = re.compile(rb"^id: ", re.MULTILINE)  # comments may precede it
-_ITS_OWN = {"id", "created", "tokens_per_second", "processing_time"}
+_CACHED = "cached_tokens"
+_ITS_OWN = {"id", "created", "tokens_per_second", "processing_time", _CACHED}
 
 
 def content(form: Form, body: bytes) -> object:
@@ -29,6 +33,14 @@ def content(form: Form, body: bytes) -> object:
     for event in events_of(body):
         _grow_by_event(whole, event)
     return whole
+
+
+def cached(form: Form, body: bytes) -> list[int]:
+    """Return the numbers of cached tokens in a whole answer, in their order."""
+    if form == "raw":
+        return []
+    events = [json.loads(each.data) for each in events_of(body) if each.data != "[DONE]"]
+    return list(_cached(json.loads(body) if form == "json" else events))
 
 
 def resumable(form: Form, body: bytes) -> bytes:
@@ -96,6 +108,13 @@ def _lasting(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _lasting(each) for name, each in value.items() if name not in _ITS_OWN}
     return [_lasting(each) for each in value] if isinstance(value, list) else value
+
+
+def _cached(value: Any) -> Iterator[int]:
+    """Yield the numbers of cached tokens in a value."""
+    if isinstance(value, list | dict):
+        for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from [each] if name == _CACHED else _cached(each)
 
 
 def _plain(value: object) -> str:

@@ -1,6 +1,7 @@
 """Requests of every kind and dialect, drawn from dice: a kind is a function and a line in `KINDS`.
 
-All carry a seed, so that each has one right answer. A number makes their texts different.
+All carry a seed, so that each has one right answer. All texts begin alike, so that a server may
+reuse what it has computed of the beginning; then a number makes them different.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ _OPENINGS = (
     "Write a short story about a lost key.",
     "The old dog and the young cat",
     "Ada met a stranger on the bridge, and",
+)
+_BEGINNING = (
+    "In a small town by the sea there lived an old man who mended clocks. Every morning he opened "
+    "his shop, wound the tall clock by the door, and listened. The children came after school to "
+    "hear the bells, and he told each of them one story, and never the same one twice. When the "
+    "winter came and the harbour froze, the people lit their lamps early, and they asked him for "
+    "another story. "
 )
 _SCHEMA = {
     "type": "object",
@@ -166,5 +174,5 @@ def raw(
 
 
 def _draw(dice: random.Random, number: int, least: int, most: int, model: str) -> Draw:
-    text = f"{number}: {dice.choice(_OPENINGS)}"
+    text = f"{_BEGINNING}{number}: {dice.choice(_OPENINGS)}"
     return Draw(text, dice.randrange(2**40), dice.randint(least, most), dice, model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -54,7 +55,11 @@ class Request:
 
     def keyed(self, key: str) -> Self:
         """Return the same request with an idempotency key."""
-        return replace(self, headers=(*self.headers, ("Idempotency-Key", key)))
+        return self.with_headers({"Idempotency-Key": key})
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Return the same request with more headers."""
+        return replace(self, headers=(*self.headers, *headers.items()))
 
     def plain(self) -> Self:
         """Return the same request without its headers; it has the same answer."""

@@ -70,6 +70,7 @@ def _prompt(served: ServedModel, body: MessageBody, chat: ChatPrompt, origin: Or
         dialect="anthropic",
         stop=body.stop_sequences,
         timeout=body.timeout,
+        cache_salt=body.cache_salt or "",
         shown=chat.hidden,
     )
 

@@ -1,7 +1,9 @@
 """The stream of a message: events with their types as names, and ids by which it can be resumed.
 
-While there is nothing else to send, a `ping` is sent after each COMMENT_SECONDS. A stream that
-fails ends with an `error` event and no `message_stop`, so that a part is never taken for the whole.
+A message begins once it has a row, since its first event has the number of cached tokens. While
+there is nothing else to send, a comment is sent before that, and a `ping` after it, after each
+COMMENT_SECONDS. A stream that fails ends with an `error` event and no `message_stop`, so that a
+part is never taken for the whole.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +14,7 @@ from rowcast.errors import NotReady, ReplyFailed
 from rowcast.frontend.api.anthropic.errors import error_event
 from rowcast.frontend.api.anthropic.types import MessageEvent, Ping
 from rowcast.frontend.api.anthropic.view import MessageView
-from rowcast.frontend.api.events import event_of, stage_of
+from rowcast.frontend.api.events import SILENT, event_of, stage_of
 from rowcast.frontend.reply.positions import Cursor, Stage
 
 _encode = msgspec.json.Encoder().encode
@@ -28,10 +30,13 @@ PING = encoded(Ping())
 
 def events(view: MessageView, cursor: Cursor, silence: float) -> Iterator[bytes]:
     """Yield the events that the reader does not have yet; those ready together as one chunk."""
-    begun = _new(view.begin(), cursor, 0, Stage.BEGUN)
-    yield begun + PING if begun else b""
+    yield b""
     reply = view.replies[0]
+    for _ in reply.await_row(silence):
+        yield SILENT
     try:
+        if begun := _new(view.begin(), cursor, 0, Stage.BEGUN):
+            yield begun + PING
         for piece in view.replies.pieces(silence, singly=view.singly):
             if piece is None:
                 yield PING

@@ -21,11 +21,11 @@ class OutputDetails(Struct, frozen=True):
 
 
 class MessageUsage(Struct):
-    """The tokens of a request, so far."""
+    """The tokens of a request, so far; all four together are what it read and wrote."""
 
-    input_tokens: int
+    input_tokens: int  # of the prompt, without those that were read from the cache
     output_tokens: int
-    cache_creation_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0  # each prompt is stored, at no cost
     cache_read_input_tokens: int = 0
     output_tokens_details: OutputDetails | UnsetType = UNSET
 

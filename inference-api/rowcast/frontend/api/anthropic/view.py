@@ -70,7 +70,7 @@ class MessageView:
         self._held: list[Part] = []  # of an unfinished chunk
 
     def begin(self) -> Iterator[MessageEvent]:
-        """Yield the events before the first piece."""
+        """Yield the events before the first piece, once the reply has a row."""
         yield MessageStart(self._message([], self._usage(0)))
         yield from self._first_block()
 
@@ -128,7 +128,9 @@ class MessageView:
         )
 
     def _usage(self, tokens: int) -> MessageUsage:
-        usage = MessageUsage(len(self._wanted.prompt.tokens), tokens)
+        cached = self.replies[0].cached_tokens()
+        uncached = len(self._wanted.prompt.tokens) - cached
+        usage = MessageUsage(uncached, tokens, cache_read_input_tokens=cached)
         if self._wanted.chat.thinking is not None:
             usage.output_tokens_details = OutputDetails(self._reader.reasoning_tokens)
         return usage

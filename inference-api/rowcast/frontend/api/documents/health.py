@@ -16,6 +16,15 @@ REPORT: dict[str, Any] = {
         "context_length": {"type": "integer"},
         "rows": {"type": "object"},
         "waiting": {"type": "integer"},
+        "prefixes": {
+            "type": "object",
+            "description": "For administrators: prompt tokens that were looked up among computed "
+            "prefixes, and found; what is stored beyond the rows: entries, bytes, maximum of bytes",
+            "properties": {
+                name: {"type": "integer"}
+                for name in ("looked_up", "found", "entries", "bytes", "limit")
+            },
+        },
         "models": {
             "type": "object",
             "description": "The state of each model by its name, if there are several",

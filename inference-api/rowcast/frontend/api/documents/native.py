@@ -58,6 +58,10 @@ BODY: dict[str, Any] = {
             "pattern": KEEP_ALIVE,
             "description": "Seconds to keep the model loaded afterwards, or a string like 5m",
         },
+        "cache_salt": {
+            "type": ["string", "null"],
+            "description": "Prompts with another one do not reuse what was computed for this one",
+        },
         "session_id": {"type": ["string", "null"], "description": "Ignored"},
         "user_id": {"type": ["string", "null"], "description": "Ignored"},
     },
@@ -69,6 +73,10 @@ ANSWER = {
         "answer": {"type": "string"},
         "finish_reason": {"enum": ["stop", "length"]},
         "prompt_tokens": {"type": "integer"},
+        "cached_tokens": {
+            "type": "integer",
+            "description": "Tokens of the prompt that were computed for an earlier request",
+        },
         "completion_tokens": {"type": "integer"},
         "seed": {"type": "integer"},
         "receipt": {"$ref": "#/components/schemas/Receipt"},

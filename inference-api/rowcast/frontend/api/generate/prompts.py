@@ -81,6 +81,7 @@ def _wanted(request: Request, served: ServedModel, body: GenerateBody, rule: Rul
         stop=body.stop_sequences,
         choices=range(body.candidates),
         timeout=body.timeout,
+        cache_salt=body.cache_salt or "",
         dyn_batch=body.dyn_batch or 0,
     )
     _check_start(body, origin)

@@ -8,7 +8,7 @@ from typing import Self
 from msgspec import UNSET, UnsetType
 
 from rowcast.frontend.api.openai.request.types import ReplyBody
-from rowcast.frontend.api.openai.response.types import Usage
+from rowcast.frontend.api.openai.response.types import PromptDetails, Usage
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Replies
 from rowcast.frontend.reply.text import ReplyText
@@ -64,7 +64,7 @@ class ParsedRequest:
         return replace(self, id=f"{self.kind}-{origin.id}", created=int(origin.created))
 
     def usage(self, replies: Replies) -> Usage:
-        """Return the usage so far."""
+        """Return the usage so far. No cached tokens are counted before a reply's first token."""
         prompt = sum(len(each.tokens) for each in self.prompts)
         completion = sum(reply.tokens for reply in replies)
         seconds = time.monotonic() - replies.opened
@@ -74,7 +74,13 @@ class ParsedRequest:
             total_tokens=prompt + completion,
             tokens_per_second=round(completion / seconds, 3) if seconds > 0 else 0.0,
             processing_time=round(seconds, 6),
+            prompt_tokens_details=PromptDetails(self._cached(replies)),
         )
+
+    def _cached(self, replies: Replies) -> int:
+        """Return how many of the prompts' tokens were cached: those of their first replies."""
+        firsts = (replies[at] for at in range(0, len(replies), self.candidates))
+        return sum(each.cached_tokens() for each in firsts if each.tokens or each.ending)
 
     def last_usage(self, replies: Replies) -> Usage | UnsetType:
         """Return the usage for the last event of a stream."""
@@ -118,6 +124,7 @@ def parsed_request(
         stop=body.stop_sequences,
         choices=range(computed),
         timeout=body.timeout,
+        cache_salt=body.cache_salt or "",
         shown=hidden,
     )
     return ParsedRequest(

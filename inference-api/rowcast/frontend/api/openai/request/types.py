@@ -118,6 +118,7 @@ class ReplyFields(Struct, forbid_unknown_fields=True, kw_only=True):
     timeout: Seconds | None = None
     keep_alive: int | float | KeepAlive | None = None
     user: str | None = None
+    cache_salt: Text | None = None
     structured_outputs: StructuredOutputs | None = None
     guided_json: str | Object | None = None
     guided_regex: Text | None = None
@@ -427,7 +428,6 @@ class DetokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 IGNORED = frozenset(
     {
-        "cache_salt",
         "metadata",
         "prediction",
         "priority",

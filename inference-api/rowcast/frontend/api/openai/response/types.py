@@ -14,9 +14,9 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class PromptDetails(Struct, frozen=True):
-    """How many of the prompt's tokens came from a cache."""
+    """How many of the prompts' tokens were computed for earlier requests."""
 
-    cached_tokens: int = 0  # prompts are not kept after their request
+    cached_tokens: int = 0
 
 
 class CompletionDetails(Struct, frozen=True):

@@ -92,7 +92,13 @@ def response_of(body: ResponseBody, facts: Facts) -> ResponseObject:
 
 
 def ended(
-    begun: ResponseObject, output: Output, input_tokens: int, tokens: int, *, cut: bool
+    begun: ResponseObject,
+    output: Output,
+    input_tokens: int,
+    tokens: int,
+    *,
+    cached_tokens: int = 0,
+    cut: bool,
 ) -> ResponseObject:
     """Return the object as it ends. `cut`: at the maximum of tokens."""
     return replace(
@@ -104,7 +110,7 @@ def ended(
             input_tokens=input_tokens,
             output_tokens=tokens,
             total_tokens=input_tokens + tokens,
-            input_tokens_details=CachedTokens(),
+            input_tokens_details=CachedTokens(cached_tokens),
             output_tokens_details=ReasoningTokens(output.reasoning_tokens),
         ),
     )

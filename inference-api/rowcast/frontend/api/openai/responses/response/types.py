@@ -56,10 +56,10 @@ OutputItem = OutputMessage | OutputReasoning | OutputCall
 
 
 class CachedTokens(Struct, frozen=True):
-    """How many of the prompt's tokens came from a cache, or were written to one."""
+    """How many of the prompt's tokens were computed for earlier requests."""
 
-    cached_tokens: int = 0  # prompts are not kept after their request
-    cache_write_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0  # each prompt is stored, at no cost
 
 
 class ReasoningTokens(Struct, frozen=True):

@@ -117,7 +117,10 @@ class View:
     def _ended(self) -> ResponseObject:
         parsed = self._parsed
         prompt, tokens = len(parsed.prompts[0].tokens), self.reply.tokens
-        response = ended(self._begun, self._output, prompt, tokens, cut=self._cut)
+        cached = self.reply.cached_tokens()
+        response = ended(
+            self._begun, self._output, prompt, tokens, cached_tokens=cached, cut=self._cut
+        )
         response.receipt = parsed.receipt_of(self.replies)
         return response
 
