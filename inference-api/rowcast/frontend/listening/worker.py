@@ -66,6 +66,7 @@ class RowcastWorker(HttpWorker):
             super().handle_error(req, client, addr, exc)
             return
         self.log.debug("refused a request: %s", type(exc).__name__)
+        self._frontend.metrics.refused("malformed_http")
         body = _error_body(status, f"Malformed HTTP request: {str(exc)[:_SHOWN]}")
         self.answer_last(client, last_answer(status, body))
 

@@ -11,13 +11,13 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
-from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.choice import Choice, Times
 from rowcast.log import quoted
 from rowcast.wire import FinishReason, Submit
 
@@ -34,6 +34,8 @@ class Outcome:
     opened: float
     first: float  # when the first token arrived; 0: none did
     ended: float
+    computed: int = 0  # tokens that were computed for this process
+    times: Times = field(default_factory=Times)
 
 
 class Observer(Protocol):
@@ -105,6 +107,8 @@ class Observation:
         outcome = Outcome(
             reason=ending.reason if ending else "cancelled",
             tokens=ending.tokens if ending else len(choice.tokens),
+            computed=len(choice.tokens) - choice.known if choice.times.seated else 0,
+            times=choice.times,
             accepted=self._accepted,
             opened=self._opened,
             first=reply.first,

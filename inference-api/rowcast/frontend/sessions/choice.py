@@ -14,6 +14,7 @@ A lock, which all choices of a session share, makes each of these one step (deci
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 
 import msgspec
 from gevent import monkey
@@ -38,6 +39,16 @@ DEATHS = 3
 KILLED = 1 / 16
 
 
+@dataclass(slots=True)
+class Times:
+    """When a reply that is computed here got what, on the monotonic clock; 0: not yet."""
+
+    seats: int = 0  # rows that it had, one after the other
+    seated: float = 0.0  # its first row
+    first: float = 0.0  # its first token
+    last: float = 0.0  # its latest token
+
+
 class Choice:
     """One reply in flight, from open to close."""
 
@@ -57,6 +68,8 @@ class Choice:
         self.ended = False  # its end was handed to its reader
         self.finished = False  # the backend no longer has it
         self.seated = False  # it may be the cause if the backend ends now
+        self.times = Times()
+        self.known = 0  # tokens that it had when it got its first row here
         self.losses = 0  # backends that ended while it had a row, without a new token between
         self.deaths = 0.0  # how many of these it may have caused
         self.unwritten: list[Event] | None = None  # for the journal; None: it gets none
@@ -111,7 +124,7 @@ class Choice:
                 case Accepted():
                     self._offer_accepted(event)
                 case Seated():
-                    self.seated = True
+                    self._seat()
                 case Rejected() if self.accepted:
                     self._end("error", event.message)
                 case Rejected() | Finished():
@@ -154,6 +167,13 @@ class Choice:
         if not self.ended:
             self.ended = True
             self._put(Finished(*self.submit.key, len(self.tokens), reason, message))
+
+    def _seat(self) -> None:
+        self.seated = True
+        self.times.seats += 1
+        if self.times.seats == 1:
+            self.times.seated = time.monotonic()
+            self.known = len(self.tokens)
 
     def _offer_accepted(self, event: Accepted) -> None:
         if not self.accepted:
