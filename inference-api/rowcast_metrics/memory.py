@@ -50,6 +50,10 @@ class Memory:
         """Return the first segment that is not taken; PRIVATE if there is none."""
         return next(iter(sorted(set(range(len(self.segments))) - set(taken))), PRIVATE)
 
+    def segment(self, number: int) -> Segment:
+        """Return a segment; for PRIVATE one that no other process sees."""
+        return self.segments[number] if number != PRIVATE else type(self).create(1).segments[0]
+
     def handover(self, segment: int) -> str:
         return f"{self.file}:{segment}"
 
@@ -83,8 +87,7 @@ def from_handover(text: str) -> tuple[Memory, Segment]:
     """Return the memory that a master handed over, and this worker's segment of it."""
     file, _, number = text.partition(":")
     memory = Memory(int(file))
-    at = int(number)
-    return memory, memory.segments[at] if at != PRIVATE else Memory.create(1).segments[0]
+    return memory, memory.segment(int(number))
 
 
 def _unnamed_file() -> int:

@@ -34,6 +34,9 @@ class Gauge:
     def set(self, value: float) -> None:
         self.numbers[self.at] = value
 
+    def add(self, amount: float = 1.0) -> None:
+        self.numbers[self.at] += amount
+
 
 @dataclass(frozen=True, slots=True)
 class Histogram:

@@ -21,6 +21,7 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.metrics.metrics import Metrics
 from rowcast.frontend.models.models import Models, fixed
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
@@ -128,8 +129,12 @@ def serving(
     decoding = threading.Thread(target=backend.run, name="backend")
 
     keeping = DiskJournal(JournalClient(kept_at(journal))) if journal else NoJournal()
-    sessions = Sessions(transport.connect, keeping, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
+    metrics = Metrics.private(chosen.metrics_teams)
+    meter = metrics.model(chosen.served_name)
+    sessions = Sessions(
+        transport.connect, keeping, silence_seconds=60, recovery_seconds=60, meter=meter
+    )
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
     model = ServedModel(
@@ -140,11 +145,11 @@ def serving(
         offload=offload,
         chat=reading[1],
         generation=generation_of(chosen),
-        observers=observers,
+        observers=(*observers, meter),
     )
     models = Models(chosen, supervision or FixedSupervision())
     models.adopt(model)
-    frontend = Frontend(chosen, ClientWatch(30), models, keeping)
+    frontend = Frontend(chosen, ClientWatch(30), models, keeping, metrics=metrics)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

@@ -34,13 +34,14 @@ from rowcast.frontend.api import DIALECTS, model_in, needs_rows
 from rowcast.frontend.api.dialect import Api, Dialect, Handler
 from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.metrics.metrics import OTHER_ROUTE, Metrics, cause_of
+from rowcast.frontend.metrics.metrics import OTHER_ROUTE, Metrics
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
 from rowcast.frontend.request.identity import caller_of, request_id_of
 from rowcast.frontend.request.request import Body, Request, Watch, stays
 from rowcast.frontend.response import Response
 from rowcast_http.client_watch import WENT_AWAY
+from rowcast_metrics.causes import cause_of
 
 _log = logging.getLogger("rowcast.http")
 

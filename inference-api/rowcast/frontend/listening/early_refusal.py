@@ -19,11 +19,11 @@ from rowcast.errors import Overloaded
 from rowcast.frontend.api import DIALECTS, model_in, needs_rows
 from rowcast.frontend.api.dialect import dialect_of
 from rowcast.frontend.frontend import Frontend
-from rowcast.frontend.metrics.metrics import cause_of
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.identity import caller_of, valid_or_fresh_id
 from rowcast_http.answers import last_answer
 from rowcast_http.listener import answer_unread
+from rowcast_metrics.causes import cause_of
 
 LOOK = 1 << 16  # bytes of a request that are inspected
 _REQUEST_LINE = re.compile(rb"POST (/[\w./-]*) HTTP/1\.[01]")

@@ -8,7 +8,6 @@ The memory is gunicorn's, if ROWCAST_METRICS names it; otherwise the process's o
 """
 
 import os
-import re
 from typing import Self
 
 from rowcast.frontend.metrics import families
@@ -24,7 +23,6 @@ HANDOVER = "ROWCAST_METRICS"  # set by gunicorn.conf.py, for each worker
 OTHER_ROUTE = "other"
 # Causes that alerts watch: a rate needs their zero.
 _CAUSES = ("overloaded", "not_ready", "stopping", "journal_failing", "malformed_http", "internal")
-_WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Metrics:
@@ -82,8 +80,3 @@ class Metrics:
 
     def _refusals(self, cause: str) -> Counter:
         return self.recorder.counter(families.REFUSALS, cause)
-
-
-def cause_of(error: Exception) -> str:
-    """Return the word for an error: the name of its class, in lower case."""
-    return _WORD.sub("_", type(error).__name__).lower()

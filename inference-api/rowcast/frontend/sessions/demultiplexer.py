@@ -218,10 +218,11 @@ class Demultiplexer:
             self.room.acknowledged(event.key)
             if (choice := self._choices.get(event.key)) is None:
                 continue
+            known = len(choice.tokens)
             choice.offer(event)
             if isinstance(event, Tokens):
                 fresh.append(choice)
-                tokens += len(event.tokens)
+                tokens += len(choice.tokens) - known
             elif isinstance(event, Seated):
                 self._meter.seated(choice)
         if fresh:
