@@ -4,10 +4,11 @@ In: each request at its end, each refusal, each answer of the server. Out: text 
 all worker processes. No label has a team, a token or a path that a caller chose.
 """
 
+import sys
 from typing import Final
 
 from rowcast_metrics.causes import cause_of
-from rowcast_metrics.exposition import Exposition
+from rowcast_metrics.exposition import Exposition, table
 from rowcast_metrics.family import Family
 from rowcast_metrics.memory import PRIVATE, Memory
 from rowcast_metrics.recorder import Recorder
@@ -94,3 +95,7 @@ class ProxyMetrics:
         """Return content type and text of what all processes have counted."""
         form, totals = Exposition(accept), Totals(self._memory.segments)
         return form.content_type, b"".join(form.parts(map(totals.of, FAMILIES)))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table(FAMILIES))

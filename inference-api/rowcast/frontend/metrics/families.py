@@ -4,8 +4,10 @@ Where vLLM has a metric for the same, `also` is its name, and the bounds are vLL
 made for it show this server. A label is `model_name` as there.
 """
 
+import sys
 from typing import Any
 
+from rowcast_metrics.exposition import table
 from rowcast_metrics.family import Family, Labels
 
 MODEL: Labels = ("model_name",)
@@ -213,3 +215,7 @@ READ = (
     *(JOURNAL_BYTES, BACKGROUND),
 )
 FAMILIES = (*COUNTED, *READ)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table(FAMILIES))
