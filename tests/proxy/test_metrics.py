@@ -1,7 +1,4 @@
-"""The proxy's own metrics: for whom, and what they count.
-
-Covers `rowcast_proxy/metrics`.
-"""
+"""The proxy's own metrics: for whom, and what they count."""
 
 import time
 from collections.abc import Iterator
