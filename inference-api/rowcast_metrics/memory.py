@@ -7,13 +7,13 @@
 It is a file without a name, which ends with its processes. Only forks of the master have it.
 """
 
+import contextlib
 import fcntl
 import json
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Self
 
 from rowcast_metrics.segment import SIZE, Segment
@@ -58,29 +58,31 @@ class Memory:
         return f"{self.file}:{segment}"
 
     def knows(self, name: str, most: int) -> bool:
-        """True if a name is one of the first `most` that any process has called."""
+        """True if a name is one of the first `most` that any process has called.
+
+        Never waits: False, too, while another process adds a name.
+        """
         line = json.dumps(name).encode() + b"\n"  # without line breaks, whatever the name has
         known = self._known()
         if line not in known and len(known) < most:
-            with self._locked():
-                known = self._known()
-                end = sum(map(len, known))
-                if line not in known and len(known) < most and end + len(line) < NAMES_BYTES:
-                    self._names[end : end + len(line)] = line
-                    known.append(line)
+            with contextlib.suppress(OSError):  # the lock is taken
+                known = self._add(line, most)
         return line in known[:most]
+
+    def _add(self, line: bytes, most: int) -> list[bytes]:
+        """Add a name if there is room; return all. Raises OSError if another process does that."""
+        fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            known = self._known()
+            end = sum(map(len, known))
+            if line not in known and len(known) < most and end + len(line) < NAMES_BYTES:
+                self._names[end : end + len(line)] = line
+            return self._known()
+        finally:
+            fcntl.lockf(self.file, fcntl.LOCK_UN)
 
     def _known(self) -> list[bytes]:
         return bytes(self._names).partition(b"\0")[0].splitlines(keepends=True)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold a lock between processes, for as long as a name is written."""
-        fcntl.lockf(self.file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self.file, fcntl.LOCK_UN)
 
 
 def from_handover(text: str) -> tuple[Memory, Segment]:

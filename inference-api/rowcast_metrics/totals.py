@@ -21,11 +21,15 @@ class Series:
 class Totals:
     """What all segments have now."""
 
-    def __init__(self, segments: Iterable[Segment]) -> None:
+    def __init__(self, segments: Iterable[Segment] = ()) -> None:
         self._found: dict[str, list[tuple[Segment, Entry]]] = {}
         for segment in segments:
-            if entries := segment.entries():
-                self._take(segment, entries)
+            self.include(segment)
+
+    def include(self, segment: Segment) -> None:
+        """Add what a segment has to the sums."""
+        if entries := segment.entries():
+            self._take(segment, entries)
 
     def of(self, family: Family) -> Series:
         """Return the series of one family."""

@@ -44,7 +44,7 @@ class ProxyWorker(HttpWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app = self.wsgi
+        app: Any = self.wsgi
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining

@@ -21,8 +21,17 @@ from rowcast_metrics.totals import Totals
 
 HANDOVER = "ROWCAST_METRICS"  # set by gunicorn.conf.py, for each worker
 OTHER_ROUTE = "other"
+EARLY = "refused early"  # the route of requests that were refused before they were parsed
 # Causes that alerts watch: a rate needs their zero.
-_CAUSES = ("overloaded", "not_ready", "stopping", "journal_failing", "malformed_http", "internal")
+_CAUSES = (
+    "overloaded",
+    "not_ready",
+    "stopping",
+    "journal_failing",
+    "malformed_http",
+    "internal",
+    "no_room",
+)
 
 
 class Metrics:
