@@ -41,6 +41,7 @@ sys.path.insert(0, _SOURCE)
 from rowcast.frontend.request.prefix_keys import VARIABLE, prefix_secret  # noqa: E402
 from rowcast.settings import read_settings  # noqa: E402
 from rowcast.transport.socket_folder import SHORT, socket_folder  # noqa: E402
+from rowcast_metrics.memory import Memory, segments_for  # noqa: E402
 
 _settings = read_settings()
 
@@ -54,7 +55,7 @@ if _settings.models is not None:  # workers and the supervisor need not read loc
     os.environ.update(_settings.environment())
 
 for _name in list(sys.modules):
-    if _name.partition(".")[0] in {"rowcast", "rowcast_http", "rowcast_settings"}:
+    if _name.startswith("rowcast"):
         del sys.modules[_name]
 
 wsgi_app = "inference_api_server:create_server()"
@@ -78,6 +79,7 @@ _ENDING, _SUCCEEDED = 1, 2  # values of `stopping` once the server stops
 _LAUNCHED = "ROWCAST_LAUNCHED_BY"
 _PREFIX, _LOCK = "rowcast-", "lock"
 _MODELS = "ROWCAST_MODELS_SOCKET"  # where frontends find the supervisor
+_METRICS = "ROWCAST_METRICS"  # the memory in which a worker counts, and its segment there
 _REMOVES = "ROWCAST_REMOVES"  # a folder that ends with this server
 _REFUSED = 2  # exit status: the settings are wrong
 _IN_USE = "is in use"
@@ -237,6 +239,7 @@ def on_starting(server) -> None:
     _announce_stop(server)
     if VARIABLE not in os.environ:  # a predecessor's, whose backends may still serve
         os.environ[VARIABLE] = prefix_secret(_settings)
+    server.metrics = Memory.create(segments_for(workers))
     if server.app.app_uri.startswith("_mock"):
         os.environ["MOCK_MODEL"] = "1"
     ours = os.environ.get(_LAUNCHED)
@@ -244,6 +247,16 @@ def on_starting(server) -> None:
         return
     server.keeper = _Keeper(server)
     server.keeper.start()
+
+
+def pre_fork(server, worker) -> None:
+    """Give a worker memory for its metrics that no living worker has."""
+    taken = (each.metrics_segment for each in server.WORKERS.values())
+    worker.metrics_segment = server.metrics.allot(taken)
+
+
+def post_fork(server, worker) -> None:
+    os.environ[_METRICS] = server.metrics.handover(worker.metrics_segment)
 
 
 def on_reload(server) -> None:

@@ -20,6 +20,7 @@ from gunicorn.arbiter import Arbiter
 from rowcast.errors import RowcastError, UnknownModel
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.metrics.metrics import Metrics
 from rowcast.frontend.models.maker import ModelMaker
 from rowcast.frontend.models.models import Models, fixed
 from rowcast.frontend.models.supervision import SupervisorLink
@@ -46,8 +47,10 @@ def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
     configure(settings.level)
     journal = _journal(settings)
-    models = _models(settings, journal)
-    frontend = Frontend(settings, ClientWatch(settings.client_seconds), models, journal)
+    metrics = Metrics.of(settings)
+    models = _models(settings, journal, metrics)
+    watch = ClientWatch(settings.client_seconds)
+    frontend = Frontend(settings, watch, models, journal, metrics=metrics)
     frontend.start()
     _await_names(models, settings)
     app = create_app(frontend)
@@ -55,9 +58,9 @@ def build(settings: Settings) -> Flask:
     return app
 
 
-def _models(settings: Settings, journal: Journal) -> Models:
+def _models(settings: Settings, journal: Journal, metrics: Metrics) -> Models:
     """Return the models of the supervisor, or the one whose backend was started by hand."""
-    maker = ModelMaker(settings, journal)
+    maker = ModelMaker(settings, journal, metrics)
     if path := os.environ.get(MODELS_SOCKET):
         link = SupervisorLink(partial(SupervisorConnection, path))
         return Models(settings, link, maker, journal)

@@ -46,6 +46,7 @@ ENGINES = tuple(
 )
 LOADING = ("rowcast.engine.loading", "rowcast.engine.one_layer")
 SETTINGS = ("rowcast_settings",)  # the proxy uses it, too
+METRICS = ("rowcast_metrics",)  # and this
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ LAYERS = (
         ("numpy",),
     ),
     Layer("settings", SETTINGS),
+    Layer("metrics", METRICS),
     Layer("vocabulary", VOCABULARY, SETTINGS, ("msgspec",)),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer(
@@ -133,6 +135,7 @@ LAYERS = (
             *VOCABULARY,
             *FILES,
             *HTTP,
+            *METRICS,
             "rowcast.__version__",
             "rowcast.models",
             "rowcast.transport",
@@ -200,7 +203,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "unknown"),
-    [("proxy", OURS), ("scripts", (*OURS, *HTTP, *SETTINGS, "rowcast_proxy"))],
+    [("proxy", OURS), ("scripts", (*OURS, *HTTP, *SETTINGS, *METRICS, "rowcast_proxy"))],
 )
 def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
     folder: str, unknown: tuple[str, ...]

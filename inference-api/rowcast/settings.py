@@ -43,6 +43,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
 PoolingChoice = Literal["auto", "last", "mean"]
 PrefixScope = Literal["team", "token", "off"]
+MetricsNames = Literal["both", "rowcast", "vllm"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 SECONDS = Number(0, 86400, above=True)
@@ -54,6 +55,7 @@ DTYPES: Kind[Dtype] = Choice(
 DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
 POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
 PREFIX_SCOPES: Kind[PrefixScope] = Choice(("team", "token", "off"))
+METRICS_NAMES: Kind[MetricsNames] = Choice(("both", "rowcast", "vllm"))
 LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"))
 
 
@@ -283,6 +285,17 @@ class Settings(BaseSettings):
         Number(0, 30 * 86400, above=True),
         86400,
         "Seconds that results of background requests and files are stored.",
+    )
+    metrics_names = setting(
+        METRICS_NAMES,
+        "both",
+        "Names of the metrics at `/metrics`: ours (`rowcast`), those of `vllm`, or `both`.",
+    )
+    metrics_teams = setting(
+        Whole(0, 1000),
+        20,
+        "Teams that have metrics of their own, the first ones that are served; all others share "
+        "one. 0: none is counted.",
     )
     proxy_secret = optional(
         SecretText(), "Secret shared with the proxy, which makes its claims trusted."

@@ -13,6 +13,6 @@ A request passes through the modules in this order:
     forwarding/relay      response bytes to the client as they arrive
 
 Around them: `settings` (environment), `cors` (pages of other origins), `serving` (gunicorn),
-`errors` (every refusal). It knows nothing of prompts, models or rows, and imports nothing of
-`rowcast`; both use `rowcast_http` and `rowcast_settings`.
+`errors` (every refusal), `metrics` (what is counted). It knows nothing of prompts, models or rows,
+and imports nothing of `rowcast`; both use `rowcast_http`, `rowcast_metrics` and `rowcast_settings`.
 """

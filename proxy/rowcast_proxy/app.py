@@ -6,12 +6,14 @@ next request is then unknown. A body is read only after its token is verified; a
 no token is answered as if it had no body.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from rowcast_http.body import BodyReader
 from rowcast_http.client_watch import ClientWatch
+from rowcast_metrics.memory import Memory
 from rowcast_proxy.cors import Cors
 from rowcast_proxy.errors import (
     Refusal,
@@ -32,15 +34,20 @@ from rowcast_proxy.forwarding.headers import (
 from rowcast_proxy.forwarding.inbound import InboundRequest, WSGIEnviron
 from rowcast_proxy.forwarding.relay import Link, Relay
 from rowcast_proxy.forwarding.upstream import Upstream
-from rowcast_proxy.routes import Access, match, methods_at, path_of
+from rowcast_proxy.metrics import ProxyMetrics
+from rowcast_proxy.routes import Access, Route, match, methods_at, path_of
 from rowcast_proxy.settings import ProxySettings
 from rowcast_proxy.tokens import Caller, TokenVerifier
+
+_FOR_SCRAPERS = {Access.SCRAPER, Access.OWN_METRICS}
 
 StartResponse = Callable[[str, Headers], Any]
 
 
 class ProxyApp:
-    def __init__(self, settings: ProxySettings) -> None:
+    def __init__(self, settings: ProxySettings, metrics: ProxyMetrics | None = None) -> None:
+        """`metrics`: those of this process; None: ones that no other process sees."""
+        self.metrics = metrics or ProxyMetrics(Memory.create(1), 0)
         secret = settings.proxy_secret
         self._proxy_secret = secret.get_secret_value() if secret else None
         self._cors = Cors(settings.cors_origins)
@@ -63,10 +70,13 @@ class ProxyApp:
 
     def __call__(self, environ: WSGIEnviron, start_response: StartResponse) -> Iterable[bytes]:
         request = InboundRequest(environ)
+        request.on_end = self.metrics.ended
+        self.metrics.began()
         request.cors = self._cors.headers(environ)
         try:
             return self._answer(request, start_response)
         except Refusal as refusal:
+            self.metrics.refused(refusal)
             return _refuse(request, refusal, start_response)
 
     def _answer(self, request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
@@ -88,12 +98,28 @@ class ProxyApp:
         caller = self._tokens.verify(
             headers.get("HTTP_AUTHORIZATION"), headers.get("HTTP_X_API_KEY")
         )
+        if route.access in _FOR_SCRAPERS:
+            return self._answer_scraper(request, route, caller, start_response)
         request.set_team(caller.team)
         try:
             read_body(request, self._bodies)
             return self._forward(request, caller, start_response)
         finally:
             request.release_body()
+
+    def _answer_scraper(
+        self,
+        request: InboundRequest,
+        route: Route,
+        caller: Caller,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        """Answer with the proxy's own metrics, or with the server's."""
+        caller.check_scraper()
+        if route.access is not Access.OWN_METRICS:
+            return self._forward(request, caller, start_response)
+        kind, text = self.metrics.text(request.environ.get("HTTP_ACCEPT", ""))
+        return _Answer(request, start_response, 200, text, content_type=kind)
 
     def _preflight(self, request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
         methods = methods_at(path_of(request.environ["RAW_URI"]))
@@ -118,7 +144,9 @@ class ProxyApp:
                 link.upstream, request.method, request.target, headers, request.body
             )
             request.release_body()
+            sent = time.monotonic()
             head, first = self._upstream.answer(link.upstream, request.method)
+            self.metrics.answered(time.monotonic() - sent)
             passed = server_headers(head.headers, request.id)
             start_response(f"{head.status} {head.phrase}", [*passed, *request.cors])
         except BaseException as error:  # whatever it is, the link must not stay open
@@ -161,7 +189,9 @@ class _Answer:
         start_response: StartResponse,
         status: int,
         body: bytes,
-        headers: Iterable[tuple[str, str]],
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        content_type: str = "application/json",
     ) -> None:
         self._request = request
         self._body = body
@@ -169,7 +199,7 @@ class _Answer:
         start_response(
             f"{status} {HTTPStatus(status).phrase}",
             [
-                ("Content-Type", "application/json"),
+                ("Content-Type", content_type),
                 ("Content-Length", str(len(body))),
                 ("Cache-Control", "no-store"),
                 ("X-Request-ID", request.id),

@@ -56,7 +56,9 @@ class Unauthorized(Refusal):
     status = 401
     reason = "unauthorized"
 
-    def __init__(self, *, token_sent: bool) -> None:
+    def __init__(self, *, token_sent: bool, cause: str = "missing") -> None:
+        """`cause`: which check failed, for metrics alone."""
+        self.cause = cause
         challenge = 'Bearer error="invalid_token"' if token_sent else "Bearer"
         super().__init__(
             "A valid token is required: send the header 'Authorization: Bearer <token>', or "

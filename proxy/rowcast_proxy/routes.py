@@ -30,6 +30,8 @@ class Access(Enum):
     TOKEN = "a verified token"  # noqa: S105
     OPEN = "nothing"
     LOCAL = "nothing; the proxy itself answers"
+    SCRAPER = "a verified token that may read metrics"
+    OWN_METRICS = "the same; the proxy itself answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Route:
 ROUTES: Final = (
     Route("/liveness", ("GET",), Access.LOCAL),
     *(Route(path, ("GET",), Access.OPEN) for path in ("/readiness", "/health", "/health_check")),
+    Route("/metrics", ("GET",), Access.SCRAPER),
+    Route("/metrics/proxy", ("GET",), Access.OWN_METRICS),
     Route("/", ("GET", "POST")),
     *(
         Route(f"{base}/{name}", ("POST",))

@@ -1,9 +1,9 @@
 """Turns the header that holds a token into the caller that it proves, or a refusal.
 
 In: the text of Authorization, or of X-Api-Key, as clients of Anthropic send it; if both are sent,
-they must hold the same token. Out: `Caller` (team, token id, admin). HS256 with one secret; the
-token's own header selects neither the algorithm nor the key. Every check is a line of `verify`.
-Nothing is cached between requests, so an expired token is refused at once.
+they must hold the same token. Out: `Caller` (team, token id, what it may do). HS256 with one
+secret; the token's own header selects neither the algorithm nor the key. Every check is a line of
+`verify`. Nothing is cached between requests, so an expired token is refused at once.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import jwt
 
+from rowcast_metrics.causes import cause_of
 from rowcast_proxy.errors import Forbidden, Unauthorized
 
 LONGEST_TOKEN: Final = 4096
@@ -29,6 +30,12 @@ class Caller:
     team: str
     token_id: str | None
     admin: bool = False  # may load and unload models
+    scraper: bool = False  # may read metrics, as an administrator may
+
+    def check_scraper(self) -> None:
+        """Raise Forbidden unless the caller may read metrics, which are of all teams."""
+        if not (self.admin or self.scraper):
+            raise Forbidden("Metrics need a token whose claim metrics or admin is true.")
 
 
 class TokenVerifier:
@@ -42,7 +49,8 @@ class TokenVerifier:
     def verify(self, authorization: str | None, api_key: str | None = None) -> Caller:
         token = _one_token(authorization, api_key)
         claims = self._verified_claims(token)
-        return Caller(_team(claims), _token_id(claims), _is_admin(claims))
+        admin, scraper = (_is_true(claims, name) for name in ("admin", "metrics"))
+        return Caller(_team(claims), _token_id(claims), admin, scraper)
 
     def _verified_claims(self, token: str) -> Mapping[str, Any]:
         try:
@@ -53,8 +61,8 @@ class TokenVerifier:
                 leeway=self._leeway_seconds,
                 options={"require": self._required},
             )
-        except jwt.PyJWTError:
-            raise Unauthorized(token_sent=True) from None
+        except jwt.PyJWTError as error:
+            raise Unauthorized(token_sent=True, cause=cause_of(error)) from None
 
 
 def _one_token(authorization: str | None, api_key: str | None) -> str:
@@ -66,7 +74,7 @@ def _one_token(authorization: str | None, api_key: str | None) -> str:
     tokens = {match[1] if match else "" for match in found}
     token = tokens.pop()
     if tokens or not token or len(token) > LONGEST_TOKEN:
-        raise Unauthorized(token_sent=True)
+        raise Unauthorized(token_sent=True, cause="malformed")
     return token
 
 
@@ -88,9 +96,9 @@ def _token_id(claims: Mapping[str, Any]) -> str | None:
     return str(token_id)
 
 
-def _is_admin(claims: Mapping[str, Any]) -> bool:
+def _is_true(claims: Mapping[str, Any], name: str) -> bool:
     """True if the claim is `true` in JSON; a text or a number is not enough."""
-    return claims.get("admin") is True
+    return claims.get(name) is True
 
 
 def _is_id(value: object) -> bool:

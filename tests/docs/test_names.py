@@ -24,10 +24,12 @@ import pytest
 
 from processes import ROOT
 from rowcast.console import COMMANDS
+from rowcast.frontend.metrics.families import FAMILIES as OF_SERVER
+from rowcast_proxy.metrics import FAMILIES as OF_PROXY
 
 SOURCES = ("inference-api", "proxy", "scripts", "models", "gunicorn.conf.py", "setup.py")
 SHELLS = ("scripts/install", "scripts/check", ".ci/run")
-TREE = (*SOURCES, "config", "tests", "docs", "examples", ".github", ".ci")
+TREE = (*SOURCES, "config", "deploy", "tests", "docs", "examples", ".github", ".ci")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 # These two quote what users of other projects type. tests/docs/test_contract.py holds the first.
 OF_OTHERS = {"contract.md", "migrating.md"}
@@ -151,9 +153,18 @@ def known() -> frozenset[str]:
             *texts(),
             *targets(),
             *settings(),
+            *metrics(),
             *(f"rowcast {command.name}" for command in COMMANDS),
         )
     )
+
+
+def metrics() -> Iterator[str]:
+    """Yield the names of metrics and of their samples, and those of alerts."""
+    for family in (*OF_SERVER, *OF_PROXY):
+        for name in family.names:
+            yield from (name, *family.samples_of(name))
+    yield from re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "alerts.yml").read_text())
 
 
 def claims(phrase: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ from processes import until
 from rowcast.backend.decode_backend import DecodeBackend, Limits
 from rowcast.frontend.app import create_app
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.metrics.metrics import Metrics
 from rowcast.frontend.models.models import Models, fixed
 from rowcast.frontend.models.supervision import FixedSupervision, Supervision
 from rowcast.frontend.reply.observers import OBSERVERS, Observer
@@ -136,8 +137,12 @@ def serving(
     decoding = threading.Thread(target=backend.run, name="backend")
 
     keeping = DiskJournal(JournalClient(kept_at(journal))) if journal else NoJournal()
-    sessions = Sessions(transport.connect, keeping, silence_seconds=60, recovery_seconds=60)
     chosen = read_settings(**{"model": "scripted", "proxy_secret": SECRET, **(settings or {})})
+    metrics = Metrics.private(chosen.metrics_teams)
+    meter = metrics.model(chosen.served_name)
+    sessions = Sessions(
+        transport.connect, keeping, silence_seconds=60, recovery_seconds=60, meter=meter
+    )
     reading = (tokenizer or ScriptedTokenizer(), chat or ChatTemplate.plain())
     offload = Inline(tools_of(*reading))
     model = ServedModel(
@@ -149,11 +154,11 @@ def serving(
         chat=reading[1],
         generation=generation_of(chosen),
         prefix_keys=prefix_keys,
-        observers=observers,
+        observers=(*observers, meter),
     )
     models = Models(chosen, supervision or FixedSupervision())
     models.adopt(model)
-    frontend = Frontend(chosen, ClientWatch(30), models, keeping)
+    frontend = Frontend(chosen, ClientWatch(30), models, keeping, metrics=metrics)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

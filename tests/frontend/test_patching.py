@@ -16,6 +16,7 @@ FOLDERS = (
     "inference-api/rowcast/frontend",
     "inference-api/rowcast/offload",
     "inference-api/rowcast_http",
+    "inference-api/rowcast_metrics",
     "inference-api/rowcast_settings",
     "proxy",
 )

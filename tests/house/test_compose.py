@@ -47,6 +47,7 @@ VALUES = {
     "journal": "/mnt/another.db",
     "proxy_secret": "c" * 40,
     "log_level": "debug",
+    "metrics_names": "vllm",
     "jwt_secret": "d" * 40,
     "proxy_cors_origins": "https://a.example",
 }

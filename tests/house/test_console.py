@@ -186,6 +186,7 @@ def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
     folders = (
         "inference-api/rowcast",
         "inference-api/rowcast_http",
+        "inference-api/rowcast_metrics",
         "inference-api/rowcast_settings",
     )
     packages = {each.removeprefix("inference-api/") for each in tracked(*folders)}

@@ -27,6 +27,7 @@ TESTS = ROOT / "tests"
 MIRRORS = {  # folders of modules, and of their tests
     "rowcast": "",
     "rowcast_http": "http",
+    "rowcast_metrics": "metrics",
     "rowcast_settings": "settings",
     "rowcast_proxy": "proxy",
     "commands": "scripts",

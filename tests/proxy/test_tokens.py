@@ -245,6 +245,15 @@ def test_an_unusable_token_id_is_forbidden(token_id: object) -> None:
         identify(forge(HS256, {**CLAIMS, "token_id": token_id}))
 
 
+def test_a_token_may_be_a_scrapers() -> None:
+    assert identify(token(metrics=True)) == Caller("blue", "t-1", scraper=True)
+
+
+@pytest.mark.parametrize("claim", [False, None, "true", 1, [True]])
+def test_a_metrics_claim_other_than_true_makes_no_scraper(claim: object) -> None:
+    assert identify(token(metrics=claim)) == Caller("blue", "t-1")
+
+
 def test_a_token_may_be_an_administrators() -> None:
     assert identify(token(admin=True)) == Caller("blue", "t-1", admin=True)
     assert not identify(token()).admin

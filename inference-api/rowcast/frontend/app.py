@@ -34,12 +34,14 @@ from rowcast.frontend.api import DIALECTS, model_in, needs_rows
 from rowcast.frontend.api.dialect import Api, Dialect, Handler, MatchedRule
 from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.metrics.metrics import OTHER_ROUTE, Metrics
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
 from rowcast.frontend.request.identity import caller_of, request_id_of
 from rowcast.frontend.request.request import Body, Request, Watch, stays
 from rowcast.frontend.response import Response
 from rowcast_http.client_watch import WENT_AWAY
+from rowcast_metrics.causes import cause_of
 
 _log = logging.getLogger("rowcast.http")
 
@@ -69,7 +71,7 @@ def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Fl
     app.before_request(_check_path)
     app.before_request(lambda: _check_stopping(frontend))
     app.before_request(lambda: _check_room(frontend, api))
-    app.after_request(_finish_headers)
+    app.after_request(partial(_finish, frontend.metrics))
     app.register_error_handler(RowcastError, partial(_rowcast_error, api))
     app.register_error_handler(HTTPException, partial(_http_error, api))
     app.register_error_handler(Exception, partial(_unexpected_error, api))
@@ -167,7 +169,8 @@ def _close(response: Response, answered: Request) -> None:
         answered.close()
 
 
-def _finish_headers(response: flask.Response) -> flask.Response:
+def _finish(metrics: Metrics, response: flask.Response) -> flask.Response:
+    metrics.answered(request.endpoint or OTHER_ROUTE, response.status_code)
     response.headers.update(g.request.response_headers)
     leave_unread(request)
     return response
@@ -175,8 +178,14 @@ def _finish_headers(response: flask.Response) -> flask.Response:
 
 def _error(api: Api, status: int, message: str, error: Exception) -> flask.Response:
     """Return an error in the form of the dialect that owns the path."""
+    api.frontend.metrics.refused(_cause(error))
     g.request.close()
     return _sent(api.refusal(g.request, error, status, message))
+
+
+def _cause(error: Exception) -> str:
+    """Return why a request was refused, as metrics name it."""
+    return cause_of(error) if isinstance(error, RowcastError | HTTPException) else "internal"
 
 
 def _rowcast_error(api: Api, error: RowcastError) -> flask.Response:

@@ -1,4 +1,4 @@
-"""One frontend process: its settings, client watch, journal, background requests, and models.
+"""One frontend process: settings, client watch, journal, background requests, models, metrics.
 
     served = frontend.model(name, request)      a `ServedModel` until `request.close()`
 
@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from rowcast.errors import NotReady
 from rowcast.frontend.background.background import Background
 from rowcast.frontend.listening.pauses import Pauses
+from rowcast.frontend.metrics.metrics import Metrics
+from rowcast.frontend.metrics.publishing import Publishing, State
+from rowcast.frontend.metrics.reading import Reading
 from rowcast.frontend.models.models import NONE_YET, Models
 from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.request import Request
@@ -33,12 +36,18 @@ class Frontend:
     journal: Journal = field(default_factory=NoJournal)  # of the sessions of all models
     background: Background = field(init=False)
     pauses: Pauses = field(default_factory=Pauses)
+    metrics: Metrics = field(default_factory=Metrics.private)
+    reading: Reading = field(init=False)
+    publishing: Publishing = field(init=False)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
     stopping: bool = False  # open no more sessions
 
     def __post_init__(self) -> None:
         self.background = Background(self.journal.client, self.settings, self.models)
+        self.reading = Reading(self.settings, self.models, self.journal.client)
+        self.publishing = Publishing(self.metrics.recorder, self._state)
+        self.pauses.on_tick = self.metrics.paused
 
     @property
     def default(self) -> ServedModel:
@@ -72,6 +81,7 @@ class Frontend:
         self.journal.start()
         self.clients.start()
         self.pauses.start()
+        self.publishing.start()
         self.models.start()
 
     def stop(self) -> None:
@@ -85,6 +95,7 @@ class Frontend:
         self.journal.close()
         self.models.close()
         self.clients.close()
+        self.publishing.close()
         self.pauses.close()
 
     def health(self) -> Health:
@@ -100,6 +111,15 @@ class Frontend:
         if missing is not None:
             return Health(False, missing.reason, default.status)
         return Health(True, "ready", default.status)
+
+    def _state(self) -> State:
+        """Return what this process reports of itself in metrics."""
+        return State(
+            open_replies=self.models.open_replies,
+            longest_pause=self.pauses.longest(),
+            journal_works=self.journal.state in {None, "ok"},
+            journal_lag=self.journal.lag,
+        )
 
     @property
     def counts_room(self) -> bool:

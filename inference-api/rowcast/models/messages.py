@@ -39,6 +39,7 @@ class BuildState(msgspec.Struct, frozen=True, kw_only=True):
     context_length: int = 0  # of the last load; 0 before the first
     load_seconds: float = 0.0  # how long the last load took
     loads: int = 0  # how often it was loaded since the server started
+    ends: int = 0  # backends that ended without being stopped
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

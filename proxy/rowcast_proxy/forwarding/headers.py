@@ -94,6 +94,8 @@ def caller_headers(caller: Caller | None, proxy_secret: str | None) -> Headers:
         headers.append(("x-rowcast-token-id", quote(caller.token_id, safe="")))
     if caller.admin:
         headers.append(("x-rowcast-admin", "true"))
+    if caller.scraper:
+        headers.append(("x-rowcast-scraper", "true"))
     return headers
 
 

@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 from gevent import socket
@@ -46,6 +47,7 @@ class InboundRequest:
         self.status = 0
         self.bytes_sent = 0
         self.reason = "done"
+        self.on_end: Callable[[InboundRequest], None] = lambda _: None
         self._began = time.monotonic()
 
     def check(self) -> None:
@@ -78,6 +80,8 @@ class InboundRequest:
         self.input.share.release()
 
     def log_end(self) -> None:
+        """Log the request's end, and report it to whoever counts ends."""
+        self.on_end(self)
         _log.info(
             "request id=%s team=%s method=%s route=%s status=%d ms=%.1f bytes=%d reason=%s",
             self.id,

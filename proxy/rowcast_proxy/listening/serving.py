@@ -18,6 +18,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from rowcast_http.worker import ENDING
+from rowcast_metrics.memory import PRIVATE, Memory, segments_for
 from rowcast_proxy.listening.worker import ProxyWorker
 from rowcast_proxy.settings import ProxySettings, SettingsError, settings_table
 
@@ -48,6 +49,8 @@ class GunicornProxy(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: ProxySettings) -> None:
         self.settings = settings
         self.stopping = mmap.mmap(-1, 1)  # shared with the forked workers: see `HttpWorker`
+        self.memory = Memory.create(segments_for(settings.proxy_workers))  # likewise, for metrics
+        self.segment = PRIVATE  # a worker's, once it is forked
         super().__init__()
 
     def load_config(self) -> None:
@@ -62,10 +65,11 @@ class GunicornProxy(BaseApplication):  # type: ignore[misc]
         from jwt.warnings import InsecureKeyLengthWarning  # noqa: PLC0415
 
         from rowcast_proxy.app import ProxyApp  # noqa: PLC0415
+        from rowcast_proxy.metrics import ProxyMetrics  # noqa: PLC0415
 
         # The warning is logged once at startup, in our own words.
         warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
-        return ProxyApp(self.settings)
+        return ProxyApp(self.settings, ProxyMetrics(self.memory, self.segment))
 
     def run(self) -> None:
         ProxyArbiter(self).run()
@@ -98,7 +102,19 @@ def gunicorn_options(settings: ProxySettings) -> dict[str, object]:
         "secure_scheme_headers": {},
         "header_map": "drop",
         "proc_name": "rowcast-proxy",
+        "pre_fork": _allot_segment,
+        "post_fork": _take_segment,
     }
+
+
+def _allot_segment(server: Any, worker: Any) -> None:
+    """Give a worker memory for its metrics that no living worker has."""
+    taken = (each.metrics_segment for each in server.WORKERS.values())
+    worker.metrics_segment = server.app.memory.allot(taken)
+
+
+def _take_segment(server: Any, worker: Any) -> None:
+    server.app.segment = worker.metrics_segment
 
 
 def _raise_descriptor_limit() -> None:

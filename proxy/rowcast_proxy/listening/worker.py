@@ -19,6 +19,7 @@ from rowcast_http.silence import Silence
 from rowcast_http.worker import RUNNING, HttpWorker, Service
 from rowcast_proxy.errors import error_body
 from rowcast_proxy.forwarding.inbound import DRAINING, WSGIEnviron
+from rowcast_proxy.metrics import ProxyMetrics
 
 _LINGER_BYTES: Final = 1 << 20
 _MESSAGES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -43,13 +44,20 @@ class ProxyWorker(HttpWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app = self.wsgi
+        app: Any = self.wsgi
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining
             return app(environ, start_response)
 
+        self.metrics: ProxyMetrics = app.metrics
         self.wsgi = with_state
+
+    def notify(self) -> None:
+        """Send the heartbeat to gunicorn's master, once a second."""
+        super().notify()
+        if self.booted:
+            self.metrics.connections.set(len(self.crowd))
 
     def open(self) -> Service:
         settings = self.app.settings
@@ -80,6 +88,7 @@ class ProxyWorker(HttpWorker):
         if status >= 500:
             _log.error("request failed", exc_info=exc)
         else:
+            self.metrics.refused_unread()
             _log.info("request id=- status=%d reason=protocol_error", status)
         self.answer_last(client, _last_answer(status, message))
 

@@ -13,6 +13,7 @@ from rowcast.errors import PeerGone
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.meter import Meter
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.sampling_params import SamplingParams
 from rowcast.transport.memory import MemoryFrontendPort, MemoryTransport
@@ -77,10 +78,19 @@ class Backend:
 class Road:
     """Sessions, and the current backend, if any."""
 
-    def __init__(self, *, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        *,
+        silence_seconds: float = 60.0,
+        recovery_seconds: float = 60.0,
+        meter: Meter | None = None,
+    ) -> None:
         self._backend: Backend | None = None
         self.sessions = Sessions(
-            self._connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
+            self._connect,
+            silence_seconds=silence_seconds,
+            recovery_seconds=recovery_seconds,
+            meter=meter,
         )
 
     def open(self, prompt: Submit) -> Choice:
@@ -125,9 +135,14 @@ class Road:
 
 
 @contextmanager
-def road(*, silence_seconds: float = 60.0, recovery_seconds: float = 60.0) -> Iterator[Road]:
+def road(
+    *,
+    silence_seconds: float = 60.0,
+    recovery_seconds: float = 60.0,
+    meter: Meter | None = None,
+) -> Iterator[Road]:
     """A road that is closed at the end of the test."""
-    made = Road(silence_seconds=silence_seconds, recovery_seconds=recovery_seconds)
+    made = Road(silence_seconds=silence_seconds, recovery_seconds=recovery_seconds, meter=meter)
     made.sessions.start()
     yield made
     made.sessions.close()

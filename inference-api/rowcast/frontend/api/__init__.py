@@ -13,6 +13,7 @@ from rowcast.frontend.api import (
     embeddings,
     generate,
     health,
+    metrics,
     models,
     native,
     openai,
@@ -35,6 +36,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     models.DIALECT,
     documents.DIALECT,
     health.DIALECT,
+    metrics.DIALECT,
 )
 
 

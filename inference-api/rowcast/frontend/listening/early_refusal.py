@@ -19,10 +19,12 @@ from rowcast.errors import Overloaded
 from rowcast.frontend.api import DIALECTS, model_in, needs_rows
 from rowcast.frontend.api.dialect import dialect_of
 from rowcast.frontend.frontend import Frontend
+from rowcast.frontend.metrics.metrics import EARLY
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.identity import caller_of, valid_or_fresh_id
 from rowcast_http.answers import last_answer
 from rowcast_http.listener import answer_unread
+from rowcast_metrics.causes import cause_of
 
 LOOK = 1 << 16  # bytes of a request that are inspected
 _REQUEST_LINE = re.compile(rb"POST (/[\w./-]*) HTTP/1\.[01]")
@@ -65,6 +67,8 @@ class FullLineRefusal:
         try:
             model.check_room(team=request.team, coming=coming)
         except Overloaded as full:
+            self._frontend.metrics.answered(EARLY, full.status)
+            self._frontend.metrics.refused(cause_of(full))
             answer_unread(client, _refusal(request, full))
             return True
         self._accepted[client] = request.team, model

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 _log = logging.getLogger("rowcast.pauses")
 
@@ -21,6 +22,7 @@ class Pauses:
 
     def __init__(self) -> None:
         self._found: deque[tuple[float, float]] = deque()  # when, how long; each the longest since
+        self.on_tick: Callable[[float], None] = lambda _: None  # called with each measurement
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
 
@@ -54,5 +56,7 @@ class Pauses:
     def _run(self) -> None:
         due = time.monotonic() + TICK_SECONDS
         while not self._closing.wait(max(0.0, due - time.monotonic())):
-            self.note(max(0.0, time.monotonic() - due))
+            late = max(0.0, time.monotonic() - due)
+            self.note(late)
+            self.on_tick(late)
             due = time.monotonic() + TICK_SECONDS

@@ -34,7 +34,7 @@ class RowcastWorker(HttpWorker):
         return Service(
             limits=Limits(connections=settings.connections, heads_bytes=settings.heads_bytes),
             bodies=Budget(settings.bodies_bytes),
-            no_room=_no_room,
+            no_room=self._no_room,
             early=FullLineRefusal(self._frontend, secret.get_secret_value() if secret else None),
         )
 
@@ -56,6 +56,12 @@ class RowcastWorker(HttpWorker):
             return self.crowd.unread and time.monotonic() < self.stopped_at + READING_SECONDS
         return self.crowd.waiting
 
+    def _no_room(self, reason: str) -> bytes:
+        self._frontend.metrics.refused("no_room")
+        full = Overloaded(reason)
+        body = _error_body(full.status, str(full))
+        return last_answer(full.status, body, ("Retry-After", full.retry_after))
+
     def lost_client(self, error: OSError) -> None:
         self.log.info("dropped a client, reason=client_gone: %s", error.strerror)
 
@@ -66,6 +72,7 @@ class RowcastWorker(HttpWorker):
             super().handle_error(req, client, addr, exc)
             return
         self.log.debug("refused a request: %s", type(exc).__name__)
+        self._frontend.metrics.refused("malformed_http")
         body = _error_body(status, f"Malformed HTTP request: {str(exc)[:_SHOWN]}")
         self.answer_last(client, last_answer(status, body))
 
@@ -86,12 +93,6 @@ class RowcastWorker(HttpWorker):
             self.notify()
             if self.exit_called.wait(0.02):
                 return
-
-
-def _no_room(reason: str) -> bytes:
-    full = Overloaded(reason)
-    body = _error_body(full.status, str(full))
-    return last_answer(full.status, body, ("Retry-After", full.retry_after))
 
 
 def _error_body(status: int, message: str) -> bytes:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from gevent import monkey
 from gevent.threadpool import ThreadPool
 
+from rowcast.frontend.metrics.metrics import Metrics
+from rowcast.frontend.reply.observers import OBSERVERS
 from rowcast.frontend.request.defaults import FILE as GENERATION
 from rowcast.frontend.request.defaults import Defaults, defaults_for
 from rowcast.frontend.request.prefix_keys import PrefixKeys, secret_of_process
@@ -32,10 +34,13 @@ from rowcast.transport.ports import FrontendPort
 class ModelMaker:
     """Makes the served models of one process."""
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    def __init__(
+        self, settings: Settings, journal: Journal, metrics: Metrics | None = None
+    ) -> None:
         self._settings = settings
         self._journal = journal
         self._prefix_secret = secret_of_process()
+        self._metrics = metrics or Metrics.private()
         self._thread = ThreadPool(1) if monkey.is_module_patched("threading") else None
 
     def __call__(self, build: Build, url: Callable[[], str]) -> ServedModel:
@@ -51,6 +56,7 @@ class ModelMaker:
             return carrier(url()).connect()
 
         text, defaults = self._text_side(settings)
+        meter = self._metrics.model(settings.served_name)
         return ServedModel(
             names=settings.names,
             listed=settings.listed_names,
@@ -59,6 +65,7 @@ class ModelMaker:
                 self._journal,
                 silence_seconds=settings.silence_seconds,
                 recovery_seconds=settings.recovery_seconds,
+                meter=meter,
             ),
             tokenizer=text.tokenizer,
             offload=_helpers(settings),
@@ -67,6 +74,7 @@ class ModelMaker:
             defaults=defaults,
             generation=generation_of(settings),
             prefix_keys=PrefixKeys(self._prefix_secret, settings.prefix_scope),
+            observers=(*OBSERVERS, meter),
             prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them
         )
 

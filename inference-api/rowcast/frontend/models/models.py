@@ -95,6 +95,11 @@ class Models:
         """Bytes that all loaded models may take together; 0 if there is no supervisor."""
         return self._builds.snapshot.memory
 
+    @property
+    def open_replies(self) -> int:
+        """The number of replies in flight in this process."""
+        return sum(len(each.served.sessions) for each in self._builds.all() if each.served)
+
     def names_of(self, slot: Slot) -> tuple[str, ...]:
         """The names of one of them, as callers are shown them."""
         table = self._builds.table

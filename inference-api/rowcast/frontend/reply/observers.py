@@ -11,13 +11,13 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
-from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.choice import Choice, Times
 from rowcast.log import quoted
 from rowcast.wire import FinishReason, Submit
 
@@ -35,6 +35,8 @@ class Outcome:
     opened: float
     first: float  # when the first token arrived; 0: none did
     ended: float
+    computed: int = 0  # tokens that were computed for this process
+    times: Times = field(default_factory=Times)
 
 
 class Observer(Protocol):
@@ -108,6 +110,8 @@ class Observation:
             reason=ending.reason if ending else "cancelled",
             tokens=ending.tokens if ending else len(choice.tokens),
             cached_tokens=choice.cached or 0,
+            computed=len(choice.tokens) - choice.known if choice.times.seated else 0,
+            times=choice.times,
             accepted=self._accepted,
             opened=self._opened,
             first=reply.first,

@@ -42,7 +42,7 @@ class Access:
         if self.secret:
             self._check_vouched(headers, self.secret)
         else:
-            self._check_local(headers)
+            self.check_local(headers)
 
     def _check_vouched(self, headers: Headers, secret: str) -> None:
         if is_vouched_for(headers, secret):
@@ -56,7 +56,8 @@ class Access:
             "or start the server without PROXY_SECRET"
         )
 
-    def _check_local(self, headers: Headers) -> None:
+    def check_local(self, headers: Headers) -> None:
+        """Raise Forbidden if a browser page may have sent this request from this machine."""
         host = headers.get("Host", "")
         if host and not self._is_ours(_name_in(host)):
             raise Forbidden(

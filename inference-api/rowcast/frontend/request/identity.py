@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from werkzeug.datastructures import Headers
@@ -30,6 +30,8 @@ class Caller:
     token_id: str = ""
     keeps: bool = True  # keeps streams, which the same team may read
     admin: bool = False  # may load and unload models
+    scraper: bool = False  # may read metrics
+    local: bool = field(default=False, compare=False)  # a program on this machine, without proxy
 
     @property
     def owner(self) -> str:
@@ -46,14 +48,17 @@ class Caller:
 def caller_of(headers: Headers, proxy_secret: str | None, address: str = "") -> Caller:
     """Return the claims that the proxy vouches for. `address`: the peer of the connection."""
     if not is_vouched_for(headers, proxy_secret):
+        local = is_local(headers, address)
         return Caller(
             keeps=not comes_through_proxy(headers),
-            admin=not proxy_secret and is_local(headers, address),
+            admin=local and not proxy_secret,
+            local=local,
         )
     return Caller(
         team=unquote(headers.get("X-Rowcast-Team", "")),
         token_id=unquote(headers.get("X-Rowcast-Token-Id", "")),
         admin=headers.get("X-Rowcast-Admin") == "true",
+        scraper=headers.get("X-Rowcast-Scraper") == "true",
     )
 
 

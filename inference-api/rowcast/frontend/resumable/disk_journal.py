@@ -45,6 +45,11 @@ class DiskJournal:
         """The state of the journal."""
         return f"failing: {self.client.problem}" if self.client.problem else "ok"
 
+    @property
+    def lag(self) -> float:
+        """Seconds for which events of open sessions may have waited to be written."""
+        return self.sync.lag
+
     def start(self) -> None:
         self.client.start()
         self.sync.start()

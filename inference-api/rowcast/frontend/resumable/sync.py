@@ -39,7 +39,7 @@ class Sync:
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
-        self._swept = time.monotonic()
+        self._swept = self._synced = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
 
     def start(self) -> None:
@@ -50,6 +50,11 @@ class Sync:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=5)
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the last sync, if there is anything to sync."""
+        return time.monotonic() - self._synced if self.owned or self.followed else 0.0
 
     def own(self, session: Session, place: Place = Place.OWNED) -> bool:
         """Write a session's events to the journal, and end any earlier reader of it here.
@@ -182,6 +187,8 @@ class Sync:
             self._wake.clear()
             if self.owned or self.followed:
                 self._tick()
+            else:
+                self._synced = time.monotonic()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep()
 
@@ -201,6 +208,7 @@ class Sync:
             for session in followed:
                 self._compute_alone(session)
             return
+        self._synced = time.monotonic()
         self._note_lost(result, {session.id: session for session, _ in taken})
         for session, events in taken:
             if session.place is not Place.GONE:

@@ -14,6 +14,7 @@ A lock, which all choices of a session share, makes each of these one step (deci
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 
 import msgspec
 from gevent import monkey
@@ -38,6 +39,16 @@ DEATHS = 3
 KILLED = 1 / 16
 
 
+@dataclass(slots=True)
+class Times:
+    """When a reply that is computed here got what, on the monotonic clock; 0: not yet."""
+
+    seats: int = 0  # rows that it had, one after the other
+    seated: float = 0.0  # its first row
+    first: float = 0.0  # its first token
+    last: float = 0.0  # its latest token
+
+
 class Choice:
     """One reply in flight, from open to close."""
 
@@ -57,6 +68,8 @@ class Choice:
         self.ended = False  # its end was handed to its reader
         self.finished = False  # the backend no longer has it
         self.seated = False  # it may be the cause if the backend ends now
+        self.times = Times()
+        self.known = 0  # tokens that it had when it got its first row here
         self.losses = 0  # backends that ended while it had a row, without a new token between
         self.deaths = 0.0  # how many of these it may have caused
         self.cached: int | None = None  # prompt tokens found computed; None: it had no row here
@@ -194,6 +207,10 @@ class Choice:
     def _offer_seated(self, event: Seated) -> None:
         """Note its row. The number of cached tokens is that of the first row."""
         self.seated = True
+        self.times.seats += 1
+        if self.times.seats == 1:
+            self.times.seated = time.monotonic()
+            self.known = len(self.tokens)
         if self.cached is None:
             self.cached = event.cached
             if self.shown is None and event.cached and self.unwritten is not None:

@@ -10,14 +10,15 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import NotReady, PeerGone
 from rowcast.frontend.sessions.choice import Choice
+from rowcast.frontend.sessions.meter import Meter, NoMeter
 from rowcast.frontend.sessions.room import Room
 from rowcast.transport.ports import FrontendPort
-from rowcast.wire import Cancel, Command, Event, ReplyKey, Status
+from rowcast.wire import Cancel, Command, Event, ReplyKey, Seated, Status, Tokens
 
 _log = logging.getLogger("rowcast.sessions")
 
@@ -43,8 +44,10 @@ class Demultiplexer:
         *,
         silence_seconds: float,
         recovery_seconds: float,
+        meter: Meter | None = None,
     ) -> None:
         self.room = Room()
+        self._meter = meter or NoMeter()
         self._connect = connect
         self._silence_seconds = silence_seconds
         self._recovery_seconds = recovery_seconds
@@ -197,20 +200,33 @@ class Demultiplexer:
         again = [each.resubmission() for each in choices if not each.ended]
         if again:
             _log.info("resubmitting sessions=%d", len(again))
+            self._meter.recovered(len(again), time.monotonic() - self._lost)
             for each in again:
                 self.room.sent([each.key], each.team)
             port.send(again)
 
-    def _deliver(self, events: Iterable[Event]) -> None:
+    def _deliver(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        now = self._last_event = time.monotonic()
+        fresh, tokens = [], 0
         for event in events:
-            self._last_event = time.monotonic()
             if isinstance(event, Status):
                 self._status = event
                 self.room.update(event)
                 continue
             self.room.acknowledged(event.key)
-            if (choice := self._choices.get(event.key)) is not None:
-                choice.offer(event)
+            if (choice := self._choices.get(event.key)) is None:
+                continue
+            known = len(choice.tokens)
+            choice.offer(event)
+            if isinstance(event, Tokens):
+                fresh.append(choice)
+                tokens += len(choice.tokens) - known
+            elif isinstance(event, Seated):
+                self._meter.seated(choice)
+        if fresh:
+            self._meter.received(fresh, tokens, now)
 
     def _give_up_late(self) -> None:
         if time.monotonic() - self._lost > self._recovery_seconds:

@@ -20,6 +20,10 @@ class Journal(Protocol):
         """Its state, as `/health` shows it; None if there is nothing to show."""
 
     @property
+    def lag(self) -> float:
+        """Seconds for which events of open sessions may have waited to be written."""
+
+    @property
     def client(self) -> JournalClient | None:
         """What sends calls to its process; None if nothing is kept."""
 
@@ -62,6 +66,7 @@ class NoJournal:
     """Keeps nothing: every session is computed here, and ends with its reader."""
 
     state = None
+    lag = 0.0
     client = None
 
     def start(self) -> None:

@@ -17,6 +17,7 @@ from rowcast.frontend.request.origin import Origin
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.demultiplexer import Demultiplexer, Health
 from rowcast.frontend.sessions.journal import Journal, NoJournal
+from rowcast.frontend.sessions.meter import Meter
 from rowcast.frontend.sessions.session import Session
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import Finished, FinishReason, Submit
@@ -32,10 +33,14 @@ class Sessions:
         *,
         silence_seconds: float,
         recovery_seconds: float,
+        meter: Meter | None = None,
     ) -> None:
         """`journal`: the process's own, which somebody else starts and closes."""
         self._demultiplexer = Demultiplexer(
-            connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
+            connect,
+            silence_seconds=silence_seconds,
+            recovery_seconds=recovery_seconds,
+            meter=meter,
         )
         self.stopping = False  # open no more sessions
         self.journal = journal or NoJournal()

@@ -111,6 +111,16 @@ class BackgroundTable:
         phases = dict(filter(None, map(self._phase, watched)))
         return BackgroundNews(frozenset(each for (each,) in mine), taken, phases, waiting)
 
+    def open_counts(self) -> dict[Phase, int]:
+        """Return how many requests wait and how many are computed, of all teams."""
+        if not self._table.is_there:
+            return {"queued": 0, "running": 0}
+        ((queued, running),) = self._table.all(
+            "SELECT (SELECT COUNT(*) FROM background WHERE phase = 'queued'),"
+            " (SELECT COUNT(*) FROM background WHERE phase = 'running')"
+        )
+        return {"queued": queued, "running": running}
+
     def release(self, request: str, reason: str, delay: float) -> None:
         """Queue a request again that this process does not compute any more."""
         self._queue.release(request, reason, delay)

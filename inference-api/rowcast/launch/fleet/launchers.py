@@ -66,16 +66,21 @@ class Launchers:
                 self._take_serving(member, report, now)
             case Refused():
                 member.reason = report.reason
-            case BackendEnded() if member.phase == "loading" and not self._alone:
-                member.crashes += 1
-                if member.crashes >= MOST_CRASHES:
-                    self.abort(member, member.reason or describe_end(report.status), now)
+            case BackendEnded():
+                self._take_end(member, report, now)
 
     def _take_needs(self, member: Member, report: Needs, now: float) -> None:
         member.needs, member.arithmetic, member.reason = report.size, report.arithmetic, ""
         member.enter("waiting", now)
         if member.granted:  # it still has the memory of a launcher that was killed
             self.grant(member, now)
+
+    def _take_end(self, member: Member, report: BackendEnded, now: float) -> None:
+        member.ends += 1
+        if member.phase == "loading" and not self._alone:
+            member.crashes += 1
+            if member.crashes >= MOST_CRASHES:
+                self.abort(member, member.reason or describe_end(report.status), now)
 
     def _take_serving(self, member: Member, report: Serving, now: float) -> None:
         member.fingerprint, member.context_length = report.fingerprint, report.context_length
@@ -121,6 +126,7 @@ class Launchers:
         self.hold_later(member)
         member.start_at, member.recovers = now + RESTART_SECONDS, served or member.recovers
         member.crashes += 0 if served else 1
+        member.ends += 1  # its backend has ended with it, and could not report that
         if not member.ordered and member.current and member.build.load == "start":
             member.ordered = "start"
 

@@ -54,6 +54,7 @@ class Member:
     context_length: int = 0
     load_seconds: float = 0.0
     loads: int = 0
+    ends: int = 0  # backends that ended without being stopped
 
     @property
     def label(self) -> str:
@@ -120,6 +121,7 @@ class Member:
             context_length=self.context_length,
             load_seconds=self.load_seconds,
             loads=self.loads,
+            ends=self.ends,
         )
 
     def hold(self, connection: ConnectionId, now: float) -> bool:

@@ -1,0 +1,143 @@
+"""The proxy's own metrics: for whom, and what they count."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from processes import Running, until
+from rowcast_proxy.errors import Forbidden
+from rowcast_proxy.forwarding.headers import caller_headers
+from rowcast_proxy.metrics import FAMILIES
+from rowcast_proxy.tokens import Caller
+
+from .clients import ask, bearer, raw_request, send_raw, token
+from .conftest import running_proxy
+from .fake_upstream import FakeUpstream
+
+OPEN = {"Accept": "application/openmetrics-text; version=1.0.0"}
+SCRAPER = {"Authorization": f"Bearer {token(metrics=True)}"}
+ADMIN = {"Authorization": f"Bearer {token(admin=True)}"}
+
+
+@pytest.fixture(scope="module")
+def counting(
+    one_upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    folder: Path = tmp_path_factory.mktemp("counting")
+    with running_proxy(folder, one_upstream.url, {"PROXY_WORKERS": "2"}) as process:
+        yield process
+
+
+def counted(proxy: Running) -> dict[tuple[str, ...], float]:
+    reply = ask(proxy.port, "GET", "/metrics/proxy", headers=SCRAPER)
+    assert reply.status == 200
+    return {
+        (each.name, *(value for _, value in sorted(each.labels.items()))): each.value
+        for family in read_text(reply.body.decode())
+        for each in family.samples
+    }
+
+
+@pytest.mark.parametrize("headers", [SCRAPER, ADMIN])
+def test_a_scraper_and_an_administrator_may_read_them(
+    counting: Running, upstream: FakeUpstream, headers: dict[str, str]
+) -> None:
+    reply = ask(counting.port, "GET", "/metrics/proxy", headers={**headers, **OPEN})
+    assert reply.status == 200
+    assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert {each.name for each in read_open(reply.body.decode())} == {f.name for f in FAMILIES}
+    assert upstream.calls.empty()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/proxy"])
+def test_others_may_not(counting: Running, upstream: FakeUpstream, path: str) -> None:
+    assert ask(counting.port, "GET", path).status == 401
+    assert ask(counting.port, "GET", path, headers=bearer()).status == 403
+    for claim in ("true", 1, [True], None):
+        odd = {"Authorization": f"Bearer {token(metrics=claim)}"}
+        assert ask(counting.port, "GET", path, headers=odd).status == 403
+    assert upstream.calls.empty()
+
+
+def test_the_servers_metrics_are_forwarded_with_the_claim(
+    counting: Running, upstream: FakeUpstream
+) -> None:
+    assert ask(counting.port, "GET", "/metrics", headers={**SCRAPER, **OPEN}).status == 200
+    call = upstream.next_call()
+    assert call.line == "GET /metrics HTTP/1.1"
+    assert call.header("x-rowcast-scraper") == "true"
+
+
+def test_a_scraper_is_named_with_the_shared_secret_alone() -> None:
+    scraper = Caller("ops", None, scraper=True)
+    assert ("x-rowcast-scraper", "true") in caller_headers(scraper, "shared")
+    assert caller_headers(scraper, None) == [("x-rowcast-proxy", "1")]
+    assert "x-rowcast-scraper" not in dict(caller_headers(Caller("ops", None), "shared"))
+    with pytest.raises(Forbidden, match="metrics"):
+        Caller("ops", None).check_scraper()
+
+
+def test_requests_refusals_and_tokens_are_counted(
+    counting: Running, upstream: FakeUpstream
+) -> None:
+    before = counted(counting)
+    ask(counting.port, "GET", "/v1/models/blue", headers=bearer())
+    ask(counting.port, "GET", "/v1/models")
+    late = {"Authorization": f"Bearer {token(exp=int(time.time()) - 100)}"}
+    ask(counting.port, "GET", "/v1/models", headers=late)
+    ask(counting.port, "GET", "/v1/models", headers={"Authorization": "Bearer x"})
+    ask(counting.port, "GET", "/nowhere", headers=bearer())
+    send_raw(counting.port, raw_request("GET", "/health").replace(b"HTTP/1.1", b"HTTP/9.9"))
+    expected = {
+        ("rowcast_proxy_requests_total", "/v1/models/<id>", "2xx"): 1,
+        ("rowcast_proxy_requests_total", "/v1/models", "4xx"): 3,
+        ("rowcast_proxy_requests_total", "other", "4xx"): 1,
+        ("rowcast_proxy_refusals_total", "unauthorized"): 3,
+        ("rowcast_proxy_refusals_total", "not_found"): 1,
+        ("rowcast_proxy_refusals_total", "protocol_error"): 1,
+        ("rowcast_proxy_token_refusals_total", "missing"): 1,
+        ("rowcast_proxy_token_refusals_total", "expired_signature"): 1,
+        ("rowcast_proxy_token_refusals_total", "malformed"): 1,
+        ("rowcast_proxy_upstream_seconds_count",): 1,
+    }
+
+    def more() -> dict[tuple[str, ...], float]:
+        after = counted(counting)
+        return {key: after.get(key, 0) - before.get(key, 0) for key in expected}
+
+    until(lambda: more() == expected, f"the counts are {expected}, not {more()}")
+    after = counted(counting)
+    assert after["rowcast_proxy_requests_open",] == 1  # the one that asks
+    assert after["rowcast_proxy_worker_starts_total",] == 2
+
+
+def test_no_team_token_or_path_of_a_caller_is_shown(
+    counting: Running, upstream: FakeUpstream
+) -> None:
+    ask(counting.port, "GET", "/a-private-path", headers=bearer())
+    ask(counting.port, "GET", "/v1/models/a-private-model", headers=bearer())
+    text = ask(counting.port, "GET", "/metrics/proxy", headers=SCRAPER).body.decode()
+    assert "private" not in text
+    assert "blue" not in text
+
+
+def test_a_killed_process_takes_no_counts_with_it(
+    counting: Running, upstream: FakeUpstream
+) -> None:
+    for _ in range(4):
+        ask(counting.port, "GET", "/v1/models", headers=bearer())
+    key = ("rowcast_proxy_requests_total", "/v1/models", "2xx")
+    until(lambda: counted(counting)[key] >= 4, "all are counted")
+    before = counted(counting)[key]
+    starts = ("rowcast_proxy_worker_starts_total",)
+    began = counted(counting)[starts]
+    workers = [each for each in counting.named("proxy.py") if each.ppid() == counting.process.pid]
+    for each in workers:
+        each.kill()
+    until(counting.ready, "it answers again")
+    until(lambda: counted(counting)[starts] == began + 2, "both were started again")
+    assert counted(counting)[key] == before
