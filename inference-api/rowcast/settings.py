@@ -249,6 +249,12 @@ class Settings(BaseSettings):
         SECONDS, 3600, "Seconds that a stream's prompt and tokens are stored after its end."
     )
     journal_bytes = setting(Whole(1 << 20), 1 << 30, "Maximum bytes of the journal.")
+    row_watchers = setting(
+        Whole(1, 10_000),
+        64,
+        "Event streams of `/v1/rows` that one team may read at once, per frontend process; further "
+        "ones get 503.",
+    )
     background_rows = setting(
         Whole(0, 1024),
         16,

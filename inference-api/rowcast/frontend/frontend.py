@@ -17,6 +17,7 @@ from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.frontend.sessions.journal import Journal, NoJournal
+from rowcast.frontend.watching.dials import Dials
 from rowcast.settings import Settings
 from rowcast_http.client_watch import ClientWatch
 
@@ -32,6 +33,7 @@ class Frontend:
     models: Models
     journal: Journal = field(default_factory=NoJournal)  # of the sessions of all models
     background: Background = field(init=False)
+    dials: Dials = field(init=False)
     pauses: Pauses = field(default_factory=Pauses)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
@@ -39,6 +41,7 @@ class Frontend:
 
     def __post_init__(self) -> None:
         self.background = Background(self.journal.client, self.settings, self.models)
+        self.dials = Dials(self.models, self.settings.row_watchers)
 
     @property
     def default(self) -> ServedModel:
@@ -77,11 +80,13 @@ class Frontend:
     def stop(self) -> None:
         """Open no more sessions; open ones continue, except those of background requests."""
         self.stopping = True
+        self.dials.stop()
         self.background.stop()
         self.models.stop()
 
     def close(self) -> None:
         self.background.close()
+        self.dials.close()
         self.journal.close()
         self.models.close()
         self.clients.close()

@@ -16,6 +16,7 @@ from rowcast.frontend.api import (
     models,
     native,
     openai,
+    rows,
     streams,
     tasks,
 )
@@ -30,6 +31,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     embeddings.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
+    rows.DIALECT,
     tasks.DIALECT,
     batches.DIALECT,
     models.DIALECT,

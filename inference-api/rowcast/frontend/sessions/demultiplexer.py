@@ -17,7 +17,7 @@ from rowcast.errors import NotReady, PeerGone
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.room import Room
 from rowcast.transport.ports import FrontendPort
-from rowcast.wire import Cancel, Command, Event, ReplyKey, Status
+from rowcast.wire import Cancel, Command, Event, ReplyKey, RowStates, Status
 
 _log = logging.getLogger("rowcast.sessions")
 
@@ -207,6 +207,8 @@ class Demultiplexer:
             if isinstance(event, Status):
                 self._status = event
                 self.room.update(event)
+                continue
+            if isinstance(event, RowStates):  # another connection watches the rows
                 continue
             self.room.acknowledged(event.key)
             if (choice := self._choices.get(event.key)) is not None:

@@ -34,6 +34,7 @@ class Sessions:
         recovery_seconds: float,
     ) -> None:
         """`journal`: the process's own, which somebody else starts and closes."""
+        self.connect = connect  # makes one more connection to the backend
         self._demultiplexer = Demultiplexer(
             connect, silence_seconds=silence_seconds, recovery_seconds=recovery_seconds
         )
