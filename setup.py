@@ -18,6 +18,7 @@ TREE = (
     "scripts/bench_peers",
     "scripts/replay",
     "scripts/models",
+    "scripts/top",
     "scripts/chaos",
     "scripts/abuse",
     "scripts/**/*.py",

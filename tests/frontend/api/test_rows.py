@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
 
 from backend.driven import RecordedEngine
 from processes import until
@@ -92,7 +93,7 @@ def test_a_row_is_named_by_the_stream_that_its_team_reads(slow: Served) -> None:
     body |= {"seed": SEED, "ignore_eos": True}
     path = "/v1/completions"
     with slow.client.post(path, json=body, headers=BLUE, buffered=False) as response:
-        lines = (line for chunk in response.response for line in chunk.decode().splitlines())
+        lines = (line for chunk in text_of(response) for line in chunk.splitlines())
         event = next(line for line in lines if line.startswith("data: "))
         name = json.loads(event[6:])["id"].removeprefix("cmpl-")
         until(
@@ -120,8 +121,15 @@ def test_without_a_shared_secret_a_proxys_callers_own_no_row() -> None:
             assert sorted(row["own"] for row in occupied(served, {})) == [False, True]
 
 
-def first_event(response: TestResponse) -> dict[str, Any]:
-    event = next(iter(response.response)).decode()
+def text_of(response: Response) -> Iterator[str]:
+    """Yield the chunks of a body as they arrive."""
+    for chunk in response.response:
+        assert isinstance(chunk, bytes)
+        yield chunk.decode()
+
+
+def first_event(response: Response) -> dict[str, Any]:
+    event = next(text_of(response))
     assert (event[:6], event[-2:]) == ("data: ", "\n\n")
     return dict(json.loads(event.removeprefix("data: ")))
 

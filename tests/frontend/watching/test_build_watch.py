@@ -42,6 +42,12 @@ class Places:
         return self.transport.connect()
 
 
+def is_watched(watch: BuildWatch) -> bool:
+    """Read once more; return whether there is a report."""
+    watch.renew()
+    return watch.report is not None
+
+
 def test_nothing_connects_until_somebody_reads() -> None:
     places = Places(MemoryTransport())
     watch = BuildWatch(places.connect)
@@ -88,5 +94,5 @@ def test_a_backends_successor_is_watched() -> None:
     until(lambda: watch.report is None, "the backend is lost")
     with backend(second):
         places.transport = second
-        until(lambda: (watch.renew(), watch.report is not None)[1], "its successor is watched")
+        until(lambda: is_watched(watch), "its successor is watched")
         watch.close()
