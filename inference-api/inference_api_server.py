@@ -44,7 +44,7 @@ def create_server() -> Flask:
 
 def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
-    configure(settings.level)
+    configure(settings.level, settings.log_format)
     journal = _journal(settings)
     models = _models(settings, journal)
     frontend = Frontend(settings, ClientWatch(settings.client_seconds), models, journal)

@@ -22,6 +22,7 @@ from rowcast_settings.fields import (
 )
 from rowcast_settings.kinds import Choice, Kind, Number, Place, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
+from rowcast_telemetry.log_lines import LogFormat
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
@@ -52,6 +53,7 @@ DTYPES: Kind[Dtype] = Choice(
 )
 DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
 POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
+FORMATS: Kind[LogFormat] = Choice(("text", "json"))
 LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"))
 
 
@@ -276,6 +278,9 @@ class Settings(BaseSettings):
         SecretText(), "Secret shared with the proxy, which makes its claims trusted."
     )
     log_level = setting(LEVELS, "info", "Least severe level that is logged.")
+    log_format = setting(
+        FORMATS, "text", "`text`, or `json`: one object per line, of the same fields."
+    )
     log_debug = setting(
         Switch(), False, "The same as LOG_LEVEL=debug.", "FALCON_40B_LOG_LEVEL_DEBUG"
     )

@@ -14,5 +14,5 @@ A request passes through the modules in this order:
 
 Around them: `settings` (environment), `cors` (pages of other origins), `serving` (gunicorn),
 `errors` (every refusal). It knows nothing of prompts, models or rows, and imports nothing of
-`rowcast`; both use `rowcast_http` and `rowcast_settings`.
+`rowcast`; both use `rowcast_http`, `rowcast_settings` and `rowcast_telemetry`.
 """

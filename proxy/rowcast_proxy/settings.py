@@ -23,6 +23,7 @@ from rowcast_settings.fields import (
 )
 from rowcast_settings.kinds import Choice, Kind, Number, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
+from rowcast_telemetry.log_lines import LogFormat
 
 SHORTEST_SECRET_BYTES = 32
 KNOWN_SECRETS = frozenset(
@@ -88,6 +89,7 @@ _ORIGINS = Fitting(
 _UPSTREAM = Fitting(
     Text(), _is_http_origin, "must look like http://host:port, with nothing after the port"
 )
+_FORMATS: Kind[LogFormat] = Choice(("text", "json"), any_case=True)
 _LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"), any_case=True)
 
 
@@ -152,6 +154,7 @@ class ProxySettings(BaseSettings):
         Number(0, 86_400, above=True), 120, "maximum seconds without data within a response"
     )
     log_level = setting(_LEVELS, "info", "debug, info, warning, error")
+    log_format = setting(_FORMATS, "text", "text, or json: one object per line, of the same fields")
 
     @property
     def cors_origins(self) -> frozenset[str]:

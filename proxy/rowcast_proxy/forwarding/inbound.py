@@ -1,6 +1,6 @@
 """One request as the proxy sees it: method and path, caller, and outcome.
 
-In: a WSGI environ. Out: the facts that the steps need, and one logfmt line at the end. That line
+In: a WSGI environ. Out: the facts that the steps need, and one line in the log at the end, which
 never contains the token or the body.
 """
 
@@ -16,6 +16,7 @@ from gevent import socket
 from rowcast_http.body import HeldBody
 from rowcast_proxy.errors import BadRequest
 from rowcast_proxy.routes import Route, match
+from rowcast_telemetry.log_lines import Fields
 
 WSGIEnviron = dict[str, Any]
 
@@ -78,17 +79,17 @@ class InboundRequest:
         self.input.share.release()
 
     def log_end(self) -> None:
-        _log.info(
-            "request id=%s team=%s method=%s route=%s status=%d ms=%.1f bytes=%d reason=%s",
-            self.id,
-            _logfmt(self.team),
-            self.method,
-            self.route.path if self.route else "-",
-            self.status,
-            (time.monotonic() - self._began) * 1000,
-            self.bytes_sent,
-            self.reason,
+        fields = _RequestFields(
+            id=self.id,
+            team=self.team,
+            method=self.method,
+            route=self.route.path if self.route else None,
+            status=self.status,
+            ms=(time.monotonic() - self._began) * 1000,
+            bytes=self.bytes_sent,
+            reason=self.reason,
         )
+        _log.info("request %s", fields)
 
     def _check_host(self) -> None:
         host = self.environ.get("HTTP_HOST")
@@ -112,7 +113,10 @@ def _has_body(environ: WSGIEnviron) -> bool:
     return "HTTP_TRANSFER_ENCODING" in environ or length.strip("0") != ""
 
 
-def _logfmt(value: str | None) -> str:
-    if value is None:
-        return "-"
-    return value if _PLAIN.fullmatch(value) else json.dumps(value)
+class _RequestFields(Fields):
+    """The fields of a request's line, whose texts are quoted as in JSON."""
+
+    def shown(self, value: object) -> str:
+        if not isinstance(value, str):
+            return super().shown(value)
+        return value if _PLAIN.fullmatch(value) else json.dumps(value)

@@ -18,8 +18,8 @@ from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.sessions.choice import Choice
-from rowcast.log import quoted
 from rowcast.wire import FinishReason, Submit
+from rowcast_telemetry.log_lines import Fields
 
 _log = logging.getLogger("rowcast.request")
 
@@ -53,21 +53,20 @@ class ReplyLog:
         """Log nothing."""
 
     def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
-        first = f"{(outcome.first - outcome.opened) * 1000:.1f}" if outcome.first else "-"
-        _log.info(
-            "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d reply_tokens=%d "
-            "first_ms=%s total_ms=%.1f reason=%s",
-            request.id,
-            submit.session,
-            quoted(request.caller.team),
-            quoted(request.caller.token_id),
-            prompt.dialect,
-            len(prompt.tokens),
-            outcome.tokens,
-            first,
-            (outcome.ended - outcome.opened) * 1000,
-            outcome.reason,
+        first = (outcome.first - outcome.opened) * 1000 if outcome.first else None
+        fields = Fields(
+            request=request.id,
+            session=submit.session,
+            team=request.caller.team,
+            token_id=request.caller.token_id,
+            dialect=prompt.dialect,
+            prompt_tokens=len(prompt.tokens),
+            reply_tokens=outcome.tokens,
+            first_ms=first,
+            total_ms=(outcome.ended - outcome.opened) * 1000,
+            reason=outcome.reason,
         )
+        _log.info("%s", fields)
 
 
 OBSERVERS: tuple[Observer, ...] = (ReplyLog(),)
