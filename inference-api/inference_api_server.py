@@ -31,6 +31,8 @@ from rowcast.models.connection import SupervisorConnection
 from rowcast.settings import Settings, read_settings
 from rowcast.tree import tree
 from rowcast_http.client_watch import ClientWatch
+from rowcast_telemetry.spans import Tracer
+from rowcast_telemetry.tracing import tracer_of
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
 MODELS_SOCKET = "ROWCAST_MODELS_SOCKET"  # where the supervisor of the models listens
@@ -47,7 +49,8 @@ def build(settings: Settings) -> Flask:
     configure(settings.level, settings.log_format)
     journal = _journal(settings)
     models = _models(settings, journal)
-    frontend = Frontend(settings, ClientWatch(settings.client_seconds), models, journal)
+    clients, tracer = ClientWatch(settings.client_seconds), _tracer(settings)
+    frontend = Frontend(settings, clients, models, journal, tracer=tracer)
     frontend.start()
     _await_names(models, settings)
     app = create_app(frontend)
@@ -107,6 +110,17 @@ def _journal(settings: Settings) -> Journal:
         result_seconds=settings.result_seconds,
     )
     return DiskJournal(JournalClient(config), settings.waiting_line)
+
+
+def _tracer(settings: Settings) -> Tracer | None:
+    """Return what traces requests, if traces are on."""
+    return tracer_of(
+        settings.traces,
+        settings.otel_exporter_otlp_endpoint,
+        settings.otel_exporter_otlp_headers,
+        settings.otel_service_name,
+        settings.otel_traces_sampler_arg,
+    )
 
 
 def _refuse(error: Exception, settings: Settings) -> NoReturn:

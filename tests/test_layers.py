@@ -71,7 +71,7 @@ LAYERS = (
         ("numpy",),
     ),
     Layer("settings", SETTINGS),
-    Layer("telemetry", TELEMETRY, others=("gunicorn",)),
+    Layer("telemetry", TELEMETRY, SETTINGS, ("gunicorn",)),
     Layer("vocabulary", VOCABULARY, (*SETTINGS, *TELEMETRY), ("msgspec",)),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer(

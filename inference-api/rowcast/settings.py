@@ -23,6 +23,7 @@ from rowcast_settings.fields import (
 from rowcast_settings.kinds import Choice, Kind, Number, Place, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
 from rowcast_telemetry.log_lines import LogFormat
+from rowcast_telemetry.options import ENDPOINT, HEADERS, SHARE, SWITCH
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
@@ -276,6 +277,26 @@ class Settings(BaseSettings):
     )
     proxy_secret = optional(
         SecretText(), "Secret shared with the proxy, which makes its claims trusted."
+    )
+    traces = setting(
+        SWITCH,
+        "auto",
+        "Send [traces](watching.md#traces) of requests for replies to an OpenTelemetry collector: "
+        "`on`, `off`, or `auto`: if OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+    )
+    otel_exporter_otlp_endpoint = optional(
+        ENDPOINT,
+        "The collector's address for OTLP over HTTP; `http://localhost:4318` if TRACES is `on`.",
+    )
+    otel_exporter_otlp_headers = optional(
+        HEADERS, "Headers for the collector, such as a key: `name=value`, separated by commas."
+    )
+    otel_service_name = setting(Text(least=1), "rowcast", "The service's name in traces.")
+    otel_traces_sampler_arg = setting(
+        SHARE,
+        1.0,
+        "The share of traces that are recorded, 0 to 1, where a caller's `traceparent` does not "
+        "decide it.",
     )
     log_level = setting(LEVELS, "info", "Least severe level that is logged.")
     log_format = setting(

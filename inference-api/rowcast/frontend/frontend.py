@@ -13,6 +13,7 @@ from rowcast.frontend.background.background import Background
 from rowcast.frontend.listening.pauses import Pauses
 from rowcast.frontend.models.models import NONE_YET, Models
 from rowcast.frontend.models.waiting import ClaimOptions
+from rowcast.frontend.reply.trace import MODEL
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.demultiplexer import Health
@@ -20,6 +21,7 @@ from rowcast.frontend.sessions.journal import Journal, NoJournal
 from rowcast.frontend.watching.dials import Dials
 from rowcast.settings import Settings
 from rowcast_http.client_watch import ClientWatch
+from rowcast_telemetry.spans import Tracer
 
 DEFAULTS = ClaimOptions()
 
@@ -37,6 +39,7 @@ class Frontend:
     pauses: Pauses = field(default_factory=Pauses)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
+    tracer: Tracer | None = None  # None: nothing is traced
     stopping: bool = False  # open no more sessions
 
     def __post_init__(self) -> None:
@@ -69,12 +72,18 @@ class Frontend:
         It stays loaded until the request is closed. If it is not loaded, the request waits. Raises
         UnknownModel, Unavailable, ReplyCancelled, DeadlinePassed and StillLoading.
         """
-        return self.models.claim(name, request, options)
+        served = self.models.claim(name, request, options)
+        if request.span is not None:
+            request.span["gen_ai.request.model"] = name or served.listed[0]
+            request.span[MODEL] = served.listed[0]
+        return served
 
     def start(self) -> None:
         self.journal.start()
         self.clients.start()
         self.pauses.start()
+        if self.tracer is not None:
+            self.tracer.start()
         self.models.start()
 
     def stop(self) -> None:
@@ -91,6 +100,8 @@ class Frontend:
         self.models.close()
         self.clients.close()
         self.pauses.close()
+        if self.tracer is not None:
+            self.tracer.close()
 
     def health(self) -> Health:
         """Return whether the models that are loaded at the start would answer a prompt now."""

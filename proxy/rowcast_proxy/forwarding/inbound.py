@@ -17,6 +17,7 @@ from rowcast_http.body import HeldBody
 from rowcast_proxy.errors import BadRequest
 from rowcast_proxy.routes import Route, match
 from rowcast_telemetry.log_lines import Fields
+from rowcast_telemetry.spans import Span, Tracer
 
 WSGIEnviron = dict[str, Any]
 
@@ -47,6 +48,7 @@ class InboundRequest:
         self.status = 0
         self.bytes_sent = 0
         self.reason = "done"
+        self.span: Span | None = None  # None: it is not traced
         self._began = time.monotonic()
 
     def check(self) -> None:
@@ -78,7 +80,25 @@ class InboundRequest:
         self.body.clear()
         self.input.share.release()
 
-    def log_end(self) -> None:
+    def trace(self, tracer: Tracer) -> None:
+        """Begin the request's span, in its client's trace; `end` ends it."""
+        route = self.route.path if self.route else ""
+        self.span = tracer.begin(f"{self.method} {route}", self.environ.get("HTTP_TRACEPARENT"))
+        self.span["http.request.method"] = self.method
+        self.span["http.route"] = route
+        self.span["rowcast.request_id"] = self.id
+
+    def end(self) -> None:
+        """Write the request's line to the log, and end its span."""
+        self._log_end()
+        if self.span is not None:
+            self.span["http.response.status_code"] = self.status
+            self.span["rowcast.reason"] = self.reason
+            if self.status >= 500 or self.reason.startswith("upstream"):
+                self.span["error.type"] = self.span.error = self.reason
+            self.span.end()
+
+    def _log_end(self) -> None:
         fields = _RequestFields(
             id=self.id,
             team=self.team,
@@ -89,6 +109,8 @@ class InboundRequest:
             bytes=self.bytes_sent,
             reason=self.reason,
         )
+        if self.span is not None:
+            fields["trace"] = self.span.context.trace
         _log.info("request %s", fields)
 
     def _check_host(self) -> None:

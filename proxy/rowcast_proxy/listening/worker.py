@@ -43,13 +43,18 @@ class ProxyWorker(HttpWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app = self.wsgi
+        app: Any = self.wsgi
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining
-            return app(environ, start_response)
+            answer: Iterable[bytes] = app(environ, start_response)
+            return answer
 
         self.wsgi = with_state
+        self._close_app = app.close
+
+    def close(self) -> None:
+        self._close_app()
 
     def open(self) -> Service:
         settings = self.app.settings

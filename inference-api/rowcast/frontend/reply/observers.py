@@ -11,29 +11,18 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
+from rowcast.frontend.reply.outcome import Outcome
 from rowcast.frontend.reply.text import ReplyText
+from rowcast.frontend.reply.trace import ReplyTrace
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.sessions.choice import Choice
-from rowcast.wire import FinishReason, Submit
+from rowcast.wire import Submit
 from rowcast_telemetry.log_lines import Fields
 
 _log = logging.getLogger("rowcast.request")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a reply ended; times are on the monotonic clock."""
-
-    reason: FinishReason
-    tokens: int
-    accepted: bool
-    opened: float
-    first: float  # when the first token arrived; 0: none did
-    ended: float
 
 
 class Observer(Protocol):
@@ -66,10 +55,12 @@ class ReplyLog:
             total_ms=(outcome.ended - outcome.opened) * 1000,
             reason=outcome.reason,
         )
+        if request.span is not None:
+            fields["trace"] = request.span.context.trace
         _log.info("%s", fields)
 
 
-OBSERVERS: tuple[Observer, ...] = (ReplyLog(),)
+OBSERVERS: tuple[Observer, ...] = (ReplyLog(), ReplyTrace())
 
 
 class Observation:
@@ -108,6 +99,8 @@ class Observation:
             opened=self._opened,
             first=reply.first,
             ended=time.monotonic(),
+            seatings=choice.seatings,
+            interruptions=choice.interruptions,
         )
         for observer in self._observers:
             with _harmless(observer):

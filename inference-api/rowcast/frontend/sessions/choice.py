@@ -57,6 +57,8 @@ class Choice:
         self.ended = False  # its end was handed to its reader
         self.finished = False  # the backend no longer has it
         self.seated = False  # it may be the cause if the backend ends now
+        self.seatings: list[float] = []  # when it got a row: once, and again after each loss
+        self.interruptions: list[float] = []  # when a backend ended that had it
         self.losses = 0  # backends that ended while it had a row, without a new token between
         self.deaths = 0.0  # how many of these it may have caused
         self.unwritten: list[Event] | None = None  # for the journal; None: it gets none
@@ -88,6 +90,8 @@ class Choice:
         """Note that the backend has ended: the reply continues after a pause."""
         with self._lock:
             self._interrupted = not self.ended
+            if self._interrupted:
+                self.interruptions.append(time.monotonic())
         self._arrived.set()
 
     def was_interrupted(self) -> bool:
@@ -112,6 +116,7 @@ class Choice:
                     self._offer_accepted(event)
                 case Seated():
                     self.seated = True
+                    self.seatings.append(time.monotonic())
                 case Rejected() if self.accepted:
                     self._end("error", event.message)
                 case Rejected() | Finished():
