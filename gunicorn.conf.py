@@ -44,18 +44,21 @@ from rowcast.transport.socket_folder import SHORT, socket_folder  # noqa: E402
 from rowcast_metrics.memory import Memory, segments_for  # noqa: E402
 
 _settings = read_settings()
+_OURS = {"rowcast", "rowcast_http", "rowcast_metrics", "rowcast_settings", "rowcast_telemetry"}
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 graceful_timeout = _settings.graceful_seconds
 keepalive = _settings.header_seconds  # also the time limit for headers, so never 0
 loglevel = _settings.level.lower()
+if _settings.log_format == "json":
+    logger_class = "rowcast_telemetry.gunicorn_log.JsonLogger"
 _warnings = _settings.warnings
 if _settings.models is not None:  # workers and the supervisor need not read local.env again
     os.environ.update(_settings.environment())
 
 for _name in list(sys.modules):
-    if _name.startswith("rowcast"):
+    if _name.partition(".")[0] in _OURS:
         del sys.modules[_name]
 
 wsgi_app = "inference_api_server:create_server()"

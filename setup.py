@@ -1,8 +1,9 @@
 """What goes into the wheel; pyproject.toml has everything else.
 
-`rowcast`, `rowcast_http`, `rowcast_metrics`, `rowcast_settings` and the entries are installed as
-they are. Models, scripts, the proxy and gunicorn's configuration keep the layout of the source
-tree, below the folder `rowcast_tree`: see inference-api/rowcast/tree.py.
+The packages `rowcast`, `rowcast_http`, `rowcast_metrics`, `rowcast_settings` and
+`rowcast_telemetry`, and the entries, are installed as they are. Models, scripts, the proxy and
+gunicorn's configuration keep the layout of the source tree, below the folder `rowcast_tree`: see
+inference-api/rowcast/tree.py.
 """
 
 from setuptools import find_packages, setup
@@ -18,6 +19,7 @@ TREE = (
     "scripts/bench_peers",
     "scripts/replay",
     "scripts/models",
+    "scripts/top",
     "scripts/chaos",
     "scripts/abuse",
     "scripts/**/*.py",

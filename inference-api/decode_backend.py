@@ -19,7 +19,7 @@ DEFAULT_SOCKET = "/tmp/rowcast.sock"  # noqa: S108  # the folder is shared, the 
 def main() -> int:
     """Serve until Ctrl-C or SIGTERM; accepted replies are finished first."""
     settings = read_settings(sys.argv[1:])
-    configure(settings.level)
+    configure(settings.level, settings.log_format)
     url = settings.backend_socket or DEFAULT_SOCKET
     sys.stderr.write(f"the backend listens at {url}\n")
     return run_backend_alone(settings, url)

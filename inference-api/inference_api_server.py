@@ -32,6 +32,8 @@ from rowcast.models.connection import SupervisorConnection
 from rowcast.settings import Settings, read_settings
 from rowcast.tree import tree
 from rowcast_http.client_watch import ClientWatch
+from rowcast_telemetry.spans import Tracer
+from rowcast_telemetry.tracing import tracer_of
 
 LAUNCHED = "ROWCAST_LAUNCHED_BY"  # in the environment of workers whose backend is the server's own
 MODELS_SOCKET = "ROWCAST_MODELS_SOCKET"  # where the supervisor of the models listens
@@ -45,12 +47,12 @@ def create_server() -> Flask:
 
 def build(settings: Settings) -> Flask:
     """Build one frontend process, connected and running."""
-    configure(settings.level)
+    configure(settings.level, settings.log_format)
     journal = _journal(settings)
-    metrics = Metrics.of(settings)
+    metrics, tracer = Metrics.of(settings), _tracer(settings)
     models = _models(settings, journal, metrics)
     watch = ClientWatch(settings.client_seconds)
-    frontend = Frontend(settings, watch, models, journal, metrics=metrics)
+    frontend = Frontend(settings, watch, models, journal, metrics=metrics, tracer=tracer)
     frontend.start()
     _await_names(models, settings)
     app = create_app(frontend)
@@ -110,6 +112,17 @@ def _journal(settings: Settings) -> Journal:
         result_seconds=settings.result_seconds,
     )
     return DiskJournal(JournalClient(config), settings.waiting_line)
+
+
+def _tracer(settings: Settings) -> Tracer | None:
+    """Return what traces requests, if traces are on."""
+    return tracer_of(
+        settings.traces,
+        settings.otel_exporter_otlp_endpoint,
+        settings.otel_exporter_otlp_headers,
+        settings.otel_service_name,
+        settings.otel_traces_sampler_arg,
+    )
 
 
 def _refuse(error: Exception, settings: Settings) -> NoReturn:

@@ -47,6 +47,7 @@ ENGINES = tuple(
 LOADING = ("rowcast.engine.loading", "rowcast.engine.one_layer")
 SETTINGS = ("rowcast_settings",)  # the proxy uses it, too
 METRICS = ("rowcast_metrics",)  # and this
+TELEMETRY = ("rowcast_telemetry",)  # the proxy uses it, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ LAYERS = (
     ),
     Layer("settings", SETTINGS),
     Layer("metrics", METRICS),
-    Layer("vocabulary", VOCABULARY, SETTINGS, ("msgspec",)),
+    Layer("telemetry", TELEMETRY, SETTINGS, ("gunicorn",)),
+    Layer("vocabulary", VOCABULARY, (*SETTINGS, *TELEMETRY), ("msgspec",)),
     Layer("model files", FILES, VOCABULARY, ("huggingface_hub",)),
     Layer(
         "models",
@@ -136,6 +138,7 @@ LAYERS = (
             *FILES,
             *HTTP,
             *METRICS,
+            *TELEMETRY,
             "rowcast.__version__",
             "rowcast.models",
             "rowcast.transport",
@@ -203,7 +206,10 @@ def test_a_module_imports_only_what_its_layer_may(module: str, source: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "unknown"),
-    [("proxy", OURS), ("scripts", (*OURS, *HTTP, *SETTINGS, *METRICS, "rowcast_proxy"))],
+    [
+        ("proxy", OURS),
+        ("scripts", (*OURS, *HTTP, *SETTINGS, *METRICS, *TELEMETRY, "rowcast_proxy")),
+    ],
 )
 def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
     folder: str, unknown: tuple[str, ...]
@@ -231,6 +237,7 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
         ("rowcast_http.new", "from rowcast_proxy.errors import Refusal"),
         ("rowcast_settings.new", "from rowcast.settings import Settings"),
         ("rowcast_settings.new", "import msgspec"),
+        ("rowcast_telemetry.new", "from rowcast.wire import Submit"),
     ],
 )
 def test_the_table_sees_a_trespass(module: str, source: str) -> None:

@@ -50,6 +50,7 @@ COMMANDS = (
     Command("batch", "compute a file of requests, without a server", "rowcast.offline.batch"),
     Command("token", "create or decode an access token for the proxy", "scripts/jwt_util.py"),
     Command("models", "list, load and unload the models of a server", "scripts/models"),
+    Command("top", "show the rows of a running server in a terminal", "scripts/top"),
     Command("convert", "pack a model into 8 bits", "rowcast.engine.loading.convert", ("torch",)),
     Command("settings", "list all settings of the server", "rowcast.settings"),
     Command("bench", "measure a running server", "scripts/bench"),

@@ -1,8 +1,13 @@
-"""Logs to standard error: one line per event, `key=value`; never a prompt, reply or secret."""
+"""Logs to standard error: one line per event, as text or JSON; never a prompt, reply or secret.
+
+What a line looks like is in `rowcast_telemetry.log_lines`.
+"""
 
 import logging
 import sys
 from _thread import RLock
+
+from rowcast_telemetry.log_lines import JsonLines, LogFormat
 
 
 class Logfmt(logging.Formatter):
@@ -24,7 +29,7 @@ class _ToStandardError(logging.StreamHandler):  # type: ignore[type-arg]
         self.lock = RLock()
 
 
-def configure(level: str) -> None:
+def configure(level: str, form: LogFormat = "text") -> None:
     """Send the logs of `rowcast` to standard error.
 
     Under gevent, logging gets gevent's locks, and two threads of its pool that log at once can wait
@@ -37,11 +42,5 @@ def configure(level: str) -> None:
     logger.propagate = False
     if not logger.handlers:
         handler = _ToStandardError(sys.stderr)
-        handler.setFormatter(Logfmt())
+        handler.setFormatter(JsonLines() if form == "json" else Logfmt())
         logger.addHandler(handler)
-
-
-def quoted(value: str) -> str:
-    """Return a value on one line, quoted if it could be confused with the next key."""
-    plain = value.isascii() and value.isprintable() and not set(value) & set(' ="\\')
-    return value if plain and value else ascii(value)

@@ -22,6 +22,8 @@ from rowcast_settings.fields import (
 )
 from rowcast_settings.kinds import Choice, Kind, Number, Place, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
+from rowcast_telemetry.log_lines import LogFormat
+from rowcast_telemetry.options import ENDPOINT, HEADERS, SHARE, SWITCH
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"
@@ -56,6 +58,7 @@ DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
 POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
 PREFIX_SCOPES: Kind[PrefixScope] = Choice(("team", "token", "off"))
 METRICS_NAMES: Kind[MetricsNames] = Choice(("both", "rowcast", "vllm"))
+FORMATS: Kind[LogFormat] = Choice(("text", "json"))
 LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"))
 
 
@@ -269,6 +272,12 @@ class Settings(BaseSettings):
         SECONDS, 3600, "Seconds that a stream's prompt and tokens are stored after its end."
     )
     journal_bytes = setting(Whole(1 << 20), 1 << 30, "Maximum bytes of the journal.")
+    row_watchers = setting(
+        Whole(1, 10_000),
+        64,
+        "Event streams of `/v1/rows` that one team may read at once, per frontend process; further "
+        "ones get 503.",
+    )
     background_rows = setting(
         Whole(0, 1024),
         16,
@@ -300,7 +309,30 @@ class Settings(BaseSettings):
     proxy_secret = optional(
         SecretText(), "Secret shared with the proxy, which makes its claims trusted."
     )
+    traces = setting(
+        SWITCH,
+        "auto",
+        "Send [traces](watching.md#traces) of requests for replies to an OpenTelemetry collector: "
+        "`on`, `off`, or `auto`: if OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+    )
+    otel_exporter_otlp_endpoint = optional(
+        ENDPOINT,
+        "The collector's address for OTLP over HTTP; `http://localhost:4318` if TRACES is `on`.",
+    )
+    otel_exporter_otlp_headers = optional(
+        HEADERS, "Headers for the collector, such as a key: `name=value`, separated by commas."
+    )
+    otel_service_name = setting(Text(least=1), "rowcast", "The service's name in traces.")
+    otel_traces_sampler_arg = setting(
+        SHARE,
+        1.0,
+        "The share of traces that are recorded, 0 to 1, where a caller's `traceparent` does not "
+        "decide it.",
+    )
     log_level = setting(LEVELS, "info", "Least severe level that is logged.")
+    log_format = setting(
+        FORMATS, "text", "`text`, or `json`: one object per line, of the same fields."
+    )
     log_debug = setting(
         Switch(), False, "The same as LOG_LEVEL=debug.", "FALCON_40B_LOG_LEVEL_DEBUG"
     )

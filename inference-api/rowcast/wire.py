@@ -1,8 +1,8 @@
 """The messages between frontends and backends: the whole protocol on one page.
 
-    frontend ──▶ backend   commands, the input queue: Submit, Limited, Embed, Cancel
+    frontend ──▶ backend   commands, the input queue: Submit, Limited, Embed, Cancel; WatchRows
     backend ──▶ frontend   events, the output queue: Accepted | Rejected, Seated, Scored…, Tokens…,
-                           Embedded, Finished; Status
+                           Embedded, Finished; Status, RowStates
 
 A reply is named by (session, choice). Each accepted Submit gets exactly one Finished. Tokens carry
 their index in the reply: a reader takes only the next one, so a repeated event changes nothing.
@@ -21,6 +21,7 @@ VERSION = 4
 LITTLE_ROOM = 64  # below it the backend reports every change, so that frontends can refuse early
 
 Pooling = Literal["last", "mean"]  # a vector is the last token's state, or the mean of all
+Phase = Literal["prefill", "decode"]
 FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
 ReplyKey = tuple[str, int]
@@ -53,6 +54,7 @@ class Submit(_Message, frozen=True, tag="submit"):
     deaths: int = 0  # consecutive backend deaths while it was seated without a new token
     repeats: bool = False  # in an encoded batch: prompt and params are those of the previous Submit
     prefix_key: str = ""  # replies with an equal key may share computed prefixes; "": with none
+    stream: str = ""  # the id by which its team knows the stream; "": it belongs to nobody
 
     def as_choice(self, choice: int) -> "Submit":
         """Return the same prompt for another choice."""
@@ -73,6 +75,10 @@ class Embed(Submit, frozen=True, tag="embed"):
 
 class Cancel(_Message, frozen=True, tag="cancel"):
     """No client reads this reply any more: free its row."""
+
+
+class WatchRows(msgspec.Struct, frozen=True, array_like=True, tag="watch"):
+    """Send this frontend RowStates, with a Status: now, and then every second."""
 
 
 class Accepted(_Message, frozen=True, tag="accepted"):
@@ -175,8 +181,27 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
         return min(self.room, *(each.room for each in self.team_rooms), LITTLE_ROOM) < LITTLE_ROOM
 
 
-Command = Submit | Limited | Embed | Cancel
-Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | Status
+class RowState(msgspec.Struct, frozen=True, array_like=True):
+    """One occupied row. The phase is `prefill` until only its last token is left to be fed."""
+
+    row: int
+    team: str
+    stream: str  # the id by which the team knows the stream; "": the row is nobody's own
+    phase: Phase
+    prompt_tokens: int
+    reply_tokens: int
+
+
+class RowStates(msgspec.Struct, frozen=True, array_like=True, tag="rows"):
+    """All occupied rows, and the number of waiting prompts of each team that has any."""
+
+    rows: tuple[RowState, ...]
+    waiting: tuple[tuple[str, int], ...]
+    tokens_per_second: float  # drawn for all rows, over the last second
+
+
+Command = Submit | Limited | Embed | Cancel | WatchRows
+Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | Status | RowStates
 
 _Item = TypeVar("_Item")
 

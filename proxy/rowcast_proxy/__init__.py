@@ -14,5 +14,6 @@ A request passes through the modules in this order:
 
 Around them: `settings` (environment), `cors` (pages of other origins), `serving` (gunicorn),
 `errors` (every refusal), `metrics` (what is counted). It knows nothing of prompts, models or rows,
-and imports nothing of `rowcast`; both use `rowcast_http`, `rowcast_metrics` and `rowcast_settings`.
+and imports nothing of `rowcast`; both use `rowcast_http`, `rowcast_metrics`, `rowcast_settings` and
+`rowcast_telemetry`.
 """

@@ -30,6 +30,7 @@ from rowcast_proxy.forwarding.headers import (
     client_headers,
     origin_headers,
     server_headers,
+    trace_headers,
 )
 from rowcast_proxy.forwarding.inbound import InboundRequest, WSGIEnviron
 from rowcast_proxy.forwarding.relay import Link, Relay
@@ -38,6 +39,7 @@ from rowcast_proxy.metrics import ProxyMetrics
 from rowcast_proxy.routes import Access, Route, match, methods_at, path_of
 from rowcast_proxy.settings import ProxySettings
 from rowcast_proxy.tokens import Caller, TokenVerifier
+from rowcast_telemetry.tracing import tracer_of
 
 _FOR_SCRAPERS = {Access.SCRAPER, Access.OWN_METRICS}
 
@@ -67,6 +69,20 @@ class ProxyApp:
         )
         self._watch = ClientWatch()
         self._watch.start()
+        self._tracer = tracer_of(
+            settings.traces,
+            settings.otel_exporter_otlp_endpoint,
+            settings.otel_exporter_otlp_headers,
+            settings.otel_service_name,
+            settings.otel_traces_sampler_arg,
+        )
+        if self._tracer is not None:
+            self._tracer.start()
+
+    def close(self) -> None:
+        """Send the spans that are left."""
+        if self._tracer is not None:
+            self._tracer.close()
 
     def __call__(self, environ: WSGIEnviron, start_response: StartResponse) -> Iterable[bytes]:
         request = InboundRequest(environ)
@@ -88,10 +104,17 @@ class ProxyApp:
             request.end_connection()
         if route.access is Access.LOCAL:
             return _Answer(request, start_response, 200, b'{"status": "alive"}', ())
+        if self._tracer is not None and route.access is Access.TOKEN:
+            request.trace(self._tracer)
         if request.draining:
             raise Unavailable("The proxy is stopping.")
         if route.access is Access.OPEN:
             return self._forward(request, None, start_response)
+        return self._answer_caller(request, route, start_response)
+
+    def _answer_caller(
+        self, request: InboundRequest, route: Route, start_response: StartResponse
+    ) -> Iterable[bytes]:
         if request.crowded:
             raise Unavailable(request.crowded)
         headers = request.environ
@@ -134,7 +157,7 @@ class ProxyApp:
         self, request: InboundRequest, caller: Caller | None, start_response: StartResponse
     ) -> Relay:
         headers = [
-            *client_headers(request.environ),
+            *trace_headers(client_headers(request.environ), request.span),
             *origin_headers(request.environ, request.id),
             *caller_headers(caller, self._proxy_secret),
         ]
@@ -161,7 +184,7 @@ class ProxyApp:
 def _gone(request: InboundRequest) -> StreamCut:
     """Record that the client has disconnected; the status is only for the log."""
     request.status, request.reason = 499, "client_gone"
-    request.log_end()
+    request.end()
     return StreamCut("client_gone")
 
 
@@ -214,4 +237,4 @@ class _Answer:
             yield self._body
 
     def close(self) -> None:
-        self._request.log_end()
+        self._request.end()

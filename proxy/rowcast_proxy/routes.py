@@ -100,6 +100,7 @@ ROUTES: Final = (
     ),
     *(Route(path, ("POST",)) for path in ("/models/load", "/models/unload")),
     Route("/v1/streams/<stream>", ("GET", "DELETE")),
+    Route("/v1/rows", ("GET",)),
     *(Route(f"/v1/{name}", ("GET", "POST")) for name in ("files", "batches")),
     Route("/v1/files/<file>", ("GET", "DELETE")),
     Route("/v1/files/<file>/content", ("GET",)),

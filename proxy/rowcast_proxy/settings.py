@@ -23,6 +23,8 @@ from rowcast_settings.fields import (
 )
 from rowcast_settings.kinds import Choice, Kind, Number, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
+from rowcast_telemetry.log_lines import LogFormat
+from rowcast_telemetry.options import ENDPOINT, HEADERS, SHARE, SWITCH
 
 SHORTEST_SECRET_BYTES = 32
 KNOWN_SECRETS = frozenset(
@@ -88,6 +90,7 @@ _ORIGINS = Fitting(
 _UPSTREAM = Fitting(
     Text(), _is_http_origin, "must look like http://host:port, with nothing after the port"
 )
+_FORMATS: Kind[LogFormat] = Choice(("text", "json"), any_case=True)
 _LEVELS: Kind[LogLevel] = Choice(("debug", "info", "warning", "error"), any_case=True)
 
 
@@ -151,7 +154,17 @@ class ProxySettings(BaseSettings):
     upstream_idle_timeout_s = setting(
         Number(0, 86_400, above=True), 120, "maximum seconds without data within a response"
     )
+    traces = setting(
+        SWITCH, "auto", "send traces: on, off, or auto: if OTEL_EXPORTER_OTLP_ENDPOINT is set"
+    )
+    otel_exporter_otlp_endpoint = optional(ENDPOINT, "OpenTelemetry collector: OTLP over HTTP")
+    otel_exporter_otlp_headers = optional(HEADERS, "headers for it: name=value, name=value")
+    otel_service_name = setting(Text(least=1), "rowcast-proxy", "the service's name in traces")
+    otel_traces_sampler_arg = setting(
+        SHARE, 1.0, "share of traces recorded, unless a caller's traceparent decides it"
+    )
     log_level = setting(_LEVELS, "info", "debug, info, warning, error")
+    log_format = setting(_FORMATS, "text", "text, or json: one object per line, of the same fields")
 
     @property
     def cors_origins(self) -> frozenset[str]:

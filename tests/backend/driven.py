@@ -31,6 +31,7 @@ from rowcast.wire import (
     Finished,
     Pooling,
     Rejected,
+    RowStates,
     Scored,
     Seated,
     Status,
@@ -177,6 +178,7 @@ class Reader:
         if isinstance(event, Status):
             self.statuses.append(event)
             return
+        assert not isinstance(event, RowStates), "it does not watch the rows"
         name = named(event.session, event.choice)
         match event:
             case Rejected():

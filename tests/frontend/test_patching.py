@@ -18,6 +18,7 @@ FOLDERS = (
     "inference-api/rowcast_http",
     "inference-api/rowcast_metrics",
     "inference-api/rowcast_settings",
+    "inference-api/rowcast_telemetry",
     "proxy",
 )
 REPLACED = {"threading": {"Event", "Lock", "RLock", "Condition", "Semaphore"}, "time": {"sleep"}}

@@ -188,6 +188,7 @@ def test_the_wheel_has_all_that_the_commands_need(wheel: Path) -> None:
         "inference-api/rowcast_http",
         "inference-api/rowcast_metrics",
         "inference-api/rowcast_settings",
+        "inference-api/rowcast_telemetry",
     )
     packages = {each.removeprefix("inference-api/") for each in tracked(*folders)}
     beside = {*tracked("models/storyteller", "models/draft", "proxy", "scripts")} - IN_THE_TREE_ONLY

@@ -29,6 +29,7 @@ MIRRORS = {  # folders of modules, and of their tests
     "rowcast_http": "http",
     "rowcast_metrics": "metrics",
     "rowcast_settings": "settings",
+    "rowcast_telemetry": "telemetry",
     "rowcast_proxy": "proxy",
     "commands": "scripts",
     "http_client": "scripts/http_client",

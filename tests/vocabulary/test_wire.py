@@ -20,13 +20,17 @@ from rowcast.wire import (
     Event,
     Finished,
     FinishReason,
+    Phase,
     Pooling,
     Rejected,
     RejectReason,
+    RowState,
+    RowStates,
     Status,
     Submit,
     TeamRoom,
     Tokens,
+    WatchRows,
     decode_commands,
     decode_events,
     encode,
@@ -55,11 +59,13 @@ SUBMITTED: dict[str, st.SearchStrategy[Any]] = {
     "seed": SEEDS,
     "team": st.text(max_size=20),
     "delivered": st.none() | IDS,
+    "stream": st.text(max_size=40),
 }
 COMMANDS = st.one_of(
     st.builds(Submit, **SUBMITTED),
     st.builds(Embed, **SUBMITTED, pooling=st.sampled_from(get_args(Pooling))),
     st.builds(Cancel, **PLACES),
+    st.builds(WatchRows),
 )
 TEAM_ROOMS = st.builds(
     TeamRoom,
@@ -68,7 +74,22 @@ TEAM_ROOMS = st.builds(
     waiting=st.integers(0, 2**31),
     retry_after=st.integers(1, 60),
 )
+ROW = st.builds(
+    RowState,
+    row=st.integers(0, 31),
+    team=st.text(max_size=20),
+    stream=st.text(max_size=40),
+    phase=st.sampled_from(get_args(Phase)),
+    prompt_tokens=st.integers(0, 2**31),
+    reply_tokens=st.integers(0, 2**31),
+)
 EVENTS = st.one_of(
+    st.builds(
+        RowStates,
+        rows=st.lists(ROW, max_size=3).map(tuple),
+        waiting=st.lists(st.tuples(st.text(max_size=20), st.integers(0, 99))).map(tuple),
+        tokens_per_second=NUMBERS,
+    ),
     st.builds(Accepted, **PLACES),
     st.builds(
         Rejected,

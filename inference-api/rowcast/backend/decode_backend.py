@@ -23,6 +23,7 @@ from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
 from rowcast.backend.warm_up import WarmUp
+from rowcast.backend.watching.row_watch import RowWatch
 from rowcast.engine.engine import Drawn, DrawnVector, Engine, Feed, Scores, Seating
 from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Joined
 from rowcast.wire import (
@@ -38,6 +39,7 @@ from rowcast.wire import (
     Status,
     Submit,
     Tokens,
+    WatchRows,
 )
 
 TIME_LIMIT = "the time limit (REPLY_SECONDS) passed"
@@ -92,6 +94,7 @@ class DecodeBackend:
         self._rows = Rows(self._engine.rows, self._policies.placement(self._engine))
         self._sharing = Sharing(self._engine, self._rows)
         self._searches = Searches(self._engine)
+        self._watch = RowWatch(self._rows, self._line, STATUS_SECONDS)
         self._admission = self._policies.admission(self._engine, self._line, self._rows)
 
     def load_model_and_tokenizer(self) -> None:
@@ -145,6 +148,9 @@ class DecodeBackend:
                 case Joined():
                     self._frontends.add(frontend)
                     self._outbox[frontend].append(self.status())
+                case WatchRows():
+                    self._watch.join(frontend)
+                    self._outbox[frontend] += (self.status(), self._watch.states())
                 case Gone():
                     self._abandon(frontend)
         self._expire(time.monotonic())
@@ -185,6 +191,7 @@ class DecodeBackend:
     def emit(self, drawn: Iterable[Drawn]) -> None:
         """Send the results of this step to each frontend in one batch."""
         for row in drawn:
+            self._watch.drawn += len(row.tokens)
             if (reply := self._rows.at(row.row)).beams:
                 self._searches.take(row)
             else:
@@ -252,6 +259,7 @@ class DecodeBackend:
     def _abandon(self, frontend: FrontendId) -> None:
         """Drop the replies of a frontend that is gone; nobody else reads them."""
         self._frontends.discard(frontend)
+        self._watch.leave(frontend)
         self._outbox.pop(frontend, None)
         for waiting in [reply for reply in self._line if reply.frontend == frontend]:
             self._line.leave(waiting)
@@ -347,6 +355,8 @@ class DecodeBackend:
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)
+        for frontend, states in self._watch.due(now):
+            self._outbox[frontend].append(states)
 
 
 def _seating(reply: Reply) -> Seating:

@@ -71,7 +71,8 @@ class PromptCheck:
 
 def _places(submit: Submit) -> Iterator[str]:
     """Yield faults outside the prompt and the parameters."""
-    for name, text in (("session", submit.session), ("team", submit.team)):
+    names = {"session": submit.session, "team": submit.team, "stream": submit.stream}
+    for name, text in names.items():
         if len(text) > NAME_LENGTH:
             yield f"the {name}'s name has {len(text)} characters; at most {NAME_LENGTH} are allowed"
     yield from _outside("choice", submit.choice, 0, MOST)

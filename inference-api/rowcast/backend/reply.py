@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rowcast.transport.ports import FrontendId
-from rowcast.wire import Embed, FinishReason, Limited, Pooling, ReplyKey, Submit
+from rowcast.wire import Embed, FinishReason, Limited, Pooling, ReplyKey, RowState, Submit
 
 ReplyId = tuple[FrontendId, ReplyKey]
 Group = tuple[FrontendId, str]  # the choices of one session
@@ -80,6 +80,18 @@ class Reply:
     def scores(self) -> bool:
         """True if its prompt is scored. A frontend that has reply tokens already has the scores."""
         return self.submit.params.prompt_logprobs and not self.submit.delivered
+
+    @property
+    def state(self) -> RowState:
+        """Its row, as frontends that watch the rows see it."""
+        return RowState(
+            row=self.row,
+            team=self.team,
+            stream=self.submit.stream,
+            phase="prefill" if self.silent or self.lacks > 1 else "decode",
+            prompt_tokens=len(self.submit.prompt),
+            reply_tokens=self.length,
+        )
 
     @property
     def pooling(self) -> Pooling | None:

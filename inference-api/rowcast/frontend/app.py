@@ -42,6 +42,8 @@ from rowcast.frontend.request.request import Body, Request, Watch, stays
 from rowcast.frontend.response import Response
 from rowcast_http.client_watch import WENT_AWAY
 from rowcast_metrics.causes import cause_of
+from rowcast_telemetry.context import HEADER as TRACEPARENT
+from rowcast_telemetry.spans import Span
 
 _log = logging.getLogger("rowcast.http")
 
@@ -64,7 +66,7 @@ def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Fl
             methods=[route.method],
         )
     access = Access.of(frontend.settings)
-    app.before_request(lambda: _make_request(frontend))
+    app.before_request(lambda: _make_request(frontend, api))
     app.before_request(_check_host)
     app.before_request(_check_coding)
     app.before_request(lambda: _check_caller(access, api))
@@ -78,7 +80,7 @@ def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Fl
     return app
 
 
-def _make_request(frontend: Frontend) -> None:
+def _make_request(frontend: Frontend, api: Api) -> None:
     settings, secret = frontend.settings, frontend.settings.proxy_secret
     read = partial(read_body, request, settings.body_bytes, settings.body_seconds)
     named = request_id_of(request.headers)
@@ -98,7 +100,19 @@ def _make_request(frontend: Frontend) -> None:
         ),
         response_headers={"X-Request-ID": named},
         watch=_watch(frontend),
+        span=_span(frontend, api, named),
     )
+
+
+def _span(frontend: Frontend, api: Api, named: str) -> Span | None:
+    """Begin the span of a request for replies, in its caller's trace."""
+    tracer = frontend.tracer
+    if tracer is None or not needs_rows(request.method, request.path, api.dialects):
+        return None
+    span = tracer.begin(f"{request.method} {request.path}", request.headers.get(TRACEPARENT))
+    span["gen_ai.provider.name"] = "rowcast"
+    span["rowcast.request_id"] = named
+    return span
 
 
 def _watch(frontend: Frontend) -> Watch:
@@ -155,6 +169,14 @@ def _view(api: Api, handler: Handler, **_: str) -> flask.Response:
     return _sent(api.call(handler, g.request))
 
 
+def _end(span: Span, status: int) -> None:
+    """End a request's span; its response was sent, or will not be."""
+    span["http.response.status_code"] = status
+    if status >= 500 and not span.error:
+        span["error.type"] = span.error = str(status)
+    span.end()
+
+
 def _sent(response: Response) -> flask.Response:
     """Return Flask's form of a response."""
     sent = flask.Response(response.body or None, response.status, dict(response.headers))
@@ -167,6 +189,8 @@ def _close(response: Response, answered: Request) -> None:
         response.close()
     finally:
         answered.close()
+        if answered.span is not None:
+            _end(answered.span, response.status)
 
 
 def _finish(metrics: Metrics, response: flask.Response) -> flask.Response:

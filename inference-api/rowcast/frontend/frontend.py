@@ -16,12 +16,15 @@ from rowcast.frontend.metrics.publishing import Publishing, State
 from rowcast.frontend.metrics.reading import Reading
 from rowcast.frontend.models.models import NONE_YET, Models
 from rowcast.frontend.models.waiting import ClaimOptions
+from rowcast.frontend.reply.trace import MODEL
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.frontend.sessions.journal import Journal, NoJournal
+from rowcast.frontend.watching.dials import Dials
 from rowcast.settings import Settings
 from rowcast_http.client_watch import ClientWatch
+from rowcast_telemetry.spans import Tracer
 
 DEFAULTS = ClaimOptions()
 
@@ -35,12 +38,14 @@ class Frontend:
     models: Models
     journal: Journal = field(default_factory=NoJournal)  # of the sessions of all models
     background: Background = field(init=False)
+    dials: Dials = field(init=False)
     pauses: Pauses = field(default_factory=Pauses)
     metrics: Metrics = field(default_factory=Metrics.private)
     reading: Reading = field(init=False)
     publishing: Publishing = field(init=False)
     # Serializes large bodies. Created late: this module is imported before gevent patches locks.
     parsing: threading.Lock = field(default_factory=lambda: threading.Lock())  # noqa: PLW0108
+    tracer: Tracer | None = None  # None: nothing is traced
     stopping: bool = False  # open no more sessions
 
     def __post_init__(self) -> None:
@@ -48,6 +53,7 @@ class Frontend:
         self.reading = Reading(self.settings, self.models, self.journal.client)
         self.publishing = Publishing(self.metrics.recorder, self._state)
         self.pauses.on_tick = self.metrics.paused
+        self.dials = Dials(self.models, self.settings.row_watchers)
 
     @property
     def default(self) -> ServedModel:
@@ -75,28 +81,38 @@ class Frontend:
         It stays loaded until the request is closed. If it is not loaded, the request waits. Raises
         UnknownModel, Unavailable, ReplyCancelled, DeadlinePassed and StillLoading.
         """
-        return self.models.claim(name, request, options)
+        served = self.models.claim(name, request, options)
+        if request.span is not None:
+            request.span["gen_ai.request.model"] = name or served.listed[0]
+            request.span[MODEL] = served.listed[0]
+        return served
 
     def start(self) -> None:
         self.journal.start()
         self.clients.start()
         self.pauses.start()
         self.publishing.start()
+        if self.tracer is not None:
+            self.tracer.start()
         self.models.start()
 
     def stop(self) -> None:
         """Open no more sessions; open ones continue, except those of background requests."""
         self.stopping = True
+        self.dials.stop()
         self.background.stop()
         self.models.stop()
 
     def close(self) -> None:
         self.background.close()
+        self.dials.close()
         self.journal.close()
         self.models.close()
         self.clients.close()
         self.publishing.close()
         self.pauses.close()
+        if self.tracer is not None:
+            self.tracer.close()
 
     def health(self) -> Health:
         """Return whether the models that are loaded at the start would answer a prompt now."""

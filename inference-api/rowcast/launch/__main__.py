@@ -46,7 +46,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGTERM, int(os.environ.get("ROWCAST_PARENT", os.getppid())))
     settings = read_settings()
-    configure(settings.level)
+    configure(settings.level, settings.log_format)
     path = os.environ.get(PATH)
     if not path:
         sys.stderr.write(f"rowcast: set {PATH}, or start with gunicorn.conf.py, which sets it\n")

@@ -45,7 +45,7 @@ def main() -> int:
 
 def _launch(socket: str) -> int:
     settings = read_settings()
-    configure(settings.level)
+    configure(settings.level, settings.log_format)
     name_process(settings.short_name)
     launcher = Launcher(settings, socket, prepare_engine(settings), NoReports())
     signal.signal(signal.SIGTERM, launcher.stop)

@@ -10,6 +10,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from rowcast_proxy.tokens import Caller
+from rowcast_telemetry.context import HEADER as TRACEPARENT
+from rowcast_telemetry.spans import Span
 
 Headers = list[tuple[str, str]]
 
@@ -70,6 +72,18 @@ def client_headers(environ: Mapping[str, Any]) -> Headers:
     if environ.get("CONTENT_TYPE"):
         passed.append(("content-type", environ["CONTENT_TYPE"]))
     return passed
+
+
+def trace_headers(headers: Headers, span: Span | None) -> Headers:
+    """Return the client's headers with the request's span as the caller, if it has one.
+
+    Without one, `traceparent` and `tracestate` pass unchanged.
+    """
+    if span is None:
+        return headers
+    replaced = {TRACEPARENT} if span.parent else {TRACEPARENT, "tracestate"}
+    kept = [(name, value) for name, value in headers if name not in replaced]
+    return [*kept, (TRACEPARENT, span.context.header)]
 
 
 def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:

@@ -1,6 +1,6 @@
 """One request as the proxy sees it: method and path, caller, and outcome.
 
-In: a WSGI environ. Out: the facts that the steps need, and one logfmt line at the end. That line
+In: a WSGI environ. Out: the facts that the steps need, and one line in the log at the end, which
 never contains the token or the body.
 """
 
@@ -17,6 +17,8 @@ from gevent import socket
 from rowcast_http.body import HeldBody
 from rowcast_proxy.errors import BadRequest
 from rowcast_proxy.routes import Route, match
+from rowcast_telemetry.log_lines import Fields
+from rowcast_telemetry.spans import Span, Tracer
 
 WSGIEnviron = dict[str, Any]
 
@@ -48,6 +50,7 @@ class InboundRequest:
         self.bytes_sent = 0
         self.reason = "done"
         self.on_end: Callable[[InboundRequest], None] = lambda _: None
+        self.span: Span | None = None  # None: it is not traced
         self._began = time.monotonic()
 
     def check(self) -> None:
@@ -79,20 +82,39 @@ class InboundRequest:
         self.body.clear()
         self.input.share.release()
 
-    def log_end(self) -> None:
-        """Log the request's end, and report it to whoever counts ends."""
+    def trace(self, tracer: Tracer) -> None:
+        """Begin the request's span, in its client's trace; `end` ends it."""
+        route = self.route.path if self.route else ""
+        self.span = tracer.begin(f"{self.method} {route}", self.environ.get("HTTP_TRACEPARENT"))
+        self.span["http.request.method"] = self.method
+        self.span["http.route"] = route
+        self.span["rowcast.request_id"] = self.id
+
+    def end(self) -> None:
+        """Report the end to whoever counts ends, log it, and end the request's span."""
         self.on_end(self)
-        _log.info(
-            "request id=%s team=%s method=%s route=%s status=%d ms=%.1f bytes=%d reason=%s",
-            self.id,
-            _logfmt(self.team),
-            self.method,
-            self.route.path if self.route else "-",
-            self.status,
-            (time.monotonic() - self._began) * 1000,
-            self.bytes_sent,
-            self.reason,
+        self._log_end()
+        if self.span is not None:
+            self.span["http.response.status_code"] = self.status
+            self.span["rowcast.reason"] = self.reason
+            if self.status >= 500 or self.reason.startswith("upstream"):
+                self.span["error.type"] = self.span.error = self.reason
+            self.span.end()
+
+    def _log_end(self) -> None:
+        fields = _RequestFields(
+            id=self.id,
+            team=self.team,
+            method=self.method,
+            route=self.route.path if self.route else None,
+            status=self.status,
+            ms=(time.monotonic() - self._began) * 1000,
+            bytes=self.bytes_sent,
+            reason=self.reason,
         )
+        if self.span is not None:
+            fields["trace"] = self.span.context.trace
+        _log.info("request %s", fields)
 
     def _check_host(self) -> None:
         host = self.environ.get("HTTP_HOST")
@@ -116,7 +138,10 @@ def _has_body(environ: WSGIEnviron) -> bool:
     return "HTTP_TRANSFER_ENCODING" in environ or length.strip("0") != ""
 
 
-def _logfmt(value: str | None) -> str:
-    if value is None:
-        return "-"
-    return value if _PLAIN.fullmatch(value) else json.dumps(value)
+class _RequestFields(Fields):
+    """The fields of a request's line, whose texts are quoted as in JSON."""
+
+    def shown(self, value: object) -> str:
+        if not isinstance(value, str):
+            return super().shown(value)
+        return value if _PLAIN.fullmatch(value) else json.dumps(value)

@@ -67,7 +67,7 @@ class Relay:
 
     def close(self) -> None:
         self._link.close()
-        self._request.log_end()
+        self._request.end()
 
     def _next_piece(self) -> bytes:
         while not self._decoder.finished:

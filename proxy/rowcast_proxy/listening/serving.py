@@ -21,6 +21,8 @@ from rowcast_http.worker import ENDING
 from rowcast_metrics.memory import PRIVATE, Memory, segments_for
 from rowcast_proxy.listening.worker import ProxyWorker
 from rowcast_proxy.settings import ProxySettings, SettingsError, settings_table
+from rowcast_telemetry.gunicorn_log import JsonLogger
+from rowcast_telemetry.log_lines import JsonLines
 
 _MOST_DESCRIPTORS: Final = 1 << 20
 _LOG_FORMAT: Final = "time=%(asctime)s level=%(levelname)s %(message)s"
@@ -37,12 +39,20 @@ def main(argv: Sequence[str]) -> int:
     except SettingsError as error:
         sys.stderr.write(f"The proxy cannot start.\n{error}\n")
         return 2
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=_LOG_FORMAT)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[_handler(settings)])
     for warning in settings.warnings:
         _log.warning("%s", warning)
     _raise_descriptor_limit()
     GunicornProxy(settings).run()
     return 0
+
+
+def _handler(settings: ProxySettings) -> logging.Handler:
+    """Return what writes the log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    as_json = settings.log_format == "json"
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter(_LOG_FORMAT))
+    return handler
 
 
 class GunicornProxy(BaseApplication):  # type: ignore[misc]
@@ -94,6 +104,7 @@ def gunicorn_options(settings: ProxySettings) -> dict[str, object]:
         "graceful_timeout": settings.proxy_graceful_s,
         "loglevel": settings.log_level,
         "accesslog": None,
+        **({"logger_class": JsonLogger} if settings.log_format == "json" else {}),
         "control_socket_disable": True,
         "http_parser": "python",
         "http_protocols": "h1",

@@ -48,10 +48,15 @@ class ProxyWorker(HttpWorker):
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining
-            return app(environ, start_response)
+            answer: Iterable[bytes] = app(environ, start_response)
+            return answer
 
         self.metrics: ProxyMetrics = app.metrics
         self.wsgi = with_state
+        self._close_app = app.close
+
+    def close(self) -> None:
+        self._close_app()
 
     def notify(self) -> None:
         """Send the heartbeat to gunicorn's master, once a second."""

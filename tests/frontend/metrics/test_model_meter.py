@@ -11,7 +11,7 @@ import pytest
 from rowcast.frontend.metrics import families
 from rowcast.frontend.metrics.metrics import HANDOVER, Metrics
 from rowcast.frontend.metrics.model_meter import VLLM_REASONS
-from rowcast.frontend.reply.observers import Outcome
+from rowcast.frontend.reply.outcome import Outcome
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Body, Request
@@ -30,12 +30,13 @@ THE_PROMPT = Prompt(tokens=(1, 2, 3), params=SUBMIT.params, seed=1, dialect="nat
 WHOLE = Outcome(
     reason="length",
     tokens=5,
+    cached_tokens=0,
     accepted=True,
     opened=100.0,
     first=100.5,
     ended=104.0,
     computed=5,
-    times=Times(seats=1, seated=100.2, first=100.4, last=102.4),
+    times=Times([100.2], first=100.4, last=102.4),
 )
 
 
@@ -122,7 +123,7 @@ def test_a_recorded_reply_takes_no_time_and_no_tokens(metrics: Metrics) -> None:
 
 
 def test_a_vector_has_a_wait_and_no_first_token(metrics: Metrics) -> None:
-    vector = replace(WHOLE, tokens=0, computed=0, times=Times(seats=1, seated=100.25))
+    vector = replace(WHOLE, tokens=0, computed=0, times=Times([100.25]))
     metrics.model("m").end(REQUEST, THE_PROMPT, SUBMIT, vector)
     assert mean(metrics, families.QUEUE_SECONDS) == pytest.approx(0.25)
     assert not any(of(metrics, families.FIRST_TOKEN))
@@ -143,7 +144,7 @@ def test_a_recovery_counts_each_prompt_and_each_token_once(metrics: Metrics) -> 
         assert of(metrics, families.REPLY_TOKENS) == (3,)
         assert of(metrics, families.RECOVERED) == (1,)
         assert sum(of(metrics, families.RECOVERY_SECONDS)[:-1]) == 1
-        assert choice.times.seats == 2
+        assert len(choice.times.seatings) == 2
 
 
 def test_a_worker_counts_in_the_memory_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

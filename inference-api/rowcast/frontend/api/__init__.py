@@ -17,6 +17,7 @@ from rowcast.frontend.api import (
     models,
     native,
     openai,
+    rows,
     streams,
     tasks,
 )
@@ -31,6 +32,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     embeddings.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
+    rows.DIALECT,
     tasks.DIALECT,
     batches.DIALECT,
     models.DIALECT,

@@ -8,6 +8,7 @@ been idle for too long.
 import json
 import os
 import time
+from types import FrameType
 from typing import Any
 
 from rowcast.errors import Overloaded
@@ -37,6 +38,12 @@ class RowcastWorker(HttpWorker):
             no_room=self._no_room,
             early=FullLineRefusal(self._frontend, secret.get_secret_value() if secret else None),
         )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle SIGTERM: whoever watches the rows connects to another worker."""
+        super().handle_exit(sig, frame)
+        if (app := getattr(self, "wsgi", None)) is not None:
+            app.extensions[EXTENSION].dials.stop()
 
     def end(self) -> None:
         self._frontend.stop()

@@ -9,7 +9,7 @@ from typing import Final, get_args
 
 from rowcast.frontend.metrics import families
 from rowcast.frontend.metrics.teams import TeamCounters
-from rowcast.frontend.reply.observers import Outcome
+from rowcast.frontend.reply.outcome import Outcome
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.sessions.choice import Choice, Times
@@ -62,7 +62,7 @@ class ModelMeter:
 
     def seated(self, choice: Choice) -> None:
         """Count a prompt once, at its first row here."""
-        if choice.times.seats == 1:
+        if len(choice.times.seatings) == 1:
             self._prompt_tokens.add(len(choice.submit.prompt))
 
     def received(self, choices: Sequence[Choice], tokens: int, now: float) -> None:

@@ -75,6 +75,11 @@ class Models:
         """The build of each name to which new requests go, the default model's first."""
         return self._builds.table.current
 
+    def slots(self) -> list[Slot]:
+        """Return the current builds, the default model's first, and then the older ones."""
+        older = (each for each in self._builds.all() if not each.state.current)
+        return [*self.current, *older]
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every name by which a request may call a model."""

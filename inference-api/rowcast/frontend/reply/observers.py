@@ -11,32 +11,18 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from rowcast.frontend.reply.outcome import Outcome
 from rowcast.frontend.reply.text import ReplyText
+from rowcast.frontend.reply.trace import ReplyTrace
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
-from rowcast.frontend.sessions.choice import Choice, Times
-from rowcast.log import quoted
-from rowcast.wire import FinishReason, Submit
+from rowcast.frontend.sessions.choice import Choice
+from rowcast.wire import Submit
+from rowcast_telemetry.log_lines import Fields
 
 _log = logging.getLogger("rowcast.request")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a reply ended; times are on the monotonic clock."""
-
-    reason: FinishReason
-    tokens: int
-    cached_tokens: int  # of the prompt
-    accepted: bool
-    opened: float
-    first: float  # when the first token arrived; 0: none did
-    ended: float
-    computed: int = 0  # tokens that were computed for this process
-    times: Times = field(default_factory=Times)
 
 
 class Observer(Protocol):
@@ -56,25 +42,26 @@ class ReplyLog:
         """Log nothing."""
 
     def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
-        first = f"{(outcome.first - outcome.opened) * 1000:.1f}" if outcome.first else "-"
-        _log.info(
-            "request=%s session=%s team=%s token_id=%s dialect=%s prompt_tokens=%d "
-            "cached_tokens=%d reply_tokens=%d first_ms=%s total_ms=%.1f reason=%s",
-            request.id,
-            submit.session,
-            quoted(request.caller.team),
-            quoted(request.caller.token_id),
-            prompt.dialect,
-            len(prompt.tokens),
-            outcome.cached_tokens,
-            outcome.tokens,
-            first,
-            (outcome.ended - outcome.opened) * 1000,
-            outcome.reason,
+        first = (outcome.first - outcome.opened) * 1000 if outcome.first else None
+        fields = Fields(
+            request=request.id,
+            session=submit.session,
+            team=request.caller.team,
+            token_id=request.caller.token_id,
+            dialect=prompt.dialect,
+            prompt_tokens=len(prompt.tokens),
+            cached_tokens=outcome.cached_tokens,
+            reply_tokens=outcome.tokens,
+            first_ms=first,
+            total_ms=(outcome.ended - outcome.opened) * 1000,
+            reason=outcome.reason,
         )
+        if request.span is not None:
+            fields["trace"] = request.span.context.trace
+        _log.info("%s", fields)
 
 
-OBSERVERS: tuple[Observer, ...] = (ReplyLog(),)
+OBSERVERS: tuple[Observer, ...] = (ReplyLog(), ReplyTrace())
 
 
 class Observation:

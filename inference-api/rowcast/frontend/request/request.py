@@ -21,6 +21,7 @@ from rowcast.frontend.request.identity import Caller, valid_or_fresh_id
 from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
 from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.record import Record
+from rowcast_telemetry.spans import Span
 
 LARGE_BODY = 1 << 16
 PARSING_PAUSE = 0.001  # seconds in which the event loop serves all connections
@@ -90,6 +91,7 @@ class Request:
     start: str = ""  # how much of the reply the reader has, in the format of event ids
     first_token_id: str | None = None  # of the token that sent it; None: the caller's own
     background: bool = False  # its reply is computed though nobody reads it
+    span: Span | None = None  # of its trace; None: it is not traced
     # Headers of the response to this request; an error has them, too.
     response_headers: dict[str, str] = field(default_factory=dict)
     # The claims on models, which end once the response was sent.

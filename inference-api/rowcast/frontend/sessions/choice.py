@@ -14,7 +14,7 @@ A lock, which all choices of a session share, makes each of these one step (deci
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from gevent import monkey
@@ -43,10 +43,15 @@ KILLED = 1 / 16
 class Times:
     """When a reply that is computed here got what, on the monotonic clock; 0: not yet."""
 
-    seats: int = 0  # rows that it had, one after the other
-    seated: float = 0.0  # its first row
+    seatings: list[float] = field(default_factory=list)  # a row: once, and again after each loss
+    interruptions: list[float] = field(default_factory=list)  # when a backend ended that had it
     first: float = 0.0  # its first token
     last: float = 0.0  # its latest token
+
+    @property
+    def seated(self) -> float:
+        """When it got its first row."""
+        return self.seatings[0] if self.seatings else 0.0
 
 
 class Choice:
@@ -103,6 +108,8 @@ class Choice:
         """Note that the backend has ended: the reply continues after a pause."""
         with self._lock:
             self._interrupted = not self.ended
+            if self._interrupted:
+                self.times.interruptions.append(time.monotonic())
         self._arrived.set()
 
     def was_interrupted(self) -> bool:
@@ -207,9 +214,8 @@ class Choice:
     def _offer_seated(self, event: Seated) -> None:
         """Note its row. The number of cached tokens is that of the first row."""
         self.seated = True
-        self.times.seats += 1
-        if self.times.seats == 1:
-            self.times.seated = time.monotonic()
+        self.times.seatings.append(time.monotonic())
+        if len(self.times.seatings) == 1:
             self.known = len(self.tokens)
         if self.cached is None:
             self.cached = event.cached

@@ -18,7 +18,7 @@ from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.meter import Meter, NoMeter
 from rowcast.frontend.sessions.room import Room
 from rowcast.transport.ports import FrontendPort
-from rowcast.wire import Cancel, Command, Event, ReplyKey, Seated, Status, Tokens
+from rowcast.wire import Cancel, Command, Event, ReplyKey, RowStates, Seated, Status
 
 _log = logging.getLogger("rowcast.sessions")
 
@@ -215,18 +215,23 @@ class Demultiplexer:
                 self._status = event
                 self.room.update(event)
                 continue
-            self.room.acknowledged(event.key)
-            if (choice := self._choices.get(event.key)) is None:
+            if isinstance(event, RowStates):  # another connection watches the rows
                 continue
-            known = len(choice.tokens)
-            choice.offer(event)
-            if isinstance(event, Tokens):
+            self.room.acknowledged(event.key)
+            choice = self._choices.get(event.key)
+            if choice is not None and (new := self._offer(choice, event)):
                 fresh.append(choice)
-                tokens += len(choice.tokens) - known
-            elif isinstance(event, Seated):
-                self._meter.seated(choice)
+                tokens += new
         if fresh:
             self._meter.received(fresh, tokens, now)
+
+    def _offer(self, choice: Choice, event: Event) -> int:
+        """Hand an event to its choice; return how many new tokens that brings."""
+        known = len(choice.tokens)
+        choice.offer(event)
+        if isinstance(event, Seated):
+            self._meter.seated(choice)
+        return len(choice.tokens) - known
 
     def _give_up_late(self) -> None:
         if time.monotonic() - self._lost > self._recovery_seconds:

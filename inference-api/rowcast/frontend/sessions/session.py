@@ -79,9 +79,10 @@ class Session:
         self.place = Place.UNKEPT
         self.arrived = threading.Event()  # set whenever one of the choices has news
         self._lock = brief_lock()
+        stream = origin.id if caller.keeps else ""
+        named = itertools.chain.from_iterable(_named(each, stream) for each in prompts)
         self.choices = tuple(
-            Choice(submit, self.arrived, self._lock, at)
-            for at, submit in enumerate(itertools.chain.from_iterable(map(_named, prompts)))
+            Choice(submit, self.arrived, self._lock, at) for at, submit in enumerate(named)
         )
         self._unwritten: list[Event] = []  # for the journal, joined; more is in the choices
         self._ended: set[int] = set()  # the choices whose end is known to the journal
@@ -109,7 +110,7 @@ class Session:
     def digest(self) -> bytes:
         """Return a digest of what the backend is to compute, whoever the caller is."""
         plain = [
-            msgspec.structs.replace(each.submit, session="", team="", choices=1)
+            msgspec.structs.replace(each.submit, session="", team="", choices=1, stream="")
             for each in self.choices
         ]
         return hashlib.sha256(wire.encode_replies(plain)).digest()
@@ -206,11 +207,11 @@ class Session:
             self._unwritten.append(fresh)
 
 
-def _named(submits: Sequence[Submit]) -> Iterator[Submit]:
-    """Give the choices of one prompt the name that they share on the wire."""
+def _named(submits: Sequence[Submit], stream: str) -> Iterator[Submit]:
+    """Give the choices of one prompt the name that they share on the wire, and their stream."""
     name = uuid.uuid4().hex
     for each in submits:
-        yield msgspec.structs.replace(each, session=name, choices=len(submits))
+        yield msgspec.structs.replace(each, session=name, choices=len(submits), stream=stream)
 
 
 def _joined(first: Tokens, second: Tokens) -> Tokens:

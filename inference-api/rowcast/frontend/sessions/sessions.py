@@ -36,6 +36,7 @@ class Sessions:
         meter: Meter | None = None,
     ) -> None:
         """`journal`: the process's own, which somebody else starts and closes."""
+        self.connect = connect  # makes one more connection to the backend
         self._demultiplexer = Demultiplexer(
             connect,
             silence_seconds=silence_seconds,

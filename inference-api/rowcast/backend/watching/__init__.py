@@ -1,0 +1,1 @@
+"""What a backend shows of its rows while a frontend watches them."""

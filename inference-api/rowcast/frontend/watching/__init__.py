@@ -1,0 +1,1 @@
+"""The rows of all models, watched while somebody reads them."""
