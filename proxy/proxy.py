@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-# The source tree has the shared packages there (`rowcast_http`, `rowcast_metrics` and others), and the
-# server uses them too; pip installs them.
+# The source tree has the shared packages there (`rowcast_http`, `rowcast_metrics` and others); the
+# server uses them too, and pip installs them.
 _SHARED = _HERE.parent / "inference-api"
 sys.path[:0] = [str(_HERE), str(_SHARED)]
 

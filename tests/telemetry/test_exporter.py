@@ -104,7 +104,7 @@ def test_the_log_is_written_once_a_minute(caplog: pytest.LogCaptureFixture) -> N
     assert len([each for each in caplog.messages if "dropped=" in each]) == 2  # and at the end
 
 
-@pytest.mark.parametrize("dripped", [b"", b"HTTP/1.1 200 OK\r\nServer: slow"])
+@pytest.mark.parametrize("dripped", [b"", b"HTTP/1.1 "])
 def test_a_collector_that_hangs_or_drips_is_cut_off(dripped: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -9,8 +9,10 @@ from rowcast_proxy.forwarding.headers import (
     client_headers,
     origin_headers,
     server_headers,
+    trace_headers,
 )
 from rowcast_proxy.tokens import Caller
+from rowcast_telemetry.spans import Span, Tracer
 
 
 def test_ordinary_headers_pass() -> None:
@@ -154,3 +156,42 @@ def test_what_the_server_must_not_say_does_not_pass(name: str) -> None:
 def test_headers_named_by_the_servers_connection_do_not_pass() -> None:
     sent = [("Connection", "close"), ("connection", "X-Inner"), ("X-Inner", "1")]
     assert server_headers(sent, "abc") == [("X-Request-ID", "abc")]
+
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACED = [("accept", "*/*"), ("traceparent", TRACEPARENT), ("tracestate", "a=1")]
+
+
+def test_without_a_span_a_trace_passes_unchanged() -> None:
+    environ = {"HTTP_TRACEPARENT": TRACEPARENT, "HTTP_TRACESTATE": "a=1", "HTTP_BAGGAGE": "b=2"}
+    passed = dict(trace_headers(client_headers(environ), None))
+    assert passed == {"traceparent": TRACEPARENT, "tracestate": "a=1", "baggage": "b=2"}
+
+
+def test_with_a_span_it_is_the_servers_caller() -> None:
+    span = Tracer(Nowhere()).begin("a", TRACEPARENT)
+    passed = dict(trace_headers(TRACED, span))
+    assert passed == {
+        "accept": "*/*",
+        "tracestate": "a=1",
+        "traceparent": f"00-0af7651916cd43dd8448eb211c80319c-{span.context.span}-01",
+    }
+
+
+def test_the_state_of_a_malformed_trace_does_not_pass() -> None:
+    span = Tracer(Nowhere()).begin("a", "malformed")
+    passed = trace_headers([("traceparent", "malformed"), ("tracestate", "a=1")], span)
+    assert passed == [("traceparent", span.context.header)]
+
+
+class Nowhere:
+    """An exporter that drops everything."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def put(self, _span: Span, /) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
