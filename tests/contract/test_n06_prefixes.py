@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 BEGINNING = "Once upon a time there was a lighthouse keeper who counted the ships. " * 3
 LEAST = len(BEGINNING) // 2  # of cached tokens: a token is a byte, and a few may be computed again
 CHAT = "/v1/chat/completions"
-USAGE = {"stream_options": {"include_usage": True}}
+USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 BLUE, OTHER_BLUE, RED = ("blue", "1"), ("blue", "2"), ("red", "1")
 _numbers = itertools.count()
 

@@ -34,6 +34,7 @@ FIXED = {
     "UPSTREAM_URL": "is the other service",
 }
 VALUES = {
+    "prefix_scope": "token",
     "pooling": "mean",
     "model": "somebody/a-model",
     "models": "config/model_config.json",

@@ -24,6 +24,15 @@ def test_a_ready_server_says_what_it_serves(served: Served, path: str) -> None:
     assert report["context_length"] == 4096
 
 
+def test_only_administrators_are_shown_how_many_tokens_all_teams_have_sent() -> None:
+    with serving(settings={"proxy_secret": None}) as served:
+        client = served.app.test_client()
+        counts = client.get("/health").get_json()["prefixes"]
+        assert counts == {"looked_up": 0, "found": 0, "entries": 0, "bytes": 0, "limit": 0}
+        forwarded = client.get("/health", headers={"X-Rowcast-Proxy": "1"})
+        assert "prefixes" not in forwarded.get_json()
+
+
 def test_liveness_says_that_the_process_answers(served: Served) -> None:
     response = served.client.get("/liveness")
     assert (response.status_code, response.get_json()) == (200, {"status": "alive"})

@@ -62,16 +62,22 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
             context.progress(f"{number + 1} of {size} texts")
     found.faults += results.faults
     seconds, saved = results.seconds, results.saved
-    strangers = sum(saved[KNOWN] + saved[NEW])
+    strangers = sum(saved[KNOWN] + saved[NEW])  # the tokens that they have saved
     found.expect(not strangers, f"strangers saved {strangers} tokens")
     found.expect(min(saved[OWN], default=0) >= LEAST, "the owner saved nothing: nothing was tested")
     if results.faults:
         return found
-    apart, tolerance = auc(seconds[KNOWN], seconds[NEW]), max(TOLERANCE, ERRORS * _error(size))
-    found.want(abs(apart - 0.5) <= tolerance, f"AUC {apart:.3f} is not 0.5 ± {tolerance:.2f}")
+    strangers_auc, tolerance = (
+        auc(seconds[KNOWN], seconds[NEW]),
+        max(TOLERANCE, ERRORS * _error(size)),
+    )
+    found.want(
+        abs(strangers_auc - 0.5) <= tolerance,
+        f"AUC {strangers_auc:.3f} is not 0.5 ± {tolerance:.2f}",
+    )
     own = auc(seconds[OWN], seconds[NEW])
     found.figures += [
-        f"{size} texts; strangers saved {strangers} tokens, AUC {apart:.3f}",
+        f"{size} texts; strangers saved {strangers} tokens, AUC {strangers_auc:.3f}",
         f"owners saved {median(saved[OWN]):.0f} tokens of each, AUC {own:.3f}",
         f"first token p50 {_median_ms(seconds[OWN])}, strangers' {_median_ms(seconds[KNOWN])}",
     ]
