@@ -44,13 +44,13 @@ class ProxyWorker(HttpWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app: Any = self.wsgi
+        app = self.wsgi
+        self.metrics: ProxyMetrics = self.app.wsgi().metrics
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining
             return app(environ, start_response)
 
-        self.metrics: ProxyMetrics = app.metrics
         self.wsgi = with_state
 
     def notify(self) -> None:

@@ -14,7 +14,7 @@ A lock, which all choices of a session share, makes each of these one step (deci
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from gevent import monkey
@@ -43,6 +43,7 @@ KILLED = 1 / 16
 class Times:
     """When a reply that is computed here got what, on the monotonic clock; 0: not yet."""
 
+    opened: float = field(default_factory=time.monotonic)  # before its prompt was sent
     seats: int = 0  # rows that it had, one after the other
     seated: float = 0.0  # its first row
     first: float = 0.0  # its first token
