@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 import requests
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
-from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from contract.conftest import JWT_SECRET, PROXY_SECRET, encoded
 from contract.promql import names_in
+from exposed import OPEN_METRICS, Samples, read_open, samples
 from processes import ROOT, Running, running_proxy, running_server, until
 
 pytestmark = pytest.mark.slow
@@ -26,7 +25,6 @@ BOARD = json.loads((DEPLOY / "grafana" / "rowcast.json").read_text())
 RULES: dict[str, Any] = importlib.import_module("yaml").safe_load(
     (DEPLOY / "alerts.yml").read_text()
 )
-Samples = dict[tuple[str, ...], float]
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,6 @@ class House:
 
     def of_model(self, name: str) -> float:
         return self.metrics()[name, "scripted"]
-
-
-def samples(text: str) -> Samples:
-    return {
-        (each.name, *(value for _, value in sorted(each.labels.items()))): each.value
-        for family in read_text(text)
-        for each in family.samples
-    }
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +165,8 @@ def test_q01_scrapers_come_through_the_proxy_with_a_claim_alone(house: House) ->
         url = f"{house.proxy.url}{path}"
         assert requests.get(url, timeout=10).status_code == 401
         assert requests.get(url, headers=house.user, timeout=10).status_code == 403
-        accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
-        answer = requests.get(url, headers=house.scraper | accept, timeout=10)
-        assert list(read_open(answer.text))
+        answer = requests.get(url, headers=house.scraper | OPEN_METRICS, timeout=10)
+        assert read_open(answer.text)
     forged = {"X-Rowcast-Scraper": "true", "X-Forwarded-For": "127.0.0.1"}
     assert (
         requests.get(f"{house.server.url}/metrics", headers=forged, timeout=10).status_code == 403

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
-from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from exposed import OPEN_METRICS, Samples, read_open, samples
 from processes import Running, until
 from rowcast_proxy.errors import Forbidden
 from rowcast_proxy.forwarding.headers import caller_headers
@@ -18,7 +17,6 @@ from .clients import ask, bearer, raw_request, send_raw, token
 from .conftest import running_proxy
 from .fake_upstream import FakeUpstream
 
-OPEN = {"Accept": "application/openmetrics-text; version=1.0.0"}
 SCRAPER = {"Authorization": f"Bearer {token(metrics=True)}"}
 ADMIN = {"Authorization": f"Bearer {token(admin=True)}"}
 
@@ -32,24 +30,20 @@ def counting(
         yield process
 
 
-def counted(proxy: Running) -> dict[tuple[str, ...], float]:
+def counted(proxy: Running) -> Samples:
     reply = ask(proxy.port, "GET", "/metrics/proxy", headers=SCRAPER)
     assert reply.status == 200
-    return {
-        (each.name, *(value for _, value in sorted(each.labels.items()))): each.value
-        for family in read_text(reply.body.decode())
-        for each in family.samples
-    }
+    return samples(reply.body.decode())
 
 
 @pytest.mark.parametrize("headers", [SCRAPER, ADMIN])
 def test_a_scraper_and_an_administrator_may_read_them(
     counting: Running, upstream: FakeUpstream, headers: dict[str, str]
 ) -> None:
-    reply = ask(counting.port, "GET", "/metrics/proxy", headers={**headers, **OPEN})
+    reply = ask(counting.port, "GET", "/metrics/proxy", headers={**headers, **OPEN_METRICS})
     assert reply.status == 200
     assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
-    assert {each.name for each in read_open(reply.body.decode())} == {f.name for f in FAMILIES}
+    assert set(read_open(reply.body.decode())) == {f.name for f in FAMILIES}
     assert upstream.calls.empty()
 
 
@@ -66,7 +60,7 @@ def test_others_may_not(counting: Running, upstream: FakeUpstream, path: str) ->
 def test_the_servers_metrics_are_forwarded_with_the_claim(
     counting: Running, upstream: FakeUpstream
 ) -> None:
-    assert ask(counting.port, "GET", "/metrics", headers={**SCRAPER, **OPEN}).status == 200
+    assert ask(counting.port, "GET", "/metrics", headers={**SCRAPER, **OPEN_METRICS}).status == 200
     call = upstream.next_call()
     assert call.line == "GET /metrics HTTP/1.1"
     assert call.header("x-rowcast-scraper") == "true"
@@ -105,7 +99,7 @@ def test_requests_refusals_and_tokens_are_counted(
         ("rowcast_proxy_upstream_seconds_count",): 1,
     }
 
-    def more() -> dict[tuple[str, ...], float]:
+    def more() -> Samples:
         after = counted(counting)
         return {key: after.get(key, 0) - before.get(key, 0) for key in expected}
 

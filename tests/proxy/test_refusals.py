@@ -88,7 +88,7 @@ def test_a_token_without_team_is_told_so(proxy: Running, upstream: FakeUpstream)
         "/inference/a%00",
         "/inference/a%0d%0aX-Rowcast-Team:red",
         "/%2e/health",
-        "/metrics",
+        "/metrics/server",
         "http://a.example/admin",
     ],
 )

@@ -44,14 +44,14 @@ class ProxyWorker(HttpWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app: Any = self.wsgi
+        app = self.wsgi
+        self.metrics: ProxyMetrics = self.app.wsgi().metrics
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining
             answer: Iterable[bytes] = app(environ, start_response)
             return answer
 
-        self.metrics: ProxyMetrics = app.metrics
         self.wsgi = with_state
         self._close_app = app.close
 

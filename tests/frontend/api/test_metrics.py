@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from werkzeug.test import TestResponse
 
+from exposed import OPEN_METRICS, read_open, samples
 from rowcast.frontend.metrics.families import FAMILIES
 
-from ..metrics.counted import counted, samples
+from ..metrics.counted import counted
 from ..serving import SECRET, Served, error_of, serving
 
 SCRAPER = {"X-Rowcast-Scraper": "true"}
@@ -65,13 +65,11 @@ def test_pages_and_proxies_are_no_programs_of_this_machine(
 
 def test_open_metrics_on_request(served: Served) -> None:
     served.post(text="Hello", max_tokens=3)
-    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
-    response = served.client.get("/metrics", headers={**SCRAPER, **accept})
+    response = served.client.get("/metrics", headers={**SCRAPER, **OPEN_METRICS})
     assert response.content_type.startswith("application/openmetrics-text; version=1.0.0")
-    found = {family.name: family for family in read_open(response.text)}
-    assert set(found) == {name for family in FAMILIES for name in family.names} - {
-        *("rowcast_journal_bytes", "rowcast_background_requests")
-    }
+    assert set(read_open(response.text)) == {
+        name for family in FAMILIES for name in family.names
+    } - {*("rowcast_journal_bytes", "rowcast_background_requests")}
 
 
 @pytest.mark.parametrize("names", ["rowcast", "vllm"])

@@ -36,7 +36,7 @@ WHOLE = Outcome(
     first=100.5,
     ended=104.0,
     computed=5,
-    times=Times([100.2], first=100.4, last=102.4),
+    times=Times(100.0, [100.2], first=100.4, last=102.4),
 )
 
 
@@ -123,7 +123,7 @@ def test_a_recorded_reply_takes_no_time_and_no_tokens(metrics: Metrics) -> None:
 
 
 def test_a_vector_has_a_wait_and_no_first_token(metrics: Metrics) -> None:
-    vector = replace(WHOLE, tokens=0, computed=0, times=Times([100.25]))
+    vector = replace(WHOLE, tokens=0, computed=0, times=Times(100.0, [100.25]))
     metrics.model("m").end(REQUEST, THE_PROMPT, SUBMIT, vector)
     assert mean(metrics, families.QUEUE_SECONDS) == pytest.approx(0.25)
     assert not any(of(metrics, families.FIRST_TOKEN))

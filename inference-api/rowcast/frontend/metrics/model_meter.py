@@ -107,16 +107,17 @@ class ModelMeter:
         self._prompt_size.observe(len(prompt.tokens))
         self._reply_size.observe(outcome.tokens)
         self._limit.observe(submit.params.max_tokens)
-        self._seconds.observe(outcome.ended - outcome.opened)
-        self._observe_times(outcome.times, outcome)
+        self._seconds.observe(outcome.ended - outcome.times.opened)
+        self._observe(outcome.times, outcome.computed)
 
-    def _observe_times(self, times: Times, outcome: Outcome) -> None:
-        self._queue.observe(times.seated - outcome.opened)
+    def _observe(self, times: Times, tokens: int) -> None:
+        """Observe the parts of a reply's time. `tokens`: those computed in it."""
+        self._queue.observe(times.seated - times.opened)
         if not times.first:
             return
-        self._first.observe(times.first - outcome.opened)
+        self._first.observe(times.first - times.opened)
         self._prefill.observe(times.first - times.seated)
         self._decode.observe(times.last - times.first)
         self._in_row.observe(times.last - times.seated)
-        if outcome.computed > 1:
-            self._per_token.observe((times.last - times.first) / (outcome.computed - 1))
+        if tokens > 1:
+            self._per_token.observe((times.last - times.first) / (tokens - 1))

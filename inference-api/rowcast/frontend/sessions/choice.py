@@ -43,6 +43,7 @@ KILLED = 1 / 16
 class Times:
     """When a reply that is computed here got what, on the monotonic clock; 0: not yet."""
 
+    opened: float = field(default_factory=time.monotonic)  # before its prompt was sent
     seatings: list[float] = field(default_factory=list)  # a row: once, and again after each loss
     interruptions: list[float] = field(default_factory=list)  # when a backend ended that had it
     first: float = 0.0  # its first token
