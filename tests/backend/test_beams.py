@@ -355,6 +355,7 @@ def test_a_stream_of_short_replies_does_not_starve_the_widest_search() -> None:
     driven.finish()
 
 
+@pytest.mark.slow
 def test_searches_of_two_teams_take_turns() -> None:
     driven = Driven()
     readers = [driven.reader(), driven.reader()]

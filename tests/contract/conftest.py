@@ -61,3 +61,9 @@ def draft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     env = {"PORT": str(port), "MODEL": "draft", "DTYPE": "float32", "JOURNAL": "off"}
     with running(SERVER, port, folder / "log", env=env, patience=LOADING) as server:
         yield server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of `draft` one after the other: one process then starts it, not all three."""
+    items.sort(key=lambda each: "draft" not in getattr(each, "fixturenames", ()))

@@ -160,6 +160,7 @@ def test_e17_temperature_top_p_and_top_k_choose_how_freely_it_is_drawn(draft: Ru
         assert len(_of_seeds(draft, temperature=1, **wide)) > 3
 
 
+@pytest.mark.slow
 def test_e17_each_penalty_has_an_effect_of_its_own(draft: Running) -> None:
     """Three penalties reduce repetition, each with a different reply."""
     penalties = {"repetition_penalty": 1.5, "presence_penalty": 2, "frequency_penalty": 2}

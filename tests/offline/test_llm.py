@@ -207,6 +207,7 @@ def test_scores_are_those_of_the_texts_tokens(llm: LLM) -> None:
     assert whole[1].cumulative_logprob == whole[1].logprobs[0]
 
 
+@pytest.mark.slow
 def test_the_seed_of_an_llm_is_the_origin_of_all_others() -> None:
     def texts(seed: int | None) -> list[str]:
         with LLM("scripted", seed=seed) as llm:

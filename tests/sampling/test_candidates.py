@@ -30,7 +30,7 @@ def ranked(
     return found
 
 
-@pytest.mark.parametrize("size", [4, 300, 40_000])
+@pytest.mark.parametrize("size", [4, 300, pytest.param(40_000, marks=pytest.mark.slow)])
 def test_they_are_the_likeliest_tokens_with_their_log_probabilities(size: int) -> None:
     logits = logits_of(size)
     found = ranked(seated(PLAIN, size), logits, top=2)

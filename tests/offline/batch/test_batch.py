@@ -60,6 +60,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_each_line_is_answered_in_its_form_and_place(folder: Path) -> None:
     openai = {"model": "scripted", "max_tokens": 7, "seed": 2}
     write(
@@ -138,6 +139,7 @@ def test_an_interruption_says_how_to_go_on(folder: Path) -> None:
     assert list((folder / "tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_another_batch_in_its_place_is_refused(folder: Path) -> None:
     write(folder / "in", [{"prompt": "Hello", "max_tokens": 2}])
     (folder / "out").write_text("a\nb\n")
@@ -148,6 +150,7 @@ def test_another_batch_in_its_place_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_empty_file_gives_an_empty_one(folder: Path) -> None:
     (folder / "in").write_text("\n\n")
     assert run(folder, "in", "out")[0] == 0

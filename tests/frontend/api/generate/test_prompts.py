@@ -199,6 +199,7 @@ VALUE = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     fields=st.dictionaries(FIELD, VALUE, max_size=5), begin=st.sampled_from(["prompt", "inputs"])
