@@ -12,6 +12,8 @@ TREE = (
     "config/*.schema.json",
     "models/storyteller/*",
     "models/draft/*",
+    "templates/*",
+    "static/*",
     "proxy/**/*.py",
     "scripts/serve",
     "scripts/bench",

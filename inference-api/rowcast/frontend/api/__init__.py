@@ -16,6 +16,7 @@ from rowcast.frontend.api import (
     models,
     native,
     openai,
+    page,
     streams,
     tasks,
 )
@@ -35,6 +36,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     models.DIALECT,
     documents.DIALECT,
     health.DIALECT,
+    page.DIALECT,
 )
 
 
