@@ -53,11 +53,13 @@ class Inline {
     this.found = [];
     this.run = "";
     this.open = -1; // the first mark that has no end yet
+    this.spans = []; // [from, to] of what is not plain text
     this.without = new Set(); // marks that have no end in the rest
   }
 
   get settled() {
     let space = Math.max(this.text.lastIndexOf(" "), 0);
+    for (const [from, to] of this.spans.toReversed()) if (from < space && space < to) space = from;
     while (this.text[space - 1] === " ") space -= 1; // two of them may become the end of a line
     return this.open < 0 ? space : Math.min(this.open, space);
   }
@@ -69,7 +71,9 @@ class Inline {
       const next = SPECIAL.exec(this.text);
       if (!next) break;
       this.run += this.text.slice(at, next.index);
+      const before = this.found.length;
       at = this.#mark(next.index, next[0]);
+      if (this.found.length > before) this.spans.push([next.index, at]);
     }
     this.run += this.text.slice(at);
     this.#flush();
@@ -193,9 +197,11 @@ class Inline {
   /** Return where emphasis with this mark ends; -1 if nowhere. */
   #ending(mark, from) {
     if (this.without.has(`end ${mark}`)) return -1;
-    for (let at = this.#closing(mark, from); at >= 0; at = this.#closing(mark, at + mark.length)) {
-      const word = mark[0] === "_" && /\w/.test(this.text[at + mark.length] ?? " ");
-      if (at > from && !/\s/.test(this.text[at - 1]) && !word) return at;
+    for (let at = this.text.indexOf(mark, from), end; at >= 0; at = this.text.indexOf(mark, end)) {
+      for (end = at; this.text[end] === mark[0]; ) end += 1;
+      const word = mark[0] === "_" && /\w/.test(this.text[end] ?? " ");
+      const closes = end - at === mark.length || end - at === 3; // the last of three close the outer one
+      if (closes && at > from && !/\s/.test(this.text[at - 1]) && !word) return end - mark.length;
     }
     this.without.add(`end ${mark}`);
     return -1;

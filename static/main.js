@@ -83,8 +83,8 @@ class Page {
       "div",
       { class: "welcome" },
       make("img", { src: "static/icon.svg", alt: "", width: "56", height: "56" }),
-      make("p", { class: "hello" }, "A reply here is a value."),
-      make("p", { class: "lead" }, "Reload the page, lose the network, kill the decoder: it goes on, with the same bytes."),
+      make("p", { class: "hello" }, "Replies that do not get lost."),
+      make("p", { class: "lead" }, "Reload the page, lose the network, kill the decoder: a reply goes on, with the same bytes."),
       make("div", { class: "examples" }, ...examples),
     );
   }

@@ -39,7 +39,7 @@ export class MessageView {
     this.more = make("div", { class: "more" });
     this.facts = make("p", { class: "facts" });
     this.actionBar = make("div", { class: "actions" });
-    this.element.append(this.thoughts, this.body, this.calls, this.waiting, this.notes, this.more, this.facts, this.actionBar);
+    this.element.append(this.thoughts, this.body, this.calls, this.waiting, this.notes, this.facts, this.actionBar, this.more);
     this.view = new MarkdownView(this.body, (block) => this.streamed && announce(block.textContent));
     this.thinking = new MarkdownView(this.reasoning);
     this.json = ["json", "schema"].includes(this.node.settings?.format);
@@ -133,8 +133,10 @@ export class MessageView {
   /** Show what `made` resolves to below the reply, or why it cannot be shown. */
   async #insert(what, made) {
     this.more.replaceChildren(make("p", { class: "waiting" }, `${what}: computing the reply again …`));
+    this.more.scrollIntoView({ block: "nearest" });
     try {
       this.more.replaceChildren(await made());
+      this.more.scrollIntoView({ block: "nearest" });
     } catch (failure) {
       this.more.replaceChildren(make("p", { class: "error", role: "alert" }, failure.message));
     }
