@@ -202,8 +202,9 @@ class Tail {
 
   update(block, final) {
     if (this.kind === "paragraph" && !(final && !this.node)) this.#paragraph(block.lines.join("\n"));
-    else if (this.kind === "code" && this.node) this.#code(block);
+    else if (this.kind === "code" && this.node && this.fence === block.lines[0]) this.#code(block);
     else this.#replace(nodeOf(block));
+    this.fence = block.lines[0];
   }
 
   #replace(node) {

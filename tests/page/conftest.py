@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kept_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of the scripted model that takes 10 ms per step and stores streams."""
     folder = tmp_path_factory.mktemp("page")

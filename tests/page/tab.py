@@ -28,6 +28,7 @@ class Tab:
     has_rows: bool  # the server has /v1/rows; otherwise a browser reports each 404 by itself
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    closed: bool = False
 
     @classmethod
     def opened(cls, browser: Browser, url: str, *, path: str = "/", **context: Any) -> "Tab":
@@ -56,6 +57,9 @@ class Tab:
 
     def close(self) -> None:
         """Close the tab; fail if anything in it has failed, or left this host."""
+        if self.closed:
+            return
+        self.closed = True
         self.context.close()
         assert self.errors == []
         hosts = {urlsplit(each).netloc for each in self.requests if not each.startswith("blob:")}
