@@ -183,7 +183,17 @@ class Page {
     const label = (model) => (["ready", undefined].includes(model.state) ? model.id : `${model.id} (${model.state})`);
     select.replaceChildren(...this.models.map((model) => make("option", { value: model.id }, label(model))));
     if (this.models.some((model) => model.id === before)) select.value = before;
-    byId("models").replaceChildren(modelTable(this.models));
+    byId("models").replaceChildren(modelTable(this.models, (verb, model) => this.#change(verb, model)));
+  }
+
+  /** Load or unload a model, which only administrators may. */
+  async #change(verb, model) {
+    try {
+      await this.api.json(`models/${verb}`, { method: "POST", body: JSON.stringify({ model }) });
+    } catch (failure) {
+      toast(failure.message);
+    }
+    await this.#loadModels();
   }
 
   #team() {

@@ -36,10 +36,11 @@ export class MessageView {
     this.calls = make("div", { class: "calls" });
     this.notes = make("ul", { class: "notes" });
     this.waiting = make("p", { class: "waiting", hidden: true });
+    this.problem = make("div", { class: "error", role: "alert", hidden: true });
     this.more = make("div", { class: "more" });
     this.facts = make("p", { class: "facts" });
     this.actionBar = make("div", { class: "actions" });
-    this.element.append(this.thoughts, this.body, this.calls, this.waiting, this.notes, this.facts, this.actionBar, this.more);
+    this.element.append(this.thoughts, this.body, this.calls, this.waiting, this.notes, this.problem, this.facts, this.actionBar, this.more);
     this.view = new MarkdownView(this.body, (block) => this.streamed && announce(block.textContent));
     this.thinking = new MarkdownView(this.reasoning);
     this.json = ["json", "schema"].includes(this.node.settings?.format);
@@ -127,7 +128,8 @@ export class MessageView {
 
   #failed() {
     const again = this.node.passes ? button("Go on", () => this.actions.resume(this.node), { kind: "quiet" }) : null;
-    this.more.append(make("div", { class: "error", role: "alert" }, make("p", {}, this.node.error), again));
+    this.problem.append(make("p", {}, this.node.error), ...(again ? [again] : []));
+    this.problem.hidden = false;
   }
 
   /** Show what `made` resolves to below the reply, or why it cannot be shown. */

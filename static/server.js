@@ -6,7 +6,7 @@
  */
 
 import { events } from "./api.js";
-import { byId, make, number, shape } from "./dom.js";
+import { button, byId, make, number, shape } from "./dom.js";
 
 const ROWS = 32;
 const HISTORY = 60; // seconds of tokens/s that are drawn
@@ -149,16 +149,21 @@ function grid(rows, kind = "") {
   return make("div", { class: `grid ${kind}`, role: "img", "aria-label": summary(rows) }, ...squares);
 }
 
-/** Return a table of models and their states. */
-export function modelTable(models) {
+const ACTIONS = { ready: ["Unload", "unload"], unloaded: ["Load", "load"], failed: ["Load", "load"] };
+
+/** Return a table of models and their states; `act(verb, model)` loads or unloads one. */
+export function modelTable(models, act) {
   const head = ["Model", "State", "Context", "Memory"].map((name) => make("th", { scope: "col" }, name));
+  head.push(make("th", { scope: "col" }, make("span", { class: "unseen" }, "Change")));
   const rows = models.map((model) => {
     const state = make("td", {}, chip(model.state ?? model.status?.value ?? "ready"));
     if (model.status?.stage) state.append(make("span", { class: "note" }, ` ${model.status.stage}`));
     if (model.status?.reason) state.append(make("p", { class: "note" }, model.status.reason));
     const size = model.bytes ? `${number(Math.round(model.bytes / 2 ** 20))} MiB` : "–";
     const context = model.max_model_len ? number(model.max_model_len) : "–";
-    return make("tr", {}, make("th", { scope: "row" }, model.id, make("span", { class: "note block" }, model.fingerprint ?? "")), state, make("td", {}, context), make("td", {}, size));
+    const [label, verb] = ACTIONS[model.state] ?? [];
+    const change = verb ? button(label, () => act(verb, model.id), { "aria-label": `${label} ${model.id}` }) : "";
+    return make("tr", {}, make("th", { scope: "row" }, model.id, make("span", { class: "note block" }, model.fingerprint ?? "")), state, make("td", {}, context), make("td", {}, size), make("td", { class: "change" }, change));
   });
   if (!rows.length) return make("p", { class: "empty-note" }, "This server lists no models.");
   return make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Models" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));

@@ -61,7 +61,7 @@ class Tab:
             return
         self.closed = True
         self.context.close()
-        assert self.errors == []
+        assert not self.errors, self.errors
         hosts = {urlsplit(each).netloc for each in self.requests if not each.startswith("blob:")}
         assert hosts <= {urlsplit(self.url).netloc}
 

@@ -59,16 +59,3 @@ def test_without_rows_the_view_says_so(open_tab: Open, kept_server: Running) -> 
     assert tab.page.get_by_role("region", name="Models").get_by_text("ready").count() == 1
     assert not tab.page.locator("#strip").is_visible()
     tab.errors.clear()  # the browser reports the 404
-
-
-def test_p13_a_task_is_submitted_polled_and_shown(tab: Tab) -> None:
-    tab.page.get_by_role("link", name="Tasks", exact=True).click()
-    tab.page.get_by_text("No tasks yet").wait_for()
-    tab.page.get_by_label("Prompt", exact=True).fill("Hello, <b>task</b>")
-    tab.page.get_by_role("button", name="Submit task").click()
-    tab.page.get_by_text("finished").wait_for()
-    assert any("/poll_task_status/" in each for each in tab.requests)
-    tab.page.get_by_role("button", name="Show result").click()
-    assert tab.page.get_by_role("region", name="Result").inner_text().strip()
-    tab.page.get_by_role("button", name="Delete").click()
-    tab.page.get_by_text("No tasks yet").wait_for()
