@@ -13,6 +13,8 @@ TREE = (
     "config/*.schema.json",
     "models/storyteller/*",
     "models/draft/*",
+    "templates/*",
+    "static/*",
     "proxy/**/*.py",
     "scripts/serve",
     "scripts/bench",

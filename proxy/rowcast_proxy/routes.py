@@ -22,6 +22,7 @@ NAMES: Final = {
     "task": "[0-9a-f]{1,64}",
     "file": "file-[a-z0-9-]{1,64}",
     "batch": "batch_[0-9a-f]{1,64}",
+    "asset": "[a-z]{1,40}\\.(?:js|css|svg)",
 }
 _ABSOLUTE_FORM: Final = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 
@@ -68,7 +69,9 @@ ROUTES: Final = (
     *(Route(path, ("GET",), Access.OPEN) for path in ("/readiness", "/health", "/health_check")),
     Route("/metrics", ("GET",), Access.SCRAPER),
     Route("/metrics/proxy", ("GET",), Access.OWN_METRICS),
-    Route("/", ("GET", "POST")),
+    Route("/", ("GET",), Access.OPEN),  # the page, or readiness
+    Route("/", ("POST",)),
+    Route("/static/<asset>", ("GET",), Access.OPEN),
     *(
         Route(f"{base}/{name}", ("POST",))
         for base in ("/v1", "")  # a base URL without /v1

@@ -102,7 +102,7 @@ def test_examples_are_answered(served: Served, spec: dict[str, Any]) -> None:
             body = described.get("requestBody", {"content": {}})["content"]
             example = body.get("application/json", {}).get("example")
             response = served.client.open(
-                path.replace("{model}", "scripted"),
+                path.replace("{model}", "scripted").replace("{asset}", "main.js"),
                 method=method,
                 json=example,
                 headers=ADMIN,

@@ -1,4 +1,4 @@
-"""What the user of `scripts/serve` reads: progress, the curl line, and why it ended.
+"""What the user of `scripts/serve` reads: progress, a link, the curl line, and why it ended.
 
 In: argv. Out: lines on the terminal and an exit status: 0 if we were asked to end and did so
 cleanly, 1 if something went wrong, 2 if the options are invalid.
@@ -107,6 +107,11 @@ def curl_line(chosen: Options, model: str, token: str) -> str:
     return shlex.join(words)
 
 
+def page_link(chosen: Options, token: str) -> str:
+    """Return the page's address; the part after `#` stays in the browser, which sends it nowhere."""
+    return f"{chosen.url}/#token={token}"
+
+
 def token_of(secret: str) -> str:
     """Return a token for the user of this machine."""
     import jwt  # noqa: PLC0415  # only known to be there after main has checked
@@ -122,9 +127,12 @@ def token_of(secret: str) -> str:
 
 def _instructions(chosen: Options, model: str) -> str:
     logs = ", ".join(_shown(part.log) for part in chosen.parts() if part.log)
+    token = token_of(chosen.jwt_secret)
     return (
-        f"Paste this into another terminal:\n\n"
-        f"{curl_line(chosen, model, token_of(chosen.jwt_secret))}\n\n"
+        f"Open this in a browser:\n\n"
+        f"{page_link(chosen, token)}\n\n"
+        f"Or paste this into another terminal:\n\n"
+        f"{curl_line(chosen, model, token)}\n\n"
         f"The token is valid for {TOKEN_HOURS} hours. Logs: {logs}\nCtrl-C stops both."
     )
 

@@ -16,6 +16,7 @@ EXAMPLES = {
     "{response}": "resp_00ff",
     "{file}": "file-00ff",
     "{batch}": "batch_00ff",
+    "{asset}": "main.js",
 }
 MODELS = {"<id>": "{model}", **{f"<{name[1:-1]}>": name for name in EXAMPLES}}
 

@@ -17,6 +17,7 @@ from rowcast.frontend.api import (
     models,
     native,
     openai,
+    page,
     rows,
     streams,
     tasks,
@@ -39,6 +40,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     documents.DIALECT,
     health.DIALECT,
     metrics.DIALECT,
+    page.DIALECT,
 )
 
 

@@ -1,10 +1,10 @@
 """Health checks: is this process alive, and would a prompt be answered now?
 
-`/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`,
-`GET /`) report whether a backend with a loaded model is connected and has reported recently. With
-several models, this holds for all that are loaded at the start. A full waiting line means busy, not
-unhealthy: it changes neither. Counts of tokens would show what other teams send: only
-administrators get them.
+`/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`, and
+`GET /`, which is in `page`) report whether a backend with a loaded model is connected and has
+reported recently. With several models, this holds for all that are loaded at the start. A full
+waiting line means busy, not unhealthy: it changes neither. Counts of tokens would show what other
+teams send: only administrators get them.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from rowcast.frontend.response import Response, json_response
 from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.wire import Status
 
-READY = ("/readiness", "/health", "/health_check", "/")
+READY = ("/readiness", "/health", "/health_check")
 
 
 def routes(_: Api) -> Iterable[Route]:

@@ -72,5 +72,5 @@ OPERATIONS = (
         answers={JSON: ALIVE},
         error=NATIVE_ERROR,
     ),
-    *map(_readiness, ("/readiness", "/health", "/health_check", "/")),
+    *map(_readiness, ("/readiness", "/health", "/health_check")),
 )

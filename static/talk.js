@@ -1,0 +1,257 @@
+/**
+ * The conversation that is shown, and the replies that stream, also those of others.
+ *
+ *   open(talk)        shows a conversation; goes on with replies that a reload has interrupted
+ *   send(text)        adds a message and its reply
+ *   stop()            ends the reply that is shown, and frees its row
+ *
+ * One browser tab reads a stream at a time: a lock of the reply's name decides which, because a second
+ * reader would cut off the first. Rendering is once per animation frame, saving four times a second.
+ */
+
+import { addNode, freshId, freshSeed, lastBelow, pathTo, siblings } from "./conversations.js";
+import { byId, copy, make, toast } from "./dom.js";
+import { follow } from "./following.js";
+import { MessageView } from "./message.js";
+import { checkReceipt } from "./receipts.js";
+import { asCurl, asPython, bodyOf, streamed } from "./requests.js";
+import { tokensOf } from "./scores.js";
+
+const SAVE_EVERY = 250;
+const NEAR = 80; // pixels from the end within which the view follows the text
+
+export class Talk {
+  constructor(api, store, page) {
+    this.api = api;
+    this.store = store;
+    this.page = page; // {model(), settingsOf(), listChanged(), settingsProblem(text), welcome()}
+    this.live = new Map(); // node id -> AbortController
+    this.views = new Map(); // node id -> MessageView, of those that are shown
+    this.dirty = new Set(); // ids of nodes with something new to show
+    this.unsaved = new Set(); // conversations with something new to store
+    this.deleted = new Set(); // ids of conversations
+    this.scroller = byId("scroller");
+    this.follows = true;
+    this.scroller.addEventListener("scroll", () => (this.follows = this.#nearEnd()), { passive: true });
+    addEventListener("pagehide", () => this.#saveAll());
+    document.addEventListener("visibilitychange", () => document.hidden && this.#saveAll());
+  }
+
+  /** The reply that streams at the end of the shown branch. */
+  get streaming() {
+    const node = this.current.nodes[this.current.leaf];
+    return node && this.live.has(node.id) ? node : null;
+  }
+
+  open(talk) {
+    this.current = talk;
+    this.follows = true;
+    this.draw();
+    for (const node of Object.values(talk.nodes)) {
+      if (node.state === "streaming" && !this.live.has(node.id)) {
+        node.lost ||= "Page reloaded";
+        this.run(talk, node);
+      }
+    }
+  }
+
+  draw() {
+    this.views.clear();
+    const path = pathTo(this.current, this.current.leaf);
+    const views = path.map((node) => new MessageView(node, this.#actions()));
+    for (const view of views) this.views.set(view.node.id, view);
+    byId("thread").replaceChildren(...(views.length ? views.map((view) => view.element) : [this.page.welcome()]));
+    byId("scroller").classList.toggle("empty", !views.length);
+    this.#buttons();
+    this.#scroll();
+  }
+
+  #buttons() {
+    const busy = Boolean(this.streaming);
+    byId("stop").hidden = !busy;
+    byId("send").hidden = busy;
+  }
+
+  /** Add a message and its reply; return false if the settings do not allow it. */
+  send(text) {
+    return this.#add(this.current.leaf, [{ role: "user", text }]);
+  }
+
+  /** Add messages below `parent`, and a reply to them. */
+  #add(parent, messages, seed) {
+    const talk = this.current;
+    const settings = { ...this.page.settingsOf() };
+    const reply = this.#reply(settings, seed);
+    try {
+      bodyOf({ nodes: {} }, { ...reply, parent: "" });
+    } catch {
+      this.page.settingsProblem("The tools or the schema in the settings are not JSON.");
+      return false;
+    }
+    const last = messages.reduce((above, fields) => addNode(talk, above, fields).id, parent);
+    const node = addNode(talk, last, reply);
+    this.follows = true;
+    this.run(talk, node);
+    this.draw();
+    this.page.listChanged();
+    return true;
+  }
+
+  #reply(settings, seed) {
+    return {
+      role: "assistant",
+      model: this.page.model(),
+      settings,
+      seed: seed ?? settings.seed ?? freshSeed(),
+      key: freshId(),
+      state: "streaming",
+      reasoning: "",
+      calls: [],
+      notes: [],
+      place: "",
+      tokens: 0,
+      stream: "",
+      fingerprint: "",
+      finish: "",
+      lost: "",
+    };
+  }
+
+  /** Read a reply until its end. */
+  async run(talk, node) {
+    const stopping = new AbortController();
+    this.live.set(node.id, stopping);
+    const body = streamed(bodyOf(talk, node));
+    const watch = {
+      changed: () => this.#changed(talk, node),
+      note: (text) => node.notes.push(text),
+      waiting: (text) => this.views.get(node.id)?.wait(text),
+    };
+    await this.#alone(talk, node, async () => {
+      try {
+        await this.#saved(talk);
+        await follow(this.api, node, body, watch, stopping.signal);
+        node.state = stopping.signal.aborted ? "stopped" : "done";
+      } catch (failure) {
+        Object.assign(node, { state: "failed", error: failure.message, passes: Boolean(failure.passes) });
+      }
+    });
+    this.live.delete(node.id);
+    talk.updated = Date.now();
+    await this.#saved(talk);
+    this.views.get(node.id)?.update();
+    if (this.current === talk) {
+      this.#buttons();
+      this.#scroll();
+    }
+    this.page.listChanged(talk.id);
+  }
+
+  /** Run `action` if no other tab does; otherwise wait for its end and show what it has made. */
+  async #alone(talk, node, action) {
+    const name = `rowcast-reply-${node.id}`;
+    if (!navigator.locks) return action();
+    const mine = await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
+      if (lock) await action();
+      return Boolean(lock);
+    });
+    if (mine) return undefined;
+    this.views.get(node.id)?.wait("This reply streams in another tab …");
+    return navigator.locks.request(name, async () => {
+      const stored = (await this.store.find(talk.id))?.nodes[node.id];
+      if (stored) Object.assign(node, stored);
+      if (node.state === "streaming") await action();
+    });
+  }
+
+  #changed(talk, node) {
+    this.dirty.add(node.id);
+    this.frame ??= requestAnimationFrame(() => this.#draw());
+    if (document.hidden) this.#draw(); // hidden pages get no frames
+    this.unsaved.add(talk);
+    this.saving ??= setTimeout(() => this.#saveAll(), SAVE_EVERY);
+  }
+
+  #draw() {
+    if (this.frame) cancelAnimationFrame(this.frame);
+    this.frame = null;
+    const again = [...this.dirty].filter((id) => this.views.get(id)?.update());
+    this.dirty = new Set(again);
+    this.#scroll();
+    if (again.length && !document.hidden) this.frame = requestAnimationFrame(() => this.#draw());
+  }
+
+  #nearEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    return scrollHeight - scrollTop - clientHeight < NEAR;
+  }
+
+  #scroll() {
+    if (this.follows) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  async #saved(talk) {
+    if (this.deleted.has(talk.id)) return;
+    try {
+      await this.store.put(talk);
+    } catch (failure) {
+      toast(`The conversation cannot be stored in this browser: ${failure.message}`);
+    }
+  }
+
+  #saveAll() {
+    this.saving = null;
+    for (const talk of this.unsaved) this.#saved(talk);
+    this.unsaved.clear();
+  }
+
+  /** End the reply that is shown. Its row is free within a second. */
+  async stop() {
+    const node = this.streaming;
+    if (!node) return;
+    this.live.get(node.id).abort();
+    if (node.stream) await this.api.json(`v1/streams/${node.stream}`, { method: "DELETE" }).catch(() => {});
+  }
+
+  /** End all replies of a conversation that will be deleted. */
+  abandon(talk) {
+    this.deleted.add(talk.id);
+    for (const node of Object.values(talk.nodes)) this.live.get(node.id)?.abort();
+  }
+
+  #actions() {
+    this.actions ??= {
+      siblings: (node) => siblings(this.current, node),
+      isLast: (node) => this.current.leaf === node.id,
+      show: (node) => this.#show(node),
+      edit: (node, text) => this.#add(node.parent, [{ role: "user", text }]),
+      regenerate: (node) => this.#add(node.parent, [], freshSeed()),
+      results: (node, texts) => this.#add(node.id, texts.map((text, at) => resultOf(node.calls[at], text))),
+      resume: (node) => this.#resume(node),
+      check: (node) => this.#check(node),
+      tokens: (node) => tokensOf(this.api, bodyOf(this.current, node), node),
+      curl: (node) => copy(asCurl(bodyOf(this.current, node), this.api.token), "curl command"),
+      python: (node) => copy(asPython(bodyOf(this.current, node), this.api.token), "Python program"),
+    };
+    return this.actions;
+  }
+
+  #show(node) {
+    this.current.leaf = lastBelow(this.current, node).id;
+    this.#saved(this.current);
+    this.open(this.current);
+  }
+
+  #resume(node) {
+    Object.assign(node, { state: "streaming", error: "", lost: node.lost || "Connection lost" });
+    this.run(this.current, node);
+    this.draw();
+  }
+
+  async #check(node) {
+    const { equal, text } = await checkReceipt(this.api, node);
+    return make("p", { class: equal ? "verdict" : "verdict wrong", role: "status" }, text);
+  }
+}
+
+const resultOf = (call, text) => ({ role: "tool", text, call: call.id, name: call.name });
