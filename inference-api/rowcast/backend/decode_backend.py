@@ -346,7 +346,15 @@ class DecodeBackend:
 
 def _seating(reply: Reply) -> Seating:
     submit, length = reply.submit, len(reply.submit.prompt)
-    return Seating(submit.params, submit.seed, submit.choice, length, submit.team, reply.pooling)
+    return Seating(
+        submit.params,
+        submit.seed,
+        submit.choice,
+        length,
+        submit.team,
+        reply.pooling,
+        reply.logits,
+    )
 
 
 def _little(rooms: Rooms) -> bool:

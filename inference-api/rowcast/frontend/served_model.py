@@ -30,6 +30,7 @@ from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
 from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.ranking import NO_RANKING, RankForm
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
 from rowcast.text.vector_form import VectorForm
@@ -56,6 +57,7 @@ class ServedModel:
     offload: Offload
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     vectors: VectorForm = field(default_factory=VectorForm)
+    ranking: RankForm = NO_RANKING
     defaults: Defaults = field(default_factory=Defaults)  # of sampling parameters
     generation: Generation = field(default_factory=Generation)  # other defaults of requests
     aliases: tuple[str, ...] = (ALIAS,)
@@ -133,7 +135,7 @@ class ServedModel:
 
         `start`: the reader's position in them; a piece ends there.
         """
-        submits = [_submits(prompt, request.caller.team) for prompt in prompts]
+        submits = _submits(prompts, request.caller.team)
         deadline = Deadline.read(request.headers, prompts[0].timeout, request.began)
         check_size(submits)
         session = self.sessions.open(origin, request.caller, request.id, submits)
@@ -173,20 +175,27 @@ class ServedModel:
 def _command(prompt: Prompt) -> Callable[..., Submit]:
     """Return what creates the command for each choice of a prompt."""
     if prompt.pooling is not None:
-        return partial(Embed, pooling=prompt.pooling)
+        return partial(Embed, pooling=prompt.pooling, logits=prompt.logits)
     return partial(Limited, dyn_batch=prompt.dyn_batch) if prompt.dyn_batch else Submit
 
 
-def _submits(prompt: Prompt, team: str) -> list[Submit]:
-    command = _command(prompt)
-    return [
-        command(
-            session="",
-            choice=choice,
-            prompt=prompt.tokens,
-            params=prompt.params,
-            seed=prompt.seed,
-            team=team,
-        )
-        for choice in prompt.choices
-    ]
+def _submits(prompts: Sequence[Prompt], team: str) -> list[list[Submit]]:
+    """Return the commands of each session at the backend: the choices of one prompt.
+
+    Vectors are no draws, so all of them may be choices of one session: the backend computes what
+    the beginnings of their prompts share only once.
+    """
+    if prompts[0].pooling is not None:
+        return [[_submit(prompt, at, team) for at, prompt in enumerate(prompts)]]
+    return [[_submit(prompt, choice, team) for choice in prompt.choices] for prompt in prompts]
+
+
+def _submit(prompt: Prompt, choice: int, team: str) -> Submit:
+    return _command(prompt)(
+        session="",
+        choice=choice,
+        prompt=prompt.tokens,
+        params=prompt.params,
+        seed=prompt.seed,
+        team=team,
+    )

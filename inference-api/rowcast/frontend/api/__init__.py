@@ -16,6 +16,7 @@ from rowcast.frontend.api import (
     models,
     native,
     openai,
+    rerank,
     streams,
     tasks,
 )
@@ -28,6 +29,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     responses.DIALECT,
     openai.DIALECT,
     embeddings.DIALECT,
+    rerank.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
     tasks.DIALECT,

@@ -62,6 +62,7 @@ class ModelMaker:
             offload=_helpers(settings),
             chat=text.chat,
             vectors=text.vectors,
+            ranking=text.ranking,
             defaults=defaults,
             generation=generation_of(settings),
             prepares_helpers=settings.served_model != SCRIPTED,  # its users rarely need them
