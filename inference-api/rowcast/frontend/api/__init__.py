@@ -48,6 +48,14 @@ def model_in(path: str, dialects: Iterable[Dialect] = DIALECTS) -> str:
     return ""
 
 
+def is_stored(path: str, body: bytes, dialects: Iterable[Dialect] = DIALECTS) -> bool:
+    """True if a request for replies with this body seems to be stored now, and computed later."""
+    return any(
+        each.rows and each.stored and each.rows.fullmatch(path) and each.stored.search(body)
+        for each in dialects
+    )
+
+
 def needs_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:
     """True if a request with this method and path is for replies, which need rows."""
     return method == "POST" and any(each.rows and each.rows.fullmatch(path) for each in dialects)
