@@ -11,6 +11,7 @@ Knows nothing of the files' contents, except the configuration's plain values.
 import json
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ BOX = tree() / "models"
 CONFIGURATION = "config.json"
 WORDS = ("*.json", "*.jinja")
 WEIGHTS = "*.safetensors"
+CLASSIFIER, LABELS = "ForSequenceClassification", 2  # the labels of one that names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,15 @@ class ModelFiles:
         return UnknownModel(
             f"MODEL {self.model!r} is no folder here and cannot be fetched from the hub: {reason}"
         )
+
+
+def labels_in(words: Mapping[str, Any]) -> int:
+    """Return the labels of the classifier that a configuration describes; 0: it is none."""
+    named = words.get("architectures")
+    if not (isinstance(named, list) and named and str(named[0]).endswith(CLASSIFIER)):
+        return 0
+    labels = words.get("id2label")
+    return len(labels) if isinstance(labels, dict) else LABELS
 
 
 def files_of(settings: Settings) -> ModelFiles:

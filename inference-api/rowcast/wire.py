@@ -21,6 +21,8 @@ VERSION = 4
 LITTLE_ROOM = 64  # below it the backend reports every change, so that frontends can refuse early
 
 Pooling = Literal["last", "mean"]  # a vector is the last token's state, or the mean of all
+# … or some logits of the token that would follow, or the number of a classifier's one label
+Pooled = Pooling | Literal["logits", "label"]
 Phase = Literal["prefill", "decode"]
 FinishReason = Literal["stop", "length", "cancelled", "error", "unavailable", "deadline"]
 RejectReason = Literal["empty", "invalid", "too_long", "overloaded", "stopping"]
@@ -70,7 +72,8 @@ class Limited(Submit, frozen=True, tag="limited"):
 class Embed(Submit, frozen=True, tag="embed"):
     """Seat this prompt, and reply with the vector that its tokens' states are pooled to."""
 
-    pooling: Pooling = "last"
+    pooling: Pooled = "last"
+    logits: tuple[int, ...] = ()  # of these tokens, if it is pooled so
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):

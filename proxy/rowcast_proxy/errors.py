@@ -17,12 +17,14 @@ from typing import ClassVar, Final
 
 _OPENAI_PATHS: Final = (
     "/v1/",
+    "/v2/",
     "/tokenize",
     "/detokenize",
     "/chat/completions",
     "/completions",
     "/embeddings",
     "/models",
+    "/rerank",
     "/responses",
 )
 _OPENAI_TYPES: Final = {401: "authentication_error", 403: "permission_error"}

@@ -79,10 +79,12 @@ ROUTES: Final = (
             "completions",
             "chat/completions",
             "embeddings",
+            "rerank",
             "responses",
             "responses/input_tokens",
         )
     ),
+    Route("/v2/rerank", ("POST",)),
     *(
         route
         for base in ("/v1", "")

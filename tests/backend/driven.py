@@ -29,7 +29,7 @@ from rowcast.wire import (
     Embedded,
     Event,
     Finished,
-    Pooling,
+    Pooled,
     Rejected,
     RowStates,
     Scored,
@@ -66,10 +66,17 @@ def submit(
     )
 
 
-def embed(session: str, prompt: Sequence[int], pooling: Pooling = "last", **asked: Any) -> Embed:
+def embed(
+    session: str,
+    prompt: Sequence[int],
+    pooling: Pooled = "last",
+    *,
+    logits: tuple[int, ...] = (),
+    **asked: Any,
+) -> Embed:
     """Return a prompt that is to become a vector."""
     plain = submit(session, prompt, **{"max_tokens": 0} | asked)
-    return Embed(**msgspec.structs.asdict(plain), pooling=pooling)
+    return Embed(**msgspec.structs.asdict(plain), pooling=pooling, logits=logits)
 
 
 class RecordedEngine(ScriptedEngine):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import rule
-from rowcast.wire import Finished, Pooling
+from rowcast.wire import Finished, Pooled, Pooling
 
 from .driven import Driven, RecordedEngine, embed, submit
 
@@ -139,3 +139,60 @@ def test_the_status_has_the_size_of_a_vector() -> None:
     reader = driven.reader()
     driven.step()
     assert reader.statuses[0].dimensions == 64
+
+
+def test_vectors_of_one_session_share_what_their_prompts_begin_with() -> None:
+    kinds: list[Pooled] = ["last", "logits", "last", "logits"]
+    prompts = [TEXT * 3 + bytes([97 + at]) for at in range(4)]
+    driven = Driven(width=20)
+    reader = driven.reader()
+    reader.send(
+        *(
+            embed("s", prompt, kind, choice=at, logits=(5, 6) if kind == "logits" else ())
+            for at, (kind, prompt) in enumerate(zip(kinds, prompts, strict=True))
+        )
+    )
+    driven.finish()
+    assert driven.engine.forks == [len(TEXT) * 3] * 3
+    assert driven.engine.computed == len(TEXT) * 3 + 4
+    for at, (kind, prompt) in enumerate(zip(kinds, prompts, strict=True)):
+        logits = [rule.fp32(rule.logprob(prompt, token)) for token in (5, 6)]
+        wanted = logits if kind == "logits" else rule.vector(prompt, "last")
+        assert reader.vectors[f"s/{at}" if at else "s"] == wanted
+
+
+def test_a_mean_needs_every_token() -> None:
+    driven = Driven()
+    reader = driven.reader()
+    reader.send(*(embed("s", TEXT + bytes([97 + at]), "mean", choice=at) for at in range(3)))
+    driven.finish()
+    assert driven.engine.forks == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"pooling": "label"}, "no classifier"),
+        ({"pooling": "logits"}, "0 logits are requested"),
+        ({"pooling": "logits", "logits": (1,) * 17}, "17 logits are requested"),
+        ({"pooling": "logits", "logits": (3857,)}, "token 3857 of the list of logits"),
+    ],
+)
+def test_what_the_model_has_not_is_refused(asked: dict[str, Any], message: str) -> None:
+    driven = Driven()
+    reader = driven.reader()
+    reader.send(embed("s", TEXT, **asked))
+    driven.step()
+    assert message in reader.rejected["s"].message
+
+
+def test_a_classifier_writes_no_reply() -> None:
+    engine = RecordedEngine()
+    engine.classifies = True
+    driven = Driven(engine=engine)
+    reader = driven.reader()
+    reader.send(submit("s", TEXT), embed("t", TEXT, "logits", logits=(1,)), embed("u", TEXT))
+    driven.finish()
+    assert "is a classifier, which writes no replies" in reader.rejected["s"].message
+    assert "has no logits of tokens" in reader.rejected["t"].message
+    assert reader.vectors == {"u": rule.vector(TEXT, "last")}

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "inference-api")]
 
-from clients.stack import CALM, SLOW, Variables, stack  # noqa: E402
+from clients.stack import CALLING, CALM, SLOW, Variables, stack  # noqa: E402
 
 SECONDS = 900
 SKIPPED = 77
@@ -37,6 +37,7 @@ class Client:
 NODE = ("openai", "ai", "@ai-sdk/openai-compatible", "eventsource", "zod")
 CLIENTS = (
     Client("curl", "curl.sh"),
+    Client("requests", "plain_requests.py", ("requests",)),
     Client("old", "old_openai.py", ("openai==0.28.1",)),
     Client("llm", "llm_tool.sh", ("llm",)),
     Client("litellm", "litellm_calls.py", ("litellm", "mcp")),
@@ -53,6 +54,7 @@ CLIENTS = (
     Client("instructor", "instructor_partial.py", ("instructor",), settings=SLOW),
     Client("pydantic-ai", "pydantic_ai_agent.py", ("pydantic-ai-slim[openai]",), settings=SLOW),
     Client("agents", "openai_agents_loop.py", ("openai-agents",), settings=SLOW),
+    Client("agents-auto", "openai_agents_auto.py", ("openai-agents",), settings=CALLING),
     Client("node", "node_clients.cjs", node=NODE, settings=SLOW),
     Client("browser", "browser.py", ("playwright",), settings=SLOW),
 )
@@ -120,7 +122,7 @@ def main() -> int:
     chosen = options.parse_args()
     wanted = [client for client in CLIENTS if not chosen.only or client.name in chosen.only]
     results: dict[str, str] = {}
-    for settings in (CALM, SLOW):
+    for settings in (CALM, SLOW, CALLING):
         asking = [client for client in wanted if client.settings is settings]
         if asking:
             with tempfile.TemporaryDirectory() as folder, stack(Path(folder), settings) as found:

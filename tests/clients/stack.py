@@ -1,19 +1,30 @@
 """The servers for the clients' programs, and controls to disturb their decoder.
 
-`CALM` is instant. `SLOW` takes 50 ms per step and keeps its streams. Programs that are tested under
-disturbance use it, and request disturbances over HTTP: POST /kill, /stand-still for 20 s, or
-/settle, which returns when a decoder serves.
+`CALM` is instant. `CALLING` has a small model in files, which calls tools of its own accord. `SLOW`
+takes 50 ms per step and keeps its streams; programs that are tested under disturbance use it, and
+request disturbances over HTTP: POST /kill, /stand-still for 20 s, or /settle, which returns when a
+decoder serves.
 """
 
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from processes import ROOT, Running, free_port, running_proxy, running_server, until
+from contract.calling_model import save_calling
+from processes import (
+    ROOT,
+    SERVER,
+    Running,
+    free_port,
+    running,
+    running_proxy,
+    running_server,
+    until,
+)
 
 SECRETS = {
     "JWT_SECRET": "a-secret-for-the-clients-tests-only-0",
@@ -22,7 +33,8 @@ SECRETS = {
 TEMPLATE = Path(__file__).resolve().parent / "template.jinja"
 CALM: Mapping[str, str] = {}
 SLOW: Mapping[str, str] = {"STEP_SECONDS": "0.05", "STALL_SECONDS": "90"}
-STANDS_STILL = 20.0
+CALLING: Mapping[str, str] = {"MODEL_NAME": "caller", "DTYPE": "float32", "JOURNAL": "off"}
+STANDS_STILL, LOADING = 20.0, 120.0
 
 Variables = dict[str, str]
 
@@ -33,10 +45,10 @@ def stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Variables]:
     page = free_port()  # of the web page that the proxy allows
     origin = {"PROXY_CORS_ORIGINS": f"http://127.0.0.1:{page}"}
     env = {**SECRETS, **origin, "CHAT_TEMPLATE": str(TEMPLATE), **settings}
-    if settings:
+    if settings is SLOW:
         env["JOURNAL"] = str(folder / "journal.db")
     with (
-        running_server(folder, env=env) as server,
+        _server(folder, env, settings) as server,
         running_proxy(folder, server, env=env) as proxy,
         _control(server) as control,
     ):
@@ -46,6 +58,16 @@ def stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Variables]:
             "ROWCAST_CONTROL": control,
             "ROWCAST_PAGE_PORT": str(page),
         }
+
+
+def _server(
+    folder: Path, env: Mapping[str, str], settings: Mapping[str, str]
+) -> AbstractContextManager[Running]:
+    if settings is not CALLING:
+        return running_server(folder, env=env)
+    port, model = free_port(), save_calling(folder / "caller")
+    own = {**env, "MODEL": str(model), "PORT": str(port)}
+    return running(SERVER, port, folder / "server.log", env=own, patience=LOADING)
 
 
 def _token() -> str:

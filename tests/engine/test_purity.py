@@ -211,6 +211,7 @@ class CrookedDecoder:
     any_width = True
     name = "crooked"
     dimensions = 0
+    classifier = None
 
     def __init__(self, straight: Decoder) -> None:
         self._straight = straight

@@ -38,6 +38,8 @@ from rowcast.offload.loading import tools_of
 from rowcast.scripted_vocabulary import TEXTS
 from rowcast.settings import read_settings
 from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.model_text import SCRIPTED_RANKING
+from rowcast.text.ranking import RankForm
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
 from rowcast.transport.ports import BackendPort
@@ -121,6 +123,7 @@ def serving(
     settings: Mapping[str, Any] | None = None,
     tokenizer: Tokenizer | None = None,
     chat: ChatTemplate | None = None,
+    ranking: RankForm = SCRIPTED_RANKING,
     journal: Path | None = None,
     observers: tuple[Observer, ...] = OBSERVERS,
     supervision: Supervision | None = None,
@@ -152,6 +155,7 @@ def serving(
         tokenizer=reading[0],
         offload=offload,
         chat=reading[1],
+        ranking=ranking,
         generation=generation_of(chosen),
         prefix_keys=prefix_keys,
         observers=(*observers, meter),

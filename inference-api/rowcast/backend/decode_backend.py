@@ -368,6 +368,7 @@ def _seating(reply: Reply) -> Seating:
         prompt_length=len(submit.prompt),
         team=submit.team,
         pooling=reply.pooling,
+        logits=reply.logits,
         held=held,
     )
 

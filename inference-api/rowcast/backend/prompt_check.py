@@ -21,6 +21,7 @@ NAME_LENGTH = 1024  # maximum characters of a session's or team's name
 SEEDS = 2**64
 MOST = 2**31  # limit for counts, and for token ids in parameters, which may be unknown ones
 LARGEST = 1e300
+MOST_LOGITS = 16
 BEAM_STOPS = 16  # stop tokens; each needs one more candidate of each beam
 
 
@@ -48,7 +49,7 @@ class PromptCheck:
             _places(submit),
             _parameters(submit.params, vocabulary),
             _beams(submit, self._engine.rows),
-            _vectors(submit, self._engine.dimensions),
+            _vectors(submit, self._engine),
         )
         if problem := next(problems, ""):
             return Fault("invalid", problem)
@@ -81,17 +82,35 @@ def _places(submit: Submit) -> Iterator[str]:
     yield from _outside("seed", submit.seed, 0, SEEDS - 1)
 
 
-def _vectors(submit: Submit, dimensions: int) -> Iterator[str]:
+def _vectors(submit: Submit, engine: Engine) -> Iterator[str]:
     """Yield faults of a prompt that is to become a vector: it has no tokens and no scores."""
     if not isinstance(submit, Embed):
+        if engine.classifies:
+            yield (
+                "the model is a classifier, which writes no replies: send documents to "
+                "/v1/rerank, or texts to /v1/embeddings"
+            )
         return
-    if not dimensions:
+    if submit.pooling == "logits":
+        yield from _next_tokens(submit, engine)
+    elif not engine.dimensions:
         yield (
             "this build computes no embeddings: its image of packed weights was saved by an "
             "earlier version; save it again"
         )
     if submit.params.max_tokens or submit.params.prompt_logprobs or submit.delivered:
         yield "a prompt that becomes a vector has neither reply tokens nor scores"
+    if submit.pooling == "label" and not engine.classifies:
+        yield "the model is no classifier: it has no label"
+
+
+def _next_tokens(submit: Embed, engine: Engine) -> Iterator[str]:
+    """Yield faults of a prompt whose vector is some logits of the token that would follow."""
+    if engine.classifies:
+        yield "the model is a classifier: it has no logits of tokens"
+    if not 1 <= len(submit.logits) <= MOST_LOGITS:
+        yield f"{len(submit.logits)} logits are requested; send 1 to {MOST_LOGITS}"
+    yield from filter(None, [_foreign("list of logits", submit.logits, engine.vocabulary)])
 
 
 def _parameters(params: SamplingParams, vocabulary: int) -> Iterator[str]:

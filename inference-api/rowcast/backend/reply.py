@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rowcast.transport.ports import FrontendId
-from rowcast.wire import Embed, FinishReason, Limited, Pooling, ReplyKey, RowState, Submit
+from rowcast.wire import Embed, FinishReason, Limited, Pooled, ReplyKey, RowState, Submit
 
 ReplyId = tuple[FrontendId, ReplyKey]
 Group = tuple[FrontendId, str]  # the choices of one session
@@ -94,9 +94,14 @@ class Reply:
         )
 
     @property
-    def pooling(self) -> Pooling | None:
+    def pooling(self) -> Pooled | None:
         """How its prompt becomes a vector; None: its reply has tokens."""
         return self.submit.pooling if isinstance(self.submit, Embed) else None
+
+    @property
+    def logits(self) -> tuple[int, ...]:
+        """The tokens whose logits are its vector, if it is pooled so."""
+        return self.submit.logits if isinstance(self.submit, Embed) else ()
 
     @property
     def dyn_batch(self) -> int:
@@ -106,12 +111,13 @@ class Reply:
     @property
     def is_fed_whole(self) -> bool:
         """True if every token of its prompt must be fed: none may be copied from another row."""
-        return self.scores or self.pooling is not None
+        return self.scores or self.pooling == "mean"
 
     @property
     def done(self) -> bool:
         """True if it has all tokens and scores, or the vector, that it may have."""
-        return self.length >= self.limit and not (self.is_fed_whole and self.lacks)
+        reads_prompt = self.scores or self.pooling is not None
+        return self.length >= self.limit and not (reads_prompt and self.lacks)
 
     @property
     def proven(self) -> bool:

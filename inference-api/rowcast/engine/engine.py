@@ -2,9 +2,9 @@
 
 The backend seats a prompt in a row and feeds the row tokens. It gets new tokens for every feed that
 `draws`, and scores of the prompt tokens that a feed lists as `scored`. A row that was seated with a
-`pooling` is fed every token of its prompt, and returns its vector with the last one. What an engine
-returns for a row depends only on that row's prompt, parameters, seed and tokens: not on other rows,
-and not on how its tokens were divided into feeds.
+`pooling` returns its vector with the last token of its prompt; for a `mean` it is fed every one.
+What an engine returns for a row depends only on that row's prompt, parameters, seed and tokens: not
+on other rows, and not on how its tokens were divided into feeds.
 
 Knows no sessions, no waiting line and no text.
 """
@@ -15,7 +15,7 @@ from mmap import mmap
 from typing import Protocol
 
 from rowcast.sampling_params import SamplingParams
-from rowcast.wire import Pooling, Top
+from rowcast.wire import Pooled, Top
 
 SavedCache = mmap | memoryview  # writable; its length is a multiple of an engine's `token_bytes`
 
@@ -29,7 +29,8 @@ class Seating:
     choice: int
     prompt_length: int
     team: str = ""  # its grammar is compiled in the turn of this team
-    pooling: Pooling | None = None  # how the prompt's states become a vector; None: it has none
+    pooling: Pooled | None = None  # how the prompt becomes a vector; None: it has none
+    logits: tuple[int, ...] = ()  # of these tokens, if it is pooled so
     held: Sequence[int] = ()  # the first tokens, which are in the row's cache and are not fed
 
 
@@ -109,7 +110,8 @@ class Engine(Protocol):
     vocabulary: int  # token ids are below it
     context_length: int  # the most tokens that a row can hold
     end_tokens: frozenset[int]  # the model's own end-of-text tokens
-    dimensions: int  # numbers in a prompt's vector; 0: no row may be seated with a pooling
+    dimensions: int  # numbers in a state; 0: it returns none, so vectors may be logits only
+    classifies: bool  # a prompt has a label's number, and no reply
     token_bytes: int  # of a row's cache, per token; 0: nothing in it may be used for another reply
 
     def compile(self) -> None:

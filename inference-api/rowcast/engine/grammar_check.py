@@ -9,6 +9,10 @@ from rowcast.sampling.grammars.grammars import Grammars
 def follow(grammars: Grammars, drawn: Drawn) -> Drawn:
     """Pass drawn tokens to the grammar; mark the reply's end, a problem, or a late row."""
     row = drawn.row
+    if grammars.free(row):  # no call has begun: nothing can end the reply or fail
+        for token in drawn.tokens:
+            grammars.take(row, token)
+        return drawn
     if problem := grammars.problem(row):
         return _without_tokens(drawn, problem=problem)
     if grammars.whole(row):  # a reply that is fed again may already be complete

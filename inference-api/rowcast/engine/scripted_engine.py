@@ -237,6 +237,7 @@ class ScriptedEngine:
         self.end_tokens = frozenset({END})
         self.dimensions = DIMENSIONS
         self.token_bytes = 4
+        self.classifies = False
         self._step_seconds = step_seconds
         self._rows = {row: _Row(_NOBODY) for row in range(rows)}
         self._pools = ScriptedPools()
@@ -290,7 +291,10 @@ class ScriptedEngine:
                 drawn.append(each if of_row is None else replace(each, scores=of_row))
             elif of_row is not None:
                 drawn.append(Drawn(feed.row, (), scores=of_row))
-        return drawn + self._pools.drawn(feeds) if self._pools else drawn
+        return drawn + self._pools.drawn(feeds, self._crc, _logprob) if self._pools else drawn
+
+    def _crc(self, number: int) -> int:
+        return self._rows[number].crc
 
     def _take(self, feed: Feed) -> Scores | None:
         row = self._rows[feed.row]

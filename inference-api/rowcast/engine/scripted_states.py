@@ -2,21 +2,23 @@
 
 After tokens whose CRC is c, the state is 64 numbers: those of SHAKE-128 of c as four bytes, two
 bytes each, signed, little-endian, divided by 32768. A vector is the state after the last token, or
-the mean of the states after each.
+the mean of the states after each, or the logits of some tokens: their log-probabilities.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import shake_128
 from zlib import crc32
 
 from rowcast.engine.engine import Drawn, DrawnVector, Feed, Seating
-from rowcast.wire import Pooling
 
 DIMENSIONS = 64
-_STATE, _VECTOR, _TOKEN = struct.Struct("<64h"), struct.Struct("<64f"), struct.Struct("<I")
+_STATE, _TOKEN = struct.Struct("<64h"), struct.Struct("<I")
 _ONE = 32768
+
+Logit = Callable[[int, int], float]  # after tokens with this CRC, of this token
+Crc = Callable[[int], int]  # of the tokens that a row has been fed
 
 
 def state(crc: int) -> tuple[int, ...]:
@@ -26,30 +28,34 @@ def state(crc: int) -> tuple[int, ...]:
 
 @dataclass(slots=True)
 class _Pool:
-    """The states of one row so far."""
+    """One row, and the sum of its states so far if its vector is their mean."""
 
-    pooling: Pooling
-    length: int  # of the prompt
-    fed: int = 0
+    seating: Seating
     crc: int = 0
     sums: list[int] = field(default_factory=lambda: [0] * DIMENSIONS)
 
-    def take(self, feed: Feed) -> Drawn | None:
+    def take(self, feed: Feed, crc: Crc, logit: Logit) -> Drawn | None:
         """Add a feed; return the vector once the prompt is complete."""
-        for token in feed.tokens:
-            self._take(token)
-        if self.fed < self.length:
+        if self.seating.pooling == "mean":
+            self._add(feed.tokens)
+        if feed.position + len(feed.tokens) < self.seating.prompt_length:
             return None
-        count = _ONE * (self.length if self.pooling == "mean" else 1)
-        return DrawnVector(feed.row, (), vector=_VECTOR.pack(*[each / count for each in self.sums]))
+        numbers = self._numbers(crc(feed.row), logit)
+        vector = struct.pack(f"<{len(numbers)}f", *numbers)
+        return DrawnVector(feed.row, (), vector=vector)
 
-    def _take(self, token: int) -> None:
-        self.crc = crc32(_TOKEN.pack(token), self.crc)
-        self.fed += 1
-        if self.pooling == "mean":
+    def _add(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            self.crc = crc32(_TOKEN.pack(token), self.crc)
             self.sums = [one + more for one, more in zip(self.sums, state(self.crc), strict=True)]
-        elif self.fed == self.length:
-            self.sums = list(state(self.crc))
+
+    def _numbers(self, crc: int, logit: Logit) -> list[float]:
+        """Return the vector; `crc`: of the whole prompt."""
+        if self.seating.pooling == "logits":
+            return [logit(crc, token) for token in self.seating.logits]
+        if self.seating.pooling == "mean":
+            return [each / (_ONE * self.seating.prompt_length) for each in self.sums]
+        return [each / _ONE for each in state(crc)]
 
 
 class ScriptedPools:
@@ -65,12 +71,13 @@ class ScriptedPools:
         """Begin with a row's prompt, if it is to become a vector."""
         self.leave(row)
         if seating.pooling is not None:
-            self._rows[row] = _Pool(seating.pooling, seating.prompt_length)
+            self._rows[row] = _Pool(seating)
 
     def leave(self, row: int) -> None:
         self._rows.pop(row, None)
 
-    def drawn(self, feeds: Sequence[Feed]) -> list[Drawn]:
+    def drawn(self, feeds: Sequence[Feed], crc: Crc, logit: Logit) -> list[Drawn]:
         """Return the vectors that a step has completed."""
-        taken = [self._rows[feed.row].take(feed) for feed in feeds if feed.row in self._rows]
+        pooled = [feed for feed in feeds if feed.row in self._rows]
+        taken = [self._rows[feed.row].take(feed, crc, logit) for feed in pooled]
         return [each for each in taken if each is not None]

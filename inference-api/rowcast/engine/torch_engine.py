@@ -70,6 +70,7 @@ class TorchEngine:
         self.decoder, kernel = make_decoder(attention, cache, widest)
         self.dimensions = self.decoder.dimensions
         self.token_bytes = cache.token_bytes
+        self.classifies = self.decoder.classifier is not None
         self.has_threads = kernel is not None  # besides torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
@@ -78,7 +79,7 @@ class TorchEngine:
         self._scorer = Scorer(self._device, native)
         self._grammars = Grammars(rows, self.vocabulary, token_texts)
         self._masks = Masks(self._grammars, self.vocabulary, self._device)
-        self._pools = Pools()
+        self._pools = Pools(self.decoder.classifier)
         self._prompts: dict[int, int] = {}
         self._tops: dict[int, int] = {}  # how many of the likeliest tokens accompany scores
         self._amounts: dict[int, Amount] = {}  # of the rows of beam searches
@@ -167,11 +168,14 @@ class TorchEngine:
         wanted = _last_slots(feeds)
         if scoring:
             wanted += _scored_slots(feeds)
-        logits = self._forward(tokens, rows, positions, wanted)
+        pooled = self._pools.logit_slots(feeds) if self._pools else []
+        logits = self._forward(tokens, rows, positions, wanted + pooled)
         drawn = self._draw(logits, drawing)
         if scoring:
             drawn = self._score(logits[len(drawing) :], scoring, drawn)
-        return drawn + self._pools.drawn(feeds, self.decoder.states) if self._pools else drawn
+        if self._pools:
+            drawn += self._pools.drawn(feeds, self.decoder.states, logits[len(wanted) :])
+        return drawn
 
     def _draw(self, logits: Tensor, drawing: Sequence[Feed]) -> list[Drawn]:
         if not self._amounts:

@@ -32,6 +32,7 @@ from rowcast.offload import tasks
 from rowcast.offload.pool import Client, Offload
 from rowcast.offload.tasks import Tools
 from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.ranking import NO_RANKING, RankForm
 from rowcast.text.tokens.shown_tokens import decoder_for
 from rowcast.text.tokens.tokenizer import Decoder, Tokenizer, decoded
 from rowcast.text.vector_form import VectorForm
@@ -58,6 +59,7 @@ class ServedModel:
     offload: Offload
     chat: ChatTemplate = field(default_factory=ChatTemplate.plain)
     vectors: VectorForm = field(default_factory=VectorForm)
+    ranking: RankForm = NO_RANKING
     defaults: Defaults = field(default_factory=Defaults)  # of sampling parameters
     generation: Generation = field(default_factory=Generation)  # other defaults of requests
     aliases: tuple[str, ...] = (ALIAS,)
@@ -136,7 +138,7 @@ class ServedModel:
 
         `start`: the reader's position in them; a piece ends there.
         """
-        submits = [self._submits(prompt, request.caller, origin) for prompt in prompts]
+        submits = self._submits(prompts, request.caller, origin)
         deadline = Deadline.read(request.headers, prompts[0].timeout, request.began)
         check_size(submits)
         session = self.sessions.open(origin, request.caller, request.id, submits)
@@ -178,7 +180,26 @@ class ServedModel:
     def _decoder(self, prompt: Prompt) -> Decoder:
         return decoder_for(self.tokenizer, prompt.shown)
 
-    def _submits(self, prompt: Prompt, caller: Caller, origin: Origin) -> list[Submit]:
+    def _submits(
+        self, prompts: Sequence[Prompt], caller: Caller, origin: Origin
+    ) -> list[list[Submit]]:
+        """Return the commands of each session at the backend: the choices of one prompt.
+
+        Vectors are no draws, so all of them may be choices of one session: the backend computes
+        what the beginnings of their prompts share only once.
+        """
+        if prompts[0].pooling is not None:
+            return [
+                [
+                    self._submit(prompt, (at,), caller, origin)[0]
+                    for at, prompt in enumerate(prompts)
+                ]
+            ]
+        return [self._submit(prompt, prompt.choices, caller, origin) for prompt in prompts]
+
+    def _submit(
+        self, prompt: Prompt, choices: Sequence[int], caller: Caller, origin: Origin
+    ) -> list[Submit]:
         command = _command(prompt)
         prefix_key = self.prefix_keys.key(caller, origin.token_id, prompt.cache_salt)
         return [
@@ -191,12 +212,12 @@ class ServedModel:
                 team=caller.team,
                 prefix_key=prefix_key,
             )
-            for choice in prompt.choices
+            for choice in choices
         ]
 
 
 def _command(prompt: Prompt) -> Callable[..., Submit]:
     """Return what creates the command for each choice of a prompt."""
     if prompt.pooling is not None:
-        return partial(Embed, pooling=prompt.pooling)
+        return partial(Embed, pooling=prompt.pooling, logits=prompt.logits)
     return partial(Limited, dyn_batch=prompt.dyn_batch) if prompt.dyn_batch else Submit

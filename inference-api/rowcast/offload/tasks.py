@@ -14,6 +14,7 @@ from rowcast.text.chat.messages import flattened
 from rowcast.text.chat.reasoning import Thinking, after, spelt
 from rowcast.text.chat.template import ChatTemplate, End
 from rowcast.text.chat.tool_calls import FORMS
+from rowcast.text.ranking import Ranked
 from rowcast.text.rules import grammar
 from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_rule import Rule, rule_of_schema
@@ -55,6 +56,38 @@ def too_long(at: int, tokens: str, most: int) -> PromptTooLong:
         f"input[{at}] has {tokens} tokens; the model's context holds {most}: shorten it, or send "
         "truncate_prompt_tokens"
     )
+
+
+def ranked_prompts(  # noqa: PLR0917  # tasks take their arguments by place
+    tools: Tools,
+    query: str,
+    instruction: str | None,
+    cut: int | None,
+    documents: Sequence[str],
+    first: int,
+    most: int | None,
+) -> list[list[int]]:
+    """Tokenize a query with each document; `first`: the number of the first of these documents.
+
+    `cut`: the most tokens of a document. `most`: of a prompt; a longer one is refused.
+    """
+    ranked = Ranked(query, instruction, cut)
+    found = []
+    for at, document in enumerate(documents, first):
+        if most is not None and cut is None:
+            _check_ranked(at, tools.tokenizer.least_tokens(query + document), most, "at least ")
+        found.append(list(ranked.prompt(tools.tokenizer, tools.chat, document)))
+        if most is not None:
+            _check_ranked(at, len(found[-1]), most)
+    return found
+
+
+def _check_ranked(at: int, tokens: int, most: int, least: str = "") -> None:
+    if tokens > most:
+        raise PromptTooLong(
+            f"the prompt with documents[{at}] has {least}{tokens} tokens; the model's context "
+            f"holds {most}: shorten the document or the query, or send max_tokens_per_doc"
+        )
 
 
 def decode(tools: Tools, tokens: Sequence[int]) -> str:
@@ -154,6 +187,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     for task in (
         encode,
         encode_inputs,
+        ranked_prompts,
         decode,
         chat_prompt,
         schema_rule,

@@ -9,6 +9,7 @@ from rowcast.errors import UnknownModel
 from rowcast.model_files import ModelFiles, files_of
 from rowcast.settings import ONE_LAYER, SCRIPTED, Settings
 from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.ranking import ANSWERS, NO_RANKING, RankForm, rank_form_of
 from rowcast.text.tokens.byte_tokenizer import ByteTokenizer
 from rowcast.text.tokens.hub_tokenizer import HubTokenizer
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
@@ -19,6 +20,8 @@ _WITHOUT_FILES: dict[str, Callable[[], Tokenizer]] = {
     ONE_LAYER: ByteTokenizer,
 }
 
+SCRIPTED_RANKING = RankForm(tuple(ord(each[0]) for each in ANSWERS))  # its tokens are bytes
+
 
 @dataclass(frozen=True, slots=True)
 class ModelText:
@@ -27,6 +30,7 @@ class ModelText:
     tokenizer: Tokenizer
     chat: ChatTemplate
     vectors: VectorForm
+    ranking: RankForm
     files: ModelFiles | None = None
 
 
@@ -43,7 +47,10 @@ def text_of(settings: Settings) -> ModelText:
 def _text_of(settings: Settings) -> ModelText:
     if make := _WITHOUT_FILES.get(settings.served_model):
         chat = ChatTemplate.of(None, settings.chat_template)
-        return ModelText(make(), chat, vector_form_of(settings, None))
+        ranking = SCRIPTED_RANKING if settings.served_model == SCRIPTED else NO_RANKING
+        return ModelText(make(), chat, vector_form_of(settings, None), ranking)
     files = files_of(settings)
     chat = ChatTemplate.of(files, settings.chat_template)
-    return ModelText(HubTokenizer.of(files), chat, vector_form_of(settings, files), files)
+    tokenizer = HubTokenizer.of(files)
+    ranking = rank_form_of(files, tokenizer, chat)
+    return ModelText(tokenizer, chat, vector_form_of(settings, files), ranking, files)

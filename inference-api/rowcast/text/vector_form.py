@@ -34,7 +34,7 @@ class VectorForm:
 
 def vector_form_of(settings: Settings, files: ModelFiles | None) -> VectorForm:
     """Return a model's defaults. Raises UnknownModel if its files cannot be read."""
-    steps = _steps(files) if files else []
+    steps = steps_of(files) if files else []
     own = _own(files, steps) if files and steps else VectorForm()
     pooling = settings.pooling
     return own if pooling == "auto" else VectorForm(pooling, own.normalizes)
@@ -69,7 +69,7 @@ def _modes(words: Mapping[str, Any]) -> Iterator[str]:
             yield mode
 
 
-def _steps(files: ModelFiles) -> list[Mapping[str, Any]]:
+def steps_of(files: ModelFiles) -> list[Mapping[str, Any]]:
     """Return the steps that the folder lists; none if it is not of sentence-transformers."""
     path = files.find(STEPS)
     if path is None:

@@ -50,6 +50,24 @@ def test_a_request_for_rows_is_known(path: str, version: bytes) -> None:
     assert plain.path == path
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"input": "a", "background": false}',
+        b'{"input": "\\"background\\": true"}',
+        b'{"input": "a"}',
+    ],
+)
+@pytest.mark.parametrize("path", [b"/v1/responses", b"/responses"])
+def test_a_response_that_is_read_needs_rows_now(path: bytes, body: bytes) -> None:
+    assert parse_plain(request(b"POST %s HTTP/1.1" % path, body=body)) is not None
+
+
+def test_no_other_path_stores_what_its_body_says() -> None:
+    body = b'{"prompt": "a", "background": true}'
+    assert parse_plain(request(b"POST /v1/completions HTTP/1.1", body=body)) is not None
+
+
 def test_its_id_is_kept() -> None:
     plain = parse_plain(request(b"POST / HTTP/1.1", b"x-request-id:  mine "))
     assert plain is not None
@@ -104,6 +122,9 @@ OTHERS = {
     "two lengths": request(b"POST / HTTP/1.1", b"Content-Length: 17"),
     "two teams": request(b"POST / HTTP/1.1", PROOF, TEAM, TEAM),
     "no host": request().replace(b"Host", b"Hast"),
+    "a response for later": request(
+        b"POST /v1/responses HTTP/1.1", body=b'{"input": "a", "background" : true}'
+    ),
     "bytes": bytes(range(256)),
 }
 

@@ -32,6 +32,10 @@ class Decoder(Protocol):
     def dimensions(self) -> int:
         """The number of values in a state; 0 if the decoder cannot return states."""
 
+    @property
+    def classifier(self) -> Tensor | None:
+        """The weight of a classifier's head, one row for each label; None: it is no classifier."""
+
     def logits(
         self,
         tokens: Sequence[int],

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from rowcast.engine.decoding import module_attention
+from rowcast.engine.decoding.classifier import WEIGHT
 from rowcast.engine.decoding.flat_cache import BoundCache
 from rowcast.engine.decoding.row_cache import RowCache
 
@@ -25,6 +26,7 @@ class ModuleDecoder:
         self._states = torch.empty(1, 0, 0)  # of the last step
         network.get_decoder().register_forward_hook(self._note_states)
         self.dimensions: int = network.get_input_embeddings().weight.shape[-1]
+        self.classifier: torch.Tensor | None = getattr(network, WEIGHT, None)
         self._device = next(network.parameters()).device
         self.name = f"modules {arithmetic}"
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -22,12 +23,14 @@ from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
 )
 
 from rowcast.engine.decoding import module_attention
+from rowcast.engine.decoding.classifier import as_causal
 from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.flat_cache import ShapeRecorder
 from rowcast.engine.decoding.packed_modules import packed_bytes
@@ -38,6 +41,7 @@ from rowcast.engine.loading.memory import Cache, check_memory
 from rowcast.engine.loading.source import ModelSource, fitting_context
 from rowcast.engine.one_layer import one_layer_configuration, one_layer_generation
 from rowcast.errors import RowcastError, UnknownModel
+from rowcast.model_files import labels_in
 from rowcast.settings import ONE_LAYER
 
 _log = logging.getLogger("rowcast.loading")
@@ -117,6 +121,8 @@ def _configuration(source: ModelSource) -> PreTrainedConfig:
             "use the model without quantization"
         )
     config = config.get_text_config()
+    if _is_classifier(config):
+        config.tie_word_embeddings = True  # its language head, which is never used
     config._experts_implementation = EXPERTS  # noqa: SLF001  # there is no public way before loading
     if source.layers:
         config.num_hidden_layers = min(source.layers, config.num_hidden_layers)
@@ -151,7 +157,9 @@ def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -
     """Return the same random weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, **NO_CODE)
+        model = _kind_of(config).from_config(config, dtype=dtype, **NO_CODE)
+    if _is_classifier(config):
+        return as_causal(model)
     if source.model == ONE_LAYER:
         model.generation_config = one_layer_generation()
     elif Path(source.model, "generation_config.json").is_file():
@@ -161,7 +169,7 @@ def _random(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -
 
 def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     with _refusing(f"the weights of MODEL {source.model!r} cannot be read"):
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = _kind_of(config).from_pretrained(
             source.model,
             config=config,
             dtype="auto" if source.mapped else dtype,
@@ -174,7 +182,16 @@ def _read(source: ModelSource, config: PreTrainedConfig, dtype: torch.dtype) -> 
             f"the weights of MODEL {source.model!r} are incomplete: {len(missing)} tensors are "
             f"missing, such as {missing[0]}; download the model again"
         )
-    return model
+    return as_causal(model) if _is_classifier(config) else model
+
+
+def _is_classifier(config: PreTrainedConfig) -> bool:
+    return labels_in({"architectures": config.architectures}) > 0
+
+
+def _kind_of(config: PreTrainedConfig) -> Any:
+    """Return the class whose models the files describe."""
+    return AutoModelForSequenceClassification if _is_classifier(config) else AutoModelForCausalLM
 
 
 @contextmanager

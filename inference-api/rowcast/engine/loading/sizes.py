@@ -15,7 +15,7 @@ from typing import Any
 
 from rowcast.engine.loading.architectures import SUPPORTED
 from rowcast.errors import UnknownModel
-from rowcast.model_files import WEIGHTS
+from rowcast.model_files import WEIGHTS, labels_in
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 WIDE, MANY = 2**20, 2**12
@@ -42,6 +42,11 @@ def check_configuration(model: str, words: Mapping[str, Any]) -> None:
         raise UnknownModel(
             f"MODEL {model!r} needs its own Python code (auto_map), which is never run; use a "
             f"model of a supported type: {', '.join(SUPPORTED)}"
+        )
+    if (labels := labels_in(words)) > 1:
+        raise UnknownModel(
+            f"MODEL {model!r} is a classifier of {labels} labels; only those of one, which rank, "
+            "are served"
         )
     for part in parts:
         if problem := next(_problems(part), ""):

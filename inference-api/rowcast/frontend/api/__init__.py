@@ -18,6 +18,7 @@ from rowcast.frontend.api import (
     native,
     openai,
     page,
+    rerank,
     rows,
     streams,
     tasks,
@@ -31,6 +32,7 @@ DIALECTS: tuple[Dialect, ...] = (  # the first one formats errors at paths that 
     responses.DIALECT,
     openai.DIALECT,
     embeddings.DIALECT,
+    rerank.DIALECT,
     *generate.DIALECTS,
     streams.DIALECT,
     rows.DIALECT,
@@ -50,6 +52,14 @@ def model_in(path: str, dialects: Iterable[Dialect] = DIALECTS) -> str:
         if each.rows and (found := each.rows.fullmatch(path)):
             return found.groupdict().get("model") or ""
     return ""
+
+
+def is_stored(path: str, body: bytes, dialects: Iterable[Dialect] = DIALECTS) -> bool:
+    """True if a request for replies with this body seems to be stored now, and computed later."""
+    return any(
+        each.rows and each.stored and each.rows.fullmatch(path) and each.stored.search(body)
+        for each in dialects
+    )
 
 
 def needs_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:

@@ -3,8 +3,9 @@
 A refusal that goes through all of gunicorn and Flask takes six times as much processor time as one
 here, and that time is lost to the replies already accepted. Only plain requests for rows that have
 arrived completely are refused here, by their first bytes. Anything unusual passes, to get the same
-answer, or a more precise one, from the application. The limit is that of the request's model and of
-the caller's team, if the proxy vouches for it.
+answer, or a more precise one, from the application, and so does what is stored to be computed
+later. The limit is that of the request's model and of the caller's team, if the proxy vouches for
+it.
 """
 
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from werkzeug.datastructures import Headers
 
 from rowcast.errors import Overloaded
-from rowcast.frontend.api import DIALECTS, model_in, needs_rows
+from rowcast.frontend.api import DIALECTS, is_stored, model_in, needs_rows
 from rowcast.frontend.api.dialect import dialect_of
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.metrics.metrics import EARLY
@@ -90,7 +91,7 @@ def parse_plain(arrived: bytes, proxy_secret: str | None = None) -> PlainRequest
     headers = {field[1].lower(): field[2].strip(b" \t") for field in read}
     if len(headers) < len(fields) or headers.keys() & _UNUSUAL or b"host" not in headers:
         return None
-    if headers.get(b"content-length") != b"%d" % len(body):
+    if headers.get(b"content-length") != b"%d" % len(body) or is_stored(path, body):
         return None
     request_id = valid_or_fresh_id(headers.get(b"x-request-id", b"").decode("latin-1"))
     return PlainRequest(path, request_id, _team_of(headers, proxy_secret), body)

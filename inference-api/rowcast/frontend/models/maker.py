@@ -71,6 +71,7 @@ class ModelMaker:
             offload=_helpers(settings),
             chat=text.chat,
             vectors=text.vectors,
+            ranking=text.ranking,
             defaults=defaults,
             generation=generation_of(settings),
             prefix_keys=PrefixKeys(self._prefix_secret, settings.prefix_scope),

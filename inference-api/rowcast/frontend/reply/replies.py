@@ -75,7 +75,7 @@ class Replies:
                 received = True
                 patience.reset()
                 yield piece
-            if not received and self._is_silent(patience):
+            if not (received and self._has_unread(unended)) and self._is_silent(patience):
                 yield None
 
     def rounds(
@@ -94,7 +94,9 @@ class Replies:
                 received = True
                 patience.reset()
                 yield pieces
-            if not received and self._is_silent(patience):
+                if len(pieces) < AT_ONCE:
+                    break
+            if not (received and self._has_unread(unended)) and self._is_silent(patience):
                 yield []
 
     def _begin(self, silence: float | None) -> tuple[dict[int, ReplyText], list[str], Patience]:
@@ -107,7 +109,8 @@ class Replies:
         self, unended: dict[int, ReplyText], held: list[str], *, singly: bool = False
     ) -> Iterator[Piece]:
         """Yield the new pieces of each reply; remove replies that have ended from `unended`."""
-        for at, reply in in_turns(list(unended.items())):
+        replies = list(unended.items())
+        for at, reply in in_turns(replies) if len(replies) > 1 else replies:
             events = reply.arrived()
             for part in one_by_one(events) if singly else [events] if events else []:
                 held[at] += reply.read(part)
@@ -119,6 +122,10 @@ class Replies:
             if reply.ending is not None:
                 del unended[at]
 
+    def _has_unread(self, unended: dict[int, ReplyText]) -> bool:
+        """True if there is more to read, or nothing more to wait for."""
+        return not unended or any(reply.has_unread for reply in unended.values())
+
     def _is_silent(self, patience: Patience) -> bool:
         """Wait for new events; return True if none came, and the reader must get something."""
         silent = self._interrupted() or not self._session.arrived.wait(patience.left)
@@ -128,7 +135,8 @@ class Replies:
 
     def _interrupted(self) -> bool:
         """Return whether the reader must learn of a pause now: once for all interrupted replies."""
-        return sum(reply.choice.was_interrupted() for reply in self._replies) > 0
+        interrupted = [reply.choice.was_interrupted() for reply in self._replies]
+        return any(interrupted)
 
     def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:
         """Return the full texts once all have ended. Raises ReplyFailed or NotReady if one failed.

@@ -149,6 +149,11 @@ class ReplyText:
         """Return the events that have arrived and are unread."""
         return self._clipped(self.choice.drain())
 
+    @property
+    def has_unread(self) -> bool:
+        """True if events have arrived that belong to the next piece."""
+        return bool(self._early)
+
     def read(self, events: Sequence[Event]) -> str:
         """Return the text that these events release; set `ending` if they contain the end."""
         return "".join(map(self._read, events))
@@ -243,8 +248,9 @@ class ReplyText:
         for at in range(0, len(tokens), step):
             some = tokens[at : at + step]
             self._tokens += len(some)
-            self._places += places[at : at + step]
-            self._logprobs += sum(place.logprob or 0.0 for place in places[at : at + step])
+            if places:
+                self._places += places[at : at + step]
+                self._logprobs += sum(place.logprob or 0.0 for place in places[at : at + step])
             released.append(self._filter.feed(self._decoder.feed(some)))
             if self._filter.stopped:
                 self.ending = Ending("stop", self._tokens)

@@ -13,8 +13,8 @@ MOST_BYTES = 16 << 20
 
 
 def check_size(prompts: Sequence[Sequence[Submit]]) -> None:
-    """Refuse a request that is too large. `prompts`: the choices of each share the large parts."""
-    total = sum(len(wire.encode([choices[0]])) for choices in prompts if choices)
+    """Refuse a request that is too large. `prompts`: the choices of each."""
+    total = sum(len(wire.encode(choices)) for choices in prompts)
     if total > MOST_BYTES:
         replies = sum(map(len, prompts))
         raise MalformedRequest(

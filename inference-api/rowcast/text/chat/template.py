@@ -59,6 +59,7 @@ class ChatTemplate:
         self._special = dict(special or {})
         _, parsed = map(self._environment.parse, self._sources)
         self._names = {name.name for name in parsed.find_all(nodes.Name) if name.ctx == "load"}
+        self._constants = {each.value for each in parsed.find_all(nodes.Const)}
 
     @classmethod
     def plain(cls) -> "ChatTemplate":
@@ -89,6 +90,10 @@ class ChatTemplate:
     def knows_tools(self) -> bool:
         """True if the template shows tools to the model."""
         return "tools" in self._names
+
+    def shows(self, *roles: str) -> bool:
+        """True if the template names all of these roles."""
+        return self._constants.issuperset(roles)
 
     def compile(self) -> None:
         """Compile now, so that the first rendering is not slow."""

@@ -101,7 +101,7 @@ class ToolReader:
         """Return what this text adds."""
         self._held += text
         found: list[Found] = []
-        while (step := self._state()) is not None:
+        while self._held and (step := self._state()) is not None:
             found += step
         return found if self._several else [each for each in found if not _is_second(each)]
 
@@ -199,8 +199,11 @@ def brace_at(behind: str) -> int | None:
 
 def begun(text: AnyStr, word: AnyStr) -> int:
     """Return how many characters at the end of a text may begin a word."""
-    longest = min(len(text), len(word) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(word[:size])), 0)
+    tail = text[max(0, len(text) - len(word) + 1) :]
+    at = tail.find(word[:1])
+    while at >= 0 and not word.startswith(tail[at:]):
+        at = tail.find(word[:1], at + 1)
+    return len(tail) - at if at >= 0 else 0
 
 
 def _behind(text: str, expected: Sequence[str]) -> int | None:

@@ -16,6 +16,9 @@ class ByteTokenizer:
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
 
+    def encode_pair(self, first: str, second: str) -> tuple[int, ...]:
+        return self.encode(first + second)
+
     def least_tokens(self, text: str) -> int:
         return len(text.encode())
 

@@ -98,6 +98,9 @@ class HubTokenizer:
         # encode_batch releases the GIL, encode does not.
         return tuple(self._tokenizer.encode_batch([text], add_special_tokens=special)[0].ids)
 
+    def encode_pair(self, first: str, second: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode_batch([(first, second)])[0].ids)
+
     def least_tokens(self, text: str) -> int:
         return len(text.encode()) // self._longest if self._longest else 0
 

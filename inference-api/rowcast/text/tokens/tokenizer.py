@@ -36,6 +36,9 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         """Return a prompt's token ids. `special`: with all that the model's tokenizer adds."""
 
+    def encode_pair(self, first: str, second: str) -> tuple[int, ...]:
+        """Return the token ids of two texts, with all that the model's tokenizer adds to both."""
+
     def least_tokens(self, text: str) -> int:
         """Return a lower bound of the number of tokens, without tokenizing the text."""
 
@@ -60,6 +63,9 @@ class ScriptedTokenizer:
 
     def encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:  # noqa: ARG002
         return tuple(text.encode())
+
+    def encode_pair(self, first: str, second: str) -> tuple[int, ...]:
+        return self.encode(first + second)
 
     def least_tokens(self, text: str) -> int:
         return len(text.encode())

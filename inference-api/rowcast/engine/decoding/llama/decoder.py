@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rowcast.engine.decoding.decoder import DecoderMaker
 from rowcast.engine.decoding.llama.last_states import states_back
-from rowcast.engine.decoding.llama.model import LAST, LayerShape, LlamaModel
+from rowcast.engine.decoding.llama.model import CLASSIFIER, LAST, LayerShape, LlamaModel
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.attention import Attention
 from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, refuse
@@ -113,6 +113,7 @@ class LlamaDecoder:
         )
         self._back = states_back(model, kernel)
         self.dimensions = 0 if self._back is None else self._buffers.normed.shape[1]
+        self.classifier = model.tensor(CLASSIFIER) if model.has(CLASSIFIER) else None
         self._fed = 0  # slots of the last step
 
     @property

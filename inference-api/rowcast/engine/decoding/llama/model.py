@@ -19,6 +19,7 @@ Part = Packed | Tensor
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # types that may have the form
 OWN = "own"  # the basis of the model's own numbers
 LAST = "last"  # among the names of norms: the one before the head
+CLASSIFIER = "classifier"  # the weight of a classifier's head, in the model's own numbers
 LAST_WEIGHT = "last_weight"  # that norm's own weight, in a basis that leaves it to the head
 
 

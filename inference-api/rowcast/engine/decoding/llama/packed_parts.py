@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rowcast.engine.decoding.llama.model import (
+    CLASSIFIER,
     LAST,
     LAST_WEIGHT,
     LayerShape,
@@ -109,6 +110,8 @@ def parts_of(
     yield LAST, packing.tensor(basis.norm(LAST, form.norm))
     if (weight := basis.last_weight()) is not None:
         yield LAST_WEIGHT, packing.tensor(weight)
+    if form.classifier is not None:
+        yield CLASSIFIER, form.classifier.detach().float().clone()
     yield "head", packing.products([basis.head()], [form.head], basis.directions)
 
 

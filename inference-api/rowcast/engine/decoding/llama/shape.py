@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from rowcast.engine.decoding.classifier import WEIGHT
 from rowcast.engine.decoding.llama.model import MODEL_TYPES, Norm
 
 ROTATIONS = ("default", "linear", "llama3", "yarn")  # others depend on the step's other positions
@@ -51,6 +52,7 @@ class Form:
     kv_heads: int
     head_size: int
     rotary: nn.Module  # (states, positions) to (cos, sin)
+    classifier: Tensor | None  # the weight of a head of labels, if the model has one
 
 
 def read_form(network: PreTrainedModel) -> Form | None:
@@ -71,6 +73,7 @@ def read_form(network: PreTrainedModel) -> Form | None:
         kv_heads=config.num_key_value_heads,
         head_size=attention.head_dim,
         rotary=inner.rotary_emb,
+        classifier=getattr(network, WEIGHT, None),
     )
 
 

@@ -14,6 +14,7 @@ from openai.types.responses import ResponseItem
 from pydantic import TypeAdapter
 
 from rowcast.frontend.api.openai.responses import DIALECT
+from rowcast.frontend.background.worker import Worker
 
 from ....serving import Served, journal_of, serving
 from ..asking import refusal
@@ -179,6 +180,22 @@ def test_a_response_in_the_background(served: Served) -> None:
     ]
     later = respond(served, previous_response_id=found["id"], max_output_tokens=2)
     assert later["usage"]["input_tokens"] > expected["usage"]["input_tokens"]
+
+
+def test_who_has_the_last_event_finds_the_result(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Worker._store
+
+    def slowly(*ending: Any) -> None:
+        time.sleep(0.3)
+        store(*ending)
+
+    monkeypatch.setattr(Worker, "_store", slowly)
+    seen = stream(served, seed=8, max_output_tokens=6, background=True)
+    assert kinds(seen)[-1] == "incomplete"
+    found = parsed(get(served, seen[0]["response"]["id"]))
+    assert found == seen[-1]["response"]
 
 
 def test_an_idempotency_key_gives_one_response_in_the_background(served: Served) -> None:

@@ -138,7 +138,7 @@ def _new_events(
 ) -> bytes:
     """Return the events that the reader does not have yet."""
     return b"".join(
-        _event(each, cursor.id()) for each in events if cursor.advance(reply, tokens, stage)
+        [_event(each, cursor.id()) for each in events if cursor.advance(reply, tokens, stage)]
     )
 
 

@@ -51,4 +51,5 @@ DIALECT = Dialect(
     error_event=error_event,
     prefixes=PATHS,
     rows=re.compile("|".join(PATHS)),
+    stored=re.compile(rb'"background"\s*:\s*true'),
 )

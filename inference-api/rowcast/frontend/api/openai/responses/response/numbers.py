@@ -7,7 +7,7 @@ Events are numbered before any are joined, so a number means the same place in t
 STREAMING_CHUNKS is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 
 import msgspec
@@ -31,24 +31,25 @@ class Numbers:
 
     def encode(self, events: Iterable[Event], *, more: bool = False) -> bytes:
         """Return the events that the reader lacks. `more`: they wait for the rest of a chunk."""
-        self._held += self._new(events)
-        if (more and self._joins) or not self._held:
+        held = self._held
+        for event in events:
+            event.sequence_number = self._next
+            self._next += 1
+            if event.sequence_number > self.last:
+                held.append(event)
+        if (more and self._joins) or not held:
             return b""
-        held, self._held = self._held, []
+        self._held = []
         self.last = held[-1].sequence_number
-        return b"".join(map(_encoded, coalesced(held, _joined) if self._joins else held))
+        return b"".join([_encoded(each) for each in self._sent(held)])
 
     def outside(self, event: Event) -> bytes:
         """Return an event that is not a part of the response, with the number of the last one."""
         event.sequence_number = max(self.last, 0)
         return event_of(_encode(event), event=event.name)
 
-    def _new(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            event.sequence_number = self._next
-            self._next += 1
-            if event.sequence_number > self.last:
-                yield event
+    def _sent(self, held: list[Event]) -> Iterable[Event]:
+        return coalesced(held, _joined) if self._joins else held
 
 
 def _joined(first: Event, second: Event) -> Event | None:

@@ -41,21 +41,23 @@ class Output:
 
     def feed(self, text: str, tokens: int, scores: Scores = ()) -> list[Event]:
         """Return the events for this text; with it, the reply has `tokens` tokens."""
-        return list(self._events(self._reader.feed(text, tokens), scores))
+        return self._events(self._reader.feed(text, tokens), scores)
 
     def finish(self, status: ItemStatus) -> list[Event]:
         """Return the last events; an empty reply is an empty message."""
-        events = list(self._events(self._reader.finish(), ()))
+        events = self._events(self._reader.finish(), ())
         if self._writer is None:
             events += self._begin(MessageWriter(*self._place("msg")))
         return [*events, *self._end(status)]
 
-    def _events(self, parts: Iterable[Part], scores: Scores) -> Iterator[Event]:
+    def _events(self, parts: Iterable[Part], scores: Scores) -> list[Event]:
+        events: list[Event] = []  # no generator: most parts are one token
         for part in parts:
             if writer := self._new_writer(part):
-                yield from self._begin(writer)
+                events += self._begin(writer)
             if not isinstance(part, CallStart) and self._writer is not None:
-                yield self._writer.add(part.text, scores)
+                events.append(self._writer.add(part.text, scores))
+        return events
 
     def _new_writer(self, part: Part) -> Writer | None:
         """Return the writer of a new item; None if the part belongs to the one being written."""

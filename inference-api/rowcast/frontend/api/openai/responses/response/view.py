@@ -8,7 +8,7 @@ A failure is not a part of the response: its event has the number of the one bef
 who resumes after it misses nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -33,7 +33,8 @@ from rowcast.frontend.api.openai.responses.response.events import (
 from rowcast.frontend.api.openai.responses.response.numbers import Numbers
 from rowcast.frontend.api.openai.responses.response.output import Output
 from rowcast.frontend.api.openai.responses.response.types import ResponseObject
-from rowcast.frontend.reply.replies import Piece, Replies
+from rowcast.frontend.reply.replies import Piece
+from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.response import Response
 
 
@@ -77,7 +78,7 @@ class View:
         self._begun = response_of(read.body, facts)
         self._output = Output(prompt.reader(), self._begun.id)
         self._splits = prompt.has_parts
-        self._scores = _Scores(prepared, self.replies)
+        self._scores = _Scores(prepared, self.reply) if read.body.with_logprobs else None
 
     def begin(self) -> list[Event]:
         """Return the events before the first token."""
@@ -85,6 +86,8 @@ class View:
 
     def piece(self, piece: Piece) -> list[Event]:
         """Return the events for more text."""
+        if self._scores is None:
+            return self._output.feed(piece.text, self.reply.tokens)
         events = self._output.feed(piece.text, self.reply.tokens, self._scores.waiting())
         if events:
             self._scores.pass_on()
@@ -128,15 +131,15 @@ class View:
 class _Scores:
     """The log-probabilities of tokens, from when they arrive until an event has their text."""
 
-    def __init__(self, prepared: Prepared, replies: Replies) -> None:
-        body = prepared.read.body
-        self._reply = replies[0] if body.with_logprobs else None
-        self._scores = ChatScores(prepared.served.tokenizer, body.top_logprobs or 0)
+    def __init__(self, prepared: Prepared, reply: ReplyText) -> None:
+        self._reply = reply
+        likeliest = prepared.read.body.top_logprobs or 0
+        self._scores = ChatScores(prepared.served.tokenizer, likeliest)
         self._waiting: list[TokenLogprob] = []
 
     def waiting(self) -> list[TokenLogprob]:
         """Return those that no event has yet."""
-        found = self._scores.of(self._reply.places()) if self._reply else None
+        found = self._scores.of(self._reply.places())
         if found and isinstance(found.content, list):
             self._waiting += found.content
         return self._waiting
@@ -162,29 +165,38 @@ def _events(view: View, numbers: Numbers, silence: float) -> Iterator[bytes]:
         yield numbers.outside(view.failed(failure))
 
 
-def events_of(view: View, numbers: Numbers, silence: float) -> Iterator[bytes]:
+def events_of(
+    view: View, numbers: Numbers, silence: float, settle: Callable[[], None] | None = None
+) -> Iterator[bytes]:
     """Yield the events that the reader lacks; those that are ready together are sent together.
 
-    Raises ReplyFailed and NotReady.
+    `settle` is called when only the last ones are left. Raises ReplyFailed and NotReady.
     """
     if begun := numbers.encode(view.begin()):
         yield begun
     for pieces in view.replies.rounds(silence, singly=True):
         if not pieces:
             yield SILENT
-        elif events := _round(view, numbers, pieces):
-            yield events
+            continue
+        events = [numbers.encode(view.piece(piece), more=piece.more) for piece in pieces]
+        ending = view.reply.ending
+        if ending is not None and ending.whole:
+            last = _last(view, numbers)
+            if settle is not None:
+                yield b"".join(events)
+                events = []
+                settle()
+            events.append(last)
+        if sent := b"".join(events):
+            yield sent
         view.replies.check(0)
 
 
-def _round(view: View, numbers: Numbers, pieces: list[Piece]) -> bytes:
-    """Return the events for pieces that have arrived together, and for the end."""
-    sent = [numbers.encode(view.piece(piece), more=piece.more) for piece in pieces]
-    ending = view.reply.ending
-    if ending is not None and ending.whole:
-        sent.append(numbers.encode(view.end()))
-        view.replies.close()  # so that it is stored before its reader knows its end
-    return b"".join(sent)
+def _last(view: View, numbers: Numbers) -> bytes:
+    """Return the events for the end of a whole reply."""
+    last = numbers.encode(view.end())
+    view.replies.close()  # so that it is stored before its reader knows its end
+    return last
 
 
 def number(start: str) -> int:

@@ -4,12 +4,13 @@ Its stream is shared with the process that computes it. If that process ends, th
 computes the rest, or waits for another one to do so, and continues after the client's last event.
 """
 
+import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import replace as with_field
 
 from msgspec.structs import replace
 
-from rowcast.errors import BuildChanged, RowcastError
+from rowcast.errors import BuildChanged, JournalFailing, RowcastError, UnknownRequest
 from rowcast.frontend.api.events import EVENT_STREAM, NO_BUFFERING, SILENT
 from rowcast.frontend.api.openai.responses.request.prepared import prepare
 from rowcast.frontend.api.openai.responses.response.errors import error_of
@@ -35,6 +36,7 @@ from rowcast.frontend.response import CONTENT_TYPE, Response
 from rowcast.journal.background.record import ENDS, BackgroundRequest, Phase
 
 _BEGUN: frozenset[Phase] = frozenset({"running"})
+STORED_SECONDS = 3.0  # at most, until the process that computes it has stored its result
 AGAIN_SECONDS = 0.5  # until a stream that broke off is read again
 
 
@@ -111,9 +113,14 @@ class _Follower:
                 break
         try:
             self._numbers = Numbers(self._numbers.last, joins=view.reply.joins)
-            yield from events_of(view, self._numbers, self._silence)
+            yield from events_of(view, self._numbers, self._silence, self._settle)
         finally:
             view.replies.close()
+
+    def _settle(self) -> None:
+        """Wait until the result is stored, so that whoever has the last event finds it."""
+        with contextlib.suppress(UnknownRequest, JournalFailing):  # deleted; stored later
+            self._wait(STORED_SECONDS, ended=True)
 
     def _end(self) -> bytes:
         """Return the last event of a response without a result."""
