@@ -35,6 +35,8 @@ FIXED = {
 }
 VALUES = {
     "pooling": "mean",
+    "prefix_memory": "2000000",
+    "prefix_folder": "/mnt/prefixes",
     "model": "somebody/a-model",
     "models": "config/model_config.json",
     "config_file": "/mnt/generation.json",
