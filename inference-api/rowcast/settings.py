@@ -137,6 +137,13 @@ class Settings(BaseSettings):
         0,
         "Maximum tokens per row; 0 uses the model's limit, a smaller value saves memory.",
     )
+    kv_memory = setting(
+        Whole(0),
+        0,
+        "Maximum bytes of the KV cache of all rows together. A prompt is seated once its tokens, "
+        "and the most that its reply may have, fit beside those of others. 0: enough for every row "
+        "in full or, on a CPU with less memory, 80 % of what is free.",
+    )
     no_weights = setting(
         Switch(),
         False,

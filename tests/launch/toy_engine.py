@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from rowcast.engine.engine import Drawn, Feed, Seating
+from rowcast.engine.engine import CacheMemory, Drawn, Feed, Seating
 from rowcast.settings import Settings
 
 END = 256
@@ -19,6 +19,7 @@ class Parrot:
     context_length = 64
     end_tokens = frozenset({END})
     dimensions = 0
+    memory = CacheMemory(rows * context_length, 4)
 
     def __init__(self) -> None:
         self._fed: dict[int, list[int]] = {}
@@ -38,6 +39,10 @@ class Parrot:
 
     def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         self._fed[target] = self._fed[source][: len(tokens)]
+
+    def trim(self, row: int, length: int) -> None:
+        if row in self._fed:
+            del self._fed[row][length:]
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         for feed in feeds:

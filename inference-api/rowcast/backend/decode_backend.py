@@ -19,6 +19,7 @@ from rowcast.backend.beams import Search, Searches
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.policies import Policies
 from rowcast.backend.reply import Reply
+from rowcast.backend.row_memory import RowMemory
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
@@ -28,6 +29,7 @@ from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Join
 from rowcast.wire import (
     LITTLE_ROOM,
     Accepted,
+    CacheUse,
     Cancel,
     Embedded,
     Event,
@@ -96,16 +98,26 @@ class DecodeBackend:
     def load_model_and_tokenizer(self) -> None:
         """Load the model, together with its row cache."""
         self._engine = self._load_engine()
-        self._rows = Rows(self._engine.rows, self._policies.placement(self._engine.rows))
+        engine, placement = self._engine, self._policies.placement(self._engine.rows)
+        memory = RowMemory(
+            engine.rows, placement, engine.memory, engine.trim, least_per_step=engine.width
+        )
+        self._rows = Rows(engine.rows, placement, memory)
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
         self._engine.compile()
         self._warm_up.run(self._engine)
+        self._rows.memory.touch(self._warm_up.rows, self._warm_up.tokens)
 
     def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Step until `stop` was called and the last reply has ended; `beat` after each turn."""
-        _log.info("serving model=%s rows=%d", self._engine.model, self._engine.rows)
+        engine = self._engine
+        _log.info(
+            "serving model=%s rows=%d context=%d cache_tokens=%d cache_bytes=%d",
+            *(engine.model, engine.rows, engine.context_length, engine.memory.tokens),
+            engine.memory.tokens * engine.memory.token_bytes,
+        )
         while not (self._stopping and self.idle):
             self.step()
             beat()
@@ -132,6 +144,7 @@ class DecodeBackend:
         feeds = self.feed()
         drawn = self.decode(feeds)
         self.emit(drawn)
+        self._rows.memory.tidy()
 
     def intake(self) -> None:
         """Handle the commands that have arrived, and end replies that have expired."""
@@ -210,7 +223,12 @@ class DecodeBackend:
             retry_after=self._admission.retry_after(len(self._line)),
             team_rooms=self._admission.team_rooms(),
             dimensions=self._engine.dimensions,
+            cache=self._cache_use(),
         )
+
+    def _cache_use(self) -> CacheUse:
+        memory = self._engine.memory
+        return CacheUse(memory.tokens, self._rows.memory.committed, memory.token_bytes)
 
     def _arrivals(self) -> list[Arrival]:
         if self.idle and not self._stopping:

@@ -18,6 +18,20 @@ from rowcast.wire import Pooling, Top
 
 
 @dataclass(frozen=True, slots=True)
+class CacheMemory:
+    """How many tokens the caches of all rows may hold together, and what a token takes."""
+
+    tokens: int
+    token_bytes: int
+    grain: int = 1  # tokens by which a row's memory grows
+    shortens: bool = False  # the engine's context is what this memory holds, not the model's own
+
+    def up(self, tokens: int) -> int:
+        """Return the tokens that a row has memory for when it holds this many."""
+        return -(-tokens // self.grain) * self.grain
+
+
+@dataclass(frozen=True, slots=True)
 class Seating:
     """What an engine must know about a row before its first feed."""
 
@@ -106,6 +120,7 @@ class Engine(Protocol):
     context_length: int  # the most tokens that a row can hold
     end_tokens: frozenset[int]  # the model's own end-of-text tokens
     dimensions: int  # numbers in a prompt's vector; 0: no row may be seated with a pooling
+    memory: CacheMemory
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
@@ -124,6 +139,12 @@ class Engine(Protocol):
 
         The target was seated, but not yet fed; or, in a beam search, it has been fed other tokens,
         and the first `held` are the same. What it has beyond these is forgotten.
+        """
+
+    def trim(self, row: int, length: int) -> None:
+        """Forget what a row holds beyond its first `length` tokens, and free the memory.
+
+        They are not in use: nothing at that position is fed to the row before all that precedes it.
         """
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:

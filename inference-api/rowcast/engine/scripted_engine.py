@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
-from rowcast.engine.engine import Candidates, Drawn, Feed, Scores, Seating
+from rowcast.engine.engine import CacheMemory, Candidates, Drawn, Feed, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.scripted_states import DIMENSIONS, ScriptedPools
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
@@ -34,6 +34,7 @@ from rowcast.settings import Settings
 from rowcast.wire import Top
 
 ROWS = 32
+TOKEN_BYTES = 8  # of the list that is a row's cache
 _LEADS = bytes.fromhex("c3c4c5cecfd0d1e4e5e6e7e8e9f0f0f0")
 _MARKS = b".,!?;:-\n"
 _DRAW = struct.Struct("<QII")
@@ -43,7 +44,8 @@ _CLOSING_BELOW = 2**29
 
 def prepare(settings: Settings) -> Callable[[], "ScriptedEngine"]:
     """Return the maker of engines at the pace of the settings."""
-    return lambda: ScriptedEngine(step_seconds=settings.step_seconds)
+    tokens = settings.kv_memory // TOKEN_BYTES if settings.kv_memory else None
+    return lambda: ScriptedEngine(step_seconds=settings.step_seconds, cache_tokens=tokens)
 
 
 @dataclass(slots=True)
@@ -101,8 +103,17 @@ class _Row:
             raise ValueError(
                 f"cannot copy {length} of {other.fed} tokens to a row that has {self.fed}"
             )
+        self._begin(other.cache[:length])
+
+    def trim(self, length: int) -> None:
+        """Forget the tokens beyond the first `length`."""
+        if length < self.fed:
+            self._begin(self.cache[:length])
+
+    def _begin(self, tokens: Sequence[int]) -> None:
+        """Start again with these tokens."""
         self.cache, self.crc, self.missing, self.last = [], 0, 0, (-1, -1)
-        self._feed(other.cache[:length])
+        self._feed(tokens)
 
     def _feed(self, tokens: Sequence[int]) -> None:
         if len(tokens) > 1:
@@ -217,13 +228,16 @@ class ScriptedEngine:
         width: int = 256,
         context_length: int = 16384,
         step_seconds: float = 0.0,
+        cache_tokens: int | None = None,  # of all rows together; None: all may be full
     ) -> None:
+        cache_tokens = rows * context_length if cache_tokens is None else max(1, cache_tokens)
+        self.memory = CacheMemory(cache_tokens, TOKEN_BYTES, shortens=cache_tokens < context_length)
         self.model = "scripted"
         self.fingerprint = "scripted-1"
         self.rows = rows
         self.width = self.shared_width = width  # all steps take the same time
         self.vocabulary = _SIZE
-        self.context_length = context_length
+        self.context_length = min(context_length, cache_tokens)
         self.end_tokens = frozenset({END})
         self.dimensions = DIMENSIONS
         self._step_seconds = step_seconds
@@ -248,6 +262,10 @@ class ScriptedEngine:
     def fork(self, source: int, target: int, tokens: Sequence[int], held: int = 0) -> None:
         self._rows[target].adopt(self._rows[source], len(tokens), held)
         self._observe(target, 0, tokens)
+
+    def trim(self, row: int, length: int) -> None:
+        if row in self._rows:
+            self._rows[row].trim(length)
 
     def ready(self, row: int) -> bool:
         return self._grammars.ready(row)

@@ -73,6 +73,11 @@ def _of_backend(status: Status) -> dict[str, Any]:
         "context_length": status.context_length,
         "rows": {"seated": status.seated, "of": status.rows},
         "waiting": status.waiting,
+        "cache": {
+            "committed_tokens": status.cache.committed,
+            "tokens": status.cache.tokens,
+            "token_bytes": status.cache.token_bytes,
+        },
     }
 
 
