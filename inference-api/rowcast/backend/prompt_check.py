@@ -184,9 +184,9 @@ def _too_long(submit: Submit, engine: Engine) -> str:
     if length > context - min(1, params.max_tokens):
         if engine.memory.shortens:
             return (
-                f"the prompt has {length} tokens; there is memory for {_arithmetic(engine.memory)}, "
-                "and a reply needs at least one of them: shorten it, or set a higher KV_MEMORY on "
-                "the server"
+                f"the prompt has {length} tokens; there is memory for "
+                f"{_arithmetic(engine.memory)}, and a reply needs at least one of them: shorten "
+                "it, or set a higher KV_MEMORY on the server"
             )
         return (
             f"the prompt has {length} tokens; the model's context holds {context}, "

@@ -140,10 +140,10 @@ class RowMemory:
         if (now := self._clock()) < self._due:
             return
         left = self._budget()
-        for at, length in self._too_long(now):
-            row = self._rows[at]
-            length = max(length, row.used - left)
-            left -= row.used - length
+        for at, least in self._too_long(now):
+            used = self._rows[at].used
+            length = max(least, used - left)
+            left -= used - length
             self._cut(at, length)
             if left <= 0:
                 return
