@@ -1,4 +1,4 @@
-"""Replies are seated by the tokens that they commit to, and rows give back what they do not need."""
+"""Replies are seated by the tokens that they commit to; rows give back what they do not need."""
 
 import itertools
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from .driven import Driven, RecordedEngine, choices, named, submit
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=150)
 NAMES = itertools.count()
-LARGE = 64 << 10  # bytes of a token of which SPARE is 32
+LARGE = 64 << 10  # bytes of a token
 
 
 def reply(prompt: int, limit: int, team: str = "", beams: int = 0) -> Reply:

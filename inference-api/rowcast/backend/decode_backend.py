@@ -108,6 +108,7 @@ class DecodeBackend:
         """Do in advance the work that would slow down the first step."""
         self._engine.compile()
         self._warm_up.run(self._engine)
+        self._rows.memory.touch(self._engine.rows, 1)  # by the probe of the machine
         self._rows.memory.touch(self._warm_up.rows, self._warm_up.tokens)
 
     def run(self, beat: Callable[[], None] = lambda: None) -> None:

@@ -161,13 +161,13 @@ def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
 def _too_large(submit: Submit, engine: Engine) -> str:
     """Name the memory that a new search needs if there is not so much; empty if there is."""
     params, memory, length = submit.params, engine.memory, len(submit.prompt)
-    most = memory.up(min(engine.context_length, length + params.max_tokens))
-    need = params.beams * most
+    more = min(engine.context_length - length, params.max_tokens)
+    need = params.beams * memory.up(length + more)
     if need <= memory.tokens or submit.delivered is not None:
         return ""
     return (
         f"a beam search with {params.beams} beams, each of {length} prompt tokens and up to "
-        f"{most - length} more, needs memory for {need} tokens; there is memory for "
+        f"{more} more, needs memory for {need} tokens; there is memory for "
         f"{_arithmetic(memory)}: request fewer beams or a lower max_tokens, or set a higher "
         "KV_MEMORY on the server"
     )

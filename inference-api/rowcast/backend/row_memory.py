@@ -24,7 +24,7 @@ from rowcast.backend.reply import Reply
 from rowcast.engine.engine import CacheMemory
 
 GRACE_SECONDS = 5.0
-SPARE = 2 << 20  # bytes of a row that its next reply will probably need again
+SPARE = 1 << 20  # bytes of a row that its next reply will probably need again
 BYTES_PER_STEP = 16 << 20  # that are given back while replies are computed
 BYTES_WHEN_IDLE = 256 << 20
 MOST_PASSING = 16  # waiting replies of a team that are compared with one that waits for memory

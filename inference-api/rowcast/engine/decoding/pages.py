@@ -8,6 +8,7 @@ system makes huge pages of all memory, only whole ones are given back, since the
 one would be slower. `sparse` memory has none: there, a row's memory grows by `grain` tokens.
 """
 
+import contextlib
 import mmap
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class Pages:
         self._head = _up(context * self._token, mmap.PAGESIZE)
         self._memory = mmap.mmap(-1, max(1, rows * heads * self._head), flags=_FLAGS)
         if sparse:
-            self._memory.madvise(mmap.MADV_NOHUGEPAGE)
+            with contextlib.suppress(OSError):  # a system that has no huge pages
+                self._memory.madvise(mmap.MADV_NOHUGEPAGE)
         self._whole = HUGE if not sparse and huge_everywhere() else mmap.PAGESIZE
         flat = torch.frombuffer(self._memory, dtype=dtype)
         head = self._head // dtype.itemsize
