@@ -66,6 +66,11 @@ class Stand:
     def _trim(self, row: int, length: int) -> None:
         self.trims.append((row, length))
 
+    @property
+    def size(self) -> int:
+        """The tokens that rows may have memory for, now or later."""
+        return sum(max(row.used, row.committed) for row in self.memory._rows)
+
     def join(self, *replies: Reply) -> None:
         for each in replies:
             self.line.join(each)
@@ -209,7 +214,7 @@ def test_what_is_remembered_goes_when_seated_replies_need_the_memory() -> None:
     stand.join(reply(20, 30), reply(20, 30))
     stand.admit()
     stand.tidy()
-    assert sum(row.size for row in stand.memory._rows) <= 200
+    assert stand.size <= 200
 
 
 def test_a_row_is_cut_in_parts_so_that_no_step_waits_for_it() -> None:
@@ -231,7 +236,7 @@ def test_memory_that_was_used_without_a_reply_is_counted() -> None:
     stand.join(reply(10, 15))
     stand.admit()
     stand.tidy()
-    assert sum(row.size for row in stand.memory._rows) <= 100
+    assert stand.size <= 100
 
 
 @pytest.mark.slow
@@ -260,7 +265,7 @@ def test_never_more_is_committed_than_there_is_and_all_are_seated_in_the_end(
                 stand.rows.evict(each)
                 ended += 1
         stand.tidy(0.1)
-        assert sum(row.size for row in stand.memory._rows) <= tokens + grain
+        assert stand.size <= tokens + grain
         if ended == len(replies):
             break
     assert ended == len(replies)

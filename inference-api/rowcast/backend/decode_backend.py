@@ -29,7 +29,6 @@ from rowcast.transport.ports import Arrival, BackendPort, FrontendId, Gone, Join
 from rowcast.wire import (
     LITTLE_ROOM,
     Accepted,
-    CacheUse,
     Cancel,
     Embedded,
     Event,
@@ -224,12 +223,8 @@ class DecodeBackend:
             retry_after=self._admission.retry_after(len(self._line)),
             team_rooms=self._admission.team_rooms(),
             dimensions=self._engine.dimensions,
-            cache=self._cache_use(),
+            cache=self._rows.memory.use,
         )
-
-    def _cache_use(self) -> CacheUse:
-        memory = self._engine.memory
-        return CacheUse(memory.tokens, self._rows.memory.committed, memory.token_bytes)
 
     def _arrivals(self) -> list[Arrival]:
         if self.idle and not self._stopping:

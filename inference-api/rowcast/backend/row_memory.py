@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from rowcast.backend.placement import Placement
 from rowcast.backend.reply import Reply
 from rowcast.engine.engine import CacheMemory
+from rowcast.wire import CacheUse
 
 GRACE_SECONDS = 5.0
 SPARE = 1 << 20  # bytes of a row that its next reply will probably need again
@@ -41,10 +42,6 @@ class _Row:
     committed: int = 0  # by the reply that is seated in it
     since: float = math.inf  # when its last reply was seated, or ended
 
-    @property
-    def size(self) -> int:
-        return max(self.used, self.committed)
-
 
 class RowMemory:
     """The memory of all rows of one backend."""
@@ -61,6 +58,7 @@ class RowMemory:
     ) -> None:
         self.cache = cache
         self.committed = 0
+        self._size = 0  # of all rows: what they may have pages of, or need
         self._rows = [_Row() for _ in range(count)]
         self._placement = placement
         self._trim = trim
@@ -102,15 +100,18 @@ class RowMemory:
 
     def seat(self, reply: Reply) -> None:
         row = self._rows[reply.row]
-        row.committed = self._of_row(reply)
-        self.committed += row.committed
+        self._set(row, row.used, self._of_row(reply))
         self._changed(reply.row)
 
     def leave(self, reply: Reply) -> None:
         row = self._rows[reply.row]
-        self.committed -= row.committed
-        row.used, row.committed = max(row.used, self.cache.up(reply.fed)), 0
+        self._set(row, max(row.used, self.cache.up(reply.fed)), 0)
         self._changed(reply.row)
+
+    def _set(self, row: _Row, used: int, committed: int) -> None:
+        self.committed += committed - row.committed
+        self._size += max(used, committed) - max(row.used, row.committed)
+        row.used, row.committed = used, committed
 
     def _changed(self, at: int) -> None:
         """Note the time from which a row is as it is, and when it may have to give back memory."""
@@ -122,18 +123,20 @@ class RowMemory:
             self._due = min(self._due, row.since + GRACE_SECONDS)
 
     def seats(self, free_rows: int) -> int:
-        """Return how many free rows there is memory for, if replies are as large as the seated."""
-        seated = len(self._rows) - free_rows
-        if not self.committed or not seated:
-            return free_rows
-        return min(free_rows, (self.cache.tokens - self.committed) * seated // self.committed)
+        """Return how many free rows there is probably memory for."""
+        return max(0, self.use.seats(len(self._rows) - free_rows, free_rows))
+
+    @property
+    def use(self) -> CacheUse:
+        """What is reported to frontends."""
+        return CacheUse(self.cache.tokens, self.committed, self.cache.token_bytes)
 
     # Giving back
 
     def touch(self, rows: int, tokens: int) -> None:
         """Note that the first rows have been fed this many tokens without a reply."""
         for row in self._rows[:rows]:
-            row.used = max(row.used, self.cache.up(tokens))
+            self._set(row, max(row.used, self.cache.up(tokens)), row.committed)
 
     def tidy(self) -> None:
         """Give back memory that rows do not need; some of it if there is much. Called each step."""
@@ -151,7 +154,7 @@ class RowMemory:
 
     def _cut(self, at: int, length: int) -> None:
         row = self._rows[at]
-        row.used = length
+        self._set(row, length, row.committed)
         self._trim(at, length)
         if not row.committed and length < self._placement.held(at):
             self._placement.forget(at, length)
@@ -193,7 +196,7 @@ class RowMemory:
     @property
     def _excess(self) -> int:
         """The tokens by which rows may exceed the memory if all replies run to their limits."""
-        return sum(row.size for row in self._rows) - self.cache.tokens
+        return self._size - self.cache.tokens
 
     def _of_row(self, reply: Reply) -> int:
         most = self.cache.up(len(reply.submit.prompt) + reply.limit)
