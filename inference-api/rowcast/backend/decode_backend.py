@@ -99,7 +99,9 @@ class DecodeBackend:
         self._engine = self._load_engine()
         engine, placement = self._engine, self._policies.placement(self._engine.rows)
         memory = RowMemory(
-            engine.rows, placement, engine.memory, engine.trim, least_per_step=engine.width
+            *(engine.rows, placement, engine.memory, engine.trim),
+            longest=engine.context_length,
+            least_per_step=engine.width,
         )
         self._rows = Rows(engine.rows, placement, memory)
 

@@ -53,10 +53,12 @@ class RowMemory:
         cache: CacheMemory = UNBOUNDED,
         trim: Trim = lambda _row, _length: None,
         *,
+        longest: int = sys.maxsize,  # tokens that a row may hold
         least_per_step: int = 0,  # tokens that a step may add
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cache = cache
+        self.scarce = cache.tokens < count * cache.up(longest)  # not all rows may be full
         self.committed = 0
         self._size = 0  # of all rows: what they may have pages of, or need
         self._rows = [_Row() for _ in range(count)]
@@ -65,6 +67,7 @@ class RowMemory:
         self._clock = clock
         self._least_per_step = least_per_step
         self._due = math.inf
+        self._spare = cache.up(self._tokens_in(SPARE))
 
     # Seating
 
@@ -78,7 +81,7 @@ class RowMemory:
 
     def fits(self, reply: Reply) -> bool:
         """True if a reply may be seated now."""
-        return self.committed + self.need(reply) <= self.cache.tokens
+        return not self.scarce or self.committed + self.need(reply) <= self.cache.tokens
 
     def passing(
         self, waiting: Reply, seated: Iterable[Reply], free_rows: int
@@ -119,11 +122,13 @@ class RowMemory:
         row.since = self._clock()
         if self._excess > 0:
             self._due = -math.inf
-        elif row.used > self._worth_keeping(at):
+        elif row.used > self._spare and row.used > self._worth_keeping(at):
             self._due = min(self._due, row.since + GRACE_SECONDS)
 
     def seats(self, free_rows: int) -> int:
         """Return how many free rows there is probably memory for."""
+        if not self.scarce:
+            return free_rows
         return max(0, self.use.seats(len(self._rows) - free_rows, free_rows))
 
     @property
@@ -184,7 +189,7 @@ class RowMemory:
         return max(self._least_per_step, self.cache.grain, self._tokens_in(size))
 
     def _worth_keeping(self, at: int) -> int:
-        return max(self._least(at), self.cache.up(self._tokens_in(SPARE)))
+        return max(self._least(at), self._spare)
 
     def _least(self, at: int) -> int:
         """Return what a row needs for its reply or, if it is free, for what is remembered."""
