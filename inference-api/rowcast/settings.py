@@ -160,6 +160,13 @@ class Settings(BaseSettings):
         "Folder of private files with what that store holds, so that prompts begin as fast after "
         "a restart or a crash.",
     )
+    kv_memory = setting(
+        Whole(0),
+        0,
+        "Maximum bytes of the KV cache of all rows together. A prompt is seated once its tokens, "
+        "and the most that its reply may have, fit beside those of others. 0: enough for every row "
+        "in full or, on a CPU with less memory, 80 % of what is free.",
+    )
     no_weights = setting(
         Switch(),
         False,

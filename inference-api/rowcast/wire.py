@@ -146,6 +146,20 @@ class Prefixes(msgspec.Struct, frozen=True, array_like=True):
     limit: int = 0  # bytes; 0: nothing is stored beyond the rows
 
 
+class CacheUse(msgspec.Struct, frozen=True, array_like=True):
+    """The memory of all rows' caches, in tokens."""
+
+    tokens: int = 0  # that rows may hold together; 0: not reported
+    committed: int = 0  # prompts of the seated replies, and the most tokens that these may have
+    token_bytes: int = 0
+
+    def seats(self, seated: int, free_rows: int) -> int:
+        """Return how many free rows there is memory for, if replies are as large as the seated."""
+        if not self.committed or not seated:
+            return free_rows
+        return min(free_rows, (self.tokens - self.committed) * seated // self.committed)
+
+
 class TeamRoom(msgspec.Struct, frozen=True, array_like=True):
     """What a team that has prompts in the waiting line may add to them."""
 
@@ -177,6 +191,12 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     team_rooms: tuple[TeamRoom, ...] = ()  # teams that have little room, or more than a newcomer
     dimensions: int = 0  # numbers in a vector; 0: the model computes none
     prefixes: Prefixes = Prefixes()
+    cache: CacheUse = CacheUse()
+
+    @property
+    def usable_rows(self) -> int:
+        """The number of free rows for which there is probably memory."""
+        return max(0, self.cache.seats(self.seated, self.rows - self.seated))
 
     @property
     def little_room(self) -> bool:

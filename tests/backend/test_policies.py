@@ -68,6 +68,12 @@ class LongestBeginning(LastFreed):
     def give_back(self, reply: Reply) -> None:
         self._left[reply.row] = (reply.team, reply.tokens[: reply.fed])
 
+    def held(self, row: int) -> int:
+        return len(self._left[row][1])
+
+    def forget(self, row: int, length: int) -> None:
+        del self._left[row][1][length:]
+
     def _shared(self, reply: Reply, team: str, tokens: list[int]) -> int:
         if team != reply.team or reply.scores:
             return 0
@@ -166,6 +172,12 @@ def test_rows_seat_a_reply_where_and_as_far_as_the_placement_says() -> None:
 
         def give_back(self, reply: Reply) -> None:
             self.returned.append(reply.fed)
+
+        def held(self, _row: int) -> int:
+            return 0
+
+        def forget(self, _row: int, _length: int) -> None:
+            """Do nothing."""
 
     placement = Fixed()
     rows = Rows(8, placement)

@@ -13,6 +13,7 @@ from engine.test_purity import SAMPLED, alone, engine_of, in_company
 from engine.tiny_models import save
 from rowcast.backend.decode_backend import DecodeBackend
 from rowcast.backend.warm_up import WarmUp, compute
+from rowcast.engine.engine import CacheMemory
 from rowcast.errors import RowcastError
 from rowcast.transport.memory import MemoryTransport
 
@@ -57,6 +58,14 @@ def test_what_has_no_room_is_refused_before_anything_is_computed(
     with pytest.raises(RowcastError, match=problem):
         WarmUp(rows, tokens).run(engine)
     assert engine.steps == []
+
+
+def test_rows_for_which_there_is_no_memory_are_refused() -> None:
+    engine = RecordedEngine(context_length=128)
+    engine.memory = CacheMemory(300, 8)
+    with pytest.raises(RowcastError, match="memory of rows is enough for 3 of them"):
+        WarmUp(4, 100).run(engine)
+    WarmUp(3, 100).run(engine)
 
 
 def test_a_backend_is_warm_before_it_serves_and_replies_as_any_other() -> None:

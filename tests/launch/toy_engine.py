@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from rowcast.engine.engine import Drawn, Feed, SavedCache, Seating
+from rowcast.engine.engine import CacheMemory, Drawn, Feed, SavedCache, Seating
 from rowcast.settings import Settings
 
 END = 256
@@ -20,6 +20,7 @@ class Parrot:
     end_tokens = frozenset({END})
     dimensions = 0
     token_bytes = 0  # nothing in its cache may be used again
+    memory = CacheMemory(rows * context_length, 4)
 
     def __init__(self) -> None:
         self._fed: dict[int, list[int]] = {}
@@ -48,6 +49,10 @@ class Parrot:
 
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         raise NotImplementedError
+
+    def trim(self, row: int, length: int) -> None:
+        if row in self._fed:
+            del self._fed[row][length:]
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         for feed in feeds:

@@ -11,6 +11,7 @@ from rowcast.offline.keywords import settings_of
 def test_a_keyword_is_a_setting_by_its_name_or_by_vllms() -> None:
     settings = settings_of("scripted", {"max_model_len": 64, "dtype": "half", "waiting_line": None})
     assert (settings.model, settings.context_length, settings.dtype) == ("scripted", 64, "float16")
+    assert settings_of("scripted", {"kv_cache_memory_bytes": 1 << 30}).kv_memory == 1 << 30
     assert settings.journal_path is None
     assert settings.log_level == "warning"
 

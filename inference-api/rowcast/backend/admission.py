@@ -68,20 +68,20 @@ class LineAdmission:
         return Rejected(*submit.key, fault.reason, fault.message, delay)
 
     def rooms(self) -> Rooms:
-        free = self._rows.free
+        free = self._rows.usable
         rooms: Rooms = {None: self._line.newcomer_room(free)}
         rooms.update((each.team, each.room) for each in self._line.team_rooms(free))
         return rooms
 
     def team_rooms(self) -> tuple[TeamRoom, ...]:
-        rooms = self._line.team_rooms(self._rows.free)
+        rooms = self._line.team_rooms(self._rows.usable)
         return tuple(
             TeamRoom(each.team, each.room, each.waiting, self._retry_after_of(each.team))
             for each in rooms
         )
 
     def retry_after(self, waiting: int) -> int:
-        turns = 1 + waiting / self._rows.count
+        turns = 1 + waiting / max(1, len(self._rows) + self._rows.usable)
         return max(1, min(RETRY_AFTER_LIMIT, math.ceil(turns * self._reply_seconds)))
 
     def completed(self, seconds: float) -> None:
@@ -94,14 +94,14 @@ class LineAdmission:
         return (
             submit.delivered is not None
             or 0 < taken < submit.choices
-            or submit.choices <= self._line.room(self._rows.free, submit.team)
+            or submit.choices <= self._line.room(self._rows.usable, submit.team)
         )
 
     def _full(self, team: str) -> str:
         """Return the message for a prompt that is refused because the waiting line is full."""
         waiting = len(self._line.of_team(team))
         shared = waiting < len(self._line)
-        room = self._line.room(self._rows.free, team)
+        room = self._line.room(self._rows.usable, team)
         return full_line(waiting or len(self._line), room, of_team=shared and waiting > 0)
 
     def _retry_after_of(self, team: str) -> int:

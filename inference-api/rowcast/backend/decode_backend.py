@@ -19,6 +19,7 @@ from rowcast.backend.beams import Search, Searches
 from rowcast.backend.line import WaitingLine
 from rowcast.backend.policies import Policies
 from rowcast.backend.reply import Reply
+from rowcast.backend.row_memory import RowMemory
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing
@@ -91,7 +92,7 @@ class DecodeBackend:
         self._sweep_due = 0.0
         self.load_model_and_tokenizer()
         self.compile()
-        self._rows = Rows(self._engine.rows, self._policies.placement(self._engine))
+        self._rows = self._make_rows()
         self._sharing = Sharing(self._engine, self._rows)
         self._searches = Searches(self._engine)
         self._watch = RowWatch(self._rows, self._line, STATUS_SECONDS)
@@ -106,9 +107,25 @@ class DecodeBackend:
         self._engine.compile()
         self._warm_up.run(self._engine)
 
+    def _make_rows(self) -> Rows:
+        engine, placement = self._engine, self._policies.placement(self._engine)
+        memory = RowMemory(
+            *(engine.rows, placement, engine.memory, engine.trim),
+            longest=engine.context_length,
+            least_per_step=engine.width,
+        )
+        memory.touch(engine.rows, 1)  # by the probe of the machine
+        memory.touch(self._warm_up.rows, self._warm_up.tokens)
+        return Rows(engine.rows, placement, memory)
+
     def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Step until `stop` was called and the last reply has ended; `beat` after each turn."""
-        _log.info("serving model=%s rows=%d", self._engine.model, self._engine.rows)
+        engine = self._engine
+        _log.info(
+            "serving model=%s rows=%d context=%d cache_tokens=%d cache_bytes=%d",
+            *(engine.model, engine.rows, engine.context_length, engine.memory.tokens),
+            engine.memory.tokens * engine.memory.token_bytes,
+        )
         while not (self._stopping and self.idle):
             self.step()
             beat()
@@ -136,6 +153,7 @@ class DecodeBackend:
         feeds = self.feed()
         drawn = self.decode(feeds)
         self.emit(drawn)
+        self._rows.memory.tidy()
 
     def intake(self) -> None:
         """Handle the commands that have arrived, and end replies that have expired."""
@@ -218,6 +236,7 @@ class DecodeBackend:
             team_rooms=self._admission.team_rooms(),
             dimensions=self._engine.dimensions,
             prefixes=self._sharing.prefixes(),
+            cache=self._rows.memory.use,
         )
 
     def _arrivals(self) -> list[Arrival]:

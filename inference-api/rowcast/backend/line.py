@@ -9,7 +9,7 @@ in a line that another team has filled, and the line as a whole stays bounded.
               then c joins         c may hold 2: half of what 16 leaves after a and b
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import nsmallest
 from operator import attrgetter
 
@@ -56,32 +56,36 @@ class WaitingLine(Roster):
         named = [each for each in rooms if each.room < LITTLE_ROOM or each.room > most]
         return tuple(nsmallest(NAMED_TEAMS, named, key=attrgetter("room")))
 
-    def fitting(self, rows: Rows, most: int) -> Reply | None:
+    def fitting(
+        self, rows: Rows, most: int, allowed: Callable[[Reply], bool] | None = None
+    ) -> Reply | None:
         """Return the next reply that needs at most this many rows; None if there is none.
 
-        It is of the team whose turn it is. Prefer the first reply whose group holds less than half
-        of the rows; otherwise take the first.
+        It is of the team whose turn it is, and `allowed`. Prefer the first reply whose group holds
+        less than half of the rows; otherwise take the first.
         """
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
             fair = (
                 reply
-                for reply in self._allowed(team, rows, most)
+                for reply in self._allowed(team, rows, most, allowed)
                 if len(rows.of(reply.group)) < rows.count // 2
             )
             if (found := next(fair, None)) is not None:
                 return found
-            first = first or next(self._allowed(team, rows, most), None)
+            first = first or next(self._allowed(team, rows, most, allowed), None)
         return first
 
-    def _allowed(self, team: str, rows: Rows, most: int) -> Iterator[Reply]:
+    def _allowed(
+        self, team: str, rows: Rows, most: int, allowed: Callable[[Reply], bool] | None
+    ) -> Iterator[Reply]:
         """Yield a team's replies that need at most this many rows, in the order of the line.
 
         A reply whose `dyn_batch` is reached waits, and no later one with such a limit passes it.
         """
         reached = False
         for reply in self.of_team(team):
-            if reply.beams > most:
+            if reply.beams > most or (allowed is not None and not allowed(reply)):
                 continue
             if reply.dyn_batch:
                 reached = reached or _is_reached(reply, rows)

@@ -2,6 +2,7 @@
 
     take(reply) ──▶ Place: a free row, and how many of the reply's first tokens are in its cache
     give_back(reply)       the row is free again; its cache holds the first `fed` of `reply.tokens`
+    held, forget           how much of that is remembered, and that the row's memory is needed
 
 `Placement` is the seam. `prefixes.prefix_placement` begins a prompt with what was computed for
 another; `LastFreed` uses nothing again.
@@ -43,6 +44,12 @@ class Placement(Protocol):
     def close(self) -> None:
         """Finish pending work: the backend ends."""
 
+    def held(self, row: int) -> int:
+        """Return how many tokens of a free row may be used again: the others are given back."""
+
+    def forget(self, row: int, length: int) -> None:
+        """Note that a free row holds only its first `length` tokens from now on."""
+
 
 class LastFreed:
     """The row that was freed last: its memory is the warmest. Nothing in it is used again."""
@@ -61,3 +68,9 @@ class LastFreed:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def held(self, _row: int) -> int:
+        return 0
+
+    def forget(self, _row: int, _length: int) -> None:
+        """Do nothing: nothing is remembered."""

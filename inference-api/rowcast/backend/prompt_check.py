@@ -11,7 +11,7 @@ from itertools import chain
 from math import isfinite
 from typing import Any
 
-from rowcast.engine.engine import Engine
+from rowcast.engine.engine import CacheMemory, Engine
 from rowcast.parameter import Biases, Parameter
 from rowcast.sampling_params import LENGTH_PENALTY, PARAMETERS, SamplingParams
 from rowcast.wire import Embed, RejectReason, Submit
@@ -53,7 +53,7 @@ class PromptCheck:
         )
         if problem := next(problems, ""):
             return Fault("invalid", problem)
-        if too_long := _too_long(submit, self._engine.context_length):
+        if too_long := _too_long(submit, self._engine) or _too_large(submit, self._engine):
             return Fault("too_long", too_long)
         foreign = self._foreign_prompt(submit.prompt) or _foreign(
             "delivered reply", submit.delivered or (), vocabulary
@@ -178,10 +178,36 @@ def _foreign(name: str, tokens: tuple[int, ...], vocabulary: int) -> str:
     return f"token {outside} of the {name} is not between 0 and {vocabulary - 1}"
 
 
-def _too_long(submit: Submit, context: int) -> str:
+def _too_large(submit: Submit, engine: Engine) -> str:
+    """Name the memory that a new search needs if there is not so much; empty if there is."""
+    params, memory, length = submit.params, engine.memory, len(submit.prompt)
+    more = min(engine.context_length - length, params.max_tokens)
+    need = params.beams * memory.up(length + more)
+    if need <= memory.tokens or submit.delivered is not None:
+        return ""
+    return (
+        f"a beam search with {params.beams} beams, each of {length} prompt tokens and up to "
+        f"{more} more, needs memory for {need} tokens; there is memory for "
+        f"{_arithmetic(memory)}: request fewer beams or a lower max_tokens, or set a higher "
+        "KV_MEMORY on the server"
+    )
+
+
+def _arithmetic(memory: CacheMemory) -> str:
+    size = memory.tokens * memory.token_bytes
+    return f"{memory.tokens} ({size} bytes, {memory.token_bytes} for each)"
+
+
+def _too_long(submit: Submit, engine: Engine) -> str:
     """Name what is too long about a prompt; empty if nothing is."""
-    length, params = len(submit.prompt), submit.params
+    length, params, context = len(submit.prompt), submit.params, engine.context_length
     if length > context - min(1, params.max_tokens):
+        if engine.memory.shortens:
+            return (
+                f"the prompt has {length} tokens; there is memory for "
+                f"{_arithmetic(engine.memory)}, and a reply needs at least one of them: shorten "
+                "it, or set a higher KV_MEMORY on the server"
+            )
         return (
             f"the prompt has {length} tokens; the model's context holds {context}, "
             "and a reply needs at least one of them: shorten it"

@@ -77,6 +77,11 @@ class Reply:
         return len(self.tokens) - self.fed - self.unfed
 
     @property
+    def most_steps(self) -> int:
+        """The number of steps after which it has ended, if each feeds or draws only one token."""
+        return len(self.submit.prompt) + self.limit - self.fed
+
+    @property
     def scores(self) -> bool:
         """True if its prompt is scored. A frontend that has reply tokens already has the scores."""
         return self.submit.params.prompt_logprobs and not self.submit.delivered

@@ -1,7 +1,8 @@
 """The fixed set of rows: which reply is in which row.
 
 `Rows` seats replies and evicts them; a free row holds no reply. Which free row a reply takes is
-decided by a `Placement`. Knows no feed sizes, no transport and no engine.
+decided by a `Placement`, and whether there is memory for it by `memory`. Knows no feed sizes, no
+transport and no engine.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from rowcast.backend.placement import LastFreed, Placement
 from rowcast.backend.reply import Group, Reply, ReplyId
+from rowcast.backend.row_memory import RowMemory
 from rowcast.wire import Prefixes
 
 _Key = TypeVar("_Key", Group, str)
@@ -70,15 +72,26 @@ def _remove(parts: dict[_Key, dict[ReplyId, Reply]], key: _Key, reply_id: ReplyI
 class Rows(Roster):
     """The rows. Iterates over the seated replies in the order of their seating."""
 
-    def __init__(self, count: int, placement: Placement | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        placement: Placement | None = None,
+        memory: RowMemory | None = None,  # None: there is enough for any reply
+    ) -> None:
         super().__init__()
         self.count = count
         self._placement = placement or LastFreed(count)
+        self.memory = memory or RowMemory(count, self._placement)
         self._by_row: dict[int, Reply] = {}
 
     @property
     def free(self) -> int:
         return self.count - len(self)
+
+    @property
+    def usable(self) -> int:
+        """The number of free rows for which there is probably memory."""
+        return self.memory.seats(self.free)
 
     def seat(self, reply: Reply) -> None:
         place = self._placement.take(reply)
@@ -86,11 +99,13 @@ class Rows(Roster):
         reply.found = min(place.found, len(reply.submit.prompt))
         self._by_row[reply.row] = reply
         self.join(reply)
+        self.memory.seat(reply)
 
     def evict(self, reply: Reply) -> None:
         self.leave(reply)
         del self._by_row[reply.row]
         self._placement.give_back(reply)
+        self.memory.leave(reply)
 
     def stored(self) -> Prefixes:
         """Return what the placement stores beyond the rows."""

@@ -48,20 +48,23 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
 
 
 def _next(line: WaitingLine, rows: Rows) -> Reply | None:
-    """Return the reply to be seated now; None if there is none, or rows are left to a search.
+    """Return the reply to be seated now; None if there is none, or what is free is left to one.
 
     A search needs all its rows at once. Until they are free, no other reply passes it while the
     rows left free for it, summed over steps, are fewer than the search itself may use. Then others
-    pass, and each adds its own length to that credit. So neither waits for ever.
+    pass, and each adds its own length to that credit. So neither waits for ever. A reply for which
+    there is no memory yet is passed only by those that do not delay it.
     """
     reply = line.fitting(rows, rows.count)
-    if reply is None or reply.beams <= rows.free:
+    if reply is None or (reply.beams <= rows.free and rows.memory.fits(reply)):
         return reply
+    if reply.beams <= rows.free:
+        return line.fitting(rows, rows.free, rows.memory.passing(reply, rows, rows.free))
     if len(line) > len(line.of(reply.group)):
         reply.credit -= rows.free
     if reply.credit > 0:
         return None
-    passing = line.fitting(rows, rows.free)
+    passing = line.fitting(rows, rows.free, rows.memory.passing(reply, rows, rows.free))
     if passing is not None:
         reply.credit += min(passing.limit, reply.limit)
     return passing

@@ -24,20 +24,20 @@ class WarmUp:
 
     def __init__(self, rows: int = 0, tokens: int = 0) -> None:
         """`rows`: 0 to do nothing."""
-        self._rows = rows
-        self._tokens = tokens
+        self.rows = rows
+        self.tokens = tokens
         self._done = mmap.mmap(-1, 1)
 
     def run(self, engine: Engine) -> None:
         """Compute it, unless a fork has. Raises RowcastError if it does not fit the engine."""
-        if not self._rows or self._done[0]:
+        if not self.rows or self._done[0]:
             return
-        _check_room(engine, self._rows, self._tokens)
+        _check_room(engine, self.rows, self.tokens)
         began = time.monotonic()
-        compute(engine, self._rows, self._tokens)
+        compute(engine, self.rows, self.tokens)
         self._done[0] = 1
         seconds = time.monotonic() - began
-        _log.info("warm rows=%d tokens=%d seconds=%.2f", self._rows, self._tokens, seconds)
+        _log.info("warm rows=%d tokens=%d seconds=%.2f", self.rows, self.tokens, seconds)
 
 
 def compute(engine: Engine, rows: int, tokens: int) -> None:
@@ -86,4 +86,10 @@ def _check_room(engine: Engine, rows: int, tokens: int) -> None:
         raise RowcastError(
             f"WARM_TOKENS is {tokens}, but the model's context is {engine.context_length} tokens; "
             "choose at most that"
+        )
+    most = engine.memory.tokens // engine.memory.up(tokens)
+    if rows > most:
+        raise RowcastError(
+            f"WARM_ROWS is {rows} and WARM_TOKENS is {tokens}, but the memory of rows is enough "
+            f"for {most} of them; choose fewer, or set a higher KV_MEMORY"
         )

@@ -21,6 +21,20 @@ SavedCache = mmap | memoryview  # writable; its length is a multiple of an engin
 
 
 @dataclass(frozen=True, slots=True)
+class CacheMemory:
+    """How many tokens the caches of all rows may hold together, and what a token takes."""
+
+    tokens: int
+    token_bytes: int
+    grain: int = 1  # tokens by which a row's memory grows
+    shortens: bool = False  # the engine's context is what this memory holds, not the model's own
+
+    def up(self, tokens: int) -> int:
+        """Return the tokens that a row has memory for when it holds this many."""
+        return -(-tokens // self.grain) * self.grain
+
+
+@dataclass(frozen=True, slots=True)
 class Seating:
     """What an engine must know about a row before its first feed."""
 
@@ -113,6 +127,7 @@ class Engine(Protocol):
     dimensions: int  # numbers in a state; 0: it returns none, so vectors may be logits only
     classifies: bool  # a prompt has a label's number, and no reply
     token_bytes: int  # of a row's cache, per token; 0: nothing in it may be used for another reply
+    memory: CacheMemory
 
     def compile(self) -> None:
         """Do in advance the work that would slow down the first step."""
@@ -145,6 +160,12 @@ class Engine(Protocol):
 
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         """Write the first of the tokens that were saved to the cache of a row without a reply."""
+
+    def trim(self, row: int, length: int) -> None:
+        """Forget what a row holds beyond its first `length` tokens, and free the memory.
+
+        They are not in use: nothing at that position is fed to the row before all that precedes it.
+        """
 
     def step(self, feeds: Sequence[Feed]) -> list[Drawn]:
         """Feed the rows, each at most once; draw and score as the feeds request."""

@@ -26,7 +26,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from zlib import crc32
 
-from rowcast.engine.engine import Candidates, Drawn, Feed, SavedCache, Scores, Seating
+from rowcast.engine.engine import (
+    CacheMemory,
+    Candidates,
+    Drawn,
+    Feed,
+    SavedCache,
+    Scores,
+    Seating,
+)
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.scripted_states import DIMENSIONS, ScriptedPools
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
@@ -36,6 +44,7 @@ from rowcast.settings import Settings
 from rowcast.wire import Top
 
 ROWS = 32
+TOKEN_BYTES = 8  # of the list that is a row's cache
 _LEADS = bytes.fromhex("c3c4c5cecfd0d1e4e5e6e7e8e9f0f0f0")
 _MARKS = b".,!?;:-\n"
 _DRAW = struct.Struct("<QII")
@@ -46,7 +55,8 @@ _NOBODY = Seating(SamplingParams(max_tokens=0), seed=0, choice=0, prompt_length=
 
 def prepare(settings: Settings) -> Callable[[], "ScriptedEngine"]:
     """Return the maker of engines at the pace of the settings."""
-    return lambda: ScriptedEngine(step_seconds=settings.step_seconds)
+    tokens = settings.kv_memory // TOKEN_BYTES if settings.kv_memory else None
+    return lambda: ScriptedEngine(step_seconds=settings.step_seconds, cache_tokens=tokens)
 
 
 @dataclass(slots=True)
@@ -110,8 +120,17 @@ class _Row:
             raise ValueError(
                 f"cannot copy {length} of {other.fed} tokens to a row that has {self.fed}"
             )
+        self._begin(other.cache[:length])
+
+    def trim(self, length: int) -> None:
+        """Forget the tokens beyond the first `length`."""
+        if length < self.fed:
+            self._begin(self.cache[:length])
+
+    def _begin(self, tokens: Sequence[int]) -> None:
+        """Start again with these tokens."""
         self.cache, self.crc, self.missing, self.last = [], 0, 0, (-1, -1)
-        self.feed(other.cache[:length])
+        self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
         """Add tokens to the cache."""
@@ -227,13 +246,16 @@ class ScriptedEngine:
         width: int = 256,
         context_length: int = 16384,
         step_seconds: float = 0.0,
+        cache_tokens: int | None = None,  # of all rows together; None: all may be full
     ) -> None:
+        cache_tokens = rows * context_length if cache_tokens is None else max(1, cache_tokens)
+        self.memory = CacheMemory(cache_tokens, TOKEN_BYTES, shortens=cache_tokens < context_length)
         self.model = "scripted"
         self.fingerprint = "scripted-1"
         self.rows = rows
         self.width = self.shared_width = width  # all steps take the same time
         self.vocabulary = _SIZE
-        self.context_length = context_length
+        self.context_length = min(context_length, cache_tokens)
         self.end_tokens = frozenset({END})
         self.dimensions = DIMENSIONS
         self.token_bytes = 4
@@ -273,6 +295,10 @@ class ScriptedEngine:
 
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         self._rows[row].cache = array("I", bytes(saved[: 4 * count])).tolist()
+
+    def trim(self, row: int, length: int) -> None:
+        if row in self._rows:
+            self._rows[row].trim(length)
 
     def ready(self, row: int) -> bool:
         return self._grammars.ready(row)

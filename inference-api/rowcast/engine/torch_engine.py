@@ -10,7 +10,7 @@ attention and sampling reduce each token on its own, in one order. Knows no deco
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -19,9 +19,9 @@ from torch import Tensor
 
 from rowcast.engine.decoding.decoder import DecoderMaker
 from rowcast.engine.decoding.facts import Facts
-from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.decoding.row_cache import LayerShape, RowCache, grain_of, token_bytes
 from rowcast.engine.decoding.widths import Widths, candidates, probe
-from rowcast.engine.engine import Candidates, Drawn, Feed, SavedCache, Scores, Seating
+from rowcast.engine.engine import CacheMemory, Candidates, Drawn, Feed, SavedCache, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear_kernel import LinearKernel
@@ -51,6 +51,7 @@ class TorchEngine:
         *,
         rows: int = ROWS,
         widest: int = WIDEST,
+        memory: CacheMemory | None = None,  # None: for all rows in full
     ) -> None:
         self.model = name
         self.rows = rows
@@ -58,6 +59,8 @@ class TorchEngine:
         self.context_length = facts.context
         self.end_tokens = facts.end_tokens
         self._device, self._dtype = facts.device, facts.dtype
+        whole = whole_memory(facts.shapes, rows, facts.context, facts.dtype)
+        self.memory = memory or whole
         attention = choose_attention(self._device, self._dtype)
         self._cache = cache = RowCache(
             facts.shapes,
@@ -66,6 +69,7 @@ class TorchEngine:
             context=facts.context,
             dtype=self._dtype,
             device=self._device,
+            sparse=self.memory.tokens < whole.tokens,
         )
         self.decoder, kernel = make_decoder(attention, cache, widest)
         self.dimensions = self.decoder.dimensions
@@ -151,6 +155,9 @@ class TorchEngine:
     @torch.inference_mode()
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         self._cache.load(row, saved, count)
+
+    def trim(self, row: int, length: int) -> None:
+        self._cache.trim(row, length)
 
     def ready(self, row: int) -> bool:
         return self._grammars.ready(row)
@@ -283,6 +290,14 @@ class TorchEngine:
             [number // self.rows for number in numbers],
             range(len(tokens)),
         ).clone()
+
+
+def whole_memory(
+    shapes: Mapping[int, LayerShape], rows: int, context: int, dtype: torch.dtype
+) -> CacheMemory:
+    """Return the memory of a cache whose rows are full."""
+    share = CacheMemory(0, token_bytes(shapes, dtype), grain_of(shapes, dtype))
+    return replace(share, tokens=rows * share.up(context))
 
 
 def _token_sampler(

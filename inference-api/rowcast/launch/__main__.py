@@ -71,6 +71,8 @@ def _supervise(settings: Settings, path: Path) -> int:
     def save(catalog: Catalog) -> None:
         SavedState(catalog.builds, memory).save(path.parent)
 
+    if settings.models is not None:
+        settings = settings.replaced(models_memory=memory)  # which bounds the needs of each
     return Supervisor(
         settings,
         listen(str(path)),

@@ -82,7 +82,7 @@ def run_backend_alone(settings: Settings, url: str) -> int:
 
 def _placement(settings: Settings, engine: Engine) -> Placement:
     """Return the placement, with the store of prefixes and its folder. Raises RowcastError."""
-    cache = engine.rows * engine.context_length * engine.token_bytes
+    cache = engine.memory.tokens * engine.token_bytes
     limit = prefix_memory(settings.prefix_memory, cache) if cache else 0
     if not (settings.prefix_folder and limit):
         return prefix_placement(engine, limit)

@@ -22,6 +22,8 @@ def run_launcher(settings: Settings, url: str, reports: Reports) -> int:
     try:
         needs = needs_of(settings)
         reports.send(Needs(needs.size, needs.arithmetic))
+        if needs.kv_memory:
+            settings = settings.replaced(kv_memory=needs.kv_memory)
         reports.await_grant()
         reports.send(Stage("prepares the weights"))
         launcher = Launcher(settings, url, prepare_engine(settings), reports)

@@ -31,6 +31,7 @@ OF_SERVERS = frozenset(
 KNOWN = [name for name in Settings.fields if name not in OF_SERVERS]
 RENAMED = {
     "max_model_len": "context_length",
+    "kv_cache_memory_bytes": "kv_memory",
     "served_model_name": "model_name",
     "download_dir": "hub_cache",
     "enable_prefix_caching": "prefix_scope",

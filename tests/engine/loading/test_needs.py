@@ -20,8 +20,8 @@ from rowcast.engine.kernels.linear_kernel import CHUNK, LANES, weight_bytes
 from rowcast.engine.loading import needs as needs_module
 from rowcast.engine.loading.free_memory import free_here
 from rowcast.engine.loading.loader import load
-from rowcast.engine.loading.memory import Cache, DoesNotFit, check_memory
-from rowcast.engine.loading.needs import BY_MODULES, LLAMA_TYPES, PACKED, needs_of_model
+from rowcast.engine.loading.memory import Cache, DoesNotFit, fit
+from rowcast.engine.loading.needs import BY_MODULES, LLAMA_TYPES, PACKED, Needs, needs_of_model
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engines import needs_of
 from rowcast.errors import UnknownModel
@@ -79,9 +79,34 @@ def test_the_store_of_prefixes_is_counted() -> None:
 def test_a_model_that_does_not_fit_beside_its_prefixes_is_refused() -> None:
     cache = Cache({0: LayerShape(1, 8, 8)}, 32, 64, torch.float32)
     cpu = torch.device("cpu")
-    check_memory("m", 0, cache, cpu, prefixes=None)
-    with pytest.raises(DoesNotFit, match=r"\+ prefixes .* Set a lower CONTEXT_LENGTH or PREFIX_ME"):
-        check_memory("m", 0, cache, cpu, prefixes=1 << 60)
+    fit("m", 0, cache, cpu, prefixes=None)
+    with pytest.raises(
+        DoesNotFit, match=r"\+ prefixes .* Set a lower CONTEXT_LENGTH, KV_MEMORY or PREF"
+    ):
+        fit("m", 0, cache, cpu, prefixes=1 << 60)
+
+
+def test_the_cache_takes_what_kv_memory_says() -> None:
+    whole = needs_of_model(read_settings(model="storyteller"))
+    few = needs_of_model(read_settings(model="storyteller", kv_memory=8 << 20))
+    assert whole.size - few.size == 88 << 20
+    assert "KV cache 8 MiB of 96 MiB (32 rows x 1024 positions" in few.arithmetic
+    assert (whole.kv_memory, few.kv_memory) == (0, 8 << 20)
+    assert needs_of_model(read_settings(model="storyteller", kv_memory=1 << 40)) == whole
+
+
+def test_among_several_models_the_cache_takes_what_their_memory_leaves(tmp_path: Path) -> None:
+    whole = needs_of_model(read_settings(model="storyteller"))
+    others = whole.size - (96 << 20)
+
+    def needs(memory: int) -> Needs:
+        settings = read_settings(model="storyteller", models=str(tmp_path / "models.json"))
+        return needs_of_model(settings.replaced(models_memory=memory))
+
+    assert needs(whole.size) == whole
+    assert needs(others + (40 << 20)).size <= others + (40 << 20)
+    assert needs(others + (40 << 20)).kv_memory > 39 << 20
+    assert needs(others).kv_memory >= 3 << 20, "one row, which is too much: it will be refused"
 
 
 def test_random_weights_need_no_file() -> None:

@@ -1,9 +1,10 @@
 """How many background requests may start beside other requests."""
 
 import pytest
+from msgspec import structs
 
 from rowcast.frontend.background.room import room, share_of
-from rowcast.wire import Status
+from rowcast.wire import CacheUse, Status
 
 
 def status(seated: int = 0, waiting: int = 0, rows: int = 32) -> Status:
@@ -22,6 +23,15 @@ def test_running_requests_make_room_for_waiting_prompts() -> None:
 def test_nothing_starts_while_all_rows_of_a_model_are_taken() -> None:
     assert room([status(32)], 16, 0) == 0
     assert room([status(30)], 16, 0) == 2
+
+
+def test_nothing_starts_while_there_is_no_memory_for_a_row() -> None:
+    def taken(committed: int) -> Status:
+        return structs.replace(status(4), cache=CacheUse(1000, committed, 8))
+
+    assert room([taken(950)], 16, 0) == 0
+    assert room([taken(400)], 16, 0) == 6
+    assert room([taken(4)], 16, 0) == 16
 
 
 def test_at_most_a_share_is_computed_at_once() -> None:

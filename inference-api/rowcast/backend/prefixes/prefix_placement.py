@@ -10,7 +10,7 @@ prompt is computed, never which tokens follow: rows are reused only where all to
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rowcast.backend.placement import LastFreed, Place, Placement
@@ -63,11 +63,21 @@ class PrefixPlacement:
 
     def give_back(self, reply: Reply) -> None:
         if reply.prefix_key and reply.fed >= LEAST_FOUND:
-            held = Held(reply.prefix_key, packed(reply.tokens[: reply.fed]), reply.group)
-            self._held[reply.row] = held
-            self._index.add(held.key, held.tokens, reply.row)
+            tokens = packed(reply.tokens[: reply.fed])
+            self._hold(reply.row, Held(reply.prefix_key, tokens, reply.group))
         else:
             self._empty.append(reply.row)
+
+    def held(self, row: int) -> int:
+        return self._held[row].length if row in self._held else 0
+
+    def forget(self, row: int, length: int) -> None:
+        self._save(row, self._held[row].length)
+        held = self._forget(row)
+        if length < LEAST_FOUND:
+            self._empty.append(row)
+        else:
+            self._hold(row, replace(held, tokens=held.tokens[: length * SIZE]))
 
     def stored(self) -> Prefixes:
         self._store.receive()
@@ -135,9 +145,14 @@ class PrefixPlacement:
         save = partial(self._engine.save, row)
         self._store.put(held.key, held.tokens[: count * SIZE], save)
 
-    def _forget(self, row: int) -> None:
+    def _hold(self, row: int, held: Held) -> None:
+        self._held[row] = held
+        self._index.add(held.key, held.tokens, row)
+
+    def _forget(self, row: int) -> Held:
         held = self._held.pop(row)
         self._index.remove(held.key, held.tokens, row)
+        return held
 
 
 def prefix_placement(engine: Engine, limit: int = 0, mirror: Mirror | None = None) -> Placement:

@@ -5,11 +5,11 @@
 
 A step's tokens, of any rows, are flattened in one sequence; `place` sets the (row, position) of
 each. A layer stores its tokens there and lets each attend to its own row. Knows no models:
-`flat_cache` is the view that transformers' models have of it.
+`flat_cache` is the view that transformers' models have of it. On a CPU a row takes memory only for
+the tokens that it holds (`pages`); on other devices, the whole cache is allocated.
 """
 
 import contextlib
-import math
 import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rowcast.engine.decoding.pages import Pages, grain
 from rowcast.engine.kernels.attention import Attention
-
-_ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,22 @@ class Scores:
     bias: Tensor | None = None
 
 
+def token_bytes(shapes: Mapping[int, LayerShape], dtype: torch.dtype) -> int:
+    """Return the memory of one token."""
+    return sum(shape.values for shape in shapes.values()) * dtype.itemsize
+
+
 def cache_bytes(
     shapes: Mapping[int, LayerShape], rows: int, context: int, dtype: torch.dtype
 ) -> int:
-    """Return the memory of a cache."""
-    return sum(shape.values for shape in shapes.values()) * rows * context * dtype.itemsize
+    """Return the memory of a cache whose rows are full."""
+    return token_bytes(shapes, dtype) * rows * context
+
+
+def grain_of(shapes: Mapping[int, LayerShape], dtype: torch.dtype) -> int:
+    """Return the tokens by which a row's memory grows: those that share a page."""
+    sizes = [size for each in shapes.values() for size in (each.key_size, each.value_size)]
+    return max((grain(size * dtype.itemsize) for size in sizes), default=1)
 
 
 class RowCache:
@@ -65,12 +75,18 @@ class RowCache:
         context: int,
         dtype: torch.dtype,
         device: torch.device,
+        sparse: bool = False,  # there is less memory than all rows may fill
     ) -> None:
         self._attention = attention
-        self.token_bytes = cache_bytes(shapes, 1, 1, dtype)
+        self.token_bytes = token_bytes(shapes, dtype)
+        self._pages: list[Pages] = []
 
         def empty(shape: LayerShape, size: int) -> Tensor:
-            return _zeros((rows, shape.kv_heads, context, size), dtype, device)
+            if device.type != "cpu":
+                whole = (rows, shape.kv_heads, context, size)
+                return torch.zeros(whole, dtype=dtype, device=device)
+            self._pages.append(Pages(rows, shape.kv_heads, context, size, dtype, sparse=sparse))
+            return self._pages[-1].tensor
 
         self.keys = {at: empty(shape, shape.key_size) for at, shape in shapes.items()}
         self.values = {at: empty(shape, shape.value_size) for at, shape in shapes.items()}
@@ -87,7 +103,9 @@ class RowCache:
 
     def save(self, row: int, count: int) -> mmap.mmap:
         """Return the first tokens of a row's cache: layer by layer, all keys, then all values."""
-        memory = mmap.mmap(-1, count * self.token_bytes, flags=_ANONYMOUS)
+        memory = mmap.mmap(
+            -1, count * self.token_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        )
         with contextlib.suppress(OSError):  # a kernel without large pages
             memory.madvise(mmap.MADV_HUGEPAGE)  # ten times as fast to fill
         for cached, part in self._beside(torch.frombuffer(memory, dtype=torch.uint8), count):
@@ -109,6 +127,11 @@ class RowCache:
             yield cached, flat[begin:end].view(cached.dtype).view(heads, count, size)
             begin = end
 
+    def trim(self, row: int, length: int) -> None:
+        """Forget what lies beyond the first `length` tokens of a row, and free its memory."""
+        for each in self._pages:
+            each.trim(row, length)
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, how: Scores) -> Tensor:
         keys, values = self.keys[layer], self.values[layer]
         self._attention.store(key, value, keys, values, self._row, self._position)
@@ -124,11 +147,3 @@ class RowCache:
             sinks=how.sinks,
             bias=how.bias,
         )
-
-
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return zeros; on a CPU, pages use memory only once written, as most rows stay short."""
-    if device.type != "cpu":
-        return torch.zeros(shape, dtype=dtype, device=device)
-    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, flags=_ANONYMOUS)
-    return torch.frombuffer(memory, dtype=dtype).view(shape)

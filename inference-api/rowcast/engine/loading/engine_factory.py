@@ -24,7 +24,7 @@ from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.images.image_cache import cached_image
 from rowcast.engine.loading.images.image_format import MadeOf, Stored
 from rowcast.engine.loading.images.image_source import Order, obtain
-from rowcast.engine.loading.memory import Cache, check_memory
+from rowcast.engine.loading.memory import Cache, fit
 from rowcast.engine.loading.sizes import check_configuration, check_weights
 from rowcast.engine.loading.source import ModelSource, fitting_context
 from rowcast.engine.loading.source_files import CONFIGURATION, configuration_digest, weights_digest
@@ -145,9 +145,14 @@ def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | N
 def _over_packed(settings: Settings, files: ModelFiles, stored: Stored) -> Engines:
     """Return the maker of engines over the same packed weights."""
     facts = stored.facts
-    facts = replace(facts, context=fitting_context(settings.context_length, facts.positions))
-    cache = Cache(facts.shapes, ROWS, facts.context, facts.dtype)
-    check_memory(settings.served_model, 0, cache, facts.device, settings.prefix_memory)
+    context = fitting_context(settings.context_length, facts.positions)
+    cache = Cache(facts.shapes, ROWS, context, facts.dtype)
+    fitted = fit(
+        *(settings.served_model, 0, cache, facts.device),
+        wanted=settings.kv_memory,
+        prefixes=settings.prefix_memory,
+    )
+    facts = replace(facts, context=fitted.context)
     token_texts = partial(read_token_texts, str(_folder(settings, files)), facts)
 
     def make() -> TorchEngine:
@@ -155,7 +160,7 @@ def _over_packed(settings: Settings, files: ModelFiles, stored: Stored) -> Engin
         # The kernels have their own threads, and torch's would keep spinning alongside them.
         torch.set_num_threads(1)
         decoder = llama_maker(stored.model, kernel, facts.context)
-        return TorchEngine(settings.served_name, facts, decoder, token_texts)
+        return TorchEngine(settings.served_name, facts, decoder, token_texts, memory=fitted.memory)
 
     return make
 
@@ -194,6 +199,7 @@ def _source(settings: Settings, model: str, device: torch.device) -> ModelSource
         weights=precision.weights,
         device=device,
         context=settings.context_length,
+        memory=settings.kv_memory,
         rows=ROWS,
         prefixes=settings.prefix_memory,
         layers=_layers(settings),

@@ -23,4 +23,5 @@ def engine_over(
     multiplier = multiplier or default_multiplier(facts.device, facts.dtype)
     decoder = decoder_over(loaded.model, facts, multiplier, llama=llama)
     token_texts = partial(read_token_texts, loaded.source, facts)
-    return TorchEngine(name, facts, decoder, token_texts, rows=rows, widest=widest)
+    memory = loaded.memory if rows == ROWS else None
+    return TorchEngine(name, facts, decoder, token_texts, rows=rows, widest=widest, memory=memory)

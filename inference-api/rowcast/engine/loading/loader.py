@@ -35,9 +35,10 @@ from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.flat_cache import ShapeRecorder
 from rowcast.engine.decoding.packed_modules import packed_bytes
 from rowcast.engine.decoding.row_cache import LayerShape
+from rowcast.engine.engine import CacheMemory
 from rowcast.engine.kernels.linear_kernel import Kind
 from rowcast.engine.loading import architectures
-from rowcast.engine.loading.memory import Cache, check_memory
+from rowcast.engine.loading.memory import Cache, fit
 from rowcast.engine.loading.source import ModelSource, fitting_context
 from rowcast.engine.one_layer import one_layer_configuration, one_layer_generation
 from rowcast.errors import RowcastError, UnknownModel
@@ -67,6 +68,7 @@ class Loaded:
     model: PreTrainedModel
     facts: Facts
     source: str  # its folder, or ONE_LAYER
+    memory: CacheMemory
 
 
 def load(source: ModelSource) -> Loaded:
@@ -85,14 +87,16 @@ def _load(source: ModelSource) -> Loaded:
     with _refusing(f"config.json of MODEL {source.model!r} describes no valid model"):
         shapes, weights = _measure(config, dtype, source.weights)
     cache = Cache(shapes, source.rows, context, dtype)
-    check_memory(source.model, weights, cache, source.device, source.prefixes)
+    fitted = fit(
+        source.model, weights, cache, source.device, wanted=source.memory, prefixes=source.prefixes
+    )
     model = _weights(source, config, dtype)
     model.eval()
     model.requires_grad_(requires_grad=False)
     generation = model.generation_config
     facts = Facts(
         shapes=shapes,
-        context=context,
+        context=fitted.context,
         positions=positions,
         vocabulary=config.vocab_size,
         dtype=dtype,
@@ -101,7 +105,7 @@ def _load(source: ModelSource) -> Loaded:
         suppressed=_suppressed(generation, config.vocab_size),
         digest=_digest(model),
     )
-    return Loaded(model, facts, source.model)
+    return Loaded(model, facts, source.model, fitted.memory)
 
 
 def _quieten() -> None:

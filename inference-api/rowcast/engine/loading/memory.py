@@ -1,16 +1,28 @@
-"""Whether a model fits: the memory of weights and KV cache, computed before either is allocated."""
+"""Whether a model fits: the memory of weights and KV cache, computed before either is allocated.
+
+    KV_MEMORY set     the cache may take that much; a context that exceeds it is shortened
+    0                 every row may be full, if that fits
+                      on a CPU, else: SHARE of what is free besides the weights, at least one row
+
+On a CPU a row takes memory only for the tokens that it holds, so rows x context may exceed the
+memory: the backend seats what fits. Elsewhere the whole cache is allocated.
+"""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
+from rowcast.engine.engine import CacheMemory
 from rowcast.engine.loading.free_memory import MEBIBYTE, free_here, mebibytes, prefix_memory
+from rowcast.engine.torch_engine import whole_memory
 from rowcast.errors import RowcastError
 
 _log = logging.getLogger("rowcast.loading")
+
+SHARE = 0.8  # of what is free, for a cache whose rows cannot all be full
 
 
 class DoesNotFit(RowcastError):
@@ -31,6 +43,11 @@ class Cache:
         """Bytes, once every row is full."""
         return cache_bytes(self.shapes, self.rows, self.context, self.dtype)
 
+    @property
+    def memory(self) -> CacheMemory:
+        """The memory with which every row may be full."""
+        return whole_memory(self.shapes, self.rows, self.context, self.dtype)
+
     def __str__(self) -> str:
         values = sum(shape.values for shape in self.shapes.values())
         return (
@@ -39,24 +56,86 @@ class Cache:
         )
 
 
-def check_memory(
-    model: str, weights: int, cache: Cache, device: torch.device, prefixes: int | None = 0
-) -> None:
-    """Refuse a model that does not fit, and show the arithmetic; otherwise log it.
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How much of a cache fits: the context of a row, and the memory of all rows."""
 
-    `prefixes`: the bytes that are set for the store of prefixes.
+    context: int
+    memory: CacheMemory
+
+
+def fit(
+    model: str,
+    weights: int,
+    cache: Cache,
+    device: torch.device,
+    *,
+    wanted: int = 0,
+    prefixes: int | None = 0,
+) -> Fit:
+    """Return what fits, and log it; refuse a model that does not fit, with the arithmetic.
+
+    `wanted` and `prefixes`: KV_MEMORY and PREFIX_MEMORY.
     """
+    free = free_memory(device)
     stored = prefix_memory(prefixes, cache.size) if device.type == "cpu" else 0
-    free, needed = free_memory(device), weights + cache.size + stored
-    arithmetic = f"weights {mebibytes(weights)} + {cache}"
-    arithmetic += f" + prefixes {mebibytes(stored)}" if stored else ""
-    if needed > free:
-        names = "CONTEXT_LENGTH or PREFIX_MEMORY," if stored else "CONTEXT_LENGTH"
+    others = weights + stored
+    size = min(wanted, cache.size) if wanted else _own_size(others, cache, device, free)
+    if device.type != "cpu" and size < cache.size:
         raise DoesNotFit(
-            f"{model} does not fit: {arithmetic} = {mebibytes(needed)}, but only "
-            f"{mebibytes(free)} are free. Set a lower {names} or a smaller DTYPE."
+            f"KV_MEMORY is {mebibytes(size)}, but this device allocates the whole {cache}: set a "
+            "lower CONTEXT_LENGTH instead"
         )
-    _log.info("memory %s free=%.0f MiB", arithmetic, free / MEBIBYTE)
+    if others + size > free:
+        raise DoesNotFit(_refusal(model, weights, cache, (size, stored), free))
+    fitted = _fitted(cache, size)
+    _log.info(
+        "memory weights %s + %s, of which rows may hold %d tokens (%s) together + prefixes %s "
+        "free=%.0f MiB",
+        mebibytes(weights),
+        cache,
+        fitted.memory.tokens,
+        mebibytes(size),
+        mebibytes(stored),
+        free / MEBIBYTE,
+    )
+    return fitted
+
+
+def _own_size(others: int, cache: Cache, device: torch.device, free: int) -> int:
+    """Return the bytes of the cache, besides others, if KV_MEMORY does not set them."""
+    if others + cache.size <= free or device.type != "cpu":
+        return cache.size
+    row = cache.memory.up(cache.context) * cache.memory.token_bytes
+    return max(row, int(SHARE * (free - others)))
+
+
+def _fitted(cache: Cache, size: int) -> Fit:
+    whole = cache.memory
+    if size >= cache.size:
+        return Fit(cache.context, whole)
+    tokens = size // whole.token_bytes // whole.grain * whole.grain
+    if not tokens:
+        raise DoesNotFit(
+            f"KV_MEMORY is {size} bytes, and {whole.grain} tokens, the least that a row takes, "
+            f"need {whole.grain * whole.token_bytes}: raise it"
+        )
+    context = min(cache.context, tokens)
+    return Fit(context, replace(whole, tokens=tokens, shortens=context < cache.context))
+
+
+def _refusal(model: str, weights: int, cache: Cache, least: tuple[int, int], free: int) -> str:
+    size, stored = least  # bytes of the cache and of the store of prefixes
+    part = "" if size == cache.size else f", of which {mebibytes(size)} are the least that serves"
+    prefixes = f" + prefixes {mebibytes(stored)}" if stored else ""
+    names = (
+        "CONTEXT_LENGTH, KV_MEMORY or PREFIX_MEMORY" if stored else "CONTEXT_LENGTH or KV_MEMORY"
+    )
+    return (
+        f"{model} does not fit: weights {mebibytes(weights)} + {cache}{part}{prefixes} = "
+        f"{mebibytes(weights + size + stored)}, but only {mebibytes(free)} are free. Set a lower "
+        f"{names}, or a smaller DTYPE."
+    )
 
 
 def free_memory(device: torch.device) -> int:

@@ -2,10 +2,11 @@
 
     needs_of_model(settings) ──▶ Needs: bytes, and how they add up
 
-It is the sum of the weights as they will be held, the KV cache with every row full, the store of
-prefixes, and the processes that load and compute. Imports no library that loads models, since it
-runs before anything is loaded; `loader` computes the same from the model itself, and refuses what
-does not fit.
+It is the sum of the weights as they will be held, the KV cache, the store of prefixes, and the
+processes that load and compute. The cache is KV_MEMORY, or every row in full; if that exceeds
+MODELS_MEMORY, it is what the rest leaves, but one full row at least. Imports no library that loads
+models, since it runs before anything is loaded; `loader` computes the same from the model itself,
+and refuses what does not fit.
 """
 
 import json
@@ -29,6 +30,7 @@ BY_MODULES = 305 * MEBIBYTE  # of those that import transformers, too
 LLAMA_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 LANES, CHUNK, SCALES = 16, 32, 8  # of the layout of packed weights in 8 bits
 LONGEST_HEADER = 100 << 20
+PAGES = 1 << 20  # bytes to which the cache is rounded, so that a row in full has all its pages
 ITEM_SIZES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 _LAYER = re.compile(r"\.(\d+)\.")
 _ONE_LAYER_SHAPE = {
@@ -51,6 +53,7 @@ class Needs:
 
     size: int
     arithmetic: str
+    kv_memory: int = 0  # bytes of a cache whose rows cannot all be full; 0: of one whose rows can
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +101,28 @@ def _needs(settings: Settings, words: Words, shapes: dict[str, tuple[int, ...]])
     weights = Tensors(shapes, item, settings.dtype == "int8").size
     values = _layers(settings, words) * _values(words)
     context = settings.context_length or _positions(words)
-    cache = values * ROWS * context * item
-    prefixes = prefix_memory(settings.prefix_memory, cache)
+    whole = values * ROWS * context * item
+    prefixes = prefix_memory(settings.prefix_memory, whole)
     processes = PACKED if packed else BY_MODULES
+    cache = _cache(settings, whole, weights + prefixes + processes)
+    part = f"{mebibytes(cache)} of " if cache < whole else ""
     return Needs(
         weights + cache + prefixes + processes,
-        f"weights {mebibytes(weights)} + KV cache {mebibytes(cache)} ({ROWS} rows x {context} "
-        f"positions x {values} values x {item} bytes) + prefixes {mebibytes(prefixes)} + "
+        f"weights {mebibytes(weights)} + KV cache {part}{mebibytes(whole)} ({ROWS} rows x "
+        f"{context} positions x {values} values x {item} bytes) + prefixes {mebibytes(prefixes)} + "
         f"processes {mebibytes(processes)}",
+        cache if cache < whole else 0,
     )
+
+
+def _cache(settings: Settings, whole: int, others: int) -> int:
+    """Return the bytes of the cache, beside those that weights and processes take."""
+    if settings.kv_memory:
+        return min(whole, settings.kv_memory)
+    if settings.models is None or not settings.models_memory or settings.device == "cuda":
+        return whole
+    left = (settings.models_memory - others) // PAGES * PAGES
+    return min(whole, max(whole // ROWS + PAGES, left))
 
 
 def _is_packed(settings: Settings, words: Words) -> bool:

@@ -19,6 +19,7 @@ class ModelSource:
     rows: int
     weights: Kind | None = None  # the packing of linear layers' weights; None: `dtype`
     prefixes: int | None = 0  # bytes of the store of prefixes; None: the default
+    memory: int = 0  # bytes of the KV cache; 0: what fits
     layers: int = 0  # 0: all; else only the first ones
     random: bool = False  # random weights, no download
     mapped: bool = False  # weights stay in their file's dtype, as views of it

@@ -78,6 +78,11 @@ def _of_backend(status: Status) -> dict[str, Any]:
         "rows": {"seated": status.seated, "of": status.rows},
         "waiting": status.waiting,
         "prefixes": msgspec.structs.asdict(status.prefixes),
+        "cache": {
+            "committed_tokens": status.cache.committed,
+            "tokens": status.cache.tokens,
+            "token_bytes": status.cache.token_bytes,
+        },
     }
 
 

@@ -1,9 +1,9 @@
 """How many background requests may start now: they wait behind all others.
 
-None starts while a prompt waits for a row of any model, or while every row is taken. At most
-`share` are computed at once, so the other rows are free for other requests. If these are not
-enough, background requests give their rows back. Their tokens so far are in their streams, and the
-rest is computed once there is room again.
+None starts while a prompt waits for a row of any model, or while every row, or the memory of rows,
+is taken. At most `share` are computed at once, so the other rows are free for other requests. If
+these are not enough, background requests give their rows back. Their tokens so far are in their
+streams, and the rest is computed once there is room again.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ def room(statuses: Iterable[Status | None], share: int, running: int) -> int:
     known = [status for status in statuses if status is not None]
     if waiting := max((status.waiting for status in known), default=0):
         return -min(waiting, running)
-    free = min((status.rows - status.seated for status in known), default=share)
+    free = min((status.usable_rows for status in known), default=share)
     return max(0, min(share - running, free))
 
 

@@ -81,6 +81,7 @@ KEYS = (
             "dtype",
             "device",
             "context_length",
+            "kv_memory",
             "max_new_tokens",
             "num_return_sequences",
             "streaming_chunks",

@@ -16,6 +16,16 @@ REPORT: dict[str, Any] = {
         "context_length": {"type": "integer"},
         "rows": {"type": "object"},
         "waiting": {"type": "integer"},
+        "cache": {
+            "type": "object",
+            "description": "The memory of all rows: how many tokens it holds, how many of them the "
+            "seated replies may use, and the bytes of one",
+            "properties": {
+                "committed_tokens": {"type": "integer"},
+                "tokens": {"type": "integer"},
+                "token_bytes": {"type": "integer"},
+            },
+        },
         "prefixes": {
             "type": "object",
             "description": "For administrators: prompt tokens that were looked up among computed "
