@@ -1,8 +1,8 @@
 """What goes into the wheel; pyproject.toml has everything else.
 
 The packages `rowcast`, `rowcast_http`, `rowcast_settings` and `rowcast_telemetry`, and the entries,
-are installed as they are. Models, scripts, the proxy and gunicorn's configuration keep the layout of
-the source tree, below the folder `rowcast_tree`: see inference-api/rowcast/tree.py.
+are installed as they are. Models, scripts, the proxy and gunicorn's configuration keep the layout
+of the source tree, below the folder `rowcast_tree`: see inference-api/rowcast/tree.py.
 """
 
 from setuptools import find_packages, setup
