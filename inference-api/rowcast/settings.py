@@ -23,7 +23,7 @@ from rowcast_settings.fields import (
 from rowcast_settings.kinds import Choice, Kind, Number, Place, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
 from rowcast_telemetry.log_lines import LogFormat
-from rowcast_telemetry.options import ENDPOINT, HEADERS, SHARE, SWITCH
+from rowcast_telemetry.trace_options import ENDPOINT, HEADERS, SHARE, SWITCH
 
 STORYTELLER, DRAFT = "storyteller", "draft"  # the models in the box
 SCRIPTED = "scripted"

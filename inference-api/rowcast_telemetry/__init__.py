@@ -2,9 +2,9 @@
 
     log_lines      lines of a log, as text or JSON, from the same fields
     gunicorn_log   gunicorn's own lines as JSON
-    options        the kinds of the settings of traces
+    trace_options  the kinds of the settings of traces
     tracing        these settings ▶ a tracer, or none
-    context        the `traceparent` of a request
+    trace_context  the `traceparent` of a request
     spans          spans, and the tracer that begins them
     otlp           spans as OTLP in JSON
     exporter       sends them to a collector, in the background

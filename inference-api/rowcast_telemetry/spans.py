@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rowcast_telemetry.context import TraceContext
+from rowcast_telemetry.trace_context import TraceContext
 
 MOST_EVENTS = 128  # of a span; OpenTelemetry's own limit
 LONGEST_TEXT = 256  # characters of an attribute

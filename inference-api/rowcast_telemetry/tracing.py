@@ -4,8 +4,8 @@ import socket
 
 from rowcast_settings.secret import Secret
 from rowcast_telemetry.exporter import Collector, SpanExporter
-from rowcast_telemetry.options import Switched, headers_of
 from rowcast_telemetry.spans import Tracer
+from rowcast_telemetry.trace_options import Switched, headers_of
 
 LOCAL = "http://localhost:4318"  # where a collector listens by default
 PATH = "/v1/traces"

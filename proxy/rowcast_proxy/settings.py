@@ -24,7 +24,7 @@ from rowcast_settings.fields import (
 from rowcast_settings.kinds import Choice, Kind, Number, Switch, Text, Whole
 from rowcast_settings.secret import Secret, SecretText
 from rowcast_telemetry.log_lines import LogFormat
-from rowcast_telemetry.options import ENDPOINT, HEADERS, SHARE, SWITCH
+from rowcast_telemetry.trace_options import ENDPOINT, HEADERS, SHARE, SWITCH
 
 SHORTEST_SECRET_BYTES = 32
 KNOWN_SECRETS = frozenset(

@@ -51,6 +51,12 @@ VALUES = {
     "proxy_secret": "c" * 40,
     "log_level": "debug",
     "metrics_names": "vllm",
+    "log_format": "json",
+    "traces": "on",
+    "otel_exporter_otlp_endpoint": "http://collector:4318",
+    "otel_exporter_otlp_headers": "api-key=ours",
+    "otel_service_name": "ours",
+    "otel_traces_sampler_arg": "0.5",
     "jwt_secret": "d" * 40,
     "proxy_cors_origins": "https://a.example",
 }

@@ -12,9 +12,9 @@ import pytest
 
 from processes import free_port, until
 from rowcast_telemetry import exporter
-from rowcast_telemetry.context import TraceContext
 from rowcast_telemetry.exporter import Collector, NotTaken, SpanExporter
 from rowcast_telemetry.spans import Span
+from rowcast_telemetry.trace_context import TraceContext
 
 from .collector import collecting
 

@@ -1,6 +1,6 @@
 """Spans, their encoding, and the tracer.
 
-Covers `telemetry/otlp`, `telemetry/spans`.
+Covers `rowcast_telemetry/otlp`.
 """
 
 import json

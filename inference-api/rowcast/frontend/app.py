@@ -42,8 +42,8 @@ from rowcast.frontend.request.request import Body, Request, Watch, stays
 from rowcast.frontend.response import Response
 from rowcast_http.client_watch import WENT_AWAY
 from rowcast_metrics.causes import cause_of
-from rowcast_telemetry.context import HEADER as TRACEPARENT
 from rowcast_telemetry.spans import Span
+from rowcast_telemetry.trace_context import HEADER as TRACEPARENT
 
 _log = logging.getLogger("rowcast.http")
 

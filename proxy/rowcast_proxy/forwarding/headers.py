@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from rowcast_proxy.tokens import Caller
-from rowcast_telemetry.context import HEADER as TRACEPARENT
 from rowcast_telemetry.spans import Span
+from rowcast_telemetry.trace_context import HEADER as TRACEPARENT
 
 Headers = list[tuple[str, str]]
 
@@ -82,8 +82,8 @@ def trace_headers(headers: Headers, span: Span | None) -> Headers:
     if span is None:
         return headers
     replaced = {TRACEPARENT} if span.parent else {TRACEPARENT, "tracestate"}
-    kept = [(name, value) for name, value in headers if name not in replaced]
-    return [*kept, (TRACEPARENT, span.context.header)]
+    rest = [(name, value) for name, value in headers if name not in replaced]
+    return [*rest, (TRACEPARENT, span.context.header)]
 
 
 def origin_headers(environ: Mapping[str, Any], request_id: str) -> Headers:

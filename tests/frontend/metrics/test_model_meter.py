@@ -11,7 +11,7 @@ import pytest
 from rowcast.frontend.metrics import families
 from rowcast.frontend.metrics.metrics import HANDOVER, Metrics
 from rowcast.frontend.metrics.model_meter import VLLM_REASONS
-from rowcast.frontend.reply.outcome import Outcome
+from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Body, Request

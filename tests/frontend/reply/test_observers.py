@@ -8,7 +8,7 @@ import pytest
 
 from rowcast.errors import Overloaded
 from rowcast.frontend.reply.observers import OBSERVERS, Observation
-from rowcast.frontend.reply.outcome import Outcome
+from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Body, Request

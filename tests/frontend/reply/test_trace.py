@@ -1,18 +1,18 @@
 """The span of a request for replies, as its observer describes it.
 
-Covers `reply/outcome`, `reply/trace`.
+Covers `reply_outcome`.
 """
 
 import pytest
 
-from rowcast.frontend.reply.outcome import Outcome
+from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.reply.trace import ReplyTrace, operation_of
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Body, Request
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import FinishReason, Pooling, Submit
-from rowcast_telemetry.context import TraceContext
 from rowcast_telemetry.spans import Span
+from rowcast_telemetry.trace_context import TraceContext
 
 from ..serving import serving
 

@@ -4,7 +4,7 @@
     GET /v1/rows, Accept: text/event-stream    the same object every second
 
 A team's event streams are counted (ROW_WATCHERS). They end while the server, or this worker, stops;
-a reader's `EventSource` then connects again.
+a reader's EventSource then connects again.
 """
 
 import threading

@@ -9,7 +9,7 @@ from typing import Final, get_args
 
 from rowcast.frontend.metrics import families
 from rowcast.frontend.metrics.teams import TeamCounters
-from rowcast.frontend.reply.outcome import Outcome
+from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.sessions.choice import Choice, Times

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from rowcast.frontend.reply.outcome import Outcome
+from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.reply.text import ReplyText
 from rowcast.frontend.reply.trace import ReplyTrace
 from rowcast.frontend.request.prompt import Prompt

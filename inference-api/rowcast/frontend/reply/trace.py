@@ -4,7 +4,7 @@ In: the span of the request, if it is traced. Out: counts, parameters and finish
 attributes; the queue, the first token and recoveries as its events. Never text.
 """
 
-from rowcast.frontend.reply.outcome import Outcome
+from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.wire import Submit

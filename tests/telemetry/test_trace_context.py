@@ -2,7 +2,7 @@
 
 import pytest
 
-from rowcast_telemetry.context import TraceContext
+from rowcast_telemetry.trace_context import TraceContext
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

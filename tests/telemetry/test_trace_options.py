@@ -1,6 +1,6 @@
 """The settings of traces, and the tracer that they make.
 
-Covers `telemetry/options`, `telemetry/tracing`.
+Covers `rowcast_telemetry/tracing`.
 """
 
 import pytest
@@ -8,8 +8,8 @@ import pytest
 from rowcast_settings.kinds import Invalid
 from rowcast_settings.secret import Secret
 from rowcast_telemetry.exporter import Collector, SpanExporter
-from rowcast_telemetry.options import ENDPOINT, HEADERS, Switched, headers_of
 from rowcast_telemetry.spans import Tracer
+from rowcast_telemetry.trace_options import ENDPOINT, HEADERS, Switched, headers_of
 from rowcast_telemetry.tracing import tracer_of
 
 URL = "http://collector:4318"
