@@ -26,10 +26,14 @@ class Totals:
         for segment in segments:
             self.include(segment)
 
-    def include(self, segment: Segment) -> None:
-        """Add what a segment has to the sums."""
-        if entries := segment.entries():
-            self._take(segment, entries)
+    def include(self, segment: Segment) -> bool:
+        """Add what a segment has to the sums; return False if it has nothing."""
+        entries = segment.entries()
+        lives = bool(entries) and segment.has_owner
+        for each in entries:
+            if lives or not each.of_owner:
+                self._found.setdefault(each.family, []).append((segment, each))
+        return bool(entries)
 
     def of(self, family: Family) -> Series:
         """Return the series of one family."""
@@ -44,9 +48,3 @@ class Totals:
             for labels, rows in sorted(parts.items())
         }
         return Series(family, found)
-
-    def _take(self, segment: Segment, entries: Iterable[Entry]) -> None:
-        lives = segment.has_owner
-        for each in entries:
-            if lives or not each.of_owner:
-                self._found.setdefault(each.family, []).append((segment, each))

@@ -107,6 +107,16 @@ def test_the_longest_pause_of_the_last_minute_is_told(monkeypatch: pytest.Monkey
     assert pauses.longest() == 0.0
 
 
+def test_each_measurement_is_reported() -> None:
+    seen: list[float] = []
+    pauses = Pauses()
+    pauses.on_tick = seen.append
+    pauses.start()
+    until(lambda: len(seen) >= 2, "two measurements")
+    pauses.close()
+    assert all(each >= 0 for each in seen)
+
+
 def test_a_long_pause_is_logged_and_a_short_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
     pauses = Pauses()
     pauses.note(0.05)

@@ -56,6 +56,15 @@ def test_a_file_without_background_requests_has_no_tables_for_them(held: Held) -
     assert phase(held, "a") == "queued"
 
 
+def test_open_requests_of_all_teams_are_counted(held: Held) -> None:
+    assert held.one.background.open_counts() == {"queued": 0, "running": 0}
+    accept(held, "a", "b", "c")
+    accept(held, "d", team="red")
+    assert taken(held.one, 1) == ["a"]
+    held.one.background.cancel("b", "blue")
+    assert held.two.background.open_counts() == {"queued": 2, "running": 1}
+
+
 def test_a_request_is_taken_by_one_process_alone(held: Held) -> None:
     accept(held, "a", "b", "c")
     assert taken(held.one, 2) == ["a", "b"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from rowcast.launch.fleet.launchers import RESTART_SECONDS, RETRIES
+from rowcast.launch.reports import BackendEnded
 from rowcast.models.build import Build
 
 from .played_fleet import Frontend, Played, build
@@ -261,6 +262,17 @@ def test_a_launcher_that_is_killed_is_started_again_and_keeps_its_memory() -> No
     assert played.current("a").loads == 2
     assert played.state("b1") == "loading"
     assert first.requests["a1"] == 1
+
+
+def test_backends_that_end_are_counted_with_those_that_end_with_their_launcher() -> None:
+    played = Played(LARGE)
+    played.list_builds(START)
+    played.wait(1.0)
+    assert (played.state("a1"), played.current("a").ends) == ("ready", 0)
+    played.fleet.reported("a1", BackendEnded(-9), played.now)
+    assert played.current("a").ends == 1
+    played.end("a1", -9)
+    assert played.current("a").ends == 2
 
 
 def test_memory_of_a_killed_launcher_is_free_once_nobody_wants_its_build() -> None:

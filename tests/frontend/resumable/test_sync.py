@@ -130,6 +130,21 @@ def test_a_session_that_is_owned_again_ends_for_its_earlier_reader(played: Playe
     assert played.client.made("let_go") == [(second.id, b"", False)]
 
 
+def test_the_lag_is_that_of_open_sessions(played: Played) -> None:
+    assert played.sync.lag == 0
+    session = played.session(1)
+    played.sync.own(session)
+    assert played.sync.lag > 0
+    before = played.sync.lag
+    played.sync._tick()
+    assert played.sync.lag < before
+    played.client.failing = True
+    played.sync._tick()
+    assert played.sync.lag > 0
+    played.sync.leave(session)
+    assert played.sync.lag == 0
+
+
 def test_a_session_that_was_refused_is_deleted_and_an_accepted_one_released(
     played: Played,
 ) -> None:

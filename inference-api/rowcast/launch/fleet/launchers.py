@@ -126,7 +126,7 @@ class Launchers:
         self.hold_later(member)
         member.start_at, member.recovers = now + RESTART_SECONDS, served or member.recovers
         member.crashes += 0 if served else 1
-        member.ends += 1  # its backend has ended with it, and could not report that
+        member.ends += served  # its backend ended with it, and could not report that
         if not member.ordered and member.current and member.build.load == "start":
             member.ordered = "start"
 
