@@ -19,6 +19,7 @@ const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])(\s+|$)/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 const DEEPEST = 8;
 const PATIENCE = 10; // rendering may take a tenth of the time
+const SETTLED = 400; // characters that are worth being put aside
 
 /** Split text into blocks {kind, lines, from}; only the last one can still change. */
 export function blocksOf(text) {
@@ -201,8 +202,10 @@ class Tail {
   }
 
   update(block, final) {
-    if (this.kind === "paragraph" && !(final && !this.node)) this.#paragraph(block.lines.join("\n"));
-    else if (this.kind === "code" && this.node && this.fence === block.lines[0]) this.#code(block);
+    if (this.kind === "paragraph" && !(final && !this.node)) {
+      this.#paragraph(block.lines.join("\n"));
+      if (final) this.#join();
+    } else if (this.kind === "code" && this.node && this.fence === block.lines[0]) this.#code(block);
     else this.#replace(nodeOf(block));
     this.fence = block.lines[0];
   }
@@ -228,10 +231,51 @@ class Tail {
       this.#replace(make("p", {}, this.rest));
     }
     const { nodes, settled } = inline(text.slice(this.settled));
-    if (settled > 400) {
+    if (settled > SETTLED) {
       this.rest.before(...inline(text.slice(this.settled, this.settled + settled)).nodes);
       this.settled += settled;
       this.rest.replaceChildren(...inline(text.slice(this.settled)).nodes);
+      this.#fixLines();
     } else this.rest.replaceChildren(...nodes);
+  }
+
+  /**
+   * Put the lines that will not change into a block of their own, so that the browser does not lay
+   * them out again with each token. It ends where a line of the screen ends, so nothing moves.
+   */
+  #fixLines() {
+    const last = this.rest.previousSibling;
+    if (last?.nodeType !== Node.TEXT_NODE) return;
+    const topOf = (at) => {
+      const range = document.createRange();
+      range.setStart(last, at);
+      range.setEnd(last, at + 1);
+      return range.getBoundingClientRect().top;
+    };
+    const bottom = topOf(last.length - 1);
+    let [low, high] = [0, last.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (topOf(middle) < bottom) low = middle + 1;
+      else high = middle;
+    }
+    if (low === 0 || !bottom) return;
+    const lines = make("span", { class: "lines" });
+    last.splitText(low);
+    let moved = null;
+    while (moved !== last) {
+      moved = this.fixed ? this.fixed.nextSibling : this.node.firstChild;
+      lines.append(moved);
+    }
+    if (this.fixed) this.fixed.after(lines);
+    else this.node.prepend(lines);
+    this.fixed = lines;
+  }
+
+  /** Make one paragraph of the blocks again, so that it follows the width of the page. */
+  #join() {
+    for (const lines of this.node.querySelectorAll(".lines")) lines.replaceWith(...lines.childNodes);
+    this.rest.replaceWith(...this.rest.childNodes);
+    this.node.normalize();
   }
 }

@@ -129,7 +129,7 @@ export class Talk {
     };
     await this.#alone(talk, node, async () => {
       try {
-        await this.#saved(talk);
+        this.#saved(talk); // beside the request, which need not wait for it
         await follow(this.api, node, body, watch, stopping.signal);
         node.state = stopping.signal.aborted ? "stopped" : "done";
       } catch (failure) {

@@ -29,7 +29,10 @@ from rowcast_proxy.metrics import FAMILIES as OF_PROXY
 
 SOURCES = ("inference-api", "proxy", "scripts", "models", "gunicorn.conf.py", "setup.py")
 SHELLS = ("scripts/install", "scripts/check", ".ci/run")
-TREE = (*SOURCES, "config", "deploy", "tests", "docs", "examples", ".github", ".ci")
+TREE = (
+    *(*SOURCES, "config", "deploy", "tests", "docs", "examples", "static", "templates"),
+    *(".github", ".ci"),
+)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 # These two quote what users of other projects type. tests/docs/test_contract.py holds the first.
 OF_OTHERS = {"contract.md", "migrating.md"}
@@ -51,7 +54,7 @@ FOREIGN_WORDS = {word for words in FOREIGN.values() for word in words.split()}
 _WORD = re.compile(r"\.?[A-Za-z_]\w*(?:[.-]\w+)*(?:\(.*\))?:?")
 _ASSIGNED = re.compile(r'([A-Z][A-Z0-9_]+)=|"?([A-Za-z_][\w-]*)"?: ')
 _PATH = re.compile(r"[\w.<>{}-]*(?:/[\w.<>{}-]+)+/?|[\w.-]+/")
-_FILE = re.compile(r"[\w.-]+\.(?:py|md|c|html|toml|json|jinja|svg|yml|txt)")
+_FILE = re.compile(r"[\w.-]+\.(?:py|md|c|css|html|js|toml|json|jinja|svg|yml|txt)")
 _HOLE = re.compile(r"<[^>]*>|\{[^}]*\}")
 _METHODS = {"GET", "POST", "DELETE", "OPTIONS"}
 

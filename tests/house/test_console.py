@@ -32,6 +32,7 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 IN_THE_TREE_ONLY = {
     *("scripts/install", "scripts/check", "scripts/docs", "scripts/picture", "scripts/house"),
+    "scripts/screenshots",
     *(
         f"scripts/commands/house/{path.name}"
         for path in (ROOT / "scripts/commands/house").iterdir()

@@ -1,6 +1,6 @@
 """For everyone: keyboard alone, names of controls, contrast, order of headings, narrow and wide.
 
-Covers what an automatic check can: each rule is a question to the rendered page, in both schemes.
+Each rule that a program can check is a question to the rendered page, in both schemes.
 """
 
 import pytest

@@ -156,6 +156,7 @@ def test_ten_thousand_tokens_are_rendered_piece_by_piece(
     tab.page.route("**/v1/chat/completions", longer)
     tab.send("Hello")
     tab.await_tokens(2000)
+    assert of_body(tab.page, ".lines") > 3, "the lines above are laid out again and again"
     first = tab.page.locator("article.assistant > .body > *").first.element_handle()
     before = first.text_content()
     reply = tab.reply()
@@ -163,6 +164,7 @@ def test_ten_thousand_tokens_are_rendered_piece_by_piece(
     assert first.evaluate("(node) => node.isConnected")
     assert (first.text_content() or "").startswith((before or "")[:200])
     text = tab.page.locator("article.assistant > .body").text_content() or ""
+    assert of_body(tab.page, ".lines") == 0
     words = reply["text"].split()
     assert len(words) > 5000
     assert text.split()[-3:] == words[-3:]

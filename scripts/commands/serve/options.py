@@ -23,7 +23,7 @@ EVERYWHERE = {"0.0.0.0": LOCAL, "::": "::1"}  # the address at which such a list
 PACE = "0.03"  # seconds per step: slow enough to see the scripted model stream
 
 DESCRIPTION = """Starts server and proxy on this machine, waits until they are ready, and prints a
-curl line with a token that streams at once. Ctrl-C stops both."""
+link to the page and a curl line, with a token. Ctrl-C stops both."""
 EPILOG = """variables:
   PORT, PROXY_PORT  where to listen (7000 and 1223)
   PROXY_HOST        address of the proxy (127.0.0.1); the server is always local
