@@ -68,17 +68,24 @@ async function read(parts, onThird = async () => {}) {
   return { text, first };
 }
 
+// If a busy machine kills the decoder too late, try again.
+async function killedFirst(parts) {
+  for (let tries = 0; tries < 5; tries++) {
+    await control('settle');
+    let killed;
+    const timer = new Promise((ok, no) => setTimeout(() => control('kill').then(() => { killed = performance.now(); ok(); }, no), 200));
+    const early = await read(parts);
+    await timer;
+    if (killed < early.first) return early.text;
+  }
+  throw new Error('5 times a part came before the decoder was killed: the machine is busy');
+}
+
 async function hold(name, parts, silent = false) {
   await control('settle');
   const calm = (await read(parts)).text;
   console.log(`${name}: ${calm.slice(0, 60)}`);
-  await control('settle');
-  let killed;
-  const timer = new Promise((ok, no) => setTimeout(() => control('kill').then(() => { killed = performance.now(); ok(); }, no), 200));
-  const early = await read(parts);
-  await timer;
-  assert(killed < early.first, 'a part came before the decoder was killed: the machine is busy');
-  assert.strictEqual(early.text, calm, 'a decoder killed before the first token');
+  assert.strictEqual(await killedFirst(parts), calm, 'a decoder killed before the first token');
   for (const what of silent ? ['kill', 'stand-still'] : ['kill']) {
     await control('settle');
     assert.strictEqual((await read(parts, () => control(what))).text, calm, what);
