@@ -145,6 +145,16 @@ class Settings(BaseSettings):
         0,
         "Maximum tokens per row; 0 uses the model's limit, a smaller value saves memory.",
     )
+    prefix_memory = optional(
+        Whole(0),
+        "Bytes of the store of computed prefixes, beyond those that the rows hold; 0: none. By "
+        "default, the smallest of 1 GiB, 5 % of the memory, and the size of the KV cache.",
+    )
+    prefix_folder = optional(
+        Place(),
+        "Folder of private files with what that store holds, so that prompts begin as fast after "
+        "a restart or a crash.",
+    )
     no_weights = setting(
         Switch(),
         False,

@@ -36,6 +36,8 @@ FIXED = {
 VALUES = {
     "prefix_scope": "token",
     "pooling": "mean",
+    "prefix_memory": "2000000",
+    "prefix_folder": "/mnt/prefixes",
     "model": "somebody/a-model",
     "models": "config/model_config.json",
     "config_file": "/mnt/generation.json",

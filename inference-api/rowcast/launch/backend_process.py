@@ -5,11 +5,17 @@ A backend that refuses its settings ends with status 2 after one line on standar
 
 import signal
 import sys
+from functools import partial
 from types import FrameType
 
 from rowcast.backend.decode_backend import DecodeBackend, Limits
+from rowcast.backend.placement import Placement
+from rowcast.backend.policies import Policies
+from rowcast.backend.prefixes.prefix_folder import PrefixFolder
+from rowcast.backend.prefixes.prefix_placement import prefix_placement
 from rowcast.backend.warm_up import WarmUp
 from rowcast.engine.engine import Engine
+from rowcast.engine.loading.free_memory import prefix_memory
 from rowcast.engines import MakeEngine, prepare_engine
 from rowcast.errors import RowcastError
 from rowcast.launch.exit_status import REFUSED
@@ -43,7 +49,12 @@ def run_backend(
         port = carrier(url).listen()
         limits = Limits(settings.waiting_line, settings.reply_seconds)
         backend = DecodeBackend(
-            port, load_engine, limits, replaces_killed=replaces_killed, warm_up=warm_up
+            port,
+            load_engine,
+            limits,
+            policies=Policies(placement=partial(_placement, settings)),
+            replaces_killed=replaces_killed,
+            warm_up=warm_up,
         )
     except (RowcastError, OSError) as error:
         return refuse(error, reports)
@@ -67,6 +78,16 @@ def run_backend_alone(settings: Settings, url: str) -> int:
         return refuse(error)
     warm_up = WarmUp(settings.warm_rows, settings.warm_tokens)
     return run_backend(settings, url, make_engine, warm_up=warm_up)
+
+
+def _placement(settings: Settings, engine: Engine) -> Placement:
+    """Return the placement, with the store of prefixes and its folder. Raises RowcastError."""
+    cache = engine.rows * engine.context_length * engine.token_bytes
+    limit = prefix_memory(settings.prefix_memory, cache) if cache else 0
+    if not (settings.prefix_folder and limit):
+        return prefix_placement(engine, limit)
+    folder = PrefixFolder(settings.prefix_folder, engine.fingerprint, engine.token_bytes, limit)
+    return prefix_placement(engine, limit, folder)
 
 
 def refuse(error: Exception, reports: Reports | None = None) -> int:

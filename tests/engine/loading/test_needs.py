@@ -15,11 +15,12 @@ import torch
 from engine.tiny_models import SHAPES, save
 from processes import ROOT
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
-from rowcast.engine.decoding.row_cache import cache_bytes
+from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
 from rowcast.engine.kernels.linear_kernel import CHUNK, LANES, weight_bytes
 from rowcast.engine.loading import needs as needs_module
 from rowcast.engine.loading.free_memory import free_here
 from rowcast.engine.loading.loader import load
+from rowcast.engine.loading.memory import Cache, DoesNotFit, check_memory
 from rowcast.engine.loading.needs import BY_MODULES, LLAMA_TYPES, PACKED, needs_of_model
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engines import needs_of
@@ -28,7 +29,7 @@ from rowcast.settings import Settings, read_settings
 
 
 def without_processes(settings: Settings) -> int:
-    found = needs_of_model(settings)
+    found = needs_of_model(settings.replaced(prefix_memory=0))
     return found.size - (PACKED if f"processes {PACKED >> 20} " in found.arithmetic else BY_MODULES)
 
 
@@ -64,6 +65,23 @@ def test_fewer_layers_and_a_shorter_context_need_less() -> None:
     assert few.size < whole.size
     assert short.size < whole.size
     assert "KV cache 96 MiB (32 rows x 1024 positions x 1536 values x 2 bytes)" in whole.arithmetic
+
+
+def test_the_store_of_prefixes_is_counted() -> None:
+    chosen = needs_of_model(read_settings(model="storyteller", prefix_memory=5 << 30))
+    none = needs_of_model(read_settings(model="storyteller", prefix_memory=0))
+    assert chosen.size - none.size == 5 << 30
+    assert "+ prefixes 5,120 MiB +" in chosen.arithmetic
+    default = needs_of_model(read_settings(model="storyteller")).size - none.size
+    assert default == min(96 << 20, psutil.virtual_memory().total // 20), "no more than the cache"
+
+
+def test_a_model_that_does_not_fit_beside_its_prefixes_is_refused() -> None:
+    cache = Cache({0: LayerShape(1, 8, 8)}, 32, 64, torch.float32)
+    cpu = torch.device("cpu")
+    check_memory("m", 0, cache, cpu, prefixes=None)
+    with pytest.raises(DoesNotFit, match=r"\+ prefixes .* Set a lower CONTEXT_LENGTH or PREFIX_ME"):
+        check_memory("m", 0, cache, cpu, prefixes=1 << 60)
 
 
 def test_random_weights_need_no_file() -> None:

@@ -70,6 +70,7 @@ class PrefixPlacement:
             self._empty.append(reply.row)
 
     def stored(self) -> Prefixes:
+        self._store.receive()
         return Prefixes(entries=len(self._store), bytes=self._store.bytes, limit=self._store.limit)
 
     def close(self) -> None:

@@ -91,9 +91,13 @@ class Store:
 
     def longest(self, key: str, tokens: bytes) -> tuple[Entry, int] | None:
         """Return the entry that shares the most tokens with these, and their number."""
+        self.receive()
+        return self._index.longest(key, tokens)
+
+    def receive(self) -> None:
+        """Add what the mirror has read of an earlier store."""
         for entry in self._mirror.arrived():
             self._take_back(entry)
-        return self._index.longest(key, tokens)
 
     def use(self, entry: Entry) -> None:
         """Note that a reply begins with an entry."""

@@ -8,6 +8,7 @@ each. A layer stores its tokens there and lets each attend to its own row. Knows
 `flat_cache` is the view that transformers' models have of it.
 """
 
+import contextlib
 import math
 import mmap
 from collections.abc import Iterator, Mapping
@@ -87,6 +88,8 @@ class RowCache:
     def save(self, row: int, count: int) -> mmap.mmap:
         """Return the first tokens of a row's cache: layer by layer, all keys, then all values."""
         memory = mmap.mmap(-1, count * self.token_bytes, flags=_ANONYMOUS)
+        with contextlib.suppress(OSError):  # a kernel without large pages
+            memory.madvise(mmap.MADV_HUGEPAGE)  # ten times as fast to fill
         for cached, part in self._beside(torch.frombuffer(memory, dtype=torch.uint8), count):
             part.copy_(cached[row, :, :count])
         return memory

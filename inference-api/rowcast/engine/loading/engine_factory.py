@@ -147,7 +147,7 @@ def _over_packed(settings: Settings, files: ModelFiles, stored: Stored) -> Engin
     facts = stored.facts
     facts = replace(facts, context=fitting_context(settings.context_length, facts.positions))
     cache = Cache(facts.shapes, ROWS, facts.context, facts.dtype)
-    check_memory(settings.served_model, 0, cache, facts.device)
+    check_memory(settings.served_model, 0, cache, facts.device, settings.prefix_memory)
     token_texts = partial(read_token_texts, str(_folder(settings, files)), facts)
 
     def make() -> TorchEngine:
@@ -195,6 +195,7 @@ def _source(settings: Settings, model: str, device: torch.device) -> ModelSource
         device=device,
         context=settings.context_length,
         rows=ROWS,
+        prefixes=settings.prefix_memory,
         layers=_layers(settings),
         random=settings.no_weights,
     )

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-MEBIBYTE = 1 << 20
+MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
 
 
 def free_here() -> int:
@@ -11,10 +11,31 @@ def free_here() -> int:
     return min(_machine_free(), _container_free())
 
 
+def prefix_memory(chosen: int | None, cache: int) -> int:
+    """Return the bytes of the store of prefixes, beside a KV cache of so many bytes.
+
+    By default, they are a small part of the memory, and at most as much again as the cache.
+    """
+    return min(cache, GIBIBYTE, _all_here() // 20) if chosen is None else chosen
+
+
 def _machine_free() -> int:
+    return _of_machine("MemAvailable")
+
+
+def _of_machine(name: str) -> int:
     lines = Path("/proc/meminfo").read_text().splitlines()
-    kibibytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
+    kibibytes = next(line.split()[1] for line in lines if line.startswith(name))
     return int(kibibytes) * 1024
+
+
+def _all_here(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the memory of this machine, or its container's limit."""
+    try:
+        limit = int((group / "memory.max").read_text())
+    except (OSError, ValueError):  # there is no container, or no limit ("max")
+        limit = sys.maxsize
+    return min(_of_machine("MemTotal"), limit)
 
 
 def _container_free(group: Path = Path("/sys/fs/cgroup")) -> int:

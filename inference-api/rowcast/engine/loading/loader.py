@@ -80,7 +80,8 @@ def _load(source: ModelSource) -> Loaded:
     dtype = source.dtype or config.dtype or torch.float32
     with _refusing(f"config.json of MODEL {source.model!r} describes no valid model"):
         shapes, weights = _measure(config, dtype, source.weights)
-    check_memory(source.model, weights, Cache(shapes, source.rows, context, dtype), source.device)
+    cache = Cache(shapes, source.rows, context, dtype)
+    check_memory(source.model, weights, cache, source.device, source.prefixes)
     model = _weights(source, config, dtype)
     model.eval()
     model.requires_grad_(requires_grad=False)

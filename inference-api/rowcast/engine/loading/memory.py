@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
-from rowcast.engine.loading.free_memory import MEBIBYTE, free_here, mebibytes
+from rowcast.engine.loading.free_memory import MEBIBYTE, free_here, mebibytes, prefix_memory
 from rowcast.errors import RowcastError
 
 _log = logging.getLogger("rowcast.loading")
@@ -39,14 +39,22 @@ class Cache:
         )
 
 
-def check_memory(model: str, weights: int, cache: Cache, device: torch.device) -> None:
-    """Refuse a model that does not fit, and show the arithmetic; otherwise log it."""
-    free, needed = free_memory(device), weights + cache.size
+def check_memory(
+    model: str, weights: int, cache: Cache, device: torch.device, prefixes: int | None = 0
+) -> None:
+    """Refuse a model that does not fit, and show the arithmetic; otherwise log it.
+
+    `prefixes`: the bytes that are set for the store of prefixes.
+    """
+    stored = prefix_memory(prefixes, cache.size) if device.type == "cpu" else 0
+    free, needed = free_memory(device), weights + cache.size + stored
     arithmetic = f"weights {mebibytes(weights)} + {cache}"
+    arithmetic += f" + prefixes {mebibytes(stored)}" if stored else ""
     if needed > free:
+        names = "CONTEXT_LENGTH or PREFIX_MEMORY," if stored else "CONTEXT_LENGTH"
         raise DoesNotFit(
             f"{model} does not fit: {arithmetic} = {mebibytes(needed)}, but only "
-            f"{mebibytes(free)} are free. Set a lower CONTEXT_LENGTH or a smaller DTYPE."
+            f"{mebibytes(free)} are free. Set a lower {names} or a smaller DTYPE."
         )
     _log.info("memory %s free=%.0f MiB", arithmetic, free / MEBIBYTE)
 

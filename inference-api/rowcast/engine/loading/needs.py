@@ -2,9 +2,10 @@
 
     needs_of_model(settings) ──▶ Needs: bytes, and how they add up
 
-It is the sum of the weights as they will be held, the KV cache with every row full, and the
-processes that load and compute. Imports no library that loads models, since it runs before anything
-is loaded; `loader` computes the same from the model itself, and refuses what does not fit.
+It is the sum of the weights as they will be held, the KV cache with every row full, the store of
+prefixes, and the processes that load and compute. Imports no library that loads models, since it
+runs before anything is loaded; `loader` computes the same from the model itself, and refuses what
+does not fit.
 """
 
 import json
@@ -15,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from rowcast.engine.loading.free_memory import MEBIBYTE, mebibytes
+from rowcast.engine.loading.free_memory import MEBIBYTE, mebibytes, prefix_memory
 from rowcast.engine.loading.sizes import check_configuration, check_weights
 from rowcast.errors import UnknownModel
 from rowcast.model_files import CONFIGURATION, WEIGHTS, ModelFiles, files_of
@@ -98,11 +99,13 @@ def _needs(settings: Settings, words: Words, shapes: dict[str, tuple[int, ...]])
     values = _layers(settings, words) * _values(words)
     context = settings.context_length or _positions(words)
     cache = values * ROWS * context * item
+    prefixes = prefix_memory(settings.prefix_memory, cache)
     processes = PACKED if packed else BY_MODULES
     return Needs(
-        weights + cache + processes,
+        weights + cache + prefixes + processes,
         f"weights {mebibytes(weights)} + KV cache {mebibytes(cache)} ({ROWS} rows x {context} "
-        f"positions x {values} values x {item} bytes) + processes {mebibytes(processes)}",
+        f"positions x {values} values x {item} bytes) + prefixes {mebibytes(prefixes)} + "
+        f"processes {mebibytes(processes)}",
     )
 
 

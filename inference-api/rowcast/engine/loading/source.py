@@ -18,6 +18,7 @@ class ModelSource:
     context: int  # 0: the model's own length
     rows: int
     weights: Kind | None = None  # the packing of linear layers' weights; None: `dtype`
+    prefixes: int | None = 0  # bytes of the store of prefixes; None: the default
     layers: int = 0  # 0: all; else only the first ones
     random: bool = False  # random weights, no download
     mapped: bool = False  # weights stay in their file's dtype, as views of it
