@@ -43,6 +43,7 @@ def test_t49_chat_answers_server_sent_events(server: Running) -> None:
     assert json.loads(data.removeprefix("data: ")) == {
         "finish_reason": "length",
         "prompt_tokens": len(TEXT),
+        "cached_tokens": 0,
         "completion_tokens": 32,
         "seed": SEED,
     }

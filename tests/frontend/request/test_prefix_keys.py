@@ -54,28 +54,43 @@ def test_another_secret_gives_other_keys() -> None:
     assert PrefixKeys(b"o" * 32, "team").key(BLUE, "") != TEAM.key(BLUE, "")
 
 
-def test_the_secret_is_stored_beside_the_journal_for_its_owner_alone(tmp_path: Path) -> None:
-    settings = read_settings(journal=str(tmp_path / "new" / "journal-7000.db"))
+@pytest.mark.parametrize(
+    ("journal", "name"),
+    [("new/journal-7000.db", "new/journal-7000.secret"), ("off", "folder/prefixes.secret")],
+)
+def test_the_secret_of_prefixes_on_disk_is_stored_for_its_owner_alone(
+    tmp_path: Path, journal: str, name: str
+) -> None:
+    place = journal if journal == "off" else str(tmp_path / journal)
+    settings = read_settings(journal=place, prefix_folder=tmp_path / "folder")
     secret = prefix_secret(settings)
     assert prefix_secret(settings) == secret
-    (stored,) = (tmp_path / "new").iterdir()
-    assert (stored.name, stored.read_text()) == ("journal-7000.secret", secret)
+    stored = tmp_path / name
+    assert [*stored.parent.iterdir()] == [stored]
+    assert stored.read_text() == secret
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
     assert len(bytes.fromhex(secret)) == 32
 
 
 @pytest.mark.parametrize("content", ["", "ab", "no digits" * 20])
 def test_a_file_that_is_no_secret_is_not_used(tmp_path: Path, content: str) -> None:
-    settings = read_settings(journal=str(tmp_path / "journal.db"))
+    settings = read_settings(journal=str(tmp_path / "journal.db"), prefix_folder=tmp_path)
     (tmp_path / "journal.secret").write_text(content)
     assert len(bytes.fromhex(prefix_secret(settings))) == 32
 
 
-def test_without_a_place_for_it_each_start_has_another_secret(tmp_path: Path) -> None:
+def test_each_start_has_another_secret_if_nothing_is_on_disk(tmp_path: Path) -> None:
+    settings = read_settings(journal=str(tmp_path / "journal.db"))
+    assert prefix_secret(settings) != prefix_secret(settings)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_each_start_has_another_secret_if_there_is_no_place_for_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for journal in ("off", str(tmp_path / "file" / "journal.db")):
-        settings = read_settings(journal=journal)
-        assert prefix_secret(settings) != prefix_secret(settings)
+    settings = read_settings(
+        journal=str(tmp_path / "file" / "journal.db"), prefix_folder=tmp_path / "file"
+    )
+    assert prefix_secret(settings) != prefix_secret(settings)
 
 
 def test_processes_inherit_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@
 
 Requests with equal keys share. The team comes from the verified claim alone, so a salt can only
 divide a team's requests further: no body joins those of another. `prefix_secret` is the server's
-own, the same in all its processes; it is stored beside the journal, so that prefixes that a backend
-stores on disk have the same keys after a restart. The key has no build in it: a backend has one.
+own, the same in all its processes. If there is a PREFIX_FOLDER, it is stored beside the journal, or
+in that folder, so that what is there has the same keys after a restart. The key has no build in it:
+a backend has one.
 """
 
 import hashlib
@@ -50,9 +51,10 @@ NO_PREFIXES = PrefixKeys(b"", "off")
 
 def prefix_secret(settings: Settings) -> str:
     """Return the secret of a server that starts, in hexadecimal digits."""
-    if settings.journal_path is not None:
-        with suppress(OSError, ValueError):  # then prefixes on disk are not found after a restart
-            return _stored(settings.journal_path.with_suffix(".secret"))
+    if settings.prefix_folder is not None:
+        beside = settings.journal_path or settings.prefix_folder / "prefixes"
+        with suppress(OSError, ValueError):  # then nothing in it is found after a restart
+            return _stored(beside.with_suffix(".secret"))
     return secrets.token_hex(_BYTES)
 
 
