@@ -108,7 +108,7 @@ def curl_line(chosen: Options, model: str, token: str) -> str:
 
 
 def page_link(chosen: Options, token: str) -> str:
-    """Return the page's address; the part after `#` stays in the browser, which sends it nowhere."""
+    """Return the page's address; browsers send the part after `#` to nobody."""
     return f"{chosen.url}/#token={token}"
 
 
