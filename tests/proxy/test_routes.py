@@ -118,7 +118,7 @@ def test_a_wrong_method_is_told_the_right_ones(method: str, target: str, allowed
     assert ("Allow", allowed) in caught.value.headers
 
 
-def test_only_health_and_documents_are_open() -> None:
+def test_only_health_documents_and_the_page_are_open() -> None:
     free = {route.path for route in ROUTES if route.access is not Access.TOKEN}
     health = {"/liveness", "/readiness", "/health", "/health_check"}
-    assert free == health | {"/openapi.json", "/docs", "/redoc"}
+    assert free == health | {"/openapi.json", "/", "/static/<asset>", "/docs", "/redoc"}
