@@ -105,7 +105,7 @@ def test_everything_else_is_not_found(target: str) -> None:
     [
         ("GET", "/inference/scripted", "POST"),
         ("POST", "/health", "GET, HEAD"),
-        ("DELETE", "/", "GET, POST, HEAD"),
+        ("DELETE", "/", "GET, HEAD, POST"),
         ("HEAD", "/chat/scripted", "POST"),
         ("POST", "/v1/streams/019a2f", "GET, DELETE, HEAD"),
         ("post", "/chat/scripted", "POST"),
