@@ -6,6 +6,7 @@ or sent a request to any other host.
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -43,7 +44,7 @@ def open_tab(browser: Browser) -> Iterator[Open]:
     """Open a tab at this address; it is checked and closed with the test."""
     tabs: list[Tab] = []
 
-    def open_tab(url: str, **context: object) -> Tab:
+    def open_tab(url: str, **context: Any) -> Tab:
         tabs.append(Tab.opened(browser, url, **context))
         return tabs[-1]
 

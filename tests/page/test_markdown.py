@@ -6,6 +6,7 @@ Each text is streamed to the page as a model's reply, in pieces of a few charact
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route
@@ -150,7 +151,8 @@ def test_ten_thousand_tokens_are_rendered_piece_by_piece(
     tab = open_tab(server.url)
 
     def longer(route: Route) -> None:
-        body = route.request.post_data_json | {"ignore_eos": True, "max_tokens": 10_000}
+        sent: dict[str, Any] = json.loads(route.request.post_data or "")
+        body = sent | {"ignore_eos": True, "max_tokens": 10_000}
         route.continue_(post_data=json.dumps(body))
 
     tab.page.route("**/v1/chat/completions", longer)

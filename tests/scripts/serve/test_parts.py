@@ -135,3 +135,8 @@ def test_orphans_are_reaped_and_our_own_are_left_to_us() -> None:
         timeout=60,
     )
     assert done.stdout.split() == ["True", "7"], done.stderr
+
+
+def test_the_link_carries_the_token_where_no_server_receives_it() -> None:
+    chosen = options.read([], {"JWT_SECRET": SECRET, "PROXY_PORT": "1224"})
+    assert cli.page_link(chosen, "a.b.c") == "http://127.0.0.1:1224/#token=a.b.c"
