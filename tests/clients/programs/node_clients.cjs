@@ -6,7 +6,7 @@ const { EventSource } = require('eventsource');
 const OpenAI = require('openai');
 
 const url = process.env.ROWCAST_URL, base = url + '/v1', apiKey = process.env.ROWCAST_TOKEN;
-const prompt = 'Say something long. '.repeat(175);
+const prompt = 'Say something long. '.repeat(525);
 const asked = { model: 'scripted', messages: [{ role: 'user', content: prompt }], seed: 3 };
 const client = new OpenAI({ baseURL: base, apiKey });
 const control = async (what) => assert((await fetch(`${process.env.ROWCAST_CONTROL}/${what}`, { method: 'POST' })).ok);
