@@ -116,7 +116,10 @@ LAYERS = (
     Layer(
         "loading",
         LOADING,
-        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, "rowcast.sampling"),
+        (
+            *(*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES),
+            *("rowcast.engine.engine", "rowcast.sampling"),
+        ),
         ("torch", "transformers", "msgspec"),
     ),
     Layer(

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from rowcast.backend.admission import Rooms
 from rowcast.backend.beams import Search, Searches
 from rowcast.backend.line import WaitingLine
+from rowcast.backend.memory.row_memory import RowMemory
 from rowcast.backend.policies import Policies
 from rowcast.backend.reply import Reply
-from rowcast.backend.row_memory import RowMemory
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit, grant
 from rowcast.backend.sharing import Sharing

@@ -8,9 +8,9 @@ transport and no engine.
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
+from rowcast.backend.memory.row_memory import RowMemory
 from rowcast.backend.placement import LastFreed, Placement
 from rowcast.backend.reply import Group, Reply, ReplyId
-from rowcast.backend.row_memory import RowMemory
 from rowcast.wire import Prefixes
 
 _Key = TypeVar("_Key", Group, str)

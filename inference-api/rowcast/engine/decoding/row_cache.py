@@ -6,7 +6,7 @@
 A step's tokens, of any rows, are flattened in one sequence; `place` sets the (row, position) of
 each. A layer stores its tokens there and lets each attend to its own row. Knows no models:
 `flat_cache` is the view that transformers' models have of it. On a CPU a row takes memory only for
-the tokens that it holds (`pages`); on other devices, the whole cache is allocated.
+the tokens that it holds (`row_pages`); on other devices, the whole cache is allocated.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rowcast.engine.decoding.pages import Pages, grain
+from rowcast.engine.decoding.row_pages import Pages, grain
 from rowcast.engine.kernels.attention import Attention
 
 

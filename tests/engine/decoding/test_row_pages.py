@@ -10,9 +10,9 @@ from torch import Tensor
 
 from engine.test_purity import GREEDY, PROMPT, SAMPLED, Said, alone, engine_of, in_company
 from engine.tiny_models import save
-from rowcast.engine.decoding import pages as pages_module
-from rowcast.engine.decoding.pages import HUGE, Pages, grain, huge_everywhere
+from rowcast.engine.decoding import row_pages as pages_module
 from rowcast.engine.decoding.row_cache import LayerShape, RowCache, cache_bytes, grain_of
+from rowcast.engine.decoding.row_pages import HUGE, Pages, grain, huge_everywhere
 from rowcast.engine.kernels.attention_torch import TorchAttention
 from rowcast.sampling_params import SamplingParams
 

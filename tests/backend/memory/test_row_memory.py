@@ -8,17 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.driven import Driven, RecordedEngine, choices, named, submit
 from rowcast.backend.line import WaitingLine
+from rowcast.backend.memory.row_memory import GRACE_SECONDS, SPARE, RowMemory
 from rowcast.backend.placement import LastFreed
 from rowcast.backend.reply import Reply
-from rowcast.backend.row_memory import GRACE_SECONDS, SPARE, RowMemory
 from rowcast.backend.rows import Rows
 from rowcast.backend.scheduler import admit
 from rowcast.engine.engine import CacheMemory
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.wire import Submit
-
-from .driven import Driven, RecordedEngine, choices, named, submit
 
 BOUNDED = settings(deadline=None, derandomize=True, max_examples=150)
 NAMES = itertools.count()
