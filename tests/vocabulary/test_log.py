@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.log import Logfmt, configure, quoted
+from rowcast.log import Logfmt, configure
+from rowcast_telemetry.log_lines import quoted
 
 
 @pytest.fixture

@@ -44,8 +44,9 @@ class ProxyWorker(HttpWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        app = self.wsgi
-        self.metrics: ProxyMetrics = self.app.wsgi().metrics
+        app = self.app.wsgi()
+        self.metrics: ProxyMetrics = app.metrics
+        self._close_app: Callable[[], None] = app.close
 
         def with_state(environ: WSGIEnviron, start_response: Callable[..., Any]) -> Iterable[bytes]:
             environ[DRAINING] = self._draining
@@ -53,7 +54,6 @@ class ProxyWorker(HttpWorker):
             return answer
 
         self.wsgi = with_state
-        self._close_app = app.close
 
     def close(self) -> None:
         self._close_app()

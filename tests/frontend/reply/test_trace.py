@@ -3,12 +3,15 @@
 Covers `reply_outcome`.
 """
 
+from collections.abc import Sequence
+
 import pytest
 
 from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.reply.trace import ReplyTrace, operation_of
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Body, Request
+from rowcast.frontend.sessions.choice import Times
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import FinishReason, Pooling, Submit
 from rowcast_telemetry.spans import Span
@@ -45,11 +48,12 @@ def submit(choice: int = 0) -> Submit:
 def outcome(
     began: float,
     reason: FinishReason = "stop",
-    seatings: tuple[float, ...] = (),
-    interruptions: tuple[float, ...] = (),
+    seatings: Sequence[float] = (),
+    interruptions: Sequence[float] = (),
 ) -> Outcome:
     first = began + 0.2 if seatings else 0.0
-    return Outcome(reason, 5, True, began, first, began + 1, seatings, interruptions)
+    times = Times(began, [*seatings], [*interruptions])
+    return Outcome(reason, 5, 0, True, began, first, began + 1, times=times)
 
 
 @pytest.mark.parametrize(
