@@ -27,7 +27,7 @@ install: ## Make .venv and install into it (PYTHON=python3.12)
 install-dev: ## The same, and the developer tools
 	@scripts/install --dev
 
-serve: install ## Start server and proxy, and print a link and a curl line
+serve: install ## Start server and proxy, print a link and a curl line
 	@$(PY) scripts/serve $(ARGS)
 
 run-app: install ## The server alone, in the foreground (PORT=7000)

@@ -228,7 +228,7 @@ Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | S
 
 _Item = TypeVar("_Item")
 
-_KEY_AT = Submit.__struct_fields__.index("prefix_key")
+_UNRECORDED = {Submit.__struct_fields__.index(each) for each in ("prefix_key", "stream")}
 _SAME = SamplingParams(max_tokens=0)  # stands in for omitted parameters
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
@@ -243,9 +243,9 @@ def encode(batch: Sequence[Command] | Sequence[Event]) -> bytes:
 def encode_replies(batch: Sequence[Submit]) -> bytes:
     """Encode what determines the replies to these prompts, as journals know it.
 
-    The key of their prefixes is left out: it changes no token.
+    The key of their prefixes and the stream's id are left out: they change no token.
     """
-    return _encoder.encode([_without_key(each) for each in _without_repeats(batch)])
+    return _encoder.encode([_recorded(each) for each in _without_repeats(batch)])
 
 
 def decode_commands(frame: bytes | memoryview) -> list[Command]:
@@ -268,11 +268,11 @@ def _decoded(
         raise msgspec.DecodeError(str(error)) from error
 
 
-def _without_key(message: Command | Event) -> list[object]:
-    """Return a Submit as the array that is sent, without the key of its prefixes."""
-    values = list(msgspec.structs.astuple(message))
-    del values[_KEY_AT]
-    return [message.__struct_config__.tag, *values]
+def _recorded(message: Command | Event) -> list[object]:
+    """Return a Submit as the array that is sent, without what changes no token."""
+    values = msgspec.structs.astuple(message)
+    left = [value for at, value in enumerate(values) if at not in _UNRECORDED]
+    return [message.__struct_config__.tag, *left]
 
 
 def _without_repeats(batch: Sequence[Command | Event]) -> list[Command | Event]:

@@ -56,7 +56,8 @@ def test_q03_a_loop_of_a_tool(server: Running) -> None:
     (call,) = called["content"]
     assert (called["stop_reason"], call["name"]) == ("tool_use", "weather")
     assert call["input"]["city"] in {"Paris", "Rome"}
-    events = streamed(post(server.port, body | {"stream": True}, "/v1/messages"))
+    again = body | {"stream": True, "cache_salt": "its usage counts no cached tokens"}
+    events = streamed(post(server.port, again, "/v1/messages"))
     assert without_ids(accumulated(events)) == without_ids(called)
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": "It rains."}
     turns = [

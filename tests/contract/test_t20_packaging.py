@@ -101,6 +101,8 @@ def _example(field: Field[Any]) -> str:
     default: Any = field.default
     if isinstance(default, bool):
         return str(int(not default))
+    if isinstance(default, float) and default:
+        return str(default / 2)
     if isinstance(default, int | float):
         return str(default + 1)
     return "debug" if default == "info" else ""

@@ -19,6 +19,7 @@ class Parrot:
     context_length = 64
     end_tokens = frozenset({END})
     dimensions = 0
+    classifies = False
     token_bytes = 0  # nothing in its cache may be used again
     memory = CacheMemory(rows * context_length, 4)
 

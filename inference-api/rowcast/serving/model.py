@@ -54,6 +54,7 @@ class Options(Sampling, total=False):
     dtype: str
     device: Literal["auto", "cpu", "cuda"]
     context_length: int
+    kv_memory: int
     chat_template: str | PathLike[str]
     max_new_tokens: int
     num_return_sequences: int

@@ -1,7 +1,7 @@
 """The basis of chaos's verdicts: answers in any pieces, positions to resume at, the page.
 
 Covers `chaos/claim`, `chaos/claims`, `overload`, `content`, `traffic/kinds`,
-`chaos/traffic/request`, `page`, `chaos/options`.
+`chaos/traffic/request`, `chaos/page`, `chaos/options`.
 """
 
 import json

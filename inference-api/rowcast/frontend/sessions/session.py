@@ -110,7 +110,7 @@ class Session:
     def digest(self) -> bytes:
         """Return a digest of what the backend is to compute, whoever the caller is."""
         plain = [
-            msgspec.structs.replace(each.submit, session="", team="", choices=1, stream="")
+            msgspec.structs.replace(each.submit, session="", team="", choices=1)
             for each in self.choices
         ]
         return hashlib.sha256(wire.encode_replies(plain)).digest()

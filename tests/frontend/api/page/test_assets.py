@@ -1,6 +1,6 @@
 """The page's files over HTTP: who gets the page, compression, validation, policy.
 
-Covers `api/page`, `page/assets`, `page/openapi`.
+Covers `api/page`, `page/openapi`.
 """
 
 import gzip
