@@ -79,7 +79,7 @@ export class Server {
       ["Tokens/s", number(Math.round((model.tokens_per_second ?? 0) * 10) / 10)],
       ["Waiting", `${number(waiting?.all ?? 0)}${waiting?.own ? `, ${number(waiting.own)} yours` : ""}`],
       ["Steps", number(model.steps ?? 0)],
-      ["Prompts from memory", share(prefixes)],
+      ...(prefixes ? [["Prompts from memory", share(prefixes)]] : []),
       ...(model.drafts ? [["Drafts accepted", share({ found: model.drafts.accepted, looked_up: model.drafts.proposed })]] : []),
     ];
     const own = model.rows.filter((row) => row?.own);

@@ -89,9 +89,14 @@ class RecordedEngine(ScriptedEngine):
         width: int = 256,
         context_length: int = 4096,
         step_seconds: float = 0.0,
+        cache_tokens: int | None = None,
     ) -> None:
         super().__init__(
-            rows=rows, width=width, context_length=context_length, step_seconds=step_seconds
+            rows=rows,
+            width=width,
+            context_length=context_length,
+            step_seconds=step_seconds,
+            cache_tokens=cache_tokens,
         )
         self.seatings: list[Seating] = []
         self.steps: list[list[Feed]] = []

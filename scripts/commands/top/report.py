@@ -37,7 +37,7 @@ class ModelRows:
     rows: tuple[Row | None, ...]
     own_waiting: int
     all_waiting: int
-    looked_up: int  # prompt tokens that may share computed prefixes
+    looked_up: int  # prompt tokens that may share computed prefixes; 0 if the server shows none
     found: int
 
     @property
@@ -67,7 +67,7 @@ def printable(text: object) -> str:
 
 
 def _model(fields: dict[str, Any]) -> ModelRows:
-    waiting, prefixes = fields["waiting"], fields["prefixes"]
+    waiting, prefixes = fields["waiting"], fields.get("prefixes", {})
     return ModelRows(
         name=printable(fields["id"]),
         state=printable(fields["state"]),
@@ -76,8 +76,8 @@ def _model(fields: dict[str, Any]) -> ModelRows:
         rows=tuple(_row(each) if each else None for each in fields["rows"]),
         own_waiting=int(waiting["own"]),
         all_waiting=int(waiting["all"]),
-        looked_up=int(prefixes["looked_up"]),
-        found=int(prefixes["found"]),
+        looked_up=int(prefixes.get("looked_up", 0)),
+        found=int(prefixes.get("found", 0)),
     )
 
 

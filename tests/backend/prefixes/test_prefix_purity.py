@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from backend.driven import Driven, choices
+from backend.driven import Driven, RecordedEngine, choices
 from rowcast.backend.policies import Policies
 from rowcast.backend.prefixes.prefix_placement import prefix_placement
 from rowcast.wire import Submit
@@ -98,13 +98,15 @@ def alone(asked: Asked) -> dict[str, tuple[tuple[int, ...], tuple[float, ...], s
     st.integers(2, 6),
     st.sampled_from([9, 40, 256]),
     st.sampled_from([0, 3000, 6000, 1 << 20]),
+    st.sampled_from([None, 900, 1500]),
 )
 @BOUNDED
 def test_replies_are_what_they_are_alone(
-    all_asked: list[Asked], rows: int, width: int, limit: int
+    all_asked: list[Asked], rows: int, width: int, limit: int, cache_tokens: int | None
 ) -> None:
     placement = partial(prefix_placement, limit=limit)
-    driven = Driven(rows=rows, width=width, policies=Policies(placement=placement))
+    engine = RecordedEngine(rows=rows, width=width, cache_tokens=cache_tokens)
+    driven = Driven(engine=engine, policies=Policies(placement=placement))
     reader = driven.reader()
     for step in range(40):
         for number, asked in enumerate(all_asked):

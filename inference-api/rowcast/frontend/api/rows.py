@@ -1,5 +1,7 @@
 """The rows at work, for who may look: the own team's by stream, the others' as occupied.
 
+Counts of tokens of all teams would show what others send: only administrators get them.
+
     GET /v1/rows                               the rows of all models, as JSON
     GET /v1/rows, Accept: text/event-stream    the same object every second
 
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 import msgspec
+from msgspec import UNSET
 
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.rows import (
@@ -75,10 +78,12 @@ def _events(frontend: Frontend, caller: Caller, gone: threading.Event) -> Iterat
 
 def _seen(frontend: Frontend, caller: Caller) -> bytes:
     """Return what a caller sees, as JSON."""
-    return _encode(RowsOfModels(models=[_model(each) for each in frontend.dials.models(caller)]))
+    views = frontend.dials.models(caller)
+    return _encode(RowsOfModels(models=[_model(each, counts=caller.admin) for each in views]))
 
 
-def _model(view: ModelView) -> ModelRows:
+def _model(view: ModelView, *, counts: bool) -> ModelRows:
+    saved = SavedPrompts(looked_up=view.prefixes.looked_up, found=view.prefixes.found)
     return ModelRows(
         id=view.name,
         state=view.state,
@@ -86,7 +91,7 @@ def _model(view: ModelView) -> ModelRows:
         tokens_per_second=view.tokens_per_second,
         rows=[_row(each, own=each.row in view.own) if each else None for each in view.rows],
         waiting=WaitingPrompts(own=view.own_waiting, all=view.all_waiting),
-        prefixes=SavedPrompts(looked_up=view.prefixes.looked_up, found=view.prefixes.found),
+        prefixes=saved if counts else UNSET,
     )
 
 

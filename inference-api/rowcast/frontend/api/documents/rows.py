@@ -29,7 +29,7 @@ class WaitingPrompts(Struct, kw_only=True):
 
 
 class SavedPrompts(Struct, kw_only=True):
-    """Prompt tokens that may share computed prefixes, and those of them that did."""
+    """Prompt tokens of all teams that may share computed prefixes, and those of them that did."""
 
     looked_up: int
     found: int
@@ -44,7 +44,7 @@ class ModelRows(Struct, kw_only=True):
     tokens_per_second: float
     rows: list[Row | None]  # null: it is free
     waiting: WaitingPrompts
-    prefixes: SavedPrompts
+    prefixes: SavedPrompts | UnsetType = UNSET  # for administrators only
 
 
 class RowsOfModels(Struct, kw_only=True):
