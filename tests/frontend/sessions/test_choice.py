@@ -176,6 +176,33 @@ def test_the_first_row_counts_the_cached_tokens(choice: Choice) -> None:
     assert (choice.show_cached(1), choice.show_cached(2)) == (1, 1)
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_fewer_cached_tokens_correct_a_number_that_nobody_was_shown(
+    choice: Choice, recorded: bool
+) -> None:
+    choice.unwritten = [] if recorded else None
+    told(choice, ACCEPTED, Seated("s", 0, 9), Seated("s", 0, 4))
+    assert choice.cached == 4
+    assert len(choice.times.seatings) == 1, "it has one row"
+    assert not recorded or choice.unwritten == [ACCEPTED, Seated("s", 0, 4)]
+    told(choice, Seated("s", 0, 0))
+    assert choice.cached == 0
+    assert not recorded or choice.unwritten == [ACCEPTED]
+
+
+def test_a_number_that_was_shown_or_recorded_is_not_corrected(choice: Choice) -> None:
+    told(choice, ACCEPTED, Seated("s", 0, 9))
+    choice.show_cached(9)
+    told(choice, Seated("s", 0, 4))
+    assert choice.cached == choice.shown == 9
+    other = Choice(choice.submit)
+    other.unwritten = []
+    told(other, ACCEPTED, Seated("s", 0, 9))
+    other.unwritten = []  # the journal has them
+    told(other, Seated("s", 0, 4))
+    assert (other.cached, other.unwritten) == (9, [])
+
+
 @pytest.mark.parametrize("event", [tokens(0, 7), FINISHED, Scored("s", 0, 1, (-0.5,))])
 def test_what_follows_a_row_proves_it(choice: Choice, event: Event) -> None:
     told(choice, ACCEPTED, event)

@@ -214,6 +214,9 @@ class Choice:
 
     def _offer_seated(self, event: Seated) -> None:
         """Note its row. The number of cached tokens is that of the first row."""
+        if self.seated:
+            self._correct(event)
+            return
         self.seated = True
         self.times.seatings.append(time.monotonic())
         if len(self.times.seatings) == 1:
@@ -223,6 +226,19 @@ class Choice:
             if self.shown is None and event.cached and self.unwritten is not None:
                 self.unwritten.append(event)
             self._arrived.set()
+
+    def _correct(self, event: Seated) -> None:
+        """Take a smaller number of cached tokens, unless readers may see the first one already."""
+        if self.shown is not None or event.cached >= (self.cached or 0):
+            return
+        if self.unwritten is None:
+            self.cached = event.cached
+            return
+        for at, each in enumerate(self.unwritten):
+            if isinstance(each, Seated):
+                self.unwritten[at : at + 1] = [event] if event.cached else []
+                self.cached = event.cached
+                return
 
     def _offer_tokens(self, event: Tokens) -> None:
         known = len(self.tokens) - event.index
