@@ -9,6 +9,8 @@ replies that fill the context takes minutes; here replies are short.
 In the stateful phase a reply's links are followed to its stream. That phase does not begin with an
 operation whose fields are named as if they came from another's answer (`session_id`).
 
+The served model has no template that shows an instruction for reranking, so none is sent.
+
 A model that a request has unloaded is loaded again before the next one, which may be for health.
 """
 
@@ -75,6 +77,8 @@ def before_call(
             case.body["timeout"] = ENOUGH
         if case.path.endswith("/chat/completions") and "max_completion_tokens" not in case.body:
             case.body.setdefault("max_tokens", TOKENS)  # the default fills the context
+        if case.path.endswith("/rerank"):
+            case.body.pop("instruction", None)
         _shorten(case.body)
         _shorten(case.body.get("parameters"))
 
