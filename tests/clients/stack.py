@@ -32,7 +32,7 @@ SECRETS = {
 }
 TEMPLATE = Path(__file__).resolve().parent / "template.jinja"
 CALM: Mapping[str, str] = {}
-SLOW: Mapping[str, str] = {"STEP_SECONDS": "0.05", "STALL_SECONDS": "90"}
+SLOW: Mapping[str, str] = {"STEP_SECONDS": "0.05", "STALL_SECONDS": "90", "PREFIX_SCOPE": "off"}
 CALLING: Mapping[str, str] = {"MODEL_NAME": "caller", "DTYPE": "float32", "JOURNAL": "off"}
 STANDS_STILL, LOADING = 20.0, 120.0
 

@@ -44,6 +44,7 @@ Read = Callable[[Running], Iterator[str]]
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server whose event streams count as silent before each token."""
     env = {"STEP_SECONDS": "0.05", "COMMENT_SECONDS": "0.005", "CHAT_TEMPLATE": str(TEMPLATE)}
+    env["PREFIX_SCOPE"] = "off"  # silence is computed again for each request
     with running_server(tmp_path_factory.mktemp("slow"), env=env) as server:
         yield server
 

@@ -190,6 +190,17 @@ def test_fewer_cached_tokens_correct_a_number_that_nobody_was_shown(
     assert not recorded or choice.unwritten == [ACCEPTED]
 
 
+def test_a_lost_row_is_one_interruption(choice: Choice) -> None:
+    choice.interrupt()
+    assert choice.times.interruptions == [], "it had no row"
+    for rows in (1, 2):
+        told(choice, ACCEPTED, Seated("s", 0))
+        choice.interrupt()
+        choice.interrupt()  # the next backend has ended, too, and said nothing
+        choice.count_loss(killed=False)
+        assert (len(choice.times.seatings), len(choice.times.interruptions)) == (rows, rows)
+
+
 def test_a_number_that_was_shown_or_recorded_is_not_corrected(choice: Choice) -> None:
     told(choice, ACCEPTED, Seated("s", 0, 9))
     choice.show_cached(9)

@@ -109,8 +109,8 @@ class Choice:
         """Note that the backend has ended: the reply continues after a pause."""
         with self._lock:
             self._interrupted = not self.ended
-            if self._interrupted:
-                self.times.interruptions.append(time.monotonic())
+            if self._interrupted and len(self.times.interruptions) < len(self.times.seatings):
+                self.times.interruptions.append(time.monotonic())  # once for each row that it lost
         self._arrived.set()
 
     def was_interrupted(self) -> bool:
