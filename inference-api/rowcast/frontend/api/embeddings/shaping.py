@@ -34,7 +34,7 @@ class Shape:
 
     def of(self, vector: bytes) -> list[float] | str:
         """Return a vector of the model as its answer has it."""
-        numbers = _numbers(vector)[: self.dimensions]
+        numbers = numbers_of(vector)[: self.dimensions]
         if self.normalizes:
             length = max(math.sqrt(math.fsum(map(operator.mul, numbers, numbers))), TINY)
             numbers = array("f", [number / length for number in numbers])
@@ -51,6 +51,14 @@ def answer(vectors: Sequence[bytes], shape: Shape, model: str, usage: EmbeddingU
     return Response(body=parts, headers={CONTENT_TYPE: JSON})
 
 
+def numbers_of(vector: bytes) -> "array[float]":
+    """Return the numbers of a vector, whose bytes are little-endian."""
+    numbers = array("f", vector)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
 def _parts(vectors: Sequence[bytes], shape: Shape, frame: EmbeddingList) -> Iterator[bytes]:
     """Yield the JSON object in parts of limited size."""
     before, after = _encode(frame).split(b"[]", 1)  # the first empty list is that of the data
@@ -64,14 +72,6 @@ def _parts(vectors: Sequence[bytes], shape: Shape, frame: EmbeddingList) -> Iter
             yield b"".join(part)
             part = []
     yield b"".join([*part, b"]", after])
-
-
-def _numbers(vector: bytes) -> "array[float]":
-    """Return the numbers of a vector, whose bytes are little-endian."""
-    numbers = array("f", vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
 
 
 def _bytes(numbers: "array[float]") -> bytes:

@@ -11,8 +11,6 @@ is a function of build and body. `docs/rerank.md` describes all of it.
 import hashlib
 import math
 import re
-import sys
-from array import array
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -20,6 +18,7 @@ import msgspec
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.embeddings.computing import vectors_of
+from rowcast.frontend.api.embeddings.shaping import numbers_of
 from rowcast.frontend.api.embeddings.types import EmbeddingUsage
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.parsing import read
@@ -58,9 +57,7 @@ def rerank(frontend: Frontend, request: Request) -> Response:
 
 def _score(vector: bytes) -> float:
     """Return the score of a document: a label's number, a logit, or the difference of two."""
-    numbers = array("f", vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    numbers = numbers_of(vector)
     return numbers[0] - sum(numbers[1:])
 
 
