@@ -185,39 +185,33 @@ class ServedModel:
     ) -> list[list[Submit]]:
         """Return the commands of each session at the backend: the choices of one prompt.
 
-        Vectors are no draws, so all of them may be choices of one session: the backend computes
-        what the beginnings of their prompts share only once.
+        Vectors are not drawn, so those of several prompts may be choices of one session. Then the
+        backend computes the beginning that their prompts share only once.
         """
+        commands = [self.submit_of(prompt, caller, origin.token_id) for prompt in prompts]
         if prompts[0].pooling is not None:
-            return [
-                [
-                    self._submit(prompt, (at,), caller, origin)[0]
-                    for at, prompt in enumerate(prompts)
-                ]
-            ]
-        return [self._submit(prompt, prompt.choices, caller, origin) for prompt in prompts]
-
-    def _submit(
-        self, prompt: Prompt, choices: Sequence[int], caller: Caller, origin: Origin
-    ) -> list[Submit]:
-        command = _command(prompt)
-        prefix_key = self.prefix_keys.key(caller, origin.token_id, prompt.cache_salt)
+            return [[command.as_choice(at) for at, command in enumerate(commands)]]
         return [
-            command(
-                session="",
-                choice=choice,
-                prompt=prompt.tokens,
-                params=prompt.params,
-                seed=prompt.seed,
-                team=caller.team,
-                prefix_key=prefix_key,
-            )
-            for choice in choices
+            [command.as_choice(choice) for choice in prompt.choices]
+            for prompt, command in zip(prompts, commands, strict=True)
         ]
+
+    def submit_of(self, prompt: Prompt, caller: Caller, token_id: str = "") -> Submit:
+        """Return the command for a prompt; its choices are copies."""
+        command = _command(prompt)
+        return command(
+            session="",
+            choice=0,
+            prompt=prompt.tokens,
+            params=prompt.params,
+            seed=prompt.seed,
+            team=caller.team,
+            prefix_key=self.prefix_keys.key(caller, token_id, prompt.cache_salt),
+        )
 
 
 def _command(prompt: Prompt) -> Callable[..., Submit]:
-    """Return what creates the command for each choice of a prompt."""
+    """Return what creates a prompt's command."""
     if prompt.pooling is not None:
         return partial(Embed, pooling=prompt.pooling, logits=prompt.logits)
     return partial(Limited, dyn_batch=prompt.dyn_batch) if prompt.dyn_batch else Submit

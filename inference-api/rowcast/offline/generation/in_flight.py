@@ -18,6 +18,8 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from rowcast.errors import RowcastError, Unavailable
 from rowcast.frontend.reply.text import Place, ReplyText
 from rowcast.frontend.request.identity import Caller
@@ -26,7 +28,7 @@ from rowcast.frontend.sessions.choice import Choice, brief_lock, refusal
 from rowcast.offline.generation.prepared import Prepared, named
 from rowcast.offline.runtime import Runtime
 from rowcast.text.tokens.shown_tokens import decoder_for
-from rowcast.wire import Rejected, Submit
+from rowcast.wire import Rejected
 
 MOST = 256  # replies in flight: those of 32 rows, and enough that no row waits for the next
 RETRY_SECONDS, LOOK_SECONDS = 0.05, 1.0
@@ -189,18 +191,11 @@ class Flow:
     def _choices(self, prompt: Prompt, session: str) -> Iterator[Choice]:
         """Yield the choices of a prompt, which share it on the wire. All prompts have one owner."""
         lock = brief_lock()
-        prefix_key = self._runtime.served.prefix_keys.key(Caller(), "")
+        submit = self._runtime.served.submit_of(prompt, Caller())
+        count = len(prompt.choices)
         for choice in prompt.choices:
-            submit = Submit(
-                session=session,
-                choice=choice,
-                prompt=prompt.tokens,
-                params=prompt.params,
-                seed=prompt.seed,
-                choices=len(prompt.choices),
-                prefix_key=prefix_key,
-            )
-            yield Choice(submit, self._arrived, lock, choice)
+            sent = structs.replace(submit, session=session, choice=choice, choices=count)
+            yield Choice(sent, self._arrived, lock, choice)
 
     def _fits(self, flight: Flight) -> bool:
         return self._count + flight.size <= MOST or not self._flying
