@@ -16,7 +16,7 @@ from rowcast.errors import InvalidField
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.embeddings.computing import vectors_of
 from rowcast.frontend.api.embeddings.inputs import prompts_in
-from rowcast.frontend.api.embeddings.openapi import OPERATIONS
+from rowcast.frontend.api.embeddings.openapi import OPERATIONS, PATHS
 from rowcast.frontend.api.embeddings.shaping import Shape, answer
 from rowcast.frontend.api.embeddings.types import EmbeddingBody, EmbeddingUsage
 from rowcast.frontend.api.openai.errors import error_body
@@ -26,8 +26,6 @@ from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response
 from rowcast.frontend.served_model import ServedModel
 from rowcast.wire import Pooling
-
-PATHS = ("/v1/embeddings", "/embeddings")
 
 
 def embeddings(frontend: Frontend, request: Request) -> Response:
@@ -75,5 +73,5 @@ DIALECT = Dialect(
     operations=OPERATIONS,
     error_body=error_body,
     prefixes=PATHS,
-    rows=re.compile(r"(/v1)?/embeddings"),
+    rows=re.compile("|".join(PATHS)),
 )

@@ -1,20 +1,18 @@
-"""The OpenAPI operations of embeddings."""
+"""The paths of embeddings, and their OpenAPI operations."""
 
 from dataclasses import replace
 
 from rowcast.frontend.api.embeddings.types import EmbeddingBody, EmbeddingList
-from rowcast.frontend.api.openai.openapi import ERROR
-from rowcast.frontend.api.operation import JSON, REPLY_ERRORS, Operation
+from rowcast.frontend.api.openai.openapi import post
+from rowcast.frontend.api.operation import JSON, REPLY_ERRORS
 
-_EMBEDDINGS = Operation(
-    method="post",
-    path="/v1/embeddings",
-    tag="OpenAI",
-    summary="The vectors of texts",
-    body=EmbeddingBody,
-    example={"model": "falcon40b", "input": ["San Francisco is foggy", "It rarely snows here"]},
-    answers={JSON: EmbeddingList},
-    error=ERROR,
-    errors=REPLY_ERRORS,
+PATHS = ("/v1/embeddings", "/embeddings")
+
+_EMBEDDINGS = post(
+    PATHS[0],
+    "The vectors of texts",
+    EmbeddingBody,
+    {JSON: EmbeddingList},
+    {"model": "falcon40b", "input": ["San Francisco is foggy", "It rarely snows here"]},
 )
-OPERATIONS = (_EMBEDDINGS, replace(_EMBEDDINGS, path="/embeddings"))
+OPERATIONS = tuple(replace(_EMBEDDINGS, path=path, errors=REPLY_ERRORS) for path in PATHS)

@@ -22,15 +22,13 @@ from rowcast.frontend.api.embeddings.shaping import numbers_of
 from rowcast.frontend.api.embeddings.types import EmbeddingUsage
 from rowcast.frontend.api.openai.errors import error_body
 from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.rerank.openapi import OPERATIONS
+from rowcast.frontend.api.rerank.openapi import OPERATIONS, PATHS
 from rowcast.frontend.api.rerank.prompts import prompts_of
 from rowcast.frontend.api.rerank.types import Document, RerankAnswer, RerankBody, RerankResult
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import JSON, Response, whole
 from rowcast.text.ranking import ROLES
-
-PATHS = ("/v1/rerank", "/v2/rerank", "/rerank")
 
 
 def rerank(frontend: Frontend, request: Request) -> Response:
@@ -89,5 +87,5 @@ DIALECT = Dialect(
     operations=OPERATIONS,
     error_body=error_body,
     prefixes=PATHS,
-    rows=re.compile(r"(/v[12])?/rerank"),
+    rows=re.compile("|".join(PATHS)),
 )
