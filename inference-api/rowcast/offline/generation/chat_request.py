@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rowcast.frontend.api.openai.request.messages import prompt_of
+from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt
 from rowcast.frontend.api.openai.request.parsing import as_struct
-from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
-from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
 from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.response.calls import MessageReader
 from rowcast.frontend.served_model import ServedModel
@@ -23,8 +21,6 @@ from rowcast.offline.generation.prepared import (
     warn_of_unenforced,
 )
 from rowcast.offline.params import SamplingParams, body_of
-from rowcast.text.chat.reasoning import Thinking
-from rowcast.text.chat.reply_reader import ReplyReader
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -60,28 +56,17 @@ class Chats:
     def prepared(self, name: str, messages: Messages, params: SamplingParams | None) -> Prepared:
         """Return the request for a conversation. Raises RequestError."""
         served, body = self._served, _chat_body(messages, params, self._options)
-        tools = toolbox(served.chat, body)
-        rule = rule_of(served, LOCAL, body, tools)
-        warn_of_unenforced(rule)
-        tokens, text = prompt_of(
-            served,
-            LOCAL,
-            body.messages,
-            tools=tools.shown if tools else None,
-            end="open" if body.continue_final_message else "turn",
-            extra=body.chat_template_kwargs,
-        )
-        thinking = thinking_of(served, body, text)
-        grammar = grammar_after(served, LOCAL, rule, thinking)
+        chat = chat_prompt(served, LOCAL, body)
+        warn_of_unenforced(chat.rule)
         own = SamplingParams(max_tokens=None) if params is None else params
         sampling = default_body(served, None) if params is None else params.checked()
         return request_for(
             served,
-            Input(name, text, tokens),
-            recipe_of(served, own, sampling, grammar=grammar),
+            Input(name, chat.text, chat.tokens),
+            recipe_of(served, own, sampling, grammar=chat.grammar),
             self._seeds,
-            shown=thinking.hidden if thinking else (),
-            reader=partial(_reader, thinking, tools),
+            shown=chat.hidden,
+            reader=partial(_reader, chat),
         )
 
 
@@ -94,9 +79,6 @@ def _chat_body(messages: Messages, params: SamplingParams | None, options: ChatO
     return as_struct(sent, ChatBody)
 
 
-def _reader(
-    thinking: Thinking | None, tools: Toolbox | None, name: str, reply: int
-) -> MessageReader:
+def _reader(chat: ChatPrompt, name: str, reply: int) -> MessageReader:
     """Return the reader of one reply's text."""
-    reader = ReplyReader(thinking, tools.reader() if tools else None)
-    return MessageReader(reader, tools.custom if tools else (), name, reply)
+    return MessageReader(chat.reader(), chat.tools.custom if chat.tools else (), name, reply)
