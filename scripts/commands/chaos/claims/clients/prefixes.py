@@ -1,8 +1,8 @@
-"""What one team has sent, another team sends too: nothing of it is saved, and no time shows it.
+"""A team sends what another has sent: no computed token is saved, and no time reveals it.
 
 For each text, in a random order: the same text from a stranger, a new text from the stranger, and
 the next turn of its owner. AUC is the probability that the stranger's first token of a known text
-comes sooner than that of a new one: 0.5 if nobody can tell them apart.
+comes sooner than that of a new one: 0.5 if they cannot be distinguished.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from commands.chaos.traffic.request import Request
 
 SECRET = "shared-by-the-proxy-that-this-program-plays"  # noqa: S105
 TOLERANCE, ERRORS = 0.05, 4  # of an AUC; in standard errors, if that is more
+STORY = ("the", "old", "dog", "saw", "a", "red", "ball", "and", "ran", "to", "it", "with", "Ada")
 WORDS, LEAST = 100, 64  # of a text; tokens that its owner must save
 KINDS = KNOWN, NEW, OWN = "known", "new", "own"
 
@@ -67,10 +68,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     found.expect(min(saved[OWN], default=0) >= LEAST, "the owner saved nothing: nothing was tested")
     if results.faults:
         return found
-    strangers_auc, tolerance = (
-        auc(seconds[KNOWN], seconds[NEW]),
-        max(TOLERANCE, ERRORS * _error(size)),
-    )
+    strangers_auc = auc(seconds[KNOWN], seconds[NEW])
+    tolerance = max(TOLERANCE, ERRORS * _error(size))
     found.want(
         abs(strangers_auc - 0.5) <= tolerance,
         f"AUC {strangers_auc:.3f} is not 0.5 ± {tolerance:.2f}",
@@ -110,22 +109,7 @@ def _request(team: str, text: str) -> Request:
 
 def _text(dice: random.Random) -> str:
     """Return a text that begins like no other."""
-    words = (
-        "the",
-        "old",
-        "dog",
-        "saw",
-        "a",
-        "red",
-        "ball",
-        "and",
-        "ran",
-        "to",
-        "it",
-        "with",
-        "Ada",
-    )
-    return " ".join([f"{dice.randrange(10**9)}", *dice.choices(words, k=WORDS)])
+    return " ".join([f"{dice.randrange(10**9)}", *dice.choices(STORY, k=WORDS)])
 
 
 def _median_ms(seconds: Sequence[float]) -> str:
