@@ -1,10 +1,10 @@
-"""Rerankers: which models are some, how query and document become a prompt, what scores it.
+"""Rerankers: which models rank, how query and document become a prompt, and what scores it.
 
     a template    one that shows messages of the roles `query` and `document`, and the instruction
                   of a message `system`; a classifier without one gets its tokenizer's pair
     tokens        one or two: the score is the logit of the first, less that of the second; those
                   that a LogitScore step of `modules.json` names, else `yes` and `no`
-    a label       that of a classifier, whose number is the score
+    a label       the only one of a classifier: its number is the score
 
 The relevance is the score's logistic function: of two tokens, the probability of the first among
 both.
@@ -64,7 +64,7 @@ def _named(files: ModelFiles) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """What is ranked, and how."""
+    """What documents are ranked by: a query, and how prompts are made of it."""
 
     query: str
     instruction: str | None = None

@@ -20,7 +20,7 @@ from commands.top.screen import Screen
 from commands.top.terminal import Terminal
 from http_client.json_server import JsonServer, Refused, Unreachable
 
-DONE, _, INVALID, REFUSED = range(4)
+DONE, REFUSED = 0, 3  # argparse ends with 2
 LOCAL = "http://127.0.0.1:7000"
 NAME = os.environ.get("ROWCAST_COMMAND") or "scripts/top"
 PURPOSE = "Show the rows of a running server: who is computed now, and who waits. q ends it."
@@ -60,7 +60,7 @@ def _print(server: JsonServer) -> int:
 
 
 def _watch(server: JsonServer, terminal: Terminal, seconds: float) -> None:
-    """Show the rows until a key ends it. Raises Refused if trying again is of no use."""
+    """Show the rows until a key ends it. Raises Refused if it is useless to try again."""
     report: Report = ()
     problem, due = "", 0.0
     while True:
