@@ -1,9 +1,9 @@
 """The stream of a message: events with their types as names, and ids by which it can be resumed.
 
-A message begins once it has a row, since its first event has the number of cached tokens. While
-there is nothing else to send, a comment is sent before that, and a `ping` after it, after each
-COMMENT_SECONDS. A stream that fails ends with an `error` event and no `message_stop`, so that a
-part is never taken for the whole.
+A message begins once it has a row, since its first event has the number of cached tokens. In a
+silence of COMMENT_SECONDS a line is sent: a comment before the message has begun, then a `ping`. A
+stream that fails ends with an `error` event and no `message_stop`, so that a part is never taken
+for the whole.
 """
 
 from collections.abc import Iterable, Iterator
