@@ -1,8 +1,8 @@
 """The stream of a message: events with their types as names, and ids by which it can be resumed.
 
-A message begins once it has a row, since its first event has the number of cached tokens. In a
-silence of COMMENT_SECONDS a line is sent: a comment before the message has begun, then a `ping`. A
-stream that fails ends with an `error` event and no `message_stop`, so that a part is never taken
+A message begins once it has a row, since its first event has the number of cached tokens. Silence
+ends after COMMENT_SECONDS: with a comment before the message has begun, with a `ping` afterwards.
+A stream that fails ends with an `error` event and no `message_stop`, so that a part is never taken
 for the whole.
 """
 
