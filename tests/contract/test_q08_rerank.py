@@ -138,8 +138,8 @@ def test_q08_rerank_beside_a_chat_changes_neither(stack: Stack) -> None:
     found = set()
     for seed in range(4):
         url = f"{stack.proxy.url}/v1/completions"
-        asked = {"model": "scripted", "prompt": "Hello", "seed": seed, "max_tokens": 100}
-        with requests.post(url, json=asked, headers=headers, timeout=TIMEOUT) as reply:
+        chat = {"model": "scripted", "prompt": "Hello", "seed": seed, "max_tokens": 100}
+        with requests.post(url, json=chat, headers=headers, timeout=TIMEOUT) as reply:
             found.add(
                 requests.post(
                     f"{stack.proxy.url}/rerank", json=body, headers=headers, timeout=TIMEOUT

@@ -1,6 +1,6 @@
 """Small random rerankers in both forms, with a tokenizer of words and, for one form, a template.
 
-`relevances` computes what a server must answer with transformers alone.
+`judged` and `classified` compute the expected answers with transformers alone.
 """
 
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def classified(path: Path, prompts: Sequence[Sequence[int]]) -> list[float]:
 
 
 def word_tokenizer() -> Tokenizer:
-    """Return one whose words are `w0`, `w1` and so on, except yes and no; pairs get a mark."""
+    """Return a tokenizer of the words `w0`, `w1` and so on, `yes` and `no`; pairs get a mark."""
     words = {f"w{number}": number for number in range(VOCABULARY) if number not in {YES, NO}}
     tokenizer = Tokenizer(WordLevel({**words, "yes": YES, "no": NO}, unk_token="w1"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

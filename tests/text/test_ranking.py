@@ -88,8 +88,8 @@ def test_prompts() -> None:
     query = Ranked("w30 w31")
     text = "w3 w4 w5 w6 w30 w31 w7 w40 w41 w8"
     assert list(query.prompt(WORDS, CHAT, "w40 w41")) == [int(each[1:]) for each in text.split()]
-    asked = Ranked("w30", instruction="w50")
-    assert list(asked.prompt(WORDS, CHAT, "w40")) == [3, 50, 6, 30, 7, 40, 8]
+    instructed = Ranked("w30", instruction="w50")
+    assert list(instructed.prompt(WORDS, CHAT, "w40")) == [3, 50, 6, 30, 7, 40, 8]
     assert list(query.prompt(WORDS, PLAIN, "w40")) == plain.encode("w30 w31", "w40").ids
     assert list(query.prompt(WORDS, PLAIN, "w40")) == [1, 30, 31, 2, 40, 2]
 

@@ -78,7 +78,7 @@ def test_cached_tokens_may_differ_between_requests_and_are_compared_between_read
     assert cached("raw", b'{"cached_tokens": 3}') == []
 
 
-def test_equal_times_cannot_be_told_apart_and_different_ones_can() -> None:
+def test_equal_times_cannot_be_distinguished_and_different_ones_can() -> None:
     dice = random.Random(3)
     one, other = ([dice.random() for _ in range(2000)] for _ in range(2))
     assert abs(auc(one, other) - 0.5) < 0.05

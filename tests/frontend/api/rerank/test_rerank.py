@@ -97,9 +97,9 @@ def test_a_template_shows_query_document_and_instruction() -> None:
     with serving(chat=ChatTemplate(TEMPLATE)) as served:
         prompts = [f"<{QUERY}><{each}>" for each in DOCUMENTS]
         assert results(ranked(served)) == [pytest.approx(each) for each in expected(prompts)]
-        told = [f"Find rows: {each}" for each in prompts]
+        instructed = [f"Find rows: {each}" for each in prompts]
         found = results(ranked(served, instruction="Find rows"))
-        assert found == [pytest.approx(each) for each in expected(told)]
+        assert found == [pytest.approx(each) for each in expected(instructed)]
 
 
 def test_a_document_is_cut_only_if_requested(served: Served) -> None:
