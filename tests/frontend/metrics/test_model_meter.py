@@ -32,7 +32,6 @@ WHOLE = Outcome(
     tokens=5,
     cached_tokens=0,
     accepted=True,
-    opened=100.0,
     first=100.5,
     ended=104.0,
     computed=5,
