@@ -1,7 +1,8 @@
-"""The memory that a master shares with its workers: names that all know, and a segment for each.
+"""The memory that a master shares with its workers: names of all, and a segment for each.
 
     memory = Memory.create(segments)        the master, before its first worker
     memory.allot(taken)                     a segment that no living worker has
+    memory.register(name, most)             one of the names, which are only ever added
     memory.handover(segment), from_handover(text)    how a worker gets it, over a variable
 
 It is a file without a name, which ends with its processes. Only forks of the master have it.
@@ -57,10 +58,10 @@ class Memory:
     def handover(self, segment: int) -> str:
         return f"{self.file}:{segment}"
 
-    def knows(self, name: str, most: int) -> bool:
-        """True if a name is one of the first `most` that any process has called.
+    def register(self, name: str, most: int) -> bool:
+        """Add a name if there are fewer than `most`; return whether it is one of the first `most`.
 
-        Never waits: False, too, while another process adds a name.
+        Never waits: returns False, too, while another process adds a name.
         """
         line = json.dumps(name).encode() + b"\n"  # without line breaks, whatever the name has
         known = self._known()

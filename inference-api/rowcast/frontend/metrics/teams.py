@@ -41,7 +41,7 @@ class TeamCounters:
 
     def _of(self, team: str) -> _Team:
         """Return a team's counters, or those of all others."""
-        shown = team if self._memory.knows(team, self._most) else OTHERS
+        shown = team if self._memory.register(team, self._most) else OTHERS
         if shown not in self._counters:
             self._counters[shown] = _Team(
                 self._recorder.counter(families.TEAM_REPLIES, shown),
