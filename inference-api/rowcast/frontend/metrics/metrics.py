@@ -38,7 +38,7 @@ class Metrics:
     """The counters of one process."""
 
     def __init__(self, memory: Memory, segment: Segment, teams: int) -> None:
-        """`teams`: how many have series of their own."""
+        """`teams`: how many teams have series of their own."""
         self.memory = memory
         self.recorder = Recorder(segment)
         self.recorder.counter(families.STARTS).add()

@@ -1,4 +1,4 @@
-"""How a reply ended, as observers are shown it."""
+"""How a reply ended, as observers see it."""
 
 from dataclasses import dataclass, field
 
