@@ -25,7 +25,7 @@ PRIVATE = -1  # a worker without a segment of the shared memory
 
 
 def segments_for(workers: int) -> int:
-    """Return how many segments a program with so many workers needs, also while it reloads."""
+    """Return how many segments a program with `workers` workers needs, also while it reloads."""
     return 2 * workers + SPARE
 
 
@@ -42,7 +42,7 @@ class Memory:
 
     @classmethod
     def create(cls, segments: int) -> Self:
-        """Make new memory. Pages that nobody writes take none."""
+        """Create new memory. Pages that are never written take none."""
         file = _unnamed_file()
         os.ftruncate(file, NAMES_BYTES + segments * SIZE)
         return cls(file)
@@ -71,7 +71,7 @@ class Memory:
         return line in known[:most]
 
     def _add(self, line: bytes, most: int) -> list[bytes]:
-        """Add a name if there is room; return all. Raises OSError if another process does that."""
+        """Add a name if there is room; return all. Raises OSError if another process adds one."""
         fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             known = self._known()
