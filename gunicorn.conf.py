@@ -118,7 +118,7 @@ def _lock(folder):
 
 
 class _Keeper(threading.Thread):
-    """Owns the supervisor: starts it, and restarts it if it ends without being told to."""
+    """Owns the supervisor: starts it, and restarts it if it ends without being stopped."""
 
     def __init__(self, server) -> None:
         super().__init__(name="supervisor-keeper", daemon=True)

@@ -34,7 +34,7 @@ class Exposition:
         return OPEN_METRICS if self._open else TEXT
 
     def parts(self, all_series: Iterable[Series]) -> Iterator[bytes]:
-        """Yield the text. `all_series` may be lazy: its work is spread over the parts, too."""
+        """Yield the text. If `all_series` is lazy, its work is spread over the parts, too."""
         part, began = "", time.monotonic()
         for text in self._texts(all_series):
             part += text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
-Merge = Literal["sum", "max", "min"]  # how the gauges of several processes become one
+Merge = Literal["sum", "max", "min"]  # how the gauges of several processes are combined
 Labels = tuple[str, ...]
 
 
@@ -27,7 +27,7 @@ class Family:
 
     @property
     def numbers(self) -> int:
-        """How many numbers a series has: a histogram's are one per bucket, and the sum."""
+        """How many numbers a series has: in a histogram, one per bucket and the sum."""
         return len(self.bounds) + 2 if self.kind == "histogram" else 1
 
     @property

@@ -1,7 +1,8 @@
-"""The memory that a master shares with its workers: names that all know, and a segment for each.
+"""The memory that a master shares with its workers: names of all, and a segment for each.
 
     memory = Memory.create(segments)        the master, before its first worker
     memory.allot(taken)                     a segment that no living worker has
+    memory.register(name, most)             one of the names, which are only ever added
     memory.handover(segment), from_handover(text)    how a worker gets it, over a variable
 
 It is a file without a name, which ends with its processes. Only forks of the master have it.
@@ -24,7 +25,7 @@ PRIVATE = -1  # a worker without a segment of the shared memory
 
 
 def segments_for(workers: int) -> int:
-    """Return how many segments a program with so many workers needs, also while it reloads."""
+    """Return how many segments a program with `workers` workers needs, also while it reloads."""
     return 2 * workers + SPARE
 
 
@@ -41,7 +42,7 @@ class Memory:
 
     @classmethod
     def create(cls, segments: int) -> Self:
-        """Make new memory. Pages that nobody writes take none."""
+        """Create new memory. Pages that are never written take none."""
         file = _unnamed_file()
         os.ftruncate(file, NAMES_BYTES + segments * SIZE)
         return cls(file)
@@ -57,10 +58,10 @@ class Memory:
     def handover(self, segment: int) -> str:
         return f"{self.file}:{segment}"
 
-    def knows(self, name: str, most: int) -> bool:
-        """True if a name is one of the first `most` that any process has called.
+    def register(self, name: str, most: int) -> bool:
+        """Add a name if there are fewer than `most`; return whether it is one of the first `most`.
 
-        Never waits: False, too, while another process adds a name.
+        Never waits: returns False, too, while another process adds a name.
         """
         line = json.dumps(name).encode() + b"\n"  # without line breaks, whatever the name has
         known = self._known()
@@ -70,7 +71,7 @@ class Memory:
         return line in known[:most]
 
     def _add(self, line: bytes, most: int) -> list[bytes]:
-        """Add a name if there is room; return all. Raises OSError if another process does that."""
+        """Add a name if there is room; return all. Raises OSError if another process adds one."""
         fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             known = self._known()

@@ -1,6 +1,6 @@
 """What a process counts: series in its segment, each changed in a tenth of a microsecond.
 
-A series of which there is one already, of an earlier owner of the segment, is continued.
+A series that an earlier owner of the segment has begun is continued.
 """
 
 import logging
@@ -71,7 +71,7 @@ class Recorder:
         return Histogram(*self._place(family, labels), family.bounds)
 
     def _place(self, family: Family, labels: Labels) -> "tuple[memoryview[float], int]":
-        """Return where a series has its numbers. Without room they are counted, and not shown."""
+        """Return where a series has its numbers; if there is no room, where nobody reads them."""
         key, gauge = (family.name, labels, family.numbers), family.kind == "gauge"
         if key not in self._places:
             added = self._segment.add(*key, of_owner=gauge)

@@ -27,7 +27,7 @@ class Entry:
     labels: Labels
     at: int
     count: int
-    of_owner: bool  # a gauge, which says something of the process itself
+    of_owner: bool  # a gauge, which describes the process itself
 
 
 class Segment:
@@ -50,7 +50,7 @@ class Segment:
 
     @property
     def has_owner(self) -> bool:
-        """True if the process that wrote it last lives."""
+        """True if the process that last owned it is alive."""
         if not (owner := int(self._head[_OWNER])):
             return False
         try:
@@ -62,7 +62,7 @@ class Segment:
         return True
 
     def entries(self) -> list[Entry]:
-        """Return all series that it has now."""
+        """Return all series that are in it now."""
         length = int(self._head[_LENGTH])
         for line in bytes(self._keys[self._read : length]).splitlines():
             family, labels, count, of_owner = json.loads(line)

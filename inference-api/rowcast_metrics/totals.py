@@ -1,4 +1,4 @@
-"""The sums of all segments: counters of all processes that ever were, gauges of those that live."""
+"""The sums of all segments: counters of all processes, past and present; gauges of living ones."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Series:
 
 
 class Totals:
-    """What all segments have now."""
+    """What is in all segments now."""
 
     def __init__(self, segments: Iterable[Segment] = ()) -> None:
         self._found: dict[str, list[tuple[Segment, Entry]]] = {}
@@ -27,7 +27,7 @@ class Totals:
             self.include(segment)
 
     def include(self, segment: Segment) -> bool:
-        """Add what a segment has to the sums; return False if it has nothing."""
+        """Include a segment in the sums; return False if it is empty."""
         entries = segment.entries()
         lives = bool(entries) and segment.has_owner
         for each in entries:

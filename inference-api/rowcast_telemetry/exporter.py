@@ -2,9 +2,9 @@
 
     put(span) ──▶ a bounded queue ──▶ a thread: every two seconds, one request per 256 spans
 
-A collector that is away, slow or refuses costs nothing but its spans: those for which the queue has
-no room are dropped, counted, and reported in the log once a minute. Under gevent the thread is a
-greenlet: it is made when it starts, never when this module is imported.
+A collector that is away or slow, or refuses, costs nothing but its spans: those for which the queue
+has no room are dropped, counted, and reported in the log once a minute. Under gevent the thread is
+a greenlet: it is created when it starts, never when this module is imported.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ _log = logging.getLogger("rowcast.traces")
 
 
 class NotTaken(Exception):
-    """The collector has not taken the spans; `again` if it may later."""
+    """The collector has not taken the spans; `again`: it may take them later."""
 
     def __init__(self, why: str, *, again: bool) -> None:
         super().__init__(why)
@@ -67,7 +67,7 @@ class Collector:
             raise NotTaken(f"status {status}", again=status in AGAIN)
 
     def _status(self, content: bytes) -> int:
-        """Return the status of its answer. All of it takes SEND_SECONDS at most."""
+        """Return the status of its answer, after SEND_SECONDS at most."""
         connection = self._connection()
         limit = threading.Timer(SEND_SECONDS, _cut, (connection,))
         limit.daemon = True
@@ -115,7 +115,7 @@ class SpanExporter:
             self._wakeup.set()
 
     def close(self) -> None:
-        """Send what is there, within a short time."""
+        """Send the spans that are left, within a short time."""
         self._closing.set()
         self._wakeup.set()
         if self._thread.ident is not None:
@@ -136,7 +136,7 @@ class SpanExporter:
         self._report(at_once=True)
 
     def _empty(self) -> bool:
-        """Send all spans; return False if the collector should be left alone for a while."""
+        """Send all spans; return False if the next try should come after a pause."""
         while self._spans:
             batch = [self._spans.popleft() for _ in range(min(BATCH, len(self._spans)))]
             try:

@@ -5,7 +5,7 @@
     span.note("rowcast.first_token", time.monotonic())
     span.end()                                              ──▶ exporter
 
-A span of a trace that is not recorded has a context to pass on, and nothing else is stored in it.
+If its trace is not recorded, a span has only a context to pass on, and nothing is stored in it.
 """
 
 import random
@@ -88,7 +88,7 @@ class Tracer:
     """Begins spans."""
 
     def __init__(self, exporter: Exporter, share: float = 1.0) -> None:
-        """`share`: of the traces that begin here, those that are recorded."""
+        """`share`: of the traces that begin here, the part that is recorded, from 0 to 1."""
         self._exporter = exporter
         self._share = share
 
@@ -96,7 +96,7 @@ class Tracer:
         self._exporter.start()
 
     def close(self) -> None:
-        """Send what has ended, within a short time."""
+        """Send the spans that have ended, within a short time."""
         self._exporter.close()
 
     def begin(self, name: str, traceparent: str | None) -> Span:

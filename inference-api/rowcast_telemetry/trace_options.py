@@ -1,4 +1,4 @@
-"""The kinds of the settings of traces, which server and proxy share.
+"""The kinds of the settings for traces, which server and proxy share.
 
 The variables that begin with OTEL_ are OpenTelemetry's own.
 """

@@ -7,7 +7,6 @@ all worker processes. No label has a team, a token or a path that a caller chose
 import sys
 from typing import Final
 
-from rowcast_metrics.causes import cause_of
 from rowcast_metrics.exposition import Exposition, table
 from rowcast_metrics.family import Family
 from rowcast_metrics.memory import PRIVATE, Memory
@@ -79,7 +78,7 @@ class ProxyMetrics:
 
     def refused(self, refusal: Refusal) -> None:
         """Count a request that the proxy itself refuses."""
-        self._recorder.counter(REFUSALS, cause_of(refusal)).add()
+        self._recorder.counter(REFUSALS, refusal.reason).add()
         if isinstance(refusal, Unauthorized):
             self._recorder.counter(TOKEN_REFUSALS, refusal.cause).add()
 

@@ -36,27 +36,27 @@ def test_a_worker_without_a_segment_counts_where_nobody_looks() -> None:
 def test_the_first_names_are_known_to_all_and_no_others() -> None:
     memory = Memory.create(1)
     other = Memory(memory.file)
-    assert memory.knows("ann", 2)
-    assert other.knows("bob", 2)
-    assert not memory.knows("eve", 2)
-    assert memory.knows("bob", 2)
-    assert other.knows("ann", 2)
-    assert not other.knows("ann", 0)
+    assert memory.register("ann", 2)
+    assert other.register("bob", 2)
+    assert not memory.register("eve", 2)
+    assert memory.register("bob", 2)
+    assert other.register("ann", 2)
+    assert not other.register("ann", 0)
 
 
 @pytest.mark.parametrize("odd", ["a\nb", "a\x00b", "", "é\u2028", "a\rb"])
 def test_an_odd_name_is_one_name(odd: str) -> None:
     memory = Memory.create(1)
-    assert memory.knows(odd, 1)
-    assert memory.knows(odd, 1)
-    assert not memory.knows("b", 1)
+    assert memory.register(odd, 1)
+    assert memory.register(odd, 1)
+    assert not memory.register("b", 1)
 
 
 def test_names_that_do_not_fit_are_unknown() -> None:
     memory = Memory.create(1)
-    found = [memory.knows(f"{number:09000}", 100) for number in range(100)]
+    found = [memory.register(f"{number:09000}", 100) for number in range(100)]
     assert 0 < sum(found) < 10
-    assert memory.knows("short", 100)
+    assert memory.register("short", 100)
 
 
 def test_the_memory_is_not_inherited_by_programs() -> None:

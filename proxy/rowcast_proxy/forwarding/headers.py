@@ -56,6 +56,7 @@ _NOT_BACK: Final = HOP_BY_HOP | {
     "x-request-id",
     "x-rowcast-admin",
     "x-rowcast-proxy-secret",
+    "x-rowcast-scraper",
     "x-rowcast-team",
     "x-rowcast-token-id",
 }

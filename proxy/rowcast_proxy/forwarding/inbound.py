@@ -91,7 +91,7 @@ class InboundRequest:
         self.span["rowcast.request_id"] = self.id
 
     def end(self) -> None:
-        """Report the end to whoever counts ends, log it, and end the request's span."""
+        """Count the end, log it, and end the request's span."""
         self.on_end(self)
         self._log_end()
         if self.span is not None:

@@ -32,7 +32,6 @@ WHOLE = Outcome(
     tokens=5,
     cached_tokens=0,
     accepted=True,
-    opened=100.0,
     first=100.5,
     ended=104.0,
     computed=5,
@@ -145,6 +144,17 @@ def test_a_recovery_counts_each_prompt_and_each_token_once(metrics: Metrics) -> 
         assert of(metrics, families.RECOVERED) == (1,)
         assert sum(of(metrics, families.RECOVERY_SECONDS)[:-1]) == 1
         assert len(choice.times.seatings) == 2
+
+
+def test_a_corrected_number_of_cached_tokens_counts_no_prompt_again(metrics: Metrics) -> None:
+    with road(meter=metrics.model("m")) as made:
+        backend = made.ready()
+        choice = made.open(PROMPT)
+        name = choice.submit.session
+        backend.say(Seated(name, 0, 2), Seated(name, 0, 1), Finished(name, 0, 0, "stop"))
+        events_of(choice, 1)
+        assert choice.cached == 1
+        assert of(metrics, families.PROMPT_TOKENS) == (len(PROMPT.prompt),)
 
 
 def test_a_worker_counts_in_the_memory_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

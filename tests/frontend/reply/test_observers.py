@@ -54,7 +54,7 @@ def test_one_that_is_added_in_one_line_sees_a_reply_begin_and_end() -> None:
     ((dialect, choice, outcome),) = toy.ended
     assert (dialect, choice) == ("native", 0)
     assert (outcome.reason, outcome.tokens, outcome.accepted) == ("length", 12, True)
-    assert outcome.opened <= outcome.first <= outcome.ended
+    assert outcome.times.opened <= outcome.first <= outcome.ended
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def outcome(
 ) -> Outcome:
     first = began + 0.2 if seatings else 0.0
     times = Times(began, [*seatings], [*interruptions])
-    return Outcome(reason, 5, 0, True, began, first, began + 1, times=times)
+    return Outcome(reason, 5, 0, True, first, began + 1, times=times)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,7 @@ def test_the_servers_headers_pass_as_they_were_written() -> None:
         "X-ROWCAST-TEAM",
         "x-rowcast-token-id",
         "X-Rowcast-Admin",
+        "X-Rowcast-Scraper",
         "X-Request-Id",
     ],
 )

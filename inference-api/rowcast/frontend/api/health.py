@@ -3,8 +3,8 @@
 `/liveness` reports only that the process answers. `/readiness` (and `/health`, `/health_check`, and
 `GET /`, which is in `page`) report whether a backend with a loaded model is connected and has
 reported recently. With several models, this holds for all that are loaded at the start. A full
-waiting line means busy, not unhealthy: it changes neither. Counts of tokens would show what other
-teams send: only administrators get them.
+waiting line means busy, not unhealthy: it changes neither. Only administrators get counts of
+tokens, which would show what other teams send.
 """
 
 from collections.abc import Iterable

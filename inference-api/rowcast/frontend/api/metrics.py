@@ -1,7 +1,7 @@
 """`GET /metrics`: what all frontend processes have counted, and what this one knows of the rest.
 
-For programs on this machine, and for callers whom the proxy names administrators or scrapers; other
-callers would learn of other teams. The text is made in parts, between which streams run.
+Open to programs on this machine, and to callers whose token makes them administrators or scrapers:
+the metrics show all teams. The text is made in parts, between which streams run.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""The rows at work, for who may look: the own team's by stream, the others' as occupied.
+"""The rows at work: those of the caller's team by stream, all others as occupied.
 
-Counts of tokens of all teams would show what others send: only administrators get them.
+Only administrators get counts of tokens of all teams, which would show what others send.
 
     GET /v1/rows                               the rows of all models, as JSON
     GET /v1/rows, Accept: text/event-stream    the same object every second

@@ -3,6 +3,7 @@
 families      the names of all metrics
 metrics       the counters of one process
 model_meter   those of one model: tokens as they arrive, replies as they end
+teams         counters by team, with a bound on their number
 publishing    what each process reports of itself, once a second
-reading       what is read when somebody asks: backends, models, journal
+reading       what is read at each scrape: reports of backends, models and journal
 """

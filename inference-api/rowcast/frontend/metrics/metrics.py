@@ -15,7 +15,7 @@ from rowcast.frontend.metrics.model_meter import ModelMeter
 from rowcast.frontend.metrics.teams import TeamCounters
 from rowcast.settings import Settings
 from rowcast_metrics.memory import Memory, from_handover
-from rowcast_metrics.recorder import Counter, Recorder
+from rowcast_metrics.recorder import Recorder
 from rowcast_metrics.segment import Segment
 from rowcast_metrics.totals import Totals
 
@@ -38,15 +38,15 @@ class Metrics:
     """The counters of one process."""
 
     def __init__(self, memory: Memory, segment: Segment, teams: int) -> None:
-        """`teams`: how many have series of their own."""
+        """`teams`: how many teams have series of their own."""
         self.memory = memory
         self.recorder = Recorder(segment)
         self.recorder.counter(families.STARTS).add()
         self.paused = self.recorder.histogram(families.PAUSES).observe
         self._teams = TeamCounters(self.recorder, memory, teams)
         self._models: dict[str, ModelMeter] = {}
-        self._answered: dict[tuple[str, int], Counter] = {}
-        self._refused = {cause: self._refusals(cause) for cause in _CAUSES}
+        for cause in _CAUSES:
+            self.recorder.counter(families.REFUSALS, cause)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -69,23 +69,12 @@ class Metrics:
 
     def answered(self, route: str, status: int) -> None:
         """Count a response. `route`: method and pattern of the path, or OTHER_ROUTE."""
-        key = route, status // 100
-        counter = self._answered.get(key)
-        if counter is None:
-            counter = self.recorder.counter(families.REQUESTS, route, f"{key[1]}xx")
-            self._answered[key] = counter
-        counter.add()
+        self.recorder.counter(families.REQUESTS, route, f"{status // 100}xx").add()
 
     def refused(self, cause: str) -> None:
         """Count a request that was refused. `cause`: one of a fixed number of words."""
-        counter = self._refused.get(cause)
-        if counter is None:
-            counter = self._refused[cause] = self._refusals(cause)
-        counter.add()
+        self.recorder.counter(families.REFUSALS, cause).add()
 
     def totals(self) -> Totals:
         """Return what all processes have counted."""
         return Totals(self.memory.segments)
-
-    def _refusals(self, cause: str) -> Counter:
-        return self.recorder.counter(families.REFUSALS, cause)

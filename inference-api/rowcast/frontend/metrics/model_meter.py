@@ -61,9 +61,7 @@ class ModelMeter:
     # As the meter of a demultiplexer
 
     def seated(self, choice: Choice) -> None:
-        """Count a prompt once, at its first row here."""
-        if len(choice.times.seatings) == 1:
-            self._prompt_tokens.add(len(choice.submit.prompt))
+        self._prompt_tokens.add(len(choice.submit.prompt))
 
     def received(self, choices: Sequence[Choice], tokens: int, now: float) -> None:
         self._reply_tokens.add(tokens)

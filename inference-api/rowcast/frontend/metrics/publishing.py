@@ -1,4 +1,4 @@
-"""Reports the state of this process, once a second, to whichever process is asked for metrics."""
+"""Writes the state of this process once a second, for whichever process is scraped."""
 
 import threading
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""What is read when somebody asks: what backends, supervisor and journal report to this process.
+"""The metrics that are read at each scrape: what backends, supervisor and journal report.
 
-Every process has the same reports, at most a second apart, so that of the one that was asked is
-shown. Only what the journal counts takes a call, whose result serves for some seconds.
+Every process has the same reports, at most a second apart, so the process that is scraped shows its
+own. Only the journal's counts need a call, whose result is reused for some seconds.
 """
 
 import time
@@ -113,6 +113,6 @@ def _builds(states: Iterable[State]) -> Series:
 
 
 def _size(journal: Path) -> int:
-    """Return the bytes of the journal's file and of what SQLite keeps beside it."""
+    """Return the bytes of the journal's file and of SQLite's log beside it."""
     files = (journal, journal.with_name(f"{journal.name}-wal"))
     return sum(each.stat().st_size for each in files if each.exists())

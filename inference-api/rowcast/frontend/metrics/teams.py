@@ -1,7 +1,7 @@
 """Counters by team, with a bound on their number.
 
-The first `most` teams that any process serves have a series each, all others share one. Which
-these are never changes while the server runs: a counter must not move to another series.
+The first `most` teams that any process serves have a series each; all others share one. A team
+keeps its series while the server runs: a counter must not move to another.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class TeamCounters:
     """The series of teams in this process."""
 
     def __init__(self, recorder: Recorder, memory: Memory, most: int) -> None:
-        """`most`: how many teams have series of their own; 0: none is counted."""
+        """`most`: how many teams have series of their own; 0: no team is counted."""
         self._recorder = recorder
         self._memory = memory
         self._most = most
@@ -41,7 +41,7 @@ class TeamCounters:
 
     def _of(self, team: str) -> _Team:
         """Return a team's counters, or those of all others."""
-        shown = team if self._memory.knows(team, self._most) else OTHERS
+        shown = team if self._memory.register(team, self._most) else OTHERS
         if shown not in self._counters:
             self._counters[shown] = _Team(
                 self._recorder.counter(families.TEAM_REPLIES, shown),

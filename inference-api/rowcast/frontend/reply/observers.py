@@ -42,7 +42,7 @@ class ReplyLog:
         """Log nothing."""
 
     def end(self, request: Request, prompt: Prompt, submit: Submit, outcome: Outcome, /) -> None:
-        first = (outcome.first - outcome.opened) * 1000 if outcome.first else None
+        opened = outcome.times.opened
         fields = Fields(
             request=request.id,
             session=submit.session,
@@ -52,8 +52,8 @@ class ReplyLog:
             prompt_tokens=len(prompt.tokens),
             cached_tokens=outcome.cached_tokens,
             reply_tokens=outcome.tokens,
-            first_ms=first,
-            total_ms=(outcome.ended - outcome.opened) * 1000,
+            first_ms=(outcome.first - opened) * 1000 if outcome.first else None,
+            total_ms=(outcome.ended - opened) * 1000,
             reason=outcome.reason,
         )
         if request.span is not None:
@@ -79,7 +79,6 @@ class Observation:
         self._request = request
         self._prompts = prompts
         self._choices = choices
-        self._opened = time.monotonic()
         self._accepted = False
 
     def begin(self) -> None:
@@ -100,7 +99,6 @@ class Observation:
             computed=len(choice.tokens) - choice.known if choice.times.seated else 0,
             times=choice.times,
             accepted=self._accepted,
-            opened=self._opened,
             first=reply.first,
             ended=time.monotonic(),
         )

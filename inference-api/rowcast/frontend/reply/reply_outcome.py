@@ -1,4 +1,4 @@
-"""How a reply ended, as observers are shown it."""
+"""How a reply ended, as observers see it."""
 
 from dataclasses import dataclass, field
 
@@ -14,8 +14,7 @@ class Outcome:
     tokens: int
     cached_tokens: int  # of the prompt
     accepted: bool
-    opened: float
-    first: float  # when the first token arrived; 0: none did
+    first: float  # when its reader got the first token; 0: it got none
     ended: float
     computed: int = 0  # tokens that were computed for this process
     times: Times = field(default_factory=Times)

@@ -3,10 +3,10 @@
     verified team (and token), the body's `cache_salt`  ──HMAC──▶  Submit.prefix_key
 
 Requests with equal keys share. The team comes from the verified claim alone, so a salt can only
-divide a team's requests further: no body joins those of another. `prefix_secret` is the server's
-own, the same in all its processes. If there is a PREFIX_FOLDER, it is stored beside the journal, or
-in that folder, so that what is there has the same keys after a restart. The key has no build in it:
-a backend has one.
+divide a team's requests further: no body can join those of another team. `prefix_secret` is the
+server's own, the same in all its processes. If there is a PREFIX_FOLDER, it is stored beside the
+journal, or in that folder, so that stored prefixes have the same keys after a restart. The key has
+no build in it, since a backend has only one.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ def prefix_secret(settings: Settings) -> str:
     """Return the secret of a server that starts, in hexadecimal digits."""
     if settings.prefix_folder is not None:
         beside = settings.journal_path or settings.prefix_folder / "prefixes"
-        with suppress(OSError, ValueError):  # then nothing in it is found after a restart
+        with suppress(OSError, ValueError):  # then no stored prefix is found after a restart
             return _stored(beside.with_suffix(".secret"))
     return secrets.token_hex(_BYTES)
 

@@ -107,10 +107,10 @@ class Request:
         if self.record is not None:
             return Origin.recorded(self.record, self.start)
         key = key_of(self.headers)
-        caller, token_id = self.caller, self.first_token_id
-        token_id = caller.token_id if token_id is None else token_id
-        body = self.body.read()
-        return Origin.fresh(self.path, body, key, caller.team, self.start, token_id=token_id)
+        token_id = self.caller.token_id if self.first_token_id is None else self.first_token_id
+        return Origin.fresh(
+            self.path, self.body.read(), key, self.caller.team, self.start, token_id=token_id
+        )
 
     def again(self, record: Record, start: str) -> Self:
         """Return the recorded request, sent again by this one's client at this one's time."""

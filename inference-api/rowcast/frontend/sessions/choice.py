@@ -41,7 +41,10 @@ KILLED = 1 / 16
 
 @dataclass(slots=True)
 class Times:
-    """When a reply that is computed here got what, on the monotonic clock; 0: not yet."""
+    """When a reply that is computed here got what, on the monotonic clock; 0: not yet.
+
+    The choice notes rows and interruptions, its model's meter the first and the last token.
+    """
 
     opened: float = field(default_factory=time.monotonic)  # before its prompt was sent
     seatings: list[float] = field(default_factory=list)  # a row: once, and again after each loss

@@ -227,11 +227,19 @@ class Demultiplexer:
 
     def _offer(self, choice: Choice, event: Event) -> int:
         """Hand an event to its choice; return how many new tokens that brings."""
+        if isinstance(event, Seated):
+            self._offer_seated(choice, event)
+            return 0
         known = len(choice.tokens)
         choice.offer(event)
-        if isinstance(event, Seated):
-            self._meter.seated(choice)
         return len(choice.tokens) - known
+
+    def _offer_seated(self, choice: Choice, event: Seated) -> None:
+        """Hand it to its choice. Later ones are of other rows, or correct the first."""
+        had_row = bool(choice.times.seatings)
+        choice.offer(event)
+        if choice.times.seatings and not had_row:
+            self._meter.seated(choice)
 
     def _give_up_late(self) -> None:
         if time.monotonic() - self._lost > self._recovery_seconds:

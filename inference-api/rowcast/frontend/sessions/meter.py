@@ -1,7 +1,7 @@
-"""What measures the delivery of the backend's events, and one that measures nothing.
+"""The port through which the delivery of events is measured, and a meter that measures nothing.
 
-It is called by the demultiplexer's thread, between two batches, so it must be quick. `metrics/` has
-the one that counts.
+The demultiplexer's thread calls it between two batches, so it must be quick. The meter that counts
+is in `metrics/`.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ class Meter(Protocol):
         """Note that a choice has got its first row here."""
 
     def received(self, choices: Sequence[Choice], tokens: int, now: float, /) -> None:
-        """Note that these choices have got so many tokens together, at one time."""
+        """Note that these choices got `tokens` tokens together, all at the time `now`."""
 
     def recovered(self, replies: int, seconds: float, /) -> None:
-        """Note that replies were sent to the next backend, so long after the last one ended."""
+        """Note that replies were sent to the next backend, `seconds` after the last one ended."""
 
 
 class NoMeter:

@@ -1,10 +1,11 @@
 """A connection to one build's backend on which the rows are watched, while anybody reads them.
 
     renew     somebody reads: connect, if there is no connection
-    report    what the backend has reported last; None while there is none
+    report    the backend's last report; None while there is none
 
-It is a connection of its own: replies get no event more, and a process sees the rows of a build
-that it has no session of. It ends some seconds after the last reader, or when it is closed.
+The connection is separate from that of the replies: these get no more events than before, and a
+process also sees the rows of builds for which it has no session. It ends some seconds after the
+last reader, or when it is closed.
 """
 
 import logging

@@ -1,10 +1,10 @@
-"""What a team sees of the rows: its own by stream, phase and counts, the others' as occupied.
+"""What a team sees of the rows: its own by stream, phase and counts, all others as occupied.
 
     models(caller)     the state of each model, its rows and its waiting line
     reading(caller)    counts a reader of the event stream; Overloaded if the team has too many
 
-The rows come from the backends, which know those of all processes: `build_watch`. Builds that are
-replaced are shown as long as they have rows. Knows no HTTP and no JSON.
+The rows come from the backends, which have those of all processes: `build_watch`. A build that was
+replaced is shown as long as it has rows. Knows no HTTP and no JSON.
 """
 
 import threading
@@ -96,7 +96,7 @@ class Dials:
                 self._readers -= Counter({caller.team: 1})  # drops teams without readers
 
     def _renewed(self, slots: list[Slot]) -> dict[str, BuildWatch]:
-        """Return the watches of the builds that have a backend, and go on with them."""
+        """Return the watches of the builds that have a backend, each renewed."""
         with self._lock:
             known = {each.build.id: each for each in slots if each.has_backend}
             for build in self._watches.keys() - known:

@@ -5,6 +5,13 @@ from typing import Any
 from rowcast.frontend.api.errors import NATIVE_ERROR
 from rowcast.frontend.api.operation import JSON, Operation
 
+
+def _counts(description: str, *names: str) -> dict[str, Any]:
+    """Return the schema of an object of whole numbers."""
+    properties = {name: {"type": "integer"} for name in names}
+    return {"type": "object", "description": description, "properties": properties}
+
+
 REPORT: dict[str, Any] = {
     "type": "object",
     "required": ["status"],
@@ -16,25 +23,16 @@ REPORT: dict[str, Any] = {
         "context_length": {"type": "integer"},
         "rows": {"type": "object"},
         "waiting": {"type": "integer"},
-        "cache": {
-            "type": "object",
-            "description": "The memory of all rows: how many tokens it holds, how many of them the "
-            "seated replies may use, and the bytes of one",
-            "properties": {
-                "committed_tokens": {"type": "integer"},
-                "tokens": {"type": "integer"},
-                "token_bytes": {"type": "integer"},
-            },
-        },
-        "prefixes": {
-            "type": "object",
-            "description": "For administrators: prompt tokens that were looked up among computed "
-            "prefixes, and found; what is stored beyond the rows: entries, bytes, maximum of bytes",
-            "properties": {
-                name: {"type": "integer"}
-                for name in ("looked_up", "found", "entries", "bytes", "limit")
-            },
-        },
+        "cache": _counts(
+            "The memory of all rows: how many tokens it holds, how many of them the seated replies "
+            "may use, and the bytes of one",
+            *("committed_tokens", "tokens", "token_bytes"),
+        ),
+        "prefixes": _counts(
+            "For administrators: prompt tokens that were looked up among computed prefixes, and "
+            "found; what is stored beyond the rows: entries, bytes, maximum of bytes",
+            *("looked_up", "found", "entries", "bytes", "limit"),
+        ),
         "models": {
             "type": "object",
             "description": "The state of each model by its name, if there are several",

@@ -3,8 +3,8 @@
     GET /                 with `Accept: text/html`: the page; otherwise readiness, as in `health`
     GET /static/<asset>   its style, its scripts, its icon
 
-The files are read once, when the application is made. Nobody needs a token for them: all that the
-page does, it does with requests that need one. `assets` decides how a file is sent.
+The files are read once, when the application is made. They need no token: all that the page does,
+it does with requests that need one. `assets` decides how a file is sent.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
     TREE/templates/index.html, TREE/static/* ──▶ Assets ──▶ 200, or 304 if the browser has it
 
-A browser asks for each file again with the ETag that it has, so it never mixes two versions. The
+A browser requests each file again with the ETag that it has, so it never mixes two versions. The
 policy allows nothing but the files of this server: no inline script or style, no other host, no
 frame around the page, and no text that becomes markup.
 """
