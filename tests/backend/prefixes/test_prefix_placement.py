@@ -11,8 +11,10 @@ import pytest
 
 from backend.driven import Driven, Reader, choices, named, submit
 from engine.rule import reply as expected
+from rowcast.backend.placement import Placement
 from rowcast.backend.policies import Policies
 from rowcast.backend.prefixes.prefix_placement import prefix_placement
+from rowcast.backend.reply import Reply
 from rowcast.engine.scripted_engine import ScriptedEngine
 from rowcast.wire import Prefixes
 
@@ -43,6 +45,14 @@ def run(server: Driven, reader: Reader, name: str, tokens: Sequence[int], key: s
     server.finish()
     assert (tuple(reader.tokens[name]), reader.reason(name)) == alone(tuple(tokens))
     return server.engine.computed - before
+
+
+def seated(placement: Placement, key: str) -> Reply:
+    """Return a reply of 100 prompt tokens in the row that it takes."""
+    taken = Reply(1, submit(key, SYSTEM[:100], key=key), limit=8, expires=0, accepted=0)
+    place = placement.take(taken)
+    taken.row, taken.fed = place.row, place.held
+    return taken
 
 
 def whole(tokens: Sequence[int]) -> int:
@@ -117,6 +127,19 @@ def test_a_stranger_takes_the_coldest_row() -> None:
         tokens = (*prompt(number, begin=SYSTEM[number:]), *b"more")
         fed = run(server, reader, f"{number} again", tokens)
         assert (fed == whole(tokens)) is cold
+
+
+def test_a_row_that_has_given_part_of_its_memory_back_is_still_the_coldest() -> None:
+    placement = prefix_placement(ScriptedEngine(rows=2))
+    for key in ("cold", "warm"):
+        ended = seated(placement, key)
+        ended.fed = len(ended.tokens)
+        placement.give_back(ended)
+    placement.forget(0, 80)
+    assert [placement.held(row) for row in range(2)] == [80, 100]
+    assert seated(placement, "stranger").row == 0
+    again = seated(placement, "warm")
+    assert (again.row, again.fed) == (1, 99)
 
 
 def test_without_keys_the_row_freed_last_is_taken() -> None:

@@ -72,12 +72,14 @@ class PrefixPlacement:
         return self._held[row].length if row in self._held else 0
 
     def forget(self, row: int, length: int) -> None:
-        self._save(row, self._held[row].length)
-        held = self._forget(row)
+        held = self._held[row]
+        self._save(row, held.length)
         if length < LEAST_FOUND:
+            self._forget(row)
             self._empty.append(row)
-        else:
-            self._hold(row, replace(held, tokens=held.tokens[: length * SIZE]))
+            return
+        self._index.remove(held.key, held.tokens, row)
+        self._hold(row, replace(held, tokens=held.tokens[: length * SIZE]))  # as old as before
 
     def stored(self) -> Prefixes:
         self._store.receive()
