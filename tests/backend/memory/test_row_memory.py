@@ -182,6 +182,18 @@ def test_more_is_given_back_once_the_row_has_not_been_used_for_a_while() -> None
     assert stand.tidy(GRACE_SECONDS) == []
 
 
+def test_memory_of_tokens_that_were_discarded_is_given_back_too() -> None:
+    stand = Stand(4000)
+    stand.join(reply(100, 100))
+    (failed,) = stand.admit()
+    failed.fed = 150
+    stand.rows.discard(failed)
+    assert failed.fed == 0
+    stand.rows.evict(failed)
+    assert stand.size == 150
+    assert stand.tidy(2 * GRACE_SECONDS) == [(failed.row, SPARE // LARGE)]
+
+
 def test_what_is_remembered_stays() -> None:
     stand = Stand(4000)
     stand.join(reply(100, 100))

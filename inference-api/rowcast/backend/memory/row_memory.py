@@ -106,9 +106,15 @@ class RowMemory:
         self._set(row, row.used, self._of_row(reply))
         self._changed(reply.row)
 
-    def leave(self, reply: Reply) -> None:
+    def note_fed(self, reply: Reply) -> None:
+        """Note that a seated reply's row has memory for what it was fed."""
         row = self._rows[reply.row]
-        self._set(row, max(row.used, self.cache.up(reply.fed)), 0)
+        self._set(row, max(row.used, self.cache.up(reply.fed)), row.committed)
+
+    def leave(self, reply: Reply) -> None:
+        self.note_fed(reply)
+        row = self._rows[reply.row]
+        self._set(row, row.used, 0)
         self._changed(reply.row)
 
     def _set(self, row: _Row, used: int, committed: int) -> None:
