@@ -66,14 +66,10 @@ class WaitingLine(Roster):
         """
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
-            fair = (
-                reply
-                for reply in self._allowed(team, rows, most, allowed)
-                if len(rows.of(reply.group)) < rows.count // 2
-            )
-            if (found := next(fair, None)) is not None:
-                return found
-            first = first or next(self._allowed(team, rows, most, allowed), None)
+            for reply in self._allowed(team, rows, most, allowed):
+                if len(rows.of(reply.group)) < rows.count // 2:
+                    return reply
+                first = first or reply
         return first
 
     def _allowed(
