@@ -108,4 +108,4 @@ def _is_reached(reply: Reply, rows: Rows) -> bool:
     """True if seating this reply would exceed its `dyn_batch`, or that of a seated reply."""
     limits = [each.dyn_batch for each in rows.of_team(reply.team) if each.dyn_batch]
     most = min(reply.dyn_batch, *limits, rows.count)
-    return bool(limits) and len(limits) + max(1, reply.beams) > most
+    return bool(limits) and len(limits) + reply.rows_needed > most

@@ -77,7 +77,7 @@ class RowMemory:
         A reply that was accepted by another backend may exceed this one's memory. It is seated
         alone.
         """
-        return min(self.cache.tokens, self._of_row(reply) * max(1, reply.beams))
+        return min(self.cache.tokens, self._of_row(reply) * reply.rows_needed)
 
     def fits(self, reply: Reply) -> bool:
         """True if a reply may be seated now."""
@@ -96,7 +96,7 @@ class RowMemory:
             compared[reply.team] += 1
             if compared[reply.team] > MOST_PASSING or not self.fits(reply):
                 return False
-            beside = self.need(reply) <= tokens and max(1, reply.beams) <= rows
+            beside = self.need(reply) <= tokens and reply.rows_needed <= rows
             return beside or reply.most_steps <= steps
 
         return may_pass
@@ -220,7 +220,7 @@ class RowMemory:
 
         What is left are tokens and rows.
         """
-        need, rows = self.need(waiting), max(1, waiting.beams)
+        need, rows = self.need(waiting), waiting.rows_needed
         tokens, steps = self.cache.tokens - self.committed, 0
         for reply in sorted(seated, key=lambda each: each.most_steps):
             if tokens >= need and free_rows >= rows:
