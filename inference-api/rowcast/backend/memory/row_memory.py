@@ -135,7 +135,7 @@ class RowMemory:
         """Return how many free rows there is probably memory for."""
         if not self.scarce:
             return free_rows
-        return max(0, self.use.seats(len(self._rows) - free_rows, free_rows))
+        return self.use.seats(len(self._rows) - free_rows, free_rows)
 
     @property
     def use(self) -> CacheUse:
