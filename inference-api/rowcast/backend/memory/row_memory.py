@@ -28,7 +28,7 @@ GRACE_SECONDS = 5.0
 SPARE = 1 << 20  # bytes of a row that its next reply will probably need again
 BYTES_PER_STEP = 16 << 20  # that are given back while replies are computed
 BYTES_WHEN_IDLE = 256 << 20
-MOST_PASSING = 16  # waiting replies of a team that are compared with one that waits for memory
+MOST_PASSING = 16  # replies of a team that are considered while another waits for memory
 UNBOUNDED = CacheMemory(sys.maxsize, 0)
 
 Trim = Callable[[int, int], None]
@@ -38,7 +38,7 @@ Trim = Callable[[int, int], None]
 class _Row:
     """The memory of one row, in tokens."""
 
-    used: int = 0  # of which it may have pages
+    used: int = 0  # for which it may have pages
     committed: int = 0  # by the reply that is seated in it
     since: float = math.inf  # when its last reply was seated, or ended
 
@@ -86,7 +86,7 @@ class RowMemory:
     def passing(
         self, waiting: Reply, seated: Iterable[Reply], free_rows: int
     ) -> Callable[[Reply], bool]:
-        """Return what is true of a reply that may be seated before one whose turn it is."""
+        """Return a test for replies that may be seated before the one whose turn it is."""
         if self.fits(waiting):
             return self.fits
         steps, tokens, rows = self._left_beside(waiting, seated, free_rows)
@@ -123,7 +123,7 @@ class RowMemory:
         row.used, row.committed = used, committed
 
     def _changed(self, at: int) -> None:
-        """Note the time from which a row is as it is, and when it may have to give back memory."""
+        """Note that a row was seated or freed, and when it may have to give back memory."""
         row = self._rows[at]
         row.since = self._clock()
         if self._excess > 0:
@@ -150,7 +150,7 @@ class RowMemory:
             self._set(row, max(row.used, self.cache.up(tokens)), row.committed)
 
     def tidy(self) -> None:
-        """Give back memory that rows do not need; some of it if there is much. Called each step."""
+        """Give back memory that rows do not need, a bounded part of it. Called each step."""
         if (now := self._clock()) < self._due:
             return
         left = self._budget()
@@ -171,7 +171,7 @@ class RowMemory:
         self._trim(at, length)
 
     def _too_long(self, now: float) -> Iterator[tuple[int, int]]:
-        """Yield the rows that have more memory than they need, and what they need."""
+        """Yield the rows that have more memory than they need, and how much they need."""
         order = sorted(range(len(self._rows)), key=lambda at: self._rows[at].since)
         for at in order:
             row, most = self._rows[at], self._worth_keeping(at)
@@ -216,9 +216,9 @@ class RowMemory:
     def _left_beside(
         self, waiting: Reply, seated: Iterable[Reply], free_rows: int
     ) -> tuple[int, int, int]:
-        """Return after how many steps a reply fits at the latest, and what is then left beside it.
+        """Return after how many steps a reply fits, at the latest, and what it then leaves.
 
-        What is left are tokens and rows.
+        What it leaves are tokens and rows.
         """
         need, rows = self.need(waiting), waiting.rows_needed
         tokens, steps = self.cache.tokens - self.committed, 0
