@@ -16,7 +16,7 @@ from rowcast.backend.policies import Policies
 from rowcast.backend.prefixes.prefix_placement import prefix_placement
 from rowcast.backend.reply import Reply
 from rowcast.engine.scripted_engine import ScriptedEngine
-from rowcast.wire import Prefixes
+from rowcast.wire import Cancel, Prefixes
 
 MEBIBYTE = 1 << 20
 SYSTEM = tuple(random.Random(1).choices(range(65, 91), k=300))
@@ -230,6 +230,18 @@ def test_the_heir_of_a_cancelled_leader_goes_on_with_what_that_was_fed(steps: in
     for number in (1, 2):
         wanted, _ = expected(prompt(number), 1, TOKENS, ignore_eos=True)
         assert tuple(reader.tokens[f"{number}"]) == wanted
+
+
+def test_a_follower_that_ends_just_before_its_leader_gets_nothing_after_its_end() -> None:
+    server = driven(width=64)
+    reader = server.reader()
+    reader.send(*(submit(f"{number}", prompt(number), key="a") for number in range(3)))
+    server.step()
+    reader.send(Cancel("1", 0), Cancel("0", 0))
+    server.finish()
+    assert [reader.reason(f"{number}") for number in range(3)] == ["cancelled"] * 2 + ["length"]
+    assert server.engine.forks == [64], "the other follower has what the leader was fed"
+    assert tuple(reader.tokens["2"]) == expected(prompt(2), 1, TOKENS, ignore_eos=True)[0]
 
 
 def test_choices_count_what_others_computed_once() -> None:
