@@ -157,7 +157,8 @@ class CacheUse(msgspec.Struct, frozen=True, array_like=True):
         """Return how many free rows there is memory for, if replies are as large as the seated."""
         if not self.committed or not seated:
             return free_rows
-        return min(free_rows, (self.tokens - self.committed) * seated // self.committed)
+        left = max(0, self.tokens - self.committed)
+        return min(free_rows, left * seated // self.committed)
 
 
 class TeamRoom(msgspec.Struct, frozen=True, array_like=True):
@@ -196,7 +197,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     @property
     def usable_rows(self) -> int:
         """The number of free rows for which there is probably memory."""
-        return max(0, self.cache.seats(self.seated, self.rows - self.seated))
+        return self.cache.seats(self.seated, self.rows - self.seated)
 
     @property
     def little_room(self) -> bool:

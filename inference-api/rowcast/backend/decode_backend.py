@@ -312,7 +312,7 @@ class DecodeBackend:
         if drawn.ends:
             reason = "stop"
         if drawn.problem:
-            reply.fed = 0  # nobody begins with what it was fed
+            self._rows.discard(reply)
             self._evict(reply, "error", drawn.problem)
         elif reason is not None:
             self._evict(reply, reason)

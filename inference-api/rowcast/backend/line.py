@@ -66,14 +66,10 @@ class WaitingLine(Roster):
         """
         first = None
         for team in self._order.ranked(lambda team: len(rows.of_team(team))):
-            fair = (
-                reply
-                for reply in self._allowed(team, rows, most, allowed)
-                if len(rows.of(reply.group)) < rows.count // 2
-            )
-            if (found := next(fair, None)) is not None:
-                return found
-            first = first or next(self._allowed(team, rows, most, allowed), None)
+            for reply in self._allowed(team, rows, most, allowed):
+                if len(rows.of(reply.group)) < rows.count // 2:
+                    return reply
+                first = first or reply
         return first
 
     def _allowed(
@@ -112,4 +108,4 @@ def _is_reached(reply: Reply, rows: Rows) -> bool:
     """True if seating this reply would exceed its `dyn_batch`, or that of a seated reply."""
     limits = [each.dyn_batch for each in rows.of_team(reply.team) if each.dyn_batch]
     most = min(reply.dyn_batch, *limits, rows.count)
-    return bool(limits) and len(limits) + max(1, reply.beams) > most
+    return bool(limits) and len(limits) + reply.rows_needed > most

@@ -2,7 +2,8 @@
 
     take(reply) ──▶ Place: a free row, and how many of the reply's first tokens are in its cache
     give_back(reply)       the row is free again; its cache holds the first `fed` of `reply.tokens`
-    held, forget           how much of that is remembered, and that the row's memory is needed
+    held(row)              how many of these tokens may be used again
+    forget(row, length)    from now on the row holds only its first `length` tokens
 
 `Placement` is the seam. `prefixes.prefix_placement` begins a prompt with what was computed for
 another; `LastFreed` uses nothing again.
@@ -45,7 +46,7 @@ class Placement(Protocol):
         """Finish pending work: the backend ends."""
 
     def held(self, row: int) -> int:
-        """Return how many tokens of a free row may be used again: the others are given back."""
+        """Return how many tokens of a free row may be used again; the rest is given back."""
 
     def forget(self, row: int, length: int) -> None:
         """Note that a free row holds only its first `length` tokens from now on."""

@@ -57,6 +57,11 @@ class Reply:
         return (self.frontend, self.submit.session)
 
     @property
+    def rows_needed(self) -> int:
+        """The number of rows for it alone, or for all beams of its search."""
+        return max(1, self.beams)
+
+    @property
     def prefix_key(self) -> str:
         """Names the replies that share computed tokens with it; empty: none outside its group."""
         return "" if self.is_fed_whole or self.beams else self.submit.prefix_key

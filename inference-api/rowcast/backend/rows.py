@@ -107,6 +107,11 @@ class Rows(Roster):
         self._placement.give_back(reply)
         self.memory.leave(reply)
 
+    def discard(self, reply: Reply) -> None:
+        """Forget what a seated reply was fed: no other reply begins with it."""
+        self.memory.note_fed(reply)
+        reply.fed = 0
+
     def stored(self) -> Prefixes:
         """Return what the placement stores beyond the rows."""
         return self._placement.stored()

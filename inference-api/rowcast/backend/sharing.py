@@ -55,11 +55,12 @@ class Sharing:
             self._followers = [reply for reply in self._followers if self._waits(reply)]
 
     def leave(self, leader: Reply) -> list[Reply]:
-        """Let the followers of an evicted reply follow others.
+        """Let the followers of an evicted reply follow others; it follows none itself any more.
 
         With a key, the first of them takes over what the leader was fed. Return those for which
         another request computes less than it seemed.
         """
+        self._followers = [reply for reply in self._followers if reply is not leader]
         left = [reply for reply in self._followers if reply.leader is leader]
         if left and left[0].prefix_key:
             self._inherit(left[0], leader)
@@ -73,8 +74,6 @@ class Sharing:
         return Prefixes(self._looked_up, self._found, stored.entries, stored.bytes, stored.limit)
 
     def _waits(self, reply: Reply) -> bool:
-        if self._rows.find(reply.id) is not reply:
-            return False
         if reply.leader is not None and reply.leader.fed >= reply.shared:
             self._fork(reply.leader, reply, reply.shared)
             self._follow(reply)
@@ -82,7 +81,7 @@ class Sharing:
 
     def _inherit(self, reply: Reply, leader: Reply) -> None:
         fed = min(leader.fed, reply.shared)
-        if fed - reply.fed >= LEAST_SHARED and self._rows.find(reply.id) is reply:
+        if fed - reply.fed >= LEAST_SHARED:
             self._fork(leader, reply, fed)
 
     def _fork(self, leader: Reply, reply: Reply, count: int) -> None:

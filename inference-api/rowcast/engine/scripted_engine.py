@@ -297,8 +297,7 @@ class ScriptedEngine:
         self._rows[row].cache = array("I", bytes(saved[: 4 * count])).tolist()
 
     def trim(self, row: int, length: int) -> None:
-        if row in self._rows:
-            self._rows[row].trim(length)
+        self._rows[row].trim(length)
 
     def ready(self, row: int) -> bool:
         return self._grammars.ready(row)

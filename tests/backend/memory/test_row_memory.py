@@ -127,6 +127,18 @@ def test_one_that_does_not_delay_it_passes_the_reply_whose_turn_it_is() -> None:
     assert stand.admit() == [large]
 
 
+def test_choices_that_do_not_delay_it_pass_even_if_their_session_has_half_of_the_rows() -> None:
+    stand = Stand(100)
+    same = [
+        Reply(1, submit("same", range(5), choice=at), limit=5, expires=0, accepted=0)
+        for at in range(24)
+    ]
+    stand.join(*same[:2])
+    stand.admit()
+    stand.join(reply(10, 80), *same[2:])
+    assert stand.admit() == same[2:4]
+
+
 def test_a_search_commits_to_all_its_beams() -> None:
     stand = Stand(100)
     search, other = reply(10, 10, beams=3), reply(10, 40)
@@ -180,6 +192,18 @@ def test_more_is_given_back_once_the_row_has_not_been_used_for_a_while() -> None
     assert stand.tidy(GRACE_SECONDS / 2) == []
     assert stand.tidy(GRACE_SECONDS) == [(ended.row, spare)]
     assert stand.tidy(GRACE_SECONDS) == []
+
+
+def test_memory_of_tokens_that_were_discarded_is_given_back_too() -> None:
+    stand = Stand(4000)
+    stand.join(reply(100, 100))
+    (failed,) = stand.admit()
+    failed.fed = 150
+    stand.rows.discard(failed)
+    assert failed.fed == 0
+    stand.rows.evict(failed)
+    assert stand.size == 150
+    assert stand.tidy(2 * GRACE_SECONDS) == [(failed.row, SPARE // LARGE)]
 
 
 def test_what_is_remembered_stays() -> None:

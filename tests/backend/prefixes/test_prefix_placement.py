@@ -11,10 +11,12 @@ import pytest
 
 from backend.driven import Driven, Reader, choices, named, submit
 from engine.rule import reply as expected
+from rowcast.backend.placement import Placement
 from rowcast.backend.policies import Policies
 from rowcast.backend.prefixes.prefix_placement import prefix_placement
+from rowcast.backend.reply import Reply
 from rowcast.engine.scripted_engine import ScriptedEngine
-from rowcast.wire import Prefixes
+from rowcast.wire import Cancel, Prefixes
 
 MEBIBYTE = 1 << 20
 SYSTEM = tuple(random.Random(1).choices(range(65, 91), k=300))
@@ -43,6 +45,14 @@ def run(server: Driven, reader: Reader, name: str, tokens: Sequence[int], key: s
     server.finish()
     assert (tuple(reader.tokens[name]), reader.reason(name)) == alone(tuple(tokens))
     return server.engine.computed - before
+
+
+def seated(placement: Placement, key: str) -> Reply:
+    """Return a reply of 100 prompt tokens in the row that it takes."""
+    taken = Reply(1, submit(key, SYSTEM[:100], key=key), limit=8, expires=0, accepted=0)
+    place = placement.take(taken)
+    taken.row, taken.fed = place.row, place.held
+    return taken
 
 
 def whole(tokens: Sequence[int]) -> int:
@@ -117,6 +127,19 @@ def test_a_stranger_takes_the_coldest_row() -> None:
         tokens = (*prompt(number, begin=SYSTEM[number:]), *b"more")
         fed = run(server, reader, f"{number} again", tokens)
         assert (fed == whole(tokens)) is cold
+
+
+def test_a_row_that_has_given_part_of_its_memory_back_is_still_the_coldest() -> None:
+    placement = prefix_placement(ScriptedEngine(rows=2))
+    for key in ("cold", "warm"):
+        ended = seated(placement, key)
+        ended.fed = len(ended.tokens)
+        placement.give_back(ended)
+    placement.forget(0, 80)
+    assert [placement.held(row) for row in range(2)] == [80, 100]
+    assert seated(placement, "stranger").row == 0
+    again = seated(placement, "warm")
+    assert (again.row, again.fed) == (1, 99)
 
 
 def test_without_keys_the_row_freed_last_is_taken() -> None:
@@ -207,6 +230,18 @@ def test_the_heir_of_a_cancelled_leader_goes_on_with_what_that_was_fed(steps: in
     for number in (1, 2):
         wanted, _ = expected(prompt(number), 1, TOKENS, ignore_eos=True)
         assert tuple(reader.tokens[f"{number}"]) == wanted
+
+
+def test_a_follower_that_ends_just_before_its_leader_gets_nothing_after_its_end() -> None:
+    server = driven(width=64)
+    reader = server.reader()
+    reader.send(*(submit(f"{number}", prompt(number), key="a") for number in range(3)))
+    server.step()
+    reader.send(Cancel("1", 0), Cancel("0", 0))
+    server.finish()
+    assert [reader.reason(f"{number}") for number in range(3)] == ["cancelled"] * 2 + ["length"]
+    assert server.engine.forks == [64], "the other follower has what the leader was fed"
+    assert tuple(reader.tokens["2"]) == expected(prompt(2), 1, TOKENS, ignore_eos=True)[0]
 
 
 def test_choices_count_what_others_computed_once() -> None:

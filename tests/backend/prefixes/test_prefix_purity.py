@@ -1,4 +1,4 @@
-"""However a prompt's beginning was come by, its reply is the one that it has alone.
+"""A reply is the one that its prompt has alone, however the beginning was obtained.
 
 Random prompts with common beginnings, under several keys, cancelled, resumed and disturbed by
 strangers, in few rows and with any store: the scripted model's cache is the CRC of all tokens, so

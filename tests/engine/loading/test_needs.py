@@ -86,7 +86,7 @@ def test_a_model_that_does_not_fit_beside_its_prefixes_is_refused() -> None:
         fit("m", 0, cache, cpu, prefixes=1 << 60)
 
 
-def test_the_cache_takes_what_kv_memory_says() -> None:
+def test_the_cache_takes_as_much_as_kv_memory() -> None:
     whole = needs_of_model(read_settings(model="storyteller"))
     few = needs_of_model(read_settings(model="storyteller", kv_memory=8 << 20))
     assert whole.size - few.size == 88 << 20

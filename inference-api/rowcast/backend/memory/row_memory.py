@@ -28,7 +28,7 @@ GRACE_SECONDS = 5.0
 SPARE = 1 << 20  # bytes of a row that its next reply will probably need again
 BYTES_PER_STEP = 16 << 20  # that are given back while replies are computed
 BYTES_WHEN_IDLE = 256 << 20
-MOST_PASSING = 16  # waiting replies of a team that are compared with one that waits for memory
+MOST_PASSING = 16  # replies of a team that are considered while another waits for memory
 UNBOUNDED = CacheMemory(sys.maxsize, 0)
 
 Trim = Callable[[int, int], None]
@@ -38,7 +38,7 @@ Trim = Callable[[int, int], None]
 class _Row:
     """The memory of one row, in tokens."""
 
-    used: int = 0  # of which it may have pages
+    used: int = 0  # for which it may have pages
     committed: int = 0  # by the reply that is seated in it
     since: float = math.inf  # when its last reply was seated, or ended
 
@@ -77,7 +77,7 @@ class RowMemory:
         A reply that was accepted by another backend may exceed this one's memory. It is seated
         alone.
         """
-        return min(self.cache.tokens, self._of_row(reply) * max(1, reply.beams))
+        return min(self.cache.tokens, self._of_row(reply) * reply.rows_needed)
 
     def fits(self, reply: Reply) -> bool:
         """True if a reply may be seated now."""
@@ -86,7 +86,7 @@ class RowMemory:
     def passing(
         self, waiting: Reply, seated: Iterable[Reply], free_rows: int
     ) -> Callable[[Reply], bool]:
-        """Return what is true of a reply that may be seated before one whose turn it is."""
+        """Return a test for replies that may be seated before the one whose turn it is."""
         if self.fits(waiting):
             return self.fits
         steps, tokens, rows = self._left_beside(waiting, seated, free_rows)
@@ -96,7 +96,7 @@ class RowMemory:
             compared[reply.team] += 1
             if compared[reply.team] > MOST_PASSING or not self.fits(reply):
                 return False
-            beside = self.need(reply) <= tokens and max(1, reply.beams) <= rows
+            beside = self.need(reply) <= tokens and reply.rows_needed <= rows
             return beside or reply.most_steps <= steps
 
         return may_pass
@@ -106,9 +106,15 @@ class RowMemory:
         self._set(row, row.used, self._of_row(reply))
         self._changed(reply.row)
 
-    def leave(self, reply: Reply) -> None:
+    def note_fed(self, reply: Reply) -> None:
+        """Note that a seated reply's row has memory for what it was fed."""
         row = self._rows[reply.row]
-        self._set(row, max(row.used, self.cache.up(reply.fed)), 0)
+        self._set(row, max(row.used, self.cache.up(reply.fed)), row.committed)
+
+    def leave(self, reply: Reply) -> None:
+        self.note_fed(reply)
+        row = self._rows[reply.row]
+        self._set(row, row.used, 0)
         self._changed(reply.row)
 
     def _set(self, row: _Row, used: int, committed: int) -> None:
@@ -117,7 +123,7 @@ class RowMemory:
         row.used, row.committed = used, committed
 
     def _changed(self, at: int) -> None:
-        """Note the time from which a row is as it is, and when it may have to give back memory."""
+        """Note that a row was seated or freed, and when it may have to give back memory."""
         row = self._rows[at]
         row.since = self._clock()
         if self._excess > 0:
@@ -129,7 +135,7 @@ class RowMemory:
         """Return how many free rows there is probably memory for."""
         if not self.scarce:
             return free_rows
-        return max(0, self.use.seats(len(self._rows) - free_rows, free_rows))
+        return self.use.seats(len(self._rows) - free_rows, free_rows)
 
     @property
     def use(self) -> CacheUse:
@@ -144,7 +150,7 @@ class RowMemory:
             self._set(row, max(row.used, self.cache.up(tokens)), row.committed)
 
     def tidy(self) -> None:
-        """Give back memory that rows do not need; some of it if there is much. Called each step."""
+        """Give back memory that rows do not need, a bounded part of it. Called each step."""
         if (now := self._clock()) < self._due:
             return
         left = self._budget()
@@ -165,7 +171,7 @@ class RowMemory:
         self._trim(at, length)
 
     def _too_long(self, now: float) -> Iterator[tuple[int, int]]:
-        """Yield the rows that have more memory than they need, and what they need."""
+        """Yield the rows that have more memory than they need, and how much they need."""
         order = sorted(range(len(self._rows)), key=lambda at: self._rows[at].since)
         for at in order:
             row, most = self._rows[at], self._worth_keeping(at)
@@ -210,11 +216,11 @@ class RowMemory:
     def _left_beside(
         self, waiting: Reply, seated: Iterable[Reply], free_rows: int
     ) -> tuple[int, int, int]:
-        """Return after how many steps a reply fits at the latest, and what is then left beside it.
+        """Return after how many steps a reply fits, at the latest, and what it then leaves.
 
-        What is left are tokens and rows.
+        What it leaves are tokens and rows.
         """
-        need, rows = self.need(waiting), max(1, waiting.beams)
+        need, rows = self.need(waiting), waiting.rows_needed
         tokens, steps = self.cache.tokens - self.committed, 0
         for reply in sorted(seated, key=lambda each: each.most_steps):
             if tokens >= need and free_rows >= rows:

@@ -58,7 +58,7 @@ class PrefixPlacement:
         if stored is not None and stored[1] > max(in_row, LEAST_FOUND - 1):
             return self._read_back(*stored)
         if in_row >= LEAST_FOUND:
-            return self._over(row, in_row, reply.group)
+            return self._reuse(row, in_row, reply.group)
         return Place(self._coldest())
 
     def give_back(self, reply: Reply) -> None:
@@ -72,12 +72,14 @@ class PrefixPlacement:
         return self._held[row].length if row in self._held else 0
 
     def forget(self, row: int, length: int) -> None:
-        self._save(row, self._held[row].length)
-        held = self._forget(row)
+        held = self._held[row]
+        self._save(row, held.length)
         if length < LEAST_FOUND:
+            self._forget(row)
             self._empty.append(row)
-        else:
-            self._hold(row, replace(held, tokens=held.tokens[: length * SIZE]))
+            return
+        self._index.remove(held.key, held.tokens, row)
+        self._hold(row, replace(held, tokens=held.tokens[: length * SIZE]))  # as old as before
 
     def stored(self) -> Prefixes:
         self._store.receive()
@@ -89,7 +91,7 @@ class PrefixPlacement:
             self._release(next(iter(self._held)))
         self._store.close()
 
-    def _over(self, row: int, shared: int, group: Group) -> Place:
+    def _reuse(self, row: int, shared: int, group: Group) -> Place:
         """Return a row with the shared beginning of what a free row holds.
 
         It is that row itself if little is lost, or if no row is empty and it shares half of it.

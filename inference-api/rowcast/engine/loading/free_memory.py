@@ -12,9 +12,9 @@ def free_here() -> int:
 
 
 def prefix_memory(chosen: int | None, cache: int) -> int:
-    """Return the bytes of the store of prefixes, beside a KV cache of so many bytes.
+    """Return the bytes of the store of prefixes beside a KV cache of `cache` bytes.
 
-    By default, they are a small part of the memory, and at most as much again as the cache.
+    By default it is as large as the cache, but at most 1 GiB and 5 % of the memory.
     """
     return min(cache, GIBIBYTE, _all_here() // 20) if chosen is None else chosen
 

@@ -2,7 +2,8 @@
 
     KV_MEMORY set     the cache may take that much; a context that exceeds it is shortened
     0                 every row may be full, if that fits
-                      on a CPU, else: SHARE of what is free besides the weights, at least one row
+                      on a CPU, else: SHARE of what is free besides the weights and the store of
+                      prefixes, at least one row
 
 On a CPU a row takes memory only for the tokens that it holds, so rows x context may exceed the
 memory: the backend seats what fits. Elsewhere the whole cache is allocated.
