@@ -44,7 +44,8 @@ def test_tokens_of_a_team_share_only_with_themselves_if_that_is_the_scope() -> N
 
 
 def test_callers_that_cannot_be_distinguished_share_with_nobody() -> None:
-    assert TEAM.key(Caller(keeps=False), "") == NOBODY
+    assert TEAM.key(Caller(known=False), "") == NOBODY
+    assert TEAM.key(Caller("blue", keeps=False), "") == TEAM.key(Caller("blue"), "") != NOBODY
     assert TOKEN.key(Caller("blue"), "") == NOBODY
     assert NO_PREFIXES.key(BLUE, "t-1") == NOBODY
     assert TOKEN.key(ANONYMOUS, "") != NOBODY  # without a proxy, there is one caller

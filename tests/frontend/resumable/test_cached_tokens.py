@@ -236,7 +236,10 @@ def test_each_dialect_sends_the_key_of_its_caller(scope: PrefixScope) -> None:
 def test_a_salt_narrows_and_never_widens() -> None:
     salts = [None, "blue", "red"]
     with caching(None) as (served, port):
-        for kind, (path, body) in SENT.items():
+        embedded = ("/v1/embeddings", {"model": "scripted", "input": "Hello"})
+        unstored = (SENT["responses"][0], SENT["responses"][1] | {"store": False})
+        others = {"embeddings": embedded, "unstored": unstored}
+        for kind, (path, body) in (SENT | others).items():
             if kind == "tgi":
                 continue  # it has no such field
             port.submits.clear()
@@ -246,7 +249,13 @@ def test_a_salt_narrows_and_never_widens() -> None:
                     served.client.post(
                         path, json=salted, headers=headers_of(team, "1"), buffered=True
                     )
-            assert len({submit.prefix_key for submit in port.submits}) == 2 * len(salts)
+            assert len({submit.prefix_key for submit in port.submits}) == 2 * len(salts), kind
+
+
+def test_a_route_that_computes_nothing_takes_a_salt_without_effect() -> None:
+    with caching(None) as (served, _):
+        salted = served.post("/tokenize", model="scripted", prompt="Hello", cache_salt="blue")
+        assert salted.status_code == 200
 
 
 def test_headers_without_the_secret_are_nobodys_claims(tmp_path: Path) -> None:

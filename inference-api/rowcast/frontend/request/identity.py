@@ -28,6 +28,7 @@ class Caller:
 
     team: str = ""
     token_id: str = ""
+    known: bool = True  # its team can be distinguished from others
     keeps: bool = True  # keeps streams, which the same team may read
     admin: bool = False  # may load and unload models
     scraper: bool = False  # may read metrics
@@ -48,9 +49,10 @@ class Caller:
 def caller_of(headers: Headers, proxy_secret: str | None, address: str = "") -> Caller:
     """Return the claims that the proxy vouches for. `address`: the peer of the connection."""
     if not is_vouched_for(headers, proxy_secret):
-        local = is_local(headers, address)
+        local, known = is_local(headers, address), not comes_through_proxy(headers)
         return Caller(
-            keeps=not comes_through_proxy(headers),
+            known=known,
+            keeps=known,
             admin=local and not proxy_secret,
             local=local,
         )

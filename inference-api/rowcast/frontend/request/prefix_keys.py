@@ -37,7 +37,7 @@ class PrefixKeys:
 
     def key(self, caller: Caller, token_id: str, salt: str = "") -> str:
         """Return the key of a caller's request. `token_id`: of the token that first sent it."""
-        if self.scope == "off" or not caller.keeps:  # teams that cannot be distinguished
+        if self.scope == "off" or not caller.known:
             return NOBODY
         token = token_id if self.scope == "token" else None
         if token == "" and caller.team:  # tokens without an id cannot be distinguished, either

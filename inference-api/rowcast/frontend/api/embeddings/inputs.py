@@ -37,6 +37,7 @@ def prompts_in(
             seed=0,
             dialect="embeddings",
             pooling=pooling,
+            cache_salt=body.cache_salt or "",
         )
         for at, tokens in enumerate(in_turns(_tokenized(served, request, body, inputs, most)))
     ]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from rowcast.frontend.api.openai.request.types import Body, Positive, PromptInput
+from rowcast.frontend.api.openai.request.types import Body, Positive, PromptInput, Text
 from rowcast.parameter import MOST
 from rowcast.wire import Pooling
 
@@ -18,6 +18,7 @@ class EmbeddingBody(Body, kw_only=True):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Positive | None = None
     user: str | None = None
+    cache_salt: Text | None = None
     pooling: Pooling | None = None  # instead of the model's own
     normalize: bool | None = None  # instead of the model's own
     truncate_prompt_tokens: Annotated[int, Meta(ge=-1, le=MOST)] | None = None  # -1: the context

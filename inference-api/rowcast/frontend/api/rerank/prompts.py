@@ -30,6 +30,7 @@ def prompts_of(served: ServedModel, request: Request, body: RerankBody) -> list[
                 dialect="rerank",
                 pooling="logits" if scored else "label",
                 logits=scored,
+                cache_salt=body.cache_salt or "",
             )
             for tokens in in_turns(_tokenized(served, request, body))
         ]

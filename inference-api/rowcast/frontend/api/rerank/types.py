@@ -24,6 +24,7 @@ class RerankBody(Body, kw_only=True):
     instruction: str | None = None  # what makes a document relevant, for models that read it
     max_tokens_per_doc: Positive | None = None  # what exceeds them is cut off
     user: str | None = None
+    cache_salt: Text | None = None
 
     @property
     def texts(self) -> list[str]:

@@ -428,6 +428,7 @@ class DetokenizeBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 IGNORED = frozenset(
     {
+        "cache_salt",  # where nothing is computed; the other bodies have it as a field
         "metadata",
         "prediction",
         "priority",
