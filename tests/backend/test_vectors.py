@@ -55,6 +55,21 @@ def test_every_token_is_fed_and_none_is_drawn(pooling: Pooling) -> None:
     assert not reader.tokens["s"]
 
 
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_vector_is_the_same_over_a_prefix_that_was_computed_before(pooling: Pooling) -> None:
+    driven = Driven()
+    reader = driven.reader()
+    prompt, longer = TEXT * 7, TEXT * 7 + b" of cells"
+    for name, text, key in (("cold", longer, ""), ("first", prompt, "a"), ("warm", longer, "a")):
+        reader.send(embed(name, text, pooling, key=key))
+        driven.finish()
+    assert reader.vectors["warm"] == reader.vectors["cold"] == rule.vector(longer, pooling)
+    assert reader.cached["warm"] == (len(prompt) if pooling == "last" else 0)
+    reader.send(submit("chat", longer, key="a"))
+    driven.finish()
+    assert tuple(reader.tokens["chat"]) == rule.reply(longer, 1, 8, ignore_eos=True)[0]
+
+
 def test_a_prompt_may_fill_the_context() -> None:
     driven = Driven(context_length=len(TEXT))
     reader = driven.reader()
