@@ -4,6 +4,7 @@ Covers `free_memory`.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,10 +87,18 @@ def test_a_model_that_does_not_fit_beside_its_prefixes_is_refused() -> None:
         fit("m", 0, cache, cpu, prefixes=1 << 60)
 
 
+def of_prefixes(needs: Needs) -> int:
+    """Return the bytes of the store of prefixes by default, which are whole mebibytes here."""
+    found = re.search(r"prefixes ([0-9,]+) MiB", needs.arithmetic)
+    assert found is not None
+    return int(found[1].replace(",", "")) << 20
+
+
 def test_the_cache_takes_as_much_as_kv_memory() -> None:
     whole = needs_of_model(read_settings(model="storyteller"))
     few = needs_of_model(read_settings(model="storyteller", kv_memory=8 << 20))
-    assert whole.size - few.size == 88 << 20
+    assert whole.size - few.size == (88 << 20) + of_prefixes(whole) - of_prefixes(few)
+    assert of_prefixes(few) <= 8 << 20, "no more than the cache"
     assert "KV cache 8 MiB of 96 MiB (32 rows x 1024 positions" in few.arithmetic
     assert (whole.kv_memory, few.kv_memory) == (0, 8 << 20)
     assert needs_of_model(read_settings(model="storyteller", kv_memory=1 << 40)) == whole

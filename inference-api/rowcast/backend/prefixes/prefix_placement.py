@@ -76,7 +76,7 @@ class PrefixPlacement:
         self._save(row, held.length)
         if length < LEAST_FOUND:
             self._forget(row)
-            self._empty.append(row)
+            self._empty.insert(0, row)  # colder than those that were freed later
             return
         self._index.remove(held.key, held.tokens, row)
         self._hold(row, replace(held, tokens=held.tokens[: length * SIZE]))  # as old as before

@@ -79,9 +79,10 @@ def fit(
     `wanted` and `prefixes`: KV_MEMORY and PREFIX_MEMORY.
     """
     free = free_memory(device)
-    stored = prefix_memory(prefixes, cache.size) if device.type == "cpu" else 0
+    most = min(wanted or cache.size, cache.size)
+    stored = prefix_memory(prefixes, most) if device.type == "cpu" else 0
     others = weights + stored
-    size = min(wanted, cache.size) if wanted else _own_size(others, cache, device, free)
+    size = most if wanted else _own_size(others, cache, device, free)
     if device.type != "cpu" and size < cache.size:
         raise DoesNotFit(
             f"KV_MEMORY is {mebibytes(size)}, but this device allocates the whole {cache}: set a "

@@ -102,7 +102,7 @@ def _needs(settings: Settings, words: Words, shapes: dict[str, tuple[int, ...]])
     values = _layers(settings, words) * _values(words)
     context = settings.context_length or _positions(words)
     whole = values * ROWS * context * item
-    prefixes = prefix_memory(settings.prefix_memory, whole)
+    prefixes = prefix_memory(settings.prefix_memory, min(settings.kv_memory or whole, whole))
     processes = PACKED if packed else BY_MODULES
     cache = _cache(settings, whole, weights + prefixes + processes)
     part = f"{mebibytes(cache)} of " if cache < whole else ""
