@@ -180,7 +180,7 @@ class Page {
   #showModels() {
     const select = byId("model");
     const before = select.value || this.talk?.current?.settings.model;
-    const label = (model) => (["ready", undefined].includes(model.state) ? model.id : `${model.id} (${model.state})`);
+    const label = (model) => (model.state === "ready" ? model.id : `${model.id} (${model.state})`);
     select.replaceChildren(...this.models.map((model) => make("option", { value: model.id }, label(model))));
     if (this.models.some((model) => model.id === before)) select.value = before;
     byId("models").replaceChildren(modelTable(this.models, (verb, model) => this.#change(verb, model)));

@@ -54,7 +54,7 @@ export class Server {
   #show(models) {
     for (const model of models) {
       const rates = this.rates.get(model.id) ?? [];
-      this.rates.set(model.id, [...rates, model.tokens_per_second ?? 0].slice(-HISTORY));
+      this.rates.set(model.id, [...rates, model.tokens_per_second].slice(-HISTORY));
     }
     this.#strip(models.find((each) => each.state === "ready") ?? models[0]);
     if (!byId("server").hidden) this.#draw(models);
@@ -76,11 +76,10 @@ export class Server {
   #card(model) {
     const { waiting, prefixes } = model;
     const facts = [
-      ["Tokens/s", number(Math.round((model.tokens_per_second ?? 0) * 10) / 10)],
-      ["Waiting", `${number(waiting?.all ?? 0)}${waiting?.own ? `, ${number(waiting.own)} yours` : ""}`],
-      ["Steps", number(model.steps ?? 0)],
-      ...(prefixes ? [["Prompts from memory", share(prefixes)]] : []),
-      ...(model.drafts ? [["Drafts accepted", share({ found: model.drafts.accepted, looked_up: model.drafts.proposed })]] : []),
+      ["Tokens/s", number(Math.round(model.tokens_per_second * 10) / 10)],
+      ["Waiting", `${number(waiting.all)}${waiting.own ? `, ${number(waiting.own)} yours` : ""}`],
+      ["Steps", number(model.steps)],
+      ...(prefixes ? [["Prompt tokens from memory", share(prefixes)]] : []), // only administrators get it
     ];
     const own = model.rows.filter((row) => row?.own);
     return make(
@@ -96,8 +95,8 @@ export class Server {
 
   #own(row) {
     const title = this.titleOf(row.stream);
-    const done = row.phase === "prefill" ? "reads its prompt" : `${number(row.reply_tokens ?? 0)} tokens written`;
-    return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request of your team"), make("span", { class: "note" }, `${number(row.prompt_tokens ?? 0)} in the prompt, ${done}`));
+    const done = row.phase === "prefill" ? "reads its prompt" : `${number(row.reply_tokens)} tokens written`;
+    return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request of your team"), make("span", { class: "note" }, `${number(row.prompt_tokens)} in the prompt, ${done}`));
   }
 
   /** Draw the tokens/s of the last minute. */
@@ -116,7 +115,7 @@ export class Server {
     while (!signal.aborted) {
       try {
         const health = await this.api.json("health", { signal });
-        const known = health.rows ? `${health.rows.seated} of ${health.rows.of} rows are taken, ${number(health.waiting ?? 0)} requests wait.` : "";
+        const known = health.rows ? `${health.rows.seated} of ${health.rows.of} rows are taken, ${number(health.waiting)} requests wait.` : "";
         this.#unknown(`${known} The single rows are not available on this server.`.trim());
       } catch (failure) {
         if (!signal.aborted) this.#unknown(failure.message);
@@ -130,9 +129,9 @@ export class Server {
   }
 }
 
-const share = (counts) => (counts?.looked_up ? `${Math.round((100 * counts.found) / counts.looked_up)} %` : "none yet");
+const share = ({ looked_up: all, found }) => (all ? `${Math.round((100 * found) / all)} %` : "none yet");
 
-const chip = (state) => make("span", { class: `chip ${state}` }, STATES[state] ?? state);
+const chip = (state) => make("span", { class: `chip ${state}` }, STATES[state]);
 
 function summary(rows) {
   const taken = rows.filter(Boolean);
@@ -156,9 +155,9 @@ export function modelTable(models, act) {
   const head = ["Model", "State", "Context", "Memory"].map((name) => make("th", { scope: "col" }, name));
   head.push(make("th", { scope: "col" }, make("span", { class: "unseen" }, "Change")));
   const rows = models.map((model) => {
-    const state = make("td", {}, chip(model.state ?? model.status?.value ?? "ready"));
-    if (model.status?.stage) state.append(make("span", { class: "note" }, ` ${model.status.stage}`));
-    if (model.status?.reason) state.append(make("p", { class: "note" }, model.status.reason));
+    const state = make("td", {}, chip(model.state));
+    if (model.status.stage) state.append(make("span", { class: "note" }, ` ${model.status.stage}`));
+    if (model.status.reason) state.append(make("p", { class: "note" }, model.status.reason));
     const size = model.bytes ? `${number(Math.round(model.bytes / 2 ** 20))} MiB` : "–";
     const context = model.max_model_len ? number(model.max_model_len) : "–";
     const [label, verb] = ACTIONS[model.state] ?? [];

@@ -29,7 +29,7 @@ export class Tasks {
   async refresh() {
     try {
       const page = await this.api.json(`tasks/?limit=${SHOWN}`);
-      this.#draw(page.tasks ?? page.data ?? []);
+      this.#draw(page.tasks);
     } catch (failure) {
       const text = failure.status === 401 ? "Your tasks are shown once you have a token." : failure.message;
       this.list.replaceChildren(make("p", { class: "empty-note" }, text));
@@ -71,8 +71,8 @@ export class Tasks {
       buttons.append(button("Delete", act(`tasks/${id}`, { method: "DELETE" }), { name: "trash" }));
     }
     if (this.open.has(id)) result.append(resultOf(this.open.get(id)));
-    const when = task.created ? new Date(task.created * 1000).toLocaleString() : "";
-    const head = make("div", { class: "task-head" }, make("code", {}, id.slice(-8)), make("span", { class: `chip ${task.status}` }, WORDS[task.status] ?? task.status), make("span", { class: "note" }, when), make("span", { class: "grow" }), buttons);
+    const when = new Date(task.created * 1000).toLocaleString();
+    const head = make("div", { class: "task-head" }, make("code", {}, id.slice(-8)), make("span", { class: `chip ${task.status}` }, WORDS[task.status]), make("span", { class: "note" }, when), make("span", { class: "grow" }), buttons);
     return make("li", { class: "card" }, head, result);
   }
 
