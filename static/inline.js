@@ -15,7 +15,7 @@ const DEEPEST = 12;
 const LONGEST_LINK = 4000;
 
 /** Return an address that may be followed, or "". */
-export function safeAddress(text) {
+function safeAddress(text) {
   const trimmed = text.trim();
   if (!/^(https?:\/\/|mailto:)/i.test(trimmed)) return "";
   try {

@@ -54,14 +54,10 @@ class Page {
     this.#open(last ?? conversation());
   }
 
-  // What `Talk` asks of the page.
+  // What `Talk` calls.
 
   model() {
     return byId("model").value;
-  }
-
-  settingsOf() {
-    return this.talk.current.settings;
   }
 
   listChanged(id) {

@@ -14,10 +14,9 @@ export class MessageView {
   constructor(node, actions) {
     this.node = node;
     this.actions = actions;
-    this.who = make("span", {}, nameOf(node));
-    this.head = make("div", { class: "who" }, this.who, this.#branches());
+    const head = make("div", { class: "who" }, make("span", {}, nameOf(node)), this.#branches());
     this.body = make("div", { class: "body" });
-    this.element = make("article", { class: `message ${node.role}`, "aria-label": nameOf(node) }, this.head);
+    this.element = make("article", { class: `message ${node.role}`, "aria-label": nameOf(node) }, head);
     if (node.role === "assistant") this.#reply();
     else this.#sent();
   }
@@ -89,9 +88,9 @@ export class MessageView {
     }
   }
 
-  /** Show why nothing comes at the moment. */
-  wait(text, retry) {
-    if (this.waiting.textContent === text && !retry) return;
+  /** Show why no text arrives at the moment. */
+  wait(text) {
+    if (this.waiting.textContent === text) return;
     this.waiting.hidden = !text;
     this.waiting.replaceChildren(text);
     if (text) announce(text);

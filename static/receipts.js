@@ -6,8 +6,8 @@
 /** Return {equal, text} about a reply and its receipt. */
 export async function checkReceipt(api, node) {
   const { model: _, replies, ...question } = node.receipt;
-  const asked = replies.map(({ prompt, choice }) => ({ prompt, choice }));
-  const body = JSON.stringify({ ...question, replies: asked });
+  const wanted = replies.map(({ prompt, choice }) => ({ prompt, choice }));
+  const body = JSON.stringify({ ...question, replies: wanted });
   const { receipt, texts } = await api.json("v1/replay", { method: "POST", body });
   const [then, now] = [replies[0], receipt.replies[0]];
   const difference = differenceOf(then, now);
@@ -17,7 +17,7 @@ export async function checkReceipt(api, node) {
   return { equal: true, text: `Checked: computed again, all ${then.tokens} tokens are equal.` };
 }
 
-export function differenceOf(then, now) {
+function differenceOf(then, now) {
   let same = 0;
   const least = Math.min(then.trail.length, now.trail.length);
   while (same < least && then.trail.slice(same, same + 2) === now.trail.slice(same, same + 2)) same += 2;

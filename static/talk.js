@@ -24,7 +24,7 @@ export class Talk {
   constructor(api, store, page) {
     this.api = api;
     this.store = store;
-    this.page = page; // {model(), settingsOf(), listChanged(), settingsProblem(text), welcome()}
+    this.page = page; // {model(), listChanged(id), settingsProblem(text), welcome()}
     this.live = new Map(); // node id -> AbortController
     this.views = new Map(); // node id -> MessageView, of those that are shown
     this.dirty = new Set(); // ids of nodes with something new to show
@@ -80,7 +80,7 @@ export class Talk {
   /** Add messages below `parent`, and a reply to them. */
   #add(parent, messages, seed) {
     const talk = this.current;
-    const settings = { ...this.page.settingsOf() };
+    const settings = { ...talk.settings };
     const reply = this.#reply(settings, seed);
     try {
       bodyOf({ nodes: {} }, { ...reply, parent: "" });
