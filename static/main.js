@@ -32,7 +32,7 @@ class Page {
     this.#theme(localStorage.getItem(THEME) ?? "");
     this.#wire();
     this.server = new Server(this.api, (stream) => this.#titleOf(stream));
-    this.tasks = new Tasks(this.api, () => this.model(), () => !byId("tasks").hidden);
+    this.tasks = new Tasks(this.api, () => this.model());
     await this.#openTeam();
     this.#view();
     this.server.watch();

@@ -13,16 +13,21 @@ const SHOWN = 50;
 const WORDS = { processing: "computing", finished: "finished", failed: "failed", cancelled: "cancelled" };
 
 export class Tasks {
-  constructor(api, model, visible) {
+  constructor(api, model) {
     this.api = api;
     this.model = model;
-    this.visible = visible; // true while the list is on the screen
     this.list = byId("task-list");
     this.open = new Map(); // id of an opened task -> the task with its result
     byId("new-task").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
+    document.addEventListener("visibilitychange", () => this.#visible && this.refresh());
+  }
+
+  /** True while the list is on the screen. */
+  get #visible() {
+    return !document.hidden && !byId("tasks").hidden;
   }
 
   /** Show the list, and follow the latest task that has not ended. */
@@ -96,7 +101,7 @@ export class Tasks {
       await new Promise((resolve) => setTimeout(resolve, 3000)); // the list will show why
     }
     this.polling = false;
-    if (this.visible()) await this.refresh();
+    if (this.#visible) await this.refresh();
   }
 }
 
