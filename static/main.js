@@ -23,7 +23,8 @@ const EXAMPLES = ["Tell me a story about an owl.", "Write a list of three colour
 class Page {
   constructor() {
     this.api = new Api();
-    this.api.refused = (reason) => this.#askToken(reason);
+    this.api.refused = (reason) => this.#requestToken(reason);
+    this.refused = false; // the token: another one reloads the page
     this.talks = [];
     this.models = [];
   }
@@ -37,7 +38,7 @@ class Page {
     this.#view();
     this.server.watch();
     this.#team();
-    setInterval(() => document.hidden || this.#loadModels(), MODELS_EVERY);
+    setInterval(() => document.hidden || this.refused || this.#loadModels(), MODELS_EVERY);
     document.documentElement.dataset.ready = "true";
   }
 
@@ -199,9 +200,9 @@ class Page {
     byId("team").title = `Team ${team}`;
   }
 
-  #askToken(reason) {
-    if (this.asked === this.api.token || byId("token-dialog").open) return;
-    this.asked = this.api.token;
+  #requestToken(reason) {
+    if (this.refused || byId("token-dialog").open) return;
+    this.refused = true;
     byId("token-reason").textContent = this.api.token ? reason : "This server needs a token. Paste the one that you were given.";
     byId("token-dialog").showModal();
   }

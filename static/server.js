@@ -32,7 +32,8 @@ export class Server {
       } catch (failure) {
         if (signal.aborted) return;
         if (failure.status === 404) return this.#without(signal);
-        this.#unknown(failure.status === 401 ? "The rows are shown once you have a token." : failure.message);
+        if (failure.status === 401) return this.#unknown("Enter an access token to see the rows."); // it reloads the page
+        this.#unknown(failure.message);
       }
       await new Promise((resolve) => setTimeout(resolve, 3 * SECOND));
     }

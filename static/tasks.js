@@ -36,7 +36,7 @@ export class Tasks {
       const page = await this.api.json(`tasks/?limit=${SHOWN}`);
       this.#draw(page.tasks);
     } catch (failure) {
-      const text = failure.status === 401 ? "Your tasks are shown once you have a token." : failure.message;
+      const text = failure.status === 401 ? "Enter an access token to see your tasks." : failure.message;
       this.list.replaceChildren(make("p", { class: "empty-note" }, text));
     }
   }
