@@ -166,19 +166,16 @@ export class Talk {
 
   #changed(talk, node) {
     this.dirty.add(node.id);
-    this.frame ??= requestAnimationFrame(() => this.#draw());
-    if (document.hidden) this.#draw(); // hidden pages get no frames
+    this.frame ??= requestAnimationFrame(() => this.#draw()); // a hidden tab draws when it is shown
     this.unsaved.add(talk);
     this.saving ??= setTimeout(() => this.#saveAll(), SAVE_EVERY);
   }
 
   #draw() {
-    if (this.frame) cancelAnimationFrame(this.frame);
-    this.frame = null;
     const again = [...this.dirty].filter((id) => this.views.get(id)?.update());
     this.dirty = new Set(again);
     this.#scroll();
-    if (again.length && !document.hidden) this.frame = requestAnimationFrame(() => this.#draw());
+    this.frame = again.length ? requestAnimationFrame(() => this.#draw()) : null;
   }
 
   #nearEnd() {
