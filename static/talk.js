@@ -172,10 +172,11 @@ export class Talk {
   }
 
   #draw() {
+    this.frame = null;
     const again = [...this.dirty].filter((id) => this.views.get(id)?.update());
     this.dirty = new Set(again);
     this.#scroll();
-    this.frame = again.length ? requestAnimationFrame(() => this.#draw()) : null;
+    if (again.length) this.frame = requestAnimationFrame(() => this.#draw());
   }
 
   #nearEnd() {
