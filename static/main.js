@@ -24,7 +24,7 @@ class Page {
   constructor() {
     this.api = new Api();
     this.api.refused = (reason) => this.#requestToken(reason);
-    this.refused = false; // the token: another one reloads the page
+    this.refused = false; // true once the token was refused; another one reloads the page
     this.talks = [];
     this.models = [];
   }
@@ -114,12 +114,12 @@ class Page {
     this.talk.abandon(talk);
     await this.store.remove(talk.id);
     this.talks = this.talks.filter((each) => each !== talk);
-    if (talk === this.talk.current) this.#open(conversation(kept(talk.settings)));
+    if (talk === this.talk.current) this.#open(conversation(inherited(talk.settings)));
     else this.#list();
   }
 
   async #clear() {
-    if (!(await confirmed("Delete all conversations?", `${this.talks.length} conversations are removed from this browser.`, "Delete all"))) return;
+    if (!(await confirmed("Delete all conversations?", `${counted(this.talks)} will be removed from this browser, and cannot be restored.`, "Delete all"))) return;
     for (const talk of this.talks) this.talk.abandon(talk);
     await this.store.clear();
     this.talks = [];
@@ -132,7 +132,7 @@ class Page {
       for (const talk of talks) await this.store.put(talk);
       this.talks.push(...talks);
       this.#list();
-      toast(`${talks.length} ${talks.length === 1 ? "conversation" : "conversations"} imported`);
+      toast(`${counted(talks)} imported`);
     } catch (problem) {
       toast(problem.message);
     }
@@ -203,7 +203,7 @@ class Page {
   #requestToken(reason) {
     if (this.refused || byId("token-dialog").open) return;
     this.refused = true;
-    byId("token-reason").textContent = this.api.token ? reason : "This server needs a token. Paste the one that you were given.";
+    if (this.api.token) byId("token-reason").textContent = reason;
     byId("token-dialog").showModal();
   }
 
@@ -300,7 +300,7 @@ class Page {
   }
 
   #new() {
-    this.#open(conversation(kept(this.talk.current.settings)));
+    this.#open(conversation(inherited(this.talk.current.settings)));
     location.hash = "#talk";
     byId("message").focus();
   }
@@ -321,8 +321,10 @@ class Page {
   }
 }
 
-/** Return what a new conversation takes over from the one before. */
-const kept = ({ model }) => (model ? { model } : {});
+/** Return the settings that a new conversation takes over from the one before. */
+const inherited = ({ model }) => (model ? { model } : {});
+
+const counted = ({ length }) => `${length} ${length === 1 ? "conversation" : "conversations"}`;
 
 /** Give a text field the height of its text. */
 function grow(area) {

@@ -126,7 +126,7 @@ export class MessageView {
   }
 
   #failed() {
-    const again = this.node.passes ? button("Go on", () => this.actions.resume(this.node), { kind: "quiet" }) : null;
+    const again = this.node.passes ? button("Continue", () => this.actions.resume(this.node), { kind: "quiet" }) : null;
     this.problem.append(make("p", {}, this.node.error), ...(again ? [again] : []));
     this.problem.hidden = false;
   }

@@ -13,7 +13,7 @@ export async function checkReceipt(api, node) {
   const difference = differenceOf(then, now);
   if (difference) return { equal: false, text: `Not the same: it differs ${difference}.` };
   const plain = !node.reasoning && !node.calls?.length;
-  if (plain && texts[0] !== node.text) return { equal: false, text: "The receipt is true, but it is not of this text." };
+  if (plain && texts[0] !== node.text) return { equal: false, text: "The receipt is valid, but it belongs to another text." };
   return { equal: true, text: `Checked: computed again, all ${then.tokens} tokens are equal.` };
 }
 

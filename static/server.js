@@ -1,7 +1,7 @@
 /**
  * The server at work: the 32 rows of each model, live, and the states of all models.
  *
- * `v1/rows` is read as events, once a second, while this page is visible: rows of the own team by
+ * `v1/rows` is read as events, once a second, while this page is visible: the team's own rows by
  * name, those of others in grey. A server without that route still shows how many rows are taken.
  */
 
@@ -32,7 +32,7 @@ export class Server {
       } catch (failure) {
         if (signal.aborted) return;
         if (failure.status === 404) return this.#without(signal);
-        if (failure.status === 401) return this.#unknown("Enter an access token to see the rows."); // it reloads the page
+        if (failure.status === 401) return this.#unknown("Enter an access token to see the rows."); // then the page reloads
         this.#unknown(failure.message);
       }
       await new Promise((resolve) => setTimeout(resolve, 3 * SECOND));
@@ -96,8 +96,8 @@ export class Server {
 
   #own(row) {
     const title = this.titleOf(row.stream);
-    const done = row.phase === "prefill" ? "reads its prompt" : `${number(row.reply_tokens)} tokens written`;
-    return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request of your team"), make("span", { class: "note" }, `${number(row.prompt_tokens)} in the prompt, ${done}`));
+    const done = row.phase === "prefill" ? "computing its prompt" : `${number(row.reply_tokens)} tokens written`;
+    return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request from your team"), make("span", { class: "note" }, `${number(row.prompt_tokens)} prompt tokens, ${done}`));
   }
 
   /** Draw the tokens/s of the last minute. */
@@ -116,8 +116,8 @@ export class Server {
     while (!signal.aborted) {
       try {
         const health = await this.api.json("health", { signal });
-        const known = health.rows ? `${health.rows.seated} of ${health.rows.of} rows are taken, ${number(health.waiting)} requests wait.` : "";
-        this.#unknown(`${known} The single rows are not available on this server.`.trim());
+        const known = health.rows ? `${health.rows.seated} of ${health.rows.of} rows are taken, ${number(health.waiting)} requests are waiting.` : "";
+        this.#unknown(`${known} Individual rows are not available on this server.`.trim());
       } catch (failure) {
         if (!signal.aborted) this.#unknown(failure.message);
       }
@@ -137,7 +137,7 @@ const chip = (state) => make("span", { class: `chip ${state}` }, STATES[state]);
 function summary(rows) {
   const taken = rows.filter(Boolean);
   const own = taken.filter((row) => row.own).length;
-  return `${taken.length} of ${rows.length || ROWS} rows are taken${own ? `, ${own} by your team` : ""}.`;
+  return `${taken.length} of ${rows.length || ROWS} rows ${taken.length === 1 ? "is" : "are"} taken${own ? `, ${own} by your team` : ""}.`;
 }
 
 /** Return the rows as squares. */

@@ -1,12 +1,12 @@
 /**
- * The conversation that is shown, and the replies that stream, also those of others.
+ * The conversation that is shown, and the replies that stream, including those of other conversations.
  *
  *   open(talk)        shows a conversation; goes on with replies that a reload has interrupted
  *   send(text)        adds a message and its reply
  *   stop()            ends the reply that is shown, and frees its row
  *
  * One browser tab reads a stream at a time: a lock of the reply's name decides which, because a second
- * reader would cut off the first. Rendering is once per animation frame, saving four times a second.
+ * reader would cut off the first. It renders once per animation frame, and saves four times a second.
  */
 
 import { addNode, freshId, freshSeed, lastBelow, pathTo, siblings } from "./conversations.js";
@@ -147,7 +147,7 @@ export class Talk {
     this.page.listChanged(talk.id);
   }
 
-  /** Run `action` if no other tab does; otherwise wait for its end and show what it has made. */
+  /** Run `action` if no other tab does; otherwise wait for its end and show the result. */
   async #alone(talk, node, action) {
     const name = `rowcast-reply-${node.id}`;
     if (!navigator.locks) return action();
@@ -156,7 +156,7 @@ export class Talk {
       return Boolean(lock);
     });
     if (mine) return undefined;
-    this.views.get(node.id)?.wait("This reply streams in another tab …");
+    this.views.get(node.id)?.wait("This reply is streaming in another tab …");
     return navigator.locks.request(name, async () => {
       const stored = (await this.store.find(talk.id))?.nodes[node.id];
       if (stored) Object.assign(node, stored);
@@ -193,7 +193,7 @@ export class Talk {
     try {
       await this.store.put(talk);
     } catch (failure) {
-      toast(`The conversation cannot be stored in this browser: ${failure.message}`);
+      toast(`The browser cannot store this conversation (${failure.message}). Export it, or delete others.`);
     }
   }
 

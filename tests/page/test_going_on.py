@@ -103,7 +103,7 @@ def test_two_tabs_of_one_conversation_do_not_cut_each_other(tab: Tab, seed: int)
     other = tab.context.new_page()
     other.goto(tab.url)
     other.get_by_role("button", name=TEXT, exact=True).click()
-    other.get_by_role("article").get_by_text("This reply streams in another tab").wait_for()
+    other.get_by_role("article").get_by_text("This reply is streaming in another tab").wait_for()
     assert tab.reply()["text"] == scripted_reply(PROMPT, seed, TOKENS).text
     other.locator('article.assistant[aria-busy="false"]').wait_for()
     assert tab.notes() == []

@@ -55,7 +55,7 @@ def test_without_rows_the_view_says_so(open_tab: Open, kept_server: Running) -> 
     tab.page.goto(f"{tab.url}/#server")
     tab.page.reload()
     tab.ready()
-    tab.page.get_by_text("The single rows are not available on this server.").wait_for()
+    tab.page.get_by_text("Individual rows are not available on this server.").wait_for()
     assert tab.page.get_by_role("region", name="Models").get_by_text("ready").count() == 1
     assert not tab.page.locator("#strip").is_visible()
     tab.errors.clear()  # the browser reports the 404
