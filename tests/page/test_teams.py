@@ -31,7 +31,7 @@ def token(team: str) -> str:
 def test_two_teams_in_two_tabs(open_tab: Open, proxy: Running) -> None:
     """One context, as in one browser: the tabs share its storage, and not their tokens."""
     blue = open_tab(proxy.url, path=f"/#token={token('blue')}")
-    red = Tab(blue.context, blue.context.new_page(), proxy.url, blue.has_rows)
+    red = Tab(blue.context, blue.context.new_page(), proxy.url)
     red.page.goto(f"{proxy.url}/#token={token('red')}")
     red.ready()
     for tab, team in ((blue, "blue"), (red, "red")):
