@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from contract.asking import get
-from page.conftest import browser, kept_server, open_tab, tab  # noqa: F401
+from page.conftest import browser, open_tab, storing_server, tab  # noqa: F401
 from page.tab import Tab, undisturbed
 from processes import ROOT, Running
 

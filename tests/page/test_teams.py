@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("teams")
     secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
-    kept = {"STEP_SECONDS": "0.01", "JOURNAL": str(folder / "journal.db")}
+    storing = {"STEP_SECONDS": "0.01", "JOURNAL": str(folder / "journal.db")}
     with (
-        running_server(folder, env=secrets | kept) as server,
+        running_server(folder, env=secrets | storing) as server,
         running_proxy(folder, server, env=secrets) as running,
     ):
         yield running
