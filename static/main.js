@@ -2,14 +2,16 @@
  * The page: wires the parts together, and owns what they share (views, lists, keys, dialogs).
  *
  *   talk.js       the conversation      following.js   a reply, whatever happens to the connection
- *   server.js     rows and models       conversations.js   what the browser stores
- *   tasks.js      tasks                 api.js         requests and the token
+ *   server.js     rows                  conversations.js   what the browser stores
+ *   models.js     models                tasks.js       tasks
+ *   api.js        requests and the token
  */
 
 import { Api } from "./api.js";
 import { conversation, exported, imported, openStore } from "./conversations.js";
 import { button, byId, confirmed, icon, make, save, toast } from "./dom.js";
-import { modelTable, Server } from "./server.js";
+import { Models } from "./models.js";
+import { Server } from "./server.js";
 import { Settings } from "./settings.js";
 import { Talk } from "./talk.js";
 import { Tasks } from "./tasks.js";
@@ -26,19 +28,19 @@ class Page {
     this.api.refused = (reason) => this.#requestToken(reason);
     this.refused = false; // true once the token was refused; another one reloads the page
     this.talks = [];
-    this.models = [];
   }
 
   async begin() {
     this.#theme(localStorage.getItem(THEME) ?? "");
     this.#wire();
     this.server = new Server(this.api, (stream) => this.#titleOf(stream));
+    this.models = new Models(this.api);
     this.tasks = new Tasks(this.api, () => this.model());
     await this.#openTeam();
     this.#view();
     this.server.watch();
     this.#team();
-    setInterval(() => document.hidden || this.refused || this.#loadModels(), MODELS_EVERY);
+    setInterval(() => document.hidden || this.refused || this.models.load(), MODELS_EVERY);
     document.documentElement.dataset.ready = "true";
   }
 
@@ -51,14 +53,14 @@ class Page {
     this.channel = new BroadcastChannel(`rowcast:${this.api.team}`);
     this.channel.onmessage = () => this.#listChangedElsewhere();
     const last = this.talks.find((each) => each.id === sessionStorage.getItem(CURRENT));
-    await this.#loadModels();
+    await this.models.load();
     this.#open(last ?? conversation());
   }
 
   // What `Talk` calls.
 
   model() {
-    return byId("model").value;
+    return this.models.chosen;
   }
 
   listChanged(id) {
@@ -93,7 +95,7 @@ class Page {
     this.talk.open(talk);
     sessionStorage.setItem(CURRENT, talk.id);
     this.settings.show(talk.settings);
-    if (talk.settings.model && this.models.some((each) => each.id === talk.settings.model)) byId("model").value = talk.settings.model;
+    this.models.choose(talk.settings.model);
     this.#list();
   }
 
@@ -161,37 +163,7 @@ class Page {
     }
   }
 
-  // Models, team and token.
-
-  async #loadModels() {
-    try {
-      const { data } = await this.api.json("v1/models");
-      const changed = JSON.stringify(data) !== JSON.stringify(this.models);
-      this.models = data;
-      if (changed) this.#showModels();
-    } catch (failure) {
-      if (!this.models.length) byId("models").replaceChildren(make("p", { class: "empty-note" }, failure.message));
-    }
-  }
-
-  #showModels() {
-    const select = byId("model");
-    const before = select.value || this.talk?.current?.settings.model;
-    const label = (model) => (model.state === "ready" ? model.id : `${model.id} (${model.state})`);
-    select.replaceChildren(...this.models.map((model) => make("option", { value: model.id }, label(model))));
-    if (this.models.some((model) => model.id === before)) select.value = before;
-    byId("models").replaceChildren(modelTable(this.models, (verb, model) => this.#change(verb, model)));
-  }
-
-  /** Load or unload a model, which only administrators may. */
-  async #change(verb, model) {
-    try {
-      await this.api.json(`models/${verb}`, { method: "POST", body: JSON.stringify({ model }) });
-    } catch (failure) {
-      toast(failure.message);
-    }
-    await this.#loadModels();
-  }
+  // Team and token.
 
   #team() {
     const { team } = this.api;

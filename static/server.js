@@ -1,17 +1,17 @@
 /**
- * The server at work: the 32 rows of each model, live, and the states of all models.
+ * The server at work: the 32 rows of each model, live.
  *
  * `v1/rows` is read as events, once a second, while this page is visible: the team's own rows by
  * name, those of others in grey. A server without that route still shows how many rows are taken.
  */
 
 import { events } from "./api.js";
-import { button, byId, make, number, shape } from "./dom.js";
+import { byId, make, number, shape } from "./dom.js";
+import { chip } from "./models.js";
 
 const ROWS = 32;
 const HISTORY = 60; // seconds of tokens/s that are drawn
 const SECOND = 1000;
-const STATES = { ready: "ready", loading: "loading", unloaded: "not loaded", draining: "unloading", failed: "failed" };
 
 export class Server {
   constructor(api, titleOf) {
@@ -132,8 +132,6 @@ export class Server {
 
 const share = ({ looked_up: all, found }) => (all ? `${Math.round((100 * found) / all)} %` : "none yet");
 
-const chip = (state) => make("span", { class: `chip ${state}` }, STATES[state]);
-
 function summary(rows) {
   const taken = rows.filter(Boolean);
   const own = taken.filter((row) => row.own).length;
@@ -147,24 +145,4 @@ function grid(rows, kind = "") {
     return make("span", { class: `row ${state} ${row?.phase ?? ""}`, title: row ? `Row ${row.row}${row.phase ? `: ${row.phase}` : ""}` : "Free" });
   });
   return make("div", { class: `grid ${kind}`, role: "img", "aria-label": summary(rows) }, ...squares);
-}
-
-const ACTIONS = { ready: ["Unload", "unload"], unloaded: ["Load", "load"], failed: ["Load", "load"] };
-
-/** Return a table of models and their states; `act(verb, model)` loads or unloads one. */
-export function modelTable(models, act) {
-  const head = ["Model", "State", "Context", "Memory"].map((name) => make("th", { scope: "col" }, name));
-  head.push(make("th", { scope: "col" }, make("span", { class: "unseen" }, "Change")));
-  const rows = models.map((model) => {
-    const state = make("td", {}, chip(model.state));
-    if (model.status.stage) state.append(make("span", { class: "note" }, ` ${model.status.stage}`));
-    if (model.status.reason) state.append(make("p", { class: "note" }, model.status.reason));
-    const size = model.bytes ? `${number(Math.round(model.bytes / 2 ** 20))} MiB` : "–";
-    const context = model.max_model_len ? number(model.max_model_len) : "–";
-    const [label, verb] = ACTIONS[model.state] ?? [];
-    const change = verb ? button(label, () => act(verb, model.id), { "aria-label": `${label} ${model.id}` }) : "";
-    return make("tr", {}, make("th", { scope: "row" }, model.id, make("span", { class: "note block" }, model.fingerprint ?? "")), state, make("td", {}, context), make("td", {}, size), make("td", { class: "change" }, change));
-  });
-  if (!rows.length) return make("p", { class: "empty-note" }, "This server lists no models.");
-  return make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Models" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
 }
