@@ -165,8 +165,10 @@ export class Talk {
   }
 
   #changed(talk, node) {
-    this.dirty.add(node.id);
-    this.frame ??= requestAnimationFrame(() => this.#draw()); // a hidden tab draws when it is shown
+    if (this.views.has(node.id)) {
+      this.dirty.add(node.id);
+      this.frame ??= requestAnimationFrame(() => this.#draw()); // a hidden tab draws when it is shown
+    }
     this.unsaved.add(talk);
     this.saving ??= setTimeout(() => this.#saveAll(), SAVE_EVERY);
   }
