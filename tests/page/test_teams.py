@@ -76,7 +76,7 @@ def test_a_token_is_pasted_once_and_never_in_an_address(open_tab: Open, proxy: R
     tab.errors.clear()  # the browser reports the answers 401 of before
 
 
-def test_a_token_that_is_refused_is_asked_for_again(open_tab: Open, proxy: Running) -> None:
+def test_a_refused_token_opens_the_dialog(open_tab: Open, proxy: Running) -> None:
     tab = open_tab(proxy.url, path="/#token=nonsense")
     dialog = tab.page.get_by_role("dialog", name="Access token")
     dialog.wait_for()
