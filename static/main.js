@@ -100,8 +100,8 @@ class Page {
   }
 
   #list() {
-    const items = [...this.talks]
-      .sort((one, other) => other.updated - one.updated)
+    const items = this.talks
+      .toSorted((one, other) => other.updated - one.updated)
       .map((talk) => {
         const current = talk === this.talk.current;
         const open = make("button", { type: "button", class: "talk-title", "aria-current": current ? "true" : undefined, onclick: () => this.#open(talk) }, talk.title || "Untitled");
@@ -223,7 +223,7 @@ class Page {
 
   #settingsChanged() {
     const { current } = this.talk;
-    if (this.talks.includes(current)) this.store.put(current);
+    if (this.talks.includes(current)) this.talk.save(current);
   }
 
   #wire() {

@@ -129,7 +129,7 @@ export class Talk {
     };
     await this.#alone(talk, node, async () => {
       try {
-        this.#saved(talk); // beside the request, which need not wait for it
+        this.save(talk); // beside the request, which need not wait for it
         await follow(this.api, node, body, watch, stopping.signal);
         node.state = stopping.signal.aborted ? "stopped" : "done";
       } catch (failure) {
@@ -138,7 +138,7 @@ export class Talk {
     });
     this.live.delete(node.id);
     talk.updated = Date.now();
-    await this.#saved(talk);
+    await this.save(talk);
     this.views.get(node.id)?.update();
     if (this.current === talk) {
       this.#buttons();
@@ -190,7 +190,8 @@ export class Talk {
     if (this.follows) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  async #saved(talk) {
+  /** Store a conversation, unless it was deleted. */
+  async save(talk) {
     if (this.deleted.has(talk.id)) return;
     try {
       await this.store.put(talk);
@@ -201,7 +202,7 @@ export class Talk {
 
   #saveAll() {
     this.saving = null;
-    for (const talk of this.unsaved) this.#saved(talk);
+    for (const talk of this.unsaved) this.save(talk);
     this.unsaved.clear();
   }
 
@@ -238,7 +239,7 @@ export class Talk {
 
   #show(node) {
     this.current.leaf = lastBelow(this.current, node).id;
-    this.#saved(this.current);
+    this.save(this.current);
     this.open(this.current);
   }
 
