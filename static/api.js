@@ -85,7 +85,7 @@ async function errorOf(response) {
   try {
     body = await response.json();
   } catch {
-    // an answer of something between us and the server
+    // an answer from something between this page and the server
   }
   const error = body.error ?? {};
   const message = error.message ?? body.message ?? body.reason ?? `The server answered ${response.status}`;

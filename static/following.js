@@ -5,7 +5,7 @@
  *
  * The first request has an idempotency key, so it can be repeated until its headers have arrived. Then
  * the stream's id and the id of the last event say where to go on. If the server stores no streams,
- * the same request with the same seed is computed again, and what is already here is compared with it.
+ * the same request is computed again with the same seed, and compared with what is already here.
  *
  * `reply` has {text, reasoning, calls, place, tokens, stream, key, fingerprint, finish, usage, receipt};
  * `watch` is called back: changed(), note(text), waiting(text or "").
@@ -163,7 +163,7 @@ class Reading {
     watch.waiting("");
   }
 
-  /** Take over what is computed again, once it is as long as what is here. */
+  /** Take over the reply that is computed again, once it is as long as what is here. */
   #compare() {
     const { reply, target, watch } = this;
     if (target.tokens < reply.tokens && !this.ended) return;

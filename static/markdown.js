@@ -19,7 +19,7 @@ const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])(\s+|$)/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 const DEEPEST = 8;
 const PATIENCE = 10; // rendering may take a tenth of the time
-const SETTLED = 400; // characters that are worth being put aside
+const SETTLED = 400; // characters that are worth putting aside
 
 /** Split text into blocks {kind, lines, from}; only the last one can still change. */
 function blocksOf(text) {

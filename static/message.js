@@ -2,7 +2,7 @@
  * One message on the screen. It shows a node of a conversation, and never changes it.
  *
  * `update()` is called once per frame while a reply streams, so it does only what is new. What the
- * user wants to happen is passed to `actions`, which `talk.js` provides.
+ * user does is passed to `actions`, which `talk.js` provides.
  */
 
 import { announce, button, copy, icon, make, number } from "./dom.js";
@@ -143,7 +143,7 @@ export class MessageView {
     }
   }
 
-  /** Return a form for what the called tools have answered. */
+  /** Return a form for the results of the called tools. */
   #results() {
     const { node, actions } = this;
     const fields = node.calls.map((call, at) => {

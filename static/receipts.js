@@ -1,6 +1,6 @@
 /**
- * Checks a receipt: the server computes its replies again, without being shown them, and the
- * digests are compared here. A trail has a byte for each token, so it says where replies differ.
+ * Checks a receipt: the server computes its replies again from their requests alone, and the digests
+ * are compared here. A trail has a byte for each token, so it shows where replies differ.
  */
 
 /** Return {equal, text} about a reply and its receipt. */
