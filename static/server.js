@@ -96,7 +96,7 @@ export class Server {
 
   #own(row) {
     const title = this.titleOf(row.stream);
-    const done = row.phase === "prefill" ? "computing its prompt" : `${number(row.reply_tokens)} tokens written`;
+    const done = row.phase === "prefill" ? "computing its prompt" : `${number(row.reply_tokens)} ${row.reply_tokens === 1 ? "token" : "tokens"} written`;
     return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request from your team"), make("span", { class: "note" }, `${number(row.prompt_tokens)} prompt tokens, ${done}`));
   }
 
