@@ -2,7 +2,7 @@
  * Requests to the server, with the token as a header, and streams of events read in batches.
  *
  *   request(path, options) -> Response, or ApiError with the server's own sentence
- *   events(response)       -> arrays of {id, event, data}; a comment is {comment: true}
+ *   events(response)       -> arrays of {id, data}; a comment is {comment: true}
  *
  * The token lives in this tab's session storage. A fragment `#token=…` is taken once and removed
  * from the address at once; a token is never part of a URL that is requested.
@@ -85,7 +85,7 @@ async function errorOf(response) {
   try {
     body = await response.json();
   } catch {
-    // an answer of something between us and the server
+    // an answer from something between this page and the server
   }
   const error = body.error ?? {};
   const message = error.message ?? body.message ?? body.reason ?? `The server answered ${response.status}`;
@@ -124,5 +124,5 @@ function take(line, event) {
   const name = colon < 0 ? line : line.slice(0, colon);
   const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "").replace(/\r$/, "");
   if (name === "data") event.data = event.data === undefined ? value : `${event.data}\n${value}`;
-  else if (name === "id" || name === "event") event[name] = value;
+  else if (name === "id") event.id = value;
 }

@@ -118,10 +118,10 @@ export function imported(text) {
   try {
     file = JSON.parse(text);
   } catch {
-    throw new Error("The file is not JSON.");
+    throw new Error("The file is not JSON. Choose a file that Export has saved.");
   }
   if (file?.format !== "rowcast-conversations" || !Array.isArray(file.conversations)) {
-    throw new Error("The file is not an export of this page.");
+    throw new Error("The file is not an export of this page. Choose a file that Export has saved.");
   }
   return file.conversations.map(checked);
 }
@@ -135,12 +135,12 @@ function checked(talk) {
   const nodes = {};
   for (const node of Object.values(talk?.nodes ?? {})) {
     const whole = typeof node?.id === "string" && ROLES.includes(node.role) && typeof node.text === "string";
-    if (!whole) throw new Error("One of its messages is damaged.");
+    if (!whole) throw new Error("A message in the file is damaged. Export the conversations again.");
     const done = node.state === "streaming" ? { state: "stopped" } : {};
     nodes[node.id] = { ...node, parent: String(node.parent ?? ""), ...done, stream: "" };
   }
   for (const node of Object.values(nodes)) {
-    if (node.parent && !nodes[node.parent]) throw new Error("One of its messages has no beginning.");
+    if (node.parent && !nodes[node.parent]) throw new Error("A message in the file replies to one that is missing. Export the conversations again.");
   }
   return {
     ...conversation(typeof talk.settings === "object" && talk.settings ? talk.settings : {}),

@@ -26,7 +26,7 @@ export function shape(name, attributes = {}, ...children) {
 
 export const icon = (name) => shape("svg", { "aria-hidden": "true" }, shape("use", { href: `#i-${name}` }));
 
-/** Return a button with an icon and a label that is always there for screen readers. */
+/** Return a button with a label, after the icon of this name if there is one. */
 export function button(label, onclick, { name, kind = "quiet", ...more } = {}) {
   return make("button", { type: "button", class: kind, onclick, ...more }, name ? icon(name) : null, make("span", {}, label));
 }
@@ -42,14 +42,14 @@ export function toast(text) {
   fading = setTimeout(() => place.classList.remove("shown"), 4000);
 }
 
-/** Have a screen reader read a text when it has finished what it reads now. */
+/** Have a screen reader read a text after what it is reading now. */
 export function announce(text) {
   const place = byId("announcer");
   if (place.childElementCount > 20) place.firstElementChild.remove();
   place.append(make("p", {}, text));
 }
 
-/** Return true if the user agrees. */
+/** Resolve to true if the user agrees. */
 export function confirmed(title, text, yes) {
   const dialog = byId("question");
   byId("question-title").textContent = title;

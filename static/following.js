@@ -3,9 +3,9 @@
  *
  *   follow(api, reply, body, watch, signal)   resolves at the end; throws an ApiError if it failed
  *
- * The first request has an idempotency key, so it can be repeated before its headers have come. Then
+ * The first request has an idempotency key, so it can be repeated until its headers have arrived. Then
  * the stream's id and the id of the last event say where to go on. If the server stores no streams,
- * the same request with the same seed is computed again, and what is already here is compared with it.
+ * the same request is computed again with the same seed, and compared with what is already here.
  *
  * `reply` has {text, reasoning, calls, place, tokens, stream, key, fingerprint, finish, usage, receipt};
  * `watch` is called back: changed(), note(text), waiting(text or "").
@@ -15,7 +15,7 @@ import { ApiError, events } from "./api.js";
 import { PATH } from "./requests.js";
 
 const SILENCE = 45_000; // a server sends a comment at least every 15 s, by default
-const SOON = 5_000; // a comment that comes sooner after a token means that a decoder is replaced
+const SOON = 5_000; // a comment that comes sooner after a token means that the decoder is being replaced
 const TRIES = 60;
 const LONGEST_PAUSE = 10_000;
 
@@ -31,21 +31,25 @@ export async function follow(api, reply, body, watch, signal) {
       tries = reply.place === before ? tries + 1 : 1;
       watch.waiting(`${failure.message}. Trying again${reply.tokens ? ` from token ${reply.tokens}` : ""} …`);
       reply.lost ||= failure.status === 0 ? "Connection lost" : failure.message;
-      const pause = failure.retryAfter * 1000 || Math.min(250 * 2 ** tries, LONGEST_PAUSE);
-      await Promise.race([sleep(pause, signal), online(signal)]);
+      await pause(failure.retryAfter * 1000 || Math.min(250 * 2 ** tries, LONGEST_PAUSE), signal);
       if (signal.aborted) return;
     }
   }
 }
 
-const sleep = (time, signal) =>
+/** Wait for some milliseconds, or until the network comes back or the reply is stopped. */
+const pause = (time, signal) =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, time);
-    signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
+    const listening = new AbortController();
+    const end = () => {
+      clearTimeout(timer);
+      listening.abort();
+      resolve();
+    };
+    const timer = setTimeout(end, time);
+    addEventListener("online", end, { signal: listening.signal });
+    signal.addEventListener("abort", end, { signal: listening.signal });
   });
-
-/** Resolve when the network comes back. */
-const online = (signal) => new Promise((resolve) => addEventListener("online", resolve, { once: true, signal }));
 
 /** One attempt: a request, and its events until they end. */
 class Reading {
@@ -97,7 +101,7 @@ class Reading {
     reply.stream = response.headers.get("X-Stream-ID") ?? "";
     reply.unenforced = response.headers.get("X-Rowcast-Unenforced") ?? "";
     if (reply.place) this.target = { ...reply, text: "", reasoning: "", calls: [], place: "", tokens: 0 };
-    if (!reply.place) this.watch.changed();
+    else this.watch.changed();
   }
 
   async #take(response) {
@@ -159,7 +163,7 @@ class Reading {
     watch.waiting("");
   }
 
-  /** Take over what is computed again, once it is as long as what is here. */
+  /** Take over the reply that is computed again, once it is as long as what is here. */
   #compare() {
     const { reply, target, watch } = this;
     if (target.tokens < reply.tokens && !this.ended) return;

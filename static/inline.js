@@ -1,10 +1,10 @@
 /**
  * Markdown within a line: nodes of text, emphasis, code and links. Nothing becomes markup.
  *
- *   inline(text) -> {nodes, settled}   `settled`: up to where more text can change nothing
+ *   inline(text) -> {nodes, settled}   no further text changes what is before `settled`
  *
- * A link is kept only if it is http, https or mailto. Its address is shown beside it when its text
- * does not show it, so no text can hide where it leads. Images are never loaded: they become links.
+ * Only http, https and mailto become links. A link's address is shown beside it when its text does
+ * not show it, so no text can hide where it leads. Images are never loaded: they become links.
  */
 
 import { make } from "./dom.js";
@@ -15,7 +15,7 @@ const DEEPEST = 12;
 const LONGEST_LINK = 4000;
 
 /** Return an address that may be followed, or "". */
-export function safeAddress(text) {
+function safeAddress(text) {
   const trimmed = text.trim();
   if (!/^(https?:\/\/|mailto:)/i.test(trimmed)) return "";
   try {

@@ -2,14 +2,16 @@
  * The page: wires the parts together, and owns what they share (views, lists, keys, dialogs).
  *
  *   talk.js       the conversation      following.js   a reply, whatever happens to the connection
- *   server.js     rows and models       conversations.js   what the browser stores
- *   tasks.js      tasks                 api.js         requests and the token
+ *   server.js     rows                  conversations.js   what the browser stores
+ *   models.js     models                tasks.js       tasks
+ *   api.js        requests and the token
  */
 
 import { Api } from "./api.js";
 import { conversation, exported, imported, openStore } from "./conversations.js";
 import { button, byId, confirmed, icon, make, save, toast } from "./dom.js";
-import { modelTable, Server } from "./server.js";
+import { Models } from "./models.js";
+import { Server } from "./server.js";
 import { Settings } from "./settings.js";
 import { Talk } from "./talk.js";
 import { Tasks } from "./tasks.js";
@@ -23,21 +25,22 @@ const EXAMPLES = ["Tell me a story about an owl.", "Write a list of three colour
 class Page {
   constructor() {
     this.api = new Api();
-    this.api.refused = (reason) => this.#askToken(reason);
+    this.api.refused = (reason) => this.#requestToken(reason);
+    this.refused = false; // true once the token was refused; another one reloads the page
     this.talks = [];
-    this.models = [];
   }
 
   async begin() {
     this.#theme(localStorage.getItem(THEME) ?? "");
     this.#wire();
     this.server = new Server(this.api, (stream) => this.#titleOf(stream));
-    this.tasks = new Tasks(this.api, () => this.model(), () => !byId("tasks").hidden);
+    this.models = new Models(this.api);
+    this.tasks = new Tasks(this.api, () => this.model());
     await this.#openTeam();
     this.#view();
     this.server.watch();
     this.#team();
-    setInterval(() => document.hidden || this.#loadModels(), MODELS_EVERY);
+    setInterval(() => document.hidden || this.refused || this.models.load(), MODELS_EVERY);
     document.documentElement.dataset.ready = "true";
   }
 
@@ -50,18 +53,14 @@ class Page {
     this.channel = new BroadcastChannel(`rowcast:${this.api.team}`);
     this.channel.onmessage = () => this.#listChangedElsewhere();
     const last = this.talks.find((each) => each.id === sessionStorage.getItem(CURRENT));
-    await this.#loadModels();
+    await this.models.load();
     this.#open(last ?? conversation());
   }
 
-  // What `Talk` asks of the page.
+  // What `Talk` calls.
 
   model() {
-    return byId("model").value;
-  }
-
-  settingsOf() {
-    return this.talk.current.settings;
+    return this.models.chosen;
   }
 
   listChanged(id) {
@@ -96,13 +95,13 @@ class Page {
     this.talk.open(talk);
     sessionStorage.setItem(CURRENT, talk.id);
     this.settings.show(talk.settings);
-    if (talk.settings.model && this.models.some((each) => each.id === talk.settings.model)) byId("model").value = talk.settings.model;
+    this.models.choose(talk.settings.model);
     this.#list();
   }
 
   #list() {
-    const items = [...this.talks]
-      .sort((one, other) => other.updated - one.updated)
+    const items = this.talks
+      .toSorted((one, other) => other.updated - one.updated)
       .map((talk) => {
         const current = talk === this.talk.current;
         const open = make("button", { type: "button", class: "talk-title", "aria-current": current ? "true" : undefined, onclick: () => this.#open(talk) }, talk.title || "Untitled");
@@ -117,12 +116,12 @@ class Page {
     this.talk.abandon(talk);
     await this.store.remove(talk.id);
     this.talks = this.talks.filter((each) => each !== talk);
-    if (talk === this.talk.current) this.#open(conversation(kept(talk.settings)));
+    if (talk === this.talk.current) this.#open(conversation(inherited(talk.settings)));
     else this.#list();
   }
 
   async #clear() {
-    if (!(await confirmed("Delete all conversations?", `${this.talks.length} conversations are removed from this browser.`, "Delete all"))) return;
+    if (!(await confirmed("Delete all conversations?", `${counted(this.talks)} will be removed from this browser, and cannot be restored.`, "Delete all"))) return;
     for (const talk of this.talks) this.talk.abandon(talk);
     await this.store.clear();
     this.talks = [];
@@ -135,7 +134,7 @@ class Page {
       for (const talk of talks) await this.store.put(talk);
       this.talks.push(...talks);
       this.#list();
-      toast(`${talks.length} ${talks.length === 1 ? "conversation" : "conversations"} imported`);
+      toast(`${counted(talks)} imported`);
     } catch (problem) {
       toast(problem.message);
     }
@@ -164,37 +163,7 @@ class Page {
     }
   }
 
-  // Models, team and token.
-
-  async #loadModels() {
-    try {
-      const { data } = await this.api.json("v1/models");
-      const changed = JSON.stringify(data) !== JSON.stringify(this.models);
-      this.models = data;
-      if (changed) this.#showModels();
-    } catch (failure) {
-      if (!this.models.length) byId("models").replaceChildren(make("p", { class: "empty-note" }, failure.message));
-    }
-  }
-
-  #showModels() {
-    const select = byId("model");
-    const before = select.value || this.talk?.current?.settings.model;
-    const label = (model) => (["ready", undefined].includes(model.state) ? model.id : `${model.id} (${model.state})`);
-    select.replaceChildren(...this.models.map((model) => make("option", { value: model.id }, label(model))));
-    if (this.models.some((model) => model.id === before)) select.value = before;
-    byId("models").replaceChildren(modelTable(this.models, (verb, model) => this.#change(verb, model)));
-  }
-
-  /** Load or unload a model, which only administrators may. */
-  async #change(verb, model) {
-    try {
-      await this.api.json(`models/${verb}`, { method: "POST", body: JSON.stringify({ model }) });
-    } catch (failure) {
-      toast(failure.message);
-    }
-    await this.#loadModels();
-  }
+  // Team and token.
 
   #team() {
     const { team } = this.api;
@@ -203,10 +172,10 @@ class Page {
     byId("team").title = `Team ${team}`;
   }
 
-  #askToken(reason) {
-    if (this.asked === this.api.token || byId("token-dialog").open) return;
-    this.asked = this.api.token;
-    byId("token-reason").textContent = this.api.token ? reason : "This server needs a token. Paste the one that you were given.";
+  #requestToken(reason) {
+    if (this.refused || byId("token-dialog").open) return;
+    this.refused = true;
+    if (this.api.token) byId("token-reason").textContent = reason;
     byId("token-dialog").showModal();
   }
 
@@ -254,7 +223,7 @@ class Page {
 
   #settingsChanged() {
     const { current } = this.talk;
-    if (this.talks.includes(current)) this.store.put(current);
+    if (this.talks.includes(current)) this.talk.save(current);
   }
 
   #wire() {
@@ -303,7 +272,7 @@ class Page {
   }
 
   #new() {
-    this.#open(conversation(kept(this.talk.current.settings)));
+    this.#open(conversation(inherited(this.talk.current.settings)));
     location.hash = "#talk";
     byId("message").focus();
   }
@@ -324,8 +293,10 @@ class Page {
   }
 }
 
-/** Return what a new conversation takes over from the one before. */
-const kept = ({ model }) => (model ? { model } : {});
+/** Return the settings that a new conversation takes over from the one before. */
+const inherited = ({ model }) => (model ? { model } : {});
+
+const counted = ({ length }) => `${length} ${length === 1 ? "conversation" : "conversations"}`;
 
 /** Give a text field the height of its text. */
 function grow(area) {

@@ -19,10 +19,10 @@ const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])(\s+|$)/;
 const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 const DEEPEST = 8;
 const PATIENCE = 10; // rendering may take a tenth of the time
-const SETTLED = 400; // characters that are worth being put aside
+const SETTLED = 400; // characters that are worth putting aside
 
 /** Split text into blocks {kind, lines, from}; only the last one can still change. */
-export function blocksOf(text) {
+function blocksOf(text) {
   const blocks = [];
   let at = 0;
   let block = null;
@@ -102,7 +102,7 @@ function nodeOf(block, depth = 0) {
   return make("p", {}, ...inline(lines.join("\n")).nodes);
 }
 
-export function codeOf({ lines, closed }) {
+function codeOf({ lines, closed }) {
   const language = (FENCE.exec(lines[0])?.[2] ?? "").trim().split(/\s/)[0].slice(0, 30);
   const code = make("code", {}, lines.slice(1, closed ? -1 : undefined).join("\n"));
   return codeBox(language, code);

@@ -2,7 +2,7 @@
  * One message on the screen. It shows a node of a conversation, and never changes it.
  *
  * `update()` is called once per frame while a reply streams, so it does only what is new. What the
- * user wants to happen is passed to `actions`, which `talk.js` provides.
+ * user does is passed to `actions`, which `talk.js` provides.
  */
 
 import { announce, button, copy, icon, make, number } from "./dom.js";
@@ -14,10 +14,9 @@ export class MessageView {
   constructor(node, actions) {
     this.node = node;
     this.actions = actions;
-    this.who = make("span", {}, nameOf(node));
-    this.head = make("div", { class: "who" }, this.who, this.#branches());
+    const head = make("div", { class: "who" }, make("span", {}, nameOf(node)), this.#branches());
     this.body = make("div", { class: "body" });
-    this.element = make("article", { class: `message ${node.role}`, "aria-label": nameOf(node) }, this.head);
+    this.element = make("article", { class: `message ${node.role}`, "aria-label": nameOf(node) }, head);
     if (node.role === "assistant") this.#reply();
     else this.#sent();
   }
@@ -89,9 +88,9 @@ export class MessageView {
     }
   }
 
-  /** Show why nothing comes at the moment. */
-  wait(text, retry) {
-    if (this.waiting.textContent === text && !retry) return;
+  /** Show why no text arrives at the moment. */
+  wait(text) {
+    if (this.waiting.textContent === text) return;
     this.waiting.hidden = !text;
     this.waiting.replaceChildren(text);
     if (text) announce(text);
@@ -127,7 +126,7 @@ export class MessageView {
   }
 
   #failed() {
-    const again = this.node.passes ? button("Go on", () => this.actions.resume(this.node), { kind: "quiet" }) : null;
+    const again = this.node.passes ? button("Continue", () => this.actions.resume(this.node), { kind: "quiet" }) : null;
     this.problem.append(make("p", {}, this.node.error), ...(again ? [again] : []));
     this.problem.hidden = false;
   }
@@ -144,7 +143,7 @@ export class MessageView {
     }
   }
 
-  /** Return a form for what the called tools have answered. */
+  /** Return a form for the results of the called tools. */
   #results() {
     const { node, actions } = this;
     const fields = node.calls.map((call, at) => {

@@ -52,11 +52,9 @@ function messageOf(node) {
   return message;
 }
 
-const AUTHORIZATION = "$TOKEN";
-
 export function asCurl(body, token) {
   const lines = [`curl -N ${new URL(PATH, location.href)}`];
-  if (token) lines.push(`-H "Authorization: Bearer ${AUTHORIZATION}"`);
+  if (token) lines.push('-H "Authorization: Bearer $TOKEN"');
   lines.push(`-d '${JSON.stringify({ ...body, stream: true }).replaceAll("'", "'\\''")}'`);
   return lines.join(" \\\n  ");
 }
@@ -86,7 +84,7 @@ export function asPython(body, token) {
 }
 
 /** Return a value as Python writes it. */
-export function literal(value) {
+function literal(value) {
   if (value === null) return "None";
   if (value === true) return "True";
   if (value === false) return "False";

@@ -20,18 +20,17 @@ export async function tokensOf(api, body, node) {
   return new TokensView(tokens, sameText(tokens, node)).element;
 }
 
-/** Return whether the tokens spell the reply; null if they also spell what is not its text. */
+/** True if the tokens begin with the reply's text; null if they also spell what is not its text. */
 function sameText(tokens, node) {
   if (node.reasoning || node.calls?.length) return null;
   const bytes = Uint8Array.from(tokens.flatMap((each) => each.bytes ?? []));
-  const text = decoder.decode(bytes);
-  return node.state === "stopped" ? text.startsWith(node.text) : text === node.text || text.startsWith(node.text);
+  return decoder.decode(bytes).startsWith(node.text);
 }
 
-export const percent = (logprob) => `${(100 * Math.exp(logprob)).toFixed(1)} %`;
+const percent = (logprob) => `${(100 * Math.exp(logprob)).toFixed(1)} %`;
 
 /** Return a token's text, with what cannot be seen made visible. */
-export function shownToken(token) {
+function shownToken(token) {
   if (token.startsWith("bytes:")) return token.slice(6).replaceAll("\\x", "·");
   return token.replaceAll("\n", "↵").replaceAll("\t", "⇥") || "∅";
 }
@@ -68,7 +67,9 @@ class TokensView {
 
   #show(at) {
     const token = this.tokens[at];
-    for (const each of this.spans) each.classList.toggle("chosen", each === this.spans[at]);
+    this.chosen?.classList.remove("chosen");
+    this.chosen = this.spans[at];
+    this.chosen.classList.add("chosen");
     const rows = token.top_logprobs.map((each) => alternative(each, each.token === token.token));
     if (!token.top_logprobs.some((each) => each.token === token.token)) rows.push(alternative(token, true));
     const head = make("p", {}, `Token ${number(at + 1)} of ${number(this.tokens.length)}`);

@@ -1,17 +1,17 @@
 /**
- * The server at work: the 32 rows of each model, live, and the states of all models.
+ * The server at work: the 32 rows of each model, live.
  *
- * `v1/rows` is read as events, once a second, while this page is visible: rows of the own team by
+ * `v1/rows` is read as events, once a second, while this page is visible: the team's own rows by
  * name, those of others in grey. A server without that route still shows how many rows are taken.
  */
 
 import { events } from "./api.js";
-import { button, byId, make, number, shape } from "./dom.js";
+import { byId, make, number, shape } from "./dom.js";
+import { chip } from "./models.js";
 
 const ROWS = 32;
 const HISTORY = 60; // seconds of tokens/s that are drawn
 const SECOND = 1000;
-const STATES = { ready: "ready", loading: "loading", unloaded: "not loaded", draining: "unloading", failed: "failed" };
 
 export class Server {
   constructor(api, titleOf) {
@@ -32,7 +32,8 @@ export class Server {
       } catch (failure) {
         if (signal.aborted) return;
         if (failure.status === 404) return this.#without(signal);
-        this.#unknown(failure.status === 401 ? "The rows are shown once you have a token." : failure.message);
+        if (failure.status === 401) return this.#unknown("Enter an access token to see the rows."); // then the page reloads
+        this.#unknown(failure.message);
       }
       await new Promise((resolve) => setTimeout(resolve, 3 * SECOND));
     }
@@ -54,7 +55,7 @@ export class Server {
   #show(models) {
     for (const model of models) {
       const rates = this.rates.get(model.id) ?? [];
-      this.rates.set(model.id, [...rates, model.tokens_per_second ?? 0].slice(-HISTORY));
+      this.rates.set(model.id, [...rates, model.tokens_per_second].slice(-HISTORY));
     }
     this.#strip(models.find((each) => each.state === "ready") ?? models[0]);
     if (!byId("server").hidden) this.#draw(models);
@@ -76,11 +77,10 @@ export class Server {
   #card(model) {
     const { waiting, prefixes } = model;
     const facts = [
-      ["Tokens/s", number(Math.round((model.tokens_per_second ?? 0) * 10) / 10)],
-      ["Waiting", `${number(waiting?.all ?? 0)}${waiting?.own ? `, ${number(waiting.own)} yours` : ""}`],
-      ["Steps", number(model.steps ?? 0)],
-      ...(prefixes ? [["Prompts from memory", share(prefixes)]] : []),
-      ...(model.drafts ? [["Drafts accepted", share({ found: model.drafts.accepted, looked_up: model.drafts.proposed })]] : []),
+      ["Tokens/s", number(Math.round(model.tokens_per_second * 10) / 10)],
+      ["Waiting", `${number(waiting.all)}${waiting.own ? `, ${number(waiting.own)} yours` : ""}`],
+      ["Steps", number(model.steps)],
+      ...(prefixes ? [["Prompt tokens from memory", share(prefixes)]] : []), // only administrators get it
     ];
     const own = model.rows.filter((row) => row?.own);
     return make(
@@ -96,8 +96,8 @@ export class Server {
 
   #own(row) {
     const title = this.titleOf(row.stream);
-    const done = row.phase === "prefill" ? "reads its prompt" : `${number(row.reply_tokens ?? 0)} tokens written`;
-    return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request of your team"), make("span", { class: "note" }, `${number(row.prompt_tokens ?? 0)} in the prompt, ${done}`));
+    const done = row.phase === "prefill" ? "computing its prompt" : `${number(row.reply_tokens)} ${row.reply_tokens === 1 ? "token" : "tokens"} written`;
+    return make("li", {}, make("span", { class: "row-number" }, `Row ${row.row}`), make("span", {}, title || "Another request from your team"), make("span", { class: "note" }, `${number(row.prompt_tokens)} prompt tokens, ${done}`));
   }
 
   /** Draw the tokens/s of the last minute. */
@@ -116,8 +116,8 @@ export class Server {
     while (!signal.aborted) {
       try {
         const health = await this.api.json("health", { signal });
-        const known = health.rows ? `${health.rows.seated} of ${health.rows.of} rows are taken, ${number(health.waiting ?? 0)} requests wait.` : "";
-        this.#unknown(`${known} The single rows are not available on this server.`.trim());
+        const known = health.rows ? `${health.rows.seated} of ${health.rows.of} rows are taken, ${number(health.waiting)} requests are waiting.` : "";
+        this.#unknown(`${known} Individual rows are not available on this server.`.trim());
       } catch (failure) {
         if (!signal.aborted) this.#unknown(failure.message);
       }
@@ -130,14 +130,12 @@ export class Server {
   }
 }
 
-const share = (counts) => (counts?.looked_up ? `${Math.round((100 * counts.found) / counts.looked_up)} %` : "none yet");
-
-const chip = (state) => make("span", { class: `chip ${state}` }, STATES[state] ?? state);
+const share = ({ looked_up: all, found }) => (all ? `${Math.round((100 * found) / all)} %` : "none yet");
 
 function summary(rows) {
   const taken = rows.filter(Boolean);
   const own = taken.filter((row) => row.own).length;
-  return `${taken.length} of ${rows.length || ROWS} rows are taken${own ? `, ${own} by your team` : ""}.`;
+  return `${taken.length} of ${rows.length || ROWS} rows ${taken.length === 1 ? "is" : "are"} taken${own ? `, ${own} by your team` : ""}.`;
 }
 
 /** Return the rows as squares. */
@@ -147,24 +145,4 @@ function grid(rows, kind = "") {
     return make("span", { class: `row ${state} ${row?.phase ?? ""}`, title: row ? `Row ${row.row}${row.phase ? `: ${row.phase}` : ""}` : "Free" });
   });
   return make("div", { class: `grid ${kind}`, role: "img", "aria-label": summary(rows) }, ...squares);
-}
-
-const ACTIONS = { ready: ["Unload", "unload"], unloaded: ["Load", "load"], failed: ["Load", "load"] };
-
-/** Return a table of models and their states; `act(verb, model)` loads or unloads one. */
-export function modelTable(models, act) {
-  const head = ["Model", "State", "Context", "Memory"].map((name) => make("th", { scope: "col" }, name));
-  head.push(make("th", { scope: "col" }, make("span", { class: "unseen" }, "Change")));
-  const rows = models.map((model) => {
-    const state = make("td", {}, chip(model.state ?? model.status?.value ?? "ready"));
-    if (model.status?.stage) state.append(make("span", { class: "note" }, ` ${model.status.stage}`));
-    if (model.status?.reason) state.append(make("p", { class: "note" }, model.status.reason));
-    const size = model.bytes ? `${number(Math.round(model.bytes / 2 ** 20))} MiB` : "–";
-    const context = model.max_model_len ? number(model.max_model_len) : "–";
-    const [label, verb] = ACTIONS[model.state] ?? [];
-    const change = verb ? button(label, () => act(verb, model.id), { "aria-label": `${label} ${model.id}` }) : "";
-    return make("tr", {}, make("th", { scope: "row" }, model.id, make("span", { class: "note block" }, model.fingerprint ?? "")), state, make("td", {}, context), make("td", {}, size), make("td", { class: "change" }, change));
-  });
-  if (!rows.length) return make("p", { class: "empty-note" }, "This server lists no models.");
-  return make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Models" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
 }

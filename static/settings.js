@@ -9,9 +9,9 @@ import { icon, make } from "./dom.js";
 
 const NUMBERS = [
   ["temperature", "Temperature", { min: 0, max: 2, step: 0.05 }, "Below 1: likely tokens; 0: always the likeliest"],
-  ["top_p", "Top p", { min: 0, max: 1, step: 0.01 }, "The likeliest tokens that together reach this"],
+  ["top_p", "Top p", { min: 0, max: 1, step: 0.01 }, "The likeliest tokens whose probabilities reach this sum"],
   ["top_k", "Top k", { min: -1, step: 1 }, "Only the k likeliest tokens"],
-  ["min_p", "Min p", { min: 0, max: 1, step: 0.01 }, "At least this share of the likeliest"],
+  ["min_p", "Min p", { min: 0, max: 1, step: 0.01 }, "At least this share of the likeliest token's probability"],
   ["repetition_penalty", "Repetition penalty", { min: 0.01, max: 100, step: 0.05 }, "Above 1: fewer repetitions"],
   ["max_tokens", "Maximum tokens", { min: 1, step: 1 }, "The longest reply"],
   ["seed", "Seed", { min: 0, max: Number.MAX_SAFE_INTEGER, step: 1 }, "Empty: a new one for each reply"],
@@ -37,12 +37,12 @@ export class Settings {
       make("div", { class: "drawer-head" }, make("h2", {}, "Settings"), close),
       this.#field("system", "System prompt", make("textarea", { rows: "4", placeholder: "None" })),
       make("div", { class: "pairs" }, ...numbers),
-      this.#field("stop", "Stop sequences", make("textarea", { rows: "2", class: "mono", spellcheck: "false" }), "One in each line"),
+      this.#field("stop", "Stop sequences", make("textarea", { rows: "2", class: "mono", spellcheck: "false" }), "One per line"),
       this.#field("format", "Reply", options(FORMATS), "", follow),
       schema,
-      this.#field("tools", "Tools", make("textarea", { rows: "5", spellcheck: "false", class: "mono", placeholder: '[{"type": "function", "function": {"name": …}}]' }), "JSON, as OpenAI's API takes them"),
+      this.#field("tools", "Tools", make("textarea", { rows: "5", spellcheck: "false", class: "mono", placeholder: '[{"type": "function", "function": {"name": …}}]' }), "JSON, in the format of OpenAI's API"),
       this.#field("toolChoice", "Which tool", options(CHOICES)),
-      make("p", { class: "note" }, "They hold for the next replies of this conversation."),
+      make("p", { class: "note" }, "Changes apply to the next replies of this conversation."),
     );
     follow();
   }

@@ -1,12 +1,12 @@
 /**
- * The conversation that is shown, and the replies that stream, also those of others.
+ * The conversation that is shown, and the replies that stream, including those of other conversations.
  *
  *   open(talk)        shows a conversation; goes on with replies that a reload has interrupted
  *   send(text)        adds a message and its reply
  *   stop()            ends the reply that is shown, and frees its row
  *
  * One browser tab reads a stream at a time: a lock of the reply's name decides which, because a second
- * reader would cut off the first. Rendering is once per animation frame, saving four times a second.
+ * reader would cut off the first. It renders once per animation frame, and saves four times a second.
  */
 
 import { addNode, freshId, freshSeed, lastBelow, pathTo, siblings } from "./conversations.js";
@@ -24,7 +24,7 @@ export class Talk {
   constructor(api, store, page) {
     this.api = api;
     this.store = store;
-    this.page = page; // {model(), settingsOf(), listChanged(), settingsProblem(text), welcome()}
+    this.page = page; // {model(), listChanged(id), settingsProblem(text), welcome()}
     this.live = new Map(); // node id -> AbortController
     this.views = new Map(); // node id -> MessageView, of those that are shown
     this.dirty = new Set(); // ids of nodes with something new to show
@@ -80,7 +80,7 @@ export class Talk {
   /** Add messages below `parent`, and a reply to them. */
   #add(parent, messages, seed) {
     const talk = this.current;
-    const settings = { ...this.page.settingsOf() };
+    const settings = { ...talk.settings };
     const reply = this.#reply(settings, seed);
     try {
       bodyOf({ nodes: {} }, { ...reply, parent: "" });
@@ -129,7 +129,7 @@ export class Talk {
     };
     await this.#alone(talk, node, async () => {
       try {
-        this.#saved(talk); // beside the request, which need not wait for it
+        this.save(talk); // beside the request, which need not wait for it
         await follow(this.api, node, body, watch, stopping.signal);
         node.state = stopping.signal.aborted ? "stopped" : "done";
       } catch (failure) {
@@ -138,7 +138,7 @@ export class Talk {
     });
     this.live.delete(node.id);
     talk.updated = Date.now();
-    await this.#saved(talk);
+    await this.save(talk);
     this.views.get(node.id)?.update();
     if (this.current === talk) {
       this.#buttons();
@@ -147,7 +147,7 @@ export class Talk {
     this.page.listChanged(talk.id);
   }
 
-  /** Run `action` if no other tab does; otherwise wait for its end and show what it has made. */
+  /** Run `action` if no other tab does; otherwise wait for its end and show the result. */
   async #alone(talk, node, action) {
     const name = `rowcast-reply-${node.id}`;
     if (!navigator.locks) return action();
@@ -156,7 +156,7 @@ export class Talk {
       return Boolean(lock);
     });
     if (mine) return undefined;
-    this.views.get(node.id)?.wait("This reply streams in another tab …");
+    this.views.get(node.id)?.wait("This reply is streaming in another tab …");
     return navigator.locks.request(name, async () => {
       const stored = (await this.store.find(talk.id))?.nodes[node.id];
       if (stored) Object.assign(node, stored);
@@ -165,20 +165,20 @@ export class Talk {
   }
 
   #changed(talk, node) {
-    this.dirty.add(node.id);
-    this.frame ??= requestAnimationFrame(() => this.#draw());
-    if (document.hidden) this.#draw(); // hidden pages get no frames
+    if (this.views.has(node.id)) {
+      this.dirty.add(node.id);
+      this.frame ??= requestAnimationFrame(() => this.#draw()); // a hidden tab draws when it is shown
+    }
     this.unsaved.add(talk);
     this.saving ??= setTimeout(() => this.#saveAll(), SAVE_EVERY);
   }
 
   #draw() {
-    if (this.frame) cancelAnimationFrame(this.frame);
     this.frame = null;
     const again = [...this.dirty].filter((id) => this.views.get(id)?.update());
     this.dirty = new Set(again);
     this.#scroll();
-    if (again.length && !document.hidden) this.frame = requestAnimationFrame(() => this.#draw());
+    if (again.length) this.frame = requestAnimationFrame(() => this.#draw());
   }
 
   #nearEnd() {
@@ -190,18 +190,19 @@ export class Talk {
     if (this.follows) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  async #saved(talk) {
+  /** Store a conversation, unless it was deleted. */
+  async save(talk) {
     if (this.deleted.has(talk.id)) return;
     try {
       await this.store.put(talk);
     } catch (failure) {
-      toast(`The conversation cannot be stored in this browser: ${failure.message}`);
+      toast(`The browser cannot store this conversation (${failure.message}). Export it, or delete others.`);
     }
   }
 
   #saveAll() {
     this.saving = null;
-    for (const talk of this.unsaved) this.#saved(talk);
+    for (const talk of this.unsaved) this.save(talk);
     this.unsaved.clear();
   }
 
@@ -238,7 +239,7 @@ export class Talk {
 
   #show(node) {
     this.current.leaf = lastBelow(this.current, node).id;
-    this.#saved(this.current);
+    this.save(this.current);
     this.open(this.current);
   }
 

@@ -13,25 +13,30 @@ const SHOWN = 50;
 const WORDS = { processing: "computing", finished: "finished", failed: "failed", cancelled: "cancelled" };
 
 export class Tasks {
-  constructor(api, model, visible) {
+  constructor(api, model) {
     this.api = api;
     this.model = model;
-    this.visible = visible; // true while the list is on the screen
     this.list = byId("task-list");
     this.open = new Map(); // id of an opened task -> the task with its result
     byId("new-task").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
+    document.addEventListener("visibilitychange", () => this.#visible && this.refresh());
+  }
+
+  /** True while the list is on the screen. */
+  get #visible() {
+    return !document.hidden && !byId("tasks").hidden;
   }
 
   /** Show the list, and follow the latest task that has not ended. */
   async refresh() {
     try {
       const page = await this.api.json(`tasks/?limit=${SHOWN}`);
-      this.#draw(page.tasks ?? page.data ?? []);
+      this.#draw(page.tasks);
     } catch (failure) {
-      const text = failure.status === 401 ? "Your tasks are shown once you have a token." : failure.message;
+      const text = failure.status === 401 ? "Enter an access token to see your tasks." : failure.message;
       this.list.replaceChildren(make("p", { class: "empty-note" }, text));
     }
   }
@@ -71,8 +76,8 @@ export class Tasks {
       buttons.append(button("Delete", act(`tasks/${id}`, { method: "DELETE" }), { name: "trash" }));
     }
     if (this.open.has(id)) result.append(resultOf(this.open.get(id)));
-    const when = task.created ? new Date(task.created * 1000).toLocaleString() : "";
-    const head = make("div", { class: "task-head" }, make("code", {}, id.slice(-8)), make("span", { class: `chip ${task.status}` }, WORDS[task.status] ?? task.status), make("span", { class: "note" }, when), make("span", { class: "grow" }), buttons);
+    const when = new Date(task.created * 1000).toLocaleString();
+    const head = make("div", { class: "task-head" }, make("code", {}, id.slice(-8)), make("span", { class: `chip ${task.status}` }, WORDS[task.status]), make("span", { class: "note" }, when), make("span", { class: "grow" }), buttons);
     return make("li", { class: "card" }, head, result);
   }
 
@@ -96,7 +101,7 @@ export class Tasks {
       await new Promise((resolve) => setTimeout(resolve, 3000)); // the list will show why
     }
     this.polling = false;
-    if (this.visible()) await this.refresh();
+    if (this.#visible) await this.refresh();
   }
 }
 

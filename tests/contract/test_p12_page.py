@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from contract.asking import get
-from page.conftest import browser, kept_server, open_tab, tab  # noqa: F401
+from page.conftest import browser, open_tab, storing_server, tab  # noqa: F401
 from page.tab import Tab, undisturbed
 from processes import ROOT, Running
 
@@ -38,7 +38,7 @@ def test_p12_a_message_is_sent_and_answered_on_the_same_page(tab: Tab) -> None: 
 
 
 @pytest.mark.slow
-def test_f01_models_are_managed_and_asked_on_the_page(tab: Tab) -> None:  # noqa: F811
+def test_f01_models_are_managed_and_used_on_the_page(tab: Tab) -> None:  # noqa: F811
     tab.page.get_by_role("link", name="Server", exact=True).click()
     models = tab.page.get_by_role("region", name="Models")
     models.get_by_role("button", name="Unload scripted").click()

@@ -31,7 +31,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def kept_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def storing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of the scripted model that takes 10 ms per step and stores streams."""
     folder = tmp_path_factory.mktemp("page")
     env = {"STEP_SECONDS": "0.01", "JOURNAL": str(folder / "journal.db")}
@@ -54,6 +54,6 @@ def open_tab(browser: Browser) -> Iterator[Open]:
 
 
 @pytest.fixture
-def tab(open_tab: Open, kept_server: Running) -> Tab:
+def tab(open_tab: Open, storing_server: Running) -> Tab:
     """A tab with the page of the server that stores streams."""
-    return open_tab(kept_server.url)
+    return open_tab(storing_server.url)

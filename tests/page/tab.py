@@ -25,7 +25,6 @@ class Tab:
     context: BrowserContext
     page: Page
     url: str
-    has_rows: bool  # the server has /v1/rows; otherwise a browser reports each 404 by itself
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     closed: bool = False
@@ -36,8 +35,7 @@ class Tab:
         context = {"viewport": {"width": 1280, "height": 800}, **context}
         made = browser.new_context(**context)
         made.set_default_timeout(PATIENCE)
-        has_rows = requests.head(url + "/v1/rows", timeout=10).status_code != 404
-        tab = cls(made, made.new_page(), url, has_rows)
+        tab = cls(made, made.new_page(), url)
         tab.page.on("console", tab.note_error)
         tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
         tab.page.on("request", lambda sent: tab.requests.append(sent.url))
@@ -51,8 +49,7 @@ class Tab:
 
     def note_error(self, line: ConsoleMessage) -> None:
         """Note what the browser has reported as an error."""
-        known = line.location["url"].endswith("/v1/rows") and not self.has_rows
-        if line.type == "error" and not known:
+        if line.type == "error":
             self.errors.append(line.text)
 
     def close(self) -> None:

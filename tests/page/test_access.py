@@ -79,9 +79,9 @@ def with_reply(tab: Tab) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_control_has_a_name_and_every_text_contrast(
-    open_tab: Open, kept_server: Running, scheme: str
+    open_tab: Open, storing_server: Running, scheme: str
 ) -> None:
-    tab = open_tab(kept_server.url, color_scheme=scheme)
+    tab = open_tab(storing_server.url, color_scheme=scheme)
     with_reply(tab)
     tab.page.get_by_role("button", name="Settings of this conversation").click()
     for view in VIEWS:
@@ -98,9 +98,9 @@ def test_every_control_has_a_name_and_every_text_contrast(
 
 @pytest.mark.parametrize("width", [390, 1280, 1900])
 def test_nothing_needs_horizontal_scrolling(
-    open_tab: Open, kept_server: Running, width: int
+    open_tab: Open, storing_server: Running, width: int
 ) -> None:
-    tab = open_tab(kept_server.url, viewport={"width": width, "height": 800})
+    tab = open_tab(storing_server.url, viewport={"width": width, "height": 800})
     with_reply(tab)
     for view in VIEWS:
         tab.page.get_by_role("link", name=view, exact=True).click()

@@ -30,12 +30,12 @@ def begin(tab: Tab, seed: int) -> None:
     tab.await_tokens(60)
 
 
-def check(tab: Tab, seed: int, told: str) -> None:
+def check(tab: Tab, seed: int, note: str) -> None:
     """Check the bytes, and what the page reports."""
     reply = tab.reply()
     assert reply["state"] == "done", reply
     assert reply["text"] == scripted_reply(PROMPT, seed, TOKENS).text
-    assert [note for note in tab.notes() if told in note], tab.notes()
+    assert [each for each in tab.notes() if note in each], tab.notes()
 
 
 def test_a_reload_in_the_middle(tab: Tab, seed: int) -> None:
@@ -48,9 +48,9 @@ def test_a_reload_in_the_middle(tab: Tab, seed: int) -> None:
     check(tab, seed, "Page reloaded; continued at token")
 
 
-def test_a_killed_decoder(tab: Tab, kept_server: Running, seed: int) -> None:
+def test_a_killed_decoder(tab: Tab, storing_server: Running, seed: int) -> None:
     begin(tab, seed)
-    kept_server.backend().kill()
+    storing_server.backend().kill()
     check(tab, seed, "The decoder was replaced; continued at token")
 
 
@@ -63,9 +63,9 @@ def test_a_lost_network(tab: Tab, seed: int) -> None:
     tab.errors.clear()  # the browser reports each request that found no network
 
 
-def test_a_killed_worker(tab: Tab, kept_server: Running, seed: int) -> None:
+def test_a_killed_worker(tab: Tab, storing_server: Running, seed: int) -> None:
     begin(tab, seed)
-    kept_server.workers()[0].kill()
+    storing_server.workers()[0].kill()
     check(tab, seed, "Connection lost; continued at token")
     tab.errors.clear()  # the browser reports the connection that was cut
 
@@ -84,12 +84,12 @@ def test_without_a_journal_it_is_computed_again(
         tab.close()
 
 
-def test_a_stopped_reply_frees_its_row(tab: Tab, kept_server: Running, seed: int) -> None:
-    until(lambda: kept_server.rows_seated() == 0, "all rows are free")
+def test_a_stopped_reply_frees_its_row(tab: Tab, storing_server: Running, seed: int) -> None:
+    until(lambda: storing_server.rows_seated() == 0, "all rows are free")
     begin(tab, seed)
-    until(lambda: kept_server.rows_seated() == 1, "it is seated")
+    until(lambda: storing_server.rows_seated() == 1, "it is seated")
     tab.page.get_by_role("button", name="Stop", exact=True).click()
-    until(lambda: kept_server.rows_seated() == 0, "its row is free")
+    until(lambda: storing_server.rows_seated() == 0, "its row is free")
     reply = tab.reply()
     assert reply["state"] == "stopped"
     assert scripted_reply(PROMPT, seed, TOKENS).text.startswith(reply["text"])
@@ -103,7 +103,7 @@ def test_two_tabs_of_one_conversation_do_not_cut_each_other(tab: Tab, seed: int)
     other = tab.context.new_page()
     other.goto(tab.url)
     other.get_by_role("button", name=TEXT, exact=True).click()
-    other.get_by_role("article").get_by_text("This reply streams in another tab").wait_for()
+    other.get_by_role("article").get_by_text("This reply is streaming in another tab").wait_for()
     assert tab.reply()["text"] == scripted_reply(PROMPT, seed, TOKENS).text
     other.locator('article.assistant[aria-busy="false"]').wait_for()
     assert tab.notes() == []

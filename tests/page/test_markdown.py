@@ -60,8 +60,8 @@ and [a link](https://example.org).
 
 
 @pytest.fixture(scope="module")
-def page_of(kept_server: Running) -> str:
-    return kept_server.url
+def page_of(storing_server: Running) -> str:
+    return storing_server.url
 
 
 def events(text: str) -> Iterator[str]:

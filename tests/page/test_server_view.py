@@ -49,13 +49,13 @@ def test_rows_are_shown_by_name_and_others_in_grey(tab: Tab) -> None:
     assert tab.page.locator("#strip").is_visible()
 
 
-def test_without_rows_the_view_says_so(open_tab: Open, kept_server: Running) -> None:
-    tab = open_tab(kept_server.url)
+def test_without_rows_the_view_says_so(open_tab: Open, storing_server: Running) -> None:
+    tab = open_tab(storing_server.url)
     tab.page.route("**/v1/rows", lambda route: route.fulfill(status=404, json={"message": "no"}))
     tab.page.goto(f"{tab.url}/#server")
     tab.page.reload()
     tab.ready()
-    tab.page.get_by_text("The single rows are not available on this server.").wait_for()
+    tab.page.get_by_text("Individual rows are not available on this server.").wait_for()
     assert tab.page.get_by_role("region", name="Models").get_by_text("ready").count() == 1
     assert not tab.page.locator("#strip").is_visible()
     tab.errors.clear()  # the browser reports the 404

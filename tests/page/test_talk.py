@@ -130,7 +130,7 @@ def test_reasoning_is_folded(tab: Tab) -> None:
     assert tab.last.locator("> .body").inner_text() == "Four."
 
 
-def test_copies_run(tab: Tab, kept_server: Running, tmp_path: Path) -> None:
+def test_copies_run(tab: Tab, storing_server: Running, tmp_path: Path) -> None:
     """What is copied gives the same reply in a terminal and in a program."""
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab.settings({"Maximum tokens": 12, "Top k": 40, "System prompt": 'It\'s "you"'})

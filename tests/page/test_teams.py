@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("teams")
     secrets = {"JWT_SECRET": JWT_SECRET, "PROXY_SECRET": PROXY_SECRET}
-    kept = {"STEP_SECONDS": "0.01", "JOURNAL": str(folder / "journal.db")}
+    storing = {"STEP_SECONDS": "0.01", "JOURNAL": str(folder / "journal.db")}
     with (
-        running_server(folder, env=secrets | kept) as server,
+        running_server(folder, env=secrets | storing) as server,
         running_proxy(folder, server, env=secrets) as running,
     ):
         yield running
@@ -31,7 +31,7 @@ def token(team: str) -> str:
 def test_two_teams_in_two_tabs(open_tab: Open, proxy: Running) -> None:
     """One context, as in one browser: the tabs share its storage, and not their tokens."""
     blue = open_tab(proxy.url, path=f"/#token={token('blue')}")
-    red = Tab(blue.context, blue.context.new_page(), proxy.url, blue.has_rows)
+    red = Tab(blue.context, blue.context.new_page(), proxy.url)
     red.page.goto(f"{proxy.url}/#token={token('red')}")
     red.ready()
     for tab, team in ((blue, "blue"), (red, "red")):
@@ -76,7 +76,7 @@ def test_a_token_is_pasted_once_and_never_in_an_address(open_tab: Open, proxy: R
     tab.errors.clear()  # the browser reports the answers 401 of before
 
 
-def test_a_token_that_is_refused_is_asked_for_again(open_tab: Open, proxy: Running) -> None:
+def test_a_refused_token_opens_the_dialog(open_tab: Open, proxy: Running) -> None:
     tab = open_tab(proxy.url, path="/#token=nonsense")
     dialog = tab.page.get_by_role("dialog", name="Access token")
     dialog.wait_for()

@@ -1,4 +1,4 @@
-"""The page's files over HTTP: who gets the page, compression, validation, policy.
+"""The page's files over HTTP: which requests get the page, compression, validation, policy.
 
 Covers `api/page`, `page/openapi`.
 """
@@ -34,7 +34,7 @@ FILES = [path.name for path in sorted((ROOT / "static").iterdir())]
         ("text/html;q=nonsense", False),
     ],
 )
-def test_only_who_prefers_html_gets_the_page(accept: str | None, page: bool) -> None:
+def test_only_requests_that_prefer_html_get_the_page(accept: str | None, page: bool) -> None:
     assert prefers_page(Headers({"Accept": accept} if accept else {})) is page
 
 
