@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import process_time
 
 from commands.bench.dialects import DIALECTS
 from commands.bench.load.driver import Driver
+from commands.bench.load.outcome import Outcome
 from commands.bench.load.pace import ClosedLoop, OpenLoop, Pace, WithGuest
-from commands.bench.load.requests import SEEDS, Sizes, make_requests
+from commands.bench.load.requests import (
+    SEEDS,
+    Request,
+    Sizes,
+    further_turn,
+    make_requests,
+    shared_beginning,
+)
 from commands.bench.load.target import BadTargetError, Target, resolve
 from commands.bench.options import Options, parse
 from commands.bench.progress import Progress
@@ -46,13 +54,13 @@ def main(argv: Sequence[str]) -> int:
         measured = Bench(options, Progress()).measure(targets)
     except KeyboardInterrupt:
         return _refuse("interrupted; nothing was written", status=130)
-    comparison = _comparison(targets, measured)
-    print(_output(measured, comparison))
+    comparisons = _comparisons(targets, measured)
+    print(_output(measured, comparisons))
     if options.guest:
         for one in measured:
             print(f"\n{one.label}\n{visit_table(visit(one.run.outcomes))}")
     if options.json:
-        json_file.write(options.json, options, measured, comparison)
+        json_file.write(options.json, options, measured, comparisons)
     return _judge(measured, allow_errors=options.allow_errors)
 
 
@@ -69,6 +77,8 @@ class Bench:
             options.prompt_unit,
             named=options.distinct,
             send_seed=not options.no_seed,
+            shared=shared_beginning(options.shared_tokens, options.prompt_unit, options.seed),
+            turn_tokens=options.turn_tokens,
         )
 
     def measure(self, targets: Sequence[Target]) -> list[Measured]:
@@ -78,9 +88,10 @@ class Bench:
                 self._warm_up(target)
             rounds = self._options.rounds if len(targets) > 1 else 1
             return [
-                self._measure_one(target, number)
+                one
                 for number in range(1, rounds + 1)
                 for target in targets
+                for one in self._measure_turns(target, number)
             ]
         finally:
             self._progress.clear()
@@ -89,14 +100,20 @@ class Bench:
         count = self._options.warmup
         if count:
             self._progress.start(f"warming up {target.label}")
-            self._drive(target, count, ClosedLoop(self._options.streams))
+            self._drive(target, self._requests(count), ClosedLoop(self._options.streams))
 
-    def _measure_one(self, target: Target, number: int) -> Measured:
+    def _measure_turns(self, target: Target, number: int) -> Iterator[Measured]:
+        """Measure a round: all chats' first turns, then all their second ones."""
         options = self._options
-        self._progress.start(f"round {number}, {target.label}")
-        run, differences = self._drive(target, options.requests, self._pace(), options.guest)
-        models = {model: summarize(part) for model, part in run.by_model().items()}
-        return Measured(target.label, number, run, summarize(run, differences), models)
+        requests = [*self._requests(options.requests), *self._guest()]
+        for turn in range(1, options.turns + 1):
+            label = f"{target.label}, turn {turn}" if options.turns > 1 else target.label
+            self._progress.start(f"round {number}, {label}")
+            run, differences = self._drive(target, requests, self._pace())
+            models = {model: summarize(part) for model, part in run.by_model().items()}
+            yield Measured(label, number, run, summarize(run, differences), models, turn)
+            if turn < options.turns:
+                requests = self._continued(requests, run.outcomes)
 
     def _pace(self) -> Pace:
         options = self._options
@@ -106,17 +123,27 @@ class Bench:
             return OpenLoop(options.rate, options.requests, self._next_seed)
         return ClosedLoop(options.streams)
 
-    def _drive(
-        self, target: Target, count: int, pace: Pace, guest: int | None = None
-    ) -> tuple[Run, list[str]]:
+    def _requests(self, count: int) -> list[Request]:
+        return make_requests(count, self._sizes, self._take_seeds(count))
+
+    def _guest(self) -> list[Request]:
         options = self._options
-        requests = make_requests(count, self._sizes, self._next_seed)
-        self._next_seed = (self._next_seed + count) % SEEDS
-        if guest:
-            (request,) = make_requests(
-                1, replace(self._sizes, prompt_tokens=guest), self._next_seed
-            )
-            requests.append(replace(request, index=count))
+        if not options.guest:
+            return []
+        sizes = replace(self._sizes, prompt_tokens=options.guest)
+        return [replace(make_requests(1, sizes, self._take_seeds(1))[0], index=options.requests)]
+
+    def _continued(self, requests: list[Request], outcomes: list[Outcome]) -> list[Request]:
+        replies = {outcome.index: outcome.text for outcome in outcomes}
+        return further_turn(requests, replies, self._sizes, self._take_seeds(len(requests)))
+
+    def _take_seeds(self, count: int) -> int:
+        first = self._next_seed
+        self._next_seed = (first + count) % SEEDS
+        return first
+
+    def _drive(self, target: Target, requests: list[Request], pace: Pace) -> tuple[Run, list[str]]:
+        options = self._options
         driver = Driver(target, requests, pace, options.timeout, self._progress.watch)
         run = _timed(driver)
         if options.verify:
@@ -168,17 +195,22 @@ def _other_side(options: Options, first: Target) -> Target:
     )
 
 
-def _comparison(targets: Sequence[Target], measured: Sequence[Measured]) -> Comparison | None:
+def _comparisons(targets: Sequence[Target], measured: Sequence[Measured]) -> list[Comparison]:
+    """Return the comparison of each turn; none if there is one side only."""
     if len(targets) < 2:
-        return None
-    a, b = (target.label for target in targets)
-    rounds = {label: [one.summary for one in measured if one.label == label] for label in (a, b)}
-    return compare(a, b, rounds[a], rounds[b])
+        return []
+    rounds: dict[str, list[Summary]] = {}
+    for one in sorted(measured, key=lambda each: each.turn):
+        rounds.setdefault(one.label, []).append(one.summary)
+    labels = [*rounds]
+    return [
+        compare(a, b, rounds[a], rounds[b]) for a, b in zip(labels[::2], labels[1::2], strict=True)
+    ]
 
 
-def _output(measured: Sequence[Measured], comparison: Comparison | None) -> str:
-    if comparison:
-        return comparison_table(comparison)
+def _output(measured: Sequence[Measured], comparisons: Sequence[Comparison]) -> str:
+    if comparisons:
+        return "\n\n".join(map(comparison_table, comparisons))
     return "\n\n".join(run_table(*part) for one in measured for part in _parts(one))
 
 

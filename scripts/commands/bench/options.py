@@ -44,6 +44,9 @@ class Options:
     guest_after: float
     prompt_tokens: int
     prompt_unit: Unit
+    shared_tokens: int
+    turns: int
+    turn_tokens: int
     reply_tokens: int
     seed: int
     no_seed: bool
@@ -153,7 +156,33 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="maximum tokens of a reply (128)",
     )
+    _add_sharing(parser)
     _add_seeds_and_limits(parser)
+
+
+def _add_sharing(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--shared-tokens",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="begin all prompts with the same N tokens more (0)",
+    )
+    add(
+        "--turns",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="continue each chat for N turns, each with a table (1)",
+    )
+    add(
+        "--turn-tokens",
+        type=_count,
+        default=32,
+        metavar="N",
+        help="tokens that each further turn adds (32)",
+    )
 
 
 def _add_seeds_and_limits(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +246,14 @@ def _contradictions(options: Options) -> Iterator[tuple[bool, str]]:
     yield (
         options.guest is not None and (bool(options.rate) or options.requests != options.streams),
         "--guest needs one request per stream: omit --rate and --requests",
+    )
+    yield (
+        options.guest is not None and options.turns > 1,
+        "--guest measures one turn: omit --turns",
+    )
+    yield (
+        distinct and bool(options.shared_tokens),
+        "--distinct needs prompts that begin with their names: omit --shared-tokens",
     )
     yield (
         verify and not all(side.plain_prompt for side in sides),

@@ -128,6 +128,7 @@ def _measure(entered: Contest, options: Options) -> list[Burst]:
         options.prompt_tokens,
         options.reply_tokens,
         options.timeout,
+        options.again,
         options.seed,
         options.rest,
     )
@@ -141,6 +142,8 @@ def _report(options: Options, entered: Contest, bursts: Sequence[Burst]) -> int:
     title = (
         f"{options.model}: prompt {options.prompt_tokens}, reply {options.reply_tokens} tokens, "
         f"greedy, one burst, {options.rounds} rounds, {options.threads} threads"
+        + f"; again with {options.again} more"
+        * bool(options.again)
     )
     print(report.table(title, scored, entered.absent))
     if options.json:

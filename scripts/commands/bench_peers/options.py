@@ -25,6 +25,8 @@ EPILOG = f"""examples:
 
 About each peer and its installation: scripts/commands/bench_peers/peers/README.md"""
 
+LEAST_MORE = 8  # tokens that continue a prompt
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -38,6 +40,7 @@ class Options:
     rounds: int = 3
     prompt_tokens: int = 128
     reply_tokens: int = 128
+    again: int = 0
     threads: int = 1
     seed: int = 1
     timeout: float = 300.0
@@ -83,6 +86,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     add("--reply-tokens", type=_count, default=128, metavar="N", help="tokens of each reply (128)")
     add(
+        "--again",
+        type=_more,
+        default=0,
+        metavar="N",
+        help="follow each burst by one that continues its prompts by N tokens",
+    )
+    add(
         "--threads",
         type=_count,
         default=cores,
@@ -126,7 +136,7 @@ def _contestants(
 
 
 def _check_sizes(parser: argparse.ArgumentParser, given: Mapping[str, object]) -> None:
-    needed = int(str(given["prompt_tokens"])) + int(str(given["reply_tokens"]))
+    needed = sum(int(str(given[name])) for name in ("prompt_tokens", "again", "reply_tokens"))
     positions = SHAPES[str(given["model"])].positions
     if needed > positions:
         parser.error(f"prompt and reply need {needed} positions, {given['model']} has {positions}")
@@ -136,6 +146,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _more(text: str) -> int:
+    if (count := _count(text)) < LEAST_MORE:
+        raise argparse.ArgumentTypeError(f"at least {LEAST_MORE} tokens")
+    return count
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ HEAD = (
 LEGEND = """
   lead: tokens/s of the first contestant over this one's, median of rounds, with its range
   first, gap: first text and gaps between texts, median and 99th percentile, median of rounds
+  again: the same prompts continued, so most of them was computed before
   cores, idle: what its processes kept busy in its turns, and while others had theirs"""
 
 
@@ -44,7 +45,7 @@ def table(title: str, scored: Sequence[Score], absent: Mapping[str, str]) -> str
 
 def _row(score: Score) -> tuple[str, ...]:
     return (
-        score.label + (" (faulty)" if score.faults else ""),
+        score.label + " again" * score.again + " (faulty)" * bool(score.faults),
         str(score.streams),
         number(score.tokens_per_s),
         number(score.lead),

@@ -2,8 +2,9 @@
 
 In: running services. Out: one `Burst` per turn. All services stay up, so that turns alternate
 within seconds (A B C A B C …); what the idle ones compute meanwhile is measured and reported. Each
-burst has its own prompts, so no server's prefix cache helps. Faults (a failure, a prompt or a reply
-of the wrong length) are kept with the burst, whose figures are then not comparable.
+burst has its own prompts, so no server's prefix cache helps; with `again`, a second burst continues
+the prompts of each, which measures what servers remember. Faults (a failure, a prompt or a reply of
+the wrong length) are kept with the burst, whose figures are then not comparable.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from commands.bench.load.requests import SEEDS, Request, Sizes, make_requests
+from commands.bench.load.requests import (
+    SEEDS,
+    Request,
+    Sizes,
+    further_turn,
+    make_requests,
+)
 from commands.bench.results.figures import Run, Summary, summarize
 from commands.bench_peers.service import Service
 from commands.bench_peers.usage import Memory
@@ -31,6 +38,7 @@ class Turns:
     prompt_tokens: int
     reply_tokens: int
     timeout: float
+    again: int = 0  # tokens that continue each prompt in a second burst; 0: no second burst
     seed: int = 1
     rest: float = 0.0  # seconds before warming up and each round
 
@@ -42,6 +50,7 @@ class Burst:
     label: str
     round: int
     streams: int
+    again: bool  # its prompts continue those of the burst before
     summary: Summary
     memory: Memory
     cores: float  # kept busy by its processes
@@ -70,7 +79,12 @@ class Rounds:
         bursts = []
         for number in range(1, self._turns.rounds + 1):
             self._rest(f"round {number}")
-            bursts += [self._turn(service, number, streams) for service, streams in self._seats()]
+            for service, streams in self._seats():
+                requests = self._requests(streams, self._turns.reply_tokens)
+                bursts.append(self._turn(service, number, requests))
+                if self._turns.again:
+                    continued = self._continued(requests)
+                    bursts.append(self._turn(service, number, continued, again=True))
         return bursts
 
     def _rest(self, before: str) -> None:
@@ -83,9 +97,10 @@ class Rounds:
                 if streams <= most:
                     yield service, streams
 
-    def _turn(self, service: Service, number: int, streams: int) -> Burst:
+    def _turn(
+        self, service: Service, number: int, requests: list[Request], *, again: bool = False
+    ) -> Burst:
         turns = self._turns
-        requests = self._requests(streams, turns.reply_tokens)
         before = self._cpu_seconds()
         gc.collect()
         run = service.burst(requests, turns.timeout)
@@ -95,29 +110,38 @@ class Rounds:
             for label, now in self._cpu_seconds().items()
         }
         own = cores.pop(service.label)
-        fault = fault_of(run, turns)
+        fault = fault_of(run, len(requests[0].prompt), turns.reply_tokens)
         rate = f"{summary.tokens_per_s:,.0f} tokens/s" + (f", but {fault}" if fault else "")
-        self._log(f"round {number}, {streams} streams, {service.label}: {rate}")
-        return Burst(service.label, number, streams, summary, service.memory(), own, cores, fault)
+        streams, which = len(requests), " again" if again else ""
+        self._log(f"round {number}{which}, {streams} streams, {service.label}: {rate}")
+        memory = service.memory()
+        return Burst(service.label, number, streams, again, summary, memory, own, cores, fault)
 
     def _cpu_seconds(self) -> dict[str, float]:
         return {service.label: service.cpu_seconds() for service, _ in self._services}
 
     def _requests(self, count: int, reply_tokens: int) -> list[Request]:
-        sizes = Sizes(self._turns.prompt_tokens, reply_tokens, "byte", send_seed=False)
-        requests = make_requests(count, sizes, self._seed)
+        requests = make_requests(count, self._sizes(reply_tokens), self._seed)
         self._seed = (self._seed + count) % SEEDS
         return requests
 
+    def _continued(self, requests: list[Request]) -> list[Request]:
+        none = {request.index: b"" for request in requests}  # a reply's length may change as text
+        return further_turn(requests, none, self._sizes(self._turns.reply_tokens), self._seed)
 
-def fault_of(run: Run, turns: Turns) -> str | None:
+    def _sizes(self, reply_tokens: int) -> Sizes:
+        prompt, more = self._turns.prompt_tokens, self._turns.again - 1  # a space comes before it
+        return Sizes(prompt, reply_tokens, "byte", send_seed=False, turn_tokens=more)
+
+
+def fault_of(run: Run, prompt_tokens: int, reply_tokens: int) -> str | None:
     """Return the first problem that makes a burst unfit for comparison."""
     for seen in run.outcomes:
         if seen.failure:
             text = " ".join(f"{seen.failure}: {seen.detail}".split())
             return text.rstrip(": ")[:MAX_FAULT]
-        if seen.prompt_tokens not in {None, turns.prompt_tokens}:
-            return f"a prompt had {seen.prompt_tokens} tokens, not {turns.prompt_tokens}"
-        if seen.tokens != turns.reply_tokens:
-            return f"a reply had {seen.tokens} tokens, not {turns.reply_tokens}"
+        if seen.prompt_tokens not in {None, prompt_tokens}:
+            return f"a prompt had {seen.prompt_tokens} tokens, not {prompt_tokens}"
+        if seen.tokens != reply_tokens:
+            return f"a reply had {seen.tokens} tokens, not {reply_tokens}"
     return None

@@ -21,6 +21,7 @@ class Score:
 
     label: str
     streams: int
+    again: bool
     tokens_per_s: float
     lead: float
     lead_lowest: float
@@ -41,14 +42,20 @@ def scores(bursts: Sequence[Burst]) -> list[Score]:
     if not bursts:
         return []
     first = bursts[0].label
-    seats = dict.fromkeys((burst.streams, burst.label) for burst in bursts)
+    seats = dict.fromkeys((burst.streams, burst.again, burst.label) for burst in bursts)
     idle = {label: _idle(bursts, label) for label in {burst.label for burst in bursts}}
-    return [_score(bursts, first, label, streams, idle[label]) for streams, label in seats]
+    return [
+        _score(
+            [b for b in bursts if (b.streams, b.again) == (streams, again)],
+            *(first, label, idle[label]),
+        )
+        for streams, again, label in seats
+    ]
 
 
-def _score(bursts: Sequence[Burst], first: str, label: str, streams: int, idle: float) -> Score:
-    own = [burst for burst in bursts if (burst.label, burst.streams) == (label, streams)]
-    leaders = {b.round: b for b in bursts if (b.label, b.streams) == (first, streams)}
+def _score(bursts: Sequence[Burst], first: str, label: str, idle: float) -> Score:
+    own = [burst for burst in bursts if burst.label == label]
+    leaders = {burst.round: burst for burst in bursts if burst.label == first}
     leads = [
         ratio(leaders[burst.round].summary.tokens_per_s, burst.summary.tokens_per_s)
         for burst in own
@@ -61,7 +68,8 @@ def _score(bursts: Sequence[Burst], first: str, label: str, streams: int, idle: 
 
     return Score(
         label=label,
-        streams=streams,
+        streams=own[0].streams,
+        again=own[0].again,
         tokens_per_s=of(lambda burst: burst.summary.tokens_per_s),
         lead=median(known),
         lead_lowest=min(known),

@@ -167,7 +167,7 @@ def test_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         *(("A", 1), ("B", 1), ("A", 2), ("B", 2))
     ]
     assert "secret" not in file.read_text()
-    assert {figure["name"] for figure in report["comparison"]["figures"]} >= {"gap p99, ms"}
+    assert {figure["name"] for figure in report["comparisons"][0]["figures"]} >= {"gap p99, ms"}
     assert "B/A" in capsys.readouterr().out
 
 

@@ -7,20 +7,21 @@ Covers `bench_peers/model`, `rounds`, `scores`, `bench_peers/service`, `shapes`,
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from commands.bench.dialects import DIALECTS
 from commands.bench.load.outcome import Outcome
-from commands.bench.load.requests import Sizes, make_requests
+from commands.bench.load.requests import Request, Sizes, make_requests
 from commands.bench.results.figures import Run, summarize
 from commands.bench_peers import usage
 from commands.bench_peers.model import BYTES, make_model, tensor_sizes
 from commands.bench_peers.peer import Plan
 from commands.bench_peers.peers import PEERS
 from commands.bench_peers.peers.transformers_serve import TransformersCompletions
-from commands.bench_peers.rounds import Burst, Turns, fault_of
+from commands.bench_peers.rounds import Burst, Rounds, Turns, fault_of
 from commands.bench_peers.scores import scores
 from commands.bench_peers.service import Service
 from commands.bench_peers.shapes import SHAPES
@@ -28,7 +29,7 @@ from commands.bench_peers.usage import Memory
 from processes import free_port, until
 
 PROGRAM = Path(__file__).with_name("peer_program.py")
-TURNS = Turns(streams=(1,), rounds=1, prompt_tokens=4, reply_tokens=10, timeout=5)
+SIZES = (4, 10)  # tokens of a prompt and of a reply
 
 
 def test_shapes_count_their_weights() -> None:
@@ -94,7 +95,7 @@ def test_a_service_tells_what_it_takes(tmp_path: Path) -> None:
     try:
         started.start(patience=30)
         run = started.burst(make_requests(2, Sizes(4, 10, "byte"), 1), timeout=30)
-        assert fault_of(run, TURNS) is None
+        assert fault_of(run, *SIZES) is None
         assert 1 < started.memory().pss_mb <= started.memory().rss_mb
         assert started.cpu_seconds() > 0
     finally:
@@ -111,10 +112,12 @@ def outcome(tokens: int, seconds: float, index: int = 0) -> Outcome:
     return seen
 
 
-def burst(label: str, number: int, seconds: float, fault: str | None = None) -> Burst:
+def burst(
+    label: str, number: int, seconds: float, fault: str | None = None, *, again: bool = False
+) -> Burst:
     summary = summarize(Run([outcome(10, seconds)], 0.0))
     idle = {"a": 0.5} if label == "b" else {"b": 0.0}
-    return Burst(label, number, 1, summary, Memory(20, 10), 1.5, idle, fault)
+    return Burst(label, number, 1, again, summary, Memory(20, 10), 1.5, idle, fault)
 
 
 def test_a_lead_is_of_bursts_of_the_same_round() -> None:
@@ -129,15 +132,53 @@ def test_a_lead_is_of_bursts_of_the_same_round() -> None:
     assert scores([]) == []
 
 
+def test_continued_bursts_have_scores_of_their_own() -> None:
+    turns = [burst("a", 1, 1), burst("a", 1, 0.1, again=True)]
+    turns += [burst("b", 1, 2), burst("b", 1, 0.4, again=True)]
+    found = [(score.label, score.again, score.lead) for score in scores(turns)]
+    assert found == [("a", False, 1), ("a", True, 1), ("b", False, 2), ("b", True, 4)]
+
+
+class RecordingService(Service):
+    """Replies at once, and stores the prompts."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            "recording", Plan(command=(), ready="/", dialect=DIALECTS["openai"]), 0, folder / "log"
+        )
+        self.prompts: list[str] = []
+
+    def burst(self, requests: Sequence[Request], timeout: float) -> Run:
+        self.prompts += [request.prompt for request in requests]
+        outcomes = [outcome(10, 1, request.index) for request in requests]
+        for seen, request in zip(outcomes, requests, strict=True):
+            seen.prompt_tokens = len(request.prompt)
+        return Run(outcomes, 0.0)
+
+
+def test_a_burst_is_continued(tmp_path: Path) -> None:
+    recording = RecordingService(tmp_path)
+    turns = Turns((2,), 2, prompt_tokens=30, reply_tokens=10, timeout=5, again=12)
+    bursts = Rounds([(recording, 2)], turns, lambda line: None).measure()
+    assert [(each.round, each.again, each.fault) for each in bursts] == [
+        *((1, False, None), (1, True, None)),
+        *((2, False, None), (2, True, None)),
+    ]
+    assert [len(prompt) for prompt in recording.prompts] == [30, 30, 42, 42] * 2
+    assert len({prompt[:10] for prompt in recording.prompts}) == 4
+    for at in (0, 1, 4, 5):
+        assert recording.prompts[at + 2].startswith(f"{recording.prompts[at]} ")
+
+
 def test_faults_are_found() -> None:
-    assert fault_of(Run([outcome(10, 1)], 0), TURNS) is None
-    assert fault_of(Run([outcome(9, 1)], 0), TURNS) == "a reply had 9 tokens, not 10"
+    assert fault_of(Run([outcome(10, 1)], 0), *SIZES) is None
+    assert fault_of(Run([outcome(9, 1)], 0), *SIZES) == "a reply had 9 tokens, not 10"
     long = outcome(10, 1)
     long.prompt_tokens = 5
-    assert fault_of(Run([outcome(10, 1), long], 0), TURNS) == "a prompt had 5 tokens, not 4"
+    assert fault_of(Run([outcome(10, 1), long], 0), *SIZES) == "a prompt had 5 tokens, not 4"
     cut = outcome(10, 1)
     cut.failure, cut.detail = "status 500", " all\n is lost "
-    assert fault_of(Run([cut], 0), TURNS) == "status 500: all is lost"
+    assert fault_of(Run([cut], 0), *SIZES) == "status 500: all is lost"
 
 
 def test_an_end_without_a_last_word() -> None:

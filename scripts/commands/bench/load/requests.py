@@ -1,15 +1,16 @@
 """The content of each request: a prompt of an exact length, a seed, a token limit.
 
 In: sizes and one base seed. Out: the same `Request`s on every machine. Prompts are pseudo-words,
-different for each request, so that no server's prefix cache helps. A named prompt begins with its
-stream's name. Knows no dialects and no sockets.
+different for each request, so that no server's prefix cache helps, unless a shared beginning or
+further turns are wanted. A named prompt begins with its stream's name. Knows no dialects and no
+sockets.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Unit = Literal["byte", "word"]
@@ -103,11 +104,35 @@ class Sizes:
     unit: Unit = "byte"
     named: bool = False
     send_seed: bool = True
+    shared: str = ""  # the beginning of each prompt, not counted in `prompt_tokens`
+    turn_tokens: int = 0  # words or bytes that a further turn adds to the reply
 
 
 def make_requests(count: int, sizes: Sizes, seed: int) -> list[Request]:
     """Return the requests of one run; request i has the seed `seed + i` and its own prompt."""
     return [_make_request(index, sizes, (seed + index) % SEEDS) for index in range(count)]
+
+
+def further_turn(
+    requests: Sequence[Request], replies: Mapping[int, bytes], sizes: Sizes, seed: int
+) -> list[Request]:
+    """Return the next turn of each chat: its prompt, the reply to it, and new words."""
+
+    def next_of(request: Request) -> Request:
+        own = (seed + request.index) % SEEDS
+        reply = replies[request.index].decode(errors="replace").rstrip()
+        prompt = f"{request.prompt}{reply} {words(sizes.turn_tokens, sizes.unit, own)}"
+        return replace(request, prompt=prompt, seed=own if sizes.send_seed else None)
+
+    return [next_of(request) for request in requests]
+
+
+def shared_beginning(tokens: int, unit: Unit, seed: int) -> str:
+    """Return a beginning of this length for all prompts."""
+    if not tokens:
+        return ""
+    text = words(tokens, unit, seed)
+    return f"{text} " if unit == "word" else f"{text[:-1]} "
 
 
 def stream_name(index: int) -> str:
@@ -116,21 +141,23 @@ def stream_name(index: int) -> str:
 
 
 def _make_request(index: int, sizes: Sizes, seed: int) -> Request:
-    prompt = _prompt(sizes, seed, stream_name(index) if sizes.named else "")
+    name = stream_name(index) if sizes.named else ""
+    prompt = sizes.shared + words(sizes.prompt_tokens, sizes.unit, seed, name)
     return Request(index, prompt, seed if sizes.send_seed else None, sizes.reply_tokens)
 
 
-def _prompt(sizes: Sizes, seed: int, name: str) -> str:
+def words(tokens: int, unit: Unit, seed: int, name: str = "") -> str:
+    """Return a text of this many words or bytes, which begins with `name`."""
     dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
-    if sizes.unit == "word":
-        return name + " ".join(dice.choices(_COMMON_WORDS, k=sizes.prompt_tokens))
+    if unit == "word":
+        return name + " ".join(dice.choices(_COMMON_WORDS, k=tokens))
     text = name
     for word in _pseudo_words(dice):
-        if len(text) >= sizes.prompt_tokens:
+        if len(text) >= tokens:
             break
         text += word
     # Some servers trim a prompt that ends in a space, which would change its length.
-    return text[: sizes.prompt_tokens - 1] + "."
+    return text[: tokens - 1] + "."
 
 
 def _pseudo_words(dice: random.Random) -> Iterator[str]:

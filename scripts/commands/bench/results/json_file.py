@@ -30,13 +30,14 @@ class Measured:
     run: Run
     summary: Summary
     models: dict[str, Summary] = field(default_factory=dict)
+    turn: int = 1  # of a chat
 
 
 def write(
     path: Path,
     options: Options,
     measured: Sequence[Measured],
-    comparison: Comparison | None,
+    comparisons: Sequence[Comparison],
 ) -> None:
     """Write the whole report."""
     report = {
@@ -45,7 +46,7 @@ def write(
         "arguments": arguments(options),
         "machine": machine.facts(),
         "runs": [_run(one) for one in measured],
-        "comparison": asdict(comparison) if comparison else None,
+        "comparisons": [asdict(each) for each in comparisons],
     }
     path.write_text(json.dumps(plain(report), allow_nan=False) + "\n", encoding="utf-8")
 
@@ -62,6 +63,7 @@ def _run(measured: Measured) -> dict[str, object]:
     return {
         "label": measured.label,
         "round": measured.round,
+        "turn": measured.turn,
         "summary": asdict(measured.summary),
         "models": {model: asdict(part) for model, part in measured.models.items()},
         "requests": [_request(outcome, start) for outcome in outcomes],

@@ -84,7 +84,7 @@ class LlamaServer(Peer):
             ),
             ready="/health",
             dialect=DIALECTS["openai"],
-            extra={"temperature": 0, "ignore_eos": True, "cache_prompt": False},
+            extra={"temperature": 0, "ignore_eos": True},
         )
 
     def _weights(self, installation: Installation, model: Path, precision: str) -> Path:
