@@ -135,6 +135,7 @@ def test_the_lag_is_that_of_open_sessions(played: Played) -> None:
     session = played.session(1)
     played.sync.own(session)
     assert played.sync.lag > 0
+    played.sync._synced -= 5  # seconds pass
     before = played.sync.lag
     played.sync._tick()
     assert played.sync.lag < before
@@ -143,6 +144,20 @@ def test_the_lag_is_that_of_open_sessions(played: Played) -> None:
     assert played.sync.lag > 0
     played.sync.leave(session)
     assert played.sync.lag == 0
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_the_time_without_sessions_is_no_lag(played: Played, follows: bool) -> None:
+    played.sync._synced -= 60  # seconds pass
+    session = played.session(1)
+    if follows:
+        played.sync.join(session, HERE)
+    else:
+        played.sync.own(session)
+    assert 0 < played.sync.lag < 60
+    played.sync._synced -= 60
+    played.sync.own(played.session(1))
+    assert played.sync.lag > 60, "the first one has waited since"
 
 
 def test_a_session_that_was_refused_is_deleted_and_an_accepted_one_released(

@@ -54,7 +54,11 @@ class Sync:
     @property
     def lag(self) -> float:
         """Seconds since the last sync, if there is anything to sync."""
-        return time.monotonic() - self._synced if self.owned or self.followed else 0.0
+        return time.monotonic() - self._synced if self._busy else 0.0
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self.owned or self.followed)
 
     def own(self, session: Session, place: Place = Place.OWNED) -> bool:
         """Write a session's events to the journal, and end any earlier reader of it here.
@@ -65,12 +69,13 @@ class Sync:
             if session.place is Place.GONE:
                 self._client.soon(Journal.let_go, session.id, b"", session.complete)
                 return False
+            idle = not self._busy
             before = self._give_up(session.id)
             self.followed.pop(session, None)
             session.place = place
-            if not self.owned:
-                self._wake.set()
             self.owned[session.id] = session
+            if idle:
+                self._end_idle()
         if before is not None:
             before.home.end(before, TAKEN)
         return True
@@ -164,10 +169,11 @@ class Sync:
         """Expect more of a session through the journal."""
         with self._lock:
             if session.place is not Place.GONE:
+                idle = not self._busy
                 session.place = Place.FOLLOWED
-                if session not in self.followed:
-                    self._wake.set()
                 self.followed[session] = seen
+                if idle:
+                    self._end_idle()
         return False
 
     def _stop_following(self, session: Session) -> bool:
@@ -180,15 +186,17 @@ class Sync:
         session.show_none_cached()
         return True
 
+    def _end_idle(self) -> None:
+        """Sync at once: a session has come after a time without any."""
+        self._synced = time.monotonic()
+        self._wake.set()
+
     def _run(self) -> None:
         while not self._closing:
-            busy = self.owned or self.followed
-            self._wake.wait(TICK_SECONDS if busy else SWEEP_SECONDS)
+            self._wake.wait(TICK_SECONDS if self._busy else SWEEP_SECONDS)
             self._wake.clear()
-            if self.owned or self.followed:
+            if self._busy:
                 self._tick()
-            else:
-                self._synced = time.monotonic()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep()
 
