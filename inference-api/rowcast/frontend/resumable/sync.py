@@ -151,7 +151,10 @@ class Sync:
             session.home.end(session, CANCELLED)
             return False
         if news.state == "ended":
-            return self._stop_following(session)
+            read = self._stop_following(session)
+            if read:
+                session.show_none_cached()
+            return read
         if self._client.do(Journal.take, session.id, news.owner):
             session.show_none_cached()
             session.record()
@@ -183,7 +186,6 @@ class Sync:
             if session.place is Place.GONE:
                 return False
             session.place = Place.READ
-        session.show_none_cached()
         return True
 
     def _end_idle(self) -> None:
@@ -251,6 +253,7 @@ class Sync:
 
     def _compute_alone(self, session: Session) -> None:
         """Compute the rest of a followed session without the journal."""
+        session.behind = True
         if self._stop_following(session):
             self._compute(session)
 
