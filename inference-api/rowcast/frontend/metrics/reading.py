@@ -25,7 +25,6 @@ from rowcast_metrics.totals import Numbers, Series
 BACKGROUND_SECONDS = 5.0
 
 
-
 def cache_usage(status: Status) -> float:
     """Return the part of the cache's memory that replies commit to, from 0 to 1."""
     return status.cache.committed / max(1, status.cache.tokens)
