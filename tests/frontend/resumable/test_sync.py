@@ -226,6 +226,36 @@ def test_a_follower_whose_reader_leaves_while_it_is_taken_over_is_released(
     assert played.sessions.submitted == []
 
 
+@pytest.mark.parametrize("resumes", ["it", "nothing", "an ended one"])
+def test_a_reader_that_leaves_while_another_waits_to_resume_hands_the_session_over(
+    played: Played, resumes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is released only if the other one does not take it over after all."""
+    first, second = played.session(1), played.session(1)
+    second.origin = first.origin
+    first.record()
+    played.sync.own(first)
+    offer(first, 0, 0, *range(5))
+
+    def wait(_job: Job[Any]) -> News:
+        offer(first, 0, 5, 5)
+        played.sync.leave(first)
+        if resumes == "nothing":
+            raise JournalFailing("the journal fails")
+        return HERE if resumes == "it" else News(0, [], "ended", None, lives=False)
+
+    monkeypatch.setattr(played.client, "wait", wait)
+    if resumes == "nothing":
+        with pytest.raises(JournalFailing):
+            played.sync.resume(second)
+        assert written(played.client, first) == [*range(6)]
+    else:
+        played.sync.resume(second)
+    released = [name for name, *_ in played.client.made("let_go")]
+    assert released == ([] if resumes == "it" else [first.id])
+    assert (second.place is Place.OWNED) == (resumes == "it")
+
+
 def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_left(
     played: Played,
 ) -> None:

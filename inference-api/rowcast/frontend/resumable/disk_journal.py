@@ -136,9 +136,6 @@ class DiskJournal:
         news = self.sync.resume(session)
         if news is None:
             raise _unknown(session.id)
-        session.place = Place.READ
-        if news.state == "open":
-            self.sync.own(session)
         self.readers.recall(session, news.batches, session.caller.team)
         session.know(in_turns(news.batches))
         session.show_none_cached()

@@ -12,6 +12,7 @@ order; never while it waits for the journal or the backend (decision 68).
 
 import threading
 import time
+from collections import Counter
 
 from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.resumable.journal_client import JournalClient
@@ -36,6 +37,7 @@ class Sync:
         self._client = client
         self.owned: dict[str, Session] = {}  # computed here, by id
         self.followed: dict[Session, int] = {}  # with the last batch read
+        self._resuming: Counter[str] = Counter()  # sessions that are being taken over, by id
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
@@ -103,21 +105,33 @@ class Sync:
                 self._client.soon(Journal.forget, session.id)
             elif place is Place.OWNED:
                 del self.owned[session.id]
-                last = encoded(session.take())
-                self._client.soon(Journal.let_go, session.id, last, session.complete)
+                if session.id not in self._resuming:
+                    self._release(session)
 
     def resume(self, session: Session) -> News | None:
-        """Return all of a recorded session, and take it over if it is open."""
+        """Return all of a recorded session, and own it if it is open.
+
+        Its earlier reader here may leave meanwhile; then it is not released, but handed over.
+        """
         with self._lock:
             before = self.owned.get(session.id)
             events = before.take() if before is not None else []
             job = self._client.call(Journal.resume, session.id, encoded(events))
+            self._resuming[session.id] += 1
         try:
-            return self._client.wait(job)
+            news = self._client.wait(job)
+            if news is not None:
+                session.place = Place.READ
+                if news.state == "open":
+                    self.own(session)
         except JournalFailing:
             if before is not None:
                 before.put_back(events)
             raise
+        else:
+            return news
+        finally:
+            self._end_resuming(session.id, before)
 
     def store(self, session: Session, choice: Choice) -> bool:
         """Write a session's events now, with the number of cached tokens that a choice found.
@@ -160,6 +174,21 @@ class Sync:
             session.record()
             return self.own(session)
         return self._follow(session, news.number)
+
+    def _end_resuming(self, name: str, before: Session | None) -> None:
+        """Release the session of a reader that has left, if nobody has taken it over after all."""
+        with self._lock:
+            self._resuming[name] -= 1
+            if self._resuming[name]:
+                return
+            del self._resuming[name]
+            if before is not None and name not in self.owned:
+                self._release(before)
+
+    def _release(self, session: Session) -> None:
+        """Write the last events of a session, which other processes may continue."""
+        last = encoded(session.take())
+        self._client.soon(Journal.let_go, session.id, last, session.complete)
 
     def _give_up(self, name: str) -> Session | None:
         """Remove an owned session, and return it."""
