@@ -86,6 +86,7 @@ class Sharing:
 
     def _fork(self, leader: Reply, reply: Reply, count: int) -> None:
         """Give a reply the first tokens that its leader was fed."""
+        self._rows.reserve(reply, count)
         self._engine.fork(leader.row, reply.row, reply.tokens[:count], reply.fed)
         reply.fed = count
 
