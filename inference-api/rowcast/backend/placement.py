@@ -25,9 +25,7 @@ class Place:
     row: int
     held: int = 0
     found: int = 0  # how many of these were computed for another request
-    fill: Callable[[int], None] | None = (
-        None  # writes so many of them to the row; None: they are there
-    )
+    fill: Callable[[int], None] | None = None  # writes so many of them; None: they are there
     source: int | None = None  # the free row that it reads
 
 
@@ -35,8 +33,9 @@ class Placement(Protocol):
     """The free rows of one backend.
 
     An implementation may return any free row. It returns more than 0 as `held` only if the row's
-    cache holds these tokens, or `fill` writes them, and three rules apply: the tokens are equal one by one; at least the
-    last one is still fed, because its feed draws; and none is held of a prompt that `is_fed_whole`.
+    cache holds these tokens, or `fill` writes them, and three rules apply: the tokens are equal one
+    by one; at least the last one is still fed, because its feed draws; and none is held of a prompt
+    that `is_fed_whole`.
     """
 
     def take(self, reply: Reply) -> Place:

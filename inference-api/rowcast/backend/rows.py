@@ -102,7 +102,8 @@ class Rows(Roster):
         reply.fed = self._filled(reply, place)
         reply.found = min(place.found, reply.fed, len(reply.submit.prompt))
         if reply.beams:
-            self.reserve(reply, self.memory.need(reply))  # its search copies rows at any step
+            whole = len(reply.submit.prompt) + reply.limit
+            self.reserve(reply, whole)  # its search copies rows at any step
 
     def evict(self, reply: Reply) -> None:
         self.leave(reply)

@@ -64,7 +64,7 @@ def test_rows_never_take_more_memory_than_there_is(grain: int, limit: int) -> No
     driven = Driven(engine=engine, policies=Policies(placement=placement))
     reader = driven.reader()
     systems = [tuple(chance.choices(range(65, 91), k=260)) for _ in range(3)]
-    sent = {}
+    sent: dict[str, tuple[tuple[int, ...], int, int]] = {}
     for number in range(40):
         begin = chance.choice(systems)[: chance.choice([100, 200, 260])]
         prompt = (*begin, *chance.choices(range(97, 123), k=chance.randrange(1, 60)))

@@ -2,6 +2,7 @@
 
     a reply commits to      its prompt and the most tokens that it may have, bounded by the context
     it is seated            while the sum of what the seated ones commit to stays within the memory
+    a row takes             what was counted before; others give back what there is too little of
     a row gives back        what neither its reply needs nor a placement remembers: after
                             GRACE_SECONDS, or at once if seated replies may need it
 
