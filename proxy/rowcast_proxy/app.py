@@ -22,6 +22,7 @@ from rowcast_proxy.errors import (
     anthropic_body,
     error_body,
     is_of_anthropic,
+    outcome_of,
 )
 from rowcast_proxy.forwarding.bodies import BodyErrors, read_body
 from rowcast_proxy.forwarding.headers import (
@@ -89,6 +90,14 @@ class ProxyApp:
         request.on_end = self.metrics.ended
         self.metrics.began()
         request.cors = self._cors.headers(environ)
+        try:
+            return self._respond(request, start_response)
+        except BaseException as error:  # whatever it is, no response will end the request
+            request.status, request.reason = outcome_of(error)
+            request.end()
+            raise
+
+    def _respond(self, request: InboundRequest, start_response: StartResponse) -> Iterable[bytes]:
         try:
             return self._answer(request, start_response)
         except Refusal as refusal:
@@ -175,17 +184,10 @@ class ProxyApp:
         except BaseException as error:  # whatever it is, the link must not stay open
             link.close()
             if link.client_gone:
-                raise _gone(request) from error
+                raise StreamCut("client_gone") from error
             raise
         request.status = head.status
         return Relay(request, link, head, first)
-
-
-def _gone(request: InboundRequest) -> StreamCut:
-    """Record that the client has disconnected; the status is only for the log."""
-    request.status, request.reason = 499, "client_gone"
-    request.end()
-    return StreamCut("client_gone")
 
 
 def _refuse(

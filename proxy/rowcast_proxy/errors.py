@@ -15,6 +15,8 @@ import errno
 import json
 from typing import ClassVar, Final
 
+from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName
+
 _OPENAI_PATHS: Final = (
     "/v1/",
     "/v2/",
@@ -121,6 +123,15 @@ class StreamCut(BrokenPipeError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EPIPE, reason)
+
+
+def outcome_of(error: BaseException) -> tuple[int, str]:
+    """Return status and reason, for log and counters, of a request that such an error has ended."""
+    if isinstance(error, StreamCut):
+        return 499, str(error.strerror)
+    if isinstance(error, (InvalidResponseHeader, InvalidResponseHeaderName)):
+        return 502, UpstreamBroken.reason
+    return 500, "failed"
 
 
 def error_body(status: int, message: str, path: str = "") -> bytes:

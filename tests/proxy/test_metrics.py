@@ -1,19 +1,24 @@
 """The proxy's own metrics: for whom, and what they count."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent.socket
 import pytest
+from gunicorn.http.errors import InvalidResponseHeader
 
 from exposed import OPEN_METRICS, Samples, read_open, samples
 from processes import Running, until
+from rowcast_proxy.app import ProxyApp
 from rowcast_proxy.errors import Forbidden
 from rowcast_proxy.forwarding.headers import caller_headers
 from rowcast_proxy.metrics import FAMILIES
+from rowcast_proxy.settings import ProxySettings
 from rowcast_proxy.tokens import Caller
 
-from .clients import ask, bearer, raw_request, send_raw, token
+from .clients import SECRET, ask, bearer, raw_request, send_raw, token
 from .conftest import running_proxy
 from .fake_upstream import FakeUpstream
 
@@ -107,6 +112,41 @@ def test_requests_refusals_and_tokens_are_counted(
     after = counted(counting)
     assert after["rowcast_proxy_requests_open",] == 1  # the one that asks
     assert after["rowcast_proxy_worker_starts_total",] == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), InvalidResponseHeader("X-A"), OSError()])
+def test_a_request_that_fails_unexpectedly_ends_too(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its exception goes on to the worker; it is counted, and has its line in the log."""
+    app = ProxyApp(ProxySettings(jwt_secret=SECRET))
+
+    def fail(_status: str, _headers: object) -> None:
+        raise error
+
+    caplog.set_level("INFO", "rowcast_proxy")
+    with contextlib.closing(app), pytest.raises(type(error)):
+        app(liveness(), fail)
+    shown = samples(app.metrics.text("")[1].decode())
+    assert shown["rowcast_proxy_requests_open",] == 0
+    [(_, reason)] = [key for key in shown if key[0] == "rowcast_proxy_ends_total"]
+    assert reason == ("upstream_broken" if isinstance(error, InvalidResponseHeader) else "failed")
+    [line] = [
+        each.getMessage() for each in caplog.records if "route=/liveness" in each.getMessage()
+    ]
+    assert f"reason={reason}" in line
+
+
+def liveness() -> dict[str, object]:
+    client, _ = gevent.socket.socketpair()
+    return {
+        "REQUEST_METHOD": "GET",
+        "RAW_URI": "/liveness",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "here",
+        "gunicorn.socket": client,
+        "wsgi.input": None,
+    }
 
 
 def test_no_team_token_or_path_of_a_caller_is_shown(

@@ -196,6 +196,8 @@ class DecodeBackend:
         self._starved = not feeds
         if not feeds:
             return []
+        fed = ((self._rows.at(feed.row), len(feed.tokens)) for feed in feeds)
+        self._rows.reserve_all((reply, reply.fed + count) for reply, count in fed)
         drawn = self._engine.step(feeds)
         self._steps += 1
         for feed in feeds:

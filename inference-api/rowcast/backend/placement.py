@@ -1,6 +1,7 @@
 """Which free row a reply takes, and what that row still holds.
 
-    take(reply) ──▶ Place: a free row, and how many of the reply's first tokens are in its cache
+    take(reply) ──▶ Place: a free row, and how many of the reply's first tokens are in its cache, or
+                           are written there by `fill`, once there is memory for them
     give_back(reply)       the row is free again; its cache holds the first `fed` of `reply.tokens`
     held(row)              how many of these tokens may be used again
     forget(row, length)    from now on the row holds only its first `length` tokens
@@ -9,6 +10,7 @@
 another; `LastFreed` uses nothing again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,14 +25,17 @@ class Place:
     row: int
     held: int = 0
     found: int = 0  # how many of these were computed for another request
+    fill: Callable[[int], None] | None = None  # writes so many of them; None: they are there
+    source: int | None = None  # the free row that it reads
 
 
 class Placement(Protocol):
     """The free rows of one backend.
 
-    An implementation may return any free row. It returns more than 0 as `held` only once the row's
-    cache holds these tokens, and three rules apply: the tokens are equal one by one; at least the
-    last one is still fed, because its feed draws; and none is held of a prompt that `is_fed_whole`.
+    An implementation may return any free row. It returns more than 0 as `held` only if the row's
+    cache holds these tokens, or `fill` writes them, and three rules apply: the tokens are equal one
+    by one; at least the last one is still fed, because its feed draws; and none is held of a prompt
+    that `is_fed_whole`.
     """
 
     def take(self, reply: Reply) -> Place:

@@ -5,11 +5,11 @@ decided by a `Placement`, and whether there is memory for it by `memory`. Knows 
 transport and no engine.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
 
 from rowcast.backend.memory.row_memory import RowMemory
-from rowcast.backend.placement import LastFreed, Placement
+from rowcast.backend.placement import LastFreed, Place, Placement
 from rowcast.backend.reply import Group, Reply, ReplyId
 from rowcast.wire import Prefixes
 
@@ -95,11 +95,15 @@ class Rows(Roster):
 
     def seat(self, reply: Reply) -> None:
         place = self._placement.take(reply)
-        reply.row, reply.fed = place.row, place.held
-        reply.found = min(place.found, len(reply.submit.prompt))
+        reply.row = place.row
         self._by_row[reply.row] = reply
         self.join(reply)
         self.memory.seat(reply)
+        reply.fed = self._filled(reply, place)
+        reply.found = min(place.found, reply.fed, len(reply.submit.prompt))
+        if reply.beams:
+            whole = len(reply.submit.prompt) + reply.limit
+            self.reserve(reply, whole)  # its search copies rows at any step
 
     def evict(self, reply: Reply) -> None:
         self.leave(reply)
@@ -111,6 +115,36 @@ class Rows(Roster):
         """Forget what a seated reply was fed: no other reply begins with it."""
         self.memory.note_fed(reply)
         reply.fed = 0
+
+    def reserve(self, reply: Reply, tokens: int, source: int | None = None) -> int:
+        """Let a seated reply's row take memory for so many tokens; return for how many there is.
+
+        Rows that need theirs less give it back before. `source`: a free row that is still read.
+        """
+        if not self.memory.tight:
+            return tokens
+        self._note_fed()
+        return self.memory.reserve(reply.row, tokens, source)
+
+    def reserve_all(self, lengths: Iterable[tuple[Reply, int]]) -> None:
+        """Let rows take memory for what they will hold after a step."""
+        if self.memory.tight:
+            self._note_fed()
+            for reply, tokens in lengths:
+                self.memory.reserve(reply.row, tokens)
+
+    def _note_fed(self) -> None:
+        for reply in self:
+            self.memory.note_fed(reply)
+
+    def _filled(self, reply: Reply, place: Place) -> int:
+        """Write what a reply begins with to its row, and return how many tokens that are."""
+        if place.fill is None:
+            return place.held
+        count = self.reserve(reply, place.held, place.source)
+        if count:
+            place.fill(count)
+        return count
 
     def stored(self) -> Prefixes:
         """Return what the placement stores beyond the rows."""

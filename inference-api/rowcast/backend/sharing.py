@@ -44,7 +44,7 @@ class Sharing:
         if reply.leader is not None:
             self._followers.append(reply)
             reply.found = _found(reply)
-        if reply.prefix_key and not _follows_sibling(reply):
+        if reply.prefix_key and not _repeats_sibling(reply):
             self._looked_up += len(reply.submit.prompt)
             self._found += reply.found
         return reply.found
@@ -86,6 +86,7 @@ class Sharing:
 
     def _fork(self, leader: Reply, reply: Reply, count: int) -> None:
         """Give a reply the first tokens that its leader was fed."""
+        self._rows.reserve(reply, count)
         self._engine.fork(leader.row, reply.row, reply.tokens[:count], reply.fed)
         reply.fed = count
 
@@ -121,13 +122,28 @@ class Sharing:
         return takewhile(lambda each: each is not reply, alike)
 
 
-def _follows_sibling(reply: Reply) -> bool:
-    return reply.leader is not None and reply.leader.group == reply.group
+def _sibling(reply: Reply) -> Reply | None:
+    """Return the leader of a reply, if that is one of its own session."""
+    leader = reply.leader
+    return leader if leader is not None and leader.group == reply.group else None
+
+
+def _repeats_sibling(reply: Reply) -> bool:
+    """True if it follows a choice of the same prompt, which counts once."""
+    sibling = _sibling(reply)
+    return sibling is not None and sibling.submit.prompt == reply.submit.prompt
 
 
 def _found(reply: Reply) -> int:
-    """Return how many prompt tokens the leader of a reply computes, or has computed, for it."""
-    return 0 if _follows_sibling(reply) else min(reply.shared, len(reply.submit.prompt))
+    """Return how many prompt tokens another request computes, or has computed, for a reply.
+
+    If it follows a sibling with another prompt, these are the ones that its own row has of them.
+    """
+    if _repeats_sibling(reply):
+        return 0
+    if _sibling(reply) is not None:
+        return min(reply.found, reply.fed)
+    return min(reply.shared, len(reply.submit.prompt))
 
 
 def _agree(one: Reply, other: Reply, length: int) -> bool:

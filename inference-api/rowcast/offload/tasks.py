@@ -65,7 +65,7 @@ def ranked_prompts(  # noqa: PLR0917  # tasks take their arguments by place
     cut: int | None,
     documents: Sequence[str],
     first: int,
-    most: int | None,
+    most: int,
 ) -> list[list[int]]:
     """Tokenize a query with each document; `first`: the number of the first of these documents.
 
@@ -74,11 +74,10 @@ def ranked_prompts(  # noqa: PLR0917  # tasks take their arguments by place
     ranked = Ranked(query, instruction, cut)
     found = []
     for at, document in enumerate(documents, first):
-        if most is not None and cut is None:
+        if cut is None:
             _check_ranked(at, tools.tokenizer.least_tokens(query + document), most, "at least ")
         found.append(list(ranked.prompt(tools.tokenizer, tools.chat, document)))
-        if most is not None:
-            _check_ranked(at, len(found[-1]), most)
+        _check_ranked(at, len(found[-1]), most)
     return found
 
 

@@ -254,6 +254,24 @@ def test_choices_count_what_others_computed_once() -> None:
     assert server.backend.status().prefixes == Prefixes(800, len(SYSTEM))
 
 
+def test_another_prompt_of_a_session_counts_what_its_own_row_held() -> None:
+    """Texts that become vectors are such prompts."""
+    server = driven()
+    reader = server.reader()
+    run(server, reader, "one", prompt(1))
+    first = prompt(2)
+    second = (*first[:350], *prompt(3)[300:])
+    reader.send(
+        submit("s", first, key="a", max_tokens=TOKENS),
+        submit("s", second, key="a", max_tokens=TOKENS, choice=1),
+    )
+    server.finish()
+    assert server.engine.forks == [50], "what else they share is copied from the first"
+    assert [reader.cached[named("s", choice)] for choice in range(2)] == [len(SYSTEM)] * 2
+    looked_up = len(prompt(1)) + len(first) + len(second)
+    assert server.backend.status().prefixes == Prefixes(looked_up, 2 * len(SYSTEM))
+
+
 def test_prompts_that_are_fed_whole_and_beams_neither_take_nor_leave() -> None:
     server = driven()
     reader = server.reader()

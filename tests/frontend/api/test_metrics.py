@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
+from backend.driven import RecordedEngine
 from exposed import OPEN_METRICS, read_open, samples
+from processes import until
 from rowcast.frontend.metrics.families import FAMILIES
 
 from ..metrics.counted import counted
@@ -77,6 +79,20 @@ def test_one_set_of_names(names: str) -> None:
     with serving(settings={"metrics_names": names}) as served:
         found = counted(served)
     assert {key[0].startswith("vllm:") for key in found} == {names == "vllm"}
+
+
+def test_the_cache_is_used_as_far_as_seated_replies_commit_to_it() -> None:
+    engine = RecordedEngine(rows=4, context_length=1000, step_seconds=0.01)
+    usage = ("rowcast_kv_cache_usage", "scripted")
+    with serving(engine=engine) as served:
+        assert counted(served)[usage] == 0
+        body = {"model": "scripted", "prompt": "Hello", "max_tokens": 900, "stream": True}
+        stream = served.stream("/v1/completions", **body, ignore_eos=True)
+        assert stream.status_code == 200
+        until(lambda: counted(served)[usage] > 0, "it is reported")
+        assert counted(served)[usage] == pytest.approx((len("Hello") + 900) / 4000)
+        assert counted(served)["vllm:kv_cache_usage_perc", "scripted"] == counted(served)[usage]
+        stream.close()
 
 
 def test_replies_refusals_and_routes_are_counted(stored: Served) -> None:

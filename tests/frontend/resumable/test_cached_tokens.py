@@ -13,6 +13,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
+from processes import until
 from rowcast.frontend.request.prefix_keys import NOBODY, PrefixKeys
 from rowcast.settings import PrefixScope
 from rowcast.transport.ports import BackendPort
@@ -167,6 +168,35 @@ def test_what_was_shown_stays_when_another_process_computes_the_rest(
         assert set(shown(rest)) <= {told}  # it does not know yet that it was taken
         begun.close()
         assert shown(again(other, stream)) == shown(read)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_follower_whose_journal_failed_reads_the_number_when_it_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    """Its owner stores the number between the last sync that worked and that moment, or fails."""
+    path, body = body_of("chat", 20)
+    with ExitStack() as stack:
+        slow = RecordedEngine(step_seconds=0.01)
+        one, _ = stack.enter_context(caching(tmp_path / "journal.db", engine=slow))
+        monkeypatch.setattr(journal_of(one).sync, "_tick", lambda: None)
+        other, port = stack.enter_context(caching(tmp_path / "journal.db"))
+        other.post("/v1/completions", **body_of("completions", 2)[1])  # seats one: FIRST
+        key = {"Idempotency-Key": "k"}
+        begun = one.client.post(path, json=body, headers=key, buffered=False)
+        follows = other.client.post(path, json=body, headers=key, buffered=False)
+        sync = journal_of(other).sync
+        (session,) = sync.followed
+        sync._compute_alone(session)  # as if its journal failed
+        until(lambda: len(port.submits) == 2, "it computes alone")
+        if not stored:
+            journal_of(one).client.problem = "the disk is gone"
+        ours = "".join(chunk.decode() for chunk in begun.response)  # type: ignore[union-attr]
+        theirs = "".join(chunk.decode() for chunk in follows.response)  # type: ignore[union-attr]
+        begun.close()
+        follows.close()
+    assert shown(theirs) == shown(ours) == [FIRST if stored else 0]
+    assert end_of(theirs) == end_of(ours)
 
 
 def test_a_number_that_was_written_in_time_stays(tmp_path: Path) -> None:

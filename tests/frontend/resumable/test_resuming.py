@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
 from processes import until
+from rowcast.frontend.resumable.journal_client import Job
 from rowcast.frontend.resumable.sync import CANCELLED, TAKEN
 from rowcast.journal.journal import Journal
 from rowcast.text.chat.template import ChatTemplate
@@ -20,7 +21,7 @@ from rowcast.text.chat.template import ChatTemplate
 from ..api.openai.saying import SayingEngine
 from ..api.openai.test_tools import BARE, TAGGED, TOOLS
 from ..api.openai.thinking import ITSELF, OPENED
-from ..serving import SECRET, Served, lasting_seed, serving, spoken
+from ..serving import SECRET, Served, journal_of, lasting_seed, serving, spoken
 
 pytestmark = pytest.mark.slow
 
@@ -262,6 +263,29 @@ def test_who_resumes_takes_the_stream_from_who_reads_it(slow: Served) -> None:
     with pytest.raises(OSError, match=TAKEN):
         list(first.iter_encoded())
     first.close()
+
+
+def test_the_stream_of_a_reader_that_leaves_while_it_is_resumed_is_recorded_further(
+    slow: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = a_stream(slow)
+    read_some(first, 50)
+    stream = first.headers["X-Stream-ID"]
+    client = journal_of(slow).client
+    wait = client.wait
+
+    def leaving(job: Job[Any]) -> Any:
+        if job.call[0] == "resume":
+            first.close()
+        return wait(job)
+
+    monkeypatch.setattr(client, "wait", leaving)
+    assert again(slow, stream).text == whole()
+    monkeypatch.undo()
+    assert journal_of(slow).find(stream, "").state == "ended"
+    computed = len(slow.engine.steps)
+    assert again(slow, stream).text == whole()
+    assert len(slow.engine.steps) == computed
 
 
 def test_a_cancelled_stream_ends_and_nothing_of_it_is_kept(slow: Served, tmp_path: Path) -> None:

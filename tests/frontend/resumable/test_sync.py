@@ -135,6 +135,7 @@ def test_the_lag_is_that_of_open_sessions(played: Played) -> None:
     session = played.session(1)
     played.sync.own(session)
     assert played.sync.lag > 0
+    played.sync._synced -= 5  # seconds pass
     before = played.sync.lag
     played.sync._tick()
     assert played.sync.lag < before
@@ -143,6 +144,20 @@ def test_the_lag_is_that_of_open_sessions(played: Played) -> None:
     assert played.sync.lag > 0
     played.sync.leave(session)
     assert played.sync.lag == 0
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_the_time_without_sessions_is_no_lag(played: Played, follows: bool) -> None:
+    played.sync._synced -= 60  # seconds pass
+    session = played.session(1)
+    if follows:
+        played.sync.join(session, HERE)
+    else:
+        played.sync.own(session)
+    assert 0 < played.sync.lag < 60
+    played.sync._synced -= 60
+    played.sync.own(played.session(1))
+    assert played.sync.lag > 60, "the first one has waited since"
 
 
 def test_a_session_that_was_refused_is_deleted_and_an_accepted_one_released(
@@ -209,6 +224,36 @@ def test_a_follower_whose_reader_leaves_while_it_is_taken_over_is_released(
     until(lambda: played.client.made("let_go") == [(session.id, b"", False)], "it is released")
     played.sync.close()
     assert played.sessions.submitted == []
+
+
+@pytest.mark.parametrize("resumes", ["it", "nothing", "an ended one"])
+def test_a_reader_that_leaves_while_another_waits_to_resume_hands_the_session_over(
+    played: Played, resumes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is released only if the other one does not take it over after all."""
+    first, second = played.session(1), played.session(1)
+    second.origin = first.origin
+    first.record()
+    played.sync.own(first)
+    offer(first, 0, 0, *range(5))
+
+    def wait(_job: Job[Any]) -> News:
+        offer(first, 0, 5, 5)
+        played.sync.leave(first)
+        if resumes == "nothing":
+            raise JournalFailing("the journal fails")
+        return HERE if resumes == "it" else News(0, [], "ended", None, lives=False)
+
+    monkeypatch.setattr(played.client, "wait", wait)
+    if resumes == "nothing":
+        with pytest.raises(JournalFailing):
+            played.sync.resume(second)
+        assert written(played.client, first) == [*range(6)]
+    else:
+        played.sync.resume(second)
+    released = [name for name, *_ in played.client.made("let_go")]
+    assert released == ([] if resumes == "it" else [first.id])
+    assert (second.place is Place.OWNED) == (resumes == "it")
 
 
 def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_left(

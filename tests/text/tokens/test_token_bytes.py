@@ -37,6 +37,25 @@ def marked() -> Tokenizer:
     return tokenizer
 
 
+class Unwritten:
+    """A tokenizer that cannot be written, since that takes half as long as reading it."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.decoder = tokenizer.decoder
+        self.get_added_tokens_decoder = tokenizer.get_added_tokens_decoder
+        self.id_to_token = tokenizer.id_to_token
+
+    def to_str(self) -> str:
+        raise AssertionError("all of it was written")
+
+
+@pytest.mark.parametrize("make", [byte_level, marked])
+def test_its_form_is_found_without_writing_all_of_it(make: Callable[[], Tokenizer]) -> None:
+    written = TokenBytes(Unwritten(make()))  # type: ignore[arg-type]
+    assert written.byte_level == (make is byte_level)
+    assert written.of(5) == TokenBytes(make()).of(5)
+
+
 @pytest.mark.parametrize("make", [byte_level, marked])
 def test_the_bytes_of_tokens_are_the_text(make: Callable[[], Tokenizer]) -> None:
     tokenizer = HubTokenizer(make())

@@ -2,6 +2,7 @@
 
     a reply commits to      its prompt and the most tokens that it may have, bounded by the context
     it is seated            while the sum of what the seated ones commit to stays within the memory
+    a row takes             what was counted before; others give back what there is too little of
     a row gives back        what neither its reply needs nor a placement remembers: after
                             GRACE_SECONDS, or at once if seated replies may need it
 
@@ -16,7 +17,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rowcast.backend.placement import Placement
@@ -60,7 +61,8 @@ class RowMemory:
         self.cache = cache
         self.scarce = cache.tokens < count * cache.up(longest)  # not all rows may be full
         self.committed = 0
-        self._size = 0  # of all rows: what they may have pages of, or need
+        self._used = 0  # of all rows: what they may have pages of
+        self._size = 0  # the same, or what they need if that is more
         self._rows = [_Row() for _ in range(count)]
         self._placement = placement
         self._trim = trim
@@ -119,6 +121,7 @@ class RowMemory:
 
     def _set(self, row: _Row, used: int, committed: int) -> None:
         self.committed += committed - row.committed
+        self._used += used - row.used
         self._size += max(used, committed) - max(row.used, row.committed)
         row.used, row.committed = used, committed
 
@@ -141,6 +144,47 @@ class RowMemory:
     def use(self) -> CacheUse:
         """What is reported to frontends."""
         return CacheUse(self.cache.tokens, self.committed, self.cache.token_bytes)
+
+    # Taking
+
+    @property
+    def tight(self) -> bool:
+        """True if rows must give back memory before seated replies have taken all of theirs."""
+        return self.scarce and self._excess > 0
+
+    def reserve(self, at: int, tokens: int, source: int | None = None) -> int:
+        """Count memory for so many tokens of a seated reply's row before it is taken.
+
+        Others give back what there is too little of; `source` is a row that stays as long. Return
+        the tokens for which there is memory, fewer only if otherwise that row became shorter.
+        """
+        row = self._rows[at]
+        short = self._used + self.cache.up(tokens) - row.used - self.cache.tokens
+        if short > 0 and self.cache.up(tokens) > row.used:
+            beside = {at: row.used, source: self.cache.up(tokens)}
+            short -= self._make_room(short, beside)
+            if source is not None and short > 0:
+                tokens = max(0, tokens - self.cache.up(short))
+        self._set(row, max(row.used, self.cache.up(tokens)), row.committed)
+        return tokens
+
+    def _make_room(self, wanted: int, beside: Mapping[int | None, int]) -> int:
+        """Give back at least so many tokens, if rows have as many; return how many.
+
+        Those beside are not cut below a length.
+        """
+        left = wanted
+        for least_of in (self._least, lambda at: self._rows[at].committed):
+            for at in self._oldest():
+                least, used = max(least_of(at), beside.get(at, 0)), self._rows[at].used
+                if left > 0 and used > least:
+                    self._cut(at, max(least, self._down(used - left)))
+                    left -= used - self._rows[at].used
+        return wanted - left
+
+    def _oldest(self) -> list[int]:
+        """Return all rows, the one that was seated or freed longest ago first."""
+        return sorted(range(len(self._rows)), key=lambda at: self._rows[at].since)
 
     # Giving back
 
@@ -172,7 +216,7 @@ class RowMemory:
 
     def _too_long(self, now: float) -> Iterator[tuple[int, int]]:
         """Yield the rows that have more memory than they need, and how much they need."""
-        order = sorted(range(len(self._rows)), key=lambda at: self._rows[at].since)
+        order = self._oldest()
         for at in order:
             row, most = self._rows[at], self._worth_keeping(at)
             if row.used > most and row.since + GRACE_SECONDS <= now:
@@ -183,7 +227,7 @@ class RowMemory:
                     return
                 least, used = least_of(at), self._rows[at].used
                 if used > least:
-                    yield at, max(least, (used - excess) // self.cache.grain * self.cache.grain)
+                    yield at, max(least, self._down(used - excess))
 
     def _next_due(self) -> float:
         long = (row for at, row in enumerate(self._rows) if row.used > self._worth_keeping(at))
@@ -200,6 +244,10 @@ class RowMemory:
     def _least(self, at: int) -> int:
         """Return what a row needs for its reply or, if it is free, for what is remembered."""
         return self._rows[at].committed or self.cache.up(self._placement.held(at))
+
+    def _down(self, tokens: int) -> int:
+        """Return the most tokens, up to this many, that end with a grain."""
+        return tokens // self.cache.grain * self.cache.grain
 
     def _tokens_in(self, size: int) -> int:
         return size // self.cache.token_bytes if self.cache.token_bytes else sys.maxsize >> 1

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rowcast.backend.prefixes.beginnings import SIZE
+from rowcast.backend.prefixes.build_folder import PART, SUFFIX, hold, release, sweep
 from rowcast.backend.prefixes.store import Entry
 from rowcast.errors import RowcastError
 
@@ -33,7 +34,6 @@ DIGEST_BYTES = 32
 LONGEST_HEADER = 1 << 16
 MOST_PENDING = 256  # files to be written, touched or removed
 CLOSING_SECONDS = 5.0
-SUFFIX, PART = ".prefix", ".part"
 
 _LENGTH = struct.Struct("<I")
 _log = logging.getLogger("rowcast.backend")
@@ -54,8 +54,7 @@ class PrefixFolder:
         self._arrived: deque[Entry] = deque()
         self._pending: queue.Queue[Callable[[], None] | None] = queue.Queue(MOST_PENDING)
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder.chmod(0o700)
+            self._lock = hold(self._folder)
         except OSError as error:
             raise RowcastError(
                 f"PREFIX_FOLDER {str(folder)!r} cannot be used: {error.strerror}; choose a folder "
@@ -84,6 +83,7 @@ class PrefixFolder:
         with contextlib.suppress(queue.Full):
             self._pending.put(None, timeout=CLOSING_SECONDS)
         self._thread.join(CLOSING_SECONDS)
+        release(self._lock)
 
     def _path(self, entry: Entry) -> Path:
         return self._folder / f"{entry.name}{SUFFIX}"
@@ -96,6 +96,7 @@ class PrefixFolder:
 
     def _run(self) -> None:
         self._read_all()
+        sweep(self._folder.parent)
         while (work := self._pending.get()) is not None:
             try:
                 work()

@@ -105,9 +105,9 @@ class PrefixPlacement:
             self._save(row, shared)
         if not itself:
             target = self._coldest()
-            if target != row:
-                self._engine.copy(row, target, shared)
-            return Place(target, shared, found)
+            if target == row:
+                return Place(row, shared, found)
+            return Place(target, shared, found, partial(self._engine.copy, row, target), row)
         self._forget(row)
         return Place(row, shared, found)
 
@@ -126,8 +126,7 @@ class PrefixPlacement:
         row = self._coldest()
         if saved is None:
             return Place(row)
-        self._engine.load(row, saved, shared)
-        return Place(row, shared, shared)
+        return Place(row, shared, shared, partial(self._engine.load, row, saved))
 
     def _coldest(self) -> int:
         """Return a row that holds nothing, or else that which was freed longest ago."""

@@ -169,7 +169,7 @@ WAITING = _gauge(
 )
 CACHE = _gauge(
     "rowcast_kv_cache_usage",
-    "Part of the KV cache that is taken, from 0 to 1: a seated reply takes its row's.",
+    "Part of the KV cache's memory that seated replies commit to, from 0 to 1.",
     MODEL,
     also="vllm:kv_cache_usage_perc",
 )

@@ -24,11 +24,17 @@ from rowcast_metrics.totals import Numbers, Series
 
 BACKGROUND_SECONDS = 5.0
 
+
+def cache_usage(status: Status) -> float:
+    """Return the part of the cache's memory that replies commit to, from 0 to 1."""
+    return status.cache.committed / max(1, status.cache.tokens)
+
+
 _OF_STATUS: Mapping[Family, Callable[[Status], float]] = {
     families.SEATED: lambda status: status.seated,
     families.ROWS: lambda status: status.rows,
     families.WAITING: lambda status: status.waiting,
-    families.CACHE: lambda status: status.seated / max(1, status.rows),
+    families.CACHE: cache_usage,
     families.STEPS: lambda status: status.steps,
     families.PREFIX_TOKENS: lambda status: status.prefixes.looked_up,
     families.PREFIX_FOUND: lambda status: status.prefixes.found,

@@ -9,6 +9,8 @@ feeds the followers. A reply is a value: it does not matter which process comput
 lost is computed again. Knows no dialect and no HTTP.
 """
 
+import contextlib
+
 from rowcast.errors import (
     BuildChanged,
     JournalFailing,
@@ -88,6 +90,13 @@ class DiskJournal:
         """Store how many cached tokens a choice found; return whether every reader will know it."""
         return session.place is Place.UNKEPT or self.sync.store(session, choice)
 
+    def read_cached(self, session: Session) -> None:
+        """Show the numbers that a session's owner has stored; 0 where it has stored none."""
+        with contextlib.suppress(JournalFailing):
+            news = self.client.do(Journal.news, session.id)
+            session.read_cached(news.batches if news is not None else ())
+        session.show_none_cached()
+
     def leave(self, session: Session) -> None:
         """Note that a session has no reader here any more, with its last events."""
         self.readers.leave(session)
@@ -127,9 +136,6 @@ class DiskJournal:
         news = self.sync.resume(session)
         if news is None:
             raise _unknown(session.id)
-        session.place = Place.READ
-        if news.state == "open":
-            self.sync.own(session)
         self.readers.recall(session, news.batches, session.caller.team)
         session.know(in_turns(news.batches))
         session.show_none_cached()

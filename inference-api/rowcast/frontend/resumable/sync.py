@@ -12,6 +12,7 @@ order; never while it waits for the journal or the backend (decision 68).
 
 import threading
 import time
+from collections import Counter
 
 from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.resumable.journal_client import JournalClient
@@ -36,6 +37,7 @@ class Sync:
         self._client = client
         self.owned: dict[str, Session] = {}  # computed here, by id
         self.followed: dict[Session, int] = {}  # with the last batch read
+        self._resuming: Counter[str] = Counter()  # sessions that are being taken over, by id
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
@@ -54,7 +56,11 @@ class Sync:
     @property
     def lag(self) -> float:
         """Seconds since the last sync, if there is anything to sync."""
-        return time.monotonic() - self._synced if self.owned or self.followed else 0.0
+        return time.monotonic() - self._synced if self._busy else 0.0
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self.owned or self.followed)
 
     def own(self, session: Session, place: Place = Place.OWNED) -> bool:
         """Write a session's events to the journal, and end any earlier reader of it here.
@@ -65,12 +71,13 @@ class Sync:
             if session.place is Place.GONE:
                 self._client.soon(Journal.let_go, session.id, b"", session.complete)
                 return False
+            idle = not self._busy
             before = self._give_up(session.id)
             self.followed.pop(session, None)
             session.place = place
-            if not self.owned:
-                self._wake.set()
             self.owned[session.id] = session
+            if idle:
+                self._end_idle()
         if before is not None:
             before.home.end(before, TAKEN)
         return True
@@ -98,21 +105,33 @@ class Sync:
                 self._client.soon(Journal.forget, session.id)
             elif place is Place.OWNED:
                 del self.owned[session.id]
-                last = encoded(session.take())
-                self._client.soon(Journal.let_go, session.id, last, session.complete)
+                if session.id not in self._resuming:
+                    self._release(session)
 
     def resume(self, session: Session) -> News | None:
-        """Return all of a recorded session, and take it over if it is open."""
+        """Return all of a recorded session, and own it if it is open.
+
+        Its earlier reader here may leave meanwhile; then it is not released, but handed over.
+        """
         with self._lock:
             before = self.owned.get(session.id)
             events = before.take() if before is not None else []
             job = self._client.call(Journal.resume, session.id, encoded(events))
+            self._resuming[session.id] += 1
         try:
-            return self._client.wait(job)
+            news = self._client.wait(job)
+            if news is not None:
+                session.place = Place.READ
+                if news.state == "open":
+                    self.own(session)
         except JournalFailing:
             if before is not None:
                 before.put_back(events)
             raise
+        else:
+            return news
+        finally:
+            self._end_resuming(session.id, before)
 
     def store(self, session: Session, choice: Choice) -> bool:
         """Write a session's events now, with the number of cached tokens that a choice found.
@@ -146,12 +165,30 @@ class Sync:
             session.home.end(session, CANCELLED)
             return False
         if news.state == "ended":
-            return self._stop_following(session)
+            read = self._stop_following(session)
+            if read:
+                session.show_none_cached()
+            return read
         if self._client.do(Journal.take, session.id, news.owner):
             session.show_none_cached()
             session.record()
             return self.own(session)
         return self._follow(session, news.number)
+
+    def _end_resuming(self, name: str, before: Session | None) -> None:
+        """Release the session of a reader that has left, if nobody has taken it over after all."""
+        with self._lock:
+            self._resuming[name] -= 1
+            if self._resuming[name]:
+                return
+            del self._resuming[name]
+            if before is not None and name not in self.owned:
+                self._release(before)
+
+    def _release(self, session: Session) -> None:
+        """Write the last events of a session, which other processes may continue."""
+        last = encoded(session.take())
+        self._client.soon(Journal.let_go, session.id, last, session.complete)
 
     def _give_up(self, name: str) -> Session | None:
         """Remove an owned session, and return it."""
@@ -164,10 +201,11 @@ class Sync:
         """Expect more of a session through the journal."""
         with self._lock:
             if session.place is not Place.GONE:
+                idle = not self._busy
                 session.place = Place.FOLLOWED
-                if session not in self.followed:
-                    self._wake.set()
                 self.followed[session] = seen
+                if idle:
+                    self._end_idle()
         return False
 
     def _stop_following(self, session: Session) -> bool:
@@ -177,18 +215,19 @@ class Sync:
             if session.place is Place.GONE:
                 return False
             session.place = Place.READ
-        session.show_none_cached()
         return True
+
+    def _end_idle(self) -> None:
+        """Sync at once: a session has come after a time without any."""
+        self._synced = time.monotonic()
+        self._wake.set()
 
     def _run(self) -> None:
         while not self._closing:
-            busy = self.owned or self.followed
-            self._wake.wait(TICK_SECONDS if busy else SWEEP_SECONDS)
+            self._wake.wait(TICK_SECONDS if self._busy else SWEEP_SECONDS)
             self._wake.clear()
-            if self.owned or self.followed:
+            if self._busy:
                 self._tick()
-            else:
-                self._synced = time.monotonic()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep()
 
@@ -243,6 +282,7 @@ class Sync:
 
     def _compute_alone(self, session: Session) -> None:
         """Compute the rest of a followed session without the journal."""
+        session.behind = True
         if self._stop_following(session):
             self._compute(session)
 

@@ -43,6 +43,9 @@ class Journal(Protocol):
     def store(self, session: Session, choice: Choice, /) -> bool:
         """Store how many cached tokens a choice found; return whether every reader will know it."""
 
+    def read_cached(self, session: Session, /) -> None:
+        """Show the numbers that a session's owner has stored; 0 where it has stored none."""
+
     def leave(self, session: Session, /) -> None:
         """Note that a session has no reader here any more."""
 
@@ -83,6 +86,9 @@ class NoJournal:
 
     def store(self, _session: Session, _choice: Choice, /) -> bool:
         return True
+
+    def read_cached(self, session: Session, /) -> None:
+        """Do nothing."""
 
     def leave(self, session: Session, /) -> None:
         """Do nothing."""

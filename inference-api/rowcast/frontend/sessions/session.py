@@ -77,6 +77,7 @@ class Session:
         self.caller = caller
         self.request_id = request_id
         self.place = Place.UNKEPT
+        self.behind = False  # its owner may have written more than could be read here
         self.arrived = threading.Event()  # set whenever one of the choices has news
         self._lock = brief_lock()
         stream = origin.id if caller.keeps else ""
@@ -137,6 +138,13 @@ class Session:
                     self.choices[event.choice].know_cached(event.cached)
                 elif isinstance(event, Tokens | Scored | Finished):
                     self._know(event)
+
+    def read_cached(self, batches: Iterable[bytes]) -> None:
+        """Show the numbers of cached tokens that these batches have, unless others are shown."""
+        with contextlib.suppress(msgspec.DecodeError):
+            for event in itertools.chain.from_iterable(map(wire.decode_events, batches)):
+                if isinstance(event, Seated):
+                    self.choices[event.choice].show_cached(event.cached)
 
     def show_none_cached(self) -> None:
         """Show no cached tokens of choices whose number is not known: it was not stored in time."""

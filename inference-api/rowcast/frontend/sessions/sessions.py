@@ -107,6 +107,8 @@ class Sessions:
         All readers of a session are shown the same number: it is stored before it is returned, and
         0 if it cannot be.
         """
+        if choice.shown is None and session.behind:
+            self.journal.read_cached(session)
         if choice.shown is not None:
             return choice.shown
         count = choice.cached or 0
