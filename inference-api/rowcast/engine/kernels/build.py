@@ -1,6 +1,6 @@
 """Compiles a C file with this machine's compiler, once, and loads it.
 
-    source + flags + the compiler's macros, which describe it and the CPU ──▶ key
+    source, what it includes + flags + the compiler's macros, which describe it and the CPU ──▶ key
     ──▶ folder/name-key.so
 
 The folder belongs to this user alone. A file there is loaded only if this user owns it, no other
@@ -14,6 +14,7 @@ import ctypes
 import hashlib
 import logging
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -38,6 +39,7 @@ COMPILERS = ("cc", "gcc", "clang")
 COMPILE_SECONDS = 120.0
 DIGEST_SIZE = 32
 
+_INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _log = logging.getLogger(__name__)
 
 
@@ -82,10 +84,25 @@ def _find_compiler() -> str:
 
 def _key(command: Sequence[str], source: Path) -> str:
     """Return a name for the build."""
-    digest = hashlib.sha256(source.read_bytes())
+    digest = hashlib.sha256()
+    for file in files_of(source):
+        digest.update(file.read_bytes())
     digest.update(" ".join(command[1:]).encode())
     digest.update(_macros(tuple(command), _identity(command[0])))
     return digest.hexdigest()[:16]
+
+
+def files_of(source: Path) -> list[Path]:
+    """Return a C file and all that it includes by quotes, directly or through others."""
+    found: dict[Path, None] = {}
+    waiting = [source.resolve()]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found[file] = None
+            names = _INCLUDED.findall(file.read_text())
+            waiting += [(file.parent / name).resolve() for name in names]
+    return list(found)
 
 
 @cache
