@@ -272,10 +272,10 @@ def choose_linear(
             _log.info("linear=torch reason='the processor has no 512-bit vectors'")
             return None
         _log.warning("linear=slow reason='the processor has no 512-bit vectors'")
-    return LinearKernel(kernel, threads, _tiles_of(kernel, arithmetic))
+    return LinearKernel(kernel, threads, tiles_of(kernel, arithmetic))
 
 
-def _tiles_of(kernel: Kernel, arithmetic: Arithmetic) -> Tiles:
+def tiles_of(kernel: Kernel, arithmetic: Arithmetic) -> Tiles:
     """Return what tiles multiply by. Before threads start: the system is asked for permission."""
     if arithmetic.tiles == "emulated":
         _log.warning("linear=slow reason='tiles are emulated'")
