@@ -35,7 +35,7 @@ setup(
     packages=[*find_packages("inference-api", include=["rowcast*"]), "rowcast_tree"],
     package_dir={"": "inference-api", "rowcast_tree": "."},  # brings gunicorn.conf.py, too
     package_data={
-        "rowcast": ["py.typed", "**/*.c", "**/*.html"],
+        "rowcast": ["py.typed", "**/*.c", "**/*.h", "**/*.html"],
         "rowcast_tree": list(TREE),
     },
     exclude_package_data={

@@ -100,7 +100,7 @@ def strings(tree: ast.AST) -> Iterator[str]:
 
 def c_names() -> Iterator[str]:
     for file in files_of(SOURCES):
-        if file.suffix == ".c":
+        if file.suffix in (".c", ".h"):
             code = re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read_text(), flags=re.DOTALL)
             yield from re.findall(r"[A-Za-z_]\w*", code)
 

@@ -64,6 +64,16 @@ def test_another_source_is_another_build(source: Path, folder: Path) -> None:
     assert first.key != second.key
 
 
+def test_another_included_file_is_another_build(source: Path, folder: Path) -> None:
+    header = source.with_name("number.h")
+    source.write_text('#include "number.h"\nint answer(void) { return NUMBER; }\n')
+    header.write_text("#define NUMBER 45\n")
+    first = load_kernel(source, folder)
+    header.write_text("#define NUMBER 46\n")
+    second = load_kernel(source, folder)
+    assert (first.library.answer(), second.library.answer()) == (45, 46)
+
+
 def test_another_machine_is_another_build(source: Path, folder: Path) -> None:
     source.write_text("int answer(void) { return 44; }\n")
     machine = "x86-64" if os.uname().machine == "x86_64" else "armv8-a"

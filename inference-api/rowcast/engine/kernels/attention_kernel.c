@@ -435,6 +435,7 @@ INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64
 /* Turn one query's scores in a span into weights, in place; write their top and sum to `state`. */
 INLINE void weigh(const Call *call, float *scores, const float *bias, int64_t low, int64_t high,
                   float *state, const int kind) {
+    (void)kind;
     vf top = splat(-__builtin_inff()), sum = splat(0);
     for (int64_t at = low / LANES * LANES; at < high; at += LANES) {
         const vf score = scaled(call, scores, bias, at, low, high);
