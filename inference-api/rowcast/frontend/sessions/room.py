@@ -42,6 +42,8 @@ class Room:
 
     def acknowledged(self, key: ReplyKey) -> None:
         """Stop counting a reply that the backend has acknowledged: its next Status includes it."""
+        if key not in self._unacknowledged:  # nearly always: each token acknowledges it again
+            return
         with self._lock:
             if (team := self._unacknowledged.pop(key, None)) is not None:
                 self._counts[team] -= 1
