@@ -183,20 +183,27 @@ class AcceptedStream(Generic[Sent, Item]):
 
     def send(self, sent: Sent, /) -> None:
         """Send one frame, or buffer it. Raises PeerGone."""
-        self._unsent += frame_of(self._encode(sent))
-        self.flush()
+        frame = frame_of(self._encode(sent))
+        if not self._unsent:
+            frame = frame[self._sent(frame) :]
+        if frame:
+            self._unsent += frame
+            self.flush()
 
     def flush(self) -> None:
         """Send what is buffered, as far as the peer reads it. Raises PeerGone."""
-        try:
-            sent = self.socket.send(self._unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise PeerGone(str(error)) from error
-        del self._unsent[:sent]
+        del self._unsent[: self._sent(self._unsent)]
         if len(self._unsent) > self._most_unread:
             raise PeerGone(f"the {self._peer} left {len(self._unsent)} bytes unread")
+
+    def _sent(self, data: bytes | bytearray) -> int:
+        """Send data; return how many bytes of it the peer's buffer takes now. Raises PeerGone."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise PeerGone(str(error)) from error
 
     def finish(self) -> None:
         """Send what is buffered to a peer that still reads, and close."""

@@ -140,7 +140,9 @@ class ReplyText:
     @property
     def complete(self) -> bool:
         """True if what was read ends a piece."""
-        return self.ending is not None or self._chunks.end_at(self._tokens)
+        if self._is_whole or self.ending is not None:
+            return True
+        return self._chunks.end_at(self._tokens)
 
     def text(self) -> str:
         """Return the full text once the reply has ended."""

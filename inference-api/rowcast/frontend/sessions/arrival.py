@@ -13,20 +13,15 @@ from rowcast_http.alarms import NEVER, Alarm, Alarms
 class Arrival:
     """A `threading.Event` for waits that end soon, nearly always."""
 
-    __slots__ = ("_alarm", "_alarms", "_event", "_late")
+    __slots__ = ("_alarm", "_alarms", "_event", "_late", "clear", "set")
 
     def __init__(self, alarms: Alarms) -> None:
         self._alarms = alarms
         self._alarm = Alarm(self._ring)
         self._event = threading.Event()
         self._late = False
-
-    def set(self) -> None:
-        """Wake the reader, or let it pass the next time."""
-        self._event.set()
-
-    def clear(self) -> None:
-        self._event.clear()
+        self.set = self._event.set
+        self.clear = self._event.clear
 
     def wait(self, timeout: float | None = None) -> bool:
         """Return True once it is set, False after `timeout` seconds."""

@@ -107,7 +107,10 @@ class Choice:
 
     def drain(self) -> list[Event]:
         """Return everything that has arrived."""
-        return [self._events.popleft() for _ in range(len(self._events))]
+        count = len(self._events)
+        if count == 1:
+            return [self._events.popleft()]
+        return [self._events.popleft() for _ in range(count)]
 
     def interrupt(self) -> None:
         """Note that the backend has ended: the reply continues after a pause."""

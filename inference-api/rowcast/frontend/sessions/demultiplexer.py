@@ -213,11 +213,14 @@ class Demultiplexer:
             return False
         now = self._last_event = time.monotonic()
         fresh, tokens, lags = [], 0, False
+        unacknowledged = self.room.has_unacknowledged
         for event in events:
             if not isinstance(event, Tokens):
                 lags = self._take(event) or lags
                 continue
-            self.room.acknowledged(key := event.key)
+            key = (event.session, event.choice)
+            if unacknowledged:
+                self.room.acknowledged(key)
             if (choice := self._choices.get(key)) is None:
                 continue
             lags = lags or choice.has_unread

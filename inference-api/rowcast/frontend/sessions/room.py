@@ -28,6 +28,11 @@ class Room:
         """True if the backend reports every change."""
         return self._status is not None and self._status.little_room
 
+    @property
+    def has_unacknowledged(self) -> bool:
+        """True if replies were sent that the backend has not acknowledged yet."""
+        return bool(self._unacknowledged)
+
     def update(self, status: Status | None) -> None:
         """Note what the backend reports; None if there is no backend."""
         self._status = status
@@ -42,8 +47,6 @@ class Room:
 
     def acknowledged(self, key: ReplyKey) -> None:
         """Stop counting a reply that the backend has acknowledged: its next Status includes it."""
-        if key not in self._unacknowledged:  # nearly always: each token acknowledges it again
-            return
         with self._lock:
             if (team := self._unacknowledged.pop(key, None)) is not None:
                 self._counts[team] -= 1
