@@ -11,7 +11,7 @@ Token ids only: no text crosses here. Batches are msgpack: `encode`, `decode_com
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
@@ -227,18 +227,22 @@ class RowStates(msgspec.Struct, frozen=True, array_like=True, tag="rows"):
 Command = Submit | Limited | Embed | Cancel | WatchRows
 Event = Accepted | Rejected | Seated | Scored | Tokens | Embedded | Finished | Status | RowStates
 
-_Item = TypeVar("_Item")
-
 _UNRECORDED = {Submit.__struct_fields__.index(each) for each in ("prefix_key", "stream")}
 _SAME = SamplingParams(max_tokens=0)  # stands in for omitted parameters
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
 _events = msgspec.msgpack.Decoder(list[Event])
+_MALFORMED = (UnicodeDecodeError, RecursionError)  # what a frame may raise besides DecodeError
 
 
 def encode(batch: Sequence[Command] | Sequence[Event]) -> bytes:
     """Return one batch as msgpack."""
     return _encoder.encode(_without_repeats(batch))
+
+
+def encode_events(batch: Sequence[Event]) -> bytes:
+    """Return one batch of events as msgpack, as `encode` does: nothing in it is repeated."""
+    return _encoder.encode(batch)
 
 
 def encode_replies(batch: Sequence[Submit]) -> bytes:
@@ -251,21 +255,17 @@ def encode_replies(batch: Sequence[Submit]) -> bytes:
 
 def decode_commands(frame: bytes | memoryview) -> list[Command]:
     """Decode the commands of one frame; raise msgspec.DecodeError on anything else."""
-    return _with_repeats(_decoded(_commands, frame))
+    try:
+        return _with_repeats(_commands.decode(frame))
+    except _MALFORMED as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_events(frame: bytes | memoryview) -> list[Event]:
     """Decode the events of one frame; raise msgspec.DecodeError on anything else."""
-    return _decoded(_events, frame)
-
-
-def _decoded(
-    decoder: msgspec.msgpack.Decoder[list[_Item]], frame: bytes | memoryview
-) -> list[_Item]:
-    """Decode a frame. A peer may send anything: raise one kind of error for all of it."""
     try:
-        return decoder.decode(frame)
-    except (UnicodeDecodeError, RecursionError) as error:
+        return _events.decode(frame)
+    except _MALFORMED as error:
         raise msgspec.DecodeError(str(error)) from error
 
 

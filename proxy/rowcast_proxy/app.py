@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from rowcast_http.alarms import Alarms
 from rowcast_http.body import BodyReader
 from rowcast_http.client_watch import ClientWatch
 from rowcast_metrics.memory import Memory
@@ -34,7 +35,7 @@ from rowcast_proxy.forwarding.headers import (
     trace_headers,
 )
 from rowcast_proxy.forwarding.inbound import InboundRequest, WSGIEnviron
-from rowcast_proxy.forwarding.relay import Link, Relay
+from rowcast_proxy.forwarding.relay import Idleness, Link, Relay
 from rowcast_proxy.forwarding.upstream import Upstream
 from rowcast_proxy.metrics import ProxyMetrics
 from rowcast_proxy.routes import Access, Route, match, methods_at, path_of
@@ -66,8 +67,9 @@ class ProxyApp:
             settings.upstream_address,
             connect_seconds=settings.upstream_connect_timeout_s,
             first_byte_seconds=settings.upstream_first_byte_timeout_s,
-            idle_seconds=settings.upstream_idle_timeout_s,
         )
+        self._idle_seconds = settings.upstream_idle_timeout_s
+        self._alarms = Alarms()
         self._watch = ClientWatch()
         self._watch.start()
         self._tracer = tracer_of(
@@ -81,7 +83,8 @@ class ProxyApp:
             self._tracer.start()
 
     def close(self) -> None:
-        """Send the spans that are left."""
+        """End the waits for the server, and send the spans that are left."""
+        self._alarms.close()
         if self._tracer is not None:
             self._tracer.close()
 
@@ -187,7 +190,8 @@ class ProxyApp:
                 raise StreamCut("client_gone") from error
             raise
         request.status = head.status
-        return Relay(request, link, head, first)
+        idleness = Idleness(self._alarms, self._idle_seconds, link.upstream)
+        return Relay(request, link, idleness, head, first)
 
 
 def _refuse(

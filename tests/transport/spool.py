@@ -100,9 +100,9 @@ class SpoolFrontendPort:
                 raise PeerGone("the backend has ended")
             self._commands.put(commands)
 
-    def receive(self) -> list[Event]:
+    def receive(self, *, until_closed: bool = False) -> list[Event]:
         until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
+        while until_closed or time.monotonic() < until:
             over = self._over()
             if (batch := self._events.take()) is not None and not self._closed():
                 return decode_events(batch)

@@ -48,6 +48,8 @@ class WaitingLine(Roster):
 
     def team_rooms(self, free_rows: int) -> tuple[TeamRoom, ...]:
         """Return waiting teams with little room, or more than a newcomer has; least room first."""
+        if not len(self):
+            return ()
         most = self.newcomer_room(free_rows)
         rooms = (
             TeamRoom(team, self._room(waiting, free_rows), waiting)

@@ -94,6 +94,8 @@ def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]
     prompts = [reply for reply in seated if reply.lacks > 1]
     most = shared_width if len(decoding) > MANY * len(prompts) else width
     feeds = [_feed(reply, 1) for reply in decoding[:width]]
+    if not prompts:
+        return feeds
     shares = _shares_of_teams(prompts, max(0, most - len(feeds)))
     granted = zip(prompts, shares, strict=True)
     return feeds + [_feed(reply, share) for reply, share in granted if share]

@@ -11,8 +11,9 @@ the dialect that owns the path, with the same HTTP status. Only this module know
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any, cast
 
 import flask
 from flask import Flask, g, request
@@ -39,7 +40,7 @@ from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
 from rowcast.frontend.request.identity import caller_of, request_id_of
 from rowcast.frontend.request.request import Body, Request, Watch, stays
-from rowcast.frontend.response import Response
+from rowcast.frontend.response import Chunks, Response
 from rowcast_http.client_watch import WENT_AWAY
 from rowcast_metrics.causes import cause_of
 from rowcast_telemetry.spans import Span
@@ -49,6 +50,18 @@ _log = logging.getLogger("rowcast.http")
 
 EXTENSION = "rowcast"
 _HOST = re.compile(r"([A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
+
+
+class _Streamed(flask.Response):
+    """A response whose chunks are bytes, so that nothing is called between two of them."""
+
+    def get_app_iter(self, environ: dict[str, Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().get_app_iter(environ)
+        return Chunks(self.iter_encoded(), self.close)
+
+    def iter_encoded(self) -> Iterator[bytes]:
+        return cast("Iterator[bytes]", self.response)
 
 
 def create_app(frontend: Frontend, dialects: Iterable[Dialect] = DIALECTS) -> Flask:
@@ -179,7 +192,8 @@ def _end(span: Span, status: int) -> None:
 
 def _sent(response: Response) -> flask.Response:
     """Return Flask's form of a response."""
-    sent = flask.Response(response.body or None, response.status, dict(response.headers))
+    kind = flask.Response if isinstance(response.body, bytes) else _Streamed
+    sent = kind(response.body or None, response.status, dict(response.headers))
     sent.call_on_close(partial(_close, response, g.request))
     return sent
 

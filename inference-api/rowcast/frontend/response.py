@@ -29,6 +29,17 @@ class Response:
         return replace(self, headers={**self.headers, **headers})
 
 
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Chunks to be iterated, and what is called once they were sent, or will not be."""
+
+    chunks: Iterator[bytes]
+    close: Callable[[], None]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.chunks
+
+
 def whole(body: bytes, content_type: str, status: int = 200) -> Response:
     """Answer with these bytes."""
     headers = {CONTENT_TYPE: content_type, "Content-Length": str(len(body))}

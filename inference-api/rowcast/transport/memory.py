@@ -38,9 +38,10 @@ class MemoryFrontendPort:
         for command in commands:
             self._arrivals.put((self._name, command))
 
-    def receive(self) -> list[Event]:
+    def receive(self, *, until_closed: bool = False) -> list[Event]:
+        seconds = None if until_closed else self._seconds
         try:
-            batch = self._batches.get(timeout=self._seconds) if self._open else _END
+            batch = self._batches.get(timeout=seconds) if self._open else _END
         except queue.Empty:
             return []
         if batch is _END:

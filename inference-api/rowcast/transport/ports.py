@@ -20,7 +20,7 @@ promises:
    tokens are dropped by their index.
 4. No waiting. `BackendPort.send` returns at once; what a frontend does not read is buffered up to
    a limit, beyond which the frontend counts as gone. Both `receive` return after some seconds at
-   most.
+   most, except for a frontend that waits until the connection is closed.
 5. Threads. Any thread may send and close, plain or gevent's; one thread receives.
 """
 
@@ -53,14 +53,15 @@ class FrontendPort(Protocol):
     def send(self, commands: Sequence[Command]) -> None:
         """Send commands, completely and in order. Raises PeerGone."""
 
-    def receive(self) -> list[Event]:
+    def receive(self, *, until_closed: bool = False) -> Sequence[Event]:
         """Wait for the next events; after some seconds without any, return none.
 
-        Raises PeerGone if the backend has ended, once all that it sent was returned.
+        `until_closed`: wait for them as long as the connection lasts. Raises PeerGone if the
+        backend has ended, once all that it sent was returned.
         """
 
     def close(self) -> None:
-        """End the connection; the backend frees what this frontend held."""
+        """End the connection, and any wait for events; the backend frees what was held."""
 
 
 class BackendPort(Protocol):

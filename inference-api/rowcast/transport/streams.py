@@ -43,13 +43,15 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    def only(self, data: bytes) -> bytes | None:
+        """Return the frame that `data` is, as sent per step; None if it is more, or a part."""
+        if self._buffer or len(data) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(data)
+        return data[_LENGTH.size :] if len(data) == _LENGTH.size + length else None
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the frames that `data` completes. Raises PeerGone at an impossible length."""
-        if not self._buffer and len(data) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(data)
-            if len(data) == _LENGTH.size + length:  # one complete frame, as sent per step
-                yield data[_LENGTH.size :]
-                return
         self._buffer += data
         start = 0
         while len(self._buffer) - start >= _LENGTH.size:
@@ -72,18 +74,25 @@ class _Received(Generic[Item]):
         self._decode = decode
         self._frames = FrameReader()
 
-    def items(self, data: bytes) -> list[Item]:
+    def items(self, data: bytes) -> Sequence[Item]:
         """Return what `data` completes; no data is the end of the connection. Raises PeerGone."""
         if not data:
             raise PeerGone(f"the {self._peer} has ended")
         try:
+            if (frame := self._frames.only(data)) is not None:
+                return self._decode(frame)
             return [item for frame in self._frames.feed(data) for item in self._decode(frame)]
         except msgspec.DecodeError as error:
             raise PeerGone(f"the {self._peer} speaks another protocol: {error}") from error
 
 
 class ConnectedStream(Generic[Sent, Item]):
-    """The end that connected. Any thread may send and close; one thread receives."""
+    """The end that connected. Any thread may send and close; one thread receives.
+
+    It has two descriptors, because their time limits differ: a send is short, and a wait for the
+    next items may last as long as the connection. A limit costs more than what it limits, if a
+    timer is started for each item.
+    """
 
     def __init__(self, path: str, peer: str, encode: Encode[Sent], decode: Decode[Item]) -> None:
         """Connect. Raises PeerGone while nobody listens. `peer`: its name in messages."""
@@ -93,10 +102,13 @@ class ConnectedStream(Generic[Sent, Item]):
         self._socket.settimeout(SECONDS)
         self._sending = threading.Lock()
         self._received = _Received(peer, decode)
+        self._reading = self._socket.dup()
+        self._limit: float | None = SECONDS  # of a receive
         try:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
+            self._reading.close()
             raise PeerGone(f"no {peer} listens at {path}: {error.strerror or error}") from error
 
     def send(self, sent: Sent, /) -> None:
@@ -110,13 +122,17 @@ class ConnectedStream(Generic[Sent, Item]):
             self.close()
             raise PeerGone(f"the {self._peer} does not read: {error}") from error
 
-    def receive(self) -> list[Item]:
+    def receive(self, *, until_closed: bool = False) -> Sequence[Item]:
         """Wait for the next items; after some seconds without any, return none.
 
-        Raises PeerGone if the peer has ended, once all that it sent was returned.
+        `until_closed`: wait for them as long as the connection lasts. Raises PeerGone if the peer
+        has ended, once all that it sent was returned.
         """
+        if self._limit != (limit := None if until_closed else SECONDS):
+            self._reading.settimeout(limit)
+            self._limit = limit
         try:
-            data = self._socket.recv(_READ)
+            data = self._reading.recv(_READ)
         except TimeoutError:
             return []
         except OSError as error:
@@ -128,6 +144,7 @@ class ConnectedStream(Generic[Sent, Item]):
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        self._reading.close()
 
 
 class AcceptedStream(Generic[Sent, Item]):
@@ -154,7 +171,7 @@ class AcceptedStream(Generic[Sent, Item]):
     def has_unsent(self) -> bool:
         return bool(self._unsent)
 
-    def receive(self) -> list[Item]:
+    def receive(self) -> Sequence[Item]:
         """Return the items that have arrived. Raises PeerGone."""
         try:
             data = self.socket.recv(_READ)
@@ -166,20 +183,27 @@ class AcceptedStream(Generic[Sent, Item]):
 
     def send(self, sent: Sent, /) -> None:
         """Send one frame, or buffer it. Raises PeerGone."""
-        self._unsent += frame_of(self._encode(sent))
-        self.flush()
+        frame = frame_of(self._encode(sent))
+        if not self._unsent:
+            frame = frame[self._sent(frame) :]
+        if frame:
+            self._unsent += frame
+            self.flush()
 
     def flush(self) -> None:
         """Send what is buffered, as far as the peer reads it. Raises PeerGone."""
-        try:
-            sent = self.socket.send(self._unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise PeerGone(str(error)) from error
-        del self._unsent[:sent]
+        del self._unsent[: self._sent(self._unsent)]
         if len(self._unsent) > self._most_unread:
             raise PeerGone(f"the {self._peer} left {len(self._unsent)} bytes unread")
+
+    def _sent(self, data: bytes | bytearray) -> int:
+        """Send data; return how many bytes of it the peer's buffer takes now. Raises PeerGone."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise PeerGone(str(error)) from error
 
     def finish(self) -> None:
         """Send what is buffered to a peer that still reads, and close."""

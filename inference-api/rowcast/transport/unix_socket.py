@@ -15,7 +15,14 @@ from pathlib import Path
 from rowcast.errors import PeerGone
 from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
 from rowcast.transport.streams import AcceptedStream, ConnectedStream, listen
-from rowcast.wire import Command, Event, decode_commands, decode_events, encode
+from rowcast.wire import (
+    Command,
+    Event,
+    decode_commands,
+    decode_events,
+    encode,
+    encode_events,
+)
 
 MAX_UNREAD = 64 << 20
 
@@ -31,7 +38,13 @@ class _Frontend(AcceptedStream[Sequence[Event], Command]):
     """One frontend, seen from the backend."""
 
     def __init__(self, accepted: socket.socket) -> None:
-        super().__init__(accepted, "frontend", encode, decode_commands, MAX_UNREAD)
+        super().__init__(accepted, "frontend", encode_events, decode_commands, MAX_UNREAD)
+        self.awaited = selectors.EVENT_READ  # what the selector reports of it
+
+    @property
+    def wanted(self) -> int:
+        """What the selector has to report of it."""
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self.has_unsent else 0)
 
 
 class UnixBackendPort:
@@ -93,9 +106,9 @@ class UnixBackendPort:
         except PeerGone:
             self._drop(name)
             return
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.has_unsent else 0)
-        if self._selector.get_key(stream.socket).events != wanted:
+        if (wanted := stream.wanted) != stream.awaited:
             self._selector.modify(stream.socket, wanted, name)
+            stream.awaited = wanted
 
     def _drop(self, name: FrontendId) -> None:
         stream = self._streams.pop(name)

@@ -7,10 +7,12 @@ which leaves the client without a clean end. `close` runs in every case and free
 
 import contextlib
 import struct
+import time
 from typing import Final, Self
 
 from gevent import socket
 
+from rowcast_http.alarms import NEVER, Alarm, Alarms
 from rowcast_http.client_watch import ClientWatch
 from rowcast_proxy.errors import StreamCut
 from rowcast_proxy.forwarding.framing import BadFraming, Decoder
@@ -45,10 +47,37 @@ class Link:
         self.upstream.close()
 
 
+class Idleness:
+    """Ends a wait for the server that takes too long: shuts the connection to it down."""
+
+    def __init__(self, alarms: Alarms, seconds: float, upstream: socket.socket) -> None:
+        self.found = False
+        self._alarms = alarms
+        self._seconds = seconds
+        self._upstream = upstream
+        self._alarm = Alarm(self._end)
+
+    def begin(self) -> None:
+        """Note that a wait begins."""
+        self._alarms.set(self._alarm, time.monotonic() + self._seconds)
+
+    def stop(self) -> None:
+        """Note that it has ended."""
+        self._alarm.due = NEVER
+
+    def _end(self) -> None:
+        self.found = True
+        with contextlib.suppress(OSError):
+            self._upstream.shutdown(socket.SHUT_RDWR)
+
+
 class Relay:
-    def __init__(self, request: InboundRequest, link: Link, head: Head, first: bytes) -> None:
+    def __init__(
+        self, request: InboundRequest, link: Link, idleness: Idleness, head: Head, first: bytes
+    ) -> None:
         self._request = request
         self._link = link
+        self._idleness = idleness
         self._decoder: Decoder = head.decoder
         self._ends_by_close = not request.speaks_1_1 and not _has_length(head)
         # May be empty: the head is sent even if the body has not begun.
@@ -78,14 +107,16 @@ class Relay:
         raise StopIteration
 
     def _receive(self) -> bytes:
+        """Receive. The socket has no time limit of its own, which would cost a timer per piece."""
+        self._idleness.begin()
         try:
             data = self._link.upstream.recv(RECEIVE_BYTES)
-        except TimeoutError:
-            raise self._cut("upstream_idle") from None
         except OSError:
-            raise self._cut("upstream_cut") from None
+            data = b""
+        finally:
+            self._idleness.stop()
         if not data:
-            raise self._cut("upstream_cut")
+            raise self._cut("upstream_idle" if self._idleness.found else "upstream_cut")
         return data
 
     def _decode(self, data: bytes) -> bytes:

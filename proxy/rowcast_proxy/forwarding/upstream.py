@@ -28,14 +28,12 @@ class Upstream:
         *,
         connect_seconds: float,
         first_byte_seconds: float,
-        idle_seconds: float,
     ) -> None:
         self._address = address
         self._family = _literal_family(address[0])
         self._host = _authority(*address)
         self._connect_seconds = connect_seconds
         self._first_byte_seconds = first_byte_seconds
-        self._idle_seconds = idle_seconds
 
     def connect(self) -> socket.socket:
         try:
@@ -82,7 +80,10 @@ class Upstream:
             raise UpstreamBroken("The model server did not send a valid response.") from None
 
     def answer(self, sock: socket.socket, method: str) -> tuple[Head, bytes]:
-        """Return the head of the answer, and the first piece of its body."""
+        """Return the head of the answer, and the first piece of its body.
+
+        From then on the socket has no time limit: `Idleness` ends a wait that takes too long.
+        """
         try:
             head, rest = self._read_head(sock, bodiless=method == "HEAD")
             first = head.decoder.feed(rest)
@@ -90,7 +91,7 @@ class Upstream:
             raise UpstreamTimeout("The model server did not answer in time.") from None
         except (OSError, BadHead, BadFraming):
             raise UpstreamBroken("The model server did not send a valid response.") from None
-        sock.settimeout(self._idle_seconds)
+        sock.settimeout(None)
         return head, first
 
     def _read_head(self, sock: socket.socket, *, bodiless: bool) -> tuple[Head, bytes]:

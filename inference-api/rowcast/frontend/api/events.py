@@ -45,10 +45,15 @@ def server_sent(data: object, *, event: str = "", place: str = "") -> bytes:
     return event_of(_json(data).encode(), event=event, place=place)
 
 
+def text_event(text: str, place: str) -> bytes:
+    """Encode `{"text": ...}` as `server_sent` does; encoding a text alone is a single call."""
+    return event_of(b'{"text": %b}' % _json(text).encode(), place=place)
+
+
 def event_of(data: bytes, *, event: str = "", place: str = "") -> bytes:
     """Return the event that holds this line of encoded data."""
     begin = (f"id: {place}\n" if place else "") + (f"event: {event}\n" if event else "")
-    return begin.encode() + b"data: " + data + b"\n\n"
+    return b"%bdata: %b\n\n" % (begin.encode(), data)
 
 
 def coalesced(
@@ -71,7 +76,11 @@ def stage_of(reply: ReplyText) -> Stage:
 
 
 def without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Yield a body without its first `count` bytes; raise StreamCut if it has fewer."""
+    """Return a body without its first `count` bytes; it raises StreamCut if it has fewer."""
+    return _without_first(chunks, count) if count else chunks
+
+
+def _without_first(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
     left = count
     for chunk in chunks:
         yield chunk[left:]

@@ -29,6 +29,7 @@ from rowcast.frontend.api.events import (
     server_sent,
     stage_of,
     streamed,
+    text_event,
     without_first,
 )
 from rowcast.frontend.frontend import Frontend
@@ -220,7 +221,7 @@ def _events(
         if not piece:
             yield SILENT
         elif cursor.advance(0, reply.tokens, stage_of(reply)):
-            yield server_sent({"text": piece}, place=cursor.id())
+            yield text_event(piece, cursor.id())
     ending = _ending_of(reply)
     if ending.whole:
         yield server_sent(_summary(reply, ending, wanted), event="end")

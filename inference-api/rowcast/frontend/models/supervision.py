@@ -10,7 +10,7 @@ made again after a pause; its Hello names all builds that are held.
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Connection(Protocol):
     def send(self, message: FromFrontend, /) -> None:
         """Send a message, completely and in order. Raises PeerGone."""
 
-    def receive(self) -> list[FromSupervisor]:
+    def receive(self) -> Sequence[FromSupervisor]:
         """Wait some seconds for the next messages. Raises PeerGone."""
 
     def close(self) -> None: ...

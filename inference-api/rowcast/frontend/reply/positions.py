@@ -116,9 +116,9 @@ class Cursor:
 
     def advance(self, reply: int, tokens: int, stage: Stage) -> bool:
         """Pass the next event, which is at this place; return True if the reader lacks it."""
-        last = self._last[reply]
-        again = (last.tokens, last.stage) == (tokens, stage)
-        mark = self._last[reply] = Mark(tokens, stage, last.more + 1 if again else 0)
+        last_tokens, last_stage, more = self._last[reply]
+        again = last_tokens == tokens and last_stage is stage
+        mark = self._last[reply] = Mark(tokens, stage, more + 1 if again else 0)
         if mark <= self.start.marks[reply]:
             return False
         self._sent[reply] = mark

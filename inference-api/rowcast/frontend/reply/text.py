@@ -93,6 +93,7 @@ class ReplyText:
         self._filter = StopFilter(stop)
         self._step = 1 if stop else None
         self._chunks = Chunks(chunk, pause)
+        self._is_whole = chunk == 1 and not pause  # whatever arrives together is one piece
         self._close = close
         self._cached = cached
         self._early: list[Event] = []
@@ -121,7 +122,7 @@ class ReplyText:
         """Yield text as it arrives; "" after each `silence` seconds without any, and at a pause."""
         patience, held = Patience(silence, joins=self.joins), ""
         while self.ending is None:
-            events = self.arrived() or self._awaited(patience.left)
+            events = self.arrived() if self._early else self._awaited(patience.left)
             held += self.read(events)
             if not events:
                 patience.reset()
@@ -139,7 +140,9 @@ class ReplyText:
     @property
     def complete(self) -> bool:
         """True if what was read ends a piece."""
-        return self.ending is not None or self._chunks.end_at(self._tokens)
+        if self._is_whole or self.ending is not None:
+            return True
+        return self._chunks.end_at(self._tokens)
 
     def text(self) -> str:
         """Return the full text once the reply has ended."""
@@ -208,6 +211,8 @@ class ReplyText:
 
     def _clipped(self, news: list[Event]) -> list[Event]:
         """Return the events that may be read now, up to the next end of a piece."""
+        if self._is_whole and not self._early:
+            return news
         events, self._early = self._early + news, []
         left = self._chunks.left(self._tokens)
         if left <= 0:
@@ -242,6 +247,9 @@ class ReplyText:
         """
         self.first = self.first or time.monotonic()
         tokens = event.tokens
+        if self._step is None and not event.logprobs:
+            self._tokens += len(tokens)
+            return self._filter.feed(self._decoder.feed(tokens))
         places = _places(tokens, event.logprobs, event.top) if event.logprobs else []
         step = self._step or len(tokens)
         released = []

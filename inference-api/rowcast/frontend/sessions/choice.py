@@ -20,6 +20,7 @@ import msgspec
 from gevent import monkey
 
 from rowcast.errors import MalformedRequest, Overloaded, PromptTooLong, RowcastError, Stopping
+from rowcast.frontend.sessions.arrival import Arrival
 from rowcast.wire import (
     Accepted,
     Embedded,
@@ -64,7 +65,7 @@ class Choice:
     def __init__(
         self,
         submit: Submit,
-        arrived: threading.Event | None = None,
+        arrived: "threading.Event | Arrival | None" = None,
         lock: "threading.Lock | None" = None,
         at: int = 0,
     ) -> None:
@@ -95,7 +96,7 @@ class Choice:
         Returns an empty list, too, if there is an interruption to report.
         """
         limit = None if timeout is None else time.monotonic() + timeout
-        while True:
+        while not self._events:
             self._arrived.clear()
             if self._events or self.was_interrupted():
                 break
@@ -106,7 +107,10 @@ class Choice:
 
     def drain(self) -> list[Event]:
         """Return everything that has arrived."""
-        return [self._events.popleft() for _ in range(len(self._events))]
+        count = len(self._events)
+        if count == 1:
+            return [self._events.popleft()]
+        return [self._events.popleft() for _ in range(count)]
 
     def interrupt(self) -> None:
         """Note that the backend has ended: the reply continues after a pause."""
@@ -123,26 +127,37 @@ class Choice:
         self._interrupted = False
         return True
 
-    def offer(self, event: Event) -> None:
-        """Accept an event of the backend; keep what is new in it."""
+    @property
+    def has_unread(self) -> bool:
+        """True if its reader has not read all that has arrived."""
+        return bool(self._events)
+
+    def offer(self, event: Event) -> int:
+        """Accept an event of the backend; keep what is new in it.
+
+        Return how many new tokens that is.
+        """
         with self._lock:
+            if isinstance(event, Tokens):
+                return 0 if self.ended else self._offer_tokens(event)
             self.finished = self.finished or isinstance(event, Finished | Rejected)
-            if self.ended:
-                return
-            match event:
-                case Tokens():
-                    self._offer_tokens(event)
-                case Scored() | Embedded():
-                    self._offer_of_prompt(event)
-                case Accepted():
-                    self._offer_accepted(event)
-                case Seated():
-                    self._offer_seated(event)
-                case Rejected() if self.accepted:
-                    self._end("error", event.message)
-                case Rejected() | Finished():
-                    self.ended = True
-                    self._put(event)
+            if not self.ended:
+                self._offer_other(event)
+            return 0
+
+    def _offer_other(self, event: Event) -> None:
+        match event:
+            case Scored() | Embedded():
+                self._offer_of_prompt(event)
+            case Accepted():
+                self._offer_accepted(event)
+            case Seated():
+                self._offer_seated(event)
+            case Rejected() if self.accepted:
+                self._end("error", event.message)
+            case Rejected() | Finished():
+                self.ended = True
+                self._put(event)
 
     def await_row(self, timeout: float | None) -> bool:
         """Return True once it has a row, or more than that; wait up to `timeout` for it."""
@@ -243,15 +258,18 @@ class Choice:
                 self.cached = event.cached
                 return
 
-    def _offer_tokens(self, event: Tokens) -> None:
+    def _offer_tokens(self, event: Tokens) -> int:
         known = len(self.tokens) - event.index
         if known < 0:
             self._end("error", f"token {len(self.tokens)} was lost in transit")
-        elif known < len(event.tokens):
-            fresh = _without_first(event, known)
-            self.tokens.extend(fresh.tokens)
-            self.losses, self.deaths = 0, 0.0
-            self._put(fresh)
+            return 0
+        if known >= len(event.tokens):
+            return 0
+        fresh = split(event, known)[1] if known else event
+        self.tokens.extend(fresh.tokens)
+        self.losses, self.deaths = 0, 0.0
+        self._put(fresh)
+        return len(fresh.tokens)
 
     def _offer_of_prompt(self, event: Scored | Embedded) -> None:
         if isinstance(event, Scored):
@@ -295,10 +313,6 @@ def _part(event: Tokens, part: slice) -> Tokens:
     logprobs = event.logprobs and event.logprobs[part]
     top = event.top and event.top[part]
     return Tokens(*event.key, event.index + part.start, event.tokens[part], logprobs, top)
-
-
-def _without_first(event: Tokens, known: int) -> Tokens:
-    return split(event, known)[1] if known else event
 
 
 def _without_scores(event: Scored, known: int) -> Scored:

@@ -6,7 +6,6 @@ and remove choices; that is one operation on a dictionary each, and the demultip
 copy. Knows no text, no HTTP, no dialect and no journal.
 """
 
-import itertools
 import logging
 import threading
 import time
@@ -18,11 +17,11 @@ from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.meter import Meter, NoMeter
 from rowcast.frontend.sessions.room import Room
 from rowcast.transport.ports import FrontendPort
-from rowcast.wire import Cancel, Command, Event, ReplyKey, RowStates, Seated, Status
+from rowcast.wire import Cancel, Command, Event, ReplyKey, RowStates, Seated, Status, Tokens
 
 _log = logging.getLogger("rowcast.sessions")
 
-TURN = 8  # batches delivered before streams get a turn, if they had none
+TURN = 8  # batches delivered before streams get a turn, if some have not read the last one
 RETRY_FIRST, RETRY_MOST = 0.05, 0.5
 
 
@@ -156,12 +155,12 @@ class Demultiplexer:
             self._resubmit(port)
             self._greeted = True
             self.on_ready()
-            for batch in itertools.count(1):
-                if self._closing.is_set():
-                    break
-                self._deliver(port.receive())
-                if batch % TURN == 0:
+            unread = 0
+            while not self._closing.is_set():
+                unread = unread + 1 if self._deliver(port.receive(until_closed=True)) else 0
+                if unread == TURN:
                     # A flood of events must not keep the streams from writing: let them run.
+                    unread = 0
                     time.sleep(0)
         except PeerGone as gone:
             if not self._closing.is_set():
@@ -205,34 +204,48 @@ class Demultiplexer:
                 self.room.sent([each.key], each.team)
             port.send(again)
 
-    def _deliver(self, events: Sequence[Event]) -> None:
+    def _deliver(self, events: Sequence[Event]) -> bool:
+        """Hand events to their choices; return whether streams have something else to do.
+
+        They have if one has not read what arrived before, or if one begins or ends.
+        """
         if not events:
-            return
+            return False
         now = self._last_event = time.monotonic()
-        fresh, tokens = [], 0
+        fresh, tokens, lags = [], 0, False
+        unacknowledged = self.room.has_unacknowledged
         for event in events:
-            if isinstance(event, Status):
-                self._status = event
-                self.room.update(event)
+            if not isinstance(event, Tokens):
+                lags = self._take(event) or lags
                 continue
-            if isinstance(event, RowStates):  # another connection watches the rows
+            key = (event.session, event.choice)
+            if unacknowledged:
+                self.room.acknowledged(key)
+            if (choice := self._choices.get(key)) is None:
                 continue
-            self.room.acknowledged(event.key)
-            choice = self._choices.get(event.key)
-            if choice is not None and (new := self._offer(choice, event)):
+            lags = lags or choice.has_unread
+            if new := choice.offer(event):
                 fresh.append(choice)
                 tokens += new
         if fresh:
             self._meter.received(fresh, tokens, now)
+        return lags
 
-    def _offer(self, choice: Choice, event: Event) -> int:
-        """Hand an event to its choice; return how many new tokens that brings."""
+    def _take(self, event: Event) -> bool:
+        """Take an event other than tokens; return whether it is one of a choice."""
+        if isinstance(event, Status):
+            self._status = event
+            self.room.update(event)
+        if isinstance(event, Status | RowStates):  # another connection watches the rows
+            return False
+        self.room.acknowledged(event.key)
+        if (choice := self._choices.get(event.key)) is None:
+            return False
         if isinstance(event, Seated):
             self._offer_seated(choice, event)
-            return 0
-        known = len(choice.tokens)
-        choice.offer(event)
-        return len(choice.tokens) - known
+        else:
+            choice.offer(event)
+        return True
 
     def _offer_seated(self, choice: Choice, event: Seated) -> None:
         """Hand it to its choice. Later ones are of other rows, or correct the first."""

@@ -28,6 +28,11 @@ class Room:
         """True if the backend reports every change."""
         return self._status is not None and self._status.little_room
 
+    @property
+    def has_unacknowledged(self) -> bool:
+        """True if replies were sent that the backend has not acknowledged yet."""
+        return bool(self._unacknowledged)
+
     def update(self, status: Status | None) -> None:
         """Note what the backend reports; None if there is no backend."""
         self._status = status

@@ -20,7 +20,6 @@ changed by the request's thread, and by `Sync` under its own lock (decision 68).
 import contextlib
 import hashlib
 import itertools
-import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
@@ -31,9 +30,11 @@ import msgspec
 from rowcast import wire
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.origin import Origin
+from rowcast.frontend.sessions.arrival import Arrival
 from rowcast.frontend.sessions.choice import Choice, brief_lock
 from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Scored, Seated, Submit, Tokens
+from rowcast_http.alarms import Alarms
 
 
 class Place(Enum):
@@ -50,6 +51,9 @@ class Place(Enum):
 
 class Home(Protocol):
     """What computes a session: the `Sessions` of one model."""
+
+    @property
+    def alarms(self) -> Alarms: ...
 
     def submit(self, choices: Sequence[Choice], /) -> None: ...
 
@@ -78,7 +82,7 @@ class Session:
         self.request_id = request_id
         self.place = Place.UNKEPT
         self.behind = False  # its owner may have written more than could be read here
-        self.arrived = threading.Event()  # set whenever one of the choices has news
+        self.arrived = Arrival(home.alarms)  # set whenever one of the choices has news
         self._lock = brief_lock()
         stream = origin.id if caller.keeps else ""
         named = itertools.chain.from_iterable(_named(each, stream) for each in prompts)

@@ -21,6 +21,7 @@ from rowcast.frontend.sessions.meter import Meter
 from rowcast.frontend.sessions.session import Session
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import Finished, FinishReason, Submit
+from rowcast_http.alarms import Alarms
 
 
 class Sessions:
@@ -37,6 +38,7 @@ class Sessions:
     ) -> None:
         """`journal`: the process's own, which somebody else starts and closes."""
         self.connect = connect  # makes one more connection to the backend
+        self.alarms = Alarms()  # of waits for events
         self._demultiplexer = Demultiplexer(
             connect,
             silence_seconds=silence_seconds,
@@ -66,6 +68,7 @@ class Sessions:
     def close(self) -> None:
         """End everything."""
         self._demultiplexer.close()
+        self.alarms.close()
 
     def __len__(self) -> int:
         """Return the number of choices in flight."""
