@@ -7,6 +7,7 @@
     error_event   the same inside an event stream
     rows          the paths where a POST needs rows: refused early while there are none; a group
                   `model` in it is the model's name
+    again         the paths, with their queries, where a GET reads a stream again
     stored        the bodies for those paths that are only stored now, and need rows later
 
 `Api` is all dialects of one frontend. `app.py` makes URL rules of its routes; `answer(request)`
@@ -58,6 +59,7 @@ class Dialect:
     recognizes: Callable[[Request], bool] = lambda _: False  # requests whose errors have its form
     rows: re.Pattern[str] | None = None  # paths where a POST needs rows
     stored: re.Pattern[bytes] | None = None  # what a body has if it is computed later
+    again: re.Pattern[str] | None = None  # paths, with queries, where a GET reads a stream again
     open: bool = False  # to every caller, without a token
     overloaded: int = 503  # the status while the waiting line is full
     id_header: str = ""  # a header for the request's id, which error bodies then have, too
