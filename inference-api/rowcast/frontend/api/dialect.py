@@ -29,6 +29,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.waiting import StillLoading
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, json_response
+from rowcast.frontend.served_model import STREAM_HEADER
 
 Handler = Callable[[Frontend, Request], Response]
 ErrorBody = Callable[[int, str, Exception | None], dict[str, object]]
@@ -147,8 +148,13 @@ class Api:
         except StillLoading as loading:
             silence = self.frontend.settings.comment_seconds
             dialect = dialect_for(request, self.dialects)
-            again = partial(self.call, handler, request)
-            return late(loading.wait, request, silence, again, dialect.error_event)
+            writes = self.frontend.journal.state == "ok"
+            stream = loading.request.fixed_stream() if writes else ""
+            again = partial(self.call, handler, replace(request, stream=stream))
+            begun = late(loading.wait, request, silence, again, dialect.error_event)
+            if stream:
+                request.response_headers[STREAM_HEADER] = stream
+            return begun
         except BuildChanged as changed:
             if changed.build in {"", request.build} or request.record is not None:
                 raise
