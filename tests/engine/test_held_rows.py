@@ -52,6 +52,18 @@ def read_back(engine: Engine, row: int, count: int) -> int:
     return row + 1
 
 
+def read_back_from_parts(engine: Engine, row: int, count: int) -> int:
+    """The end is saved first; what is saved equals what is saved at once."""
+    whole, saved = engine.save(row, len(PROMPT)), engine.new_saved(len(PROMPT))
+    middle = len(PROMPT) // 2
+    engine.save_part(row, saved, middle, len(PROMPT))
+    engine.trim(row, middle)
+    engine.save_part(row, saved, 0, middle)
+    assert saved[:] == whole[:]
+    engine.load(row + 1, saved, count)
+    return row + 1
+
+
 def overwrite(engine: Engine, row: int) -> None:
     """Feed a row other tokens."""
     other = [each + 1 for each in PROMPT]
@@ -60,7 +72,7 @@ def overwrite(engine: Engine, row: int) -> None:
     engine.leave(row)
 
 
-WAYS = [own, copied, read_back]
+WAYS = [own, copied, read_back, read_back_from_parts]
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=lambda model: " ".join(map(str, model)))

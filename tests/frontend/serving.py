@@ -44,6 +44,7 @@ from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
 from rowcast.transport.ports import BackendPort
 from rowcast_http.client_watch import ClientWatch
+from rowcast_telemetry.spans import Tracer
 
 PATIENCE = 20.0
 SECRET = "a secret between proxy and server"
@@ -129,6 +130,7 @@ def serving(
     supervision: Supervision | None = None,
     between: Callable[[BackendPort], BackendPort] = lambda port: port,
     prefix_keys: PrefixKeys = NO_PREFIXES,
+    tracer: Tracer | None = None,
 ) -> Iterator[Served]:
     """A server that is ready. On exit nothing of it remains except its journal, if it has one.
 
@@ -162,7 +164,8 @@ def serving(
     )
     models = Models(chosen, supervision or FixedSupervision())
     models.adopt(model)
-    frontend = Frontend(chosen, ClientWatch(30), models, keeping, metrics=metrics)
+    watch = ClientWatch(30)
+    frontend = Frontend(chosen, watch, models, keeping, metrics=metrics, tracer=tracer)
     decoding.start()
     frontend.start()
     until(lambda: sessions.health().ready, "the backend is heard", PATIENCE)

@@ -48,6 +48,12 @@ class Parrot:
     def save(self, row: int, count: int) -> SavedCache:
         raise NotImplementedError
 
+    def new_saved(self, count: int) -> SavedCache:
+        raise NotImplementedError
+
+    def save_part(self, row: int, saved: SavedCache, begin: int, end: int) -> None:
+        raise NotImplementedError
+
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         raise NotImplementedError
 

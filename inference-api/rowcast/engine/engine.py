@@ -158,6 +158,12 @@ class Engine(Protocol):
     def save(self, row: int, count: int) -> SavedCache:
         """Return the first tokens in a row's cache: `count * token_bytes` bytes."""
 
+    def new_saved(self, count: int) -> SavedCache:
+        """Return the bytes for so many tokens, to be filled by `save_part`."""
+
+    def save_part(self, row: int, saved: SavedCache, begin: int, end: int) -> None:
+        """Write the tokens from `begin` to `end` of a row's cache to their place in `saved`."""
+
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         """Write the first of the tokens that were saved to the cache of a row without a reply."""
 

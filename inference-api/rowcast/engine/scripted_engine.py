@@ -293,6 +293,12 @@ class ScriptedEngine:
     def save(self, row: int, count: int) -> SavedCache:
         return memoryview(bytearray(array("I", self._rows[row].first(count))))
 
+    def new_saved(self, count: int) -> SavedCache:
+        return memoryview(bytearray(4 * count))
+
+    def save_part(self, row: int, saved: SavedCache, begin: int, end: int) -> None:
+        saved[4 * begin : 4 * end] = array("I", self._rows[row].first(end)[begin:]).tobytes()
+
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         self._rows[row].cache = array("I", bytes(saved[: 4 * count])).tolist()
 

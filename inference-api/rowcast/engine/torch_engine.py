@@ -154,6 +154,13 @@ class TorchEngine:
     def save(self, row: int, count: int) -> SavedCache:
         return self._cache.save(row, count)
 
+    def new_saved(self, count: int) -> SavedCache:
+        return self._cache.new_saved(count)
+
+    @torch.inference_mode()
+    def save_part(self, row: int, saved: SavedCache, begin: int, end: int) -> None:
+        self._cache.save_part(row, saved, begin, end)
+
     @torch.inference_mode()
     def load(self, row: int, saved: SavedCache, count: int) -> None:
         self._cache.load(row, saved, count)

@@ -31,11 +31,12 @@ from rowcast.errors import (
     Stopping,
     Unavailable,
 )
-from rowcast.frontend.api import DIALECTS, model_in, needs_rows
+from rowcast.frontend.api import DIALECTS, model_in, needs_rows, reads_again
 from rowcast.frontend.api.dialect import Api, Dialect, Handler, MatchedRule
 from rowcast.frontend.api.errors import INTERNAL_ERROR
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.metrics.metrics import OTHER_ROUTE, Metrics
+from rowcast.frontend.reply.trace import begin_span, end_span
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.body import leave_unread, read_body
 from rowcast.frontend.request.identity import caller_of, request_id_of
@@ -118,13 +119,16 @@ def _make_request(frontend: Frontend, api: Api) -> None:
 
 
 def _span(frontend: Frontend, api: Api, named: str) -> Span | None:
-    """Begin the span of a request for replies, in its caller's trace."""
-    tracer = frontend.tracer
-    if tracer is None or not needs_rows(request.method, request.path, api.dialects):
+    """Begin the span of a request for replies, or for a stream that is read again."""
+    if frontend.tracer is None:
         return None
-    span = tracer.begin(f"{request.method} {request.path}", request.headers.get(TRACEPARENT))
-    span["gen_ai.provider.name"] = "rowcast"
-    span["rowcast.request_id"] = named
+    again = reads_again(request.method, request.full_path, api.dialects)
+    if not again and not needs_rows(request.method, request.path, api.dialects):
+        return None
+    name = f"{request.method} {request.url_rule if again else request.path}"  # no name has an id
+    span = begin_span(frontend.tracer, name, named, request.headers.get(TRACEPARENT))
+    if again:
+        span["rowcast.read_again"] = True
     return span
 
 
@@ -182,14 +186,6 @@ def _view(api: Api, handler: Handler, **_: str) -> flask.Response:
     return _sent(api.call(handler, g.request))
 
 
-def _end(span: Span, status: int) -> None:
-    """End a request's span; its response was sent, or will not be."""
-    span["http.response.status_code"] = status
-    if status >= 500 and not span.error:
-        span["error.type"] = span.error = str(status)
-    span.end()
-
-
 def _sent(response: Response) -> flask.Response:
     """Return Flask's form of a response."""
     kind = flask.Response if isinstance(response.body, bytes) else _Streamed
@@ -204,7 +200,7 @@ def _close(response: Response, answered: Request) -> None:
     finally:
         answered.close()
         if answered.span is not None:
-            _end(answered.span, response.status)
+            end_span(answered.span, response.status)
 
 
 def _finish(metrics: Metrics, response: flask.Response) -> flask.Response:

@@ -49,7 +49,7 @@ class Frontend:
     stopping: bool = False  # open no more sessions
 
     def __post_init__(self) -> None:
-        self.background = Background(self.journal.client, self.settings, self.models)
+        self.background = Background(self.journal.client, self.settings, self.models, self.tracer)
         self.reading = Reading(self.settings, self.models, self.journal.client)
         self.publishing = Publishing(self.metrics.recorder, self._state)
         self.pauses.on_tick = self.metrics.paused

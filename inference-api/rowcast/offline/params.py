@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.beams import beams_of
-from rowcast.frontend.api.openai.request.parsing import as_struct
-from rowcast.frontend.api.openai.request.sampling import candidates_of
-from rowcast.frontend.api.openai.request.types import CompletionBody
+from rowcast.frontend.api.bodies.beams import beams_of
+from rowcast.frontend.api.bodies.parsing import as_struct
+from rowcast.frontend.api.bodies.sampling import candidates_of
+from rowcast.frontend.api.bodies.types import CompletionBody
 
 UNKNOWN_MODEL = "model"  # fills a field that is not used
 MOST_LIKELY = 20  # tokens named at each position

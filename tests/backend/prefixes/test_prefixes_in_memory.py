@@ -12,7 +12,8 @@ from backend.driven import Driven, RecordedEngine, choices, named, submit
 from engine.rule import reply as expected
 from rowcast.backend.policies import Policies
 from rowcast.backend.prefixes.prefix_placement import prefix_placement
-from rowcast.engine.engine import CacheMemory
+from rowcast.backend.sharing import LEAST_FOUND
+from rowcast.engine.engine import CacheMemory, SavedCache
 from rowcast.engine.scripted_engine import ScriptedEngine
 
 TOKENS = 600
@@ -26,6 +27,8 @@ class PagedEngine(RecordedEngine):
         self.memory = CacheMemory(tokens, 64 << 10, grain, shortens=self.memory.shortens)
         self.steps, self.seatings, self.forks, self.copies, self.loads = [], [], [], [], []
         self.pages = [0] * self.rows
+        self.saved = 0  # tokens, since the last step
+        self.most_saved = 0  # of a step
         self.most = 0
 
     def wrote(self, row: int) -> None:
@@ -34,6 +37,7 @@ class PagedEngine(RecordedEngine):
 
     def step(self, feeds):  # type: ignore[no-untyped-def]
         drawn = super().step(feeds)
+        self.most_saved, self.saved = max(self.most_saved, self.saved), 0
         for feed in feeds:
             self.wrote(feed.row)
         return drawn
@@ -45,6 +49,14 @@ class PagedEngine(RecordedEngine):
     def copy(self, source: int, target: int, count: int) -> None:
         super().copy(source, target, count)
         self.wrote(target)
+
+    def save(self, row: int, count: int) -> SavedCache:
+        self.saved += count
+        return super().save(row, count)
+
+    def save_part(self, row: int, saved: SavedCache, begin: int, end: int) -> None:
+        self.saved += end - begin
+        super().save_part(row, saved, begin, end)
 
     def load(self, row: int, saved, count: int) -> None:  # type: ignore[no-untyped-def]
         super().load(row, saved, count)
@@ -80,6 +92,47 @@ def test_rows_never_take_more_memory_than_there_is(grain: int, limit: int) -> No
     for name, (prompt, most, at) in sent.items():
         wanted = expected(prompt, 1, most, choice=at, ignore_eos=True)
         assert (tuple(reader.tokens[name]), reader.reason(name)) == wanted
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_what_is_given_back_is_stored_in_parts_and_found_whole(room: int) -> None:
+    """`room`: how many such beginnings the store has room for."""
+    engine = PagedEngine(400, 1)
+    engine.memory = CacheMemory(400, 1 << 20, shortens=engine.memory.shortens)
+    placement = partial(prefix_placement, limit=room * 310 * 8)
+    driven = Driven(engine=engine, policies=Policies(placement=placement))
+    reader = driven.reader()
+    prompt = tuple(random.Random(5).choices(range(65, 91), k=300))
+    reader.send(submit("first", prompt, max_tokens=8, key="a"))
+    driven.finish()
+    assert engine.most_saved == 0
+    reader.send(submit("long", bytes(50), max_tokens=340, key="b"))
+    driven.finish()
+    assert 0 < engine.most_saved <= engine.width + LEAST_FOUND, "no step has waited for more"
+    assert engine.most <= 400
+    reader.send(submit("again", prompt, max_tokens=8, key="a"))
+    driven.finish()
+    assert reader.tokens["again"] == reader.tokens["first"]
+    assert reader.cached["again"] == len(prompt) - 1
+
+
+def test_a_row_that_has_stored_a_part_is_completed_before_it_is_used() -> None:
+    """A prompt that begins like it gets what the row has given back, too."""
+    engine = PagedEngine(600, 1)
+    engine.memory = CacheMemory(600, 1 << 20, shortens=engine.memory.shortens)
+    placement = partial(prefix_placement, limit=1 << 20)
+    driven = Driven(engine=engine, policies=Policies(placement=placement))
+    reader = driven.reader()
+    prompt = tuple(random.Random(6).choices(range(65, 91), k=300))
+    reader.send(submit("first", prompt, max_tokens=8, key="a"))
+    driven.finish()
+    reader.send(submit("long", bytes(50), max_tokens=350, key="b"))
+    driven.step(12)
+    assert engine.pages[0] in range(64, 300), "the first row has given back a part"
+    reader.send(submit("again", prompt, max_tokens=8, key="a"))
+    driven.finish()
+    assert reader.tokens["again"] == reader.tokens["first"]
+    assert reader.cached["again"] == len(prompt) - 1
 
 
 def test_a_copy_is_shorter_if_both_rows_do_not_fit() -> None:

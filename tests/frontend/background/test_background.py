@@ -26,6 +26,8 @@ from rowcast.frontend.background.background import Background
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
 from rowcast.journal.background.record import BackgroundRequest
+from rowcast_telemetry.spans import Tracer
+from telemetry.test_spans import Taken
 
 from ..serving import PATIENCE, Served, serving
 
@@ -78,6 +80,22 @@ def phase(served: Served, accepted: BackgroundRequest) -> str:
 def await_running(served: Served, accepted: BackgroundRequest) -> None:
     until(lambda: len(served.engine.steps) > 1, "it has a row", PATIENCE)
     assert phase(served, accepted) == "running"
+
+
+def test_each_attempt_has_a_span_of_its_own(tmp_path: Path) -> None:
+    taken = Taken()
+    with serving(journal=tmp_path / "journal.db", tracer=Tracer(taken)) as served:
+        accepted = accept(begun(served))
+        refused = accept(served, {"prompt": "Hello", "max_tokens": "many"})
+        for each in (accepted, refused):
+            ended(served, each)
+    spans = {span.attributes["rowcast.request_id"]: span for span in taken.spans}
+    computed = spans[accepted.request_id]
+    assert computed.name == "text_completion scripted"
+    assert computed.attributes["rowcast.background"] is True
+    assert computed.attributes["gen_ai.usage.output_tokens"] == 40
+    assert computed.attributes["http.response.status_code"] == 200
+    assert spans[refused.request_id].attributes["http.response.status_code"] == 400
 
 
 def test_the_result_is_that_of_the_same_request_over_http(served: Served) -> None:

@@ -7,6 +7,7 @@ Covers `frontend/models/builds`, `frontend/models/table`, `slot`, `waiting`, `ma
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -138,6 +139,49 @@ def test_an_event_stream_begins_with_comments_while_its_model_is_loaded(made: St
     whole = made.client().post("/v1/chat/completions", json=body | {"stream": False}).get_json()
     assert text == whole["choices"][0]["message"]["content"]
     assert events[0]["system_fingerprint"] == "one-1"
+
+
+def test_a_stream_that_begins_before_its_model_is_loaded_has_its_id(tmp_path: Path) -> None:
+    with stage(tmp_path, journal=True) as made:
+        build = made.build("one")
+        made.played.show(made.state(build, "loading", loads=0))
+        made.await_names("one")
+        body = CHAT | {"model": "one", "stream": True}
+        response = made.client().post("/v1/chat/completions", json=body, buffered=False)
+        stream = response.headers["X-Stream-ID"]
+        chunks = response.iter_encoded()
+        assert next(chunks) == b": waiting\n"
+        assert made.client().get(f"/v1/streams/{stream}").status_code == 404, "not accepted yet"
+        made.backend(build)
+        made.played.change("one-1", state="ready", loads=1, pinned=True)
+        read = b"".join(chunks)
+        response.close()
+        again = made.client().get(f"/v1/streams/{stream}", buffered=True)
+        assert (again.status_code, again.headers["X-Stream-ID"]) == (200, stream)
+        assert content_of(again.data, stream) == content_of(read, stream) != ""
+
+
+def content_of(stream: bytes, name: str) -> str:
+    """Return the text of a chat's stream, each of whose events must name it."""
+    *events, _ = events_of(stream)
+    assert {each["id"] for each in events} == {f"chatcmpl-{name}"}
+    return "".join(each["choices"][0]["delta"].get("content", "") for each in events)
+
+
+def test_no_id_is_sent_of_a_stream_that_may_be_another_one_or_is_not_stored(tmp_path: Path) -> None:
+    with stage(tmp_path, journal=True) as made:
+        made.played.show(made.state(made.build("one"), "loading", loads=0))
+        made.await_names("one")
+        sent = {"model": "one", "stream": True}
+        requests: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+            ("/v1/chat/completions", CHAT | sent, {"Idempotency-Key": "k"}),
+            ("/v1/responses", {"input": "Hi", "store": False} | sent, {}),
+        ]
+        for path, body, headers in requests:
+            response = made.client().post(path, json=body, headers=headers, buffered=False)
+            assert next(response.iter_encoded()) == b": waiting\n"
+            assert "X-Stream-ID" not in response.headers
+            response.close()
 
 
 @pytest.mark.parametrize("native", [True, False])

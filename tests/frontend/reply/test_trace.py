@@ -4,9 +4,11 @@ Covers `reply_outcome`.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from rowcast.frontend.api import reads_again
 from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.reply.trace import ReplyTrace, operation_of
 from rowcast.frontend.request.prompt import Prompt
@@ -14,8 +16,9 @@ from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.sessions.choice import Times
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import FinishReason, Pooling, Submit
-from rowcast_telemetry.spans import Span
+from rowcast_telemetry.spans import Span, Tracer
 from rowcast_telemetry.trace_context import TraceContext
+from telemetry.test_spans import Taken
 
 from ..serving import serving
 
@@ -110,6 +113,43 @@ def test_a_cancelled_reply_does_not() -> None:
     ended = outcome(traced._clock, "cancelled")
     ReplyTrace().end(request(traced=traced), prompt(), submit(), ended)
     assert traced.error == ""
+
+
+def test_a_stream_that_is_read_again_has_a_span_without_its_id(tmp_path: Path) -> None:
+    taken = Taken()
+    with serving(journal=tmp_path / "journal.db", tracer=Tracer(taken)) as served:
+        first = served.post("/chat/scripted", text="Hello", max_tokens=5)
+        stream = first.headers["X-Stream-ID"]
+        again = served.client.get(f"/v1/streams/{stream}", buffered=True)
+        assert again.data == first.data
+        missing = served.client.get("/v1/streams/unknown", buffered=True)
+        assert missing.status_code == 404
+        served.client.delete(f"/v1/streams/{stream}")
+    computed, read, refused = taken.spans
+    assert (computed.name, read.name) == ("text_completion scripted",) * 2
+    assert read.attributes["rowcast.read_again"] is True
+    assert "rowcast.read_again" not in computed.attributes
+    for name in ("gen_ai.usage.output_tokens", "gen_ai.response.finish_reasons"):
+        assert read.attributes[name] == computed.attributes[name]
+    assert refused.name == "GET /v1/streams/<stream>"
+    assert refused.attributes["http.response.status_code"] == 404
+    assert stream not in f"{taken.spans}"
+
+
+@pytest.mark.parametrize(
+    ("target", "again"),
+    [
+        ("/v1/streams/a?from=7", True),
+        ("/v1/responses/a?stream=true", True),
+        ("/responses/a?starting_after=4&stream=true", True),
+        ("/v1/responses/a?", False),
+        ("/v1/responses/a/input_items?stream=true", False),
+        ("/v1/models?", False),
+    ],
+)
+def test_only_reading_a_stream_is_traced(target: str, again: bool) -> None:
+    assert reads_again("GET", target) == again
+    assert not reads_again("DELETE", target)
 
 
 def test_without_a_tracer_no_request_has_a_span() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.types import Sampling
+from rowcast.frontend.api.bodies.sampling import params_of
+from rowcast.frontend.api.bodies.types import Sampling
 from rowcast.frontend.request.defaults import Defaults, defaults_of
 
 WORDS = {

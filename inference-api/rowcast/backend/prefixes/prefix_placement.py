@@ -37,6 +37,14 @@ class Held:
         return len(self.tokens) // SIZE
 
 
+@dataclass(slots=True)
+class Part:
+    """An entry for what a row held, of which only the end is saved; the row holds the rest."""
+
+    entry: Entry
+    begin: int  # of what is saved
+
+
 class PrefixPlacement:
     """The free rows of one engine, and the store beside them."""
 
@@ -46,6 +54,7 @@ class PrefixPlacement:
         self._empty = list(range(engine.rows - 1, -1, -1))  # hold nothing; freed last at the end
         self._held: dict[int, Held] = {}  # of the other free rows; freed longest ago first
         self._index: Beginnings[int] = Beginnings()
+        self._parts: dict[int, Part] = {}  # of free rows that have been shortened
         self._differed: OrderedDict[int, None] = OrderedDict()  # hashes of beginnings
 
     def take(self, reply: Reply) -> Place:
@@ -54,6 +63,7 @@ class PrefixPlacement:
             return Place(self._coldest())
         tokens = packed(reply.tokens[:-1])  # the last one is fed, because its feed draws
         row, in_row = self._index.longest(key, tokens) or (-1, 0)
+        self._finish(row)  # what the row has given back can be read back then
         stored = self._store.longest(key, tokens)
         if stored is not None and stored[1] > max(in_row, LEAST_FOUND - 1):
             return self._read_back(*stored)
@@ -72,9 +82,11 @@ class PrefixPlacement:
         return self._held[row].length if row in self._held else 0
 
     def forget(self, row: int, length: int) -> None:
+        """Store what a row gives back, and only that: no step waits for more."""
         held = self._held[row]
-        self._save(row, held.length)
+        self._save_beyond(row, length)
         if length < LEAST_FOUND:
+            self._finish(row)
             self._forget(row)
             self._empty.insert(0, row)  # colder than those that were freed later
             return
@@ -142,9 +154,31 @@ class PrefixPlacement:
 
     def _save(self, row: int, count: int) -> None:
         """Store the first tokens that a row holds."""
+        if row in self._parts:
+            self._finish(row)
+            return
         held = self._held[row]
         save = partial(self._engine.save, row)
         self._store.put(held.key, held.tokens[: count * SIZE], save)
+
+    def _save_beyond(self, row: int, length: int) -> None:
+        """Store what a row holds beyond a length, as a part of an entry with all of it."""
+        held = self._held[row]
+        if row not in self._parts:
+            entry = self._store.begin(held.key, held.tokens, self._engine.new_saved)
+            if entry is None:
+                return
+            self._parts[row] = Part(entry, len(entry.tokens) // SIZE)
+        part = self._parts[row]
+        if part.entry.saved is not None and length < part.begin:
+            self._engine.save_part(row, part.entry.saved, length, part.begin)
+            part.begin = length
+
+    def _finish(self, row: int) -> None:
+        """Store the rest of an entry of which a row has given back a part."""
+        if row in self._parts:
+            self._save_beyond(row, 0)
+            self._store.finish(self._parts.pop(row).entry)
 
     def _hold(self, row: int, held: Held) -> None:
         self._held[row] = held

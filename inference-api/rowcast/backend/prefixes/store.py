@@ -30,6 +30,7 @@ class Entry:
     saved: SavedCache | None  # None once it has left the store
     uses: int = 0
     name: str = ""  # in the mirror
+    filled: bool = True  # False: parts of it are still to be saved, and no prompt begins with it
 
     @property
     def size(self) -> int:
@@ -107,14 +108,35 @@ class Store:
 
     def put(self, key: str, tokens: bytes, save: Callable[[int], SavedCache]) -> None:
         """Store a beginning, or as much of it as may be stored. `save` reads the row's cache."""
+        entry = self.begin(key, tokens, save)
+        if entry is not None:
+            self.finish(entry)
+
+    def begin(self, key: str, tokens: bytes, make: Callable[[int], SavedCache]) -> Entry | None:
+        """Make room for a beginning, or for as much of it as may be stored; None for nothing.
+
+        The entry may be filled in parts. It may have to leave before `finish`, as any other.
+        """
         count = min(len(tokens) // SIZE, self._most(key) // self._per_token)
         tokens = tokens[: count * SIZE]
         if count < LEAST_STORED or self._covers(key, tokens):
-            return
+            return None
         self._drop_beginning_of(key, tokens)
         self._make_room(key, count * self._per_token)
-        entry = Entry(key, tokens, save(count))
-        self._add(entry)
+        entry = Entry(key, tokens, make(count), filled=False)
+        self._charge(entry)
+        return entry
+
+    def finish(self, entry: Entry) -> None:
+        """Let prompts begin with an entry that is filled."""
+        if entry.saved is None:
+            return
+        if self._covers(entry.key, entry.tokens):  # another one was stored meanwhile
+            self._drop(entry)
+            return
+        self._drop_beginning_of(entry.key, entry.tokens)
+        entry.filled = True
+        self._index.add(entry.key, entry.tokens, entry)
         self._mirror.write(entry)
 
     def close(self) -> None:
@@ -162,21 +184,22 @@ class Store:
             self._entries.move_to_end(each)
         return entry
 
-    def _add(self, entry: Entry) -> None:
+    def _charge(self, entry: Entry) -> None:
+        """Count the bytes of an entry."""
         self._entries[entry] = None
-        self._index.add(entry.key, entry.tokens, entry)
         self._held[entry.key] += entry.size
         self.bytes += entry.size
 
     def _drop(self, entry: Entry) -> None:
         del self._entries[entry]
-        self._index.remove(entry.key, entry.tokens, entry)
         self._held[entry.key] -= entry.size
         self.bytes -= entry.size
         if not self._held[entry.key]:
             del self._held[entry.key]
         entry.saved = None
-        self._mirror.remove(entry)
+        if entry.filled:
+            self._index.remove(entry.key, entry.tokens, entry)
+            self._mirror.remove(entry)
 
     def _take_back(self, entry: Entry) -> None:
         """Add an entry of an earlier store, as the least recently used, if there is room."""
@@ -184,7 +207,8 @@ class Store:
             entry.key
         ] + entry.size <= self._most(entry.key)
         if fits and not self._covers(entry.key, entry.tokens):
-            self._add(entry)
+            self._charge(entry)
+            self._index.add(entry.key, entry.tokens, entry)
             self._entries.move_to_end(entry, last=False)
         else:
             self._mirror.remove(entry)

@@ -103,14 +103,24 @@ class RowCache:
 
     def save(self, row: int, count: int) -> mmap.mmap:
         """Return the first tokens of a row's cache: layer by layer, all keys, then all values."""
+        memory = self.new_saved(count)
+        self.save_part(row, memory, 0, count)
+        return memory
+
+    def new_saved(self, count: int) -> mmap.mmap:
+        """Return memory for so many tokens."""
         memory = mmap.mmap(
             -1, count * self.token_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         )
         with contextlib.suppress(OSError):  # a kernel without large pages
             memory.madvise(mmap.MADV_HUGEPAGE)  # ten times as fast to fill
-        for cached, part in self._beside(torch.frombuffer(memory, dtype=torch.uint8), count):
-            part.copy_(cached[row, :, :count])
         return memory
+
+    def save_part(self, row: int, saved: mmap.mmap | memoryview, begin: int, end: int) -> None:
+        """Write some of a row's tokens to their place in what is saved."""
+        flat = torch.frombuffer(saved, dtype=torch.uint8)
+        for cached, part in self._beside(flat, len(saved) // self.token_bytes):
+            part[:, begin:end] = cached[row, :, begin:end]
 
     def load(self, row: int, saved: mmap.mmap | memoryview, count: int) -> None:
         """Write the first of the tokens that were saved to a row's cache."""

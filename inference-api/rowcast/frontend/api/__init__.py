@@ -62,6 +62,11 @@ def is_stored(path: str, body: bytes, dialects: Iterable[Dialect] = DIALECTS) ->
     )
 
 
+def reads_again(method: str, target: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:
+    """True if a request with this method, path and query is for a stream that was begun before."""
+    return method == "GET" and any(each.again and each.again.match(target) for each in dialects)
+
+
 def needs_rows(method: str, path: str, dialects: Iterable[Dialect] = DIALECTS) -> bool:
     """True if a request with this method and path is for replies, which need rows."""
     return method == "POST" and any(each.rows and each.rows.fullmatch(path) for each in dialects)

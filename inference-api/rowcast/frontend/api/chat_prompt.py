@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.messages import prompt_of
-from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.thinking import grammar_after, thinking_of
-from rowcast.frontend.api.openai.request.tools import Toolbox, rule_of, toolbox
-from rowcast.frontend.api.openai.request.types import ChatBody
+from rowcast.frontend.api.bodies.messages import prompt_of
+from rowcast.frontend.api.bodies.sampling import params_of
+from rowcast.frontend.api.bodies.thinking import grammar_after, thinking_of
+from rowcast.frontend.api.bodies.tools import Toolbox, rule_of, toolbox
+from rowcast.frontend.api.bodies.types import ChatBody
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.text.chat.reasoning import Thinking

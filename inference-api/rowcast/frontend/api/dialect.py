@@ -7,6 +7,7 @@
     error_event   the same inside an event stream
     rows          the paths where a POST needs rows: refused early while there are none; a group
                   `model` in it is the model's name
+    again         the paths, with their queries, where a GET reads a stream again
     stored        the bodies for those paths that are only stored now, and need rows later
 
 `Api` is all dialects of one frontend. `app.py` makes URL rules of its routes; `answer(request)`
@@ -28,6 +29,7 @@ from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.waiting import StillLoading
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response, json_response
+from rowcast.frontend.served_model import STREAM_HEADER
 
 Handler = Callable[[Frontend, Request], Response]
 ErrorBody = Callable[[int, str, Exception | None], dict[str, object]]
@@ -58,6 +60,7 @@ class Dialect:
     recognizes: Callable[[Request], bool] = lambda _: False  # requests whose errors have its form
     rows: re.Pattern[str] | None = None  # paths where a POST needs rows
     stored: re.Pattern[bytes] | None = None  # what a body has if it is computed later
+    again: re.Pattern[str] | None = None  # paths, with queries, where a GET reads a stream again
     open: bool = False  # to every caller, without a token
     overloaded: int = 503  # the status while the waiting line is full
     id_header: str = ""  # a header for the request's id, which error bodies then have, too
@@ -145,8 +148,13 @@ class Api:
         except StillLoading as loading:
             silence = self.frontend.settings.comment_seconds
             dialect = dialect_for(request, self.dialects)
-            again = partial(self.call, handler, request)
-            return late(loading.wait, request, silence, again, dialect.error_event)
+            writes = self.frontend.journal.state == "ok"
+            stream = loading.request.fixed_stream() if writes else ""
+            again = partial(self.call, handler, replace(request, stream=stream))
+            begun = late(loading.wait, request, silence, again, dialect.error_event)
+            if stream:
+                request.response_headers[STREAM_HEADER] = stream
+            return begun
         except BuildChanged as changed:
             if changed.build in {"", request.build} or request.record is not None:
                 raise

@@ -3,8 +3,9 @@
     headers, then a comment after each COMMENT_SECONDS, then what the dialect's function returns
 
 The function runs once the model is loaded. If it refuses the request, the stream ends with an error
-event in the form of its dialect. Such a stream has no X-Stream-ID and no X-Rowcast-Seed: they are
-not known yet when its headers are sent.
+event in the form of its dialect. Such a stream has no X-Rowcast-Seed: it is not known yet when its
+headers are sent. Its X-Stream-ID is, since ids do not depend on the build, unless the request has
+an idempotency key; the stream can be read by it from the moment at which it is accepted.
 """
 
 import logging

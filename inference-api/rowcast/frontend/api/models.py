@@ -13,10 +13,10 @@ import logging
 from collections.abc import Callable, Iterable
 
 from rowcast.errors import Forbidden, RequestError
+from rowcast.frontend.api.bodies.parsing import as_struct
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.documents.models import OPERATIONS, ModelBody, Success
 from rowcast.frontend.api.openai.errors import error_body, error_event
-from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.slot import Slot

@@ -8,6 +8,7 @@ A reader gives its position as `Last-Event-ID`, the id of the last event that it
 request goes through the same function as the first time: no dialect has code for this.
 """
 
+import re
 from collections.abc import Iterable
 from functools import partial
 
@@ -46,4 +47,5 @@ DIALECT = Dialect(
     error_body=error_body,
     error_event=error_event,
     prefixes=("/v1/streams/",),
+    again=re.compile("/v1/streams/"),
 )

@@ -13,11 +13,13 @@ from typing import Protocol
 
 from rowcast.errors import BuildChanged, ReplyCancelled, RowcastError, Unavailable
 from rowcast.frontend.background.presence import Presence
+from rowcast.frontend.reply.trace import begin_span, end_span
 from rowcast.frontend.request.identity import Caller
 from rowcast.frontend.request.request import Body, Request
 from rowcast.frontend.response import Response
 from rowcast.journal.background.queue import LONGEST_DELAY
 from rowcast.journal.background.record import BackgroundRequest
+from rowcast_telemetry.spans import Span, Tracer
 
 _log = logging.getLogger("rowcast.background")
 
@@ -50,8 +52,10 @@ class Again:
 class Attempt:
     """One request that this process computes."""
 
-    def __init__(self, accepted: BackgroundRequest) -> None:
+    def __init__(self, accepted: BackgroundRequest, tracer: Tracer | None = None) -> None:
+        """`tracer`: begins its span; None: it has none."""
         self.accepted = accepted
+        self._tracer = tracer
         self._presence = Presence()
         self._why = ""
 
@@ -63,6 +67,12 @@ class Attempt:
     def run(self, answers: Answers, parsing: "threading.Lock") -> Result | Again:
         """Compute it. `parsing`: the lock held while a large body is parsed."""
         request = self._request(parsing)
+        outcome = self._outcome(answers, request)
+        if request.span is not None:
+            _end(request.span, outcome)
+        return outcome
+
+    def _outcome(self, answers: Answers, request: Request) -> Result | Again:
         try:
             return _result(answers.answer(request))
         except Unavailable as unavailable:
@@ -88,7 +98,25 @@ class Attempt:
             id=accepted.request_id,
             caller=Caller(team=accepted.team, token_id=accepted.token_id),
             watch=self._presence.watch,
+            span=self._span(),
         ).in_background(accepted)
+
+    def _span(self) -> Span | None:
+        """Begin the span of this attempt, in a trace of its own: its sender is not waiting."""
+        if self._tracer is None:
+            return None
+        span = begin_span(self._tracer, f"POST {self.accepted.path}", self.accepted.request_id)
+        span["rowcast.background"] = True
+        return span
+
+
+def _end(span: Span, outcome: Result | Again) -> None:
+    """End the span of an attempt; one that is repeated later has not failed."""
+    if isinstance(outcome, Result):
+        end_span(span, outcome.status)
+    else:
+        span["rowcast.repeated"] = outcome.reason
+        span.end()
 
 
 def _result(response: Response) -> Result:

@@ -25,6 +25,7 @@ from rowcast.journal.batches.record import Batch
 from rowcast.journal.batches.table import BatchTable
 from rowcast.settings import Settings
 from rowcast_http.client_watch import WENT_AWAY
+from rowcast_telemetry.spans import Tracer
 
 FULL_SECONDS = 10  # after which a team that has too many may try again
 
@@ -34,14 +35,20 @@ class Background:
 
     answers: Answers | None = None  # computes them; set once it exists
 
-    def __init__(self, client: JournalClient | None, settings: Settings, models: Models) -> None:
+    def __init__(
+        self,
+        client: JournalClient | None,
+        settings: Settings,
+        models: Models,
+        tracer: Tracer | None = None,
+    ) -> None:
         """`client`: None if there is no journal; then no request is accepted."""
         self._client = client
         self._most = settings.background_requests
         self._watchers = Watchers()
         self._share = share_of(settings.background_rows, settings.workers)
         self._models = models
-        self._worker = Worker(client, self._watchers, self._room) if client else None
+        self._worker = Worker(client, self._watchers, self._room, tracer) if client else None
 
     def start(self, parsing: "threading.Lock") -> None:
         """Begin to compute. `parsing`: the lock held while a large body is parsed."""

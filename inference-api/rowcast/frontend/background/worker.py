@@ -18,6 +18,7 @@ from rowcast.frontend.background.watchers import Watchers
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.journal.background.record import BackgroundNews, BackgroundRequest
 from rowcast.journal.background.table import BackgroundTable
+from rowcast_telemetry.spans import Tracer
 
 _log = logging.getLogger("rowcast.background")
 
@@ -32,12 +33,17 @@ class Worker:
     """The requests that this process computes, and the thread that takes them."""
 
     def __init__(
-        self, client: JournalClient, watchers: Watchers, room: Callable[[int], int]
+        self,
+        client: JournalClient,
+        watchers: Watchers,
+        room: Callable[[int], int],
+        tracer: Tracer | None = None,
     ) -> None:
         """`room(running)`: how many more may start; if negative, how many must make room."""
         self._client = client
         self._watchers = watchers
         self._room = room
+        self._tracer = tracer
         self._running: dict[str, Attempt] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -129,7 +135,7 @@ class Worker:
                 attempt.leave(MADE_ROOM)
 
     def _begin(self, news: BackgroundNews) -> list[Attempt]:
-        attempts = [Attempt(accepted) for accepted in news.taken]
+        attempts = [Attempt(accepted, self._tracer) for accepted in news.taken]
         with self._lock:
             self._running.update((each.accepted.id, each) for each in attempts)
         if self._stopping:

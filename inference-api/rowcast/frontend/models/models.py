@@ -166,7 +166,7 @@ class Models:
             granted = wait.granted_within(patience)
         served = wait.slot.served
         if not granted or served is None:
-            raise StillLoading(wait)
+            raise StillLoading(wait, request)
         return served
 
     def _recorded(self, request: Request) -> Slot | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rowcast.errors import DeadlinePassed, NotReady, ReplyCancelled, RowcastError
 from rowcast.frontend.models.slot import Slot
 from rowcast.frontend.request.deadline import Deadline
+from rowcast.frontend.request.request import Request
 from rowcast_http.client_watch import WENT_AWAY
 
 
@@ -85,6 +86,7 @@ class Wait:
 class StillLoading(Exception):  # not an error
     """An event stream's model is still loading: send its headers and comments meanwhile."""
 
-    def __init__(self, wait: Wait) -> None:
+    def __init__(self, wait: Wait, request: Request) -> None:
         super().__init__(f"the model {wait.slot.name!r} is still loading")
         self.wait = wait
+        self.request = request

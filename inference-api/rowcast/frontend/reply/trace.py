@@ -1,4 +1,6 @@
-"""An observer that describes each reply in its request's span, by OpenTelemetry's names for GenAI.
+"""The span of a request for replies, and an observer that describes each reply in it.
+
+Attributes have OpenTelemetry's names for GenAI.
 
 In: the span of the request, if it is traced. Out: counts, parameters and finish reasons as its
 attributes; the queue, the first token and recoveries as its events. Never text.
@@ -8,7 +10,7 @@ from rowcast.frontend.reply.reply_outcome import Outcome
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.wire import Submit
-from rowcast_telemetry.spans import Span
+from rowcast_telemetry.spans import Span, Tracer
 
 CHAT = ("/chat/completions", "/messages", "/responses")  # ends of the paths that take messages
 FAILED = frozenset({"error", "unavailable", "deadline"})
@@ -46,6 +48,22 @@ class ReplyTrace:
         if outcome.reason in FAILED:
             span["error.type"] = span.error = outcome.reason
         _note(span, submit.choice, outcome)
+
+
+def begin_span(tracer: Tracer, name: str, request_id: str, traceparent: str | None = None) -> Span:
+    """Begin the span of a request for replies, in its caller's trace if it has one."""
+    span = tracer.begin(name, traceparent)
+    span["gen_ai.provider.name"] = "rowcast"
+    span["rowcast.request_id"] = request_id
+    return span
+
+
+def end_span(span: Span, status: int) -> None:
+    """End a request's span; its response was sent, or will not be."""
+    span["http.response.status_code"] = status
+    if status >= 500 and not span.error:
+        span["error.type"] = span.error = str(status)
+    span.end()
 
 
 def operation_of(request: Request, prompt: Prompt) -> str:

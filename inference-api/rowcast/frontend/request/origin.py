@@ -45,13 +45,15 @@ class Origin:
         start: str = "",
         *,
         token_id: str = "",
+        stream: str = "",
     ) -> Self:
         """Return the origin of a new request. With a key, the seed is a function of the key.
 
-        `start`: what its sender already has of the stream with the same key.
+        `start`: what its sender already has of the stream with the same key. `stream`: its id, if
+        that was sent already.
         """
         return cls(
-            id=fresh_id(),
+            id=stream or fresh_id(),
             path=path,
             body=body,
             seed=fresh_seed() if key is None else seed_of(team, key),

@@ -18,7 +18,7 @@ from werkzeug.datastructures import Headers
 
 from rowcast.frontend.request.body import parse_object
 from rowcast.frontend.request.identity import Caller, valid_or_fresh_id
-from rowcast.frontend.request.origin import KEY_HEADER, Origin, key_of
+from rowcast.frontend.request.origin import KEY_HEADER, Origin, fresh_id, key_of
 from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.record import Record
 from rowcast_telemetry.spans import Span
@@ -90,6 +90,7 @@ class Request:
     build: str = ""  # the build that must answer, as records name it; "": the current one
     start: str = ""  # how much of the reply the reader has, in the format of event ids
     first_token_id: str | None = None  # of the token that sent it; None: the caller's own
+    stream: str = ""  # the id of its stream, if that was sent before there is a reply
     background: bool = False  # its reply is computed though nobody reads it
     span: Span | None = None  # of its trace; None: it is not traced
     # Headers of the response to this request; an error has them, too.
@@ -108,9 +109,19 @@ class Request:
             return Origin.recorded(self.record, self.start)
         key = key_of(self.headers)
         token_id = self.caller.token_id if self.first_token_id is None else self.first_token_id
+        team, body = self.caller.team, self.body.read()
         return Origin.fresh(
-            self.path, self.body.read(), key, self.caller.team, self.start, token_id=token_id
+            self.path, body, key, team, self.start, token_id=token_id, stream=self.stream
         )
+
+    def fixed_stream(self) -> str:
+        """Return the id of its stream before there is a reply; "" if that is not known yet.
+
+        With an idempotency key, it may be that of an earlier request.
+        """
+        if self.record is not None:
+            return self.record.id
+        return "" if self.has_key or not self.caller.keeps else self.stream or fresh_id()
 
     def again(self, record: Record, start: str) -> Self:
         """Return the recorded request, sent again by this one's client at this one's time."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from rowcast.frontend.api.bodies.parsing import as_struct
+from rowcast.frontend.api.bodies.types import ChatBody
 from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt
-from rowcast.frontend.api.openai.request.parsing import as_struct
-from rowcast.frontend.api.openai.request.types import ChatBody
 from rowcast.frontend.api.openai.response.calls import MessageReader
 from rowcast.frontend.served_model import ServedModel
 from rowcast.offline.generation.inputs import Input

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from rowcast.errors import InvalidField, PromptTooLong, RowcastError
-from rowcast.frontend.api.openai.request.parsing import as_struct
-from rowcast.frontend.api.openai.request.rules import grammar_of
-from rowcast.frontend.api.openai.request.sampling import (
+from rowcast.frontend.api.bodies.parsing import as_struct
+from rowcast.frontend.api.bodies.rules import grammar_of
+from rowcast.frontend.api.bodies.sampling import (
     candidates_of,
     checked_tokens,
     fill_in,
     params_of,
 )
-from rowcast.frontend.api.openai.request.types import CompletionBody
+from rowcast.frontend.api.bodies.types import CompletionBody
 from rowcast.frontend.api.openai.response.calls import MessageReader
 from rowcast.frontend.request.origin import seed_of
 from rowcast.frontend.request.prompt import Prompt, fresh_seed

@@ -12,7 +12,7 @@ import pytest
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.anthropic.body import MessageBody
 from rowcast.frontend.api.anthropic.chat_body import chat_body, named_as_sent
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     AssistantMessage,
     FunctionCall,
     Message,

@@ -1,6 +1,6 @@
 """Beam search in completions and chat: what the fields do, and what may not be sent beside them.
 
-Covers `request/beams`.
+Covers `bodies/beams`.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Strict parsing in the OpenAI dialect: types, names and models, with errors in OpenAI's form.
 
-Covers `frontend/api/errors`, `openai/errors`, `parsing`, `openai/request/types`.
+Covers `frontend/api/errors`, `openai/errors`, `parsing`, `bodies/types`.
 """
 
 import json

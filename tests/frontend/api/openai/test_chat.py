@@ -1,6 +1,6 @@
 """POST /v1/chat/completions: messages to a prompt, the reply to a message.
 
-Covers `openai/request/messages`, `chat/messages`, `parsed_request`, `response/logprobs`,
+Covers `bodies/messages`, `chat/messages`, `parsed_request`, `response/logprobs`,
 `openai/response/types`.
 """
 

@@ -1,6 +1,6 @@
 """POST /v1/completions: bytes and form of the reply, for every form of prompt and many choices.
 
-Covers `openai/request/sampling`, `openai/response/response`, `response/logprobs`,
+Covers `bodies/sampling`, `openai/response/response`, `response/logprobs`,
 `frontend/request/prompt`, `reply/replies`.
 """
 

@@ -1,6 +1,6 @@
 """Replies that follow a rule: every form in which a rule is sent, and the errors for a bad one.
 
-Covers `openai/request/rules`.
+Covers `bodies/rules`.
 """
 
 import json

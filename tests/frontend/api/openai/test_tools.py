@@ -1,6 +1,6 @@
 """Tools in a chat: shown by the template, called by a rule, returned whole and streamed.
 
-Covers `request/tools`, `response/calls`, `reply_reader`.
+Covers `bodies/tools`, `response/calls`, `reply_reader`.
 """
 
 import json

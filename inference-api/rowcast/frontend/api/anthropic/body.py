@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.anthropic.errors import ThreadRefused
-from rowcast.frontend.api.openai.request.types import Count, ModelName, Object, Sampling, Stops
+from rowcast.frontend.api.bodies.types import Count, ModelName, Object, Sampling, Stops
 from rowcast.text.stop import StopSequences
 
 MOST_MESSAGES, MOST_TOOLS = 10_000, 1024

@@ -20,8 +20,7 @@ from rowcast.frontend.api.anthropic.body import (
     ThinkingDisabled,
 )
 from rowcast.frontend.api.anthropic.turns import messages_of
-from rowcast.frontend.api.chat_prompt import fields_renamed
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     ChatBody,
     Function,
     JsonSchemaFormat,
@@ -32,6 +31,7 @@ from rowcast.frontend.api.openai.request.types import (
     Tool,
     ToolChoice,
 )
+from rowcast.frontend.api.chat_prompt import fields_renamed
 
 _NAMES = {  # of fields: in a chat, and here
     "response_format.json_schema.schema": "output_config.format.schema",

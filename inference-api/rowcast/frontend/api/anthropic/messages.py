@@ -7,11 +7,11 @@ from rowcast.frontend.api.anthropic.chat_body import chat_body, named_as_sent
 from rowcast.frontend.api.anthropic.stream import events
 from rowcast.frontend.api.anthropic.types import TokensCounted
 from rowcast.frontend.api.anthropic.view import MessageView, Wanted
+from rowcast.frontend.api.bodies.parsing import read
+from rowcast.frontend.api.bodies.sampling import params_of
+from rowcast.frontend.api.bodies.unenforced import with_unenforced
 from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt, prompt_length
 from rowcast.frontend.api.events import EVENT_STREAM, SEED_HEADER, streamed
-from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.positions import Cursor, Position

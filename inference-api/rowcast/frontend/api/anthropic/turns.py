@@ -29,7 +29,7 @@ from rowcast.frontend.api.anthropic.body import (
     ToolUseBlock,
     Turn,
 )
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     AssistantMessage,
     FunctionCall,
     Message,

@@ -17,8 +17,8 @@ from rowcast.frontend.api.batches.types import (
     batch_object,
 )
 from rowcast.frontend.api.batches.uploads import PURPOSE
+from rowcast.frontend.api.bodies.parsing import as_struct
 from rowcast.frontend.api.dialect import Api
-from rowcast.frontend.api.openai.request.parsing import as_struct
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.background.background import id_of
 from rowcast.frontend.frontend import Frontend

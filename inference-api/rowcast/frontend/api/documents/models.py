@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
+from rowcast.frontend.api.bodies.types import ModelName
 from rowcast.frontend.api.openai.openapi import ERROR
-from rowcast.frontend.api.openai.request.types import ModelName
 from rowcast.frontend.api.operation import BODY_ERRORS, JSON, Operation
 
 

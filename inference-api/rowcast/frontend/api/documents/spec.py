@@ -13,8 +13,8 @@ import msgspec
 from rowcast import __version__
 from rowcast.errors import NotReady
 from rowcast.frontend.api.anthropic.body import DocumentBlock, ImageBlock
+from rowcast.frontend.api.bodies.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.documents import replies
-from rowcast.frontend.api.openai.request.types import MODEL_NAME, TOKEN_ID, ImagePart, ImageUrlPart
 from rowcast.frontend.api.openai.responses.request.items import MessageItem
 from rowcast.frontend.api.operation import COMPONENT, JSON, Described, Operation, Schema
 from rowcast.frontend.frontend import Frontend

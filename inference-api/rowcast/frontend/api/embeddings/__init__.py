@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.bodies.parsing import read
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.embeddings.computing import vectors_of
 from rowcast.frontend.api.embeddings.inputs import prompts_in
@@ -20,7 +21,6 @@ from rowcast.frontend.api.embeddings.openapi import OPERATIONS, PATHS
 from rowcast.frontend.api.embeddings.shaping import Shape, answer
 from rowcast.frontend.api.embeddings.types import EmbeddingBody, EmbeddingUsage
 from rowcast.frontend.api.openai.errors import error_body
-from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import Response

@@ -6,9 +6,9 @@ Texts are tokenized in groups, long groups by a helper, so that no other stream 
 from collections.abc import Iterable, Iterator, Sequence
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.bodies.sampling import checked_tokens
 from rowcast.frontend.api.embeddings.types import MOST_INPUTS, EmbeddingBody
 from rowcast.frontend.api.openai.completions import prompts_of
-from rowcast.frontend.api.openai.request.sampling import checked_tokens
 from rowcast.frontend.request.prompt import Prompt
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import LONG_TEXT, ServedModel

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from rowcast.frontend.api.openai.request.types import Body, Positive, PromptInput, Text
+from rowcast.frontend.api.bodies.types import Body, Positive, PromptInput, Text
 from rowcast.parameter import MOST
 from rowcast.wire import Pooling
 

@@ -5,8 +5,8 @@ The prompt is `prompt` to vLLM and FlexFlow, and `text` to the service with task
 """
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.sampling import candidates_of
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.sampling import candidates_of
+from rowcast.frontend.api.bodies.types import (
     Choices,
     Count,
     Likeliest,

@@ -9,15 +9,15 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.bodies.parsing import as_struct, claim_options
+from rowcast.frontend.api.bodies.rules import grammar_of
+from rowcast.frontend.api.bodies.sampling import params_of
+from rowcast.frontend.api.bodies.unenforced import with_unenforced
 from rowcast.frontend.api.events import SEED_HEADER, streamed
 from rowcast.frontend.api.generate.answer import Generated, TokenCounts
 from rowcast.frontend.api.generate.body import GenerateBody, PromptBody, TextBody
 from rowcast.frontend.api.generate.pieces import pieces
 from rowcast.frontend.api.openai.completions import MAX_TOKENS
-from rowcast.frontend.api.openai.request.parsing import as_struct, claim_options
-from rowcast.frontend.api.openai.request.rules import grammar_of
-from rowcast.frontend.api.openai.request.sampling import params_of
-from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.logprobs import CompletionScores, check_amount
 from rowcast.frontend.api.openai.response.response import finish_reason, json_answer
 from rowcast.frontend.api.openai.response.types import CompletionLogprobs

@@ -5,12 +5,12 @@ from functools import partial
 
 from msgspec import UNSET, UnsetType
 
+from rowcast.frontend.api.bodies.parsing import read
+from rowcast.frontend.api.bodies.sampling import check_options, fill_in, params_of
+from rowcast.frontend.api.bodies.types import ChatBody
+from rowcast.frontend.api.bodies.unenforced import with_unenforced
 from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt
-from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest, parsed_request
-from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.sampling import check_options, fill_in, params_of
-from rowcast.frontend.api.openai.request.types import ChatBody
-from rowcast.frontend.api.openai.request.unenforced import with_unenforced
+from rowcast.frontend.api.openai.parsed_request import ParsedRequest, parsed_request
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined, merged
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
 from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason

@@ -12,22 +12,22 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.parsed_request import (
-    REPLIES,
-    ParsedRequest,
-    parsed_request,
-)
-from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.rules import grammar_of
-from rowcast.frontend.api.openai.request.sampling import (
+from rowcast.frontend.api.bodies.parsing import read
+from rowcast.frontend.api.bodies.rules import grammar_of
+from rowcast.frontend.api.bodies.sampling import (
     candidates_of,
     check_options,
     checked_tokens,
     fill_in,
     params_of,
 )
-from rowcast.frontend.api.openai.request.types import CompletionBody
-from rowcast.frontend.api.openai.request.unenforced import with_unenforced
+from rowcast.frontend.api.bodies.types import CompletionBody
+from rowcast.frontend.api.bodies.unenforced import with_unenforced
+from rowcast.frontend.api.openai.parsed_request import (
+    REPLIES,
+    ParsedRequest,
+    parsed_request,
+)
 from rowcast.frontend.api.openai.response.logprobs import CompletionScores, check_amount
 from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
 from rowcast.frontend.api.openai.response.types import (

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from rowcast.frontend.api.bodies import types as bodies
 from rowcast.frontend.api.openai.replay import ReplayBody, Replayed
-from rowcast.frontend.api.openai.request import types as bodies
 from rowcast.frontend.api.openai.response import model_types
 from rowcast.frontend.api.openai.response import types as answers
 from rowcast.frontend.api.operation import (

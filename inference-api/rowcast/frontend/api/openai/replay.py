@@ -15,10 +15,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from rowcast.errors import BuildChanged, InvalidField
-from rowcast.frontend.api.openai.request.parsed_request import REPLIES
-from rowcast.frontend.api.openai.request.parsing import read
-from rowcast.frontend.api.openai.request.rules import compiled
-from rowcast.frontend.api.openai.request.sampling import checked_tokens
+from rowcast.frontend.api.bodies.parsing import read
+from rowcast.frontend.api.bodies.rules import compiled
+from rowcast.frontend.api.bodies.sampling import checked_tokens
+from rowcast.frontend.api.openai.parsed_request import REPLIES
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.receipts import Positive, Question, Receipt, Which, receipt_of

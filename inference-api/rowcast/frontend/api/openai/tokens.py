@@ -1,9 +1,9 @@
 """Counting, tokenizing and detokenizing: a prompt's cost, without running the model."""
 
-from rowcast.frontend.api.openai.request.messages import prompt_of
-from rowcast.frontend.api.openai.request.parsing import read, read_object
-from rowcast.frontend.api.openai.request.sampling import checked_tokens
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.messages import prompt_of
+from rowcast.frontend.api.bodies.parsing import read, read_object
+from rowcast.frontend.api.bodies.sampling import checked_tokens
+from rowcast.frontend.api.bodies.types import (
     CountBody,
     DetokenizeBody,
     TokenizeMessages,

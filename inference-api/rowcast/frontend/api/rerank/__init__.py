@@ -16,12 +16,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.bodies.parsing import read
 from rowcast.frontend.api.dialect import Api, Dialect, Route
 from rowcast.frontend.api.embeddings.computing import vectors_of
 from rowcast.frontend.api.embeddings.shaping import numbers_of
 from rowcast.frontend.api.embeddings.types import EmbeddingUsage
 from rowcast.frontend.api.openai.errors import error_body
-from rowcast.frontend.api.openai.request.parsing import read
 from rowcast.frontend.api.rerank.openapi import OPERATIONS, PATHS
 from rowcast.frontend.api.rerank.prompts import prompts_of
 from rowcast.frontend.api.rerank.types import Document, RerankAnswer, RerankBody, RerankResult

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from rowcast.frontend.api.bodies.types import Body, Positive, Text
 from rowcast.frontend.api.embeddings.types import MOST_INPUTS, EmbeddingUsage
-from rowcast.frontend.api.openai.request.types import Body, Positive, Text
 
 
 class Document(Struct):

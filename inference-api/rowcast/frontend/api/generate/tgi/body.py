@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     Choices,
     Likeliest,
     ModelName,

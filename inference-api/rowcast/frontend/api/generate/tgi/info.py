@@ -2,8 +2,8 @@
 
 from rowcast import __version__
 from rowcast.errors import NotReady
+from rowcast.frontend.api.bodies.types import MOST_CHOICES, MOST_STOPS
 from rowcast.frontend.api.generate.tgi.types import Info
-from rowcast.frontend.api.openai.request.types import MOST_CHOICES, MOST_STOPS
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.request import Request

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowcast.errors import InvalidField
+from rowcast.frontend.api.bodies.parsing import as_struct
+from rowcast.frontend.api.bodies.rules import compiled, schema_of
 from rowcast.frontend.api.generate.tgi.body import (
     GenerateParameters,
     InputsBody,
@@ -15,8 +17,6 @@ from rowcast.frontend.api.generate.tgi.body import (
     RegexGrammar,
     SchemaGrammar,
 )
-from rowcast.frontend.api.openai.request.parsing import as_struct
-from rowcast.frontend.api.openai.request.rules import compiled, schema_of
 from rowcast.frontend.api.openai.response.logprobs import check_amount
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.waiting import ClaimOptions

@@ -19,7 +19,7 @@ from rowcast.frontend.api.events import (
     streamed,
 )
 from rowcast.frontend.api.openai.errors import error_event
-from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
+from rowcast.frontend.api.openai.parsed_request import ParsedRequest
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.reply.positions import Cursor, Position, Stage
 from rowcast.frontend.reply.replies import Piece, Replies

@@ -51,5 +51,6 @@ DIALECT = Dialect(
     error_event=error_event,
     prefixes=PATHS,
     rows=re.compile("|".join(PATHS)),
+    again=re.compile(r"(/v1)?/responses/[^/?]+\?(.*&)?stream=(true|1)\b"),
     stored=re.compile(rb'"background"\s*:\s*true'),
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     JsonObjectFormat,
     Likeliest,
     ModelName,

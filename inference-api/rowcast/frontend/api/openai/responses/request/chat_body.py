@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
-from rowcast.frontend.api.chat_prompt import fields_renamed
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     AllowedTools,
     ChatBody,
     Function,
@@ -22,6 +21,7 @@ from rowcast.frontend.api.openai.request.types import (
     Tool,
     ToolChoice,
 )
+from rowcast.frontend.api.chat_prompt import fields_renamed
 from rowcast.frontend.api.openai.responses.request.body import (
     AllowedFunctions,
     FunctionChoice,

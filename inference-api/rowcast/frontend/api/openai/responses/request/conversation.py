@@ -10,7 +10,7 @@ templates allow only one.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     AssistantMessage,
     DeveloperMessage,
     FunctionCall,

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from rowcast.frontend.api.bodies.parsing import claim_options
+from rowcast.frontend.api.bodies.types import ChatBody
 from rowcast.frontend.api.chat_prompt import ChatPrompt, prompt_length
 from rowcast.frontend.api.openai.chat import prepared as prepared_chat
-from rowcast.frontend.api.openai.request.parsed_request import ParsedRequest
-from rowcast.frontend.api.openai.request.parsing import claim_options
-from rowcast.frontend.api.openai.request.types import ChatBody
+from rowcast.frontend.api.openai.parsed_request import ParsedRequest
 from rowcast.frontend.api.openai.responses.request.body import ResponseBody
 from rowcast.frontend.api.openai.responses.request.chat_body import chat_body, named_as_sent
 from rowcast.frontend.api.openai.responses.request.items import InputItem, MessageItem

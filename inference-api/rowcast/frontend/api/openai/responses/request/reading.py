@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.parsing import as_struct
+from rowcast.frontend.api.bodies.parsing import as_struct
 from rowcast.frontend.api.openai.responses.request.body import LOGPROBS, ResponseBody
 
 _IGNORED = frozenset({"prompt_cache_options", "access_programs"})

@@ -6,7 +6,7 @@ from typing import Self
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from rowcast.frontend.api.openai.request.types import TextFormat
+from rowcast.frontend.api.bodies.types import TextFormat
 from rowcast.frontend.api.openai.responses.request.body import (
     ReasoningConfig,
     ResponseBody,

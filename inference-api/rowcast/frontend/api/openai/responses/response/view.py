@@ -14,8 +14,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from rowcast.errors import InvalidField, NotReady, ReplyFailed
+from rowcast.frontend.api.bodies.unenforced import with_unenforced
 from rowcast.frontend.api.events import EVENT_STREAM, SEED_HEADER, SILENT, streamed
-from rowcast.frontend.api.openai.request.unenforced import with_unenforced
 from rowcast.frontend.api.openai.response.logprobs import ChatScores
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.openai.response.types import TokenLogprob

@@ -7,7 +7,7 @@ from typing import Self
 
 from msgspec import UNSET, UnsetType
 
-from rowcast.frontend.api.openai.request.types import ReplyBody
+from rowcast.frontend.api.bodies.types import ReplyBody
 from rowcast.frontend.api.openai.response.types import PromptDetails, Usage
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Replies

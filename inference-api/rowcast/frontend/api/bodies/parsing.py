@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rowcast.errors import InvalidField, MalformedRequest
-from rowcast.frontend.api.openai.request.types import IGNORED, REFUSED, Sampling
+from rowcast.frontend.api.bodies.types import IGNORED, REFUSED, Sampling
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.models.waiting import ClaimOptions
 from rowcast.frontend.request.keep_alive import keep_alive_seconds

@@ -6,8 +6,8 @@ from typing import Any
 from msgspec import structs
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.beams import beams_of, check_beams
-from rowcast.frontend.api.openai.request.types import ChatBody, CompletionBody, Sampling
+from rowcast.frontend.api.bodies.beams import beams_of, check_beams
+from rowcast.frontend.api.bodies.types import ChatBody, CompletionBody, Sampling
 from rowcast.frontend.request.defaults import Defaults
 from rowcast.models.generation import Generation
 from rowcast.parameter import MOST, Biases, Parameter

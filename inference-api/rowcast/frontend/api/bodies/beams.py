@@ -9,7 +9,7 @@ samples is refused; only what was sent counts, not the defaults of the model.
 from typing import Any
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.types import Sampling
+from rowcast.frontend.api.bodies.types import Sampling
 
 # What chooses among tokens at random, and the values that do not.
 _NEUTRAL: dict[str, tuple[float, ...]] = {

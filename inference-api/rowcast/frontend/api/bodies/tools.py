@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.openai.request.rules import compiled, grammar_of
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.rules import compiled, grammar_of
+from rowcast.frontend.api.bodies.types import (
     ChatBody,
     Custom,
     Function,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from rowcast.errors import InvalidField, TooCostly
-from rowcast.frontend.api.openai.request.types import Message, Tool
+from rowcast.frontend.api.bodies.types import Message, Tool
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import LONG_TEXT, ServedModel
 from rowcast.offload import tasks

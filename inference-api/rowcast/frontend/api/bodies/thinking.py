@@ -1,7 +1,7 @@
 """Reasoning in a chat: which one the replies may begin with, and rules that apply after it."""
 
-from rowcast.frontend.api.openai.request.rules import compiled
-from rowcast.frontend.api.openai.request.types import AssistantMessage, ChatBody, Message, TextPart
+from rowcast.frontend.api.bodies.rules import compiled
+from rowcast.frontend.api.bodies.types import AssistantMessage, ChatBody, Message, TextPart
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rowcast.errors import InvalidField, TooCostly
-from rowcast.frontend.api.openai.request.types import (
+from rowcast.frontend.api.bodies.types import (
     GrammarFormat,
     JsonObjectFormat,
     Sampling,

@@ -1,1 +1,0 @@
-"""OpenAI's request bodies, checked and parsed."""
