@@ -11,6 +11,7 @@ passes through the modules in this order:
     answers       errors for requests that cannot be parsed; the last answer on a connection
     lingering     closes a connection without destroying that answer
     client_watch  detects clients that disconnect
+    alarms        time limits of waits, which cost nothing unless they pass
     silence       clients that vanish or read nothing: the kernel ends their connections
 
 Each program passes in its limits and how it words errors. Knows neither of the two: only the

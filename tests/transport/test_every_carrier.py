@@ -139,20 +139,26 @@ def test_the_end_of_the_backend_is_seen_after_its_last_event(carrier: Carrier) -
         port.receive()
 
 
-def test_a_reader_that_waits_sees_the_end_of_the_backend(carrier: Carrier) -> None:
+@pytest.mark.parametrize("until_closed", [False, True])
+def test_a_reader_that_waits_sees_the_end_of_the_backend(
+    carrier: Carrier, *, until_closed: bool
+) -> None:
     port, _ = carrier.join()
     seen: list[str] = []
-    reader = threading.Thread(target=lambda: seen.append(read_to_the_end(port)))
+    reader = threading.Thread(target=lambda: seen.append(read_to_the_end(port, until_closed)))
     reader.start()
     carrier.backend.close()
     reader.join(PATIENCE)
     assert seen == ["end"]
 
 
-def test_a_reader_that_waits_sees_its_own_port_close(carrier: Carrier) -> None:
+@pytest.mark.parametrize("until_closed", [False, True])
+def test_a_reader_that_waits_sees_its_own_port_close(
+    carrier: Carrier, *, until_closed: bool
+) -> None:
     port, _ = carrier.join()
     seen: list[str] = []
-    reader = threading.Thread(target=lambda: seen.append(read_to_the_end(port)))
+    reader = threading.Thread(target=lambda: seen.append(read_to_the_end(port, until_closed)))
     reader.start()
     port.close()
     reader.join(PATIENCE)
@@ -213,9 +219,9 @@ def test_what_a_slow_reader_has_not_read_survives_the_end_of_the_backend(
     closing.join(PATIENCE)
 
 
-def read_to_the_end(port: FrontendPort) -> str:
+def read_to_the_end(port: FrontendPort, until_closed: bool) -> str:
     with suppress(PeerGone):
         for _ in range(100):
-            port.receive()
+            port.receive(until_closed=until_closed)
         return "never ended"
     return "end"

@@ -9,6 +9,7 @@ import socket
 import stat
 import struct
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.errors import PeerGone
+from rowcast.transport import streams
 from rowcast.transport.ports import Gone, Joined
 from rowcast.transport.socket_folder import LONGEST_PATH, socket_folder
 from rowcast.transport.streams import MAX_FRAME, FrameReader, frame_of, listen
@@ -220,6 +222,20 @@ def test_a_frontend_reads_events_that_come_byte_by_byte(
         assert port.receive() == []
     peer.sendall(frame[-1:])
     assert port.receive() == [Accepted("a", 0)]
+
+
+def test_a_wait_until_the_connection_is_closed_outlasts_others(
+    liar: tuple[UnixFrontendPort, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SECONDS", 0.02)
+    port, peer = liar
+    port.receive(until_closed=False)
+    for _ in range(2):
+        late = threading.Timer(0.1, peer.sendall, [frame_of(encode([Accepted("a", 0)]))])
+        late.start()
+        assert port.receive(until_closed=True) == [Accepted("a", 0)]
+        assert port.receive() == []
+        late.join()
 
 
 @pytest.mark.slow

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.frontend.api.events import coalesced, server_sent
+from rowcast.errors import StreamCut
+from rowcast.frontend.api.events import coalesced, server_sent, text_event, without_first
 
 
 def test_a_server_sent_event_is_an_id_a_kind_and_json_on_one_line() -> None:
@@ -30,3 +31,12 @@ def test_no_text_breaks_the_frame_of_its_event(text: str) -> None:
     lines = server_sent({"text": text}).split(b"\n")
     assert len(lines) == 3
     assert b"\r" not in lines[0]
+    assert text_event(text, "7") == server_sent({"text": text}, place="7")
+
+
+def test_a_body_without_its_first_bytes_is_cut_where_the_reader_has_more() -> None:
+    chunks = [b"ab", b"cd"]
+    assert list(without_first(iter(chunks), 0)) == chunks
+    assert list(without_first(iter(chunks), 3)) == [b"", b"d"]
+    with pytest.raises(StreamCut, match="1 bytes before"):
+        list(without_first(iter(chunks), 5))

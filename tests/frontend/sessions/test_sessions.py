@@ -4,6 +4,7 @@ Covers `demultiplexer`, `sessions/journal`.
 """
 
 import logging
+import time
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from processes import until
 from rowcast.errors import NotReady, Overloaded, PromptTooLong, Stopping
+from rowcast.frontend.sessions import demultiplexer
 from rowcast.frontend.sessions.choice import Choice, refusal
 from rowcast.frontend.sessions.sessions import Sessions
 from rowcast.wire import (
@@ -340,3 +342,35 @@ def test_each_rejection_has_its_error(why: RejectReason, kind: type[Exception]) 
     assert type(error) is kind
     assert str(error) == "a sentence"
     assert getattr(error, "retry_after", 9) == 9
+
+
+class TurnsCounted:
+    """The demultiplexer's clock, which counts how often it lets streams run."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds == 0
+        self.turns += 1
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_streams_get_turns_while_they_have_something_to_read(
+    *, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = TurnsCounted()
+    monkeypatch.setattr(demultiplexer, "time", clock)
+    with road() as made:
+        backend = made.ready()
+        choice = made.open(PROMPT)
+        backend.say(Accepted(*choice.submit.key))
+        choice.take(PATIENCE)
+        for at in range(3 * demultiplexer.TURN):
+            backend.say(Tokens(*choice.submit.key, at, (7,)))
+            until(lambda at=at: len(choice.tokens) > at, "the token", PATIENCE)  # type: ignore[misc]
+            if reads:
+                choice.take(PATIENCE)
+        until(lambda: clock.turns == (0 if reads else 2), "streams get turns", PATIENCE)

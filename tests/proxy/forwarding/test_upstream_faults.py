@@ -159,19 +159,23 @@ def test_a_broken_stream_has_no_last_chunk(proxy: Running, upstream: FakeUpstrea
     assert received.lower().endswith(chunk(b"half an ans"))
 
 
-def test_why_a_stream_broke_is_in_the_log(proxy: Running, upstream: FakeUpstream) -> None:
-    upstream.answer = cut_stream
-    with connected(proxy.port) as client:
-        lines = ("POST /inference/m HTTP/1.1", "Host: a", "X-Request-ID: broken-1")
+@pytest.mark.parametrize(("cut", "reason"), [(cut_stream, "cut"), (stall, "idle")])
+def test_why_a_stream_broke_is_in_the_log(
+    hasty_proxy: Running, upstream: FakeUpstream, cut: object, reason: str
+) -> None:
+    assert callable(cut)
+    upstream.answer = cut
+    with connected(hasty_proxy.port) as client:
+        lines = ("POST /inference/m HTTP/1.1", "Host: a", f"X-Request-ID: broken-{reason}")
         client.sendall(raw_request(*lines, "Content-Length: 0"))
         everything(client)
-    until(lambda: "broken-1" in proxy.output(), "the line of the request")
-    line = next(line for line in proxy.output().splitlines() if "broken-1" in line)
-    assert "reason=upstream_cut" in line
+    until(lambda: f"broken-{reason}" in hasty_proxy.output(), "the line of the request")
+    (line,) = [each for each in hasty_proxy.output().splitlines() if f"broken-{reason}" in each]
+    assert f"reason=upstream_{reason}" in line
     assert "team=blue" in line
     assert "status=200" in line
     assert "bytes=11" in line
-    assert "Traceback" not in proxy.output()
+    assert "Traceback" not in hasty_proxy.output()
 
 
 @pytest.mark.slow
