@@ -57,13 +57,15 @@ void rowcast_share(Crew *crew, Job job, const void *context, int64_t items, int6
     pthread_mutex_unlock(&crew->turn);
 }
 
-int rowcast_is_fast(void) { return WIDE; }
+int rowcast_is_fast(void) { return WIDE || FUSED; }
 
 const char *rowcast_arithmetic(void) {
 #if PAIRED && QUADS
     return "avx512bf16";
 #elif WIDE
     return QUADS ? "avx512vnni" : "avx512";
+#elif FUSED
+    return "avx2";
 #else
     return "plain";
 #endif

@@ -30,9 +30,11 @@ typedef struct {
     double epsilon;
 } Operation;
 
+/* A linear layer while it runs. */
 typedef struct {
     const Operation *operation;
     int64_t tokens, lines, step; /* lines per panel; bytes from one token's input to the next */
+    int64_t quad, broad; /* bytes of a token's input for a line; panels of a tile */
     char *inputs;
     float *scales; /* by token; bytes only */
     float *parts;  /* by token: how much of its input is along each of the weight's directions */
@@ -42,4 +44,7 @@ static int64_t lines_of(const Weight *weight) {
     int64_t bytes = weight->inputs * (weight->kind == FLOATS ? 4 : weight->kind == HALVES ? 2 : 1);
     return (bytes + 4 * CHUNK - 1) / (4 * CHUNK) * CHUNK;
 }
+
+/* Bytes of a token's input for a line: bf16 that no instruction multiplies is laid out as fp32. */
+static int64_t quad_of(const Weight *weight) { return FUSED && weight->kind == HALVES ? 8 : 4; }
 

@@ -56,7 +56,8 @@ static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t tok
 static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_t token0,
                         int64_t tokens) {
     const Weight *weight = layer->operation->weight;
-    const int64_t stride = layer->lines * LINE, parts = (tokens + HEIGHT - 1) / HEIGHT;
+    const int64_t height = height_of(weight->kind), parts = (tokens + height - 1) / height;
+    const int64_t stride = layer->lines * LINE;
     const int64_t block = parts == 1 ? NEAR : FAR, ahead_by = (CHUNK + parts - 1) / parts;
     const char *lines = weight->lines + panel * stride;
     Tile *const *tile_of = tiles[weight->kind][broad - 1];
@@ -70,7 +71,7 @@ static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_
             int64_t low = tokens * part / parts, high = tokens * (part + 1) / parts;
             int64_t fetched = part * ahead_by * (count / CHUNK);
             tile_of[high - low - 1](
-                layer->inputs + (token0 + low) * layer->step + line * 4, layer->step,
+                layer->inputs + (token0 + low) * layer->step + line * layer->quad, layer->step,
                 lines + line * LINE, stride, count, sums + low * BROAD, next + fetched * LINE,
                 fetched < count ? ahead_by : 0);
         }
@@ -80,8 +81,8 @@ static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_
 
 static void multiply(const void *context, int64_t first, int64_t last) {
     const Layer *layer = context;
-    for (int64_t panel = first; panel < last; panel += BROAD) {
-        int64_t broad = last - panel < BROAD ? last - panel : BROAD;
+    for (int64_t panel = first; panel < last; panel += layer->broad) {
+        int64_t broad = last - panel < layer->broad ? last - panel : layer->broad;
         for (int64_t token = 0; token < layer->tokens; token += SLAB) {
             int64_t rest = layer->tokens - token;
             some_panels(layer, panel, broad, token, rest < SLAB ? rest : SLAB);
@@ -102,8 +103,8 @@ static int enough_room(Crew *crew, int64_t size) {
 static int linear(Crew *crew, const Operation *of, int64_t tokens) {
     const Weight *weight = of->weight;
     Layer layer = {of, tokens, lines_of(weight), of->from_step * (of->half ? 2 : 4),
-                   (char *)of->from, NULL, NULL};
-    int64_t bytes = layer.lines * 4, grain = 1 + 16384 / of->size;
+                   quad_of(weight), broad_of(tokens), (char *)of->from, NULL, NULL};
+    int64_t bytes = layer.lines * layer.quad, grain = 1 + 16384 / of->size;
     int whole = of->size * (of->half ? 2 : 4) == bytes;
     if (weight->kind == BYTES || !whole || (tokens > 2 && layer.step % 1024 == 0)) {
         layer.step = bytes + (bytes % 1024 ? 0 : LINE);
@@ -115,6 +116,6 @@ static int linear(Crew *crew, const Operation *of, int64_t tokens) {
         layer.inputs = crew->inputs + scales;
         share(crew, lay_out, &layer, tokens, grain);
     }
-    share(crew, multiply, &layer, (weight->outputs + LANES - 1) / LANES, BROAD);
+    share(crew, multiply, &layer, (weight->outputs + LANES - 1) / LANES, layer.broad);
     return OK;
 }
