@@ -50,10 +50,11 @@ _READS: dict[Kind, tuple[torch.dtype, ...]] = {
 _TILES: dict[Tiles, int] = {"none": 0, "hardware": 1, "emulated": 2}
 _NO_TILES = (  # the C file's reasons
     "",
-    "the compiler does not have the instructions",
+    "the build does not have the instructions",
     "the processor does not have them",
     "the system does not save tiles",
     "the system does not permit tiles",
+    "a stack for signals has no room for tiles",
     "the tile unit does not compute as documented",
 )
 _BESIDE = ("bias", "scale", "start", "directions", "columns")
