@@ -33,8 +33,10 @@ typedef struct {
 /* A linear layer while it runs. */
 typedef struct {
     const Operation *operation;
-    int64_t tokens, lines, step; /* lines per panel; bytes from one token's input to the next */
-    int64_t quad, broad; /* bytes of a token's input for a line; panels of a tile */
+    int64_t tokens, lines; /* lines per panel */
+    int64_t bytes, step;   /* of a token's input, with zeros at its end; to the next one */
+    int64_t quad, broad;   /* bytes of a token's input for a line; panels of a tile */
+    int64_t how;           /* what multiplies */
     char *inputs;
     float *scales; /* by token; bytes only */
     float *parts;  /* by token: how much of its input is along each of the weight's directions */
@@ -48,3 +50,4 @@ static int64_t lines_of(const Weight *weight) {
 /* Bytes of a token's input for a line: bf16 that no instruction multiplies is laid out as fp32. */
 static int64_t quad_of(const Weight *weight) { return FUSED && weight->kind == HALVES ? 8 : 4; }
 
+INLINE int64_t panels_of(const Weight *weight) { return (weight->outputs + LANES - 1) / LANES; }
