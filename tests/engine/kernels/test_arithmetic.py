@@ -26,7 +26,7 @@ from rowcast.engine.torch_engine import TorchEngine
 from rowcast.settings import ArithmeticName, read_settings
 
 CPU = torch.device("cpu")
-REASONS = range(1, 6)  # of the C file
+REASONS = range(1, 7)  # of the C file
 
 
 class Function:
@@ -112,7 +112,9 @@ def test_a_machine_without_tiles_has_nothing_to_say(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_tiles_that_were_chosen_are_not_replaced(reason: int) -> None:
-    with pytest.raises(ArithmeticUnavailable, match=r"ARITHMETIC=amx is not available here, the "):
+    with pytest.raises(
+        ArithmeticUnavailable, match=r"ARITHMETIC=amx is not available here, (a|the) "
+    ):
         tiles_of(kernel_of(reason), ARITHMETICS["amx"])
 
 
@@ -132,6 +134,16 @@ def test_a_choice_is_accepted_even_if_it_is_slow(
     with kernel:
         assert ("amx" in kernel.name_of("bf16")) == (name == "amx-emulated")
     assert "linear=slow" in caplog.text
+
+
+@pytest.mark.slow
+def test_vectors_of_256_bits_can_be_chosen() -> None:
+    if "avx2" not in arithmetics_here():
+        pytest.skip("no AVX2")
+    kernel = choose_linear(1, arithmetic=choose_arithmetic("avx2"))
+    assert kernel is not None
+    with kernel:
+        assert kernel.name_of("bf16").startswith("c-avx2-")
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 Covers `kernels/threads`.
 """
 
+import ctypes
+import ctypes.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +93,45 @@ def test_what_int8_sums_is_exact(kernel: LinearKernel) -> None:
     expected = whole.float() * (most_kept / 127).T * (most_in / 127)
     packed = kernel.pack([weight], "int8")
     assert torch.equal(kernel.linear(states, packed, dtype=torch.float32), expected)
+
+
+def chain(states: Tensor, weight: Tensor, order: list[int]) -> Tensor:
+    """Return each output as one chain of the C library's fused sums over the inputs in order."""
+    fused = ctypes.CDLL(ctypes.util.find_library("m")).fmaf
+    fused.restype, fused.argtypes = ctypes.c_float, [ctypes.c_float] * 3
+    result = torch.zeros(len(states), len(weight))
+    for token, state in enumerate(states.tolist()):
+        for output, row in enumerate(weight.tolist()):
+            total = 0.0
+            for at in order:
+                total = fused(state[at], row[at], total)
+            result[token, output] = total
+    return result
+
+
+def test_fp32_is_a_chain_of_fused_sums(kernel: LinearKernel) -> None:
+    if "plain" in kernel.name:
+        pytest.skip("no fused sums")
+    states, weight = drawn(37, 70, "fp32", tokens=8)
+    states[3], weight[5] = (
+        states[3] * 1e-20,
+        weight[5] * 1e-20,
+    )  # sums below the least normal number
+    packed, expected = kernel.pack([weight], "fp32"), chain(states, weight, list(range(70)))
+    for tokens in (1, 2, 3, 5, 8):
+        assert torch.equal(kernel.linear(states[:tokens], packed), expected[:tokens])
+
+
+def test_bf16_is_a_chain_of_fused_sums_second_of_a_pair_first(kernel: LinearKernel) -> None:
+    if "avx2" not in kernel.name_of("bf16"):
+        pytest.skip("another arithmetic")
+    states, weight = drawn(37, 70, "bf16", tokens=8)
+    states[3], weight[5] = states[3] * 1e-20, weight[5] * 1e-20
+    packed = kernel.pack([weight], "bf16")
+    expected = chain(states.float(), weight.float(), [at ^ 1 for at in range(70)])
+    for tokens in (1, 2, 3, 5, 8):
+        result = kernel.linear(states[:tokens], packed, dtype=torch.float32)
+        assert torch.equal(result, expected[:tokens])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -146,6 +146,22 @@ def test_denormal_numbers_count_as_zeros(tiled: LinearKernel) -> None:
     assert (result[1] == 64 * 2.0**-6).all()
 
 
+def test_the_processors_tiles_have_the_emulated_bits(tiled: LinearKernel) -> None:
+    """Where there are tiles: with this, every other test here is one of the processor, too."""
+    kernel = load_kernel(SOURCE)
+    if kernel.library.rowcast_amx_here():
+        pytest.skip("no tile unit here")
+    with LinearKernel(kernel, 2, "hardware") as hardware:
+        for outputs, inputs in SHAPES:
+            states, weight = drawn(max(TOKENS), outputs, inputs)
+            states[3, 0], states[5, -1], states[11] = torch.nan, torch.inf, 1e-39
+            for packed in (tiled.pack([weight], "bf16"), tiled.pack([weight], "int8")):
+                for tokens in TOKENS:
+                    expected = tiled.linear(states[:tokens], packed, dtype=torch.float32)
+                    result = hardware.linear(states[:tokens], packed, dtype=torch.float32)
+                    assert torch.equal(bits(result), bits(expected))
+
+
 def test_fp32_is_as_it_is_without_tiles(tiled: LinearKernel, vectors: LinearKernel) -> None:
     states, weight = torch.randn(9, 70), torch.randn(33, 70)
     packed = tiled.pack([weight], "fp32")

@@ -37,11 +37,15 @@ WIDE = "x86-64-v4 -mavx512vnni -mavx512bf16"
 NEEDS_WIDE = frozenset(
     f"__AVX512{part}__" for part in ("F", "BW", "CD", "DQ", "VL", "VNNI", "BF16")
 )
+NEEDS_FUSED = frozenset(
+    f"__{part}__" for part in ("AVX2", "BMI", "BMI2", "F16C", "FMA", "LZCNT", "MOVBE")
+)
 NEEDS_TILES = frozenset(f"__AMX_{part}__" for part in ("TILE", "INT8", "BF16"))
 ARITHMETICS: Mapping[str, Arithmetic] = {
     "auto": AUTO,
     "amx": Arithmetic(f"{WIDE} -mamx-tile -mamx-int8 -mamx-bf16", NEEDS_WIDE | NEEDS_TILES),
     "avx512": Arithmetic(WIDE, NEEDS_WIDE, "none"),
+    "avx2": Arithmetic("x86-64-v3", NEEDS_FUSED, "none"),
     "plain": Arithmetic("x86-64" if os.uname().machine == "x86_64" else "native", tiles="none"),
     "amx-emulated": Arithmetic(tiles="emulated"),
 }

@@ -66,13 +66,15 @@ int rowcast_has_amx(void) { return HAS_AMX; }
 /* Multiply in bf16, and in int8 where it is faster, by the tile unit from now on, or as it would. */
 void rowcast_use_tiles(Crew *crew, int64_t how) { crew->tiles = how; }
 
-int rowcast_is_fast(void) { return WIDE; }
+int rowcast_is_fast(void) { return WIDE || FUSED; }
 
 const char *rowcast_arithmetic(void) {
 #if PAIRED && QUADS
     return "avx512bf16";
 #elif WIDE
     return QUADS ? "avx512vnni" : "avx512";
+#elif FUSED
+    return "avx2";
 #else
     return "plain";
 #endif

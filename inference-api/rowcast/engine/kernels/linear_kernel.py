@@ -50,10 +50,11 @@ _READS: dict[Kind, tuple[torch.dtype, ...]] = {
 _TILES: dict[Tiles, int] = {"none": 0, "hardware": 1, "emulated": 2}
 _NO_TILES = (  # the C file's reasons
     "",
-    "the compiler does not have the instructions",
+    "the build does not have the instructions",
     "the processor does not have them",
     "the system does not save tiles",
     "the system does not permit tiles",
+    "a stack for signals has no room for tiles",
     "the tile unit does not compute as documented",
 )
 _BESIDE = ("bias", "scale", "start", "directions", "columns")
@@ -269,9 +270,9 @@ def choose_linear(
         return None
     if not kernel.library.rowcast_is_fast():
         if not (slow_too or arithmetic.chosen):
-            _log.info("linear=torch reason='the processor has no 512-bit vectors'")
+            _log.info("linear=torch reason='the processor has no AVX2'")
             return None
-        _log.warning("linear=slow reason='the processor has no 512-bit vectors'")
+        _log.warning("linear=slow reason='the processor has no AVX2'")
     return LinearKernel(kernel, threads, tiles_of(kernel, arithmetic))
 
 

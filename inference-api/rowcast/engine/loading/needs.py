@@ -128,12 +128,12 @@ def _cache(settings: Settings, whole: int, others: int) -> int:
 def _is_packed(settings: Settings, words: Words) -> bool:
     """True if the Llama decoder's kernels will hold the weights."""
     form = words.get("model_type") in LLAMA_TYPES and settings.device != "cuda"
-    return form and (settings.dtype == "int8" or _has_wide_vectors())
+    return form and (settings.dtype == "int8" or _has_vectors())
 
 
-def _has_wide_vectors(information: Path = Path("/proc/cpuinfo")) -> bool:
+def _has_vectors(information: Path = Path("/proc/cpuinfo")) -> bool:
     try:
-        return "avx512f" in information.read_text()
+        return {"avx2", "fma"} <= set(information.read_text().split())
     except OSError:
         return False
 

@@ -4,10 +4,12 @@
 #include "amx.h"
 
 /* Why there is none; linear_kernel.py has a sentence for each. */
-enum { AMX_HERE, NOT_BUILT, NOT_IN_PROCESSOR, NOT_SAVED, NOT_PERMITTED, NOT_AS_DOCUMENTED };
+enum { AMX_HERE, NOT_BUILT, NOT_IN_PROCESSOR, NOT_SAVED, NOT_PERMITTED, SMALL_STACK,
+       NOT_AS_DOCUMENTED };
 
 #if HAS_AMX
 #include <cpuid.h>
+#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,10 +27,12 @@ static int saved_by_system(void) {
     return (low >> 17 & 3) == 3;
 }
 
-/* Since Linux 5.16 a process requests tiles before it uses them; forks inherit the permission. */
-static int permitted(void) {
+/* Since Linux 5.16 a process requests tiles before it uses them; forks inherit the permission. A
+ * stack for signals must have room for eight tiles. */
+static int permission(void) {
     enum { REQUEST = 0x1023, TILE_DATA = 18 };
-    return !syscall(SYS_arch_prctl, REQUEST, TILE_DATA);
+    if (!syscall(SYS_arch_prctl, REQUEST, TILE_DATA)) return AMX_HERE;
+    return errno == ENOSPC ? SMALL_STACK : NOT_PERMITTED;
 }
 
 static const TileShapes whole_tiles = { /* a constant: gcc 12 loses one on the stack */
@@ -77,8 +81,8 @@ static int amx_here(void) {
 #if HAS_AMX
     if (!in_processor()) return NOT_IN_PROCESSOR;
     if (!saved_by_system()) return NOT_SAVED;
-    if (!permitted()) return NOT_PERMITTED;
-    return as_documented() ? AMX_HERE : NOT_AS_DOCUMENTED;
+    const int refused = permission();
+    return refused ? refused : as_documented() ? AMX_HERE : NOT_AS_DOCUMENTED;
 #else
     return NOT_BUILT;
 #endif

@@ -10,6 +10,12 @@
 #else
 #define WIDE 0
 #endif
+#if !WIDE && defined __AVX2__ && defined __FMA__
+#include <immintrin.h>
+#define FUSED 1 /* vectors of 256 bits, with fused sums: a line is two of them */
+#else
+#define FUSED 0
+#endif
 #if WIDE && defined __AVX512BF16__
 #define PAIRED 1
 #else
@@ -33,10 +39,23 @@ typedef int32_t vi __attribute__((vector_size(LINE)));
 typedef uint32_t vu __attribute__((vector_size(LINE)));
 typedef uint16_t vh __attribute__((vector_size(LINE / 2)));
 
-/* With narrower vectors the same code is correct but slow: linear_kernel.py then declines it. */
+#if FUSED
+typedef union {
+    vf whole;
+    __m256 half[2];
+    __m256i bits[2];
+} Halves;
+#endif
+
+/* Without either kind of vectors the same code is correct but slow, and its sums are not fused. */
 INLINE vf multiply_add(vf a, vf b, vf c) {
 #if WIDE
     return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif FUSED
+    Halves x = {a}, y = {b}, sum = {c};
+    for (int each = 0; each < 2; each++)
+        sum.half[each] = _mm256_fmadd_ps(x.half[each], y.half[each], sum.half[each]);
+    return sum.whole;
 #else
     return a * b + c;
 #endif
@@ -48,10 +67,25 @@ INLINE vf choose(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask
 
 INLINE vf widen(vh halves) { return (vf)(__builtin_convertvector(halves, vu) << 16); }
 
+#if FUSED
+INLINE __m256i narrow_256(__m256 value) {
+    const __m256i bits = (__m256i)value, high = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+    const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
+    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
+    const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(64));
+    return _mm256_blendv_epi8(rounded, quiet, (__m256i)_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+}
+#endif
+
 /* To bf16, half to even; a NaN stays NaN. The instruction treats denormals as zero. */
 INLINE vh narrow(vf value) {
 #if PAIRED
     return (vh)_mm512_cvtneps_pbh((__m512)value);
+#elif FUSED
+    Halves of = {value};
+    for (int each = 0; each < 2; each++) of.bits[each] = narrow_256(of.half[each]);
+    return (vh)_mm256_permute4x64_epi64(_mm256_packus_epi32(of.bits[0], of.bits[1]), 0xD8);
 #else
     vu bits = (vu)value;
     vu rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;

@@ -61,14 +61,24 @@ static void quantise(const Layer *layer, int64_t token) {
     } else quantise_row(layer, token, row_of(of->from, of->half, of->from_step, token), of->half);
 }
 
+/* A token's input in bf16 as fp32. */
+static void widen_row(const Layer *layer, int64_t token, char *to) {
+    const Operation *of = layer->operation;
+    const char *from = row_of(of->from, of->half, of->from_step, token);
+    for (int64_t at = 0; at < of->size; at += LANES)
+        put(to, 0, at, of->size, get(from, 1, at, of->size));
+}
+
 static void lay_out(const void *context, int64_t first, int64_t last) {
     const Layer *layer = context;
     const Operation *of = layer->operation;
-    int64_t bytes = of->weight->kind == BYTES ? of->size : of->size * (of->half ? 2 : 4);
+    const int wide = of->half ? layer->quad / 2 : 4; /* bytes of a number, as laid out */
+    int64_t bytes = of->weight->kind == BYTES ? of->size : of->size * wide;
     for (int64_t token = first; token < last; token++) {
         char *to = layer->inputs + token * layer->step;
         memset(to + bytes, 0, layer->bytes - bytes);
         if (of->weight->kind == BYTES) quantise(layer, token);
+        else if (layer->quad > 4) widen_row(layer, token, to);
         else memcpy(to, row_of(of->from, of->half, of->from_step, token), bytes);
     }
 }

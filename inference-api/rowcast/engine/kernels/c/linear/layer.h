@@ -30,10 +30,12 @@ typedef struct {
     double epsilon;
 } Operation;
 
+/* A linear layer while it runs. */
 typedef struct {
     const Operation *operation;
     int64_t tokens, lines; /* lines per panel */
     int64_t bytes, step;   /* of a token's input, with zeros at its end; to the next one */
+    int64_t quad, broad;   /* bytes of a token's input for a line; panels of a tile */
     int64_t how;           /* what multiplies */
     char *inputs;
     float *scales; /* by token; bytes only */
@@ -44,5 +46,8 @@ static int64_t lines_of(const Weight *weight) {
     int64_t bytes = weight->inputs * (weight->kind == FLOATS ? 4 : weight->kind == HALVES ? 2 : 1);
     return (bytes + 4 * CHUNK - 1) / (4 * CHUNK) * CHUNK;
 }
+
+/* Bytes of a token's input for a line: bf16 that no instruction multiplies is laid out as fp32. */
+static int64_t quad_of(const Weight *weight) { return FUSED && weight->kind == HALVES ? 8 : 4; }
 
 INLINE int64_t panels_of(const Weight *weight) { return (weight->outputs + LANES - 1) / LANES; }

@@ -20,7 +20,8 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
 static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_t token0,
                         int64_t tokens) {
     const Weight *weight = layer->operation->weight;
-    const int64_t stride = layer->lines * LINE, parts = (tokens + HEIGHT - 1) / HEIGHT;
+    const int64_t height = height_of(weight->kind), parts = (tokens + height - 1) / height;
+    const int64_t stride = layer->lines * LINE;
     const int64_t block = parts == 1 ? NEAR : FAR, ahead_by = (CHUNK + parts - 1) / parts;
     const char *lines = weight->lines + panel * stride;
     Tile *const *tile_of = tiles[weight->kind][broad - 1];
@@ -34,7 +35,7 @@ static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_
             int64_t low = tokens * part / parts, high = tokens * (part + 1) / parts;
             int64_t fetched = part * ahead_by * (count / CHUNK);
             tile_of[high - low - 1](
-                layer->inputs + (token0 + low) * layer->step + line * 4, layer->step,
+                layer->inputs + (token0 + low) * layer->step + line * layer->quad, layer->step,
                 lines + line * LINE, stride, count, sums + low * BROAD, next + fetched * LINE,
                 fetched < count ? ahead_by : 0);
         }
@@ -44,8 +45,8 @@ static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_
 
 static void multiply(const void *context, int64_t first, int64_t last) {
     const Layer *layer = context;
-    for (int64_t panel = first; panel < last; panel += BROAD) {
-        int64_t broad = last - panel < BROAD ? last - panel : BROAD;
+    for (int64_t panel = first; panel < last; panel += layer->broad) {
+        int64_t broad = last - panel < layer->broad ? last - panel : layer->broad;
         for (int64_t token = 0; token < layer->tokens; token += SLAB) {
             int64_t rest = layer->tokens - token;
             some_panels(layer, panel, broad, token, rest < SLAB ? rest : SLAB);
@@ -86,17 +87,20 @@ static int linear(Crew *crew, const Operation *of, int64_t tokens) {
     const Weight *weight = of->weight;
     const int64_t lines = lines_of(weight);
     const int tiled = is_tiled(crew->tiles, weight, tokens);
+    const int64_t quad = tiled ? 4 : quad_of(weight);
     Layer layer = {
         .operation = of,
         .tokens = tokens,
         .lines = lines,
-        .bytes = 4 * (tiled ? up(lines, STEP) : lines),
+        .bytes = quad * (tiled ? up(lines, STEP) : lines),
         .step = of->from_step * (of->half ? 2 : 4),
+        .quad = quad,
+        .broad = broad_of(tokens),
         .how = tiled ? crew->tiles : VECTORS,
         .inputs = (char *)of->from,
     };
     if (arrange(crew, &layer)) return NO_MEMORY;
     if (tiled) share_tiled(crew, &layer);
-    else share(crew, multiply, &layer, panels_of(weight), BROAD);
+    else share(crew, multiply, &layer, panels_of(weight), layer.broad);
     return OK;
 }

@@ -1,15 +1,23 @@
 /* A tile: a few tokens by a few panels, summed in registers. One function for each size. */
 #pragma once
-#include "layer.h"
+#include "tile_256.h"
 
 enum { TALL = 8 };
 #if WIDE
 enum { BROAD = 3, HEIGHT = 8 };  /* of the largest tile whose sums registers hold */
-#elif defined __AVX2__ || defined __aarch64__
+#elif FUSED
+enum { BROAD = 2, HEIGHT = 6 };
+#elif defined __aarch64__
 enum { BROAD = 1, HEIGHT = 6 };
 #else
 enum { BROAD = 1, HEIGHT = 3 };
 #endif
+
+/* Panels of a tile for so many tokens. */
+INLINE int64_t broad_of(int64_t tokens) { return !FUSED || tokens <= 2 ? BROAD : 1; }
+
+/* Tokens of the largest tile: registers widen bf16, too. */
+INLINE int64_t height_of(int64_t kind) { return FUSED && kind == HALVES ? HEIGHT - 1 : HEIGHT; }
 
 /* Add one line of weights, times 4 bytes of a token's input, to 16 sums. */
 INLINE vf product(const int kind, vf sum, vi line, int32_t input) {
@@ -45,6 +53,13 @@ typedef void Tile(const char *input, int64_t step, const char *lines, int64_t pa
 INLINE void tile(const int kind, const int tall, const int broad, const char *input, int64_t step,
                  const char *lines, int64_t panel, int64_t count, vf *sums, const char *ahead,
                  int64_t ahead_by) {
+#if FUSED
+    if (kind != BYTES) {
+        tile_256(kind, tall, broad, input, step, lines, panel, count, (float *)sums,
+                 BROAD * LANES, ahead, ahead_by);
+        return;
+    }
+#endif
     vf sum[TALL][BROAD];
 #pragma GCC unroll 8
     for (int row = 0; row < tall; row++)
@@ -85,17 +100,26 @@ INLINE void tile(const int kind, const int tall, const int broad, const char *in
     }
 #define TILES_OF(kind, broad)                                                                   \
     TILE(kind, 1, broad) TILE(kind, 2, broad) TILE(kind, 3, broad) TILE(kind, 4, broad)         \
-    TILE(kind, 5, broad) TILE(kind, 6, broad) TILE(kind, 7, broad) TILE(kind, 8, broad)
+    TILE(kind, 5, broad) TILE(kind, 6, broad) TALLER(kind, broad)
 #define NAMES_OF(kind, broad)                                                                   \
     {tile_##kind##_1_##broad, tile_##kind##_2_##broad, tile_##kind##_3_##broad,                 \
      tile_##kind##_4_##broad, tile_##kind##_5_##broad, tile_##kind##_6_##broad,                 \
-     tile_##kind##_7_##broad, tile_##kind##_8_##broad}
+     TALLER_NAMES(kind, broad)}
 #if WIDE
+#define TALLER(kind, broad) TILE(kind, 7, broad) TILE(kind, 8, broad)
+#define TALLER_NAMES(kind, broad) tile_##kind##_7_##broad, tile_##kind##_8_##broad
 #define TILES(kind) TILES_OF(kind, 1) TILES_OF(kind, 2) TILES_OF(kind, 3)
 #define NAMES(kind) {NAMES_OF(kind, 1), NAMES_OF(kind, 2), NAMES_OF(kind, 3)}
 #else
+#define TALLER(kind, broad)
+#define TALLER_NAMES(kind, broad)
+#if FUSED
+#define TILES(kind) TILES_OF(kind, 1) TILE(kind, 1, 2) TILE(kind, 2, 2)
+#define NAMES(kind) {NAMES_OF(kind, 1), {tile_##kind##_1_2, tile_##kind##_2_2}}
+#else
 #define TILES(kind) TILES_OF(kind, 1)
 #define NAMES(kind) {NAMES_OF(kind, 1)}
+#endif
 #endif
 TILES(FLOATS)
 TILES(HALVES)
