@@ -46,7 +46,7 @@ static float *memory(size_t floats) {
 static void worker(void *context) {
     Plan *plan = context;
     const int64_t per = most(1, GROUP / plan->share) * plan->share;
-    const int64_t sizes[] = {per * plan->units, per * SPAN, per * plan->state, per * plan->state,
+    const int64_t sizes[] = {per * plan->units, per * STRIDE, per * plan->state, per * plan->state,
                              plan->units * BLOCK, plan->width * BLOCK};
     float *parts[6];
     int64_t floats = 0;

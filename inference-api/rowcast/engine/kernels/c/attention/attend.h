@@ -4,6 +4,7 @@
 #include "product.h"
 #include "softmax.h"
 
+/* Compute scores of the tokens with the keys of one span. */
 INLINE void score_span(const Plan *plan, const Group *group, const Scratch *scratch, int64_t low, int64_t high,
                        const int kind) {
     const Call *call = plan->call;
@@ -20,22 +21,35 @@ INLINE void score_span(const Plan *plan, const Group *group, const Scratch *scra
             ? asking(key_at(call, group, block + BLOCK, size), call->key_at, call->key_size, size)
             : asking(value_at(call, group, start, size), call->value_at, call->value_size, size);
         pack_keys(call, key_at(call, group, block, size), first, last, scratch->keys, kind);
-        product(scratch->query + query * plan->units, plan->units, scratch->keys + edge, BLOCK,
-                scratch->scores + query * SPAN + block % SPAN + edge, SPAN, (to - from) * share,
-                up(last - edge, LANES) / LANES, plan->units, 0, ahead, kind);
+        product((Product){.a = scratch->query + query * plan->units, .a_step = plan->units,
+                          .b = (const char *)(scratch->keys + edge), .b_step = BLOCK * 4,
+                          .c = scratch->scores + query * STRIDE + block % SPAN + edge, .c_step = STRIDE,
+                          .rows = (to - from) * share, .vectors = up(last - edge, LANES) / LANES,
+                          .depth = plan->units, .add = 0, .ahead = ahead}, kind);
     }
 }
 
-/* Add the values low..high of one block to the mix of tokens from..to. */
+/* Add the values low..high of one block to the mix of tokens from..to. Values of whole vectors that
+   few queries use are not packed: they are read where they are. */
 INLINE void mix_values(const Plan *plan, const Group *group, const Scratch *scratch, int64_t from, int64_t to,
                        int64_t low, int64_t high, float *mixed, Ahead ahead, const int kind) {
+    const Call *call = plan->call;
     const int64_t per_unit = kind == PAIRS ? 2 : 1, block = low / BLOCK * BLOCK, query = from * plan->share;
     const int64_t first = (low - block) / per_unit, last = up(high - block, per_unit) / per_unit;
-    const char *values = value_at(plan->call, group, block, kind == FLOATS ? 4 : 2);
-    pack_values(plan->call, values, low - block, high - block, scratch->values, plan->width, kind);
-    product(scratch->scores + query * SPAN + block % SPAN / per_unit + first, SPAN,
-            scratch->values + first * plan->width, plan->width, mixed + query * plan->state, plan->state,
-            (to - from) * plan->share, plan->width / LANES, last - first, 1, ahead, kind);
+    const int64_t size = kind == FLOATS ? 4 : 2;
+    Product of = {.a = scratch->scores + query * STRIDE + block % SPAN / per_unit + first, .a_step = STRIDE,
+                  .b = value_at(call, group, low, size), .b_step = call->value_at * size,
+                  .c = mixed + query * plan->state, .c_step = plan->state, .rows = (to - from) * plan->share,
+                  .vectors = plan->width / LANES, .depth = last - first, .add = 1, .ahead = ahead};
+    if (kind != PAIRS && of.rows <= 2 * ROWS && call->value_size == plan->width) {
+        product(of, kind == WIDENED ? HALVES : kind);
+        return;
+    }
+    pack_values(call, value_at(call, group, block, size), low - block, high - block, scratch->values, plan->width,
+                kind);
+    of.b = (const char *)(scratch->values + first * plan->width);
+    of.b_step = plan->width * 4;
+    product(of, kind);
 }
 
 /* Mix values of one span: if a token sees part of a block, the block is packed for it alone. */
@@ -75,7 +89,7 @@ INLINE void attend_span(const Plan *plan, const Group *group, const Scratch *scr
             const int64_t query = at * share + part, head = group->kv_head * share + part;
             const float *bias = call->bias ? call->bias + head * call->bias_head + begin : 0;
             float *state = mixed + query * plan->state;
-            weigh(call, scratch->scores + query * SPAN, bias, first - begin, last - begin,
+            weigh(call, scratch->scores + query * STRIDE, bias, first - begin, last - begin,
                   state + plan->width, kind);
             memset(state, 0, (size_t)plan->width * sizeof(float));
         }

@@ -5,6 +5,7 @@
 #include "vectors.h"
 
 enum { BLOCK = 64, SPAN = 512, GROUP = 112 };
+enum { STRIDE = SPAN + 16 };       /* of scores: rows a power of two apart would share a few sets of a cache */
 enum { OK = 0, OUT_OF_RANGE = 1, NO_MEMORY = 2 };
 
 /* The arguments that attention.py packs; strides count elements. */

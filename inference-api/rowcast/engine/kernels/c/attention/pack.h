@@ -28,15 +28,35 @@ INLINE vf zip_high(vf a, vf b) {
 #endif
 }
 
-INLINE void transpose(vf *matrix) {
+/* Rows of LANES numbers of 4 bytes, `step` bytes apart, to columns. */
+INLINE void transpose(const char *from, int64_t step, vf *to) {
+#if VECTOR_BITS == 256
+    for (int half = 0; half < 2; half++, from += 16, to += 4) { /* shuffles within 128 bits only */
+        __m256 row[4];
+        for (int i = 0; i < 4; i++) {
+            const __m128 low = _mm_loadu_ps((const float *)(from + i * step));
+            const __m128 high = _mm_loadu_ps((const float *)(from + (i + 4) * step));
+            row[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+        }
+        for (int i = 0; i < 4; i += 2) {
+            const __m256 first = i ? _mm256_unpackhi_ps(row[0], row[1]) : _mm256_unpacklo_ps(row[0], row[1]);
+            const __m256 second = i ? _mm256_unpackhi_ps(row[2], row[3]) : _mm256_unpacklo_ps(row[2], row[3]);
+            to[i] = (vf)_mm256_unpacklo_pd((__m256d)first, (__m256d)second);
+            to[i + 1] = (vf)_mm256_unpackhi_pd((__m256d)first, (__m256d)second);
+        }
+    }
+#else
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) to[i] = load(from + i * step);
     for (int round = 1; round < LANES; round *= 2) {
         vf zipped[LANES];
         for (int i = 0; i < LANES / 2; i++) {
-            zipped[2 * i] = zip_low(matrix[i], matrix[i + LANES / 2]);
-            zipped[2 * i + 1] = zip_high(matrix[i], matrix[i + LANES / 2]);
+            zipped[2 * i] = zip_low(to[i], to[i + LANES / 2]);
+            zipped[2 * i + 1] = zip_high(to[i], to[i + LANES / 2]);
         }
-        memcpy(matrix, zipped, sizeof zipped);
+        memcpy(to, zipped, sizeof zipped);
     }
+#endif
 }
 
 /* LANES numbers of two values, alternating, from number `first` on: a's, b's, a's next, ... */
@@ -49,24 +69,38 @@ INLINE vf pairs(vf a, vf b, int32_t first) {
 INLINE vf pairs(vf a, vf b, int32_t first) { return (void)b, (void)first, a; } /* never called */
 #endif
 
+/* Numbers at..at+LANES (fp32), or twice as many (bf16), of the keys first..first+LANES, by columns;
+   zeros for keys outside low..high, and past a key's end. */
+INLINE void columns_of(const Call *call, const char *keys, int64_t low, int64_t high, int64_t first,
+                       int64_t at, vf *to, const int kind) {
+    const int64_t size = kind == FLOATS ? 4 : 2, step = call->key_at * size;
+    const char *from = keys + first * step + at * size;
+    const int64_t bytes = least((call->key_size - at) * size, sizeof(vf));
+    if (first >= low && first + LANES <= high && bytes == sizeof(vf)) {
+        transpose(from, step, to);
+        return;
+    }
+    char edge[LANES][sizeof(vf)] = {0};
+    for (int64_t i = most(0, low - first); i < least(LANES, high - first); i++)
+        memcpy(edge[i], from + i * step, (size_t)bytes);
+    transpose(edge[0], sizeof(vf), to);
+}
+
 /* Keys low..high of the block that begins at `keys`: to[unit][key], whole vectors. */
 INLINE void pack_keys(const Call *call, const char *keys, int64_t low, int64_t high, float *to,
                       const int kind) {
-    const int64_t size = kind == FLOATS ? 4 : 2, full = kind == PAIRS ? 2 * LANES : LANES;
+    const int64_t full = kind == FLOATS ? LANES : 2 * LANES, units = up(call->key_size, LANES);
     for (int64_t first = low / LANES * LANES; first < high; first += LANES)
-        for (int64_t at = 0, unit = 0; at < call->key_size; at += full, unit += LANES) {
-            const int64_t step = call->key_at * size, here = first * step + at * size;
-            vf matrix[LANES];
-            if (first >= low && first + LANES <= high && at + full <= call->key_size)
-#pragma GCC unroll 16
-                for (int i = 0; i < LANES; i++) matrix[i] = take(keys + here + i * step, full, kind);
-            else
-                for (int i = 0; i < LANES; i++) {
-                    const int seen = first + i >= low && first + i < high;
-                    matrix[i] = seen ? take(keys + here + i * step, call->key_size - at, kind) : splat(0);
+        for (int64_t at = 0; at < call->key_size; at += full) {
+            vf column[LANES];
+            columns_of(call, keys, low, high, first, at, column, kind);
+            float *here = to + (kind == PAIRS ? at / 2 : at) * BLOCK + first;
+            for (int i = 0; i < LANES; i++)
+                if (kind != WIDENED) store(here + i * BLOCK, column[i]);
+                else if (at + 2 * i < units) {
+                    store(here + 2 * i * BLOCK, (vf)((vi)column[i] << 16));
+                    store(here + (2 * i + 1) * BLOCK, (vf)((vi)column[i] & (int32_t)0xffff0000));
                 }
-            transpose(matrix);
-            for (int i = 0; i < LANES; i++) store(to + (unit + i) * BLOCK + first, matrix[i]);
         }
 }
 

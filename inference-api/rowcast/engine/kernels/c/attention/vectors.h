@@ -36,7 +36,8 @@
 #define LOG2E 1.44269504088896341f
 
 enum { LANES = VECTOR_BITS / 32 };
-enum { FLOATS, PAIRS, WIDENED };   /* fp32; bf16 multiplied in pairs; bf16 made fp32 on packing */
+/* fp32; bf16 multiplied in pairs; bf16 made fp32 on packing; bf16 made fp32 on loading */
+enum { FLOATS, PAIRS, WIDENED, HALVES };
 #define HALF (PAIRED ? PAIRS : WIDENED)
 
 typedef float vf __attribute__((vector_size(LANES * 4)));
