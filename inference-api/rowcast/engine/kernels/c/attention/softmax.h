@@ -2,16 +2,22 @@
 #pragma once
 #include "call.h"
 
-/* Scores as powers of two: scaled, capped, biased; the lanes outside low..high lowest of all. */
-INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64_t at, int64_t low,
-                 int64_t high) {
-    vf score = load(scores + at);
-    if (call->softcap > 0) {
-        score = hyperbolic_tangent(score * splat((float)(call->scale / call->softcap)));
-        score *= splat((float)(call->softcap * LOG2E));
-    } else {
-        score *= splat((float)(call->scale * LOG2E));
-    }
+/* How products become scores in powers of two: a call's constants, which no store can change. */
+typedef struct {
+    vf scale, cap;
+    int capped;
+} Scale;
+
+INLINE Scale scale_of(const Call *call) {
+    const int capped = call->softcap > 0;
+    const double scale = capped ? call->scale / call->softcap : call->scale * LOG2E;
+    return (Scale){splat((float)scale), splat((float)(call->softcap * LOG2E)), capped};
+}
+
+/* Scores: scaled, capped, biased; the lanes outside low..high lowest of all. */
+INLINE vf scaled(const Scale *how, vf score, const float *bias, int64_t at, int64_t low, int64_t high) {
+    score *= how->scale;
+    if (how->capped) score = hyperbolic_tangent(score) * how->cap;
     if (bias) score = fused(take((const char *)(bias + at), high - at, FLOATS), splat(LOG2E), score);
     if (at >= low && at + LANES <= high) return score;
     const vi index = lanes((int32_t)at);
@@ -22,9 +28,10 @@ INLINE vf scaled(const Call *call, const float *scores, const float *bias, int64
 INLINE void weigh(const Call *call, float *scores, const float *bias, int64_t low, int64_t high,
                   float *state, const int kind) {
     (void)kind;
+    const Scale how = scale_of(call);
     vf top = splat(-__builtin_inff()), sum = splat(0);
     for (int64_t at = low / LANES * LANES; at < high; at += LANES) {
-        const vf score = scaled(call, scores, bias, at, low, high);
+        const vf score = scaled(&how, load(scores + at), bias, at, low, high);
         store(scores + at, score);
         top = larger(score, top);
     }
