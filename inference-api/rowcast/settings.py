@@ -43,6 +43,7 @@ This page is written by `make docs` from `inference-api/rowcast/settings.py`.
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
+ArithmeticName = Literal["auto", "amx", "avx512", "plain", "amx-emulated"]
 PoolingChoice = Literal["auto", "last", "mean"]
 PrefixScope = Literal["team", "token", "off"]
 MetricsNames = Literal["both", "rowcast", "vllm"]
@@ -55,6 +56,7 @@ DTYPES: Kind[Dtype] = Choice(
     {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"},
 )
 DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
+ARITHMETICS: Kind[ArithmeticName] = Choice(("auto", "amx", "avx512", "plain", "amx-emulated"))
 POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
 PREFIX_SCOPES: Kind[PrefixScope] = Choice(("team", "token", "off"))
 METRICS_NAMES: Kind[MetricsNames] = Choice(("both", "rowcast", "vllm"))
@@ -145,6 +147,15 @@ class Settings(BaseSettings):
         "8 bits, everything else in bfloat16.",
     )
     device = setting(DEVICES, "auto", "Where to compute; `auto` uses CUDA if it is available.")
+    arithmetic = setting(
+        ARITHMETICS,
+        "auto",
+        "How a CPU multiplies: `auto` (the fastest that this machine has), `amx` (tiles, and "
+        "vectors of 512 bits), `avx512` (vectors of 512 bits with products of bf16 and of bytes), "
+        "`plain` (what every processor of its family has; slow) or `amx-emulated` (the bits of "
+        "tiles on any machine; slow, for tests). Unlike machines give the same replies only with "
+        "the same choice other than `auto`, and the same compiler.",
+    )
     context_length = setting(
         Whole(0),
         0,

@@ -45,6 +45,7 @@ VALUES = {
     "chat_template": "/mnt/a.jinja",
     "hub_cache": "/mnt/hub",
     "dtype": "int8",
+    "arithmetic": "plain",
     "device": "cpu",
     "image_suffix": "v2",
     "journal": "/mnt/another.db",

@@ -23,6 +23,7 @@ from rowcast.engine.decoding.row_cache import LayerShape, RowCache, grain_of, to
 from rowcast.engine.decoding.widths import Widths, candidates, probe
 from rowcast.engine.engine import CacheMemory, Candidates, Drawn, Feed, SavedCache, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.kernels.token_sampler import NativeTokenSampler, choose_token_sampler
@@ -52,6 +53,7 @@ class TorchEngine:
         rows: int = ROWS,
         widest: int = WIDEST,
         memory: CacheMemory | None = None,  # None: for all rows in full
+        arithmetic: Arithmetic = AUTO,  # of attention on a CPU
     ) -> None:
         self.model = name
         self.rows = rows
@@ -61,7 +63,7 @@ class TorchEngine:
         self._device, self._dtype = facts.device, facts.dtype
         whole = whole_memory(facts.shapes, rows, facts.context, facts.dtype)
         self.memory = memory or whole
-        attention = choose_attention(self._device, self._dtype)
+        attention = choose_attention(self._device, self._dtype, arithmetic=arithmetic)
         self._cache = cache = RowCache(
             facts.shapes,
             attention,

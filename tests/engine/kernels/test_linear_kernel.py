@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rowcast.engine.kernels.arithmetic import Tiles
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 from rowcast.engine.kernels.linear_kernel import (
     SOURCE,
@@ -26,33 +27,33 @@ SHAPES = ((1, 1), (17, 33), (48, 64), (130, 31), (96, 1024), (50, 2050), (256, 8
 MOST = 300
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kernels")
-
-
-@pytest.fixture(scope="module", params=["native", "x86-64"])
+@pytest.fixture(scope="module", params=["native", "x86-64", "emulated", "hardware"])
 def machine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def kernel(machine: str, folder: Path) -> Iterator[LinearKernel]:
-    with made(machine, folder, 2) as kernel:
+def kernel(machine: str) -> Iterator[LinearKernel]:
+    with made(machine, 2) as kernel:
         yield kernel
 
 
 @pytest.fixture(scope="module")
-def alone(machine: str, folder: Path) -> Iterator[LinearKernel]:
-    with made(machine, folder, 1) as kernel:
+def alone(machine: str) -> Iterator[LinearKernel]:
+    with made(machine, 1) as kernel:
         yield kernel
 
 
-def made(machine: str, folder: Path, threads: int) -> LinearKernel:
+def made(machine: str, threads: int) -> LinearKernel:
+    """Return the kernel for a machine, or for this one with tiles."""
     try:
-        return LinearKernel(load_kernel(SOURCE, folder, machine), threads)
+        kernel = load_kernel(SOURCE, machine="x86-64" if machine == "x86-64" else "native")
     except KernelUnavailable as error:
         pytest.skip(str(error))
+    if machine == "hardware" and kernel.library.rowcast_amx_here():
+        pytest.skip("no tile unit here")
+    tiles: dict[str, Tiles] = {"emulated": "emulated", "hardware": "hardware"}
+    return LinearKernel(kernel, threads, tiles.get(machine, "none"))
 
 
 def drawn(outputs: int, inputs: int, kind: Kind, tokens: int = 5) -> tuple[Tensor, Tensor]:
@@ -234,8 +235,8 @@ def test_what_does_not_fit_is_refused(kernel: LinearKernel) -> None:
         kernel.linear(states.float(), packed)
 
 
-def test_its_name_tells_the_arithmetic(folder: Path) -> None:
-    names = {made(machine, folder, 1).name for machine in ("native", "x86-64")}
+def test_its_name_tells_the_arithmetic() -> None:
+    names = {made(machine, 1).name for machine in ("native", "x86-64")}
     assert all(name.startswith("c-") for name in names)
     assert len(names) == 2
 

@@ -19,7 +19,11 @@ SIZES = (2, 48, 100, 896)
 EPSILON = 1e-6
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one", "two"])
+@pytest.fixture(
+    scope="module",
+    params=[(1, "none"), (2, "none"), (2, "emulated")],
+    ids=["one", "two", "tiled"],
+)
 def kernel(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinearKernel]:
@@ -28,7 +32,7 @@ def kernel(
         compiled = load_kernel(SOURCE, folder)
     except KernelUnavailable as error:
         pytest.skip(str(error))
-    with LinearKernel(compiled, request.param) as kernel:
+    with LinearKernel(compiled, *request.param) as kernel:
         yield kernel
 
 

@@ -12,6 +12,8 @@ import torch
 from rowcast.engine.kernels.linear_kernel import choose_linear
 from rowcast.engine.measuring import linear_bench, llama_bench
 
+INT8 = {"int8": torch.bfloat16}
+
 
 def make_small(monkeypatch: pytest.MonkeyPatch, bench: object, sizes: Mapping[str, object]) -> None:
     """Set a bench's sizes. Figures are then without meaning, but complete."""
@@ -38,6 +40,18 @@ def test_a_line_for_each_kind_and_width(
     assert [[len(cells) for cells in row[1:]] for row in rows] == [
         [4] if row[0][0] == "int8" else [4, 4] for row in rows
     ]
+
+
+@pytest.mark.parametrize("warm", [[], ["--warm"]])
+def test_a_table_for_each_arithmetic(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, warm: list[str]
+) -> None:
+    small = {"OUTPUTS": 64, "INPUTS": 64, "LAYERS": 2, "TOKENS": (1,), "DTYPE": INT8}
+    make_small(monkeypatch, linear_bench, {**small, "THREADS": 1, "TURNS": 1, "ROUNDS": 1})
+    linear_bench.main(["plain", "amx-emulated", *warm])
+    titles = [line for line in capsys.readouterr().out.splitlines() if "[tokens," in line]
+    assert [title.split(":")[0] for title in titles] == ["plain", "amx-emulated"]
+    assert all(title.endswith(" 1 weight" if warm else " 2 weights") for title in titles)
 
 
 @pytest.mark.slow

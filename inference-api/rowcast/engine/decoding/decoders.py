@@ -16,6 +16,7 @@ from rowcast.engine.decoding.module_decoder import ModuleDecoder
 from rowcast.engine.decoding.packed_modules import pack
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
 from rowcast.engine.decoding.row_cache import RowCache
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.attention import Attention
 from rowcast.engine.kernels.attention_native import NativeAttention
 from rowcast.engine.kernels.linear import KernelMultiplier, Multiplier, choose_multiplier
@@ -46,17 +47,22 @@ def decoder_over(
     return make
 
 
-def packing_multiplier(name: str, device: torch.device, threads: int) -> KernelMultiplier | None:
+def packing_multiplier(
+    name: str, device: torch.device, threads: int, arithmetic: Arithmetic = AUTO
+) -> KernelMultiplier | None:
     """Return the multiplier for a precision with packed weights; None for other precisions."""
-    kind, kernel = PRECISIONS[name].weights, packing_kernel(name, device, threads)
+    kind = PRECISIONS[name].weights
+    kernel = packing_kernel(name, device, threads, arithmetic)
     return None if kind is None or kernel is None else KernelMultiplier(kernel, kind)
 
 
-def default_multiplier(device: torch.device, dtype: torch.dtype) -> Multiplier | None:
+def default_multiplier(
+    device: torch.device, dtype: torch.dtype, arithmetic: Arithmetic = AUTO
+) -> Multiplier | None:
     """Return the multiplier for a CPU; None elsewhere: torch's own layers multiply."""
     if device.type != "cpu" or dtype not in {torch.float32, torch.bfloat16}:
         return None
-    return choose_multiplier(dtype, torch.get_num_threads())
+    return choose_multiplier(dtype, torch.get_num_threads(), arithmetic)
 
 
 def _modules(

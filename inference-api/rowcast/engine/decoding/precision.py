@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.errors import RowcastError
 
@@ -37,7 +38,9 @@ PRECISIONS: Mapping[str, Precision] = {
 }
 
 
-def packing_kernel(name: str, device: torch.device, threads: int) -> LinearKernel | None:
+def packing_kernel(
+    name: str, device: torch.device, threads: int, arithmetic: Arithmetic = AUTO
+) -> LinearKernel | None:
     """Return the kernel if the precision packs weights as a kind of its own, else None.
 
     Only our kernel reads such weights. On a processor without fast code for it, it is correct but
@@ -49,7 +52,7 @@ def packing_kernel(name: str, device: torch.device, threads: int) -> LinearKerne
         raise PrecisionUnavailable(
             f"DTYPE={name} runs on the CPU only: set DEVICE=cpu, or DTYPE=bfloat16"
         )
-    kernel = choose_linear(threads, slow_too=True)
+    kernel = choose_linear(threads, slow_too=True, arithmetic=arithmetic)
     if kernel is None:
         raise PrecisionUnavailable(
             f"DTYPE={name} needs a C compiler: install cc, gcc or clang, or set DTYPE=bfloat16"

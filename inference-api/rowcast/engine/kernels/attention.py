@@ -20,6 +20,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.attention_native import DTYPES, NativeAttention
 from rowcast.engine.kernels.attention_torch import TorchAttention
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
@@ -65,13 +66,16 @@ class Attention(Protocol):
 
 
 def choose_attention(
-    device: torch.device, dtype: torch.dtype, folder: Path | None = None
+    device: torch.device,
+    dtype: torch.dtype,
+    folder: Path | None = None,
+    arithmetic: Arithmetic = AUTO,
 ) -> Attention:
     """Return the fastest attention here. `folder` replaces the user's cache of kernels."""
     if device.type != "cpu" or dtype not in DTYPES:
         return TorchAttention()
     try:
-        return NativeAttention(load_kernel(SOURCE, folder))
+        return NativeAttention(load_kernel(SOURCE, folder, arithmetic.machine))
     except KernelUnavailable as error:
         _log.warning("attention=torch reason=%r", str(error))
         return TorchAttention()

@@ -62,8 +62,11 @@ def cache_folder() -> Path:
 
 
 def load_kernel(source: Path, folder: Path | None = None, machine: str = "native") -> Kernel:
-    """Return the library of `source` for a machine: from the folder, else compiled now."""
-    command = (_find_compiler(), *FLAGS, f"-march={machine}")
+    """Return the library of `source` for a machine: from the folder, else compiled now.
+
+    `machine` is the compiler's word for it; further options may follow.
+    """
+    command = _command(machine)
     key = _key(command, source)
     name = f"{source.stem}-{key}.so"
     try:
@@ -75,6 +78,17 @@ def load_kernel(source: Path, folder: Path | None = None, machine: str = "native
     return Kernel(_loaded(command, source, place / name), key)
 
 
+def machine_macros() -> frozenset[str]:
+    """Return the names of the macros that tell which instructions the machine at hand has."""
+    command = _command("native")
+    lines = _macros(command, _identity(command[0])).decode(errors="replace").splitlines()
+    return frozenset(line.split()[1] for line in lines if line.startswith("#define "))
+
+
+def _command(machine: str) -> tuple[str, ...]:
+    return _find_compiler(), *FLAGS, *f"-march={machine}".split()
+
+
 def _find_compiler() -> str:
     for name in COMPILERS:
         if found := shutil.which(name):
@@ -82,13 +96,13 @@ def _find_compiler() -> str:
     raise KernelUnavailable(f"no C compiler found; tried {', '.join(COMPILERS)}")
 
 
-def _key(command: Sequence[str], source: Path) -> str:
+def _key(command: tuple[str, ...], source: Path) -> str:
     """Return a name for the build."""
     digest = hashlib.sha256()
     for file in files_of(source):
         digest.update(file.read_bytes())
     digest.update(" ".join(command[1:]).encode())
-    digest.update(_macros(tuple(command), _identity(command[0])))
+    digest.update(_macros(command, _identity(command[0])))
     return digest.hexdigest()[:16]
 
 
@@ -106,7 +120,7 @@ def files_of(source: Path) -> list[Path]:
 
 
 @cache
-def _macros(command: Sequence[str], identity: Sequence[int]) -> bytes:  # noqa: ARG001
+def _macros(command: tuple[str, ...], identity: Sequence[int]) -> bytes:  # noqa: ARG001
     """Return what reveals the compiler's version and instruction set; once per compiler."""
     return _run(*command, "-dM", "-E", "-x", "c", os.devnull)
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.linear_kernel import (
     Kind,
     LinearKernel,
@@ -46,7 +47,7 @@ class KernelMultiplier:
     def __init__(self, kernel: LinearKernel, kind: Kind) -> None:
         self.kernel = kernel
         self.kind: Kind = kind
-        self.name = f"{kernel.name}-{kind}"
+        self.name = kernel.name_of(kind)
 
     def pack(self, weights: Sequence[Tensor], bias: Tensor | None) -> Product:
         packed = self.kernel.pack(weights, self.kind, bias)
@@ -83,11 +84,13 @@ class TorchMultiplier:
         return lambda states: functional.linear(states, whole, bias)
 
 
-def choose_multiplier(dtype: torch.dtype, threads: int) -> Multiplier:
-    """Return the fastest multiplier for weights of this dtype on this CPU."""
+def choose_multiplier(
+    dtype: torch.dtype, threads: int, arithmetic: Arithmetic = AUTO
+) -> Multiplier:
+    """Return the multiplier of an arithmetic for weights of this dtype on this CPU."""
     kind: Kind = "bf16" if dtype == torch.bfloat16 else "fp32"
     packs = onednn_packs(dtype)
-    kernel = choose_linear(threads, slow_too=not packs)
+    kernel = choose_linear(threads, slow_too=not packs, arithmetic=arithmetic)
     if kernel is not None:
         return KernelMultiplier(kernel, kind)
     return OneDnnMultiplier() if packs else TorchMultiplier()

@@ -17,6 +17,7 @@
  *     c/linear/layer.h       what a layer is      c/linear/operations.h  what is between layers
  *     c/linear/tile.h        sums in registers    c/linear/pack.h        from rows to panels
  */
+#include "c/amx_here.h"
 #include "c/linear/multiply.h"
 #include "c/linear/operations.h"
 #include "c/linear/pack.h"
@@ -56,6 +57,14 @@ void rowcast_share(Crew *crew, Job job, const void *context, int64_t items, int6
     share(crew, job, context, items, grain);
     pthread_mutex_unlock(&crew->turn);
 }
+
+/* 0 if the tile unit may be used; else why not. Called before threads start. */
+int rowcast_amx_here(void) { return amx_here(); }
+
+int rowcast_has_amx(void) { return HAS_AMX; }
+
+/* Multiply in bf16, and in int8 where it is faster, by the tile unit from now on, or as it would. */
+void rowcast_use_tiles(Crew *crew, int64_t how) { crew->tiles = how; }
 
 int rowcast_is_fast(void) { return WIDE; }
 

@@ -4,8 +4,9 @@
 
 Kinds: fp32, bf16, int8 (weights scaled by output, inputs by token at run time; sums exact). The
 bits of a token's result depend on its input and the weights: not on the number of tokens, its place
-among them or the number of threads. Several operations in one call: `linear_plan`. Knows no model's
-layers. `python -m rowcast.engine.measuring.linear_bench` prints figures.
+among them or the number of threads. Where the processor has a tile unit, that multiplies: in int8
+with the same bits, in bf16 with its own. Several operations in one call: `linear_plan`. Knows no
+model's layers. `python -m rowcast.engine.measuring.linear_bench` prints figures.
 """
 
 import ctypes
@@ -19,6 +20,13 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from rowcast.engine.kernels.arithmetic import (
+    AUTO,
+    Arithmetic,
+    ArithmeticUnavailable,
+    Tiles,
+    missing,
+)
 from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
 from rowcast.engine.kernels.threads import Threads
 
@@ -39,6 +47,16 @@ _READS: dict[Kind, tuple[torch.dtype, ...]] = {
     "bf16": (torch.bfloat16,),
     "int8": _DTYPES,
 }
+_TILES: dict[Tiles, int] = {"none": 0, "hardware": 1, "emulated": 2}
+_NO_TILES = (  # the C file's reasons
+    "",
+    "the build does not have the instructions",
+    "the processor does not have them",
+    "the system does not save tiles",
+    "the system does not permit tiles",
+    "a stack for signals has no room for tiles",
+    "the tile unit does not compute as documented",
+)
 _BESIDE = ("bias", "scale", "start", "directions", "columns")
 _log = logging.getLogger(__name__)
 
@@ -101,21 +119,30 @@ class Packed:
 class LinearKernel:
     """The compiled kernel and its threads; belongs to the process that created it."""
 
-    def __init__(self, kernel: Kernel, threads: int) -> None:
+    def __init__(self, kernel: Kernel, threads: int, tiles: Tiles = "none") -> None:
         self._library = library = kernel.library
         _declare(library)
         self.pool = ctypes.c_void_p(library.rowcast_gather(threads))
         if not self.pool:
             raise MemoryError("not enough memory for the kernel's threads")
+        library.rowcast_use_tiles(self.pool, _TILES[tiles])
         self.threads = threads
+        self._tiles = tiles
+        self._key = kernel.key[:8]
         self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
-        self.name = f"c-{library.rowcast_arithmetic().decode()}-{kernel.key[:8]}"
+        self.name = f"c-{_vectors(kernel)}-{self._key}"
         self._linear = library.rowcast_linear
 
     @property
     def thread_pool(self) -> Threads:
         """Its threads, for other kernels to run on."""
         return Threads(self.threads, self.share.value or 0, self.pool.value or 0)
+
+    def name_of(self, *kinds: Kind) -> str:
+        """Identify the arithmetic of kinds of weights: equal names give equal bits."""
+        by_tiles = "bf16" in kinds and self._tiles != "none"
+        name = f"c-amx-{self._key}" if by_tiles else self.name
+        return f"{name}-{'+'.join(kinds)}"
 
     def close(self) -> None:
         """End the threads."""
@@ -223,23 +250,51 @@ def packed_of(
 
 
 def choose_linear(
-    threads: int, folder: Path | None = None, *, slow_too: bool = False
+    threads: int,
+    folder: Path | None = None,
+    *,
+    slow_too: bool = False,
+    arithmetic: Arithmetic = AUTO,
 ) -> LinearKernel | None:
     """Return the kernel, or None if torch is the better choice. `folder` stores compiled code.
 
-    `slow_too`: accept the kernel's plain code, when nothing else reads the weights.
+    `slow_too`: accept the kernel's plain code, when nothing else reads the weights. An arithmetic
+    that was chosen is accepted in any case.
     """
     try:
-        kernel = load_kernel(SOURCE, folder)
+        kernel = load_kernel(SOURCE, folder, arithmetic.machine)
     except KernelUnavailable as error:
+        if arithmetic.chosen:
+            raise ArithmeticUnavailable(f"ARITHMETIC is set, but {error}") from error
         _log.warning("linear=torch reason=%r", str(error))
         return None
     if not kernel.library.rowcast_is_fast():
-        if not slow_too:
+        if not (slow_too or arithmetic.chosen):
             _log.info("linear=torch reason='the processor has no 512-bit vectors'")
             return None
         _log.warning("linear=slow reason='the processor has no 512-bit vectors'")
-    return LinearKernel(kernel, threads)
+    return LinearKernel(kernel, threads, tiles_of(kernel, arithmetic))
+
+
+def tiles_of(kernel: Kernel, arithmetic: Arithmetic) -> Tiles:
+    """Return what tiles multiply by. Before threads start: the system is asked for permission."""
+    if arithmetic.tiles == "emulated":
+        _log.warning("linear=slow reason='tiles are emulated'")
+    if arithmetic.tiles != "hardware":
+        return arithmetic.tiles
+    reason = _NO_TILES[kernel.library.rowcast_amx_here()]
+    if reason and arithmetic.chosen:
+        raise missing("amx", reason)
+    if reason and kernel.library.rowcast_has_amx():
+        _log.warning("linear=%s reason=%r", _vectors(kernel), reason)
+    return "none" if reason else "hardware"
+
+
+def _vectors(kernel: Kernel) -> str:
+    """Return the instructions of vectors that the kernel was compiled for."""
+    arithmetic = kernel.library.rowcast_arithmetic
+    arithmetic.restype = ctypes.c_char_p
+    return str(arithmetic().decode())
 
 
 def weight_bytes(outputs: int, inputs: int, kind: Kind) -> int:
@@ -265,7 +320,8 @@ def _declare(library: ctypes.CDLL) -> None:
     library.rowcast_leave.argtypes = [address]
     library.rowcast_leave.restype = None
     library.rowcast_lines.restype = whole
-    library.rowcast_arithmetic.restype = ctypes.c_char_p
+    library.rowcast_use_tiles.argtypes = [address, whole]
+    library.rowcast_use_tiles.restype = None
     library.rowcast_run.argtypes = [address, address, whole, whole]
     library.rowcast_linear.argtypes = [address] * 5 + [whole]
     library.rowcast_turn.argtypes = [address, whole, address, address, whole, whole]

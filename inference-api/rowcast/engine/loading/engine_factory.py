@@ -19,6 +19,7 @@ import torch
 from rowcast.engine.decoding.llama.decoder import llama_maker
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
+from rowcast.engine.kernels.arithmetic import Arithmetic, choose_arithmetic
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.images.image_cache import cached_image
@@ -45,7 +46,7 @@ KINDS: dict[str, Kind] = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
 def prepare(settings: Settings) -> Engines:
     """Return the maker of the engine of the model that the settings name."""
     device = _device(settings.device)
-    packing_kernel(settings.dtype, device, 1)  # fail now if a required kernel is missing
+    _check_kernel(settings, device)
     if settings.served_model == ONE_LAYER:
         _refuse_image(settings, "the model that needs no file")
         return _by_modules(settings, device, ONE_LAYER)
@@ -58,6 +59,14 @@ def prepare(settings: Settings) -> Engines:
             return _over_packed(settings, files, stored)
     _refuse_image(settings, f"MODEL {settings.served_model!r} on this machine")
     return _by_modules(settings, device, str(_folder(settings, files)))
+
+
+def _check_kernel(settings: Settings, device: torch.device) -> None:
+    """Fail now if a kernel that the settings require is missing."""
+    arithmetic = choose_arithmetic(settings.arithmetic)
+    packing_kernel(settings.dtype, device, 1, arithmetic)
+    if arithmetic.chosen and device.type == "cpu":
+        choose_linear(1, arithmetic=arithmetic)
 
 
 def save_image(settings: Settings) -> Path:
@@ -107,7 +116,8 @@ def _folder(settings: Settings, files: ModelFiles) -> Path:
 
 def _packed(settings: Settings, files: ModelFiles, precision: str) -> Stored | None:
     """Return packed weights, from an image or new; None if the Llama decoder cannot serve them."""
-    kind, kernel = KINDS.get(precision), _kernel(precision, 1)
+    arithmetic = choose_arithmetic(settings.arithmetic)
+    kind, kernel = KINDS.get(precision), _kernel(precision, 1, arithmetic)
     if kind is None or kernel is None:
         return None
     folder = _folder(settings, files)
@@ -154,13 +164,18 @@ def _over_packed(settings: Settings, files: ModelFiles, stored: Stored) -> Engin
     )
     facts = replace(facts, context=fitted.context)
     token_texts = partial(read_token_texts, str(_folder(settings, files)), facts)
+    arithmetic = choose_arithmetic(settings.arithmetic)
 
     def make() -> TorchEngine:
-        kernel = _kernel(stored.made_of.precision, torch.get_num_threads())
+        kernel = _kernel(stored.made_of.precision, torch.get_num_threads(), arithmetic)
         # The kernels have their own threads, and torch's would keep spinning alongside them.
         torch.set_num_threads(1)
         decoder = llama_maker(stored.model, kernel, facts.context)
-        return TorchEngine(settings.served_name, facts, decoder, token_texts, memory=fitted.memory)
+        return TorchEngine(
+            *(settings.served_name, facts, decoder, token_texts),
+            memory=fitted.memory,
+            arithmetic=arithmetic,
+        )
 
     return make
 
@@ -173,10 +188,14 @@ def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines
     from rowcast.engine.loading.loader import load  # noqa: PLC0415
 
     source = _source(settings, model, device)
+    arithmetic = choose_arithmetic(settings.arithmetic)
 
     def make() -> TorchEngine:
-        multiplier = packing_multiplier(settings.dtype, device, torch.get_num_threads())
-        engine = engine_over(settings.served_name, load(source), multiplier=multiplier)
+        threads = torch.get_num_threads()
+        multiplier = packing_multiplier(settings.dtype, device, threads, arithmetic)
+        engine = engine_over(
+            settings.served_name, load(source), multiplier=multiplier, arithmetic=arithmetic
+        )
         if engine.has_threads:
             torch.set_num_threads(1)  # torch's would keep spinning alongside them
         return engine
@@ -184,11 +203,11 @@ def _by_modules(settings: Settings, device: torch.device, model: str) -> Engines
     return make
 
 
-def _kernel(precision: str, threads: int) -> LinearKernel | None:
+def _kernel(precision: str, threads: int, arithmetic: Arithmetic) -> LinearKernel | None:
     """Return the kernel for packed weights. With one thread it starts none and can be forked."""
-    if precision in PRECISIONS and (kernel := packing_kernel(precision, CPU, threads)):
+    if precision in PRECISIONS and (kernel := packing_kernel(precision, CPU, threads, arithmetic)):
         return kernel
-    return choose_linear(threads)
+    return choose_linear(threads, arithmetic=arithmetic)
 
 
 def _source(settings: Settings, model: str, device: torch.device) -> ModelSource:

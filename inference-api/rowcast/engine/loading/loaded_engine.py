@@ -3,6 +3,7 @@
 from functools import partial
 
 from rowcast.engine.decoding.decoders import decoder_over, default_multiplier
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.linear import Multiplier
 from rowcast.engine.loading.loader import Loaded
 from rowcast.engine.loading.vocabulary import read_token_texts
@@ -17,11 +18,18 @@ def engine_over(
     widest: int = WIDEST,
     multiplier: Multiplier | None = None,  # None: the fastest one
     llama: bool = True,  # if the model has the form for it
+    arithmetic: Arithmetic = AUTO,  # of attention, and of the fastest multiplier
 ) -> TorchEngine:
     """Return an engine that takes over a loaded model."""
     facts = loaded.facts
-    multiplier = multiplier or default_multiplier(facts.device, facts.dtype)
+    multiplier = multiplier or default_multiplier(facts.device, facts.dtype, arithmetic)
     decoder = decoder_over(loaded.model, facts, multiplier, llama=llama)
     token_texts = partial(read_token_texts, loaded.source, facts)
     memory = loaded.memory if rows == ROWS else None
-    return TorchEngine(name, facts, decoder, token_texts, rows=rows, widest=widest, memory=memory)
+    return TorchEngine(
+        *(name, facts, decoder, token_texts),
+        rows=rows,
+        widest=widest,
+        memory=memory,
+        arithmetic=arithmetic,
+    )

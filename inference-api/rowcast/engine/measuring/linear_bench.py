@@ -1,22 +1,26 @@
-"""Prints the speed of the linear kernel on this machine, next to torch with packed weights.
+"""Prints the speed of each arithmetic that this machine has, next to torch with packed weights.
 
-Layers of one shape run one after another, enough of them that their weights come from memory. The
-two take turns, with a pause in which the other's threads stop spinning; figures are medians. CPU
-time is shown too, as if all threads had run freely: on a busy machine the clock says little.
+Layers of one shape run one after another, enough of them that their weights come from memory, or
+with `--warm` one again and again. Kernel and torch take turns, with a pause in which the other's
+threads stop spinning; figures are medians. CPU time is shown too, as if all threads had run freely:
+on a busy machine the clock says little.
 """
 
+import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from rowcast.engine.kernels.arithmetic import ARITHMETICS, arithmetics_here, choose_arithmetic
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 
 OUTPUTS, INPUTS, LAYERS = 4864, 896, 24
-TOKENS = (1, 4, 8, 16, 32, 64, 256)
+TOKENS = (1, 4, 8, 16, 32, 64, 128, 256)
+SLOW = ("plain", "amx-emulated")
 THREADS = 2
 TURNS, ROUNDS, PAUSE = 3, 7, 0.05
 DTYPE: dict[Kind, torch.dtype] = {
@@ -44,25 +48,27 @@ class Figure:
         )
 
 
-def print_table() -> None:
-    """Print all kinds and all widths."""
+def print_table(name: str = "auto", *, warm: bool = False) -> None:
+    """Print all kinds and all widths in one arithmetic."""
     torch.set_num_threads(THREADS)
-    kernel = choose_linear(THREADS)
+    kernel = choose_linear(THREADS, arithmetic=choose_arithmetic(name))
     if kernel is None:
         print("the kernel does not run here: torch computes the linear layers")
         return
     with kernel, torch.inference_mode():
-        print(f"{kernel.name}: [tokens, {INPUTS}] x [{INPUTS}, {OUTPUTS}], {LAYERS} weights")
+        names = ", ".join(kernel.name_of(kind) for kind in DTYPE)
+        weights = "1 weight" if warm else f"{LAYERS} weights"
+        print(f"{name}: {names}: [tokens, {INPUTS}] x [{INPUTS}, {OUTPUTS}], {weights}")
         print(f"{'':12}|{'kernel':^33}|{'torch, weights packed':^33}")
         print(
             f"{'kind tokens':12}|{'us   GF/s   GB/s cpuGF/s':>33}|{'us   GF/s   GB/s cpuGF/s':>33}"
         )
         for kind in DTYPE:
-            _print_kind(kernel, kind)
+            _print_kind(kernel, kind, 1 if warm else LAYERS)
 
 
-def _print_kind(kernel: LinearKernel, kind: Kind) -> None:
-    weights = [torch.randn(OUTPUTS, INPUTS).to(DTYPE[kind]) / 30 for _ in range(LAYERS)]
+def _print_kind(kernel: LinearKernel, kind: Kind, count: int) -> None:
+    weights = [torch.randn(OUTPUTS, INPUTS).to(DTYPE[kind]) / 30 for _ in range(count)]
     packed = [kernel.pack([weight], kind) for weight in weights]
     reorder = torch.ops.mkldnn._reorder_linear_weight  # noqa: SLF001  # torch has no public name
     others = [] if kind == "int8" else [reorder(weight, 32) for weight in weights]
@@ -70,11 +76,11 @@ def _print_kind(kernel: LinearKernel, kind: Kind) -> None:
     del weights
 
     def ours(states: Tensor) -> None:
-        for each in packed:
+        for each in packed * (LAYERS // count):
             kernel.linear(states, each)
 
     def theirs(states: Tensor) -> None:
-        for each in others:
+        for each in others * (LAYERS // count):
             torch.ops.mkldnn._linear_pointwise(states, each, None, "none", [], "")  # noqa: SLF001
 
     for tokens in TOKENS:
@@ -103,5 +109,16 @@ def _measure(states: Tensor, runs: list[Run]) -> list[Figure]:
     ]
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a table for each arithmetic that is named; without names, for each fast one."""
+    reader = argparse.ArgumentParser(prog="linear_bench", description="Measure linear layers.")
+    reader.add_argument("arithmetic", nargs="*", help=f"of {', '.join(ARITHMETICS)}")
+    reader.add_argument("--warm", action="store_true", help="one weight, which stays in cache")
+    options = reader.parse_args(arguments)
+    names = options.arithmetic or [name for name in arithmetics_here() if name not in SLOW]
+    for name in names:
+        print_table(name, warm=options.warm)
+
+
 if __name__ == "__main__":
-    print_table()
+    main()

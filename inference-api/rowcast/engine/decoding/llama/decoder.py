@@ -94,7 +94,7 @@ class LlamaDecoder:
         context: int,
         most: int,
     ) -> None:
-        self.name = f"lean-{model.shape.basis} {attention.name} {kernel.name}-{model.kind}"
+        self.name = f"lean-{model.shape.basis} {attention.name} {kernel.name_of(*model.kinds)}"
         self.kernel = kernel
         self._model = model
         self._attention = attention

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from rowcast.engine.kernels.linear_kernel import Packed
+from rowcast.engine.kernels.linear_kernel import Kind, Packed
 
 Part = Packed | Tensor
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # types that may have the form
@@ -85,7 +85,6 @@ class LlamaModel:
         return Norm(self.tensor(f"{layer.index}.{name}"), layer.epsilons[name])
 
     @property
-    def kind(self) -> str:
+    def kinds(self) -> Sequence[Kind]:
         """The kinds of its packed weights, for the build's name."""
-        kinds = {part.kind for part in self._parts.values() if isinstance(part, Packed)}
-        return "+".join(sorted(kinds))
+        return sorted({part.kind for part in self._parts.values() if isinstance(part, Packed)})

@@ -26,6 +26,8 @@
 enum { LANES = 16, LINE = 64 };
 enum { OK = 0, NO_MEMORY = 1 };
 
+INLINE int64_t up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
 typedef float vf __attribute__((vector_size(LINE)));
 typedef int32_t vi __attribute__((vector_size(LINE)));
 typedef uint32_t vu __attribute__((vector_size(LINE)));

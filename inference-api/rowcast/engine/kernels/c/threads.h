@@ -13,6 +13,13 @@ enum { SPINS = 2000 };          /* polls of the other threads before sleeping: 2
 
 typedef void (*Job)(const void *, int64_t first, int64_t last);
 
+/* What a thread does before its first item of a job, and after its last. */
+typedef struct {
+    void (*enter)(const void *with);
+    void (*leave)(void);
+    const void *with;
+} Frame;
+
 typedef struct {
     _Alignas(LINE) _Atomic uint64_t range; /* first << 32 | last: items that no thread has taken */
 } Share;
@@ -32,12 +39,14 @@ struct Crew {
     _Alignas(LINE) _Atomic int64_t left; /* items of the job that are not done */
     _Atomic(Job) job;
     _Atomic(const void *) context;
+    _Atomic(const Frame *) frame; /* null: none */
     _Atomic int64_t grain;
     int64_t threads;
     pthread_mutex_t turn, sleeping; /* one caller at a time; for sleeping until the next round */
     pthread_cond_t called;
     Member members[THREADS];
-    char *inputs; /* a linear layer's, laid out for its tiles */
+    int64_t tiles; /* how linear layers use the processor's tile unit */
+    char *inputs;  /* a linear layer's, laid out for its tiles */
     int64_t inputs_size;
 };
 
@@ -66,16 +75,27 @@ static int take(Crew *crew, int64_t whose, int from_front, int64_t *first, int64
     }
 }
 
+/* Leave one frame, enter another. A thread may meet the items of the next job. */
+static const Frame *change(const Frame *from, const Frame *to) {
+    if (from == to) return to;
+    if (from) from->leave();
+    if (to) to->enter(to->with);
+    return to;
+}
+
 static void work(Crew *crew, int64_t self) {
     int64_t first, last;
+    const Frame *within = NULL;
     for (int64_t next = 0; next < crew->threads; next++) {
         int64_t whose = (self + next) % crew->threads;
         while (take(crew, whose, next == 0, &first, &last)) {
             Job job = atomic_load_explicit(&crew->job, memory_order_relaxed);
+            within = change(within, atomic_load_explicit(&crew->frame, memory_order_relaxed));
             job(atomic_load_explicit(&crew->context, memory_order_relaxed), first, last);
             atomic_fetch_sub(&crew->left, last - first);
         }
     }
+    change(within, NULL);
 }
 
 static void sleep_until_called(Crew *crew, uint32_t round) {
@@ -109,12 +129,16 @@ static void *attend(void *argument) {
 }
 
 /* The caller works too, and waits only for items that other threads are processing. */
-static void share(Crew *crew, Job job, const void *context, int64_t items, int64_t grain) {
+static void share_within(Crew *crew, const Frame *frame, Job job, const void *context,
+                         int64_t items, int64_t grain) {
     if (crew->threads == 1 || items <= grain) {
+        change(NULL, frame);
         if (items > 0) job(context, 0, items);
+        change(frame, NULL);
         return;
     }
     atomic_store(&crew->job, job);
+    atomic_store(&crew->frame, frame);
     atomic_store(&crew->context, context);
     atomic_store(&crew->grain, grain);
     atomic_store(&crew->left, items);
@@ -127,6 +151,10 @@ static void share(Crew *crew, Job job, const void *context, int64_t items, int64
     for (int spins = 0; atomic_load(&crew->left) > 0; spins++)
         if (spins < SPINS) pause_briefly();
         else sched_yield();
+}
+
+static void share(Crew *crew, Job job, const void *context, int64_t items, int64_t grain) {
+    share_within(crew, NULL, job, context, items, grain);
 }
 
 void rowcast_leave(Crew *crew) {

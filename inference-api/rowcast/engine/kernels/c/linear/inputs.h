@@ -67,7 +67,7 @@ static void lay_out(const void *context, int64_t first, int64_t last) {
     int64_t bytes = of->weight->kind == BYTES ? of->size : of->size * (of->half ? 2 : 4);
     for (int64_t token = first; token < last; token++) {
         char *to = layer->inputs + token * layer->step;
-        memset(to + bytes, 0, layer->lines * 4 - bytes);
+        memset(to + bytes, 0, layer->bytes - bytes);
         if (of->weight->kind == BYTES) quantise(layer, token);
         else memcpy(to, row_of(of->from, of->half, of->from_step, token), bytes);
     }

@@ -32,7 +32,9 @@ typedef struct {
 
 typedef struct {
     const Operation *operation;
-    int64_t tokens, lines, step; /* lines per panel; bytes from one token's input to the next */
+    int64_t tokens, lines; /* lines per panel */
+    int64_t bytes, step;   /* of a token's input, with zeros at its end; to the next one */
+    int64_t how;           /* what multiplies */
     char *inputs;
     float *scales; /* by token; bytes only */
     float *parts;  /* by token: how much of its input is along each of the weight's directions */
@@ -43,3 +45,4 @@ static int64_t lines_of(const Weight *weight) {
     return (bytes + 4 * CHUNK - 1) / (4 * CHUNK) * CHUNK;
 }
 
+INLINE int64_t panels_of(const Weight *weight) { return (weight->outputs + LANES - 1) / LANES; }

@@ -1,10 +1,10 @@
 /* A linear layer: inputs laid out, panels multiplied block by block, sums finished. */
 #pragma once
-#include <math.h>
-
 #include "../threads.h"
+#include "finish.h"
 #include "inputs.h"
 #include "tile.h"
+#include "tiled.h"
 
 enum { SLAB = 256 };            /* tokens that pass a block before the next */
 enum { NEAR = 64, FAR = 512 };  /* lines of a panel in a block: one tile of tokens; several */
@@ -14,42 +14,6 @@ static void begin(const Weight *weight, int64_t panel, int64_t broad, int64_t to
         vf start = {};
         if (weight->kind == BYTES) memcpy(&start, weight->start + (panel + each) * LANES, LINE);
         for (int64_t token = 0; token < tokens; token++) sums[token * BROAD + each] = start;
-    }
-}
-
-/* Add a token's parts along the directions, times the weight's columns, to a panel's outputs. */
-INLINE vf with_parts(const vh *column, int64_t panels, const float *parts, int64_t count, vf value) {
-    for (int64_t each = 0; each < count; each++, column += panels)
-        value = multiply_add(splat(parts[each]), widen(*column), value);
-    return value;
-}
-
-/* Apply scale and bias, round to the output's dtype, and add the residual. */
-static void finish(const Layer *layer, int64_t panel, int64_t broad, int64_t token0,
-                   int64_t tokens, const vf *sums) {
-    const Operation *of = layer->operation;
-    const Weight *weight = of->weight;
-    const vh *columns = (const vh *)weight->columns;
-    const int64_t panels = (weight->outputs + LANES - 1) / LANES, apart = weight->apart;
-    for (int64_t token = 0; token < tokens; token++) {
-        const float *parts = layer->parts + (token0 + token) * apart;
-        char *to = row_of(of->to, of->out_half, of->to_step, token0 + token);
-        for (int64_t each = 0; each < broad; each++) {
-            int64_t at = (panel + each) * LANES;
-            vf value = sums[token * BROAD + each];
-            if (weight->kind == BYTES) {
-                value = __builtin_convertvector((vi)value, vf) *
-                        get(weight->scale, 0, at, at + LANES) *
-                        splat(layer->scales[token0 + token]);
-                value = with_parts(columns + panel + each, panels, parts, apart, value);
-            }
-            if (weight->bias) value += get(weight->bias, 0, at, at + LANES);
-            if (of->with) {
-                const char *with = row_of(of->with, of->out_half, of->to_step, token0 + token);
-                value = as_kept(value, of->out_half) + get(with, of->out_half, at, weight->outputs);
-            }
-            put(to, of->out_half, at, weight->outputs, value);
-        }
     }
 }
 
@@ -75,7 +39,7 @@ static void some_panels(const Layer *layer, int64_t panel, int64_t broad, int64_
                 fetched < count ? ahead_by : 0);
         }
     }
-    finish(layer, panel, broad, token0, tokens, sums);
+    finish(layer, panel, broad, BROAD, token0, tokens, sums);
 }
 
 static void multiply(const void *context, int64_t first, int64_t last) {
@@ -99,22 +63,40 @@ static int enough_room(Crew *crew, int64_t size) {
     return 1;
 }
 
+/* Lay the inputs out for the tiles if they do not lie as those read them. */
+static int arrange(Crew *crew, Layer *layer) {
+    const Operation *of = layer->operation;
+    const Weight *weight = of->weight;
+    const int64_t tokens = layer->tokens, bytes = layer->bytes, grain = 1 + 16384 / of->size;
+    const int64_t rows = layer->how == VECTORS ? tokens : up(tokens, tall_for(tokens));
+    int whole = of->size * (of->half ? 2 : 4) == bytes && rows == tokens;
+    if (weight->kind != BYTES && whole && (tokens <= 2 || layer->step % 1024)) return OK;
+    layer->step = bytes + (bytes % 1024 ? 0 : LINE);
+    int64_t each = (1 + weight->apart) * sizeof(float);
+    int64_t scales = up(tokens * each, LINE);
+    if (!enough_room(crew, scales + rows * layer->step)) return NO_MEMORY;
+    layer->scales = (float *)crew->inputs;
+    layer->parts = layer->scales + tokens;
+    layer->inputs = crew->inputs + scales;
+    share(crew, lay_out, layer, tokens, grain);
+    return OK;
+}
+
 static int linear(Crew *crew, const Operation *of, int64_t tokens) {
     const Weight *weight = of->weight;
-    Layer layer = {of, tokens, lines_of(weight), of->from_step * (of->half ? 2 : 4),
-                   (char *)of->from, NULL, NULL};
-    int64_t bytes = layer.lines * 4, grain = 1 + 16384 / of->size;
-    int whole = of->size * (of->half ? 2 : 4) == bytes;
-    if (weight->kind == BYTES || !whole || (tokens > 2 && layer.step % 1024 == 0)) {
-        layer.step = bytes + (bytes % 1024 ? 0 : LINE);
-        int64_t each = (1 + weight->apart) * sizeof(float);
-        int64_t scales = (tokens * each + LINE - 1) / LINE * LINE;
-        if (!enough_room(crew, scales + tokens * layer.step)) return NO_MEMORY;
-        layer.scales = (float *)crew->inputs;
-        layer.parts = layer.scales + tokens;
-        layer.inputs = crew->inputs + scales;
-        share(crew, lay_out, &layer, tokens, grain);
-    }
-    share(crew, multiply, &layer, (weight->outputs + LANES - 1) / LANES, BROAD);
+    const int64_t lines = lines_of(weight);
+    const int tiled = is_tiled(crew->tiles, weight, tokens);
+    Layer layer = {
+        .operation = of,
+        .tokens = tokens,
+        .lines = lines,
+        .bytes = 4 * (tiled ? up(lines, STEP) : lines),
+        .step = of->from_step * (of->half ? 2 : 4),
+        .how = tiled ? crew->tiles : VECTORS,
+        .inputs = (char *)of->from,
+    };
+    if (arrange(crew, &layer)) return NO_MEMORY;
+    if (tiled) share_tiled(crew, &layer);
+    else share(crew, multiply, &layer, panels_of(weight), BROAD);
     return OK;
 }
