@@ -2,7 +2,7 @@
 
 The kernel runs on torch's own threads, or on those of another kernel, and without the GIL. One
 packed argument keeps the overhead of a call at a few microseconds; its layout is that of the
-structs in attention_kernel.c.
+structs in c/attention/call.h.
 """
 
 import ctypes
