@@ -68,8 +68,8 @@ def _threshold(
     """Return the k-th highest value as `ordered` has it, and how many of its equals to take."""
     digit = tl.arange(0, DIGITS)
     prefix, left = tl.full((), 0, tl.int64), top_k
-    for number in tl.static_range(4):
-        shift: tl.constexpr = 24 - 8 * number
+    for number in range(4):
+        shift = 24 - 8 * number
         counts = tl.zeros((DIGITS,), tl.int32)
         for first in range(0, size, PART):
             at = first + tl.arange(0, PART)

@@ -159,16 +159,17 @@ def _place_heads(
         tl.store(to, rounded(low, dtype), mask=inside)
         tl.store(to + size // 2, rounded(high, dtype), mask=inside)
     elif own_row >= 0:
-        begin += kv_heads * size
-        first = tl.load(begin, mask=inside, other=0.0)
-        second = tl.load(begin + size // 2, mask=inside, other=0.0)
+        value = begin + kv_heads * size
+        low_value = tl.load(value, mask=inside, other=0.0)
+        high_value = tl.load(value + size // 2, mask=inside, other=0.0)
         place = ((own_row * kv_heads + head - heads) * context + at) * size + lane
-        finite = all_finite(first) & all_finite(second)
-        low, high = tl.where(finite, low, float("nan")), tl.where(finite, high, float("nan"))
-        tl.store(keys + place, rounded(low, dtype), mask=inside)
-        tl.store(keys + place + size // 2, rounded(high, dtype), mask=inside)
-        tl.store(values + place, tl.where(finite, first, 0.0), mask=inside)
-        tl.store(values + place + size // 2, tl.where(finite, second, 0.0), mask=inside)
+        finite = all_finite(low_value) & all_finite(high_value)
+        low_key = rounded(tl.where(finite, low, float("nan")), dtype)
+        high_key = rounded(tl.where(finite, high, float("nan")), dtype)
+        tl.store(keys + place, low_key, mask=inside)
+        tl.store(keys + place + size // 2, high_key, mask=inside)
+        tl.store(values + place, tl.where(finite, low_value, 0.0), mask=inside)
+        tl.store(values + place + size // 2, tl.where(finite, high_value, 0.0), mask=inside)
 
 
 @triton.jit
