@@ -2,8 +2,8 @@
 
     rounded      fp32 to a dtype, half to even
     multiplied   sums + a @ b, in fp32 (int32 for int8), the one product of all kernels
-    power        two to the power of x, at the speed of the hardware
-    largest      the largest magnitude of a row, as an integer that sorts like it
+    power        two to the power of x, by the hardware
+    magnitude    bits of |x|, integers that sort like it
 
 Kernels are launched without fusion of products and sums, so that each rounds where it is written,
 in any kernel; a fused one is written as `tl.fma`. Triton's interpreter differs from the hardware in

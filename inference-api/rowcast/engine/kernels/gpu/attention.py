@@ -33,7 +33,8 @@ HIDDEN = tl.constexpr(float("-inf"))
 class TritonAttention:
     """The `Attention` Protocol by our kernels."""
 
-    name = "triton-1"  # change it with the arithmetic
+    def __init__(self, name: str = "triton") -> None:
+        self.name = name
 
     def attend(
         self,
@@ -100,7 +101,7 @@ class TritonAttention:
             _fold[tokens, heads](*numbers, spans, **sizes)
         return out
 
-    def store(  # noqa: PLR0917  # in the order of `attend`
+    def store(
         self,
         key: Tensor,
         value: Tensor,
@@ -160,16 +161,18 @@ def _store(
         inside = lane < value_size
         own = tl.load(value + from_head * value_size + lane, mask=inside, other=0.0)
         finite = all_finite(own)
-        tl.store(values + to_head * value_size + lane, tl.where(finite, own, 0.0), mask=inside)
+        stored = rounded(tl.where(finite, own.to(tl.float32), 0.0), values.dtype.element_ty)
+        tl.store(values + to_head * value_size + lane, stored, mask=inside)
         lane = tl.arange(0, key_room)
         inside = lane < key_size
-        own = tl.load(key + from_head * key_size + lane, mask=inside, other=0.0)
-        own = tl.where(finite, own, float("nan"))
-        tl.store(keys + to_head * key_size + lane, own, mask=inside)
+        own_key = tl.load(key + from_head * key_size + lane, mask=inside, other=0.0)
+        marked = tl.where(finite, own_key.to(tl.float32), float("nan"))
+        marked = rounded(marked, keys.dtype.element_ty)
+        tl.store(keys + to_head * key_size + lane, marked, mask=inside)
 
 
 @triton.jit(do_not_specialize=["tokens"])
-def _attend(
+def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
     query: tl.tensor,
     keys: tl.tensor,
     values: tl.tensor,
@@ -244,44 +247,26 @@ def _attend(
             span_mixed = tl.zeros((PAIRS, value_room), tl.float32)
             start = tl.maximum(span * SPAN, begin // BLOCK * BLOCK)
             for block in range(start, tl.minimum(span * SPAN + SPAN, end), BLOCK):
+                scores = _scores(asked, keys, base, block, end, scale, key_size, key_room, softcap)
                 key = block + tl.arange(0, BLOCK)
-                stored = key < end
-                known_keys = tl.load(
-                    keys + (base + key[None, :]) * key_size + lane[:, None],
-                    mask=stored[None, :] & (lane < key_size)[:, None],
-                    other=0.0,
-                )
-                scores = multiplied(asked, known_keys, tl.zeros((PAIRS, BLOCK), tl.float32))
-                if softcap > 0:
-                    scores = _tanh(scores * (scale / softcap)) * (softcap * LOG2E)
-                else:
-                    scores = scores * (scale * LOG2E)
                 if biased:
-                    own = tl.load(
-                        bias + head[:, None] * bias_step + key[None, :],
-                        mask=member[:, None] & stored[None, :],
-                        other=0.0,
-                    )
-                    scores += own * LOG2E
-                seen = member[:, None] & (key[None, :] <= last[:, None])
-                seen = seen & (key[None, :] >= first[:, None])
-                scores = tl.where(seen, scores, HIDDEN)
+                    there = member[:, None] & (key < end)[None, :]
+                    own = bias + head[:, None] * bias_step + key[None, :]
+                    scores += tl.load(own, mask=there, other=0.0) * LOG2E
+                seen = (key[None, :] <= last[:, None]) & (key[None, :] >= first[:, None])
+                seen = seen & member[:, None]
                 live = member & (block <= last) & (block + BLOCK > first)
-                new_top = tl.where(live, tl.maximum(span_top, tl.max(scores, 1)), span_top)
-                weights = tl.where(seen, power(scores - new_top[:, None]), 0.0)
-                keep = power(span_top - new_top)
-                known_values = tl.load(
-                    values + (base + key[:, None]) * value_size + out_lane,
-                    mask=stored[:, None] & (out_lane < value_size),
-                    other=0.0,
+                held = values + (base + key[:, None]) * value_size + out_lane
+                there = (key < end)[:, None] & (out_lane < value_size)
+                span_top, span_total, span_mixed = _mixed(
+                    tl.where(seen, scores, HIDDEN),
+                    tl.load(held, mask=there, other=0.0),
+                    seen,
+                    live,
+                    span_top,
+                    span_total,
+                    span_mixed,
                 )
-                added = multiplied(
-                    rounded(weights, known_values.dtype), known_values, span_mixed * keep[:, None]
-                )
-                new_total = tl.fma(span_total, keep, tl.sum(weights, 1))
-                span_mixed = tl.where(live[:, None], added, span_mixed)
-                span_total = tl.where(live, new_total, span_total)
-                span_top = new_top
             live = member & (span * SPAN <= last) & (span * SPAN + SPAN > first)
             if apart:
                 to_part = parts + (place * tl.num_programs(2) + span) * (value_size + 2)
@@ -298,6 +283,52 @@ def _attend(
             out = to + place[:, None] * value_size + out_lane
             inside = member[:, None] & (out_lane < value_size)
             tl.store(out, rounded(mixed, to.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _scores(
+    asked: tl.tensor,
+    keys: tl.tensor,
+    base: tl.tensor,
+    block: tl.tensor,
+    end: tl.tensor,
+    scale: tl.tensor,
+    key_size: tl.constexpr,
+    key_room: tl.constexpr,
+    softcap: tl.constexpr,
+) -> tl.tensor:
+    """Return the scores of a block's keys, in powers of two."""
+    key, lane = block + tl.arange(0, BLOCK), tl.arange(0, key_room)
+    held = keys + (base + key[None, :]) * key_size + lane[:, None]
+    there = (key < end)[None, :] & (lane < key_size)[:, None]
+    zeros = tl.zeros((PAIRS, BLOCK), tl.float32)
+    scores = multiplied(asked, tl.load(held, mask=there, other=0.0), zeros)
+    if softcap > 0:
+        return _tanh(scores * (scale / softcap)) * (softcap * LOG2E)
+    return scores * (scale * LOG2E)
+
+
+@triton.jit
+def _mixed(
+    scores: tl.tensor,
+    values: tl.tensor,
+    seen: tl.tensor,
+    live: tl.tensor,
+    top: tl.tensor,
+    total: tl.tensor,
+    mixed: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Add a block to its span, for the pairs that see any of it."""
+    new_top = tl.where(live, tl.maximum(top, tl.max(scores, 1)), top)
+    weights = tl.where(seen, power(scores - new_top[:, None]), 0.0)
+    keep = power(top - new_top)
+    added = multiplied(rounded(weights, values.dtype), values, mixed * keep[:, None])
+    new_total = tl.fma(total, keep, tl.sum(weights, 1))
+    return (
+        new_top,
+        tl.where(live, new_total, total),
+        tl.where(live[:, None], added, mixed),
+    )
 
 
 @triton.jit
@@ -319,9 +350,7 @@ def _folded(
     new_top = tl.where(live, tl.maximum(top, span_top), top)
     keep, gain = power(top - new_top), power(span_top - new_top)
     new_total = tl.fma(total, keep, span_total * gain)
-    new_mixed = tl.fma(
-        mixed, keep[:, None] + tl.zeros_like(mixed), span_mixed * gain[:, None]
-    )
+    new_mixed = tl.fma(mixed, keep[:, None] + tl.zeros_like(mixed), span_mixed * gain[:, None])
     return (
         new_top,
         tl.where(live, new_total, total),

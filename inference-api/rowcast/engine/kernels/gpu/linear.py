@@ -59,8 +59,8 @@ def _launch(
     for each in (states, weight, out, residual, bias):
         if each is not None and not each.is_contiguous():
             raise ValueError("states, weights and results must be contiguous")
-    if residual is not None and residual.shape != out.shape:
-        raise ValueError(f"residual is {[*residual.shape]}, out {[*out.shape]}")
+    if out.shape != (tokens, outputs) or (residual is not None and residual.shape != out.shape):
+        raise ValueError(f"residual and out must be {[tokens, outputs]}, out is {[*out.shape]}")
     if tokens:
         _linear[grid(tokens, outputs)](
             states,

@@ -36,9 +36,7 @@ def ranked(
 ) -> tl.tensor:
     """Return a token."""
     least, equals = _threshold(row, size, top_k)
-    _gather(
-        row, size, top, least, equals, temperature, min_p, powers, octaves, room, step
-    )
+    _gather(row, size, top, least, equals, temperature, min_p, powers, octaves, room, step)
     tl.debug_barrier()
     lowest = ((least - MIDDLE) << 32).to(tl.int64)
     highest = ((ordered(top) - MIDDLE) << 32) + LOW_BITS
@@ -62,9 +60,7 @@ def ranked(
 
 
 @triton.jit
-def _threshold(
-    row: tl.tensor, size: tl.tensor, top_k: tl.tensor
-) -> tuple[tl.tensor, tl.tensor]:
+def _threshold(row: tl.tensor, size: tl.tensor, top_k: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
     """Return the k-th highest value as `ordered` has it, and how many of its equals to take."""
     digit = tl.arange(0, DIGITS)
     prefix, left = tl.full((), 0, tl.int64), top_k

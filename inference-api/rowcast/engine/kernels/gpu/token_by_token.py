@@ -20,9 +20,7 @@ from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, kept, rounded
 PART = tl.constexpr(1024)  # values of a row that are read together
 
 
-def rms_norm(
-    states: Tensor, weight: Tensor, epsilon: float, out: Tensor | None = None
-) -> Tensor:
+def rms_norm(states: Tensor, weight: Tensor, epsilon: float, out: Tensor | None = None) -> Tensor:
     """Return states [tokens, size] / root mean square, times weight."""
     if not states.is_contiguous() or states.shape[1:] != weight.shape:
         raise ValueError(f"states {[*states.shape]} for a norm of {[*weight.shape]}")
@@ -68,15 +66,15 @@ def place_heads(
     norms: tuple[Tensor, Tensor] | None = None,
     epsilon: float = 0.0,
 ) -> Tensor:
-    """Split merged [tokens, (heads + 2 kv heads) * size]; return the queries, [tokens, heads, size].
+    """Split merged [tokens, (heads + 2 kv heads) * size]; return queries [tokens, heads, size].
 
     `angles` are cos and sin at every position; `norms` the weights for queries and for keys. A slot
     of row -1 stores nothing.
     """
     (_, kv_heads, context, size), tokens = keys.shape, len(merged)
     heads = merged.shape[1] // size - 2 * kv_heads
-    if not merged.is_contiguous() or not keys.is_contiguous() or values.shape != keys.shape:
-        raise ValueError("merged heads and the cache must be contiguous, keys as large as values")
+    if not merged.is_contiguous() or values.shape != keys.shape:
+        raise ValueError("merged heads must be contiguous, and keys as large as values")
     if size % 2 or heads < 1 or (heads + 2 * kv_heads) * size != merged.shape[1]:
         raise ValueError(f"{[*merged.shape]} holds no heads of {size} and {kv_heads} KV heads")
     if not keys.is_contiguous() or not values.is_contiguous():
@@ -160,16 +158,18 @@ def _place_heads(
         tl.store(to + size // 2, rounded(high, dtype), mask=inside)
     elif own_row >= 0:
         value = begin + kv_heads * size
-        low_value = tl.load(value, mask=inside, other=0.0)
-        high_value = tl.load(value + size // 2, mask=inside, other=0.0)
+        low_value = tl.load(value, mask=inside, other=0.0).to(tl.float32)
+        high_value = tl.load(value + size // 2, mask=inside, other=0.0).to(tl.float32)
         place = ((own_row * kv_heads + head - heads) * context + at) * size + lane
         finite = all_finite(low_value) & all_finite(high_value)
         low_key = rounded(tl.where(finite, low, float("nan")), dtype)
         high_key = rounded(tl.where(finite, high, float("nan")), dtype)
         tl.store(keys + place, low_key, mask=inside)
         tl.store(keys + place + size // 2, high_key, mask=inside)
-        tl.store(values + place, tl.where(finite, low_value, 0.0), mask=inside)
-        tl.store(values + place + size // 2, tl.where(finite, high_value, 0.0), mask=inside)
+        low_stored = rounded(tl.where(finite, low_value, 0.0), dtype)
+        high_stored = rounded(tl.where(finite, high_value, 0.0), dtype)
+        tl.store(values + place, low_stored, mask=inside)
+        tl.store(values + place + size // 2, high_stored, mask=inside)
 
 
 @triton.jit
