@@ -93,7 +93,6 @@ def launch_everything() -> None:
     states, weight = torch.zeros(3, 128, dtype=bf16), torch.zeros(192, 128, dtype=bf16)
     bias, residual = torch.zeros(192), torch.zeros(3, 192, dtype=bf16)
     linear.linear(states, weight, bias, residual=residual)
-    linear.linear(states.float(), weight.float())
     linear.gated(states, weight)
     linear_int8.linear(states, linear_int8.pack(weight), bias, residual=residual)
     token_by_token.rms_norm(states, states[0], 1e-5)
@@ -110,7 +109,7 @@ def launch_everything() -> None:
         many = torch.zeros(3 * tokens, dtype=torch.int32)
         attention.attend(query.repeat(tokens, 1, 1), keys, keys, many, many, scale=0.1)
     extra = {"window": 100, "softcap": 5.0, "sinks": torch.zeros(4), "bias": torch.zeros(4, 1024)}
-    attention.attend(query.float(), keys.float(), keys.float(), row, position, scale=0.1, **extra)
+    attention.attend(query, keys, keys, row, position, scale=0.1, **extra)
     sampler = TritonTokenSampler(1, 1000, torch.device("cpu"))
     sampler.seat(0, SamplingParams(max_tokens=1, top_k=5), "few", 1)
     sampler.choose(torch.zeros(1, 1000, dtype=bf16), [0], [0])

@@ -253,13 +253,22 @@ def _edited(
     added = tl.load(seat + ADDED).to(tl.pointer_type(tl.float32))
     until = tl.load(seat + UNTIL).to(tl.pointer_type(tl.int64))
     many = tl.load(seat + CHANGED_COUNT)
-    for first in range(0, many, PART):
+    for first in range(0, many, PART):  # a token has one bias at most
         at = first + tl.arange(0, PART)
         token = tl.load(changed + at, mask=at < many, other=0)
         due = position < tl.load(until + at, mask=at < many, other=0)
         more = tl.load(added + at, mask=at < many, other=0.0)
-        # A token has one bias at most, else only -inf: any order gives the same.
-        tl.atomic_add(own + token, tl.where(due, more, 0.0), mask=at < many)
+        biased = (at < many) & due & (tl.abs(more) < float("inf"))
+        value = tl.load(own + token, mask=biased, other=0.0)
+        tl.store(own + token, value + more, mask=biased)
+    tl.debug_barrier()
+    for first in range(0, many, PART):  # and else only -inf
+        at = first + tl.arange(0, PART)
+        token = tl.load(changed + at, mask=at < many, other=0)
+        due = position < tl.load(until + at, mask=at < many, other=0)
+        more = tl.load(added + at, mask=at < many, other=0.0)
+        banned = (at < many) & due & (more == float("-inf"))
+        tl.store(own + token, more, mask=banned)
     tl.debug_barrier()
     refused = tl.load(seat + REFUSED)
     flags = refused.to(tl.pointer_type(tl.int8))
