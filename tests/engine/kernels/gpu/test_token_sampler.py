@@ -40,7 +40,7 @@ def samplers(size: int, rows: int = 1) -> tuple[Sampler, Sampler]:
 
 @pytest.mark.parametrize("size", [1, 129, 2100])
 @pytest.mark.parametrize(
-    "asked",
+    "params",
     [
         SamplingParams(max_tokens=1, temperature=0),
         SamplingParams(max_tokens=1, top_k=7, top_p=0.8),
@@ -51,11 +51,11 @@ def samplers(size: int, rows: int = 1) -> tuple[Sampler, Sampler]:
     ],
     ids=["greedy", "few", "many", "nucleus", "min_p", "edited"],
 )
-def test_every_draw_is_the_reference_s(size: int, asked: SamplingParams) -> None:
+def test_every_draw_is_the_reference_s(size: int, params: SamplingParams) -> None:
     logits = logits_of(size, seed=size).to(DEVICE)
     found = []
     for each in samplers(size):
-        each.seat(0, asked, 11, 0)
+        each.seat(0, params, 11, 0)
         each.observe(0, [token % size for token in (0, 7, 7, 30)], reply=False)
         each.observe(0, [token % size for token in (7, 60)], reply=True)
         found.append(chosen(each, logits, range(3)))

@@ -26,13 +26,13 @@ def rounded(values: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
     if INTERPRETED and dtype == tl.bfloat16:
         bits = values.to(tl.uint32, bitcast=True)
         nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-        kept = tl.where(values == values, nearest, 0x7FC0).to(tl.uint16)  # noqa: PLR0124  # NaN
-        return kept.to(tl.bfloat16, bitcast=True)
+        halves = tl.where(values == values, nearest, 0x7FC0).to(tl.uint16)  # noqa: PLR0124  # NaN
+        return halves.to(tl.bfloat16, bitcast=True)
     return values.to(dtype)
 
 
 @triton.jit
-def kept(values: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
+def as_stored(values: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
     """Return fp32 values as they would be read back from memory in a dtype."""
     return rounded(values, dtype).to(tl.float32)
 

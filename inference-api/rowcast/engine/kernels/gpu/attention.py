@@ -134,7 +134,7 @@ class TritonAttention:
 
 def _room(size: int) -> int:
     """Return the lanes of a head: a power of two that products accept."""
-    return max(16, triton.next_power_of_2(size))
+    return max(16, int(triton.next_power_of_2(size)))
 
 
 @triton.jit
@@ -227,7 +227,7 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
             out = to + place[:, None] * value_size + out_lane
             tl.store(out, nothing, mask=own[:, None] & (out_lane < value_size))
     elif leads:
-        asked = tl.load(
+        queries = tl.load(
             query + place[:, None] * key_size + lane,
             mask=member[:, None] & (lane < key_size),
             other=0.0,
@@ -247,7 +247,9 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
             span_mixed = tl.zeros((PAIRS, value_room), tl.float32)
             start = tl.maximum(span * SPAN, begin // BLOCK * BLOCK)
             for block in range(start, tl.minimum(span * SPAN + SPAN, end), BLOCK):
-                scores = _scores(asked, keys, base, block, end, scale, key_size, key_room, softcap)
+                scores = _scores(
+                    queries, keys, base, block, end, scale, key_size, key_room, softcap
+                )
                 key = block + tl.arange(0, BLOCK)
                 if biased:
                     there = member[:, None] & (key < end)[None, :]
@@ -256,11 +258,11 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
                 seen = (key[None, :] <= last[:, None]) & (key[None, :] >= first[:, None])
                 seen = seen & member[:, None]
                 live = member & (block <= last) & (block + BLOCK > first)
-                held = values + (base + key[:, None]) * value_size + out_lane
+                address = values + (base + key[:, None]) * value_size + out_lane
                 there = (key < end)[:, None] & (out_lane < value_size)
                 span_top, span_total, span_mixed = _mixed(
                     tl.where(seen, scores, HIDDEN),
-                    tl.load(held, mask=there, other=0.0),
+                    tl.load(address, mask=there, other=0.0),
                     seen,
                     live,
                     span_top,
@@ -287,7 +289,7 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
 
 @triton.jit
 def _scores(
-    asked: tl.tensor,
+    queries: tl.tensor,
     keys: tl.tensor,
     base: tl.tensor,
     block: tl.tensor,
@@ -299,10 +301,10 @@ def _scores(
 ) -> tl.tensor:
     """Return the scores of a block's keys, in powers of two."""
     key, lane = block + tl.arange(0, BLOCK), tl.arange(0, key_room)
-    held = keys + (base + key[None, :]) * key_size + lane[:, None]
+    address = keys + (base + key[None, :]) * key_size + lane[:, None]
     there = (key < end)[None, :] & (lane < key_size)[:, None]
     zeros = tl.zeros((PAIRS, BLOCK), tl.float32)
-    scores = multiplied(asked, tl.load(held, mask=there, other=0.0), zeros)
+    scores = multiplied(queries, tl.load(address, mask=there, other=0.0), zeros)
     if softcap > 0:
         return _tanh(scores * (scale / softcap)) * (softcap * LOG2E)
     return scores * (scale * LOG2E)

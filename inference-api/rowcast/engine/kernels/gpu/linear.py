@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, kept, multiplied, rounded, sigmoid
+from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, multiplied, rounded, sigmoid
 
 TOKENS, OUTPUTS, INPUTS = tl.constexpr(64), tl.constexpr(64), tl.constexpr(64)
 STAGES = 4  # tiles of inputs on their way
@@ -123,9 +123,9 @@ def _linear(
         if biased:
             ups += tl.load(bias + outputs + output, mask=output < outputs, other=0.0)[None, :]
         dtype = to.dtype.element_ty
-        gate = kept(sums, dtype)
-        sums = kept(gate * sigmoid(gate), dtype) * kept(ups, dtype)
+        gate = as_stored(sums, dtype)
+        sums = as_stored(gate * sigmoid(gate), dtype) * as_stored(ups, dtype)
     if added:
-        sums = kept(sums, to.dtype.element_ty)
+        sums = as_stored(sums, to.dtype.element_ty)
         sums += tl.load(residual + place, mask=here & there, other=0.0).to(tl.float32)
     tl.store(to + place, rounded(sums, to.dtype.element_ty), mask=here & there)

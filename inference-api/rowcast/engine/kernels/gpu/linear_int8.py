@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, kept, magnitude, multiplied, rounded
+from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, magnitude, multiplied, rounded
 from rowcast.engine.kernels.gpu.linear import DTYPES, OUTPUTS, STAGES, TOKENS, grid
 
 INPUTS = tl.constexpr(64)
@@ -136,6 +136,6 @@ def _linear(
         values += tl.load(bias + output, mask=output < outputs, other=0.0)[None, :]
     place = token[:, None] * outputs + output
     if added:
-        values = kept(values, to.dtype.element_ty)
+        values = as_stored(values, to.dtype.element_ty)
         values += tl.load(residual + place, mask=here & there, other=0.0).to(tl.float32)
     tl.store(to + place, rounded(values, to.dtype.element_ty), mask=here & there)

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, kept, rounded
+from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, rounded
 
 PART = tl.constexpr(1024)  # values of a row that are read together
 
@@ -46,7 +46,9 @@ def _rms_norm(
         at = first + tl.arange(0, PART)
         value = tl.load(states + begin + at, mask=at < size, other=0.0).to(tl.float32)
         own = tl.load(weight + at, mask=at < size, other=0.0).to(tl.float32)
-        tl.store(to + begin + at, rounded(kept(value * by, dtype) * own, dtype), mask=at < size)
+        tl.store(
+            to + begin + at, rounded(as_stored(value * by, dtype) * own, dtype), mask=at < size
+        )
 
 
 @triton.jit
@@ -141,16 +143,16 @@ def _place_heads(
         by = _inverse_root(tl.sum(tl.fma(low, low, high * high), 0), size, epsilon)
         first = tl.load(weight, mask=inside, other=0.0).to(tl.float32)
         second = tl.load(weight + size // 2, mask=inside, other=0.0).to(tl.float32)
-        low = kept(kept(low * by, dtype) * first, dtype)
-        high = kept(kept(high * by, dtype) * second, dtype)
+        low = as_stored(as_stored(low * by, dtype) * first, dtype)
+        high = as_stored(as_stored(high * by, dtype) * second, dtype)
     if rotates:
         angle = at * size + lane
         cosine = tl.load(cos + angle, mask=inside, other=0.0).to(tl.float32)
         sine = tl.load(sin + angle, mask=inside, other=0.0).to(tl.float32)
-        turned = kept(low * cosine, dtype) - kept(high * sine, dtype)
+        turned = as_stored(low * cosine, dtype) - as_stored(high * sine, dtype)
         cosine = tl.load(cos + angle + size // 2, mask=inside, other=0.0).to(tl.float32)
         sine = tl.load(sin + angle + size // 2, mask=inside, other=0.0).to(tl.float32)
-        high = kept(high * cosine, dtype) + kept(low * sine, dtype)
+        high = as_stored(high * cosine, dtype) + as_stored(low * sine, dtype)
         low = turned
     if head < heads:
         to = query + (token * heads + head) * size + lane
@@ -175,5 +177,5 @@ def _place_heads(
 @triton.jit
 def all_finite(values: tl.tensor) -> tl.tensor:
     """Return whether all of a tile's values are finite."""
-    wild = tl.where(tl.abs(values.to(tl.float32)) < float("inf"), 0, 1)
-    return tl.sum(wild, 0) == 0
+    infinite = tl.where(tl.abs(values.to(tl.float32)) < float("inf"), 0, 1)
+    return tl.sum(infinite, 0) == 0

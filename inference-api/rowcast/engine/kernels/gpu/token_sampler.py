@@ -171,11 +171,11 @@ def _choose(
     real = reals + tl.load(draws + place) * WIDTH
     position = tl.load(draws + tl.num_programs(0) + place)
     own, sums, room = own + place * size, sums + place * columns, room + place * 3 * most
-    top, wild = _copied(logits + place * step, own, size)
+    top, infinite = _copied(logits + place * step, own, size)
     if tl.load(seat + EDITED) != 0:
         top = _edited(own, size, seat, real, position)
     token = tl.full((), NONE, tl.int64)
-    if (wild == 0) & (tl.abs(top) < float("inf")):
+    if (infinite == 0) & (tl.abs(top) < float("inf")):
         temperature = tl.load(real + TEMPERATURE)
         top_p, min_p = tl.load(real + TOP_P), tl.load(real + MIN_P)
         key = key_of(tl.load(seat + STREAM), position)
@@ -216,15 +216,15 @@ def _choose(
 def _copied(logits: tl.tensor, own: tl.tensor, size: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
     """Copy a row in fp32; return its highest logit, and how many are not finite."""
     highest = tl.full((PART,), float("-inf"), tl.float32)
-    wild = tl.zeros((PART,), tl.int32)
+    infinite = tl.zeros((PART,), tl.int32)
     for first in range(0, size, PART):
         at = first + tl.arange(0, PART)
         value = tl.load(logits + at, mask=at < size, other=0.0).to(tl.float32)
         tl.store(own + at, value, mask=at < size)
-        wild += tl.where(tl.abs(value) < float("inf"), 0, 1)
+        infinite += tl.where(tl.abs(value) < float("inf"), 0, 1)
         highest = tl.maximum(highest, tl.where(at < size, value, float("-inf")))
     tl.debug_barrier()
-    return tl.max(highest, 0), tl.sum(wild, 0)
+    return tl.max(highest, 0), tl.sum(infinite, 0)
 
 
 @triton.jit
