@@ -38,8 +38,8 @@ VOCABULARY = tuple(
 )
 FILES = ("rowcast.model_files",)
 HTTP = ("rowcast_http",)  # the proxy uses it, too
-GPU = ("rowcast.engine.kernels.gpu",)  # behind one door: nothing else imports Triton
-DOOR = ("rowcast.engine.kernels.gpu.__init__", "rowcast.engine.kernels.gpu.door")
+GPU = ("rowcast.engine.kernels.gpu",)  # behind one module: nothing else imports Triton
+GPU_ENTRY = ("rowcast.engine.kernels.gpu.__init__", "rowcast.engine.kernels.gpu.available")
 KERNELS = ("rowcast.engine.kernels",)
 DECODING = ("rowcast.engine.decoding",)
 ENGINES = tuple(
@@ -108,8 +108,8 @@ LAYERS = (
     Layer("engine protocol", ("rowcast.engine.__init__", "rowcast.engine.engine"), VOCABULARY),
     # The engine's rooms are a ladder: each imports only those above it in this list.
     Layer(
-        "door to the GPU kernels",
-        DOOR,
+        "entry to the GPU kernels",
+        GPU_ENTRY,
         (*GPU, *VOCABULARY, "rowcast.sampling.token_sampler"),
         ("torch", "triton"),
     ),

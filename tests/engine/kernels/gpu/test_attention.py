@@ -72,9 +72,9 @@ def test_both_roads_give_the_same_bits(window: int, monkeypatch: pytest.MonkeyPa
     places = [(0, 511), (0, 512), (0, 513), (-1, 0), (1, 2)]
     caches = filled(SHAPE, BF16, [514, 3])
     query = noise(len(places), SHAPE.heads, SHAPE.key_size, seed=9)
-    apart = attend(caches, query, places, how)
+    by_span = attend(caches, query, places, how)
     monkeypatch.setattr(attention, "FEWEST", 0)
-    assert not differing(attend(caches, query, places, how), apart)
+    assert not differing(attend(caches, query, places, how), by_span)
 
 
 def test_neither_company_nor_piece_nor_row_changes_a_bit() -> None:

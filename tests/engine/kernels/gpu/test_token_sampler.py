@@ -1,6 +1,6 @@
 """The GPU's token sampler selects the tokens that sampling's own does, for every draw.
 
-Covers `ranking`, `weighing`.
+Covers `gpu/ranking`, `weighing`.
 """
 
 import pytest

@@ -1,1 +1,1 @@
-"""Kernels in Triton, for CUDA. Importing a module of this package imports Triton: see `door`."""
+"""Kernels in Triton, for CUDA. Its modules import Triton, except `available`."""

@@ -60,8 +60,8 @@ class TritonAttention:
             return query.new_empty(0, heads, value_size)
         out = query.new_empty(tokens, heads, value_size)
         columns, spans = kv_heads * triton.cdiv(share, per), triton.cdiv(context, SPAN.value)
-        apart = spans > 1 and tokens * columns < FEWEST
-        room = (tokens, heads, spans, value_size + 2) if apart else (1,)
+        by_span = spans > 1 and tokens * columns < FEWEST
+        room = (tokens, heads, spans, value_size + 2) if by_span else (1,)
         numbers = (
             out,
             query.new_empty(room, dtype=torch.float32),
@@ -77,7 +77,7 @@ class TritonAttention:
             "sinking": sinks is not None,
             **UNFUSED,
         }
-        _attend[tokens, columns, spans if apart else 1](
+        _attend[tokens, columns, spans if by_span else 1](
             query.contiguous(),
             keys,
             values,
@@ -94,10 +94,10 @@ class TritonAttention:
             key_room=_room(key_size),
             softcap=softcap,
             biased=bias is not None,
-            apart=apart,
+            by_span=by_span,
             **sizes,
         )
-        if apart:
+        if by_span:
             _fold[tokens, heads](*numbers, spans, **sizes)
         return out
 
@@ -198,7 +198,7 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
     softcap: tl.constexpr,
     biased: tl.constexpr,
     sinking: tl.constexpr,
-    apart: tl.constexpr,
+    by_span: tl.constexpr,
 ) -> None:
     slot, column = tl.program_id(0), tl.program_id(1)
     own_row, at = tl.load(row + slot), tl.load(position + slot)
@@ -221,7 +221,7 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
     lane, out_lane = tl.arange(0, key_room), tl.arange(0, value_room)
 
     if own_row < 0:
-        if not apart:
+        if not by_span:
             nothing = tl.zeros((PAIRS, value_room), to.dtype.element_ty)
             own = known & (token == 0)
             out = to + place[:, None] * value_size + out_lane
@@ -236,8 +236,8 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
         begin = tl.maximum(at - window + 1, 0) if window else 0
         end = tl.max(tl.where(member, last, 0), 0) + 1
         base = (own_row.to(tl.int64) * kv_heads + column // tiles) * context
-        low = tl.program_id(2) if apart else begin // SPAN
-        high = low + 1 if apart else (end - 1) // SPAN + 1
+        low = tl.program_id(2) if by_span else begin // SPAN
+        high = low + 1 if by_span else (end - 1) // SPAN + 1
         top = tl.full((PAIRS,), HIDDEN, tl.float32)
         total = tl.zeros((PAIRS,), tl.float32)
         mixed = tl.zeros((PAIRS, value_room), tl.float32)
@@ -270,7 +270,7 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
                     span_mixed,
                 )
             live = member & (span * SPAN <= last) & (span * SPAN + SPAN > first)
-            if apart:
+            if by_span:
                 to_part = parts + (place * tl.num_programs(2) + span) * (value_size + 2)
                 inside = live[:, None] & (out_lane < value_size)
                 tl.store(to_part[:, None] + out_lane, span_mixed, mask=inside)
@@ -280,7 +280,7 @@ def _attend(  # noqa: C901, PLR0915  # one kernel: its state stays in registers
                 top, total, mixed = _folded(
                     top, total, mixed, span_top, span_total, span_mixed, live
                 )
-        if not apart:
+        if not by_span:
             mixed = _finished(top, total, mixed, sinks + head, member, sinking)
             out = to + place[:, None] * value_size + out_lane
             inside = member[:, None] & (out_lane < value_size)

@@ -58,11 +58,11 @@ class TritonTokenSampler:
         return same and logits.dtype in DTYPES and logits.stride(-1) == 1
 
     def seat(self, row: int, params: SamplingParams, method: Method, stream: int) -> None:
-        way = METHODS[method]
-        self._ranked[row] = params.top_k if way == RANKED.value else 0
+        number = METHODS[method]
+        self._ranked[row] = params.top_k if number == RANKED.value else 0
         self._table[row] = 0
         signed = stream - (1 << 64 if stream >> 63 else 0)
-        self._table[row, : EDITED.value] = torch.tensor([way, params.top_k, signed])
+        self._table[row, : EDITED.value] = torch.tensor([number, params.top_k, signed])
         self._reals[row, TEMPERATURE.value :] = torch.tensor(
             [
                 params.temperature,
@@ -179,10 +179,10 @@ def _choose(
         temperature = tl.load(real + TEMPERATURE)
         top_p, min_p = tl.load(real + TOP_P), tl.load(real + MIN_P)
         key = key_of(tl.load(seat + STREAM), position)
-        way = tl.load(seat + METHOD)
-        if way == GREEDY:
+        number = tl.load(seat + METHOD)
+        if number == GREEDY:
             token = _first(own, size, top)
-        elif way == RANKED:
+        elif number == RANKED:
             token = ranked(
                 own,
                 size,

@@ -1,4 +1,4 @@
-"""The door to the kernels: imports them where there is a GPU, and nowhere else.
+"""Where the kernels come from: imports them for a GPU, and nowhere else.
 
     gpu_kernels(device) ──▶ GpuKernels: attention, token sampler, the name of their arithmetic
                             None on a CPU, where Triton is neither needed nor imported

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from rowcast.engine.kernels.gpu.door import TritonMissing, gpu_kernels
+from rowcast.engine.kernels.gpu.available import TritonMissing, gpu_kernels
 
 SOURCE = Path(__file__).resolve().parents[4] / "inference-api"
 MODULES = "rowcast.engine.torch_engine, rowcast.engine.loading.engine_factory"
 WITHOUT = f"""
 import sys
 sys.modules["triton"] = None  # as if it were not installed
-import {MODULES}, rowcast.engine.kernels.gpu.door
+import {MODULES}, rowcast.engine.kernels.gpu.available
 print([name for name in sys.modules if name.startswith("rowcast.engine.kernels.gpu.")])
 """
 
@@ -26,7 +26,7 @@ def test_a_cpu_has_no_gpu_kernels() -> None:
 def test_a_gpu_without_triton_is_refused_with_what_to_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rowcast.engine.kernels.gpu.door.find_spec", lambda _name: None)
+    monkeypatch.setattr("rowcast.engine.kernels.gpu.available.find_spec", lambda _name: None)
     with pytest.raises(TritonMissing, match=r"DEVICE=cuda needs Triton.*DEVICE=cpu"):
         gpu_kernels(torch.device("cuda"))
 
@@ -41,4 +41,4 @@ def test_the_road_of_a_cpu_imports_no_triton() -> None:
         timeout=100,
         check=True,
     )
-    assert shown.stdout == "['rowcast.engine.kernels.gpu.door']\n"
+    assert shown.stdout == "['rowcast.engine.kernels.gpu.available']\n"
