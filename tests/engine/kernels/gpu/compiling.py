@@ -108,7 +108,12 @@ def launch_everything() -> None:
     for tokens in (1, 100):  # each span by itself, and all spans in turn
         many = torch.zeros(3 * tokens, dtype=torch.int32)
         attention.attend(query.repeat(tokens, 1, 1), keys, keys, many, many, scale=0.1)
-    extra = {"window": 100, "softcap": 5.0, "sinks": torch.zeros(4), "bias": torch.zeros(4, 1024)}
+    extra: dict[str, Any] = {
+        "window": 100,
+        "softcap": 5.0,
+        "sinks": torch.zeros(4),
+        "bias": torch.zeros(4, 1024),
+    }
     attention.attend(query, keys, keys, row, position, scale=0.1, **extra)
     sampler = TritonTokenSampler(1, 1000, torch.device("cpu"))
     sampler.seat(0, SamplingParams(max_tokens=1, top_k=5), "few", 1)

@@ -31,6 +31,14 @@ def test_a_gpu_without_triton_is_refused_with_what_to_change(
         gpu_kernels(torch.device("cuda"))
 
 
+def test_a_gpu_with_triton_has_kernels_of_one_name() -> None:
+    pytest.importorskip("triton", reason="Triton is not installed: run make test-kernels")
+    found = gpu_kernels(torch.device("cuda"))
+    assert found is not None
+    assert found.name.startswith("triton-")
+    assert found.attention().name == found.name
+
+
 @pytest.mark.slow
 def test_the_road_of_a_cpu_imports_no_triton() -> None:
     shown = subprocess.run(
