@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev serve run-app run-worker convert start-inference-service \
 	stop-inference-service test-inference-service .need-compose test test-fast run-tests \
-	test-clients test-api check format docs bench chaos abuse clean
+	test-clients test-api test-kernels check format docs bench chaos abuse clean
 
 help: ## This list
 	@echo "Rowcast. make TARGET, for example: make test ARGS='tests/proxy -x'"
@@ -68,6 +68,9 @@ test-clients: install-dev ## Other people's clients, each in its environment
 
 test-api: install-dev ## The API against its documents (ARGS='--cases 9')
 	@PYTHONPATH=tests:inference-api $(PY) tests/documents/test_schemathesis.py $(ARGS)
+
+test-kernels: install-dev ## The kernels for GPUs, with or without one (ARGS)
+	@$(PY) tests/engine/kernels/gpu/run.py $(ARGS)
 
 check: install-dev ## ruff, its format, mypy
 	@scripts/check

@@ -38,6 +38,8 @@ VOCABULARY = tuple(
 )
 FILES = ("rowcast.model_files",)
 HTTP = ("rowcast_http",)  # the proxy uses it, too
+GPU = ("rowcast.engine.kernels.gpu",)  # behind one module: nothing else imports Triton
+GPU_ENTRY = ("rowcast.engine.kernels.gpu.__init__", "rowcast.engine.kernels.gpu.available")
 KERNELS = ("rowcast.engine.kernels",)
 DECODING = ("rowcast.engine.decoding",)
 ENGINES = tuple(
@@ -105,6 +107,13 @@ LAYERS = (
     ),
     Layer("engine protocol", ("rowcast.engine.__init__", "rowcast.engine.engine"), VOCABULARY),
     # The engine's rooms are a ladder: each imports only those above it in this list.
+    Layer(
+        "entry to the GPU kernels",
+        GPU_ENTRY,
+        (*GPU, *VOCABULARY, "rowcast.sampling.token_sampler"),
+        ("torch", "triton"),
+    ),
+    Layer("GPU kernels", GPU, (*VOCABULARY, "rowcast.sampling"), ("torch", "triton")),
     Layer("kernels", KERNELS, (*VOCABULARY, "rowcast.sampling"), ("torch", "transformers")),
     Layer("decoding", DECODING, (*VOCABULARY, *KERNELS), ("torch", "transformers")),
     Layer(
@@ -230,6 +239,8 @@ def test_the_proxy_and_the_scripts_know_nothing_of_the_server(
         ("rowcast.backend.new", "from rowcast.engine import torch_engine"),
         ("rowcast.backend.new", "def late() -> None:\n    import rowcast.engine.scripted_engine"),
         ("rowcast.engine.kernels.new", "from rowcast.engine.decoding import row_cache"),
+        ("rowcast.engine.kernels.new", "import triton"),
+        ("rowcast.engine.kernels.gpu.new", "from rowcast.engine.kernels.linear import pack"),
         ("rowcast.engine.decoding.new", "from rowcast.engine.loading.loader import load"),
         ("rowcast.engine.torch_engine", "from rowcast.engine.measuring.price import median"),
         ("rowcast.engine.loading.new", "from rowcast.engine.measuring.price import median"),

@@ -1,0 +1,1 @@
+"""Kernels in Triton, for CUDA. Its modules import Triton, except `available`."""
