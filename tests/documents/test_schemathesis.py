@@ -3,14 +3,19 @@
 `make test-api ARGS='--cases 50000'` sends as many as requested: first all phases (examples,
 coverage, fuzzing, stateful), then rounds of the last two with other seeds. No answer may be a 5xx
 or differ from its schema, and no row may be left occupied.
+
+An operation at several paths has its examples at each. What is generated is sent to one of them; in
+`make test-long` and `make test-api` to all.
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from processes import ROOT, Running, running_server, until
+from sizes import LONG, often
 
 HERE = Path(__file__).resolve().parent
 HOOKS = {
@@ -25,25 +31,49 @@ HOOKS = {
     "PYTHONPATH": str(ROOT / "inference-api"),
 }
 STATEFUL = "stateful"  # separate, since it reads the documents a little differently
-ALL = ("examples,coverage,fuzzing", STATEFUL)
+EXAMPLES, GENERATED = "examples", "coverage,fuzzing"
+ALL = (EXAMPLES, GENERATED, STATEFUL)
 MORE = ("fuzzing", STATEFUL)
-EXAMPLES = 60  # per operation; many small rounds are faster than few large ones
-CASES = 5000
+CASES_EACH = 60  # per operation; many small rounds are faster than few large ones
+GENERATED_EACH = often(15, CASES_EACH)
+CASES = often(3000, 5000)
 SLOW = 60  # seconds; one request may ask for a thousand replies
 LINKS = re.compile(r"API Links: +(\d+) covered")
-GENERATED = re.compile(r"(\d+) generated")
+COUNT = re.compile(r"(\d+) generated")
 
 
-def run(server: Running, rounds: Iterable[str], seed: int, seconds: float) -> tuple[int, str]:
+def run(
+    server: Running,
+    rounds: Iterable[str],
+    seed: int,
+    seconds: float,
+    *,
+    everywhere: bool = True,
+) -> tuple[int, str]:
     """Run schemathesis for each round; return the request count and the reports.
 
-    Fail on any finding.
+    Fail on any finding. `everywhere`: send what is generated to each path of an operation.
     """
-    ran = [run_once(server, phases, seed, seconds) for phases in rounds]
+    again = [] if everywhere else further_paths(server)
+    ran = [
+        run_once(server, phases, seed, seconds, again if phases == GENERATED else [])
+        for phases in rounds
+    ]
     return sum(sent for sent, _ in ran), "\n".join(report for _, report in ran)
 
 
-def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[int, str]:
+def further_paths(server: Running) -> list[str]:
+    """Return the paths at which an operation is served once more, described in the same words."""
+    paths: dict[str, list[str]] = defaultdict(list)
+    for path, operations in json.loads(server.get("/openapi.json")[1])["paths"].items():
+        same = {name: each | {"operationId": ""} for name, each in operations.items()}
+        paths[json.dumps(same, sort_keys=True)].append(path)
+    return [path for found in paths.values() for path in sorted(found)[:-1]]
+
+
+def run_once(
+    server: Running, phases: str, seed: int, seconds: float, left_out: Iterable[str]
+) -> tuple[int, str]:
     """Run schemathesis once."""
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
@@ -52,7 +82,8 @@ def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[i
         f"{server.url}/openapi.json",
         "--checks=all",
         f"--phases={phases}",
-        f"--max-examples={EXAMPLES}",
+        *(f"--exclude-path={path}" for path in left_out),
+        f"--max-examples={GENERATED_EACH if phases == GENERATED else CASES_EACH}",
         "--workers=1",  # its threads share unsafe state
         f"--seed={seed}",
         f"--request-timeout={SLOW}",
@@ -70,7 +101,7 @@ def run_once(server: Running, phases: str, seed: int, seconds: float) -> tuple[i
             check=False,
         )
     assert shown.returncode == 0, shown.stdout[-20_000:] + shown.stderr[-2000:]
-    generated = GENERATED.search(shown.stdout)
+    generated = COUNT.search(shown.stdout)
     assert generated is not None, shown.stdout
     return int(generated[1]), shown.stdout
 
@@ -89,7 +120,7 @@ def tried(folder: Path) -> Iterator[Running]:
 @pytest.mark.timeout(900)
 def test_the_server_does_what_its_documents_say(tmp_path: Path) -> None:
     with tried(tmp_path) as server:
-        sent, report = run(server, ALL, 1, 800)
+        sent, report = run(server, ALL, 1, 800, everywhere=LONG)
         assert sent > CASES, report
         covered = LINKS.search(report)
         assert covered is not None

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowcast.text.stop import StopFilter, StopSequences
+from sizes import often
 
 # Few letters, so that sequences overlap, repeat and contain each other.
 TEXTS = st.text("ab\n", max_size=16)
@@ -109,7 +110,7 @@ class Plain:
     st.lists(st.text("ab\n", max_size=5), max_size=12),
     st.lists(st.text("ab\n", min_size=1, max_size=6), max_size=5),
 )
-@settings(deadline=None, derandomize=True, max_examples=1000)
+@settings(deadline=None, derandomize=True, max_examples=often(500, 5000))
 def test_every_piece_releases_what_the_definition_does(
     pieces: list[str], sequences: list[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """What every carrier promises: order, completeness, several frontends, and a visible end.
 
-Covers `transport/memory`, `transport/ports`.
+Covers `transport/ports`.
 """
 
 import threading

@@ -8,6 +8,7 @@ never waits: a test that drives the backend by hand reads what is there.
 import contextlib
 import itertools
 import queue
+import threading
 from collections.abc import Sequence
 
 from rowcast.errors import PeerGone
@@ -30,7 +31,6 @@ class MemoryFrontendPort:
         self._batches: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
         self._open = True
         self._ended = False  # the backend has closed; what it sent may still be read
-        arrivals.put((name, Joined()))
 
     def send(self, commands: Sequence[Command]) -> None:
         if self._ended or not self._open:
@@ -72,6 +72,16 @@ class MemoryBackendPort:
     def __init__(self) -> None:
         self.arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
         self.frontends: dict[FrontendId, MemoryFrontendPort] = {}
+        self._lock = threading.Lock()  # frontends may join while the backend closes
+        self._open = True
+
+    def join(self, name: FrontendId, port: MemoryFrontendPort) -> None:
+        """Add a frontend, then announce it: the answer may be sent at once. Raises PeerGone."""
+        with self._lock:
+            if not self._open:
+                raise PeerGone("the backend has ended")
+            self.frontends[name] = port
+        self.arrivals.put((name, Joined()))
 
     def receive(self, timeout: float) -> list[Arrival]:
         arrived: list[Arrival] = []
@@ -89,9 +99,11 @@ class MemoryBackendPort:
             self.frontends[frontend].deliver(list(events))
 
     def close(self) -> None:
-        for port in self.frontends.values():
+        with self._lock:
+            self._open = False
+            ended, self.frontends = self.frontends, {}
+        for port in ended.values():
             port.end()
-        self.frontends.clear()
 
 
 class MemoryTransport:
@@ -112,7 +124,7 @@ class MemoryTransport:
     def connect(self) -> MemoryFrontendPort:
         name = next(self._names)
         port = MemoryFrontendPort(name, self.backend_port.arrivals, self._seconds)
-        self.backend_port.frontends[name] = port
+        self.backend_port.join(name, port)
         return port
 
     def remove(self) -> None:

@@ -18,7 +18,7 @@ SizeName = Literal["test", "ci", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How often, or how long: in a test, in continuous integration, and in full."""
+    """How often, or how long: in `make test`, in `make test-long`, and before a release."""
 
     test: int
     ci: int

@@ -129,9 +129,10 @@ class Road:
             until(lambda: not self.sessions.health().ready, "the loss is seen", PATIENCE)
 
     def _connect(self) -> MemoryFrontendPort:
-        if self._backend is None:
+        backend = self._backend  # another thread replaces it
+        if backend is None:
             raise PeerGone("no backend listens")
-        return self._backend.connect()
+        return backend.connect()
 
 
 @contextmanager

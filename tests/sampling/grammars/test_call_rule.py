@@ -15,6 +15,7 @@ from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
 from rowcast.text.chat.call_beginning import Beginning, with_beginning
 from rowcast.text.chat.tool_calls import BARE, TAGGED, CallArguments, CallStart, Form, ToolReader
 from rowcast.text.rules.tool_rule import Callee, rule_of_optional_calls
+from sizes import often
 
 from .test_grammars import masked, seat
 
@@ -129,7 +130,7 @@ def test_each_path_of_allowed_tokens_has_valid_calls(
     st.lists(st.integers(0, 10**6), min_size=1, max_size=30),
     st.integers(0, 40),
 )
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(deadline=None, derandomize=True, max_examples=often(30, 200))
 def test_a_reply_that_is_fed_again_goes_on_as_before(
     form: Form, choices: list[int], begun: int
 ) -> None:

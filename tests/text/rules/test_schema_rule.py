@@ -15,6 +15,7 @@ from rowcast.text.chat.tool_calls import TAGGED
 from rowcast.text.rules.grammar import GrammarFault, of_json_schema
 from rowcast.text.rules.schema_rule import rule_of_schema
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls
+from sizes import often
 
 from ..tokens.grammar_walk import follows
 
@@ -250,7 +251,7 @@ _VALUES = st.recursive(
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=often(200, 2000), deadline=None)
 @given(schema=st.dictionaries(_WORDS, _VALUES, max_size=5), strict=st.booleans())
 @example(schema={"anyOf": [], "oneOf": [{}], "allOf": 3, "not": {}}, strict=False)
 @example(schema={"oneOf": [{"enum": 3}, {"type": 3}], "format": [], "if": 1}, strict=False)

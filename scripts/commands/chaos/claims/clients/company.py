@@ -30,7 +30,7 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
 CLAIM = Claim(
     "company",
     "The same request alone and among 31 others, all kinds: equal bytes",
-    Sizes(test=16, ci=100, full=2000),
+    Sizes(test=48, ci=100, full=2000),
     "prompts",
     _run,
 )

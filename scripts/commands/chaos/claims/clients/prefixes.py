@@ -125,7 +125,7 @@ CLAIM = Claim(
     "prefixes",
     "What a team has sent, another sends: no computed token is saved, and the time to the first "
     "token shows nothing (AUC 0.5 ± 0.05); the team itself saves it",
-    Sizes(test=8, ci=100, full=2000),
+    Sizes(test=20, ci=100, full=2000),
     "texts",
     _run,
 )

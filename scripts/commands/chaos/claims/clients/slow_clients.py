@@ -165,7 +165,7 @@ CLAIM = Claim(
     "slow-clients",
     "500 clients that send or read some bytes per second: good clients' first token (p99) within "
     "twice the calm one",
-    Sizes(test=3, ci=20, full=600),
+    Sizes(test=4, ci=20, full=600),
     "seconds",
     _run,
 )

@@ -125,7 +125,7 @@ def _is_within(held: Resources, wanted: Resources) -> bool:
 CLAIM = Claim(
     "vanishing",
     "Clients vanish in every phase and manner: no row, descriptor, thread or greenlet leaked",
-    Sizes(test=40, ci=500, full=10_000),
+    Sizes(test=120, ci=500, full=10_000),
     "clients",
     _run,
 )

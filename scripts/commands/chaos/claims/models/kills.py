@@ -180,7 +180,7 @@ CLAIM = Claim(
     "A decoder, a launcher, the supervisor, a worker or the whole server is killed at a random "
     "moment while models are loaded, swapped and unloaded: no stream lost, doubled or altered, no "
     "process and no file left behind",
-    Sizes(test=1, ci=3, full=200),
+    Sizes(test=3, ci=3, full=200),
     "kills",
     _run,
     MODELS,

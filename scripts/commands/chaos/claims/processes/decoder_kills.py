@@ -70,7 +70,7 @@ CLAIM = Claim(
     "decoder-kills",
     "The decoder is killed mid-stream at random tokens, 32 streams of all kinds and dialects: "
     "no token lost, doubled or altered, all streams finish; the next token under 2 s (p50)",
-    Sizes(test=2, ci=20, full=200),
+    Sizes(test=5, ci=20, full=200),
     "kills",
     _run,
 )

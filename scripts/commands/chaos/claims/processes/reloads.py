@@ -62,7 +62,7 @@ def _reload(server: Server, flow: Flow) -> None:
 CLAIM = Claim(
     "reloads",
     "SIGHUP under load: every request is answered, on new connections and on reused ones",
-    Sizes(test=5, ci=30, full=1000),
+    Sizes(test=8, ci=30, full=1000),
     "reloads",
     _run,
 )

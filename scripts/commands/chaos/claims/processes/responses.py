@@ -191,7 +191,7 @@ CLAIM = Claim(
     "responses",
     "A decoder, a worker or the server is killed: background responses are resumed at random "
     "events, none lost, doubled or altered",
-    Sizes(test=3, ci=20, full=200),
+    Sizes(test=6, ci=20, full=200),
     "kills",
     _run,
 )

@@ -57,7 +57,7 @@ CLAIM = Claim(
     "server-kills",
     "The whole server is killed and started again: journalled streams are resumed to their end, "
     "equal bytes",
-    Sizes(test=1, ci=3, full=30),
+    Sizes(test=2, ci=3, full=30),
     "kills",
     _run,
 )

@@ -91,7 +91,7 @@ def _stop(server: Server, truth: Truth, dice: random.Random) -> _Stop:
 CLAIM = Claim(
     "stops",
     "SIGTERM under load: no stream is cut, later requests are refused, exit status 0",
-    Sizes(test=1, ci=5, full=50),
+    Sizes(test=2, ci=5, full=50),
     "stops",
     _run,
 )

@@ -98,7 +98,7 @@ CLAIM = Claim(
     "worker-kills",
     "A frontend process is killed: streams of others are untouched, its own are resumable, "
     "equal bytes",
-    Sizes(test=1, ci=10, full=100),
+    Sizes(test=3, ci=10, full=100),
     "kills",
     _run,
 )

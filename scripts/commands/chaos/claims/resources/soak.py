@@ -59,7 +59,7 @@ CLAIM = Claim(
     "soak",
     "Memory grows by less than 1 MiB in 10,000 requests after warm-up; descriptors and threads "
     "do not grow; rows are free",
-    Sizes(test=200, ci=2000, full=50_000),
+    Sizes(test=600, ci=2000, full=50_000),
     "requests",
     _run,
 )
