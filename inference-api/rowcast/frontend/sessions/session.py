@@ -81,7 +81,6 @@ class Session:
         self.caller = caller
         self.request_id = request_id
         self.place = Place.UNKEPT
-        self.behind = False  # its owner may have written more than could be read here
         self.arrived = Arrival(home.alarms)  # set whenever one of the choices has news
         self._lock = brief_lock()
         stream = origin.id if caller.keeps else ""
@@ -90,6 +89,7 @@ class Session:
             Choice(submit, self.arrived, self._lock, at) for at, submit in enumerate(named)
         )
         self._unwritten: list[Event] = []  # for the journal, joined; more is in the choices
+        self.behind = False  # its owner may have written more than could be read here
         self._ended: set[int] = set()  # the choices whose end is known to the journal
         self._read = set(range(len(self.choices)))  # the choices that still have a reader
 
