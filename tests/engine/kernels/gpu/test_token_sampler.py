@@ -17,6 +17,7 @@ from rowcast.sampling_params import SamplingParams
 from sampling.seats import CPU, END, chosen, logits_of
 from sampling.test_purity import ROWS, Seat, logits_for, seats
 
+pytestmark = pytest.mark.timeout(600)  # the interpreter is slow
 EDITED = SamplingParams(
     max_tokens=1,
     temperature=0.8,
