@@ -1,8 +1,12 @@
-"""ARITHMETIC: what a machine lacks is refused with a list, and tiles that fail leave vectors."""
+"""ARITHMETIC: what a machine lacks is refused with a list, and tiles that fail leave vectors.
+
+Covers `kernels/tiles`.
+"""
 
 import ctypes
 import logging
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
@@ -20,7 +24,8 @@ from rowcast.engine.kernels.arithmetic import (
 )
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.build import Kernel, load_kernel, machine_macros
-from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel, choose_linear, tiles_of
+from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel, choose_linear
+from rowcast.engine.kernels.tiles import tiles_of
 from rowcast.engine.loading.engine_factory import prepare
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.settings import ArithmeticName, read_settings
@@ -29,24 +34,11 @@ CPU = torch.device("cpu")
 REASONS = range(1, 7)  # of the C file
 
 
-class Function:
-    """A function of a library, which has one answer."""
-
-    restype: object = None
-
-    def __init__(self, answer: object) -> None:
-        self._answer = answer
-
-    def __call__(self) -> object:
-        return self._answer
-
-
 class Library:
     """What a compiled kernel reports about its tiles."""
 
     def __init__(self, reason: int, *, built: bool = True) -> None:
-        self.rowcast_amx_here, self.rowcast_has_amx = Function(reason), Function(built)
-        self.rowcast_arithmetic = Function(b"avx512bf16")
+        self.rowcast_amx_here, self.rowcast_has_amx = (lambda: reason), (lambda: built)
 
 
 def kernel_of(reason: int, *, built: bool = True) -> Kernel:
@@ -66,6 +58,15 @@ def test_what_is_listed_can_be_chosen() -> None:
         else:
             with pytest.raises(ArithmeticUnavailable, match=f"ARITHMETIC={name} .* auto, "):
                 choose_arithmetic(name)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="other flags")
+@pytest.mark.parametrize("name", ARITHMETICS)
+def test_an_arithmetic_needs_what_its_flags_switch_on(name: str) -> None:
+    arithmetic = ARITHMETICS[name]
+    flags = f"-march={arithmetic.machine} -dM -E -x c {os.devnull}".split()
+    done = subprocess.run(["cc", *flags], check=True, capture_output=True, text=True, timeout=60)
+    assert arithmetic.needs <= {line.split()[1] for line in done.stdout.splitlines()}
 
 
 def test_what_a_processor_has_is_what_the_compiler_finds() -> None:
@@ -95,7 +96,7 @@ def test_tiles_that_are_refused_leave_vectors(
     with caplog.at_level(logging.INFO):
         assert tiles_of(kernel_of(reason), AUTO) == "none"
     (record,) = caplog.records
-    assert record.getMessage().startswith("linear=avx512bf16 reason=")
+    assert record.getMessage().startswith("tiles=none reason=")
 
 
 def test_tiles_that_work_are_used(caplog: pytest.LogCaptureFixture) -> None:
@@ -133,7 +134,7 @@ def test_a_choice_is_accepted_even_if_it_is_slow(
     assert kernel is not None
     with kernel:
         assert ("amx" in kernel.name_of("bf16")) == (name == "amx-emulated")
-    assert "linear=slow" in caplog.text
+    assert "slow" in caplog.text
 
 
 @pytest.mark.slow

@@ -20,15 +20,10 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.arithmetic import (
-    AUTO,
-    Arithmetic,
-    ArithmeticUnavailable,
-    Tiles,
-    missing,
-)
+from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic, ArithmeticUnavailable, Tiles
 from rowcast.engine.kernels.build import Kernel, KernelUnavailable, load_kernel
 from rowcast.engine.kernels.threads import Threads
+from rowcast.engine.kernels.tiles import tiles_of
 
 Kind = Literal["fp32", "bf16", "int8"]
 
@@ -48,15 +43,6 @@ _READS: dict[Kind, tuple[torch.dtype, ...]] = {
     "int8": _DTYPES,
 }
 _TILES: dict[Tiles, int] = {"none": 0, "hardware": 1, "emulated": 2}
-_NO_TILES = (  # the C file's reasons
-    "",
-    "the build does not have the instructions",
-    "the processor does not have them",
-    "the system does not save tiles",
-    "the system does not permit tiles",
-    "a stack for signals has no room for tiles",
-    "the tile unit does not compute as documented",
-)
 _BESIDE = ("bias", "scale", "start", "directions", "columns")
 _log = logging.getLogger(__name__)
 
@@ -130,7 +116,7 @@ class LinearKernel:
         self._tiles = tiles
         self._key = kernel.key[:8]
         self.share = ctypes.cast(library.rowcast_share, ctypes.c_void_p)  # for other kernels
-        self.name = f"c-{_vectors(kernel)}-{self._key}"
+        self.name = f"c-{library.rowcast_arithmetic().decode()}-{self._key}"
         self._linear = library.rowcast_linear
 
     @property
@@ -276,27 +262,6 @@ def choose_linear(
     return LinearKernel(kernel, threads, tiles_of(kernel, arithmetic))
 
 
-def tiles_of(kernel: Kernel, arithmetic: Arithmetic) -> Tiles:
-    """Return what tiles multiply by. Before threads start: the system is asked for permission."""
-    if arithmetic.tiles == "emulated":
-        _log.warning("linear=slow reason='tiles are emulated'")
-    if arithmetic.tiles != "hardware":
-        return arithmetic.tiles
-    reason = _NO_TILES[kernel.library.rowcast_amx_here()]
-    if reason and arithmetic.chosen:
-        raise missing("amx", reason)
-    if reason and kernel.library.rowcast_has_amx():
-        _log.warning("linear=%s reason=%r", _vectors(kernel), reason)
-    return "none" if reason else "hardware"
-
-
-def _vectors(kernel: Kernel) -> str:
-    """Return the instructions of vectors that the kernel was compiled for."""
-    arithmetic = kernel.library.rowcast_arithmetic
-    arithmetic.restype = ctypes.c_char_p
-    return str(arithmetic().decode())
-
-
 def weight_bytes(outputs: int, inputs: int, kind: Kind) -> int:
     """Return the size of a packed weight: whole panels of whole chunks, and scales next to them."""
     size, beside = {"fp32": (4, 0), "bf16": (2, 0), "int8": (1, 8)}[kind]
@@ -320,6 +285,7 @@ def _declare(library: ctypes.CDLL) -> None:
     library.rowcast_leave.argtypes = [address]
     library.rowcast_leave.restype = None
     library.rowcast_lines.restype = whole
+    library.rowcast_arithmetic.restype = ctypes.c_char_p
     library.rowcast_use_tiles.argtypes = [address, whole]
     library.rowcast_use_tiles.restype = None
     library.rowcast_run.argtypes = [address, address, whole, whole]
