@@ -56,7 +56,9 @@ DTYPES: Kind[Dtype] = Choice(
     {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"},
 )
 DEVICES: Kind[Device] = Choice(("auto", "cpu", "cuda"))
-ARITHMETICS: Kind[ArithmeticName] = Choice(("auto", "amx", "avx512", "avx2", "plain", "amx-emulated"))
+ARITHMETICS: Kind[ArithmeticName] = Choice(
+    ("auto", "amx", "avx512", "avx2", "plain", "amx-emulated")
+)
 POOLINGS: Kind[PoolingChoice] = Choice(("auto", "last", "mean"))
 PREFIX_SCOPES: Kind[PrefixScope] = Choice(("team", "token", "off"))
 METRICS_NAMES: Kind[MetricsNames] = Choice(("both", "rowcast", "vllm"))
