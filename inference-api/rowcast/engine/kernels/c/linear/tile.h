@@ -16,8 +16,8 @@ enum { BROAD = 1, HEIGHT = 3 };
 /* Panels of a tile for so many tokens. */
 INLINE int64_t broad_of(int64_t tokens) { return !FUSED || tokens <= 2 ? BROAD : 1; }
 
-/* Tokens of the largest tile: registers widen bf16, too. */
-INLINE int64_t height_of(int64_t kind) { return FUSED && kind == HALVES ? HEIGHT - 1 : HEIGHT; }
+/* Tokens of the largest tile: registers widen bf16 and int8, too. */
+INLINE int64_t height_of(int64_t kind) { return FUSED && kind != FLOATS ? HEIGHT - 1 : HEIGHT; }
 
 /* Add one line of weights, times 4 bytes of a token's input, to 16 sums. */
 INLINE vf product(const int kind, vf sum, vi line, int32_t input) {
@@ -54,12 +54,9 @@ INLINE void tile(const int kind, const int tall, const int broad, const char *in
                  const char *lines, int64_t panel, int64_t count, vf *sums, const char *ahead,
                  int64_t ahead_by) {
 #if FUSED
-    if (kind != BYTES) {
-        tile_256(kind, tall, broad, input, step, lines, panel, count, (float *)sums,
-                 BROAD * LANES, ahead, ahead_by);
-        return;
-    }
-#endif
+    tile_256(kind, tall, broad, input, step, lines, panel, count, (float *)sums, BROAD * LANES,
+             ahead, ahead_by);
+#else
     vf sum[TALL][BROAD];
 #pragma GCC unroll 8
     for (int row = 0; row < tall; row++)
@@ -90,6 +87,7 @@ INLINE void tile(const int kind, const int tall, const int broad, const char *in
     for (int row = 0; row < tall; row++)
 #pragma GCC unroll 3
         for (int each = 0; each < broad; each++) sums[row * BROAD + each] = sum[row][each];
+#endif
 }
 
 #define TILE(kind, tall, broad)                                                                 \
