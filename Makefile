@@ -64,7 +64,7 @@ test-fast: install-dev ## The tests without the slow ones
 test-long: install-dev ## All tests, the long ones more often: every night
 	@LONG=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-run-tests: test ## The same as test
+run-tests: test
 
 test-clients: install-dev ## Other people's clients, each in its environment
 	@$(PY) tests/clients/run.py $(ARGS)
