@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev serve run-app run-worker convert start-inference-service \
-	stop-inference-service test-inference-service .need-compose test test-fast test-long run-tests \
+	stop-inference-service test-inference-service .need-compose test test-fast run-tests \
 	test-clients test-api test-kernels check format docs bench chaos abuse clean
 
 help: ## This list
@@ -61,10 +61,7 @@ test: install-dev ## All tests (ARGS='-k name' for some)
 test-fast: install-dev ## The tests without the slow ones
 	@$(PY) -m pytest -m 'not slow' -n $(JOBS) --dist worksteal $(ARGS)
 
-test-long: install-dev ## All tests, the long ones more often: every night
-	@LONG=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
-
-run-tests: test
+run-tests: test ## The same as test
 
 test-clients: install-dev ## Other people's clients, each in its environment
 	@$(PY) tests/clients/run.py $(ARGS)

@@ -5,7 +5,7 @@ coverage, fuzzing, stateful), then rounds of the last two with other seeds. No a
 or differ from its schema, and no row may be left occupied.
 
 An operation at several paths has its examples at each. What is generated is sent to one of them; in
-`make test-long` and `make test-api` to all.
+`LONG=1 make test` and `make test-api` to all.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`make chaos`, each claim once: at its smallest size, or at the usual one in `make test-long`.
+"""`make chaos`, each claim once: at its smallest size, or at the usual one in `LONG=1 make test`.
 
 Times are not judged here: a claim's misses may be the machine's, its faults are ours. Each process
 of tests has ports of its own: between a probe of a port and its use, another could take it.

@@ -18,7 +18,7 @@ SizeName = Literal["test", "ci", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How often, or how long: in `make test`, in `make test-long`, and before a release."""
+    """How often, or how long: in `make test`, in `LONG=1 make test`, and before a release."""
 
     test: int
     ci: int
