@@ -51,6 +51,13 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """Kill each of these that has not ended with its parent meanwhile."""
+    for each in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
 def gone(processes: Sequence[psutil.Process]) -> bool:
     """True if all of these have ended."""
     return not any(_alive(process) for process in processes)

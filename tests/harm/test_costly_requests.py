@@ -1,8 +1,6 @@
 """What one request may cost in a frontend, and that other requests do not pay for it.
 
-Refusals are tested on one server of a real model, whose processes must survive them all. Large
-answers are made by a frontend, whatever computes their tokens: those of the scripted model arrive
-while the test waits.
+All attacks of this file go to one server, whose processes must survive them all.
 """
 
 from collections.abc import Iterator
@@ -19,12 +17,6 @@ CHAT = "/v1/chat/completions"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
     with witnessed(tmp_path_factory.mktemp("costly"), filled=True, **STORYTELLER) as witness:
-        yield witness
-
-
-@pytest.fixture(scope="module")
-def answering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
-    with witnessed(tmp_path_factory.mktemp("answers")) as witness:
         yield witness
 
 
@@ -60,22 +52,14 @@ def test_a_costly_request_is_refused_and_nobody_notices(
     [
         "c2-echo",
         "h7-logprobs",
+        "h7-echo-scores",
         "m1-followers",
         "m1-follower-answers",
         pytest.param("m1-follower-answers", id="m1_follower_answers_again"),  # of a kept reply
     ],
     ids=lambda value: value.replace("-", "_"),
 )
-def test_a_large_answer_is_made_in_parts(answering: Witness, kind: str) -> None:
-    _assert_made_in_parts(answering, kind)
-
-
-@pytest.mark.slow
-def test_scores_of_many_prompts_are_answered_in_parts(served: Witness) -> None:
-    _assert_made_in_parts(served, "h7-echo-scores")
-
-
-def _assert_made_in_parts(served: Witness, kind: str) -> None:
+def test_a_large_answer_is_made_in_parts(served: Witness, kind: str) -> None:
     with served.attacked() as harm:
         answers = served.deliver(kind)
     assert not {"500", "502", "504"} & set(answers.counts), answers

@@ -75,8 +75,10 @@ def test_a_wait_that_is_put_off_again_and_again_is_listed_once(alarms: Alarms) -
 
 
 def test_it_ends_while_alarms_are_set() -> None:
+    before = set(threading.enumerate())  # those of other tests, which may end meanwhile
     alarms, one = Alarms(), Rings()
     alarms.set(one.alarm, time.monotonic() + 3600)
+    assert {each.name for each in set(threading.enumerate()) - before} == {"alarms"}
     alarms.close()
-    assert "alarms" not in {each.name for each in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
     assert not one.times

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.beam_rule import searched
-from processes import Running, family, gone, until
+from processes import Running, family, gone, kill, until
 from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start
 from scripted_replies import long_reply, scripted_reply
@@ -82,8 +82,7 @@ def test_a_stream_goes_on_after_the_server_was_killed(
     received = client.so_far().body
     client.abort()
     everyone = family(server.process.pid)
-    for process in everyone:
-        process.kill()
+    kill(everyone)
     server.process.wait()
     until(lambda: gone(everyone), "everyone has ended")
     server = start(STEP_SECONDS=STEP, JOURNAL=journal)

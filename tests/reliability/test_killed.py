@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from engine.rule import vector
-from processes import Running, family, gone, until
+from processes import Running, family, gone, kill, until
 from raw_http import Client, request_bytes
 from reliability.conftest import Start
 from reliability.streams import OpenStream, begin, begin_several, finish_all, works
@@ -143,8 +143,7 @@ def test_a_server_that_starts_removes_what_killed_ones_left(start: Start, leftov
     foreign = leftovers / "rowcast-of-another-program"
     foreign.mkdir()
     everyone = family(killed.process.pid)
-    for each in everyone:
-        each.kill()
+    kill(everyone)
     killed.process.wait()
     until(lambda: gone(everyone), "everyone has ended")
     left = set(leftovers.iterdir())
@@ -157,14 +156,22 @@ def test_a_server_that_starts_removes_what_killed_ones_left(start: Start, leftov
     assert list(leftovers.iterdir()) == [foreign]
 
 
+def link_of(descriptor: Path) -> str:
+    """Return what a process's descriptor is of; "" if it was closed meanwhile."""
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:
+        return ""
+
+
 def test_nothing_of_a_server_has_a_name_in_shared_memory(start: Start) -> None:
     server = start()
-    opened = [
-        link
+    links = [
+        link_of(entry)
         for process in family(server.process.pid)
         for entry in Path(f"/proc/{process.pid}/fd").iterdir()
-        if (link := str(entry.readlink())).startswith("/dev/shm")
     ]
+    opened = [link for link in links if link.startswith("/dev/shm")]
     assert all(link.endswith("(deleted)") for link in opened)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from frontend.api.anthropic.sending import accumulated, split, without_ids
-from processes import family, gone, until
+from processes import family, gone, kill, until
 from raw_http import Client, ask, request_bytes
 from reliability.conftest import Start
 from scripted_replies import long_reply
@@ -79,8 +79,7 @@ def test_a_stream_goes_on_after_the_server_was_killed(
     received = client.so_far().body
     client.abort()
     everyone = family(server.process.pid)
-    for process in everyone:
-        process.kill()
+    kill(everyone)
     server.process.wait()
     until(lambda: gone(everyone), "everyone has ended")
     server = start(STEP_SECONDS=STEP, JOURNAL=journal)

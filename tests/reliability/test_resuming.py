@@ -11,7 +11,7 @@ import pytest
 
 from commands.bench.dialects.event_reader import EventReader
 from http_client.events import Event
-from processes import Running, family, gone, until
+from processes import Running, family, gone, kill, until
 from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start
 from scripted_replies import long_reply, scripted_reply
@@ -80,8 +80,7 @@ def test_a_killed_server_s_streams_go_on_in_the_next(start: Start, journal: Path
     asked = [body(f"stream {number}", 400) for number in range(3)]
     clients = [begin(server.port, each) for each in asked]
     everyone = family(server.process.pid)
-    for process in everyone:
-        process.kill()
+    kill(everyone)
     server.process.wait()
     until(lambda: gone(everyone), "everyone has ended")
     told = [client.finish() for client in clients]

@@ -85,7 +85,8 @@ def test_the_folder_that_another_process_uses_stays(
 
 def test_one_file_that_was_used_is_enough(unused: Path) -> None:
     (file,) = unused.iterdir()
-    os.utime(file, (OLD + 120, OLD + 120))
+    recently = time.time() - UNUSED_SECONDS + 3600
+    os.utime(file, (recently, recently))
     sweep(unused.parent)
     assert unused.exists()
 
