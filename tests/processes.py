@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 30.0
 SERVER = (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py")
 SCRIPTS = Path(sys.executable).parent  # the folder of `gunicorn`, as a user calls it
+FORK_SERVER = "fork server"  # the kernel's name of a supervisor's, which is no launcher
 MOCK_APP = "_mock_inference_api_server:create_test_server()"
 
 
@@ -72,7 +73,8 @@ def _alive(process: psutil.Process) -> bool:
 def launchers(supervisor: psutil.Process, name: str = "") -> list[psutil.Process]:
     """Return a supervisor's launchers, or those of the model of this name."""
     found = [each for each in supervisor.children() if _alive(each)]
-    return [each for each in found if not name or kernel_name(each.pid) == name[:15]]
+    named = [(each, kernel_name(each.pid)) for each in found]
+    return [each for each, own in named if own == name[:15] or (not name and own != FORK_SERVER)]
 
 
 def kernel_name(pid: int) -> str:

@@ -2,12 +2,14 @@
 
     needs_of(settings)       ──▶ the memory that the model will take, before anything is loaded
     prepare_engine(settings) ──▶ what each forked backend calls to get its engine
+    import_libraries()       imports what loading takes long to import, for forks to share
 
 One more engine is a module with a class that is an `Engine` and a function `prepare`, which does
 the work that forks can share, and a line in `ENGINES`; if it takes much memory, another in `NEEDS`.
 Any other MODEL is one of transformers'.
 """
 
+import contextlib
 from collections.abc import Callable
 
 from rowcast.engine import scripted_engine
@@ -28,6 +30,17 @@ def needs_of(settings: Settings) -> Needs:
     if name in ENGINES and name not in NEEDS:
         return Needs(0, "no weights")
     return NEEDS.get(name, needs_of_model)(settings)
+
+
+def needs_libraries(settings: Settings) -> bool:
+    """True if the configured model is one of transformers', whose libraries take long to import."""
+    return settings.served_model not in ENGINES
+
+
+def import_libraries() -> None:
+    """Import what loading transformers' models imports, if it is installed."""
+    with contextlib.suppress(ModuleNotFoundError):  # preparing an engine reports that
+        import rowcast.engine.loading.engine_factory  # noqa: F401, PLC0415
 
 
 def prepare_engine(settings: Settings) -> MakeEngine:

@@ -29,6 +29,7 @@ PATIENCE = 180.0
 LOOK_SECONDS = 0.02
 APPLICATION = "inference_api_server:create_server()"
 COUNTED = ("--pythonpath", str(ROOT / "scripts"), "local.greenlet_count:create()")
+FORK_SERVER = "fork server"
 RECOVERY = b"resubmitting sessions="
 _OURS = {
     "BACKEND_SOCKET",
@@ -156,7 +157,11 @@ class Server:
 
     def launchers(self) -> list[psutil.Process]:
         """Return the launchers of all models."""
-        return [each for one in self.supervisors() for each in self._children(one.pid)]
+        return [each for each in self._of_supervisors() if each.name() != FORK_SERVER]
+
+    def fork_servers(self) -> list[psutil.Process]:
+        """Return the process that forks launchers, if there is one now."""
+        return [each for each in self._of_supervisors() if each.name() == FORK_SERVER]
 
     def backends(self) -> list[psutil.Process]:
         """Return the decoders of all models."""
@@ -257,6 +262,9 @@ class Server:
         ours = {"HOST": LOCAL, "PORT": str(self.port), "TMPDIR": str(self._leftovers)}
         environment = inherited | ours | {"PYTHONUNBUFFERED": "1"} | self._settings
         return Child("server", self._command, environment, Path.cwd(), self.log)
+
+    def _of_supervisors(self) -> list[psutil.Process]:
+        return [each for one in self.supervisors() for each in self._children(one.pid)]
 
     def _children(self, pid: int) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def ci(
     *tests: str,
     check: str = "true",
     processes: int = 0,
-    **files: str,
+    files: Mapping[str, str] | None = None,
 ) -> Run:
     """Run `.ci/run` in a repository of these tests."""
     (folder / "tests").mkdir()
@@ -80,7 +81,7 @@ def ci(
     (folder / "Makefile").write_text(MAKEFILE.format(check=check, processes=processes))
     (folder / "pytest.ini").write_text(OPTIONS)
     (folder / "tests/test_it.py").write_text(FIRST + "".join(tests))
-    for name, text in files.items():
+    for name, text in (files or {}).items():
         (folder / "tests" / f"{name}.py").write_text(text)
     kept = ("PATH", "HOME", "LANG", "TMPDIR")
     env = {name: os.environ[name] for name in kept if name in os.environ}
@@ -157,7 +158,7 @@ def test_more_than_three_fail_the_run_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_that_pytest_did_not_finish_has_failed(tmp_path: Path, files: dict[str, str]) -> None:
-    run = ci(tmp_path, FLAKY.format("a"), GOOD, **files)
+    run = ci(tmp_path, FLAKY.format("a"), GOOD, files=files)
     assert run.status == 1
     assert "once more" not in run.output
 

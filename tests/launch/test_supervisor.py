@@ -1,175 +1,23 @@
 """The supervisor as a process: several models, memory for fewer, frontends that come and go.
 
-Covers `launch/forks`, `launch/reports`, `process_name`, `launch/memory`, `saved_state`.
+Covers `launch/forked`, `launch/forks`, `launch/reports`, `launch/memory`, `saved_state`.
 """
 
-import contextlib
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 
-from backend.driven import submit
 from engine.rule import reply as expected
-from processes import ROOT, family, gone, kernel_name, launchers, until
+from launch.supervised import LAZY, PATIENCE, START, SUPERVISOR, reply, supervised
+from processes import family, gone, kernel_name, until
 from rowcast.launch.memory import memory_for_models
-from rowcast.models.connection import SupervisorConnection
-from rowcast.models.messages import (
-    BuildState,
-    Drop,
-    FromFrontend,
-    FromSupervisor,
-    Held,
-    Hello,
-    Hold,
-    Load,
-    Snapshot,
-    Unload,
-)
+from rowcast.models.messages import Drop, Held, Hello, Hold, Load, Unload
 from rowcast.settings import read_settings
 from rowcast.transport.socket_folder import LONGEST_PATH
-from rowcast.transport.unix_socket import UnixFrontendPort
-from rowcast.wire import Event, Finished, Tokens
-
-PATIENCE = 30.0
-# Each scripted model needs 60 bytes of memory.
-SUPERVISOR = """
-import sys
-from rowcast import engines
-from rowcast.engine import scripted_engine
-from rowcast.engine.loading.needs import Needs
-from rowcast.launch.__main__ import main
-
-engines.NEEDS["scripted"] = lambda settings: Needs(60, "weights 60 bytes")
-sys.exit(main())
-"""
-
-
-@dataclass
-class Frontend:
-    """A connection to the supervisor, and all that it has received."""
-
-    connection: SupervisorConnection
-    received: list[FromSupervisor] = field(default_factory=list)
-
-    def send(self, message: FromFrontend) -> None:
-        self.connection.send(message)
-
-    def wait_for(self, true: Callable[[], bool], what: str) -> None:
-        limit = time.monotonic() + PATIENCE
-        while not true():
-            assert time.monotonic() < limit, f"waited in vain for {what}: {self.states()}"
-            self.received += self.connection.receive()
-
-    @property
-    def shown(self) -> Snapshot:
-        self.wait_for(lambda: any(isinstance(e, Snapshot) for e in self.received), "a snapshot")
-        return next(each for each in reversed(self.received) if isinstance(each, Snapshot))
-
-    def states(self) -> dict[str, str]:
-        found = [each for each in self.received if isinstance(each, Snapshot)]
-        return {e.build.name: e.state for e in found[-1].builds if e.current} if found else {}
-
-    def current(self, name: str) -> BuildState:
-        return next(each for each in self.shown.builds if each.current and each.build.name == name)
-
-    def hold(self, name: str) -> BuildState:
-        """Hold the current build of a name, and wait until it is ready."""
-        build = self.current(name).build
-        self.send(Hold(build))
-        self.wait_for(lambda: Held(build.id) in self.received, f"{name} is held")
-        return self.await_state(name, "ready")
-
-    def drop(self, name: str) -> None:
-        self.received = [e for e in self.received if e != Held(self.current(name).build.id)]
-        self.send(Drop(self.current(name).build.id))
-
-    def await_state(self, name: str, state: str) -> BuildState:
-        self.wait_for(lambda: self.states().get(name) == state, f"{name} is {state}")
-        return self.current(name)
-
-
-@dataclass
-class Supervised:
-    """A supervisor, its folder and its file of models."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-    models: Path
-    env: dict[str, str]
-
-    def start(self) -> None:
-        command = [sys.executable, "-c", SUPERVISOR]
-        self.process = subprocess.Popen(command, env=self.env, stdin=subprocess.DEVNULL, text=True)
-
-    def kill(self) -> None:
-        everyone = family(self.process.pid)
-        self.process.kill()
-        self.process.wait(PATIENCE)
-        until(lambda: gone(everyone), "the end of all", PATIENCE)
-
-    def connect(self) -> Frontend:
-        path = self.folder / "models.sock"
-        until(path.exists, "the supervisor listens", PATIENCE)
-        frontend = Frontend(SupervisorConnection(str(path)))
-        frontend.send(Hello(os.getpid()))
-        return frontend
-
-    def launchers(self, name: str) -> list[psutil.Process]:
-        return launchers(psutil.Process(self.process.pid), name)
-
-    def list_models(self, **models: object) -> None:
-        part = self.models.with_suffix(".part")
-        part.write_text(json.dumps(models))
-        part.replace(self.models)
-
-
-@contextlib.contextmanager
-def supervised(folder: Path, memory: int = 1000, **models: object) -> Iterator[Supervised]:
-    """Run a supervisor of these models, each of which needs 60 bytes."""
-    home = folder / "home"
-    home.mkdir()
-    listed = folder / "models.json"
-    made = Supervised.__new__(Supervised)
-    made.folder, made.models = home, listed
-    made.list_models(**models)
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT / "inference-api"),
-        "ROWCAST_MODELS_SOCKET": str(home / "models.sock"),
-        "MODELS": str(listed),
-        "MODELS_MEMORY": str(memory),
-    }
-    made.env = env
-    made.start()
-    try:
-        yield made
-    finally:
-        made.kill()
-
-
-LAZY = {"model": "scripted", "load": "lazy"}
-START = {"model": "scripted", "load": "start"}
-
-
-def reply(url: str, text: bytes, tokens: int) -> tuple[int, ...]:
-    """Return the tokens of a reply of the backend at `url`."""
-    port = UnixFrontendPort(url)
-    port.send([submit("one", text, max_tokens=tokens)])
-    events: list[Event] = []
-    while not any(isinstance(event, Finished) for event in events):
-        events += port.receive()
-    port.close()
-    return tuple(t for event in events if isinstance(event, Tokens) for t in event.tokens)
 
 
 def test_a_model_is_loaded_by_its_first_request_and_serves(tmp_path: Path) -> None:
@@ -331,7 +179,7 @@ def test_a_peer_with_another_protocol_is_dropped_alone(tmp_path: Path, garbage: 
 def test_a_long_folder_leaves_less_of_a_name_in_a_socket_s_path(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * max(1, 75 - len(str(tmp_path))))
     folder.mkdir()
-    with supervised(folder, 1000, **{"a-model-with-a-long-name": START}) as supervisor:
+    with supervised(folder, 1000, SUPERVISOR, **{"a-model-with-a-long-name": START}) as supervisor:
         url = supervisor.connect().await_state("a-model-with-a-long-name", "ready").url
         assert len(url) == LONGEST_PATH
         assert reply(url, b"Hello", 5)

@@ -1,7 +1,7 @@
 """The pool of helpers: results, faults, limits, fairness, and helpers that die.
 
-Covers `answer_cache`, `fork_server`, `frames`, `helper`, `offload/limits`, `offload/loading`,
-`offload/source`, `offload/tasks`, `offload/worker`.
+Covers `answer_cache`, `offload/fork_server`, `frames`, `helper`, `offload/limits`,
+`offload/loading`, `offload/source`, `offload/tasks`, `offload/worker`.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Reports of a launcher and its backend to the supervisor, and its answer, over one pipe.
 
-    launcher ──▶ supervisor    Needs, Stage, Refused, BackendEnded
+    launcher ──▶ supervisor    Started, Needs, Stage, Refused, BackendEnded
     backend  ──▶ supervisor    Stage, Serving, Refused: over the launcher's end, which it inherits
     supervisor ──▶ launcher    a grant: the memory that it needs is reserved
 
@@ -14,6 +14,12 @@ import msgspec
 
 GRANTED = b"granted"
 LONGEST_REASON = 1000  # characters, so that a report is one small write
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The fork server has forked this launcher."""
+
+    pid: int
 
 
 class Needs(msgspec.Struct, frozen=True, tag="needs"):
@@ -48,7 +54,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     reason: str
 
 
-Report = Needs | Stage | Serving | BackendEnded | Refused
+Report = Started | Needs | Stage | Serving | BackendEnded | Refused
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Report).decode

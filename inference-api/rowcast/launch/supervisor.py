@@ -24,8 +24,9 @@ import msgspec
 from rowcast.errors import PeerGone
 from rowcast.launch.fleet.actions import Action, ConnectionId, GiveUp, Grant, Send, Start, Stop
 from rowcast.launch.fleet.fleet import Fleet
-from rowcast.launch.forks import HANDLED, Forks, RunLauncher
-from rowcast.launch.reports import decode
+from rowcast.launch.forked import HANDLED
+from rowcast.launch.forks import Forks, RunLauncher
+from rowcast.launch.reports import Started, decode
 from rowcast.models.build import Build
 from rowcast.models.catalog import Catalog
 from rowcast.models.connection import FrontendConnection
@@ -102,6 +103,7 @@ class Supervisor:
         self._fleet.problem(self._watch.problem)
         if catalog is not None:
             self._fleet.list_builds(catalog.builds)
+            self._forks.prepare(catalog.builds)
             self._save(catalog)
 
     def _accept(self, _ready: int) -> None:
@@ -129,8 +131,13 @@ class Supervisor:
             report = decode(pipe.recv_bytes())
         except (EOFError, OSError, msgspec.DecodeError):
             self._selector.unregister(pipe)  # `_collect` notices that the launcher has ended
+            if another := self._forks.lost(build):
+                self._await_reports(build, another)
             return
-        self._fleet.reported(build, report, time.monotonic())
+        if isinstance(report, Started):
+            self._forks.started(build, report.pid)
+        else:
+            self._fleet.reported(build, report, time.monotonic())
 
     def _collect(self) -> None:
         for build, pipe, status in self._forks.collect():
@@ -166,8 +173,10 @@ class Supervisor:
                     self._status, self._stopping = action.status, True
 
     def _start(self, build: Build, url: str) -> None:
-        pipe = self._forks.start(build, url)
-        report = partial(self._report, build.id, pipe)
+        self._await_reports(build.id, self._forks.start(build, url))
+
+    def _await_reports(self, build: str, pipe: Connection) -> None:
+        report = partial(self._report, build, pipe)
         self._selector.register(pipe, selectors.EVENT_READ, report)
 
     @contextlib.contextmanager

@@ -14,8 +14,8 @@ from pathlib import Path
 from rowcast.engines import prepare_engine
 from rowcast.errors import RowcastError
 from rowcast.launch.backend_process import refuse
+from rowcast.launch.forked import name_process
 from rowcast.launch.launcher import Launcher
-from rowcast.launch.process_name import name_process
 from rowcast.launch.reports import NoReports
 from rowcast.log import configure
 from rowcast.parent_death import die_with_parent

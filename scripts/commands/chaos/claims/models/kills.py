@@ -36,8 +36,8 @@ from local.server import Server
 WORKERS = 2
 STREAMS = 12
 LONGEST = 1.2  # the maximum time from a change to the kill, as a multiple of a load's
-VICTIMS = "decoder", "launcher", "supervisor", "worker", "server"
-DECODER, LAUNCHER, SUPERVISOR, WORKER, SERVER = VICTIMS
+VICTIMS = "decoder", "launcher", "supervisor", "worker", "server", "fork server"
+DECODER, LAUNCHER, SUPERVISOR, WORKER, SERVER, FORK_SERVER = VICTIMS
 LOADING, SWAPPING, UNLOADING = CHANGES = "loading", "swapping", "unloading"
 CACHE = "torchinductor_"  # torch's folder, one for all programs of a user
 CUTTING = {WORKER, SERVER}  # they hold the clients' connections
@@ -48,7 +48,8 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     right = right_answers_of_both(context, dice, 60, 160)
     file = ModelFile(context.folder / "models.json", {STORY: OLD.entry, SMALL: DRAFT.lazy()})
     journal = context.folder / "journal.db"
-    rounds = [(CHANGES[at % 3], VICTIMS[at % 5]) for at in range(size)]
+    turn = len(VICTIMS)  # in which each is killed once; in the next, during the next change
+    rounds = [(CHANGES[(at + at // turn) % 3], VICTIMS[at % turn]) for at in range(size)]
     with context.server(MODELS=file.path, WORKERS=WORKERS, JOURNAL=journal) as server:
         kills = _Kills(server, file, right, dice)
         for number, (change, victim) in enumerate(rounds, 1):
@@ -130,6 +131,7 @@ class _Kills:
             DECODER: server.backends,
             LAUNCHER: server.launchers,
             SUPERVISOR: server.supervisors,
+            FORK_SERVER: server.fork_servers,
             WORKER: server.workers,
         }[victim]
         server.wait_until(lambda: bool(present()), f"a {victim}")
@@ -177,9 +179,9 @@ def _left_behind(server: Server) -> list[str]:
 
 CLAIM = Claim(
     "kills-and-models",
-    "A decoder, a launcher, the supervisor, a worker or the whole server is killed at a random "
-    "moment while models are loaded, swapped and unloaded: no stream lost, doubled or altered, no "
-    "process and no file left behind",
+    "A decoder, a launcher, the fork server, the supervisor, a worker or the whole server is "
+    "killed at a random moment while models are loaded, swapped and unloaded: no stream lost, "
+    "doubled or altered, no process and no file left behind",
     Sizes(test=3, ci=3, full=200),
     "kills",
     _run,

@@ -25,6 +25,7 @@ REST_SECONDS = 0.5
 MEASUREMENTS = 3
 MIB = 1 << 20
 TOKENS = 200  # of a reply: so long that a pause of the reader does not hide all of its steps
+IMPORTED = b" fork server ready "
 NOTHING = 1.0  # MiB: two servers of the same models differ by as much
 
 
@@ -36,8 +37,10 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     alone = ModelFile(context.folder / "one.json", {STORY: OLD.lazy()})
     both = ModelFile(context.folder / "two.json", {STORY: OLD.lazy(), SMALL: DRAFT.lazy()})
     with context.server(MODELS=alone.path) as server:
+        _await_imports(server)
         one = _Rest.of(server)
     with context.server(MODELS=both.path) as server:
+        _await_imports(server)
         two = _Rest.of(server)
         tally, loads = Tally(right), list[_LazyLoad]()
         for number in range(size):
@@ -49,6 +52,10 @@ def _run(context: Context, dice: random.Random, size: int) -> Finding:
     _judge_memory(found, two, after)
     _judge_second(found, one, two)
     return found
+
+
+def _await_imports(server: Server) -> None:
+    server.wait_until(lambda: IMPORTED in server.log.read_bytes(), "its fork server's imports")
 
 
 @dataclass(frozen=True, slots=True)
