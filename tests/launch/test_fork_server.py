@@ -1,4 +1,4 @@
-"""The fork server: launchers that it forks are the supervisor's, and nothing depends on its life."""
+"""The fork server: its launchers are the supervisor's, and nothing depends on its life."""
 
 import json
 import os
