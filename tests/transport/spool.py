@@ -184,7 +184,7 @@ class Spool:
     def listen(self) -> SpoolBackendPort:
         return SpoolBackendPort(Path(self.address))
 
-    def connect(self, wait: Wait | None = None) -> SpoolFrontendPort:  # noqa: ARG002  # it has no socket
+    def connect(self, wait: Wait | None = None) -> SpoolFrontendPort:  # it has no socket
         return SpoolFrontendPort(Path(self.address))
 
     def remove(self) -> None:
