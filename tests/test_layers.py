@@ -105,7 +105,12 @@ LAYERS = (
         (*VOCABULARY, "rowcast.text.chat.call_beginning"),
         ("torch", "llguidance"),
     ),
-    Layer("engine protocol", ("rowcast.engine.__init__", "rowcast.engine.engine"), VOCABULARY),
+    Layer(
+        "engine protocol",
+        ("rowcast.engine.__init__", "rowcast.engine.engine"),
+        VOCABULARY,
+        ("msgspec",),
+    ),
     # The engine's rooms are a ladder: each imports only those above it in this list.
     Layer(
         "entry to the GPU kernels",

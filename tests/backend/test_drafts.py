@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from engine.rule import reply as expected
 from rowcast.engine.engine import Drawn, Feed

@@ -1,9 +1,9 @@
 """Cancels, deadlines and lost frontends: in the waiting line, in a prompt and in decode."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from rowcast.engine.engine import Drawn, Feed
 from rowcast.wire import Cancel, Finished

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rowcast.errors import PeerGone
-from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
+from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined, Wait
 from rowcast.wire import Command, Event, decode_commands, decode_events, encode
 
 SILENCE = 3.0  # seconds without a beat that are taken for the end
@@ -184,7 +184,7 @@ class Spool:
     def listen(self) -> SpoolBackendPort:
         return SpoolBackendPort(Path(self.address))
 
-    def connect(self) -> SpoolFrontendPort:
+    def connect(self, wait: Wait | None = None) -> SpoolFrontendPort:  # it has no socket
         return SpoolFrontendPort(Path(self.address))
 
     def remove(self) -> None:

@@ -238,6 +238,21 @@ def test_a_wait_until_the_connection_is_closed_outlasts_others(
         late.join()
 
 
+def test_a_frontend_waits_before_it_reads_while_frames_come_singly(path: str) -> None:
+    """Frames that come together show that more may be there: then it reads at once."""
+    waits: list[socket.socket] = []
+    backend = UnixBackendPort(path)
+    port = UnixFrontendPort(path, waits.append)
+    ((name, _),) = Carrier(backend, lambda: port).arrivals(1)
+    for together, before in ((1, 0), (1, 1), (3, 2), (1, 2), (1, 3)):
+        for _ in range(together):
+            backend.send(name, [tokens("a", 1)])
+        assert list(port.receive(until_closed=True)) == [tokens("a", 1)] * together
+        assert len(waits) == before
+    port.close()
+    backend.close()
+
+
 @pytest.mark.slow
 def test_a_frontend_that_never_reads_is_dropped_and_the_others_go_on(carrier: Carrier) -> None:
     (lazy, lazy_name), (reading, reading_name) = carrier.join(), carrier.join()

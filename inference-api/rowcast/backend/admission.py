@@ -35,7 +35,10 @@ class Admission(Protocol):
         """Return the rejection of a prompt that is not here yet; None to accept it."""
 
     def rooms(self) -> Rooms:
-        """Return the room by which frontends refuse requests early. Called twice per step."""
+        """Return the room by which frontends refuse requests early.
+
+        Called when a reply has joined or left the line or the rows, and once per second.
+        """
 
     def team_rooms(self) -> tuple[TeamRoom, ...]:
         """Return the teams whose room differs from a newcomer's, or is small, with their delay."""

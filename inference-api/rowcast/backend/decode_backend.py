@@ -89,6 +89,7 @@ class DecodeBackend:
         self._starved = False  # the last step had no feeds
         self._status_due = 0.0
         self._rooms_sent: Rooms = {}
+        self._changes_seen = 0  # of line and rows
         self._sweep_due = 0.0
         self.load_model_and_tokenizer()
         self.compile()
@@ -369,15 +370,22 @@ class DecodeBackend:
         self._outbox.clear()
 
     def _report(self) -> None:
-        now, rooms = time.monotonic(), self._admission.rooms()
+        """Send the load once per STATUS_SECONDS, and at each change of room that is little."""
+        now, changes = time.monotonic(), self._line.changes + self._rows.changes
+        if now >= self._status_due or changes != self._changes_seen:
+            self._changes_seen = changes
+            self._report_room(now)
+        for frontend, states in self._watch.due(now):
+            self._outbox[frontend].append(states)
+
+    def _report_room(self, now: float) -> None:
+        rooms = self._admission.rooms()
         scarce = rooms != self._rooms_sent and (_little(rooms) or _little(self._rooms_sent))
         if scarce or now >= self._status_due:
             self._status_due, self._rooms_sent = now + STATUS_SECONDS, rooms
             status = self.status()
             for frontend in self._frontends:
                 self._outbox[frontend].append(status)
-        for frontend, states in self._watch.due(now):
-            self._outbox[frontend].append(states)
 
 
 def _seating(reply: Reply) -> Seating:

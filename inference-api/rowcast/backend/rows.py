@@ -23,6 +23,7 @@ class Roster:
         self._replies: dict[ReplyId, Reply] = {}
         self._groups: dict[Group, dict[ReplyId, Reply]] = {}
         self._teams: dict[str, dict[ReplyId, Reply]] = {}
+        self.changes = 0  # how many replies have joined and left
 
     def __len__(self) -> int:
         return len(self._replies)
@@ -31,11 +32,13 @@ class Roster:
         return iter(self._replies.values())
 
     def join(self, reply: Reply) -> None:
+        self.changes += 1
         self._replies[reply.id] = reply
         self._groups.setdefault(reply.group, {})[reply.id] = reply
         self._teams.setdefault(reply.team, {})[reply.id] = reply
 
     def leave(self, reply: Reply) -> None:
+        self.changes += 1
         del self._replies[reply.id]
         _remove(self._groups, reply.group, reply.id)
         _remove(self._teams, reply.team, reply.id)

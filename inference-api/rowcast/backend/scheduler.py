@@ -37,7 +37,7 @@ def admit(line: WaitingLine, rows: Rows) -> list[Reply]:
     attempt, and an innocent suspect is soon cleared. The beams of a search are seated together.
     """
     seated: list[Reply] = []
-    while rows.free and (reply := _next(line, rows)) is not None:
+    while len(line) and rows.free and (reply := _next(line, rows)) is not None:
         unproven = [other for other in rows if not other.proven]
         if any(other.suspect for other in unproven) or (reply.suspect and unproven):
             break
@@ -89,9 +89,11 @@ def _together(reply: Reply, line: WaitingLine, rows: int) -> list[Reply]:
 
 def grant(replies: Iterable[Reply], width: int, shared_width: int) -> list[Feed]:
     """Return this step's feeds: one token per decoding row, the rest of the width for prompts."""
-    seated = [reply for reply in replies if reply.lacks and reply.leader is None]
-    decoding = [reply for reply in seated if reply.lacks == 1]
-    prompts = [reply for reply in seated if reply.lacks > 1]
+    decoding: list[Reply] = []
+    prompts: list[Reply] = []
+    for reply in replies:
+        if reply.leader is None and (lacks := reply.lacks):
+            (decoding if lacks == 1 else prompts).append(reply)
     most = shared_width if len(decoding) > MANY * len(prompts) else width
     feeds = [_feed(reply, 1) for reply in decoding[:width]]
     if not prompts:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Protocol
 
+from msgspec import Struct
+
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Pooled, Top
 
@@ -48,8 +50,7 @@ class Seating:
     held: Sequence[int] = ()  # the first tokens, which are in the row's cache and are not fed
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """The token ids that a row gets in this step; the first belongs at `position` of the row."""
 
     row: int
@@ -81,8 +82,7 @@ class Candidates:
     top: Top = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """What a step returns for a row: prompt scores, and new tokens (several if drafts were right).
 
     Log-probabilities are those of the model's own distribution. A `problem` ends the row's reply. A
@@ -106,8 +106,7 @@ class Drawn:
     candidates: Candidates | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnVector(Drawn):
+class DrawnVector(Drawn, frozen=True):
     """What a step returns for a row whose prompt is complete: its vector, and no tokens."""
 
     vector: bytes = b""  # fp32, little-endian

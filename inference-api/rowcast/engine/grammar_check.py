@@ -1,6 +1,6 @@
 """Checks drawn tokens against the row's grammar; the last step of drawing in any engine."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from rowcast.engine.engine import Drawn
 from rowcast.sampling.grammars.grammars import Grammars

@@ -22,9 +22,11 @@ import struct
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from zlib import crc32
+
+from msgspec.structs import replace
 
 from rowcast.engine.engine import (
     CacheMemory,

@@ -357,4 +357,4 @@ def _scored(drawn: Drawn, reports: Sequence[Report] | None) -> Drawn:
         return Drawn(drawn.row, (), problem=NOT_FINITE)
     logprobs = tuple([each.logprob for each in reports])
     top = tuple([each.top for each in reports if each.top])
-    return replace(drawn, scores=Scores(logprobs, top or None))
+    return structs.replace(drawn, scores=Scores(logprobs, top or None))

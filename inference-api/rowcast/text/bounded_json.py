@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 DEPTH = 128
+_CONTAINERS = (list, dict)
 
 
 class TooDeep(ValueError):
@@ -30,7 +31,7 @@ def loads(text: str, **options: Any) -> Any:
 
 def _depth(value: object) -> int:
     """Return how many lists and objects enclose the innermost of them, itself included."""
-    depth, level = 0, [value] if isinstance(value, list | dict) else []
+    depth, level = 0, [value] if isinstance(value, _CONTAINERS) else []
     while level:
         depth += 1
         level = [each for outer in level for each in _inner(outer)]
@@ -39,4 +40,4 @@ def _depth(value: object) -> int:
 
 def _inner(outer: Any) -> Iterable[Any]:
     values = outer.values() if isinstance(outer, dict) else outer
-    return [each for each in values if isinstance(each, list | dict)]
+    return [each for each in values if isinstance(each, _CONTAINERS)]

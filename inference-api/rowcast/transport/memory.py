@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 from rowcast.errors import PeerGone
-from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
+from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined, Wait
 from rowcast.wire import Command, Event
 
 _END = None
@@ -121,7 +121,7 @@ class MemoryTransport:
     def listen(self) -> MemoryBackendPort:
         return self.backend_port
 
-    def connect(self) -> MemoryFrontendPort:
+    def connect(self, wait: Wait | None = None) -> MemoryFrontendPort:  # noqa: ARG002  # no socket
         name = next(self._names)
         port = MemoryFrontendPort(name, self.backend_port.arrivals, self._seconds)
         self.backend_port.join(name, port)

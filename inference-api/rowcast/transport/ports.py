@@ -24,7 +24,8 @@ promises:
 5. Threads. Any thread may send and close, plain or gevent's; one thread receives.
 """
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,7 @@ class Gone:
 
 
 Arrival = tuple[FrontendId, Command | Joined | Gone]
+Wait = Callable[[socket.socket], None]  # until a socket can be read; may raise OSError
 
 
 class FrontendPort(Protocol):
@@ -90,8 +92,11 @@ class Carrier(Protocol):
     def listen(self) -> BackendPort:
         """Return the backend's end. Raises OSError or RowcastError if another backend has it."""
 
-    def connect(self) -> FrontendPort:
-        """Return one more frontend's end. Raises PeerGone while there is no backend."""
+    def connect(self, wait: Wait | None = None) -> FrontendPort:
+        """Return one more frontend's end. Raises PeerGone while there is no backend.
+
+        `wait`: waits for a socket at a lower price than a read that finds nothing, if there is one.
+        """
 
     def remove(self) -> None:
         """Remove what a backend that was killed has left behind."""

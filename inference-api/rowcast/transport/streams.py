@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from rowcast.errors import PeerGone
+from rowcast.transport.ports import Wait
 from rowcast.transport.socket_folder import LONGEST_PATH
 
 _LENGTH = struct.Struct(">I")
@@ -73,13 +74,16 @@ class _Received(Generic[Item]):
         self._peer = peer
         self._decode = decode
         self._frames = FrameReader()
+        self.single = False  # whether the last data was one frame: it is read as fast as it is sent
 
     def items(self, data: bytes) -> Sequence[Item]:
         """Return what `data` completes; no data is the end of the connection. Raises PeerGone."""
         if not data:
             raise PeerGone(f"the {self._peer} has ended")
         try:
-            if (frame := self._frames.only(data)) is not None:
+            frame = self._frames.only(data)
+            self.single = frame is not None
+            if frame is not None:
                 return self._decode(frame)
             return [item for frame in self._frames.feed(data) for item in self._decode(frame)]
         except msgspec.DecodeError as error:
@@ -94,9 +98,20 @@ class ConnectedStream(Generic[Sent, Item]):
     timer is started for each item.
     """
 
-    def __init__(self, path: str, peer: str, encode: Encode[Sent], decode: Decode[Item]) -> None:
-        """Connect. Raises PeerGone while nobody listens. `peer`: its name in messages."""
+    def __init__(
+        self,
+        path: str,
+        peer: str,
+        encode: Encode[Sent],
+        decode: Decode[Item],
+        wait: Wait | None = None,
+    ) -> None:
+        """Connect. Raises PeerGone while nobody listens. `peer`: its name in messages.
+
+        `wait`: waits until a socket can be read; None: reading it is the way to wait.
+        """
         self._peer = peer
+        self._wait = wait
         self._encode = encode
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(SECONDS)
@@ -128,10 +143,12 @@ class ConnectedStream(Generic[Sent, Item]):
         `until_closed`: wait for them as long as the connection lasts. Raises PeerGone if the peer
         has ended, once all that it sent was returned.
         """
-        if self._limit != (limit := None if until_closed else SECONDS):
-            self._reading.settimeout(limit)
-            self._limit = limit
         try:
+            if self._limit != (limit := None if until_closed else SECONDS):
+                self._reading.settimeout(limit)  # fails if the connection was closed meanwhile
+                self._limit = limit
+            if self._wait is not None and self._received.single:
+                self._wait(self._reading)  # probably nothing has arrived since
             data = self._reading.recv(_READ)
         except TimeoutError:
             return []

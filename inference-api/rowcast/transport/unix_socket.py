@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rowcast.errors import PeerGone
-from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined
+from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined, Wait
 from rowcast.transport.streams import AcceptedStream, ConnectedStream, listen
 from rowcast.wire import (
     Command,
@@ -30,8 +30,8 @@ MAX_UNREAD = 64 << 20
 class UnixFrontendPort(ConnectedStream[Sequence[Command], Event]):
     """A frontend's end."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "backend", encode, decode_events)
+    def __init__(self, path: str, wait: Wait | None = None) -> None:
+        super().__init__(path, "backend", encode, decode_events, wait)
 
 
 class _Frontend(AcceptedStream[Sequence[Event], Command]):
@@ -130,8 +130,8 @@ class UnixSocket:
     def listen(self) -> UnixBackendPort:
         return UnixBackendPort(self.path)
 
-    def connect(self) -> UnixFrontendPort:
-        return UnixFrontendPort(self.path)
+    def connect(self, wait: Wait | None = None) -> UnixFrontendPort:
+        return UnixFrontendPort(self.path, wait)
 
     def remove(self) -> None:
         Path(self.path).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from gevent import socket
 
 from rowcast_http.alarms import NEVER, Alarm, Alarms
 from rowcast_http.client_watch import ClientWatch
+from rowcast_http.readable import wait_readable
 from rowcast_proxy.errors import StreamCut
 from rowcast_proxy.forwarding.framing import BadFraming, Decoder
 from rowcast_proxy.forwarding.inbound import InboundRequest
@@ -110,6 +111,7 @@ class Relay:
         """Receive. The socket has no time limit of its own, which would cost a timer per piece."""
         self._idleness.begin()
         try:
+            wait_readable(self._link.upstream)
             data = self._link.upstream.recv(RECEIVE_BYTES)
         except OSError:
             data = b""

@@ -13,6 +13,8 @@ from rowcast.frontend.request.body import parse_object
         ("{}," * 50_000 + "1", "lists and objects"),
         ('{"a":1},' * 49_000 + "{" + ",".join(f'"{n}":1' for n in range(60_000)) + "}", "names"),
         ('"",' * 700_000 + "1", "values"),
+        ("0.25," * 50_000 + "1", "fractions"),
+        ("1e5," * 25_000 + "1E5," * 25_000 + "1", "fractions, exponents and booleans"),
     ],
 )
 def test_too_many_values_are_refused_with_what_is_allowed(values: str, excess: str) -> None:
@@ -22,7 +24,7 @@ def test_too_many_values_are_refused_with_what_is_allowed(values: str, excess: s
         parse_object(f'{{"a": [{values}]}}'.encode())
 
 
-@pytest.mark.parametrize("part", [",", "[", "{", ":", '\\"[,', "\\\\", '\\\\\\":'])
+@pytest.mark.parametrize("part", [",", "[", "{", ":", ".", "e", '\\"[,', "\\\\", '\\\\\\":'])
 def test_marks_in_a_text_are_not_counted(part: str) -> None:
     count = 600_000 // len(part)
     read = parse_object(f'{{"a": "{part * count}", "b": [1]}}'.encode())

@@ -29,6 +29,7 @@ from rowcast.settings import SCRIPTED, Settings
 from rowcast.text.model_text import ModelText, text_of
 from rowcast.transport.carriers import carrier
 from rowcast.transport.ports import FrontendPort
+from rowcast_http.readable import wait_readable
 
 
 class ModelMaker:
@@ -53,7 +54,7 @@ class ModelMaker:
         carrier(url())  # raises if there is no such carrier
 
         def connect() -> FrontendPort:
-            return carrier(url()).connect()
+            return carrier(url()).connect(wait_readable)
 
         text, defaults = self._text_side(settings)
         meter = self._metrics.model(settings.served_name)

@@ -14,6 +14,7 @@ of characters that need no escaping in a query.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import groupby
@@ -35,8 +36,8 @@ class Stage(IntEnum):
     ENDED = 4
 
 
-_LETTERS = {Stage.BEGUN: "b", Stage.REST: "r", Stage.ENDED: "e"}
-_STAGES = {letter: stage for stage, letter in _LETTERS.items()}
+_LETTERS = ("", "b", "", "r", "e")  # by stage
+_STAGES = {_LETTERS[stage]: stage for stage in (Stage.BEGUN, Stage.REST, Stage.ENDED)}
 
 
 class Mark(NamedTuple):
@@ -56,7 +57,9 @@ class Mark(NamedTuple):
         return cls(tokens, _STAGES.get(found["stage"], plain), int(found["more"] or 0))
 
     def __str__(self) -> str:
-        return f"{self.tokens}{_LETTERS.get(self.stage, '')}" + (f"-{self.more}" * bool(self.more))
+        tokens, stage, more = self
+        place = f"{tokens}{_LETTERS[stage]}"
+        return f"{place}-{more}" if more else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,16 @@ class Position:
         return cls(tuple(marks), int(frame[:4]) if frame else -1)
 
     def __str__(self) -> str:
-        marks = str(self.marks[0]) if len(self.marks) == 1 else _runs(self.marks)
-        return marks if self.frame < 0 else f"{marks}~{self.frame}"
+        return _text(self.marks, self.frame)
 
 
-def _runs(marks: tuple[Mark, ...]) -> str:
+def _text(marks: Sequence[Mark], frame: int) -> str:
+    """Return a position as text."""
+    text = str(marks[0]) if len(marks) == 1 else _runs(marks)
+    return text if frame < 0 else f"{text}~{frame}"
+
+
+def _runs(marks: Sequence[Mark]) -> str:
     """Return the marks as text; equal ones in a row once, with their number."""
     runs = [(mark, len(list(same))) for mark, same in groupby(marks)]
     return ".".join(f"{mark}*{count}" if count > 1 else str(mark) for mark, count in runs)
@@ -131,4 +139,4 @@ class Cursor:
 
     def id(self) -> str:
         """Return the id of the last event passed."""
-        return str(Position(tuple(self._sent), max(self._frame, self.start.frame)))
+        return _text(self._sent, max(self._frame, self.start.frame))

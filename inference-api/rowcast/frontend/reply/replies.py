@@ -6,8 +6,9 @@ comes with the reply's `ending` set. No choice waits for a slower one.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from rowcast.errors import RowcastError
 from rowcast.frontend.reply.chunks import Patience
@@ -19,8 +20,7 @@ from rowcast.frontend.turns import in_turns
 AT_ONCE = 1024  # pieces of a round
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Text of reply number `reply`; "" for its end alone, or for tokens without text."""
 
     reply: int
@@ -111,8 +111,9 @@ class Replies:
         """Yield the new pieces of each reply; remove replies that have ended from `unended`."""
         replies = list(unended.items())
         for at, reply in in_turns(replies) if len(replies) > 1 else replies:
-            events = reply.arrived()
-            for part in one_by_one(events) if singly else [events] if events else []:
+            if not (events := reply.arrived()):
+                continue
+            for part in one_by_one(events) if singly else (events,):
                 held[at] += reply.read(part)
                 if singly or reply.complete:
                     text, held[at] = held[at], ""
@@ -124,7 +125,10 @@ class Replies:
 
     def _has_unread(self, unended: dict[int, ReplyText]) -> bool:
         """True if there is more to read, or nothing more to wait for."""
-        return not unended or any(reply.has_unread for reply in unended.values())
+        for reply in unended.values():
+            if reply.has_unread:
+                return True
+        return not unended
 
     def _is_silent(self, patience: Patience) -> bool:
         """Wait for new events; return True if none came, and the reader must get something."""
@@ -135,8 +139,10 @@ class Replies:
 
     def _interrupted(self) -> bool:
         """Return whether the reader must learn of a pause now: once for all interrupted replies."""
-        interrupted = [reply.choice.was_interrupted() for reply in self._replies]
-        return any(interrupted)
+        interrupted = False
+        for reply in self._replies:
+            interrupted = reply.choice.was_interrupted() or interrupted
+        return interrupted
 
     def texts(self, progress: Callable[[int], None] = lambda _: None) -> list[str]:
         """Return the full texts once all have ended. Raises ReplyFailed or NotReady if one failed.

@@ -7,8 +7,10 @@ once. Knows no HTTP.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rowcast.errors import (
     DeadlinePassed,
@@ -41,8 +43,7 @@ _FAILURES: dict[FinishReason, type[RowcastError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A token of a prompt or reply with its log-probability, and the likeliest tokens there."""
 
     token: int
@@ -297,8 +298,14 @@ def _refused(events: Sequence[Event]) -> RowcastError | None:
     return None
 
 
-def one_by_one(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Yield the events in parts with at most one token each."""
+def one_by_one(events: Sequence[Event]) -> Iterable[Sequence[Event]]:
+    """Return the events in parts with at most one token each."""
+    if len(events) == 1 and not (isinstance(events[0], Tokens) and len(events[0].tokens) > 1):
+        return (events,)
+    return _one_by_one(events)
+
+
+def _one_by_one(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     for event in events:
         rest = event
         while isinstance(rest, Tokens) and len(rest.tokens) > 1:

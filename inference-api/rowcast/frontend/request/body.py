@@ -25,7 +25,12 @@ _DIGITS = 1000
 _LONG_RUN = b"0" * (_DIGITS + 1)
 _AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
 # Limits of a body, and the characters outside its strings by which they are counted.
-_MOST = ((",", "values", 500_000), (":", "names", 100_000), ("[{", "lists and objects", 50_000))
+_MOST = (
+    (",", "values", 500_000),
+    (":", "names", 100_000),
+    ("[{", "lists and objects", 50_000),
+    (".eE", "fractions, exponents and booleans", 50_000),  # a fraction takes as long as 4 integers
+)
 _STRING = re.compile(r'"[^"]*+"?')
 _MOST_STRINGS = 600_000  # values and names
 _EXACT = 2**53  # below, a float with an integral value is exactly that integer

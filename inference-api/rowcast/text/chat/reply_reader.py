@@ -4,14 +4,13 @@ Joins the two readers that a request may need. The joined parts do not depend on
 cut.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rowcast.text.chat.reasoning import ReasoningReader, Thinking
 from rowcast.text.chat.tool_calls import CallArguments, CallStart, TextPart, ToolReader
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningPart:
+class ReasoningPart(Struct, frozen=True):
     """Reasoning."""
 
     text: str

@@ -17,6 +17,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import AnyStr, Final, Literal
 
+from msgspec import Struct
+
 from rowcast.text.json_value import JsonValue
 
 _HEAD = re.compile(
@@ -46,23 +48,20 @@ BARE = Form("bare", "", "", "parameters")
 FORMS: Final[dict[str, Form]] = {form.name: form for form in (TAGGED, BARE)}
 
 
-@dataclass(frozen=True, slots=True)
-class TextPart:
+class TextPart(Struct, frozen=True):
     """Text that is not a call."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallStart:
+class CallStart(Struct, frozen=True):
     """The beginning of call number `index`."""
 
     index: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallArguments:
+class CallArguments(Struct, frozen=True):
     """More of a call's arguments."""
 
     index: int

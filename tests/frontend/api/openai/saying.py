@@ -5,7 +5,8 @@ engine `errs`. Then it draws another token there, and goes on with the text behi
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from backend.driven import RecordedEngine
 from rowcast.engine.engine import Drawn

@@ -10,10 +10,16 @@ from rowcast.frontend.api.bodies.sampling import check_options, fill_in, params_
 from rowcast.frontend.api.bodies.types import ChatBody
 from rowcast.frontend.api.bodies.unenforced import with_unenforced
 from rowcast.frontend.api.chat_prompt import ChatPrompt, chat_prompt
+from rowcast.frontend.api.constant_parts import GAP, ConstantParts
 from rowcast.frontend.api.openai.parsed_request import ParsedRequest, parsed_request
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined, merged
 from rowcast.frontend.api.openai.response.logprobs import ChatScores, check_amount
-from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
+from rowcast.frontend.api.openai.response.response import (
+    answer,
+    encoded,
+    event_data,
+    finish_reason,
+)
 from rowcast.frontend.api.openai.response.types import (
     ChatChoice,
     ChatChunk,
@@ -102,34 +108,36 @@ class ChatView:
         # A piece may be text, a name and arguments, or reasoning and text.
         self.singly = prompt.has_parts
         self._held: list[list[Delta]] = [[] for _ in replies]  # of unfinished chunks
+        self._constant = ConstantParts(self._chunk_of(GAP, parsed.no_usage))  # around choices
+        self._texts: dict[int, ConstantParts] = {}  # around the text of a reply
         self._readers = [_reader(prompt, parsed.id, reply) for reply in range(len(replies))]
         likeliest = body.top_logprobs or 0
         self._scores = [ChatScores(tokenizer, likeliest) for _ in replies]
 
-    def begin(self) -> Iterator[ChatChunk]:
+    def begin(self) -> Iterator[bytes]:
         for reply in range(len(self.replies)):
-            yield self._chunk(DeltaChoice(reply, Delta(role="assistant", content="")))
+            yield self._event(DeltaChoice(reply, Delta(role="assistant", content="")))
 
-    def piece(self, piece: Piece) -> Iterator[ChatChunk]:
-        reply = piece.reply
-        self._held[reply] += self._readers[reply].feed(piece.text, self.replies[reply].tokens)
-        if piece.more:
-            return
-        held, self._held[reply] = self._held[reply], []
-        for delta in merged(held) if self.replies[reply].joins else held:
-            scores = self._scores[reply].of(self._places(reply))
-            yield self._chunk(DeltaChoice(reply, delta, scores))
+    def piece(self, piece: Piece) -> list[bytes]:
+        at, reply = piece.reply, self.replies[piece.reply]
+        deltas = self._readers[at].feed(piece.text, reply.tokens)
+        if reply.joins:
+            self._held[at] += deltas
+            if piece.more:
+                return []
+            deltas, self._held[at] = [*merged(self._held[at])], []
+        return [self._delta_event(at, delta) for delta in deltas]
 
-    def end(self, reply: int) -> Iterator[ChatChunk]:
+    def end(self, reply: int) -> Iterator[bytes]:
         for delta in self._readers[reply].finish():
-            yield self._chunk(DeltaChoice(reply, delta))
+            yield self._event(DeltaChoice(reply, delta))
         scores = self._scores[reply].of(self._places(reply))
-        yield self._chunk(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
+        yield self._event(DeltaChoice(reply, Delta(), scores, self._reason(reply)))
 
-    def last(self) -> ChatChunk:
+    def last(self) -> bytes:
         last = self._chunk_of([], self._usage() if self.parsed.include_usage else UNSET)
         last.receipt = self.parsed.receipt_of(self.replies)
-        return last
+        return event_data(last)
 
     def whole(self) -> ChatCompletion:
         choices = self._choices()
@@ -178,13 +186,28 @@ class ChatView:
         """Return the tokens whose scores were not sent yet."""
         return self.replies[reply].places() if self._body.logprobs else []
 
-    def _chunk(self, choice: DeltaChoice) -> ChatChunk:
-        return self._chunk_of([choice], self._usage_within())
+    def _delta_event(self, reply: int, delta: Delta) -> bytes:
+        """Return the event of more of one reply, with the scores of its new tokens."""
+        text = delta.content
+        if text and not (self._body.logprobs or self.parsed.counts_within):
+            return self._text_event(reply, text)
+        scores = self._scores[reply].of(self._places(reply))
+        return self._event(DeltaChoice(reply, delta, scores))
 
-    def _usage_within(self) -> Usage | UnsetType | None:
-        """Return the usage for an event in the middle of a stream."""
-        within = self.parsed.usage_within(self.replies)
-        return self._usage() if isinstance(within, Usage) else within
+    def _text_event(self, reply: int, text: str) -> bytes:
+        """Return the event of more text that has no scores and no usage."""
+        parts = self._texts.get(reply)
+        if parts is None:
+            choice = DeltaChoice(reply, Delta(content=GAP))
+            parts = ConstantParts(self._chunk_of([choice], self.parsed.no_usage))
+            self._texts[reply] = parts
+        return parts.around(text)
+
+    def _event(self, choice: DeltaChoice) -> bytes:
+        """Return the event of one choice."""
+        if self.parsed.counts_within:
+            return event_data(self._chunk_of([choice], self._usage()))
+        return self._constant.around([choice])
 
     def _chunk_of(
         self, choices: list[DeltaChoice], usage: Usage | UnsetType | None = UNSET

@@ -23,13 +23,19 @@ from rowcast.frontend.api.bodies.sampling import (
 )
 from rowcast.frontend.api.bodies.types import CompletionBody
 from rowcast.frontend.api.bodies.unenforced import with_unenforced
+from rowcast.frontend.api.constant_parts import GAP, ConstantParts
 from rowcast.frontend.api.openai.parsed_request import (
     REPLIES,
     ParsedRequest,
     parsed_request,
 )
 from rowcast.frontend.api.openai.response.logprobs import CompletionScores, check_amount
-from rowcast.frontend.api.openai.response.response import answer, encoded, finish_reason
+from rowcast.frontend.api.openai.response.response import (
+    answer,
+    encoded,
+    event_data,
+    finish_reason,
+)
 from rowcast.frontend.api.openai.response.types import (
     Completion,
     CompletionChoice,
@@ -142,29 +148,34 @@ class CompletionView:
         self.replies = replies
         self._body = body
         self._scores = [CompletionScores(tokenizer, body.logprobs or 0) for _ in replies]
+        self._is_plain = body.logprobs is None and not body.return_token_ids
+        self._texts: dict[int, ConstantParts] = {}  # around the text of a reply
         self._due = [bool(body.echo)] * len(replies)
         self._unscored = [bool(body.echo)] * len(replies)  # replies whose prompt scores are due
         self._ids_sent = [-1] * len(replies)  # token ids per reply; -1: not even the prompt's
 
-    def begin(self) -> Iterator[Completion]:
+    def begin(self) -> Iterator[bytes]:
         """Yield the prompts if they are to be echoed without scores."""
         if self._body.echo and self._body.logprobs is None:
             for reply in range(len(self.replies)):
-                yield self._chunk(CompletionChoice(reply, self._echo(reply)))
+                yield self._event(CompletionChoice(reply, self._echo(reply)))
 
-    def piece(self, piece: Piece) -> Iterator[Completion]:
-        if piece.text:
-            yield self._chunk(self._choice(piece.reply, piece.text))
+    def piece(self, piece: Piece) -> tuple[bytes, ...]:
+        if not piece.text:
+            return ()
+        if self._is_plain and not self.parsed.counts_within:
+            return (self._text_event(piece.reply, piece.text),)
+        return (self._event(self._choice(piece.reply, piece.text)),)
 
-    def end(self, reply: int) -> Iterator[Completion]:
+    def end(self, reply: int) -> tuple[bytes, ...]:
         choice = self._choice(reply, "")
         choice.finish_reason = finish_reason(self.replies.ending(reply))
-        yield self._chunk(choice)
+        return (self._event(choice),)
 
-    def last(self) -> Completion:
+    def last(self) -> bytes:
         last = self._completion([], self.parsed.last_usage(self.replies))
         last.receipt = self.parsed.receipt_of(self.replies)
-        return last
+        return event_data(last)
 
     def whole(self) -> Completion:
         texts = self.replies.texts(self._keep_scores)
@@ -227,8 +238,20 @@ class CompletionView:
             best += self.replies.likeliest(range(start, start + candidates), choices)
         return best
 
-    def _chunk(self, choice: CompletionChoice) -> Completion:
-        return self._completion([choice], self.parsed.usage_within(self.replies))
+    def _text_event(self, reply: int, text: str) -> bytes:
+        """Return the event of more text that has no scores, no token ids and no usage."""
+        parts = self._texts.get(reply)
+        if parts is None:
+            choice = CompletionChoice(reply, GAP)
+            parts = ConstantParts(self._completion([choice], self.parsed.no_usage))
+            self._texts[reply] = parts
+        return parts.around(text)
+
+    def _event(self, choice: CompletionChoice) -> bytes:
+        """Return the event of one choice."""
+        parsed = self.parsed
+        usage = parsed.usage(self.replies) if parsed.counts_within else parsed.no_usage
+        return event_data(self._completion([choice], usage))
 
     def _completion(
         self, choices: list[CompletionChoice], usage: Usage | UnsetType | None = UNSET

@@ -90,12 +90,16 @@ class ParsedRequest:
         """Return the receipt of the replies that are sent, if requested."""
         return receipt_of(self.status, self.prompts[0].stop, sent) if self.body.receipt else UNSET
 
-    def usage_within(self, replies: Replies) -> Usage | UnsetType | None:
-        """Return the usage for an event in the middle of a stream."""
+    @property
+    def counts_within(self) -> bool:
+        """True if each event in the middle of a stream has the usage so far."""
         options = self.body.stream_options
-        if not options or not options.include_usage:
-            return UNSET
-        return self.usage(replies) if options.continuous_usage_stats else None
+        return bool(options and options.include_usage and options.continuous_usage_stats)
+
+    @property
+    def no_usage(self) -> UnsetType | None:
+        """What an event in the middle of a stream has instead."""
+        return None if self.include_usage else UNSET
 
 
 def parsed_request(

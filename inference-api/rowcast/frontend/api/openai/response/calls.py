@@ -52,29 +52,31 @@ class MessageReader:
 
     def feed(self, text: str, tokens: int) -> list[Delta]:
         """Return the deltas of this text; with it, the reply has `tokens` tokens."""
-        return list(self._deltas(self._reader.feed(text, tokens)))
+        return self._deltas(self._reader.feed(text, tokens))
 
     def finish(self) -> list[Delta]:
         """Return the text held back until the end of the reply."""
-        found = list(self._deltas(self._reader.finish()))
+        found = self._deltas(self._reader.finish())
         for index, text in self._inputs.items():
             rest = text.finish()
             if rest:
                 found.append(_call(index, CustomDelta(input=rest)))
         return found
 
-    def _deltas(self, parts: Iterable[Part]) -> Iterator[Delta]:
+    def _deltas(self, parts: Iterable[Part]) -> list[Delta]:
+        deltas: list[Delta] = []  # no generator: most parts are one token
         for part in parts:
-            if isinstance(part, ReasoningPart):
-                yield Delta(reasoning_content=part.text, reasoning=part.text)
-            elif isinstance(part, TextPart):
-                yield Delta(content=part.text)
+            if isinstance(part, TextPart):
+                deltas.append(Delta(content=part.text))
+            elif isinstance(part, ReasoningPart):
+                deltas.append(Delta(reasoning_content=part.text, reasoning=part.text))
             elif isinstance(part, CallStart):
-                yield self._begun(part)
+                deltas.append(self._begun(part))
             elif part.index not in self._inputs:
-                yield _call(part.index, FunctionDelta(arguments=part.text))
+                deltas.append(_call(part.index, FunctionDelta(arguments=part.text)))
             elif text := self._inputs[part.index].feed(part.text):
-                yield _call(part.index, CustomDelta(input=text))
+                deltas.append(_call(part.index, CustomDelta(input=text)))
+        return deltas
 
     def _begun(self, part: CallStart) -> Delta:
         name = call_id(self._request, self._reply, part.index)

@@ -47,16 +47,16 @@ class View(Protocol):
     def singly(self) -> bool:
         """True if each token is a piece of its own, so that events do not depend on timing."""
 
-    def begin(self) -> Iterable[msgspec.Struct]:
-        """Return the events before the first piece."""
+    def begin(self) -> Iterable[bytes]:
+        """Return the events before the first piece, each as JSON."""
 
-    def piece(self, piece: Piece) -> Iterable[msgspec.Struct]:
+    def piece(self, piece: Piece) -> Iterable[bytes]:
         """Return the events for more of one reply; none if there is nothing to send yet."""
 
-    def end(self, reply: int) -> Iterable[msgspec.Struct]:
+    def end(self, reply: int) -> Iterable[bytes]:
         """Return the events for the end of one reply."""
 
-    def last(self) -> msgspec.Struct:
+    def last(self) -> bytes:
         """Return the last event, about all replies, sent on request."""
 
     def whole(self) -> msgspec.Struct:
@@ -98,7 +98,7 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
     seconds without an event.
     """
     begun = [
-        _event(event, cursor.id())
+        event_of(event, place=cursor.id())
         for reply, event in enumerate(view.begin())
         if cursor.advance(reply, 0, Stage.BEGUN)
     ]
@@ -129,26 +129,31 @@ def _piece_events(view: View, piece: Piece, cursor: Cursor) -> bytes:
 
 def _last(view: View, cursor: Cursor) -> bytes:
     if view.parsed.sums_up and cursor.advance_frame():
-        return _event(view.last(), cursor.id()) + DONE
+        return event_of(view.last(), place=cursor.id()) + DONE
     return DONE
 
 
 def _new_events(
-    events: Iterable[msgspec.Struct], cursor: Cursor, reply: int, tokens: int, stage: Stage
+    events: Iterable[bytes], cursor: Cursor, reply: int, tokens: int, stage: Stage
 ) -> bytes:
     """Return the events that the reader does not have yet."""
     return b"".join(
-        [_event(each, cursor.id()) for each in events if cursor.advance(reply, tokens, stage)]
+        [
+            event_of(each, place=cursor.id())
+            for each in events
+            if cursor.advance(reply, tokens, stage)
+        ]
     )
-
-
-def _event(data: object, place: str = "") -> bytes:
-    return event_of(_encode(data), place=place)
 
 
 def finish_reason(ending: Ending) -> Literal["stop", "length"]:
     """Return the finish reason of a complete reply."""
     return "length" if ending.reason == "length" else "stop"
+
+
+def event_data(event: msgspec.Struct) -> bytes:
+    """Return an event as JSON."""
+    return _encode(event)
 
 
 def encoded(part: _Part) -> _Part:
