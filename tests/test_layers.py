@@ -134,7 +134,10 @@ LAYERS = (
     Layer(
         "measuring",
         ("rowcast.engine.measuring",),
-        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, *LOADING),
+        (
+            *(*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, *LOADING),
+            "rowcast.engine.engine",
+        ),
         ("torch", "transformers"),
     ),
     Layer(
