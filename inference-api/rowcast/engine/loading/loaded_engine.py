@@ -30,10 +30,11 @@ def engine_over(
     decoder = decoder_over(loaded.model, facts, multiplier, llama=llama, kernels=kernels)
     token_texts = partial(read_token_texts, loaded.source, facts)
     memory = loaded.memory if rows == ROWS else None
+    widest = widest or (min(WIDEST_ON_GPU, rows * facts.context) if on_gpu else WIDEST)
     return TorchEngine(
         *(name, facts, decoder, token_texts),
         rows=rows,
-        widest=widest or (WIDEST_ON_GPU if on_gpu else WIDEST),
+        widest=widest,
         memory=memory,
         arithmetic=arithmetic,
         kernels=kernels,

@@ -89,6 +89,8 @@ class GpuLlamaDecoder:
         """Raise ValueError for numbers that kernels would read or write out of place."""
         if not len(tokens) == len(rows) == len(positions) <= self._most:
             raise ValueError(f"{len(tokens)} tokens for a step of at most {self._most}")
+        if len(wanted) > self._wanted.numel():
+            raise ValueError(f"{len(wanted)} wanted slots, at most {self._wanted.numel()}")
         vocabulary, all_rows, context = self._below
         _check_range(tokens, 0, vocabulary)
         _check_range(rows, -1, all_rows)
