@@ -139,7 +139,10 @@ LAYERS = (
     Layer(
         "measuring",
         ("rowcast.engine.measuring",),
-        (*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, *LOADING),
+        (
+            *(*VOCABULARY, *FILES, *KERNELS, *DECODING, *ENGINES, *LOADING),
+            "rowcast.engine.engine",
+        ),
         ("torch", "transformers"),
     ),
     Layer(

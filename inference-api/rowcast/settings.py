@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         "and the most that its reply may have, fit beside those of others. 0: enough for every row "
         "in full or, on a CPU with less memory, 80 % of what is free.",
     )
+    gpu_memory = setting(
+        Number(0, 1, above=True),
+        0.9,
+        "Share of a GPU's free memory for weights and KV cache. A context that does not fit is "
+        "shortened, unless CONTEXT_LENGTH sets it; the rest is for a step's own numbers.",
+    )
     no_weights = setting(
         Switch(),
         False,

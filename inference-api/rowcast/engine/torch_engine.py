@@ -24,9 +24,10 @@ from rowcast.engine.decoding.widths import Widths, candidates, probe
 from rowcast.engine.engine import CacheMemory, Candidates, Drawn, Feed, SavedCache, Scores, Seating
 from rowcast.engine.grammar_check import follow, late
 from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
-from rowcast.engine.kernels.attention import choose_attention
+from rowcast.engine.kernels.attention import Attention, choose_attention
+from rowcast.engine.kernels.gpu.available import DTYPES, GpuKernels
 from rowcast.engine.kernels.linear_kernel import LinearKernel
-from rowcast.engine.kernels.token_sampler import NativeTokenSampler, choose_token_sampler
+from rowcast.engine.kernels.token_sampler import choose_token_sampler
 from rowcast.engine.pooling import NOT_FINITE, Pools
 from rowcast.sampling.candidates import Amount, Ranked
 from rowcast.sampling.grammars.grammars import Grammars, TokenTexts
@@ -34,10 +35,13 @@ from rowcast.sampling.logprobs import Report
 from rowcast.sampling.masks import Masks
 from rowcast.sampling.sampler import SampledToken, Sampler
 from rowcast.sampling.scorer import Scorer
+from rowcast.sampling.token_sampler import TokenSampler
 from rowcast.sampling_params import SamplingParams
 
 ROWS = 32
 WIDEST = 128
+WIDEST_ON_GPU = 1024  # where any width is safe: enough tokens to keep its matrix units busy
+BESIDE, BESIDE_ON_GPU = 7 / 16, 7  # tokens of prompts beside those of decoding rows, per row
 
 
 class TorchEngine:
@@ -54,6 +58,7 @@ class TorchEngine:
         widest: int = WIDEST,
         memory: CacheMemory | None = None,  # None: for all rows in full
         arithmetic: Arithmetic = AUTO,  # of attention on a CPU
+        kernels: GpuKernels | None = None,  # of the device, if it is a GPU
     ) -> None:
         self.model = name
         self.rows = rows
@@ -63,7 +68,8 @@ class TorchEngine:
         self._device, self._dtype = facts.device, facts.dtype
         whole = whole_memory(facts.shapes, rows, facts.context, facts.dtype)
         self.memory = memory or whole
-        attention = choose_attention(self._device, self._dtype, arithmetic=arithmetic)
+        self._kernels = kernels
+        attention = _attention(facts, arithmetic, kernels)
         self._cache = cache = RowCache(
             facts.shapes,
             attention,
@@ -80,7 +86,7 @@ class TorchEngine:
         self.has_threads = kernel is not None  # besides torch's
         self.vocabulary = facts.vocabulary
         self._suppressed = facts.suppressed
-        native = _token_sampler(rows, self.vocabulary, self._device, kernel)
+        native = _token_sampler(rows, self.vocabulary, kernels, self._device, kernel)
         self._sampler = Sampler(rows, self.vocabulary, facts.end_tokens, self._device, native)
         self._scorer = Scorer(self._device, native)
         self._grammars = Grammars(rows, self.vocabulary, token_texts)
@@ -101,10 +107,15 @@ class TorchEngine:
             f"{self._digest} {self._dtype} {self.decoder.name} {self._widths.safe} "
             f"{torch.__version__} {self._device.type} {torch.backends.cpu.get_cpu_capability()}"
         )
+        if self._kernels is not None:
+            build += f" {self._kernels.name}"
         self.fingerprint = hashlib.sha256(build.encode()).hexdigest()[:16]
         if self.decoder.any_width and self._widths.safe == candidates(self.width):
             self._widths = Widths(tuple(range(self.width + 1)))
-        self.shared_width = self._widths.fitting(min(self.width, self.rows + self.rows * 7 // 16))
+        beside = BESIDE if self._kernels is None else BESIDE_ON_GPU
+        self.shared_width = self._widths.fitting(
+            min(self.width, self.rows + int(self.rows * beside))
+        )
 
     @property
     def widths(self) -> Widths:
@@ -309,10 +320,25 @@ def whole_memory(
     return replace(share, tokens=rows * share.up(context))
 
 
+def _attention(facts: Facts, arithmetic: Arithmetic, kernels: GpuKernels | None) -> Attention:
+    if kernels is not None and facts.dtype in DTYPES:
+        return kernels.attention()
+    return choose_attention(facts.device, facts.dtype, arithmetic=arithmetic)
+
+
 def _token_sampler(
-    rows: int, vocabulary: int, device: torch.device, kernel: LinearKernel | None
-) -> NativeTokenSampler | None:
-    """Return the CPU's token sampler, on the linear kernel's threads; None: torch chooses."""
+    rows: int,
+    vocabulary: int,
+    kernels: GpuKernels | None,
+    device: torch.device,
+    kernel: LinearKernel | None,
+) -> TokenSampler | None:
+    """Return the GPU's token sampler, or the CPU's, on the linear kernel's threads.
+
+    None: torch chooses.
+    """
+    if kernels is not None:
+        return kernels.token_sampler(rows, vocabulary)
     if device.type != "cpu":
         return None
     return choose_token_sampler(rows, vocabulary, kernel.thread_pool if kernel else None)

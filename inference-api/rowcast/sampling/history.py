@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rowcast.sampling.copies import to_device
 from rowcast.sampling.token_sampler import Past
 from rowcast.sampling_params import SamplingParams
 
@@ -96,7 +97,7 @@ class History:
         if not self._notes:
             return
         self._grow(1 + max(slot for _, slot, _, _ in self._notes))
-        notes = torch.tensor(self._notes, device=self._device)
+        notes = to_device(torch.tensor(self._notes), self._device)
         row, slot, token, count = notes.unbind(1)
         self._tokens[row, slot] = token
         self._counts.index_put_((row, slot), count.float(), accumulate=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rowcast.sampling.copies import to_device
 from rowcast.sampling.grammars.grammars import Grammars
 
 
@@ -26,5 +27,5 @@ class Masks:
 
     def refused(self, rows: Sequence[int]) -> Tensor:
         """Return the flags of `rows`."""
-        bits = self._bits[torch.tensor(rows)].to(self._device)
+        bits = to_device(self._bits[torch.tensor(rows)], self._device)
         return self._refused[bits.int()].view(torch.bool)[:, : self._vocabulary]

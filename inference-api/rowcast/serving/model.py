@@ -55,6 +55,7 @@ class Options(Sampling, total=False):
     device: Literal["auto", "cpu", "cuda"]
     context_length: int
     kv_memory: int
+    gpu_memory: float
     chat_template: str | PathLike[str]
     max_new_tokens: int
     num_return_sequences: int

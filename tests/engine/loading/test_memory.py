@@ -5,7 +5,7 @@ import torch
 
 from rowcast.engine.decoding.row_cache import LayerShape
 from rowcast.engine.loading import memory as memory_module
-from rowcast.engine.loading.memory import SHARE, Cache, DoesNotFit, fit
+from rowcast.engine.loading.memory import CONTEXTS, SHARE, Cache, DoesNotFit, GpuMemory, fit
 
 MIB = 1 << 20
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -80,3 +80,37 @@ def test_a_device_that_allocates_the_whole_cache_has_no_less(free: list[int]) ->
     free[0] = 50 * MIB
     with pytest.raises(DoesNotFit, match=r"KV cache 64 MiB .* = 64 MiB, but only 50 MiB are free"):
         fit("model", 0, CACHE, META)
+
+
+def test_a_gpus_context_is_as_long_as_its_share_allows(free: list[int]) -> None:
+    """32 rows of 4,096 tokens take 64 MiB; half of 200 MiB, less 68 MiB, is 32 MiB."""
+    free[0] = 200 * MIB
+    found = fit("model", 68 * MIB, CACHE, META, gpu=GpuMemory(0.5, fixed=False))
+    assert (found.context, found.memory.tokens) == (2048, 32 * 2048)
+    assert found.memory.shortens
+    free[0] -= 2 * CONTEXTS * TOKEN * 32 - 2
+    shorter = fit("model", 68 * MIB, CACHE, META, gpu=GpuMemory(0.5, fixed=False))
+    assert shorter.context == 2048 - CONTEXTS
+    free[0] = 264 * MIB
+    whole = fit("model", 68 * MIB, CACHE, META, gpu=GpuMemory(0.5, fixed=False))
+    assert (whole.context, whole.memory.shortens) == (4096, False)
+
+
+def test_a_context_that_was_chosen_is_refused_with_the_arithmetic(free: list[int]) -> None:
+    free[0] = 200 * MIB
+    with pytest.raises(DoesNotFit) as refused:
+        fit("model", 68 * MIB, CACHE, META, gpu=GpuMemory(0.5))
+    assert str(refused.value) == (
+        "model does not fit: weights 68 MiB + KV cache 64 MiB (32 rows x 4096 positions x 256 "
+        "values x 2 bytes) = 132 MiB, but only 100 MiB may be used (GPU_MEMORY 0.5 of 200 MiB that "
+        "are free). Set a lower CONTEXT_LENGTH, a higher GPU_MEMORY, or a smaller DTYPE."
+    )
+
+
+@pytest.mark.parametrize("weights", [97, 200])
+def test_a_gpu_without_room_for_the_shortest_context_is_refused(
+    free: list[int], weights: int
+) -> None:
+    free[0] = 200 * MIB
+    with pytest.raises(DoesNotFit, match=r"32 rows x 256 positions .* but only 100 MiB may be"):
+        fit("model", weights * MIB, CACHE, META, gpu=GpuMemory(0.5, fixed=False))

@@ -1,7 +1,8 @@
 """Chooses how a loaded transformers model is decoded: as a Llama, or by its modules.
 
-decoder_over(model, facts, multiplier) ──▶ DecoderMaker, for one engine: packing takes over the
-                                           model's weights
+decoder_over(model, facts, multiplier)    DecoderMaker, for one engine: packing takes over the
+                                          model's weights
+form_on_gpu(model, facts, kernels)        the parts of a model that a GPU's own decoder takes
 """
 
 import torch
@@ -10,8 +11,9 @@ from transformers import PreTrainedModel
 from rowcast.engine.decoding.decoder import Decoder, DecoderMaker
 from rowcast.engine.decoding.facts import Facts
 from rowcast.engine.decoding.llama.decoder import llama_maker
+from rowcast.engine.decoding.llama.gpu_parts import tensors_of
 from rowcast.engine.decoding.llama.packed_parts import Packing, pack_model
-from rowcast.engine.decoding.llama.shape import read_form
+from rowcast.engine.decoding.llama.shape import Form, read_form
 from rowcast.engine.decoding.module_decoder import ModuleDecoder
 from rowcast.engine.decoding.packed_modules import pack
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
@@ -19,6 +21,7 @@ from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
 from rowcast.engine.kernels.attention import Attention
 from rowcast.engine.kernels.attention_native import NativeAttention
+from rowcast.engine.kernels.gpu.available import DTYPES, GpuKernels
 from rowcast.engine.kernels.linear import KernelMultiplier, Multiplier, choose_multiplier
 from rowcast.engine.kernels.linear_kernel import LinearKernel
 
@@ -29,8 +32,12 @@ def decoder_over(
     multiplier: Multiplier | None,  # None: torch's own layers multiply
     *,
     llama: bool = True,  # if the model has the form for it
+    kernels: GpuKernels | None = None,  # of a GPU
 ) -> DecoderMaker:
     """Return the maker of the model's decoder."""
+    on_gpu = form_on_gpu(network, facts, kernels) if llama else None
+    if on_gpu is not None:
+        return _gpu_maker(on_gpu, facts)
 
     def make(
         attention: Attention, cache: RowCache, most: int
@@ -43,6 +50,29 @@ def decoder_over(
             return _modules(network, multiplier, attention, cache), kernel
         model = pack_model(form, Packing(kernel, multiplier.kind, facts.dtype, facts.context))
         return llama_maker(model, kernel, facts.context)(attention, cache, most)
+
+    return make
+
+
+def form_on_gpu(network: PreTrainedModel, facts: Facts, kernels: GpuKernels | None) -> Form | None:
+    """Return the model's parts if the kernels of a GPU decode it, else None."""
+    return read_form(network) if kernels is not None and facts.dtype in DTYPES else None
+
+
+def _gpu_maker(form: Form, facts: Facts) -> DecoderMaker:
+    # These need Triton.
+    from rowcast.engine.decoding.llama.gpu_decoder import GpuLlamaDecoder  # noqa: PLC0415
+    from rowcast.engine.kernels.gpu.attention import TritonAttention  # noqa: PLC0415
+    from rowcast.engine.kernels.gpu.graphs import capture_for  # noqa: PLC0415
+
+    def make(
+        attention: Attention, cache: RowCache, most: int
+    ) -> tuple[Decoder, LinearKernel | None]:
+        if not isinstance(attention, TritonAttention):
+            raise TypeError(f"{attention.name} is no attention of a GPU")
+        model = tensors_of(form, facts.dtype, facts.context)
+        capture = capture_for(facts.device)
+        return GpuLlamaDecoder(model, attention, cache, most=most, capture=capture), None
 
     return make
 

@@ -20,6 +20,7 @@ from rowcast.engine.decoding.llama.decoder import llama_maker
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
 from rowcast.engine.kernels.arithmetic import Arithmetic, choose_arithmetic
+from rowcast.engine.kernels.gpu.available import need_triton
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.images.image_cache import cached_image
@@ -92,7 +93,9 @@ def _device(wanted: str) -> torch.device:
         if torch.version.cuda is not None:
             with in_subprocess(torch.cuda.is_available, "device") as probe:
                 wanted = "cuda" if probe.result() else "cpu"
-    return torch.device(wanted)
+    device = torch.device(wanted)
+    need_triton(device)
+    return device
 
 
 def _precision(settings: Settings, words: dict[str, Any]) -> str:
@@ -219,6 +222,7 @@ def _source(settings: Settings, model: str, device: torch.device) -> ModelSource
         device=device,
         context=settings.context_length,
         memory=settings.kv_memory,
+        gpu_memory=settings.gpu_memory,
         rows=ROWS,
         prefixes=settings.prefix_memory,
         layers=_layers(settings),

@@ -38,7 +38,7 @@ from rowcast.engine.decoding.row_cache import LayerShape
 from rowcast.engine.engine import CacheMemory
 from rowcast.engine.kernels.linear_kernel import Kind
 from rowcast.engine.loading import architectures
-from rowcast.engine.loading.memory import Cache, fit
+from rowcast.engine.loading.memory import Cache, GpuMemory, fit
 from rowcast.engine.loading.source import ModelSource, fitting_context
 from rowcast.engine.one_layer import one_layer_configuration, one_layer_generation
 from rowcast.errors import RowcastError, UnknownModel
@@ -88,7 +88,10 @@ def _load(source: ModelSource) -> Loaded:
         shapes, weights = _measure(config, dtype, source.weights)
     cache = Cache(shapes, source.rows, context, dtype)
     fitted = fit(
-        source.model, weights, cache, source.device, wanted=source.memory, prefixes=source.prefixes
+        *(source.model, weights, cache, source.device),
+        wanted=source.memory,
+        prefixes=source.prefixes,
+        gpu=GpuMemory(source.gpu_memory, fixed=source.context > 0),
     )
     model = _weights(source, config, dtype)
     model.eval()

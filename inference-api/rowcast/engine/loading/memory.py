@@ -6,7 +6,8 @@
                       prefixes, at least one row
 
 On a CPU a row takes memory only for the tokens that it holds, so rows x context may exceed the
-memory: the backend seats what fits. Elsewhere the whole cache is allocated.
+memory: the backend seats what fits. On a GPU the whole cache is allocated, within the share
+GPU_MEMORY of what is free; a context that CONTEXT_LENGTH does not set is as long as that allows.
 """
 
 import logging
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
+from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes, token_bytes
 from rowcast.engine.engine import CacheMemory
 from rowcast.engine.loading.free_memory import MEBIBYTE, free_here, mebibytes, prefix_memory
 from rowcast.engine.torch_engine import whole_memory
@@ -24,6 +25,7 @@ from rowcast.errors import RowcastError
 _log = logging.getLogger("rowcast.loading")
 
 SHARE = 0.8  # of what is free, for a cache whose rows cannot all be full
+CONTEXTS = 256  # what a context is a multiple of, where a GPU's memory decides
 
 
 class DoesNotFit(RowcastError):
@@ -65,6 +67,21 @@ class Fit:
     memory: CacheMemory
 
 
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """How much of a GPU's memory may be used."""
+
+    share: float = 1.0  # of what is free: GPU_MEMORY
+    fixed: bool = True  # the context is CONTEXT_LENGTH, and is not shortened
+
+    def of(self, free: int) -> str:
+        """Return what may be used, as messages show it."""
+        if self.share == 1:
+            return f"{mebibytes(free)} are free"
+        part = mebibytes(int(self.share * free))
+        return f"{part} may be used (GPU_MEMORY {self.share:g} of {mebibytes(free)} that are free)"
+
+
 def fit(
     model: str,
     weights: int,
@@ -73,21 +90,19 @@ def fit(
     *,
     wanted: int = 0,
     prefixes: int | None = 0,
+    gpu: GpuMemory | None = None,
 ) -> Fit:
     """Return what fits, and log it; refuse a model that does not fit, with the arithmetic.
 
     `wanted` and `prefixes`: KV_MEMORY and PREFIX_MEMORY.
     """
     free = free_memory(device)
+    if device.type != "cpu":
+        return _fit_on_gpu(model, weights, cache, free, wanted=wanted, gpu=gpu or GpuMemory())
     most = min(wanted or cache.size, cache.size)
-    stored = prefix_memory(prefixes, most) if device.type == "cpu" else 0
+    stored = prefix_memory(prefixes, most)
     others = weights + stored
-    size = most if wanted else _own_size(others, cache, device, free)
-    if device.type != "cpu" and size < cache.size:
-        raise DoesNotFit(
-            f"KV_MEMORY is {mebibytes(size)}, but this device allocates the whole {cache}: set a "
-            "lower CONTEXT_LENGTH instead"
-        )
+    size = most if wanted else _own_size(others, cache, free)
     if others + size > free:
         raise DoesNotFit(_refusal(model, weights, cache, (size, stored), free))
     fitted = _fitted(cache, size)
@@ -104,9 +119,35 @@ def fit(
     return fitted
 
 
-def _own_size(others: int, cache: Cache, device: torch.device, free: int) -> int:
+def _fit_on_gpu(
+    model: str, weights: int, cache: Cache, free: int, *, wanted: int, gpu: GpuMemory
+) -> Fit:
+    """Return a cache that is allocated whole, with the longest context that fits."""
+    if 0 < wanted < cache.size:
+        raise DoesNotFit(
+            f"KV_MEMORY is {mebibytes(wanted)}, but this device allocates the whole {cache}: set a "
+            "lower CONTEXT_LENGTH instead"
+        )
+    usable = int(gpu.share * free)
+    fitted = cache
+    if weights + cache.size > usable and not gpu.fixed:
+        each = cache.rows * token_bytes(cache.shapes, cache.dtype)
+        context = (usable - weights) // each // CONTEXTS * CONTEXTS
+        fitted = replace(cache, context=min(cache.context, max(CONTEXTS, context)))
+    if weights + fitted.size > usable:
+        raise DoesNotFit(
+            f"{model} does not fit: weights {mebibytes(weights)} + {fitted} = "
+            f"{mebibytes(weights + fitted.size)}, but only {gpu.of(free)}. Set a lower "
+            "CONTEXT_LENGTH, a higher GPU_MEMORY, or a smaller DTYPE."
+        )
+    _log.info("memory weights %s + %s of %s", mebibytes(weights), fitted, gpu.of(free))
+    shortens = fitted.context < cache.context
+    return Fit(fitted.context, replace(fitted.memory, shortens=shortens))
+
+
+def _own_size(others: int, cache: Cache, free: int) -> int:
     """Return the bytes of the cache, besides others, if KV_MEMORY does not set them."""
-    if others + cache.size <= free or device.type != "cpu":
+    if others + cache.size <= free:
         return cache.size
     row = cache.memory.up(cache.context) * cache.memory.token_bytes
     return max(row, int(SHARE * (free - others)))

@@ -20,6 +20,7 @@ class ModelSource:
     weights: Kind | None = None  # the packing of linear layers' weights; None: `dtype`
     prefixes: int | None = 0  # bytes of the store of prefixes; None: the default
     memory: int = 0  # bytes of the KV cache; 0: what fits
+    gpu_memory: float = 1.0  # share of a GPU's free memory that may be used
     layers: int = 0  # 0: all; else only the first ones
     random: bool = False  # random weights, no download
     mapped: bool = False  # weights stay in their file's dtype, as views of it

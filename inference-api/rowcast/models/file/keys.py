@@ -82,6 +82,7 @@ KEYS = (
             "device",
             "context_length",
             "kv_memory",
+            "gpu_memory",
             "max_new_tokens",
             "num_return_sequences",
             "streaming_chunks",

@@ -1,4 +1,7 @@
-"""Attention against the textbook formula; a token's bits in any company, piece and road."""
+"""Attention against the textbook formula; a token's bits in any company, piece and road.
+
+Covers `attention_kernels`, `gpu/softmax`.
+"""
 
 from collections.abc import Sequence
 

@@ -21,9 +21,9 @@ KERNELS = {
     "token_by_token._rms_norm",
     "token_by_token._place_heads",
     "attention._store",
-    "attention._attend",
-    "attention._fold",
-    "token_sampler._choose",
+    "attention_kernels.attend",
+    "attention_kernels.fold",
+    "choosing.choose",
 }
 SMALL = 99 << 10  # bytes of shared memory that a program may use on any GPU since Ampere
 
@@ -52,11 +52,11 @@ def test_every_kernel_compiles_and_fits(made: list[Any]) -> None:
 
 def test_products_are_the_matrix_units_and_the_sampler_fuses_nothing(made: list[Any]) -> None:
     products = {each["kernel"] for each in made if each["products"]}
-    assert products == {"linear._linear", "linear_int8._linear", "attention._attend"}
-    assert not any(each["fused"] for each in made if each["kernel"] == "token_sampler._choose")
+    assert products == {"linear._linear", "linear_int8._linear", "attention_kernels.attend"}
+    assert not any(each["fused"] for each in made if each["kernel"] == "choosing.choose")
 
 
 def test_both_roads_of_attention_multiply_alike(made: list[Any]) -> None:
-    roads = [each["products"] for each in made if each["kernel"] == "attention._attend"]
+    roads = [each["products"] for each in made if each["kernel"] == "attention_kernels.attend"]
     assert len(roads) == 3  # by span, in turn, and with all options
     assert len(set(roads)) == 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from engine.kernels.gpu.device import BF16, DTYPES, EXACT, FP32, differing, error, noise, poisoned
+from engine.kernels.gpu.device import DTYPES, EXACT, FP32, differing, error, noise, poisoned
 from rowcast.engine.kernels.gpu.linear import gated, linear
 
 TOKENS, INPUTS, OUTPUTS = 70, 100, 66  # a tile and a part of one, each way
@@ -64,8 +64,13 @@ def test_it_refuses_what_it_would_misread() -> None:
     for other in (weight[:, :50], weight.float()):
         with pytest.raises(ValueError, match="states"):
             linear(states, other)
-    for out in (noise(OUTPUTS, 3).T, noise(3, OUTPUTS - 1)):
-        with pytest.raises(ValueError, match=r"contiguous|out"):
-            linear(states, weight, out=out)
-    with pytest.raises(ValueError, match="residual"):
-        linear(states, weight, residual=noise(1, OUTPUTS, dtype=BF16))
+    for wrong in (noise(OUTPUTS, 3).T, noise(3, OUTPUTS - 1), noise(3, OUTPUTS, dtype=FP32)):
+        with pytest.raises(ValueError, match="out must be"):
+            linear(states, weight, out=wrong)
+        with pytest.raises(ValueError, match="residual must be"):
+            linear(states, weight, residual=wrong)
+        with pytest.raises(ValueError, match="out must be"):
+            gated(states, torch.cat([weight, weight]), out=wrong)
+    for bias in (noise(OUTPUTS), noise(OUTPUTS - 1, dtype=FP32)):
+        with pytest.raises(ValueError, match="bias must be"):
+            linear(states, weight, bias)

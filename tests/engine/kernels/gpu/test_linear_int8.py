@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from engine.kernels.gpu.device import BF16, DEVICE, DTYPES, FP32, differing, noise, poisoned
-from rowcast.engine.kernels.gpu.linear_int8 import linear, pack, quantise
+from engine.kernels.gpu.device import DEVICE, DTYPES, FP32, differing, noise, poisoned
+from rowcast.engine.kernels.gpu.linear_int8 import Packed, linear, pack, quantise
 from rowcast.engine.kernels.linear_kernel import choose_linear
 
 TOKENS, INPUTS, OUTPUTS = 9, 100, 66
@@ -53,5 +53,13 @@ def test_it_refuses_what_it_would_misread() -> None:
         linear(noise(3, 50), packed)
     with pytest.raises(ValueError, match="quantise"):
         linear(noise(INPUTS, 3).T, packed)
-    with pytest.raises(ValueError, match="contiguous"):
-        linear(noise(3, INPUTS), packed, out=noise(OUTPUTS, 3, dtype=BF16).T)
+    for wrong in (noise(OUTPUTS, 3).T, noise(3, OUTPUTS - 1), noise(3, OUTPUTS, dtype=FP32)):
+        with pytest.raises(ValueError, match="out must be"):
+            linear(noise(3, INPUTS), packed, out=wrong)
+        with pytest.raises(ValueError, match="residual must be"):
+            linear(noise(3, INPUTS), packed, residual=wrong)
+    for bias in (noise(OUTPUTS), noise(OUTPUTS - 1, dtype=FP32)):
+        with pytest.raises(ValueError, match="bias must be"):
+            linear(noise(3, INPUTS), packed, bias)
+    with pytest.raises(ValueError, match="weights are"):
+        linear(noise(3, INPUTS), Packed(packed.lines.float(), packed.scales))

@@ -1,6 +1,6 @@
 """The GPU's token sampler selects the tokens that sampling's own does, for every draw.
 
-Covers `gpu/ranking`, `weighing`.
+Covers `choosing`, `gpu/ranking`, `weighing`.
 """
 
 from collections.abc import Iterator

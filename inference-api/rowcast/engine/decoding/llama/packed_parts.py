@@ -51,7 +51,7 @@ class Packing:
         if columns and directions is not None:
             unrounded = Unrounded(directions, torch.cat(columns, dim=1))
         weights = [each.weight for each in products]
-        packed = self.kernel.pack(weights, self.kind, _bias(products), unrounded)
+        packed = self.kernel.pack(weights, self.kind, bias_of(products), unrounded)
         for layer in layers:
             layer.register_parameter("weight", None)
         return packed
@@ -100,7 +100,7 @@ def parts_of(
 ) -> Iterator[tuple[str, Part]]:
     """Yield every part, layer by layer; call `report` with the number of finished layers."""
     yield "embedding", packing.tensor(basis.embedding())
-    cos, sin = _angles(form, packing)
+    cos, sin = angles(form, packing.dtype, packing.context)
     yield "cos", cos
     yield "sin", sin
     for number, layer in enumerate(form.layers, 1):
@@ -133,23 +133,26 @@ def _layer_shape(layer: LayerForm) -> LayerShape:
     )
 
 
-def _angles(form: Form, packing: Packing) -> tuple[Tensor, Tensor]:
+def angles(form: Form, dtype: torch.dtype, context: int) -> tuple[Tensor, Tensor]:
     """Return cosine and sine at every position, by the model's module: [context, head size]."""
-    like = torch.empty(1, 1, dtype=packing.dtype)
+    device = form.embedding.device
+    like = torch.empty(1, 1, dtype=dtype, device=device)
     with torch.no_grad():
-        cos, sin = form.rotary(like, torch.arange(packing.context)[None])
-    if cos.shape != (1, packing.context, form.head_size):
+        cos, sin = form.rotary(like, torch.arange(context, device=device)[None])
+    if cos.shape != (1, context, form.head_size):
         raise ValueError(f"angles {[*cos.shape]} do not fit heads of size {form.head_size}")
     return cos[0].contiguous(), sin[0].contiguous()
 
 
-def _bias(products: Sequence[Product]) -> Tensor | None:
+def bias_of(products: Sequence[Product]) -> Tensor | None:
     """Return the products' biases, one below the other; None if there are none."""
     if all(each.bias is None for each in products):
         return None
     return torch.cat(
         [
-            torch.zeros(len(each.weight)) if each.bias is None else each.bias.float()
+            each.weight.new_zeros(len(each.weight), dtype=torch.float32)
+            if each.bias is None
+            else each.bias.float()
             for each in products
         ]
     )

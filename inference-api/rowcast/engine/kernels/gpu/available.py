@@ -2,9 +2,9 @@
 
     gpu_kernels(device) ──▶ GpuKernels: attention, token sampler, the name of their arithmetic
                             None on a CPU, where Triton is neither needed nor imported
+    need_triton(device)     refuses a GPU without Triton, before anything looks for the GPU
 
-Linear layers, norms and heads are functions of their own modules. The engine does not call this
-yet: docs/plans/gpu.md.
+`llama.gpu_decoder` also imports linear layers, norms and heads; nothing imports it on a CPU.
 """
 
 import hashlib
@@ -21,6 +21,8 @@ from rowcast.sampling.token_sampler import TokenSampler
 if TYPE_CHECKING:  # its module imports Triton
     from rowcast.engine.kernels.gpu.attention import TritonAttention
 
+DTYPES = (torch.float32, torch.bfloat16)  # of states and cache
+
 
 class TritonMissing(RowcastError):
     """A GPU is to be used, and its kernels cannot be compiled; the text says what to change."""
@@ -31,7 +33,12 @@ class GpuKernels:
     """What runs on one GPU."""
 
     device: torch.device
-    name: str  # identifies the arithmetic: equal names give equal bits on equal GPUs
+    arithmetic: str  # Triton's version and a digest of the kernels' sources
+
+    @property
+    def name(self) -> str:
+        """Identifies the arithmetic, with the GPU's name: equal names give equal bits."""
+        return f"{self.arithmetic}-{card(self.device)}"
 
     def attention(self) -> "TritonAttention":
         """Return what stores and attends."""
@@ -46,18 +53,35 @@ class GpuKernels:
         return TritonTokenSampler(rows, vocabulary, self.device)
 
 
-def gpu_kernels(device: torch.device) -> GpuKernels | None:
-    """Return the kernels for a device; None if it is no GPU. Raises TritonMissing."""
-    if device.type != "cuda":
-        return None
-    if find_spec("triton") is None:
+def need_triton(device: torch.device) -> None:
+    """Raise TritonMissing if the device is a GPU, and Triton is not installed."""
+    if device.type == "cuda" and find_spec("triton") is None:
         raise TritonMissing(
             "DEVICE=cuda needs Triton, which torch for CUDA installs on Linux: install the torch "
             "of requirements.txt from PyPI, or set DEVICE=cpu"
         )
+
+
+def gpu_kernels(device: torch.device) -> GpuKernels | None:
+    """Return the kernels for a device; None if it is no GPU. Raises TritonMissing."""
+    if device.type != "cuda":
+        return None
+    need_triton(device)
+    return kernels_of(device)
+
+
+def kernels_of(device: torch.device) -> GpuKernels:
+    """Return the kernels for a device, which may be a CPU where Triton interprets."""
     import triton  # noqa: PLC0415
 
     return GpuKernels(device, f"triton-{triton.__version__}-{_digest()}")
+
+
+def card(device: torch.device) -> str:
+    """Return the GPU's name without spaces; an interpreter has none."""
+    if device.type != "cuda":
+        return "interpreted"
+    return torch.cuda.get_device_name(device).replace(" ", "-")
 
 
 def _digest() -> str:

@@ -16,10 +16,10 @@ import triton.language as tl
 from torch import Tensor
 
 from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, multiplied, rounded, sigmoid
+from rowcast.engine.kernels.gpu.available import DTYPES
 
 TOKENS, OUTPUTS, INPUTS = tl.constexpr(64), tl.constexpr(64), tl.constexpr(64)
 STAGES = 4  # tiles of inputs on their way
-DTYPES = (torch.float32, torch.bfloat16)
 
 
 def linear(
@@ -55,12 +55,10 @@ def _launch(
         raise ValueError(
             f"states {states.dtype} {[*states.shape]} for a weight {weight.dtype} {[*weight.shape]}"
         )
-    out = states.new_empty(tokens, outputs) if out is None else out
-    for each in (states, weight, out, residual, bias):
-        if each is not None and not each.is_contiguous():
-            raise ValueError("states, weights and results must be contiguous")
-    if out.shape != (tokens, outputs) or (residual is not None and residual.shape != out.shape):
-        raise ValueError(f"residual and out must be {[tokens, outputs]}, out is {[*out.shape]}")
+    if not states.is_contiguous() or not weight.is_contiguous():
+        raise ValueError("states and weights must be contiguous")
+    check_bias(bias, len(weight))
+    out = result_for(states, outputs, residual, out)
     if tokens:
         _linear[grid(tokens, outputs)](
             states,
@@ -78,6 +76,31 @@ def _launch(
             **UNFUSED,
         )
     return out
+
+
+def result_for(states: Tensor, outputs: int, residual: Tensor | None, out: Tensor | None) -> Tensor:
+    """Return where a product goes; refuse what a kernel would misread or write out of place."""
+    shape = (len(states), outputs)
+    for name, each in (("out", out), ("residual", residual)):
+        if each is None:
+            continue
+        if each.shape != shape or each.dtype != states.dtype or not each.is_contiguous():
+            raise ValueError(
+                f"{name} must be {states.dtype} {[*shape]} and contiguous; it is {each.dtype} "
+                f"{[*each.shape]}, strides {[*each.stride()]}"
+            )
+    return states.new_empty(shape) if out is None else out
+
+
+def check_bias(bias: Tensor | None, outputs: int) -> None:
+    """Raise ValueError unless it is None or as a kernel reads it."""
+    if bias is None:
+        return
+    if bias.shape != (outputs,) or bias.dtype != torch.float32 or not bias.is_contiguous():
+        raise ValueError(
+            f"a bias must be {torch.float32} [{outputs}] and contiguous; it is {bias.dtype} "
+            f"{[*bias.shape]}"
+        )
 
 
 def grid(tokens: int, outputs: int) -> tuple[int, int]:

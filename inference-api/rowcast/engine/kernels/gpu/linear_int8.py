@@ -17,7 +17,15 @@ import triton.language as tl
 from torch import Tensor
 
 from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, magnitude, multiplied, rounded
-from rowcast.engine.kernels.gpu.linear import DTYPES, OUTPUTS, STAGES, TOKENS, grid
+from rowcast.engine.kernels.gpu.available import DTYPES
+from rowcast.engine.kernels.gpu.linear import (
+    OUTPUTS,
+    STAGES,
+    TOKENS,
+    check_bias,
+    grid,
+    result_for,
+)
 
 INPUTS = tl.constexpr(64)
 PART = tl.constexpr(1024)  # inputs of a token that are quantised together
@@ -61,9 +69,10 @@ def linear(
     (tokens, inputs), outputs = states.shape, len(packed.lines)
     if packed.lines.shape[1] != inputs:
         raise ValueError(f"states of {inputs} for a weight of {packed.lines.shape[1]} inputs")
-    out = states.new_empty(tokens, outputs) if out is None else out
-    if not out.is_contiguous() or (residual is not None and residual.shape != out.shape):
-        raise ValueError("residual and result must be contiguous and of one shape")
+    if packed.lines.dtype != torch.int8 or not packed.lines.is_contiguous():
+        raise ValueError(f"weights are {packed.lines.dtype}, strides {packed.lines.stride()}")
+    check_bias(bias, outputs)
+    out = result_for(states, outputs, residual, out)
     rows = quantise(states)
     if tokens:
         _linear[grid(tokens, outputs)](
