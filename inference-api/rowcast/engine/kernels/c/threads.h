@@ -105,8 +105,10 @@ static const Frame *change(const Frame *from, const Frame *to) {
     return to;
 }
 
+/* Take and process items until there are none. They are reported together: `left` is a line that all
+ * threads write, and their job cannot end before. */
 static void work(Crew *crew, int64_t self) {
-    int64_t first, last;
+    int64_t first, last, done = 0;
     const Frame *within = NULL;
     for (int64_t next = 0; next < crew->threads; next++) {
         int64_t whose = (self + next) % crew->threads;
@@ -114,10 +116,11 @@ static void work(Crew *crew, int64_t self) {
             Job job = atomic_load_explicit(&crew->job, memory_order_relaxed);
             within = change(within, atomic_load_explicit(&crew->frame, memory_order_relaxed));
             job(atomic_load_explicit(&crew->context, memory_order_relaxed), first, last);
-            atomic_fetch_sub(&crew->left, last - first);
+            done += last - first;
         }
     }
     change(within, NULL);
+    if (done) atomic_fetch_sub(&crew->left, done);
 }
 
 static void sleep_until_called(Crew *crew, uint32_t round) {
@@ -161,6 +164,21 @@ static void *attend(void *argument) {
     }
 }
 
+/* A thread reads the job after it has taken items of a range, which is written last. */
+static void publish(Crew *crew, const Frame *frame, Job job, const void *context, int64_t items,
+                    int64_t grain) {
+    atomic_store_explicit(&crew->job, job, memory_order_relaxed);
+    atomic_store_explicit(&crew->frame, frame, memory_order_relaxed);
+    atomic_store_explicit(&crew->context, context, memory_order_relaxed);
+    atomic_store_explicit(&crew->grain, grain, memory_order_relaxed);
+    atomic_store_explicit(&crew->left, items, memory_order_relaxed);
+    atomic_store_explicit(&crew->processor, processor_here(), memory_order_relaxed);
+    for (int64_t each = 0; each < crew->threads; each++) {
+        uint64_t low = items * each / crew->threads, high = items * (each + 1) / crew->threads;
+        atomic_store_explicit(&crew->shares[each].range, low << 32 | high, memory_order_release);
+    }
+}
+
 /* The caller works too, and waits only for items that other threads are processing. */
 static void share_within(Crew *crew, const Frame *frame, Job job, const void *context,
                          int64_t items, int64_t grain) {
@@ -170,16 +188,7 @@ static void share_within(Crew *crew, const Frame *frame, Job job, const void *co
         change(frame, NULL);
         return;
     }
-    atomic_store(&crew->job, job);
-    atomic_store(&crew->frame, frame);
-    atomic_store(&crew->context, context);
-    atomic_store(&crew->grain, grain);
-    atomic_store(&crew->left, items);
-    atomic_store(&crew->processor, processor_here());
-    for (int64_t each = 0; each < crew->threads; each++) {
-        uint64_t low = items * each / crew->threads, high = items * (each + 1) / crew->threads;
-        atomic_store(&crew->shares[each].range, low << 32 | high);
-    }
+    publish(crew, frame, job, context, items, grain);
     call(crew);
     work(crew, 0);
     for (int spins = 0; atomic_load(&crew->left) > 0; spins++)
