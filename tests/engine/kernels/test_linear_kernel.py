@@ -1,7 +1,4 @@
-"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch.
-
-Covers `kernels/threads`.
-"""
+"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch."""
 
 import ctypes
 import ctypes.util

@@ -13,32 +13,16 @@
  * distributed over another kernel's threads. Knows no tensors and checks no shapes: token_sampler.py
  * does.
  */
-#include <math.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#if defined __AVX512F__ && defined __AVX512DQ__
-#include <immintrin.h>
-#define WIDE 1
-#define LANES 16
-#else
-#define WIDE 0
-#define LANES 8 /* compilers split wider vectors lane by lane */
-#endif
 
-#define INLINE static inline __attribute__((always_inline))
+#include "c/sampling/rank.h"
+#include "c/sampling/weigh.h"
 
-enum { LINES = 128, DEEPEST = 64, RUN = 8, DESKS = 64 };
+enum { DESKS = 64 };
 enum { MOST_MAXIMA = 512, MOST_TOKENS = 4096 }; /* from which on all tokens are weighed */
 enum { GREEDY, RANKED, OPEN }; /* how a row's token is drawn */
 enum { FAILED = -1 };
 enum { OK = 0, NO_MEMORY = 1 };
-
-typedef float vf __attribute__((vector_size(LANES * 4)));
-typedef int32_t vi __attribute__((vector_size(LANES * 4)));
-typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
-typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
 
 /* A row's parameters, as token_sampler.py keeps them. */
 typedef struct {
@@ -106,115 +90,6 @@ typedef struct {
     const void *ask;
 } Work;
 
-/* One row's logits. */
-typedef struct {
-    const void *at;
-    int64_t half, size;
-} Row;
-
-/* ---- values, and integers that sort like them ---- */
-
-INLINE vf widen(vh halves) { return (vf)(__builtin_convertvector(halves, vu) << 16); }
-
-INLINE int any(vi mask) {
-#if WIDE
-    return _mm512_movepi32_mask((__m512i)mask) != 0;
-#else
-    int32_t found = 0;
-    for (int lane = 0; lane < LANES; lane++) found |= mask[lane];
-    return found != 0;
-#endif
-}
-
-INLINE vi choose(vi mask, vi yes, vi no) { return (mask & yes) | (~mask & no); }
-
-/* Elements from..from+LANES; zeros past the end. */
-INLINE vf get(const Row *row, int64_t from) {
-    int64_t left = row->size - from, count = left < LANES ? left : LANES;
-    if (row->half) {
-        vh halves = {};
-        if (count == LANES) memcpy(&halves, (const uint16_t *)row->at + from, sizeof halves);
-        else memcpy(&halves, (const uint16_t *)row->at + from, count * sizeof(uint16_t));
-        return widen(halves);
-    }
-    vf value = {};
-    if (count == LANES) memcpy(&value, (const float *)row->at + from, sizeof value);
-    else memcpy(&value, (const float *)row->at + from, count * sizeof(float));
-    return value;
-}
-
-INLINE float get_one(const Row *row, int64_t at) {
-    if (!row->half) return ((const float *)row->at)[at];
-    uint32_t bits = (uint32_t)((const uint16_t *)row->at)[at] << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-INLINE vi ordered(vf value) {
-    vi bits = (vi)(value + 0.f); /* adding zero makes both zeros equal */
-    return bits ^ (bits >> 31 & 0x7FFFFFFF);
-}
-
-INLINE int32_t ordered_one(float value) {
-    int32_t bits;
-    value += 0.f;
-    memcpy(&bits, &value, sizeof bits);
-    return bits ^ (bits >> 31 & 0x7FFFFFFF);
-}
-
-INLINE float unordered(int32_t order) {
-    int32_t bits = order ^ (order >> 31 & 0x7FFFFFFF);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-INLINE Row row_at(const void *logits, int64_t half, int64_t size, int64_t step, int64_t place) {
-    return (Row){(const char *)logits + place * step * (half ? 2 : 4), half, size};
-}
-
-static const vi numbers = {0, 1, 2, 3, 4, 5, 6, 7,
-#if WIDE
-                           8, 9, 10, 11, 12, 13, 14, 15
-#endif
-};
-
-/* The highest and the lowest; with `maxima`, also those of each lane of every `depth` vectors. */
-INLINE void bounds_in(const Row *row, int64_t depth, int32_t *maxima, int32_t *high, int32_t *low) {
-    vi highest = (vi){} + INT32_MIN, lowest = (vi){} + INT32_MAX;
-    for (int64_t at = 0; at < row->size; at += LANES * depth) {
-        vi here = (vi){} + INT32_MIN;
-        int64_t end = at + LANES * depth < row->size ? at + LANES * depth : row->size;
-        for (int64_t from = at; from < end; from += LANES) {
-            vi order = ordered(get(row, from));
-            if (end - from < LANES) {
-                vi inside = numbers < (int32_t)(end - from);
-                lowest = choose(inside & (order < lowest), order, lowest);
-                order = choose(inside, order, (vi){} + INT32_MIN);
-            } else lowest = choose(order < lowest, order, lowest);
-            here = choose(order > here, order, here);
-        }
-        highest = choose(here > highest, here, highest);
-        if (maxima) memcpy(maxima, &here, sizeof here), maxima += LANES;
-    }
-    *high = INT32_MIN, *low = INT32_MAX;
-    for (int lane = 0; lane < LANES; lane++) {
-        *high = highest[lane] > *high ? highest[lane] : *high;
-        *low = lowest[lane] < *low ? lowest[lane] : *low;
-    }
-}
-
-static void bounds(const Row *row, int64_t depth, int32_t *maxima, int32_t *high, int32_t *low) {
-    Row halves = {row->at, 1, row->size}, singles = {row->at, 0, row->size};
-    if (row->half) bounds_in(&halves, depth, maxima, high, low);
-    else bounds_in(&singles, depth, maxima, high, low);
-}
-
-static int is_finite(int32_t order) {
-    return order > ordered_one(-INFINITY) && order < ordered_one(INFINITY);
-}
-
 /* ---- noise by counter, and draws ---- */
 
 static uint64_t mixed(uint64_t value) {
@@ -240,91 +115,6 @@ static int64_t pick(const int64_t *units, int64_t count, double noise) {
     return at < count ? at : count - 1;
 }
 
-/* ---- the likeliest token, or tokens ---- */
-
-static int64_t first_with(const Row *row, int32_t order) {
-    for (int64_t at = 0; at < row->size; at += LANES)
-        if (any(ordered(get(row, at)) == order))
-            for (int64_t one = at; one < row->size && one < at + LANES; one++)
-                if (ordered_one(get_one(row, one)) == order) return one;
-    return 0;
-}
-
-/* Return how many vectors share a maximum, so that there are twice as many maxima as wanted. */
-static int64_t depth_for(int64_t size, int64_t wanted) {
-    int64_t depth = DEEPEST;
-    while (depth > 1 && size / (LANES * depth) * LANES < 2 * wanted) depth /= 2;
-    return depth;
-}
-
-static int64_t maxima_of(int64_t size, int64_t depth) {
-    return (size + LANES * depth - 1) / (LANES * depth) * LANES;
-}
-
-static int64_t count_from(const int32_t *maxima, int64_t count, int32_t least) {
-    vi found = {};
-    for (int64_t at = 0; at < count; at += LANES) {
-        vi here;
-        memcpy(&here, maxima + at, sizeof here);
-        found -= here >= least;
-    }
-    int64_t all = 0;
-    for (int lane = 0; lane < LANES; lane++) all += found[lane];
-    return all;
-}
-
-/* Return an order that at least `wanted` maxima reach, and not many more. */
-static int32_t threshold(const int32_t *maxima, int64_t count, int64_t wanted, int64_t low,
-                         int64_t high) {
-    while (low < high) {
-        int64_t middle = low + (high - low + 1) / 2;
-        int64_t found = count_from(maxima, count, (int32_t)middle);
-        if (found < wanted) high = middle - 1;
-        else if (low = middle, found <= wanted + wanted / 4) break;
-    }
-    return (int32_t)low;
-}
-
-static int64_t gather(const Row *row, const int32_t *maxima, int64_t count, int64_t depth,
-                      int32_t least, uint64_t *keys) {
-    int64_t found = 0;
-    for (int64_t each = 0; each < count; each++) {
-        if (maxima[each] < least) continue;
-        int64_t at = each / LANES * LANES * depth + each % LANES;
-        for (int64_t next = 0; next < depth && at < row->size; next++, at += LANES) {
-            int32_t order = ordered_one(get_one(row, at));
-            if (order >= least)
-                keys[found++] = (uint64_t)((uint32_t)order ^ 0x80000000u) << 32 | (uint32_t)~at;
-        }
-    }
-    return found;
-}
-
-/* Sort all, highest first: runs by insertion, then merged; the result is in `keys`. */
-static void sort(uint64_t *keys, uint64_t *spare, int64_t count) {
-    uint64_t *from = keys, *to = spare;
-    for (int64_t run = 0; run < count; run += RUN)
-        for (int64_t each = run + 1; each < count && each < run + RUN; each++) {
-            uint64_t key = keys[each];
-            int64_t at = each;
-            for (; at > run && keys[at - 1] < key; at--) keys[at] = keys[at - 1];
-            keys[at] = key;
-        }
-    for (int64_t width = RUN; width < count; width *= 2) {
-        for (int64_t low = 0; low < count; low += 2 * width) {
-            int64_t middle = low + width < count ? low + width : count;
-            int64_t high = low + 2 * width < count ? low + 2 * width : count;
-            int64_t a = low, b = middle;
-            for (int64_t at = low; at < high; at++)
-                to[at] = a < middle && (b >= high || from[a] > from[b]) ? from[a++] : from[b++];
-        }
-        uint64_t *swapped = from;
-        from = to;
-        to = swapped;
-    }
-    if (from != keys) memcpy(keys, from, count * sizeof *keys);
-}
-
 /* e to a double exponent up to 0, by a table: as mass.exponential. */
 static double exponential(const Ask *ask, double exponent) {
     const double lowest = -(double)(ask->octaves * ask->steps);
@@ -337,12 +127,11 @@ static double exponential(const Ask *ask, double exponent) {
     return ask->powers[(int64_t)whole - (int64_t)lowest] * ((rest * .5 + 1.) * rest + 1.);
 }
 
-/* Gather and sort the likeliest tokens in `keys`, `wanted` of them or more; see `bounds` for maxima. */
-static void rank(const Row *row, int64_t depth, int64_t wanted, int32_t low, int32_t high,
-                 Desk *desk) {
-    int64_t count = maxima_of(row->size, depth);
-    int32_t least = threshold(desk->maxima, count, wanted, low, high);
-    sort(desk->keys, desk->spare, gather(row, desk->maxima, count, depth, least, desk->keys));
+/* Gather and sort the likeliest tokens in `keys`, `wanted` of them or more. */
+static void rank(const Row *row, const Bounds *found, int64_t wanted, Desk *desk) {
+    const int64_t count = maxima_of(row->size, found->depth);
+    int32_t least = threshold(desk->maxima, count, wanted, found->low, found->high);
+    sort(desk->keys, desk->spare, gather(row, desk->maxima, count, found->depth, least, desk->keys));
 }
 
 static int64_t ranked(const Ask *ask, const Seat *seat, int64_t position, Desk *desk,
@@ -367,70 +156,6 @@ static int64_t ranked(const Ask *ask, const Seat *seat, int64_t position, Desk *
 }
 
 /* ---- draws from the whole vocabulary ---- */
-
-/* Which tokens count: weights from `least` on, and only those ranked before `token` if limited. */
-typedef struct {
-    float top, temperature, least;
-    int limited;
-    float own;
-    int64_t token;
-} Counted;
-
-/* Two to the power of x, up to 0; 0 far below: as mass.power. */
-INLINE vf power(vf x) {
-    static const float terms[] = {1.535336174e-04f, 1.339887486e-03f, 9.618437362e-03f,
-                                  5.550332470e-02f, 2.402264791e-01f, 6.931472029e-01f, 1.f};
-    const vf magic = (vf){} + 0x1.8p23f;
-    x = (vf)choose(x < -127.f, (vi)((vf){} - 127.f), (vi)x);
-    vf whole = (x + magic) - magic;
-    vf rest = x - whole;
-    vf sum = (vf){} + terms[0];
-    for (int term = 1; term < 7; term++) sum = sum * rest + terms[term];
-    return sum * (vf)((__builtin_convertvector(whole, vi) + 127) << 23);
-}
-
-INLINE vf weights(const Row *row, const Counted *counted, int64_t at) {
-    vf value = get(row, at);
-    vf weight = power((value - counted->top) / counted->temperature * 1.4426950408889634f);
-    vi out = weight < counted->least;
-    if (row->size - at < LANES) out |= numbers >= (int32_t)(row->size - at);
-    if (counted->limited) {
-        vi earlier = numbers < (int32_t)(counted->token > at + LANES ? LANES
-                                         : counted->token < at       ? 0
-                                                                     : counted->token - at);
-        out |= (value < counted->own) | ((value == counted->own) & ~earlier);
-    }
-    return (vf)(~out & (vi)weight);
-}
-
-/* Sum each column's lines, folded in halves, as integers; return the sum of all. */
-INLINE int64_t fold_in(const Row *row, const Counted *counted, int64_t columns, int64_t *sums) {
-    int64_t all = 0;
-    for (int64_t column = 0; column < columns; column += LANES) {
-        vf part[LINES / 2];
-        for (int64_t line = 0; line < LINES / 2; line++) {
-            int64_t at = line * columns + column, other = at + LINES / 2 * columns;
-            vf low = at < row->size ? weights(row, counted, at) : (vf){};
-            part[line] = other < row->size ? low + weights(row, counted, other) : low;
-        }
-        for (int64_t half = LINES / 4; half; half /= 2)
-            for (int64_t line = 0; line < half; line++) part[line] += part[line + half];
-        for (int64_t lane = 0; lane < LANES && column + lane < columns; lane++)
-            all += sums[column + lane] = (int64_t)((double)part[0][lane] * 0x1p40);
-    }
-    return all;
-}
-
-static int64_t fold(const Row *row, const Counted *counted, int64_t columns, int64_t *sums) {
-    Row halves = {row->at, 1, row->size}, singles = {row->at, 0, row->size};
-    Counted whole = *counted, part = *counted, plain = {.top = counted->top, .temperature = 1};
-    whole.limited = 0, part.limited = 1;
-    const Row *as = row->half ? &halves : &singles;
-    if (!counted->limited && counted->temperature == 1 && counted->least == 0)
-        return fold_in(as, &plain, columns, sums); /* compiled without a division */
-    return counted->limited ? fold_in(as, &part, columns, sums) : fold_in(as, &whole, columns, sums);
-}
-
 /* As `fold`, of the tokens ranked before one: where they are few, only these are weighed. */
 static int64_t fold_before(const Row *row, const Counted *counted, int64_t columns, int64_t depth,
                            Desk *desk) {
@@ -452,11 +177,11 @@ static int64_t fold_before(const Row *row, const Counted *counted, int64_t colum
         int64_t column = keys[first] / LINES;
         for (next = first; next < found && (int64_t)keys[next] / LINES == column; next++) {
             int64_t line = keys[next] % LINES;
-            part[line] = weights(row, counted, line * columns + column)[0];
+            part[line] = weight_of(row, counted, line * columns + column);
         }
         for (int64_t half = LINES / 2; half; half /= 2)
             for (int64_t line = 0; line < half; line++) part[line] += part[line + half];
-        all += desk->sums[column] = (int64_t)((double)part[0] * 0x1p40);
+        all += desk->sums[column] = units_of(part[0]);
     }
     return all;
 }
@@ -466,7 +191,7 @@ static int64_t draw(const Row *row, const Counted *counted, int64_t columns, con
     int64_t column = pick(sums, columns, uniform(seat, position, lane)), members[LINES];
     for (int64_t line = 0; line < LINES; line++) {
         int64_t at = line * columns + column;
-        members[line] = at < row->size ? (int64_t)((double)weights(row, counted, at)[0] * 0x1p53) : 0;
+        members[line] = at < row->size ? (int64_t)((double)weight_of(row, counted, at) * 0x1p53) : 0;
     }
     int64_t line = pick(members, LINES, uniform(seat, position, lane + 1));
     int64_t token = line * columns + column;
@@ -476,7 +201,7 @@ static int64_t draw(const Row *row, const Counted *counted, int64_t columns, con
 static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, float top,
                          int64_t depth, Desk *desk) {
     const int64_t columns = (row->size + LINES - 1) / LINES;
-    Counted counted = {.top = top, .temperature = (float)seat->temperature};
+    Counted counted = counted_at(top, (float)seat->temperature);
     double whole = (double)fold(row, &counted, columns, desk->sums);
     if (seat->min_p > 0) {
         counted.least = (float)seat->min_p;
@@ -521,23 +246,20 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
     const Seat *seat = &ask->seats[ask->rows[place]];
     const int64_t position = ask->positions[place];
     Row row = row_at(ask->logits, ask->half, ask->size, ask->step, place);
-    const int64_t depth = depth_for(row.size, seat->top_k);
     const int by_maxima = seat->way == RANKED || (seat->way == OPEN && seat->top_p < 1);
-    int32_t *maxima = by_maxima ? desk->maxima : NULL, high, low;
-    bounds(&row, depth, maxima, &high, &low);
-    if (!is_finite(high) || !is_finite(low)) return FAILED;
+    Bounds found = {.depth = depth_for(row.size, seat->top_k), .maxima = by_maxima ? desk->maxima : NULL};
+    bounds(&row, &found);
+    if (!is_finite(found.high) || !is_finite(found.low)) return FAILED;
     if (seat->edited) {
         edit(seat, position, &row, desk->own);
         row = (Row){desk->own, 0, row.size};
-        bounds(&row, depth, maxima, &high, &low);
-        if (!is_finite(high)) return FAILED;
+        bounds(&row, &found);
+        if (!is_finite(found.high)) return FAILED;
     }
-    if (seat->way == GREEDY) return first_with(&row, high);
-    if (seat->way == OPEN) return open_draw(&row, seat, position, unordered(high), depth, desk);
-    int64_t count = (row.size + LANES * depth - 1) / (LANES * depth) * LANES;
-    int32_t least = threshold(maxima, count, seat->top_k, low, high);
-    int64_t found = gather(&row, maxima, count, depth, least, desk->keys);
-    sort(desk->keys, desk->spare, found);
+    if (seat->way == GREEDY) return first_with(&row, found.high);
+    if (seat->way == OPEN)
+        return open_draw(&row, seat, position, unordered(found.high), found.depth, desk);
+    rank(&row, &found, seat->top_k, desk);
     return ranked(ask, seat, position, desk, desk->keys);
 }
 
@@ -550,21 +272,20 @@ static void report_row(const void *asked, int64_t place, Desk *desk) {
     const Report *report = asked;
     const int64_t columns = (report->size + LINES - 1) / LINES;
     const int64_t wanted = report->counts[place] < report->size ? report->counts[place] : report->size;
-    const int64_t depth = depth_for(report->size, wanted);
     int64_t *ids = report->ids + place * report->stride;
     Row row = row_at(report->logits, report->half, report->size, report->step, report->places[place]);
-    int32_t high, low;
+    Bounds found = {.depth = depth_for(report->size, wanted), .maxima = wanted ? desk->maxima : NULL};
     report->masses[place] = 0;
-    bounds(&row, depth, wanted ? desk->maxima : NULL, &high, &low);
-    if (!is_finite(high) || !is_finite(low)) return;
-    Counted all = {.top = unordered(high), .temperature = 1};
+    bounds(&row, &found);
+    if (!is_finite(found.high) || !is_finite(found.low)) return;
+    const Counted all = counted_at(unordered(found.high), 1);
     report->masses[place] = fold(&row, &all, columns, desk->sums);
-    if (wanted) rank(&row, depth, wanted, low, high, desk);
+    if (wanted) rank(&row, &found, wanted, desk);
     ids[0] = report->tokens[place];
     for (int64_t each = 0; each < wanted; each++) ids[each + 1] = (uint32_t)~desk->keys[each];
     for (int64_t each = 0; each <= wanted; each++)
         report->below[place * report->stride + each] =
-            (double)get_one(&row, ids[each]) - (double)unordered(high);
+            (double)get_one(&row, ids[each]) - (double)unordered(found.high);
 }
 
 static void some_rows(const void *context, int64_t first, int64_t last) {

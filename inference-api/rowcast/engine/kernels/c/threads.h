@@ -5,11 +5,17 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lanes.h"
 
+#if defined __linux__
+int sched_getcpu(void); /* sched.h declares it for _GNU_SOURCE alone */
+#endif
+enum { NOWHERE = -1 };
 enum { THREADS = 64 };
 enum { SPINS = 2000 };          /* polls of the other threads before sleeping: 20-50 microseconds */
+enum { SHORT_NAP = 500 * 1000, LONG_NAP = 8 * 1000 * 1000 }; /* nanoseconds */
 
 typedef void (*Job)(const void *, int64_t first, int64_t last);
 
@@ -35,7 +41,8 @@ typedef struct {
 struct Crew {
     Share shares[THREADS];
     _Alignas(LINE) _Atomic uint32_t round; /* jobs so far */
-    _Atomic int32_t asleep, leaving;
+    _Atomic int32_t asleep, leaving; /* asleep: some threads wait, and were not called yet */
+    _Atomic int32_t processor; /* that ran the caller when the job began */
     _Alignas(LINE) _Atomic int64_t left; /* items of the job that are not done */
     _Atomic(Job) job;
     _Atomic(const void *) context;
@@ -56,6 +63,21 @@ INLINE void pause_briefly(void) {
 #elif defined __aarch64__
     __asm__ volatile("yield");
 #endif
+}
+
+/* The number of the processor that runs this thread; NOWHERE if the system does not tell. */
+INLINE int32_t processor_here(void) {
+#if defined __linux__
+    return sched_getcpu();
+#else
+    return NOWHERE;
+#endif
+}
+
+/* True if this thread and the caller take turns on one processor: then it only delays the caller. */
+INLINE int is_in_the_way(Crew *crew) {
+    int32_t here = processor_here();
+    return here >= 0 && here == atomic_load_explicit(&crew->processor, memory_order_relaxed);
 }
 
 /* A thread that takes items of a range works for the present job, which cannot end before them. */
@@ -83,26 +105,28 @@ static const Frame *change(const Frame *from, const Frame *to) {
     return to;
 }
 
+/* Take and process items until there are none. They are reported together: `left` is a line that all
+ * threads write, and their job cannot end before. */
 static void work(Crew *crew, int64_t self) {
-    int64_t first, last;
+    int64_t first, last, done = 0;
     const Frame *within = NULL;
     for (int64_t next = 0; next < crew->threads; next++) {
         int64_t whose = (self + next) % crew->threads;
-        while (take(crew, whose, next == 0, &first, &last)) {
+        while (!(self && is_in_the_way(crew)) && take(crew, whose, next == 0, &first, &last)) {
             Job job = atomic_load_explicit(&crew->job, memory_order_relaxed);
             within = change(within, atomic_load_explicit(&crew->frame, memory_order_relaxed));
             job(atomic_load_explicit(&crew->context, memory_order_relaxed), first, last);
-            atomic_fetch_sub(&crew->left, last - first);
+            done += last - first;
         }
     }
     change(within, NULL);
+    if (done) atomic_fetch_sub(&crew->left, done);
 }
 
 static void sleep_until_called(Crew *crew, uint32_t round) {
     pthread_mutex_lock(&crew->sleeping);
-    atomic_fetch_add(&crew->asleep, 1);
+    atomic_store(&crew->asleep, 1);
     while (atomic_load(&crew->round) == round) pthread_cond_wait(&crew->called, &crew->sleeping);
-    atomic_fetch_sub(&crew->asleep, 1);
     pthread_mutex_unlock(&crew->sleeping);
 }
 
@@ -110,21 +134,48 @@ static void call(Crew *crew) {
     atomic_fetch_add(&crew->round, 1);
     if (!atomic_load(&crew->asleep)) return;
     pthread_mutex_lock(&crew->sleeping);
+    atomic_store(&crew->asleep, 0);
     pthread_cond_broadcast(&crew->called);
     pthread_mutex_unlock(&crew->sleeping);
 }
 
+static uint32_t wait_for_call(Crew *crew, uint32_t round) {
+    for (int spins = 0; atomic_load(&crew->round) == round && spins < SPINS; spins++)
+        pause_briefly();
+    if (atomic_load(&crew->round) == round) sleep_until_called(crew, round);
+    return atomic_load(&crew->round);
+}
+
+/* The system wakes a thread on the caller's processor if no other is idle, and both take turns. It
+ * then naps, longer each time, instead of working. */
 static void *attend(void *argument) {
     Member *member = argument;
     Crew *crew = member->crew;
     uint32_t round = 0;
+    long nap = SHORT_NAP;
     for (;;) {
-        for (int spins = 0; atomic_load(&crew->round) == round && spins < SPINS; spins++)
-            pause_briefly();
-        if (atomic_load(&crew->round) == round) sleep_until_called(crew, round);
-        round = atomic_load(&crew->round);
+        round = wait_for_call(crew, round);
         if (atomic_load(&crew->leaving)) return NULL;
         work(crew, member->number);
+        if (is_in_the_way(crew)) {
+            nanosleep(&(struct timespec){0, nap}, NULL);
+            nap = nap * 2 < LONG_NAP ? nap * 2 : LONG_NAP;
+        } else nap = SHORT_NAP;
+    }
+}
+
+/* A thread reads the job after it has taken items of a range, which is written last. */
+static void publish(Crew *crew, const Frame *frame, Job job, const void *context, int64_t items,
+                    int64_t grain) {
+    atomic_store_explicit(&crew->job, job, memory_order_relaxed);
+    atomic_store_explicit(&crew->frame, frame, memory_order_relaxed);
+    atomic_store_explicit(&crew->context, context, memory_order_relaxed);
+    atomic_store_explicit(&crew->grain, grain, memory_order_relaxed);
+    atomic_store_explicit(&crew->left, items, memory_order_relaxed);
+    atomic_store_explicit(&crew->processor, processor_here(), memory_order_relaxed);
+    for (int64_t each = 0; each < crew->threads; each++) {
+        uint64_t low = items * each / crew->threads, high = items * (each + 1) / crew->threads;
+        atomic_store_explicit(&crew->shares[each].range, low << 32 | high, memory_order_release);
     }
 }
 
@@ -137,15 +188,7 @@ static void share_within(Crew *crew, const Frame *frame, Job job, const void *co
         change(frame, NULL);
         return;
     }
-    atomic_store(&crew->job, job);
-    atomic_store(&crew->frame, frame);
-    atomic_store(&crew->context, context);
-    atomic_store(&crew->grain, grain);
-    atomic_store(&crew->left, items);
-    for (int64_t each = 0; each < crew->threads; each++) {
-        uint64_t low = items * each / crew->threads, high = items * (each + 1) / crew->threads;
-        atomic_store(&crew->shares[each].range, low << 32 | high);
-    }
+    publish(crew, frame, job, context, items, grain);
     call(crew);
     work(crew, 0);
     for (int spins = 0; atomic_load(&crew->left) > 0; spins++)
