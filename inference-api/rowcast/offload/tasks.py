@@ -10,10 +10,10 @@ from typing import Any
 
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammars.grammars import TokenTexts
+from rowcast.text.chat.forms import FORMS
 from rowcast.text.chat.messages import flattened
 from rowcast.text.chat.reasoning import Thinking, after, spelt
 from rowcast.text.chat.template import ChatTemplate, End
-from rowcast.text.chat.tool_calls import FORMS
 from rowcast.text.ranking import Ranked
 from rowcast.text.rules import grammar
 from rowcast.text.rules.grammar import GrammarFault
@@ -135,7 +135,9 @@ def lark_rule(tools: Tools, text: str) -> Rule:
 
 def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
     """Compile the rule for a reply that calls one of these functions, or several."""
-    rule = rule_of_calls(FORMS[form], callees, several=several)
+    written = FORMS[form]
+    tokens = spelt(tools.tokenizer, written.marks)
+    rule = rule_of_calls(written, callees, several=several, tokens=tokens)
     _check_tokens(tools, rule.grammar)
     return rule
 
@@ -143,7 +145,7 @@ def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool)
 def optional_tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
     """Compile the rule for a reply that may call these functions, once or several times."""
     written = FORMS[form]
-    tokens = spelt(tools.tokenizer, (written.opening, written.closing))
+    tokens = spelt(tools.tokenizer, written.marks)
     rule = rule_of_optional_calls(written, callees, several=several, tokens=tokens)
     _check_tokens(tools, rule.grammar)
     return rule

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.bodies.messages import prompt_of
+from rowcast.frontend.api.bodies.rules import grammar_of
 from rowcast.frontend.api.bodies.sampling import params_of
 from rowcast.frontend.api.bodies.thinking import grammar_after, thinking_of
 from rowcast.frontend.api.bodies.tools import Toolbox, rule_of, toolbox
@@ -31,11 +32,13 @@ class ChatPrompt:
     thinking: Thinking | None  # the reasoning with which replies may begin
     rule: Rule
     grammar: str  # the rule's, applied to what follows the reasoning
+    hidden_marks: tuple[tuple[int, str], ...] = ()  # of calls: tokens that a text omits
 
     @property
     def hidden(self) -> tuple[tuple[int, str], ...]:
         """The special tokens that a reader of the reply must see."""
-        return self.thinking.hidden if self.thinking else ()
+        thinking = self.thinking.hidden if self.thinking else ()
+        return tuple(dict.fromkeys((*thinking, *self.hidden_marks)))
 
     @property
     def has_parts(self) -> bool:
@@ -50,11 +53,14 @@ class ChatPrompt:
 def chat_prompt(served: ServedModel, request: Request, body: ChatBody) -> ChatPrompt:
     """Return the prompt of a chat, with all that its replies must follow."""
     tools = toolbox(served.chat, body)
-    rule = rule_of(served, request, body, tools)
+    requested = grammar_of(served, request, body)
+    rule = rule_of(served, request, requested, tools)
     tokens, text = _tokens(served, request, body, tools)
-    thinking = thinking_of(served, body, text)
+    end = tools.form.reasoning_end if tools and not requested.grammar else ""
+    thinking = thinking_of(served, body, text, end)
     grammar = grammar_after(served, request, rule, thinking)
-    return ChatPrompt(tokens, text, tools, thinking, rule, grammar)
+    marks = tools.hidden(served.tokenizer) if tools else ()
+    return ChatPrompt(tokens, text, tools, thinking, rule, grammar, marks)
 
 
 def prompt_length(served: ServedModel, request: Request, body: ChatBody) -> int:

@@ -4,7 +4,6 @@ Special tokens have none: a reply's text omits them.
 """
 
 from collections.abc import Callable
-from functools import cached_property
 
 from llguidance import LLTokenizer
 
@@ -16,6 +15,7 @@ class TokenBytes:
         self._load = load
         self._tokens: LLTokenizer | None = None
         self._bytes: dict[int, bytes] = {}
+        self._beyond: dict[bytes, tuple[tuple[int, bytes], ...]] = {}  # by character
 
     @property
     def loaded(self) -> bool:
@@ -36,15 +36,23 @@ class TokenBytes:
             found = self._bytes[token] = b"" if special else tokens.decode_bytes([token])
         return found
 
-    @cached_property
-    def bracing(self) -> tuple[tuple[int, bytes], ...]:
-        """The tokens that go on after an opening brace, with their bytes."""
-        tokens = self.load()
-        all_bytes = ((token, self.of(token)) for token in range(tokens.vocab_size))
-        return tuple([each for each in all_bytes if 0 <= each[1].find(b"{") < len(each[1]) - 1])
+    def beyond(self, character: bytes) -> tuple[tuple[int, bytes], ...]:
+        """Return the tokens that go on after this character, with their bytes."""
+        found = self._beyond.get(character)
+        if found is None:
+            tokens = self.load()
+            all_bytes = ((token, self.of(token)) for token in range(tokens.vocab_size))
+            found = tuple([each for each in all_bytes if _goes_on(each[1], character)])
+            self._beyond[character] = found
+        return found
 
     def split(self, data: bytes) -> list[int]:
         """Return tokens that spell these bytes; an empty list if no tokens do."""
         tokens = self.load()
         found: list[int] = tokens.tokenize_bytes(data)
         return found if tokens.decode_bytes(found) == data else []
+
+
+def _goes_on(data: bytes, character: bytes) -> bool:
+    """True if there is more after the first of this character."""
+    return 0 <= data.find(character) < len(data) - 1

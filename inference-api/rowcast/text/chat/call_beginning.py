@@ -3,10 +3,10 @@
     tagged   "Let me see. <tool_call>" white space "{"           ─▶ {
     bare     {"name": "weather", "parameters": {                 ─▶ {"name":"weather","parameters":{
 
-A call begins with the brace; the text before it is free. `Finder.find` follows a reply token by
-token, and returns the call's beginning in the spelling that the grammar knows, with the bytes that
-the last token adds to it. It ignores reasoning, and finds the same beginnings as `ToolReader`,
-which reads the text. A `Beginning` is sent inside the grammar that it belongs to.
+Each form of `forms/` knows the place; the text before it is free. `Finder.find` follows a reply
+token by token, and returns the call's beginning in the spelling that the grammar knows, with the
+bytes that the last token adds to it. It ignores reasoning, and finds the same beginnings as
+`ToolReader`, which reads the text. A `Beginning` is sent inside the grammar that it belongs to.
 """
 
 import codecs
@@ -17,15 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from rowcast.text.chat.tool_calls import (
-    BARE,
-    FORMS,
-    FormName,
-    begun,
-    brace_at,
-    head_of,
-    may_be_head,
-)
+from rowcast.text.chat.forms import FORMS
+from rowcast.text.chat.forms.form import PLAIN, TEXT, Opened, Place, Sought, begun
 
 _KEY: Final = "calls"
 _PREFIX: Final = f'{{"{_KEY}"'
@@ -43,8 +36,8 @@ class Thought(msgspec.Struct, frozen=True):
 class Beginning(msgspec.Struct, frozen=True, omit_defaults=True):
     """How calls begin in the replies to one request."""
 
-    form: FormName
-    names: tuple[str, ...] = ()  # of the tools, for a form without an opening mark
+    form: str
+    names: tuple[str, ...] = ()  # of the tools, for a form that needs them
     several: bool = False  # after a call, another one may begin
     thought: Thought | None = None
     shown: tuple[tuple[int, str], ...] = ()  # tokens that are marks, and the marks
@@ -59,7 +52,10 @@ def beginning_of(grammar: str) -> Beginning | None:
     """Return where a grammar begins to apply; None: with the reply. Raises ValueError."""
     if not grammar.startswith(_PREFIX):
         return None
-    return msgspec.convert(msgspec.json.decode(grammar)[_KEY], Beginning)
+    beginning = msgspec.convert(msgspec.json.decode(grammar)[_KEY], Beginning)
+    if beginning.form not in FORMS:
+        raise ValueError(f"no calls are written in the form {beginning.form!r}")
+    return beginning
 
 
 class Mode(Enum):
@@ -78,9 +74,10 @@ class State:
 
     mode: Mode
     held: bytes = b""
+    place: Place = TEXT  # in the text
 
 
-_TEXT: Final = State(Mode.TEXT)
+_PLAIN: Final = State(Mode.PLAIN)
 
 
 class Finder:
@@ -88,33 +85,68 @@ class Finder:
 
     def __init__(self, beginning: Beginning) -> None:
         self.beginning = beginning
-        self._opening = FORMS[beginning.form].opening.encode()
+        self.form = FORMS[beginning.form]
+        self._quiet: dict[Place, State] = {}  # states with nothing held
 
     @property
     def start(self) -> State:
         """The state before the reply."""
         thought = self.beginning.thought
         if thought is None:
-            return _TEXT
+            return self._at(self.form.start)
         return State(Mode.THOUGHT if thought.inside else Mode.START)
 
     @property
     def after_call(self) -> State:
         """The state after a call."""
-        return _TEXT
+        return self._at(self.form.after_call)
 
-    def find(self, state: State, data: bytes) -> tuple[State, bytes]:
-        """Follow more of the reply; return the new state, and a call's beginning, if any."""
-        if state.mode is Mode.PLAIN or (state is _TEXT and self._is_quiet(data)):
+    def find(self, state: State, data: bytes, *, is_mark: bool = False) -> tuple[State, bytes]:
+        """Follow more of the reply; return the new state, and a call's beginning, if any.
+
+        `is_mark`: the data is a token that stands for a mark.
+        """
+        if state.mode is Mode.PLAIN or self._is_quiet(state, data):
             return state, b""
         mode, held = self._behind_thought(state.mode, state.held + data)
         if mode is not Mode.TEXT:
             return State(mode, held), b""
-        return self._bare(held) if self.beginning.form == BARE.name else self._tagged(held)
+        place = state.place if state.mode is Mode.TEXT else self.form.start
+        return self._seek(place, held, is_mark)
 
-    def _is_quiet(self, data: bytes) -> bool:
+    def _at(self, place: Place) -> State:
+        """Return the state of a place with nothing held."""
+        if place == PLAIN:
+            return _PLAIN
+        return self._quiet.setdefault(place, State(Mode.TEXT, place=place))
+
+    def _is_quiet(self, state: State, data: bytes) -> bool:
         """True if no call can begin in these bytes, as in nearly all of a text."""
-        return bool(self._opening) and self._opening[:1] not in data
+        if state.mode is not Mode.TEXT or state.held:
+            return False
+        sign = self.form.quiet_without(state.place).encode()
+        return bool(sign) and sign not in data
+
+    def _seek(self, place: Place, held: bytes, is_mark: bool) -> tuple[State, bytes]:
+        """Read the text as the form does, up to a call or to what needs more text."""
+        text, incomplete = _text(held)
+        while True:
+            sought = self.form.seek(place, text)
+            if sought.opening is not None:
+                gate = self.form.gate(self._opened(sought.rest, sought.opening, is_mark))
+                if gate.call is not None:
+                    return self.after_call, _bytes(gate.call) + incomplete
+                if gate.held is not None:
+                    return self._holding(place, _bytes(gate.held) + incomplete), b""
+                sought = Sought(sought.rest, place=self.form.after_stray)
+            elif sought.place == place and len(sought.rest) == len(text):
+                held = _bytes(text) + incomplete if text else b""
+                return self._holding(place, held), b""
+            place, text = sought.place, sought.rest
+
+    def _opened(self, text: str, opening: str, is_mark: bool) -> Opened:
+        certain = is_mark and not text
+        return Opened(text, self.beginning.names, opening, certain=certain)
 
     def _behind_thought(self, mode: Mode, held: bytes) -> tuple[Mode, bytes]:
         """Return what follows the reasoning, once it has ended."""
@@ -148,36 +180,18 @@ class Finder:
             return Mode.GAP, behind
         return Mode.THOUGHT, held[len(held) - begun(held, closing) :]
 
-    def _tagged(self, held: bytes) -> tuple[State, bytes]:
-        opening = self._opening
-        while True:
-            _, mark, behind = held.partition(opening)
-            if not mark:
-                left = held[len(held) - begun(held, opening) :]
-                return (State(Mode.TEXT, left) if left else _TEXT), b""
-            text = behind.decode("latin-1")  # each byte is a character
-            at = brace_at(text)
-            if at is None:  # white space is all alike, so there are few states
-                return State(Mode.TEXT, opening + b" " * len(behind)), b""
-            if at >= 0:
-                return _TEXT, behind[at:]
-            held = behind
-
-    def _bare(self, held: bytes) -> tuple[State, bytes]:
-        text, rest = _text(held)
-        head = head_of(text)
-        if head is not None and head["name"] in self.beginning.names:
-            behind = text[head.end() :].encode(errors="surrogateescape") + rest
-            written = f'{{"name":{json.dumps(head["name"])},"{BARE.arguments}":'
-            return State(Mode.TEXT), written.encode() + behind
-        if head is None and may_be_head(text):
-            return State(Mode.TEXT, held), b""
-        return State(Mode.PLAIN), b""
+    def _holding(self, place: Place, held: bytes) -> State:
+        """Return the state of a place with text held back."""
+        return State(Mode.TEXT, held, place) if held else self._at(place)
 
 
 def _stripped(held: bytes) -> bytes:
     text, rest = _text(held)
-    return text.lstrip().encode(errors="surrogateescape") + rest
+    return _bytes(text.lstrip()) + rest
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 def _text(held: bytes) -> tuple[str, bytes]:

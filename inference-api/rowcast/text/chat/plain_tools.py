@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rowcast.text.chat.tool_calls import TAGGED
+from rowcast.text.chat.forms.tagged import TAGGED
 
 Message = Mapping[str, Any]
 

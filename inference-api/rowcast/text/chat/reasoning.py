@@ -85,6 +85,10 @@ class Thinking:
             return None
         return cls(marks, Start.INSIDE)
 
+    def ended_by(self, closing: str) -> "Thinking":
+        """Return reasoning that another mark ends, after which a reply may have calls."""
+        return replace(self, marks=replace(self.marks, closing=closing, instead=""))
+
     @property
     def thought(self) -> Thought:
         """The marks, for rules that apply to each call in the text after the reasoning."""
@@ -97,8 +101,7 @@ class Thinking:
         marks = (self.marks.opening, self.marks.closing, self.marks.instead)
         parts = dict.fromkeys(part for mark in marks for part in _parts(mark) if not part.isalpha())
         tokens = spelt(tokenizer, tuple(parts))
-        hidden = tuple(each for each in tokens if not decoded(tokenizer, each[:1]))
-        return replace(self, tokens=tokens, hidden=hidden)
+        return replace(self, tokens=tokens, hidden=hidden(tokenizer, tokens))
 
 
 def spelt(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[tuple[int, str], ...]:
@@ -108,6 +111,11 @@ def spelt(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[tuple[int, str], 
     """
     encoded = [(tokenizer.encode(word, special=False), word) for word in words if word]
     return tuple((tokens[0], word) for tokens, word in encoded if len(tokens) == 1)
+
+
+def hidden(tokenizer: Tokenizer, tokens: Sequence[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
+    """Return those of the tokens that a text omits."""
+    return tuple(each for each in tokens if not decoded(tokenizer, each[:1]))
 
 
 def after(thinking: Thinking, grammar: str) -> str:

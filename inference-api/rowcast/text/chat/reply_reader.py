@@ -1,22 +1,14 @@
 """Splits a reply's text into its parts: reasoning, then text and tool calls.
 
-Joins the two readers that a request may need. The joined parts do not depend on where the text was
-cut.
+Joins the two readers that a request may need: forms of calls may have more reasoning between calls
+and text. The joined parts do not depend on where the text was cut.
 """
 
-from msgspec import Struct
-
+from rowcast.text.chat.parts import Part, ReasoningPart, TextPart
 from rowcast.text.chat.reasoning import ReasoningReader, Thinking
-from rowcast.text.chat.tool_calls import CallArguments, CallStart, TextPart, ToolReader
+from rowcast.text.chat.tool_calls import ToolReader
 
-
-class ReasoningPart(Struct, frozen=True):
-    """Reasoning."""
-
-    text: str
-
-
-Part = ReasoningPart | TextPart | CallStart | CallArguments
+__all__ = ["Part", "ReasoningPart", "ReplyReader"]
 
 
 class ReplyReader:
@@ -34,13 +26,18 @@ class ReplyReader:
 
     def feed(self, text: str, tokens: int) -> list[Part]:
         """Return the parts that this text adds; with it, the reply has `tokens` tokens."""
-        if self._reasoning is None:
-            return self._parts("", text)
-        before = self._reasoning.thinking
-        thought, rest = self._reasoning.feed(text)
-        if before or self._reasoning.thinking:
+        before = self._thinks
+        thought, rest = self._reasoning.feed(text) if self._reasoning else ("", text)
+        parts = self._parts(thought, rest)
+        if before or self._thinks:
             self.reasoning_tokens = tokens
-        return self._parts(thought, rest)
+        return parts
+
+    @property
+    def _thinks(self) -> bool:
+        """True if the next text is reasoning."""
+        readers = (self._reasoning, self._calls)
+        return any(reader is not None and reader.thinking for reader in readers)
 
     def finish(self) -> list[Part]:
         """Return the parts held back until the end of the reply."""

@@ -22,6 +22,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rowcast.errors import InvalidField
 from rowcast.model_files import ModelFiles
 from rowcast.text import bounded_json
+from rowcast.text.chat.forms import form_of
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.forms.tagged import TAGGED
 from rowcast.text.chat.plain_tools import with_tools
 
 PLAIN = """\
@@ -91,6 +94,11 @@ class ChatTemplate:
         """True if the template shows tools to the model."""
         return "tools" in self._names
 
+    @cached_property
+    def form(self) -> Form:
+        """The form in which replies call tools; without tools in it, that of `plain_tools`."""
+        return form_of(self.source) if self.knows_tools else TAGGED
+
     def shows(self, *roles: str) -> bool:
         """True if the template names all of these roles."""
         return self._constants.issuperset(roles)
@@ -154,8 +162,11 @@ class ChatTemplate:
             return self.render(described, end=end, extra=extra)
 
     def _adapted(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
-        """Convert messages for most templates: no `developer` role, and arguments as objects."""
-        return [self._adapt(message) for message in messages]
+        """Convert messages for most templates: no `developer` role, and arguments as objects.
+
+        Then as templates of this form of calls take them.
+        """
+        return self.form.history([self._adapt(message) for message in messages])
 
     def _adapt(self, message: Message) -> dict[str, Any]:
         adapted = dict(message)

@@ -1,79 +1,35 @@
 """Tool calls in a reply's text, found while the text is arriving.
 
-Models write calls in a form that their chat template teaches:
-
-    tagged   <tool_call>{"name": "f", "arguments": {…}}</tool_call>, any number of times
-    bare     {"name": "f", "parameters": {…}} instead of any text
-
+Models write calls in a form that their chat template teaches; `forms/` has each of them.
 `ToolReader.feed(text)` returns text, the names of calls that begin, and their arguments piece by
 piece; joined, the pieces do not depend on where the text was cut. Anything that looks like a call
 but is not one remains text. `tool_rule.py` has the grammars of calls, `call_beginning.py` the place
 from which they apply.
 """
 
-import json
-import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import AnyStr, Final, Literal
+from collections.abc import Callable, Collection
 
-from msgspec import Struct
-
+from rowcast.text.chat.forms import FORMS, form_of
+from rowcast.text.chat.forms.bare import BARE
+from rowcast.text.chat.forms.form import PLAIN, Form, Head, NoHead, Opened
+from rowcast.text.chat.forms.tagged import TAGGED
+from rowcast.text.chat.parts import CallArguments, CallStart, ReasoningPart, TextPart
 from rowcast.text.json_value import JsonValue
 
-_HEAD = re.compile(
-    r'\s*\{\s*"name"\s*:\s*"(?P<name>(?:[^"\\]|\\.)*)"\s*,'
-    r'\s*"(?:arguments|parameters)"\s*:\s*(?=\{)'
-)
-_BEGINNING: Final = '{"name":"'
-_HEAD_LIMIT: Final = 500  # characters within which a call must give its name
-_GAP: Final = 64  # characters of white space between an opening mark and the brace
+__all__ = [
+    "BARE",
+    "FORMS",
+    "TAGGED",
+    "CallArguments",
+    "CallStart",
+    "Form",
+    "Found",
+    "TextPart",
+    "ToolReader",
+    "form_of",
+]
 
-
-FormName = Literal["tagged", "bare"]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How calls are written."""
-
-    name: FormName
-    opening: str
-    closing: str
-    arguments: str  # their name in the object
-
-
-TAGGED = Form("tagged", "<tool_call>", "</tool_call>", "arguments")
-BARE = Form("bare", "", "", "parameters")
-FORMS: Final[dict[str, Form]] = {form.name: form for form in (TAGGED, BARE)}
-
-
-class TextPart(Struct, frozen=True):
-    """Text that is not a call."""
-
-    text: str
-
-
-class CallStart(Struct, frozen=True):
-    """The beginning of call number `index`."""
-
-    index: int
-    name: str
-
-
-class CallArguments(Struct, frozen=True):
-    """More of a call's arguments."""
-
-    index: int
-    text: str
-
-
-Found = TextPart | CallStart | CallArguments
-
-
-def form_of(template: str) -> Form:
-    """Return the form that a chat template teaches."""
-    return TAGGED if TAGGED.opening in template else BARE
+Found = TextPart | ReasoningPart | CallStart | CallArguments
 
 
 class ToolReader:
@@ -84,17 +40,23 @@ class ToolReader:
         self._names = frozenset(names)
         self._several = several
         self._held = ""
+        self._place = form.start
+        self._opening = ""  # of the call whose head is read
+        self._another = False  # that call follows one without text between them
         self._after_call = False
         self._arguments = JsonValue()
-        self._state: Callable[[], list[Found] | None] = (
-            self._read_text if form.opening else self._read_head
-        )
+        self._state: Callable[[], list[Found] | None] = self._read_text
         self.calls = 0
 
     @property
     def unfinished(self) -> bool:
         """True if a call has begun whose arguments have not ended."""
         return self._state == self._read_arguments
+
+    @property
+    def thinking(self) -> bool:
+        """True if the next text is reasoning."""
+        return self._state == self._read_text and self._place in self._form.thoughts
 
     def feed(self, text: str) -> list[Found]:
         """Return what this text adds."""
@@ -109,45 +71,45 @@ class ToolReader:
         held, self._held = self._held, ""
         if self._state == self._read_tail:
             return []  # part of a call's end
-        opening = self._form.opening if self._state == self._read_head else ""
-        return [TextPart(opening + held)] if held or opening else []
+        opening = self._opening if self._state == self._read_head else ""
+        return self._parts(opening + held)
 
     def _read_text(self) -> list[Found] | None:
-        """Read up to the next opening mark; hold back text that may become one."""
-        if self._after_call:
+        """Read up to the next opening; hold back text that may become one."""
+        if self._after_call and self._place != PLAIN:
             self._held = self._held.lstrip()  # drop white space between calls
             self._after_call = not self._held
-        text, opening, behind = self._held.partition(self._form.opening)
-        if opening:
-            self._held, self._state = behind, self._read_head
-            return [TextPart(text)] if text else []
-        held = begun(text, self._form.opening)
-        self._held, text = text[len(text) - held :], text[: len(text) - held]
-        return [TextPart(text)] if text else None
+        place, length = self._place, len(self._held)
+        sought = self._form.seek(place, self._held)
+        found = self._parts(sought.text)
+        self._held, self._place = sought.rest, sought.place
+        if sought.opening is not None:
+            self._opening, self._another, self._state = sought.opening, False, self._read_head
+            return found
+        return found if found or place != sought.place or len(sought.rest) < length else None
 
-    def _read_plain(self) -> list[Found] | None:
-        """Read text without calls, to the end of the reply."""
-        held, self._held = self._held, ""
-        return [TextPart(held)] if held else None
+    def _parts(self, text: str) -> list[Found]:
+        """Return text as the part that it is at this place."""
+        if not text:
+            return []
+        return [ReasoningPart(text) if self._place in self._form.thoughts else TextPart(text)]
 
     def _read_head(self) -> list[Found] | None:
         """Read up to the beginning of the arguments."""
-        head = head_of(self._held)
-        tagged = bool(self._form.opening)
-        stray = tagged and brace_at(self._held) == -1  # a mark that no call follows
-        if head is not None and not stray and (tagged or head["name"] in self._names):
+        head = self._form.head(Opened(self._held, self._names, another=self._another))
+        if isinstance(head, Head):
             return self._begin(head)
-        if not stray and may_be_head(self._held):
+        if head is NoHead.YET:
             return None
-        self._state = self._read_text if tagged else self._read_plain
-        return [TextPart(self._form.opening)] if tagged else []
+        self._state, self._place = self._read_text, self._form.after_stray
+        return self._parts(self._opening)
 
-    def _begin(self, head: re.Match[str]) -> list[Found]:
-        self._held = self._held[head.end() :]
+    def _begin(self, head: Head) -> list[Found]:
+        self._held = self._held[head.end :]
         self._arguments = JsonValue()
         self._state = self._read_arguments
         self.calls += 1
-        return [CallStart(self.calls - 1, json.loads(f'"{head["name"]}"'))]
+        return [CallStart(self.calls - 1, head.name)]
 
     def _read_arguments(self) -> list[Found] | None:
         taken = self._arguments.feed(self._held)
@@ -157,60 +119,16 @@ class ToolReader:
         return [CallArguments(self.calls - 1, text)] if text else None
 
     def _read_tail(self) -> list[Found] | None:
-        """Read the object's brace and the closing mark, with space around them."""
-        behind = _behind(self._held, ("}", self._form.closing))
-        if behind is None:
+        """Read what ends a call, up to the next one's head or to text."""
+        tail = self._form.tail(self._held)
+        if tail is None:
             return None
-        self._held = self._held[behind:]
-        self._after_call = True
-        self._state = self._read_text if self._form.opening else self._read_plain
+        self._held = self._held[tail.end :]
+        self._another, self._opening = tail.another, ""
+        self._after_call, self._place = True, self._form.after_call
+        self._state = self._read_head if tail.another else self._read_text
         return []
 
 
 def _is_second(found: Found) -> bool:
-    return not isinstance(found, TextPart) and found.index > 0
-
-
-def head_of(text: str) -> re.Match[str] | None:
-    """Return the head of a call, up to its arguments, if the text begins with one."""
-    return _HEAD.match(text)
-
-
-def may_be_head(held: str) -> bool:
-    """True if this may still become the head of a call."""
-    squeezed = "".join(held.split())
-    begins = squeezed.startswith(_BEGINNING) or _BEGINNING.startswith(squeezed)
-    return begins and len(held) <= _HEAD_LIMIT
-
-
-def brace_at(behind: str) -> int | None:
-    """Return the place of the brace that follows an opening mark; -1 if something else does.
-
-    None: more text is needed to know it.
-    """
-    at = len(behind) - len(behind.lstrip(" \t\r\n"))
-    if at > _GAP:
-        return -1
-    if at == len(behind):
-        return None
-    return at if behind[at] == "{" else -1
-
-
-def begun(text: AnyStr, word: AnyStr) -> int:
-    """Return how many characters at the end of a text may begin a word."""
-    tail = text[max(0, len(text) - len(word) + 1) :]
-    at = tail.find(word[:1])
-    while at >= 0 and not word.startswith(tail[at:]):
-        at = tail.find(word[:1], at + 1)
-    return len(tail) - at if at >= 0 else 0
-
-
-def _behind(text: str, expected: Sequence[str]) -> int | None:
-    """Return the place after these words; None if more text is needed to know it."""
-    at = 0
-    for word in filter(None, expected):
-        at += len(text[at:]) - len(text[at:].lstrip())
-        if not text.startswith(word, at):
-            return None if word.startswith(text[at:]) else at
-        at += len(word)
-    return at
+    return isinstance(found, CallStart | CallArguments) and found.index > 0

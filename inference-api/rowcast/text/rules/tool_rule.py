@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from rowcast.text.chat.call_beginning import Beginning, with_beginning
-from rowcast.text.chat.tool_calls import Form
+from rowcast.text.chat.forms.form import Form
 from rowcast.text.rules import grammar
 from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_refs import inside
@@ -22,7 +22,6 @@ from rowcast.text.rules.schema_rule import Part, Rule, rule_of_parts
 from rowcast.text.rules.schema_tree import Schema, changed
 
 _EMPTY: Final[Schema] = {"type": "object", "properties": {}, "additionalProperties": False}
-_SPACE: Final = r"/[ \t\r\n]{0,32}/"
 _NOTES: Final = frozenset({"title", "description", "$schema", "$comment"})
 _NO_PARAMETERS: Final[tuple[Schema, ...]] = (
     {},
@@ -41,11 +40,46 @@ class Callee:
     loosened: bool = False  # no grammar can follow its own schema
 
 
-def rule_of_calls(form: Form, callees: Sequence[Callee], *, several: bool) -> Rule:
-    """Return the rule for a reply that calls one of these functions, or several."""
-    names = [callee.name for callee in callees]
+@dataclass(frozen=True, slots=True)
+class _Functions:
+    """The functions of one rule, as forms write them."""
+
+    names: tuple[str, ...]
+    schemas: Sequence[Schema]  # of their arguments
+    tokens: Sequence[tuple[int, str]]  # that are marks, and the marks
+    several: bool
+
+    def mark(self, mark: str) -> str:
+        tokens = [f"<[{token}]>" for token, word in self.tokens if word == mark]
+        return " | ".join([json.dumps(mark), *tokens])
+
+    def objects(self, arguments: str) -> str:
+        calls = [
+            _call_schema(arguments, name, inside(schema, f"/anyOf/{at}/properties/{arguments}"))
+            for at, (name, schema) in enumerate(zip(self.names, self.schemas, strict=True))
+        ]
+        return f"%json {grammar.written({'anyOf': calls})}"
+
+    def each(self) -> list[tuple[str, str]]:
+        schemas = [inside(_object(schema), "") for schema in self.schemas]
+        written = [f"%json {grammar.written(schema)}" for schema in schemas]
+        return list(zip(self.names, written, strict=True))
+
+
+def rule_of_calls(
+    form: Form, callees: Sequence[Callee], *, several: bool, tokens: Sequence[tuple[int, str]] = ()
+) -> Rule:
+    """Return the rule for a reply that calls one of these functions, or several.
+
+    `tokens`: marks of the form that are one token of the model.
+    """
+    names = tuple(callee.name for callee in callees)
+
+    def make(schemas: Sequence[Schema]) -> str:
+        return grammar.of_lark(form.whole(_Functions(names, schemas, tokens, several)))
+
     parts = [Part(parameters_of(each), each.strict, each.name) for each in callees]
-    return rule_of_parts(parts, partial(_grammar, form, names, several=several))
+    return rule_of_parts(parts, make)
 
 
 def rule_of_optional_calls(
@@ -70,19 +104,12 @@ def _optional(
     form: Form, callees: Sequence[Callee], *, several: bool, tokens: Sequence[tuple[int, str]]
 ) -> Rule:
     names = tuple(callee.name for callee in callees)
-    tagged = bool(form.opening)
-    shown = tuple(tokens)
-    beginning = Beginning(form.name, () if tagged else names, several and tagged, shown=shown)
-    closing = " | ".join(
-        [
-            json.dumps(form.closing),
-            *(f"<[{token}]>" for token, mark in tokens if mark == form.closing),
-        ]
-    )
+    needed = names if form.needs_names else ()
+    beginning = Beginning(form.name, needed, several and form.repeats, shown=tuple(tokens))
 
     def make(schemas: Sequence[Schema]) -> str:
         plain = [changed(schema, _without_notes) for schema in schemas]
-        call = {"lark_grammar": _one_call(form, names, plain, closing)}
+        call = {"lark_grammar": form.one(_Functions(names, plain, tokens, several))}
         return grammar.checked(with_beginning([call], beginning))
 
     parts = [Part(_object(parameters_of(each)), each.strict, each.name) for each in callees]
@@ -131,33 +158,10 @@ def parameters_of(callee: Callee) -> Schema:
     return _EMPTY if effective in _NO_PARAMETERS else schema
 
 
-def _grammar(form: Form, names: Sequence[str], schemas: Sequence[Schema], *, several: bool) -> str:
-    call = _calls(form, names, schemas)
-    if not form.opening:
-        return grammar.of_lark(f"start: call\n{call}")
-    block = f"{json.dumps(form.opening)} call {json.dumps(form.closing)}"
-    return grammar.of_lark(f"start: block{'+' if several else ''}\nblock: {block}\n{call}")
-
-
-def _one_call(form: Form, names: Sequence[str], schemas: Sequence[Schema], closing: str) -> str:
-    """Return the grammar of one call, from its brace on."""
-    end = f"{_SPACE} ({closing})" if form.closing else ""
-    return f"start: call {end}\n{_calls(form, names, schemas)}"
-
-
-def _calls(form: Form, names: Sequence[str], schemas: Sequence[Schema]) -> str:
-    """Return a Lark rule for the object of a call."""
-    calls = [
-        _call_schema(form, name, inside(schema, f"/anyOf/{number}/properties/{form.arguments}"))
-        for number, (name, schema) in enumerate(zip(names, schemas, strict=True))
-    ]
-    return f"call: %json {grammar.written({'anyOf': calls})}"
-
-
-def _call_schema(form: Form, name: str, arguments: Schema) -> dict[str, Any]:
+def _call_schema(name_of_arguments: str, name: str, arguments: Schema) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {"name": {"const": name}, form.arguments: arguments},
-        "required": ["name", form.arguments],
+        "properties": {"name": {"const": name}, name_of_arguments: arguments},
+        "required": ["name", name_of_arguments],
         "additionalProperties": False,
     }

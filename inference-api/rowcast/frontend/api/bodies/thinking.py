@@ -9,13 +9,18 @@ from rowcast.text.chat.reasoning import Thinking
 from rowcast.text.rules.schema_rule import Rule
 
 
-def thinking_of(served: ServedModel, body: ChatBody, prompt: str) -> Thinking | None:
-    """Return the reasoning that the replies may begin with. `prompt`: its text."""
+def thinking_of(served: ServedModel, body: ChatBody, prompt: str, end: str = "") -> Thinking | None:
+    """Return the reasoning that the replies may begin with.
+
+    `prompt`: its text. `end`: the mark that ends reasoning; by default, the template's.
+    """
     template = served.chat.source
     if body.continue_final_message:
         thinking = Thinking.within(template, _begun(body.messages[-1]))
     else:
         thinking = Thinking.of(template, prompt)
+    if thinking and end:
+        thinking = thinking.ended_by(end)
     return thinking.spelt(served.tokenizer) if thinking else None
 
 

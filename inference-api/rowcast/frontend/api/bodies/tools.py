@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rowcast.errors import InvalidField
-from rowcast.frontend.api.bodies.rules import compiled, grammar_of
+from rowcast.frontend.api.bodies.rules import compiled
 from rowcast.frontend.api.bodies.types import (
     ChatBody,
     Custom,
@@ -22,11 +22,14 @@ from rowcast.frontend.api.bodies.types import (
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.served_model import ServedModel
 from rowcast.offload import tasks
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.reasoning import hidden, spelt
 from rowcast.text.chat.template import ChatTemplate
-from rowcast.text.chat.tool_calls import TAGGED, Form, ToolReader, form_of
+from rowcast.text.chat.tool_calls import ToolReader
 from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.rules.schema_tree import Schema
 from rowcast.text.rules.tool_rule import Callee
+from rowcast.text.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class Toolbox:
     def custom(self) -> frozenset[str]:
         """The names of the custom tools, whose input is text."""
         return frozenset(tool.name for tool in self.tools if tool.custom)
+
+    def hidden(self, tokenizer: Tokenizer) -> tuple[tuple[int, str], ...]:
+        """Return the form's marks that are tokens which a text omits."""
+        return hidden(tokenizer, spelt(tokenizer, self.form.marks))
 
     def reader(self) -> ToolReader:
         """Return the reader of one reply's text."""
@@ -77,18 +84,17 @@ def toolbox(template: ChatTemplate, body: ChatBody) -> Toolbox | None:
     one = isinstance(choice, ToolChoice) and not allowed
     return Toolbox(
         tools=tools,
-        form=form_of(template.source) if template.knows_tools else TAGGED,
+        form=template.form,
         required=_required(tools, choice),
         several=body.parallel_tool_calls is not False and not one,
     )
 
 
-def rule_of(served: ServedModel, request: Request, body: ChatBody, tools: Toolbox | None) -> Rule:
+def rule_of(served: ServedModel, request: Request, requested: Rule, tools: Toolbox | None) -> Rule:
     """Return the rule that the reply must follow: the body's, or that of the tools.
 
-    A reply that follows a rule of the body's own has no optional calls.
+    `requested`: the body's. A reply that follows one has no optional calls.
     """
-    requested = grammar_of(served, request, body)
     if tools is None or (requested.grammar and not tools.required):
         return requested
     if requested.grammar:
