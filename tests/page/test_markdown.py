@@ -6,7 +6,6 @@ Each text is streamed to the page as a model's reply, in pieces of a few charact
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route
@@ -155,13 +154,7 @@ def test_ten_thousand_tokens_are_rendered_piece_by_piece(
 ) -> None:
     """What is complete is never rendered again: the first paragraph stays the same node."""
     tab = open_tab(server.url)
-
-    def longer(route: Route) -> None:
-        sent: dict[str, Any] = json.loads(route.request.post_data or "")
-        one_paragraph = {"ignore_eos": True, "max_tokens": 10_000, "seed": 6}
-        route.continue_(post_data=json.dumps(sent | one_paragraph))
-
-    tab.page.route("**/v1/chat/completions", longer)
+    tab.rewrite(ignore_eos=True, max_tokens=10_000, seed=6)  # one paragraph
     tab.send("Hello")
     first = tab.page.wait_for_function(LINES_SET_APART).as_element()  # while it streams
     assert first is not None
