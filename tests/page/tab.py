@@ -90,6 +90,13 @@ class Tab:
 
         self.page.route(requests, send)
 
+    def slow_down(self, rate: int) -> None:
+        """Have the network bring at most this many bytes a second, however fast the server is."""
+        network = {"offline": False, "latency": 0, "downloadThroughput": rate}
+        connected = self.context.new_cdp_session(self.page)
+        connected.send("Network.enable")
+        connected.send("Network.emulateNetworkConditions", network | {"uploadThroughput": -1})
+
     def send(self, text: str) -> None:
         """Type a message and send it."""
         self.page.get_by_label("Message", exact=True).fill(text)
