@@ -6,7 +6,8 @@
  */
 
 import { announce, button, copy, icon, make, number } from "./dom.js";
-import { codeBox, MarkdownView } from "./markdown.js";
+import { GrowingLines, MarkdownView } from "./growing.js";
+import { codeBox } from "./markdown.js";
 
 const ENDS = { length: "ended at its maximum length", tool_calls: "calls a tool" };
 
@@ -67,12 +68,20 @@ export class MessageView {
   #text(done) {
     const { node } = this;
     if (!this.json) return this.view.update(node.text, done);
-    if (!this.code && node.text) this.body.append(codeBox("json", (this.code = make("code"))));
-    if (this.code) this.code.textContent = done ? pretty(node.text) : node.text;
+    if (!node.text) return true;
+    if (!this.lines) {
+      const code = make("code");
+      this.body.append(codeBox("json", code));
+      this.lines = new GrowingLines(code);
+    }
+    this.lines.update(done ? pretty(node.text) : node.text, done);
     return true;
   }
 
   #calls() {
+    const length = this.node.calls.reduce((sum, { name, text }) => sum + 1 + name.length + text.length, 0);
+    if (this.callsLength === length) return;
+    this.callsLength = length;
     const cards = this.node.calls.map((call) =>
       make("section", { class: "call", "aria-label": `Tool call ${call.name}` }, make("p", {}, "Calls ", make("code", {}, call.name)), codeBox("arguments", make("code", {}, pretty(call.text)))),
     );

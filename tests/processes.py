@@ -43,6 +43,26 @@ def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> No
         time.sleep(0.02)
 
 
+def _has(process: psutil.Process, words: Sequence[str]) -> bool:
+    """True if the process has not ended, and its command line contains all of `words`."""
+    with contextlib.suppress(psutil.Error):
+        line = " ".join(process.cmdline())
+        return all(word in line for word in words)
+    return False
+
+
+def awaited(found: Callable[[], Sequence[psutil.Process]], what: str) -> psutil.Process:
+    """Return the first of the processes that are found, as soon as there is one."""
+    first: list[psutil.Process] = []
+
+    def any_found() -> bool:
+        first[:] = found()[:1]
+        return bool(first)
+
+    until(any_found, what)
+    return first[0]
+
+
 def family(pid: int) -> list[psutil.Process]:
     """Return a process and all its descendants."""
     try:
@@ -70,9 +90,16 @@ def _alive(process: psutil.Process) -> bool:
     return False
 
 
+def children(pid: int) -> list[psutil.Process]:
+    """Return the children of a process that have not ended; none if it has ended itself."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [each for each in psutil.Process(pid).children() if _alive(each)]
+    return []
+
+
 def launchers(supervisor: psutil.Process, name: str = "") -> list[psutil.Process]:
     """Return a supervisor's launchers, or those of the model of this name."""
-    found = [each for each in supervisor.children() if _alive(each)]
+    found = children(supervisor.pid)
     named = [(each, kernel_name(each.pid)) for each in found]
     return [each for each, own in named if own == name[:15] or (not name and own != FORK_SERVER)]
 
@@ -98,20 +125,23 @@ class Running:
 
     def named(self, *words: str) -> list[psutil.Process]:
         """Return its processes whose command line contains all of `words`."""
-        found = []
-        for process in family(self.process.pid):
-            with contextlib.suppress(psutil.Error):
-                line = " ".join(process.cmdline())
-                if all(word in line for word in words):
-                    found.append(process)
-        return found
+        return [each for each in family(self.process.pid) if _has(each, words)]
+
+    def children(self, *words: str) -> list[psutil.Process]:
+        """Return its own children whose command line contains all of `words`."""
+        return [each for each in children(self.process.pid) if _has(each, words)]
 
     def workers(self) -> list[psutil.Process]:
         """Return gunicorn's workers: the master's children that are gunicorn too."""
-        return [each for each in self.named("gunicorn") if each.ppid() == self.process.pid]
+        return self.children("gunicorn")
+
+    def worker(self) -> psutil.Process:
+        """Return a worker, or wait for the one that the master is about to fork."""
+        return awaited(self.workers, "a worker")
 
     def supervisor(self) -> psutil.Process:
-        return next(p for p in self.named("rowcast.launch") if p.ppid() == self.process.pid)
+        """Return the supervisor, or wait for the one that the master is about to start."""
+        return awaited(lambda: self.children("rowcast.launch"), "a supervisor")
 
     def launchers(self, name: str = "") -> list[psutil.Process]:
         """Return the launchers, or those of the model of this name."""
@@ -119,13 +149,11 @@ class Running:
 
     def launcher(self, name: str = "") -> psutil.Process:
         """Return a launcher, or wait for the one that the supervisor is about to fork."""
-        until(lambda: bool(self.launchers(name)), "a launcher")
-        return self.launchers(name)[0]
+        return awaited(lambda: self.launchers(name), "a launcher")
 
     def backend(self, name: str = "") -> psutil.Process:
         """Return the current backend, or wait for the one that a launcher is about to fork."""
-        until(lambda: any(map(_alive, self.launcher(name).children())), "a backend")
-        return next(child for child in self.launcher(name).children() if _alive(child))
+        return awaited(lambda: children(self.launcher(name).pid), "a backend")
 
     def get(self, path: str, timeout: float = 10) -> tuple[int, bytes]:
         """Return status and body. Tests poll with it: it costs a third of a whole client's get."""

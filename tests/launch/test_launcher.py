@@ -18,7 +18,7 @@ import pytest
 
 from backend.driven import submit
 from engine.rule import reply as expected
-from processes import ROOT, family, gone, launchers, running_server, until
+from processes import ROOT, awaited, children, family, gone, launchers, running_server, until
 from rowcast.errors import PeerGone
 from rowcast.launch.exit_status import BROKEN, REFUSED
 from rowcast.launch.launcher import memory_kills
@@ -58,13 +58,11 @@ class Launched:
     folder: Path
 
     def launcher(self) -> psutil.Process:
-        until(lambda: bool(launchers(psutil.Process(self.process.pid))), "a launcher", PATIENCE)
-        return launchers(psutil.Process(self.process.pid))[0]
+        return awaited(lambda: launchers(psutil.Process(self.process.pid)), "a launcher")
 
     def backend(self) -> psutil.Process:
         """Return the launcher's child."""
-        until(lambda: bool(self.launcher().children()), "the backend is started", PATIENCE)
-        return self.launcher().children()[0]
+        return awaited(lambda: children(self.launcher().pid), "the backend is started")
 
     def connect(self) -> UnixFrontendPort:
         """Connect as a frontend, as soon as a backend listens."""

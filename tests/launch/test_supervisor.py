@@ -13,7 +13,7 @@ import pytest
 
 from engine.rule import reply as expected
 from launch.supervised import LAZY, PATIENCE, START, SUPERVISOR, reply, supervised
-from processes import family, gone, kernel_name, until
+from processes import children, family, gone, kernel_name, until
 from rowcast.launch.memory import memory_for_models
 from rowcast.models.messages import Drop, Held, Hello, Hold, Load, Unload
 from rowcast.settings import read_settings
@@ -40,12 +40,12 @@ def test_each_model_has_its_own_processes_with_its_name(tmp_path: Path) -> None:
         for name in ("first", "second"):
             frontend.await_state(name, "ready")
             (launcher,) = supervisor.launchers(name)
-            (backend,) = launcher.children()
+            (backend,) = children(launcher.pid)
             assert kernel_name(backend.pid) == name
             backends.append(backend)
         backends[0].kill()
         until(lambda: gone(backends[:1]), "its end")
-        until(lambda: bool(supervisor.launchers("first")[0].children()), "the next backend")
+        until(lambda: bool(children(supervisor.launchers("first")[0].pid)), "the next backend")
         assert not gone(backends[1:])
 
 

@@ -1,14 +1,22 @@
 """One browser tab with Rowcast's page, driven as its user would; used by the page's tests."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route
 
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 90_000  # milliseconds
+SEED = 1
+CHAT = "**/v1/chat/completions"
+SHOWN = {"Server": ("#rows > *", "#models table"), "Tasks": ("#task-list > *",)}
+TOKENS = """() => {
+  const facts = [...document.querySelectorAll(".facts")].at(-1)?.textContent ?? "";
+  return Number((/([\\d,]+) token/.exec(facts)?.[1] ?? "0").replace(",", ""));
+}"""
 STORED = """async (team) => {
   const { openStore } = await import("/static/conversations.js");
   const talks = await (await openStore(team)).all();
@@ -69,6 +77,26 @@ class Tab:
             self.page.get_by_label(label, exact=True).fill(str(value))
         self.page.get_by_role("button", name="Close settings").click()
 
+    def limit(self, tokens: int, seed: int = SEED) -> None:
+        """Give the next replies a seed and a largest length, in the settings."""
+        self.settings({"Seed": seed, "Maximum tokens": tokens})
+
+    def rewrite(self, requests: str = CHAT, **fields: object) -> None:
+        """Set these fields in the body of each request to such an address."""
+
+        def send(route: Route) -> None:
+            body = json.loads(route.request.post_data or "")
+            route.continue_(post_data=json.dumps(body | fields))
+
+        self.page.route(requests, send)
+
+    def slow_down(self, rate: int) -> None:
+        """Have the network bring at most this many bytes a second, however fast the server is."""
+        network = {"offline": False, "latency": 0, "downloadThroughput": rate}
+        connected = self.context.new_cdp_session(self.page)
+        connected.send("Network.enable")
+        connected.send("Network.emulateNetworkConditions", network | {"uploadThroughput": -1})
+
     def send(self, text: str) -> None:
         """Type a message and send it."""
         self.page.get_by_label("Message", exact=True).fill(text)
@@ -85,13 +113,11 @@ class Tab:
 
     def await_tokens(self, count: int) -> None:
         """Wait until the last reply has at least this many tokens."""
-        self.page.wait_for_function(
-            """(count) => {
-              const facts = [...document.querySelectorAll(".facts")].at(-1)?.textContent ?? "";
-              return Number(/([\\d,]+) token/.exec(facts)?.[1].replace(",", "")) >= count;
-            }""",
-            arg=count,
-        )
+        self.page.wait_for_function(f"(count) => ({TOKENS})() >= count", arg=count)
+
+    def tokens(self) -> int:
+        """Return how many tokens the last reply has."""
+        return int(self.page.evaluate(TOKENS))
 
     def await_end(self) -> None:
         """Wait until the last reply has ended."""
@@ -115,6 +141,12 @@ class Tab:
         """Return what a function of a module's exports and an argument returns in the page."""
         call = f"async ([module, argument]) => ({function})(await import(module), argument)"
         return page.evaluate(call, [module, argument])
+
+    def show(self, view: str) -> None:
+        """Show a view, and wait until it has what the server reports."""
+        self.page.get_by_role("link", name=view, exact=True).click()
+        for content in SHOWN.get(view, ()):
+            self.page.locator(content).first.wait_for()
 
     def notes(self) -> list[str]:
         """Return what the last reply reports about interruptions."""

@@ -70,7 +70,7 @@ LONG = "A" * 200 + " and `" + "code" * 60 + "`"
 
 
 def with_reply(tab: Tab) -> None:
-    tab.settings({"Maximum tokens": 30})
+    tab.limit(30)
     tab.send(LONG)
     tab.await_end()
     tab.act("Tokens")
@@ -85,8 +85,7 @@ def test_every_control_has_a_name_and_every_text_contrast(
     with_reply(tab)
     tab.page.get_by_role("button", name="Settings of this conversation").click()
     for view in VIEWS:
-        tab.page.get_by_role("link", name=view, exact=True).click()
-        tab.page.wait_for_timeout(300)
+        tab.show(view)
         assert tab.page.evaluate(UNNAMED, CONTROLS) == []
         assert tab.page.evaluate(FAINT) == []
         assert tab.page.evaluate(SKIPPED_LEVELS) == []
@@ -103,8 +102,7 @@ def test_nothing_needs_horizontal_scrolling(
     tab = open_tab(storing_server.url, viewport={"width": width, "height": 800})
     with_reply(tab)
     for view in VIEWS:
-        tab.page.get_by_role("link", name=view, exact=True).click()
-        tab.page.wait_for_timeout(300)
+        tab.show(view)
         assert tab.page.evaluate(WIDE) <= 0
         assert tab.page.evaluate(OUTSIDE) == []
     side = tab.page.get_by_role("complementary", name="Conversations")
@@ -117,6 +115,7 @@ def test_nothing_needs_horizontal_scrolling(
 def test_the_keyboard_alone(tab: Tab) -> None:
     """Everything on the way from the address to a stopped reply, without a pointer."""
     press = tab.page.keyboard.press
+    tab.rewrite(ignore_eos=True, max_tokens=10_000)
     press("Tab")
     assert tab.page.locator(":focus").inner_text() == "Skip to the message field"
     press("Enter")
@@ -141,7 +140,7 @@ def test_the_keyboard_alone(tab: Tab) -> None:
 
 
 def test_what_happens_is_announced(tab: Tab) -> None:
-    tab.settings({"Maximum tokens": 8})
+    tab.limit(8)
     tab.send("Hello")
     text = tab.reply()["text"].strip()
     announced = tab.page.locator("#announcer[aria-live=polite]").inner_text()

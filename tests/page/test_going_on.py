@@ -14,7 +14,8 @@ from scripted_replies import long_reply, scripted_reply
 pytestmark = pytest.mark.slow
 
 TEXT = "Tell me a long story"
-TOKENS = 200
+TOKENS = 600  # many more than are computed while a test looks at the page
+ENDLESS = 2500  # of a reply that is stopped
 PROMPT = f"user: {TEXT}\nassistant:"
 
 
@@ -23,9 +24,15 @@ def seed() -> int:
     return long_reply(PROMPT, TOKENS, at_least=TOKENS)
 
 
-def begin(tab: Tab, seed: int) -> None:
+@pytest.fixture(scope="module")
+def endless() -> int:
+    """The seed of a reply that ends when it is stopped."""
+    return long_reply(PROMPT, ENDLESS, at_least=ENDLESS)
+
+
+def begin(tab: Tab, seed: int, tokens: int = TOKENS) -> None:
     """Send the message, and wait for a part of the reply."""
-    tab.settings({"Seed": seed, "Maximum tokens": TOKENS})
+    tab.limit(tokens, seed)
     tab.send(TEXT)
     tab.await_tokens(60)
 
@@ -49,8 +56,9 @@ def test_a_reload_in_the_middle(tab: Tab, seed: int) -> None:
 
 
 def test_a_killed_decoder(tab: Tab, storing_server: Running, seed: int) -> None:
+    backend = storing_server.backend()
     begin(tab, seed)
-    storing_server.backend().kill()
+    backend.kill()
     check(tab, seed, "The decoder was replaced; continued at token")
 
 
@@ -64,8 +72,9 @@ def test_a_lost_network(tab: Tab, seed: int) -> None:
 
 
 def test_a_killed_worker(tab: Tab, storing_server: Running, seed: int) -> None:
+    worker = storing_server.worker()
     begin(tab, seed)
-    storing_server.workers()[0].kill()
+    worker.kill()
     check(tab, seed, "Connection lost; continued at token")
     tab.errors.clear()  # the browser reports the connection that was cut
 
@@ -84,27 +93,31 @@ def test_without_a_journal_it_is_computed_again(
         tab.close()
 
 
-def test_a_stopped_reply_frees_its_row(tab: Tab, storing_server: Running, seed: int) -> None:
+def test_a_stopped_reply_frees_its_row(tab: Tab, storing_server: Running, endless: int) -> None:
     until(lambda: storing_server.rows_seated() == 0, "all rows are free")
-    begin(tab, seed)
+    begin(tab, endless, ENDLESS)
     until(lambda: storing_server.rows_seated() == 1, "it is seated")
     tab.page.get_by_role("button", name="Stop", exact=True).click()
     until(lambda: storing_server.rows_seated() == 0, "its row is free")
     reply = tab.reply()
     assert reply["state"] == "stopped"
-    assert scripted_reply(PROMPT, seed, TOKENS).text.startswith(reply["text"])
+    assert scripted_reply(PROMPT, endless, ENDLESS).text.startswith(reply["text"])
     assert "stopped" in tab.last.locator(".facts").inner_text()
     stream = f"{tab.url}/v1/streams/{reply['stream']}"
     assert requests.get(stream, timeout=10).status_code == 410
 
 
-def test_two_tabs_of_one_conversation_do_not_cut_each_other(tab: Tab, seed: int) -> None:
-    begin(tab, seed)
+def test_two_tabs_of_one_conversation_do_not_cut_each_other(tab: Tab, endless: int) -> None:
+    begin(tab, endless, ENDLESS)
     other = tab.context.new_page()
     other.goto(tab.url)
     other.get_by_role("button", name=TEXT, exact=True).click()
     other.get_by_role("article").get_by_text("This reply is streaming in another tab").wait_for()
-    assert tab.reply()["text"] == scripted_reply(PROMPT, seed, TOKENS).text
+    tab.await_tokens(tab.tokens() + 50)  # it goes on
+    tab.page.get_by_role("button", name="Stop", exact=True).click()
+    reply = tab.reply()
+    assert scripted_reply(PROMPT, endless, ENDLESS).text.startswith(reply["text"])
     other.locator('article.assistant[aria-busy="false"]').wait_for()
+    assert other.locator(".facts").inner_text() == tab.last.locator(".facts").inner_text()
     assert tab.notes() == []
     other.close()

@@ -6,7 +6,6 @@ Each text is streamed to the page as a model's reply, in pieces of a few charact
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route
@@ -57,6 +56,26 @@ and [a link](https://example.org).
 |---|--:|
 | 1 | 2 |
 """
+
+GROWING = (
+    "- one\n-x\n- two\n\n  more\n- - deep\n  1. a\n\n\n  b\n* three\n\n3) other\n4. ones\n\nEnd",
+    "a | b\n-|-\n1 | 2\n3 | 4\nfive\n\na | b\n--x\n\n| c |\n|---|\n| 1 |\n|",
+    "> one\n> - a\n> - b\nlazy\n-\n> two\n>\n> ```\n> code\n> ```\n>> deep\n1.\n> x\n1\n2\n> - c\n"
+    + "> z\n" * 90,
+    "~~~ py\nx\n``` \n~~\n~~~~\nAfter\n```\n```\n\n```js\nopen\n``` no\n```` `\n```",
+    "# Head ## \n##\n## \n#\n---\n-- -\n-\n--x\n***\n*** x\n# #",
+    "```\n" + "a line of code, and more\n\n" * 300 + "```\nAfter it\n",
+    "1. **item** `x`\n   - a\n" * 200,
+    "| a | b |\n|---|--:|\n" + "| `x` | *y* |\n" * 200 + "\nAfter it",
+    ">" * 30 + " deep\n" + "    " * 9 + "- deep\n" + "- " * 30 + "deep",
+)
+UNITS = (
+    "- **item** `x`\n",
+    "> some *words*\n",
+    "```\ncode\n```\n\n",
+    "One.\n\n",
+    "Some words *and* ",
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,31 +142,71 @@ def test_plain_markdown_becomes_elements(open_tab: Open, page_of: str) -> None:
     assert "snake_case_word and 2 * 3 * 4" in shown
 
 
+DIFFERING = """async ({ MarkdownView }, texts) => {
+  const { rendered } = await import("/static/markdown.js");
+  const node = (children) => {
+    const place = document.createElement("div");
+    place.append(...children);
+    return place;
+  };
+  const SHORT = 2000;
+  const differs = (text, step) => {
+    const grown = node([]);
+    const view = new MarkdownView(grown);
+    for (let at = step; at < text.length; at += step) {
+      view.due = 0;
+      view.update(text.slice(0, at));
+      if (text.length > SHORT) continue;
+      const whole = node(rendered(text.slice(0, at)));
+      if (grown.textContent.trimEnd() !== whole.textContent.trimEnd()) return true;
+    }
+    view.update(text, true);
+    for (const part of grown.querySelectorAll(".part")) part.replaceWith(...part.childNodes);
+    return node(rendered(text)).innerHTML !== grown.innerHTML;
+  };
+  const steps = (text) => (text.length > SHORT ? [text.length >> 7] : [1, 7]);
+  return texts.filter((text) => steps(text).some((step) => differs(text, step)));
+}"""
+
+
 def test_growing_and_whole_text_give_the_same_nodes(open_tab: Open, page_of: str) -> None:
-    """Also with long paragraphs, of which only the end is rendered again, and odd marks."""
+    """Also of each block that grows, and of lines that move to another block when they grow."""
     long = "word **bold** `a` and *b* " * 60
     odd = "unclosed **bold and `code and [link](http://x " * 20 + "\\" + "[[" * 50
     texts = [PLAIN, HOSTILE, long, odd, long + odd, "**" * 3000, "[a](" * 2000, "*a " * 3000]
-    differing = Tab.evaluate_module(
-        open_tab(page_of).page,
-        """({ MarkdownView, rendered }, texts) => texts.filter((text) => {
-          const [grown, whole] = [document.createElement("div"), document.createElement("div")];
-          const view = new MarkdownView(grown);
-          const step = Math.max(1, text.length >> 7);
-          for (let at = step; at < text.length; at += step) {
-            view.due = 0;
-            view.update(text.slice(0, at));
-          }
-          view.update(text, true);
-          whole.append(...rendered(text));
-          for (const span of grown.querySelectorAll("p > span:not([class])"))
-            span.replaceWith(...span.childNodes);
-          return whole.innerHTML !== grown.innerHTML;
-        })""",
-        "/static/markdown.js",
-        texts,
-    )
-    assert differing == []
+    texts += [*GROWING, "\n\n".join((PLAIN, *GROWING) * 3)]
+    page = open_tab(page_of).page
+    assert Tab.evaluate_module(page, DIFFERING, "/static/growing.js", texts) == []
+
+
+COSTLY = """({ MarkdownView }, texts) => texts.map((unit) => {
+  const place = document.createElement("div");
+  const view = new MarkdownView(place);
+  const text = unit.repeat(400);
+  const seen = new MutationObserver(() => {});
+  seen.observe(place, { childList: true, subtree: true });
+  const grow = (to) => {
+    view.due = 0;
+    view.update(text.slice(0, to));
+  };
+  const cost = (from) => {
+    grow(from);
+    seen.takeRecords();
+    for (let at = from; at < from + 200; at += 1) grow(at);
+    const added = seen.takeRecords().flatMap(({ addedNodes }) => [...addedNodes]);
+    return added.reduce((sum, node) => sum + 1 + (node.querySelectorAll?.("*").length ?? 0), 0);
+  };
+  return [cost(1000), cost(text.length - 300)];
+})"""
+
+
+def test_a_long_block_costs_what_a_short_one_does(open_tab: Open, page_of: str) -> None:
+    """Counted in nodes that are made while 200 characters are added."""
+    page = open_tab(page_of).page
+    costs = Tab.evaluate_module(page, COSTLY, "/static/growing.js", list(UNITS))
+    assert isinstance(costs, list)
+    for unit, (short, long) in zip(UNITS, costs, strict=True):
+        assert long < short * 1.5 + 500, unit
 
 
 def test_ten_thousand_tokens_are_rendered_piece_by_piece(
@@ -155,13 +214,8 @@ def test_ten_thousand_tokens_are_rendered_piece_by_piece(
 ) -> None:
     """What is complete is never rendered again: the first paragraph stays the same node."""
     tab = open_tab(server.url)
-
-    def longer(route: Route) -> None:
-        sent: dict[str, Any] = json.loads(route.request.post_data or "")
-        one_paragraph = {"ignore_eos": True, "max_tokens": 10_000, "seed": 6}
-        route.continue_(post_data=json.dumps(sent | one_paragraph))
-
-    tab.page.route("**/v1/chat/completions", longer)
+    tab.rewrite(ignore_eos=True, max_tokens=10_000, seed=6)  # one paragraph
+    tab.slow_down(1_000_000)
     tab.send("Hello")
     first = tab.page.wait_for_function(LINES_SET_APART).as_element()  # while it streams
     assert first is not None

@@ -24,7 +24,7 @@ def rows_of(stream: str) -> dict[str, object]:
 
 
 def test_rows_are_shown_by_name_and_others_in_grey(tab: Tab) -> None:
-    tab.settings({"Maximum tokens": 5})
+    tab.limit(5)
     tab.send("Named after this")
     stream = tab.reply()["stream"]
     report = f"data: {json.dumps(rows_of(stream))}\n\n"
@@ -56,6 +56,6 @@ def test_without_rows_the_view_says_so(open_tab: Open, storing_server: Running) 
     tab.page.reload()
     tab.ready()
     tab.page.get_by_text("Individual rows are not available on this server.").wait_for()
-    assert tab.page.get_by_role("region", name="Models").get_by_text("ready").count() == 1
+    tab.page.get_by_role("region", name="Models").get_by_text("ready").wait_for()
     assert not tab.page.locator("#strip").is_visible()
     tab.errors.clear()  # the browser reports the 404

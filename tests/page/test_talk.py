@@ -28,7 +28,7 @@ WEATHER = {
 
 
 def test_regenerate_edit_and_branch(tab: Tab) -> None:
-    tab.settings({"Maximum tokens": 12})
+    tab.limit(12)
     tab.send("One")
     first = tab.reply()
     tab.act("Regenerate")
@@ -48,7 +48,7 @@ def test_regenerate_edit_and_branch(tab: Tab) -> None:
 
 
 def test_a_receipt_is_checked_and_a_forged_one_fails(tab: Tab) -> None:
-    tab.settings({"Maximum tokens": 20})
+    tab.limit(20)
     tab.send("Hello")
     tab.await_end()
     tab.act("Check receipt")
@@ -64,7 +64,7 @@ def test_a_receipt_is_checked_and_a_forged_one_fails(tab: Tab) -> None:
 
 
 def test_tokens_show_what_else_they_could_have_been(tab: Tab) -> None:
-    tab.settings({"Maximum tokens": 15})
+    tab.limit(15)
     tab.send("Hello")
     reply = tab.reply()
     tab.act("Tokens")
@@ -83,7 +83,8 @@ def test_tokens_show_what_else_they_could_have_been(tab: Tab) -> None:
 
 
 def test_a_tool_call_is_shown_and_answered(tab: Tab) -> None:
-    tab.settings({"Tools": json.dumps([WEATHER]), "Maximum tokens": 200})
+    tab.limit(200)
+    tab.settings({"Tools": json.dumps([WEATHER])})
     tab.page.get_by_role("button", name="Settings of this conversation").click()
     tab.page.get_by_label("Which tool").select_option("Call one")
     tab.page.get_by_role("button", name="Close settings").click()
@@ -100,6 +101,7 @@ def test_a_tool_call_is_shown_and_answered(tab: Tab) -> None:
 
 
 def test_a_json_reply_and_faulty_settings(tab: Tab) -> None:
+    tab.limit(200)
     tab.page.get_by_role("button", name="Settings of this conversation").click()
     tab.page.get_by_label("Reply").select_option("JSON that follows a schema")
     schema = tab.page.get_by_label("Schema", exact=True)
@@ -133,7 +135,8 @@ def test_reasoning_is_folded(tab: Tab) -> None:
 def test_copies_run(tab: Tab, storing_server: Running, tmp_path: Path) -> None:
     """What is copied gives the same reply in a terminal and in a program."""
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    tab.settings({"Maximum tokens": 12, "Top k": 40, "System prompt": 'It\'s "you"'})
+    tab.limit(12)
+    tab.settings({"Top k": 40, "System prompt": 'It\'s "you"'})
     tab.send("It's a test")
     reply = tab.reply()
     tab.act("Python")
@@ -154,7 +157,7 @@ def test_copies_run(tab: Tab, storing_server: Running, tmp_path: Path) -> None:
 
 
 def test_export_clear_and_import(tab: Tab, tmp_path: Path) -> None:
-    tab.settings({"Maximum tokens": 5})
+    tab.limit(5)
     tab.send("To be exported")
     text = tab.reply()["text"]
     with tab.page.expect_download() as download:

@@ -37,7 +37,7 @@ def test_two_teams_in_two_tabs(open_tab: Open, proxy: Running) -> None:
     for tab, team in ((blue, "blue"), (red, "red")):
         assert tab.page.url == f"{proxy.url}/"
         assert tab.page.get_by_text(team, exact=True).is_visible()
-        tab.settings({"Maximum tokens": 20})
+        tab.limit(20)
         tab.send(f"Hello from {team}")
     replies = [tab.reply(team) for tab, team in ((blue, "blue"), (red, "red"))]
     assert [each["state"] for each in replies] == ["done", "done"]
@@ -67,7 +67,7 @@ def test_a_token_is_pasted_once_and_never_in_an_address(open_tab: Open, proxy: R
     with tab.page.expect_navigation():
         tab.page.get_by_role("button", name="Use token").click()
     tab.ready()
-    tab.settings({"Maximum tokens": 20})
+    tab.limit(20)
     tab.send("Hello")
     assert tab.reply("green")["state"] == "done"
     tab.page.reload()

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from processes import Running, family, gone, until
+from processes import Running, children, family, gone, until
 from raw_http import Answer, Client, ask, request_bytes
 from reliability.conftest import Start
 from reliability.streams import begin, begin_several, finish_all, prompt
@@ -180,9 +180,9 @@ def _launches(process: psutil.Process) -> bool:
 
 def _successor(server: Running) -> psutil.Process | None:
     """Return the new master: a child of the old one that has its own supervisor."""
-    for child in psutil.Process(server.process.pid).children():
+    for child in server.children():
         with contextlib.suppress(psutil.Error):
-            if not _launches(child) and any(map(_launches, child.children())):
+            if not _launches(child) and any(map(_launches, children(child.pid))):
                 return child
     return None
 
@@ -205,7 +205,7 @@ def test_an_upgrade_serves_all_the_while_with_a_backend_of_its_own(
         new = _successor(server)
         assert new is not None
         request.addfinalizer(lambda: _end_for_good(new))
-        until(lambda: len(new.children()) == 2, "it has its worker")
+        until(lambda: len(children(new.pid)) == 2, "it has its worker")
         asked = stubborn.asked
         until(lambda: stubborn.asked > asked + 10, "both serve")
         server.process.send_signal(signal.SIGTERM)

@@ -5,10 +5,9 @@ import socket
 import struct
 from collections.abc import Callable
 
-import psutil
 import pytest
 
-from processes import Running, until
+from processes import Running, awaited, until
 
 from ..clients import connected, generate, raw_request
 from ..fake_upstream import STREAM_HEAD, Call, FakeUpstream, chunk, echo
@@ -131,7 +130,7 @@ def logged(proxy: Running, request_id: str) -> str:
 
 @pytest.mark.slow
 def test_vanishing_clients_leave_nothing_behind(proxy: Running, upstream: FakeUpstream) -> None:
-    worker = psutil.Process(proxy.process.pid).children()[0]
+    worker = awaited(proxy.children, "a worker")
     generate(proxy.port)
     upstream.next_call()
     before = worker.num_fds()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from processes import Running, until
+from processes import Running, awaited, until
 
 from ..clients import (
     PATIENCE,
@@ -96,7 +96,7 @@ def test_a_worker_that_was_still_starting_stops_too(start: Start) -> None:
     """The new worker may be stopped before its signal handler is set."""
     proxy = start()
     proxy.process.send_signal(signal.SIGTTIN)
-    until(lambda: len(psutil.Process(proxy.process.pid).children()) == 2, "a second worker")
+    until(lambda: len(proxy.children()) == 2, "a second worker")
     proxy.process.send_signal(signal.SIGTERM)
     assert proxy.process.wait(PATIENCE) == 0
 
@@ -134,13 +134,13 @@ def test_ctrl_c_stops_everything(start: Start, upstream: FakeUpstream) -> None:
 def test_a_reload_serves_on(start: Start, upstream: FakeUpstream) -> None:
     """Workers that leave while the proxy stays must not refuse requests that others can serve."""
     proxy = start()
-    old = psutil.Process(proxy.process.pid).children()
+    old = proxy.children()
     upstream.answer = paused = Paused()
     with connected(proxy.port) as client:
         begin_stream(client)
         upstream.answer = echo
         proxy.process.send_signal(signal.SIGHUP)
-        until(lambda: len(psutil.Process(proxy.process.pid).children()) == 2, "a new worker")
+        until(lambda: len(proxy.children()) == 2, "a new worker")
         for _ in range(20):
             assert generate(proxy.port).status == 200
         paused.go.set()
@@ -151,7 +151,7 @@ def test_a_reload_serves_on(start: Start, upstream: FakeUpstream) -> None:
 
 def test_no_worker_outlives_its_arbiter(start: Start) -> None:
     proxy = start()
-    workers = psutil.Process(proxy.process.pid).children()
+    workers = proxy.children()
     proxy.process.kill()
     _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
     assert alive == []
@@ -159,7 +159,7 @@ def test_no_worker_outlives_its_arbiter(start: Start) -> None:
 
 def test_a_killed_worker_is_replaced(start: Start) -> None:
     proxy = start()
-    psutil.Process(proxy.process.pid).children()[0].kill()
+    awaited(proxy.children, "a worker").kill()
     until(lambda: answers(proxy), "a new worker to answer")
 
 
