@@ -10,7 +10,7 @@ Token ids only: no text crosses here. Batches are msgpack: `encode`, `decode_com
 `decode_events`. The choices of one prompt carry it, and their parameters, only once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -232,6 +232,8 @@ _SAME = SamplingParams(max_tokens=0)  # stands in for omitted parameters
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(list[Command])
 _events = msgspec.msgpack.Decoder(list[Event])
+_event = msgspec.msgpack.Decoder(Event)
+_undecoded = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _MALFORMED = (UnicodeDecodeError, RecursionError)  # what a frame may raise besides DecodeError
 
 
@@ -265,6 +267,15 @@ def decode_events(frame: bytes | memoryview) -> list[Event]:
     """Decode the events of one frame; raise msgspec.DecodeError on anything else."""
     try:
         return _events.decode(frame)
+    except _MALFORMED as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def each_event(frame: bytes | memoryview) -> Iterator[Event]:
+    """Decode the same, one event at a time: a frame with many takes milliseconds."""
+    try:
+        for each in _undecoded.decode(frame):
+            yield _event.decode(each)
     except _MALFORMED as error:
         raise msgspec.DecodeError(str(error)) from error
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 import gevent
 from gevent import socket
 
+from rowcast_http.rest import REST_SECONDS
+
 _SECONDS: Final = 1.0
 _STEP: Final = 1 << 16
 
@@ -22,4 +24,4 @@ def linger(client: Any, most: float = math.inf) -> None:
         dropped = 0
         while dropped < most and (data := client.recv(_STEP)):
             dropped += len(data)
-            gevent.sleep(0)  # a fast sender must not block the others
+            gevent.sleep(REST_SECONDS)  # a fast sender must not block the others

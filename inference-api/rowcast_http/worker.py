@@ -94,6 +94,8 @@ class HttpWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         self.service = self.open()
+        gc.collect()
+        gc.freeze()  # a full collection would visit all that was imported, and pause every stream
         self.crowd = Crowd(self.service.limits)
         listeners = [self.listen(each) for each in self.sockets]
         while self.alive and self.stopping == RUNNING:

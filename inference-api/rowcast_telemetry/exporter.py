@@ -24,6 +24,7 @@ from rowcast_telemetry.spans import Span, Value
 QUEUE = 4096  # spans
 BATCH = 256
 TURN = 8  # spans encoded before other threads get a turn
+REST_SECONDS = 1e-9  # under gevent `sleep(0)` ends before the event loop looks at its sockets
 PERIOD_SECONDS = 2.0
 SEND_SECONDS = 5.0  # for one request, from its connection to its answer
 CLOSE_SECONDS = 2.0
@@ -154,7 +155,7 @@ class SpanExporter:
         for at, span in enumerate(batch):
             encoded.append(otlp.encoded(span))
             if at % TURN == TURN - 1:
-                time.sleep(0)
+                time.sleep(REST_SECONDS)
         return otlp.body(encoded, self._resource)
 
     def _put_back(self, batch: list[Span]) -> None:

@@ -12,7 +12,7 @@ from processes import until
 from rowcast.errors import MalformedRequest
 from rowcast.frontend.listening.pauses import Pauses
 from rowcast.frontend.request.sizes import check_size
-from rowcast.frontend.turns import PART_SECONDS, Turnstile, in_turns
+from rowcast.frontend.turns import PART_SECONDS, Turnstile, in_parts, in_turns
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Submit
 
@@ -30,6 +30,19 @@ def test_all_items_come_in_their_order_and_others_run_between() -> None:
         threading.Thread(target=note).start()
     until(lambda: len(turns) == 4, "all notes")
     assert worked == [0, 1, 2, 3]
+
+
+def test_a_thread_of_the_process_does_not_wait_for_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One waits for every request before it; others wait for what the thread does."""
+    monkeypatch.setattr("rowcast.frontend.turns.PART_SECONDS", -1.0)
+    paused: list[str] = []
+    monkeypatch.setattr(Turnstile, "rest", lambda _: paused.append("behind the requests"))
+    assert list(in_parts(range(2), lambda: paused.append("beside them"))) == [0, 1]
+    assert paused == ["beside them"] * 2
+    assert list(in_parts(range(2))) == [0, 1]
+    assert paused == ["beside them"] * 2
 
 
 class Held(Turnstile):

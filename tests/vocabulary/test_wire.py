@@ -33,6 +33,7 @@ from rowcast.wire import (
     WatchRows,
     decode_commands,
     decode_events,
+    each_event,
     encode,
 )
 
@@ -141,6 +142,7 @@ def test_every_batch_of_commands_arrives_as_it_left(batch: list[Command]) -> Non
 @settings(deadline=None, derandomize=True, max_examples=100)
 def test_every_batch_of_events_arrives_as_it_left(batch: list[Event]) -> None:
     assert decode_events(encode(batch)) == batch
+    assert list(each_event(encode(batch))) == batch
 
 
 def packed(*values: Any) -> bytes:
@@ -178,8 +180,9 @@ def test_a_frame_that_holds_no_commands_is_refused(frame: bytes) -> None:
     ],
 )
 def test_a_frame_that_holds_no_events_is_refused(frame: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        decode_events(frame)
+    for decode in (decode_events, each_event):
+        with pytest.raises(msgspec.DecodeError):
+            list(decode(frame))
 
 
 def test_a_reply_is_named_by_session_and_choice() -> None:

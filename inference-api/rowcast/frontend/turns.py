@@ -3,14 +3,17 @@
     request A   part ----- rest ............ part ----- rest
     request B         rest .... part ----- rest ............ part
 
-One part runs per iteration of the event loop, however many requests have long work to do.
+One part runs per iteration of the event loop, however many requests have long work to do. Threads
+of which a process has one do not wait for the requests: their parts run beside the requests' ones.
 """
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+
+from rowcast_http.rest import rest
 
 _Item = TypeVar("_Item")
 
@@ -29,7 +32,7 @@ class Turnstile:
         """Let all other requests run; return when it is this one's turn."""
         self._enter()
         try:
-            time.sleep(0)  # under gevent, other green threads run now
+            rest()
         finally:
             self._leave()
 
@@ -66,9 +69,14 @@ _turnstile = Turnstile()
 
 def in_turns(items: Iterable[_Item]) -> Iterator[_Item]:
     """Yield items; after every few milliseconds of work on them, let other requests run."""
+    return in_parts(items, _turnstile.rest)
+
+
+def in_parts(items: Iterable[_Item], pause: Callable[[], None] = rest) -> Iterator[_Item]:
+    """Yield items; pause after every few milliseconds of work on them."""
     began = time.monotonic()
     for item in items:
         yield item
         if time.monotonic() - began > PART_SECONDS:
-            _turnstile.rest()
+            pause()
             began = time.monotonic()

@@ -5,12 +5,14 @@ Covers `openai/replay`.
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from msgspec import UNSET, structs
 
 from engine import rule
+from rowcast.frontend.reply import receipts
 from rowcast.frontend.reply.receipts import SELDOM, Parameters, chain
 from rowcast.sampling_params import SamplingParams
 
@@ -50,6 +52,22 @@ def again(served: Served, receipt: dict[str, Any]) -> tuple[dict[str, Any], list
     answer = served.post(REPLAY, **question(receipt))
     assert answer.status_code == 200, answer.text
     return answer.get_json()["receipt"], answer.get_json()["texts"]
+
+
+def test_a_long_reply_is_digested_in_parts(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A digest takes half a microsecond for each token, and there may be 1,024 replies."""
+    counts: list[int] = []
+
+    def counted(items: Iterable[Any]) -> Iterator[Any]:
+        at = len(counts)
+        counts.append(0)
+        for each in items:
+            counts[at] += 1
+            yield each
+
+    monkeypatch.setattr(receipts, "in_turns", counted)
+    complete(served, prompt="Hi", n=3, max_tokens=7, ignore_eos=True, receipt=True)
+    assert counts == [3, 7, 7, 7]
 
 
 def by_hand(tokens: tuple[int, ...]) -> tuple[str, str]:

@@ -367,13 +367,13 @@ def test_what_was_not_written_is_shown_as_nothing(played: Played, fault: str) ->
     assert choice.show_cached(0) == 0
     assert session.take()[-1] == Seated("", 0, 0)
     again = session_of(1)
-    again.know([wire.encode([Seated("", 0, 3), Seated("", 0, 0)])])
+    again.know([Seated("", 0, 3), Seated("", 0, 0)])
     assert again.choices[0].shown == 0
 
 
 def test_a_follower_shows_what_the_owner_has_written_and_nothing_else(played: Played) -> None:
     told, untold = played.session(1), played.session(1)
-    told.know([wire.encode([Seated("", 0, 3)])])
+    told.know([Seated("", 0, 3)])
     played.client.news = lambda: [ALONE] * len(played.sync.followed)
     for session in (told, untold):
         played.sync.join(session, HERE)

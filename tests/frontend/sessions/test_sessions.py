@@ -4,7 +4,6 @@ Covers `demultiplexer`, `sessions/journal`.
 """
 
 import logging
-import time
 
 import msgspec
 import pytest
@@ -344,25 +343,12 @@ def test_each_rejection_has_its_error(why: RejectReason, kind: type[Exception]) 
     assert getattr(error, "retry_after", 9) == 9
 
 
-class TurnsCounted:
-    """The demultiplexer's clock, which counts how often it lets streams run."""
-
-    monotonic = staticmethod(time.monotonic)
-
-    def __init__(self) -> None:
-        self.turns = 0
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds == 0
-        self.turns += 1
-
-
 @pytest.mark.parametrize("reads", [False, True])
 def test_streams_get_turns_while_they_have_something_to_read(
     *, reads: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = TurnsCounted()
-    monkeypatch.setattr(demultiplexer, "time", clock)
+    turns: list[None] = []
+    monkeypatch.setattr(demultiplexer, "rest", lambda: turns.append(None))
     with road() as made:
         backend = made.ready()
         choice = made.open(PROMPT)
@@ -373,4 +359,4 @@ def test_streams_get_turns_while_they_have_something_to_read(
             until(lambda at=at: len(choice.tokens) > at, "the token", PATIENCE)  # type: ignore[misc]
             if reads:
                 choice.take(PATIENCE)
-        until(lambda: clock.turns == (0 if reads else 2), "streams get turns", PATIENCE)
+        until(lambda: len(turns) == (0 if reads else 2), "streams get turns", PATIENCE)

@@ -4,7 +4,6 @@ Open to programs on this machine, and to callers whose token makes them administ
 the metrics show all teams. The text is made in parts, between which streams run.
 """
 
-import time
 from collections.abc import Iterable, Iterator
 
 from rowcast.errors import Forbidden
@@ -16,6 +15,7 @@ from rowcast.frontend.metrics.families import COUNTED
 from rowcast.frontend.request.access import Access
 from rowcast.frontend.request.request import Request
 from rowcast.frontend.response import CONTENT_TYPE, Response
+from rowcast_http.rest import rest
 from rowcast_metrics.exposition import Exposition
 from rowcast_metrics.totals import Series, Totals
 
@@ -48,7 +48,7 @@ def _series(frontend: Frontend) -> Iterator[Series]:
     totals = Totals()
     for segment in frontend.metrics.memory.segments:
         if totals.include(segment):
-            time.sleep(0)  # all other requests run
+            rest()
     for family in COUNTED:
         yield totals.of(family)
     yield from frontend.reading.series()
@@ -59,7 +59,7 @@ def _in_turn(parts: Iterable[bytes]) -> Iterator[bytes]:
     for part in parts:
         if part:
             yield part
-        time.sleep(0)
+        rest()
 
 
 DIALECT = Dialect(routes=routes, operations=OPERATIONS, error_body=error_body, open=True)

@@ -10,13 +10,13 @@ dialect.
 """
 
 import hashlib
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from rowcast.frontend.reply.text import ReplyText
+from rowcast.frontend.turns import in_turns
 from rowcast.parameter import MOST, Biases, Parameter, Tokens, bounded, with_fields
 from rowcast.sampling_params import PARAMETERS, SamplingParams
 from rowcast.wire import Status, Submit
@@ -102,8 +102,8 @@ def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]
     """Return the receipt for complete replies to one request."""
     submitted = [(reply, reply.choice.submit) for reply in replies]
     prompts = {submit.session: submit.prompt for _, submit in submitted}
-    places = {session: at for at, session in enumerate(prompts)}
     submit = submitted[0][1]
+    digests = _digests(submitted, {session: at for at, session in enumerate(prompts)})
     return Receipt(
         version=1,
         model=status.model,
@@ -113,7 +113,7 @@ def receipt_of(status: Status, stop: Sequence[str], replies: Iterable[ReplyText]
         parameters=Parameters.from_params(submit.params),
         stop=list(stop),
         prompts=list(prompts.values()),
-        replies=[_digest_of(reply, submit, places[submit.session]) for reply, submit in submitted],
+        replies=list(digests),
     )
 
 
@@ -126,9 +126,16 @@ def chain(tokens: Iterable[int]) -> tuple[str, str]:
     return link.hex(), trail.hex()
 
 
+def _digests(
+    submitted: Iterable[tuple[ReplyText, Submit]], places: Mapping[str, int]
+) -> Iterator[ReplyDigest]:
+    """Yield the digests, of many replies or of long ones in parts, between which streams run."""
+    for reply, submit in in_turns(submitted):
+        yield _digest_of(reply, submit, places[submit.session])
+
+
 def _digest_of(reply: ReplyText, submit: Submit, prompt: int) -> ReplyDigest:
-    time.sleep(0)  # a long reply takes milliseconds: let other streams run first
-    digest, trail = chain(reply.choice.tokens[: reply.tokens])
+    digest, trail = chain(in_turns(reply.choice.tokens[: reply.tokens]))
     return ReplyDigest(
         prompt=prompt,
         choice=submit.choice,

@@ -24,7 +24,7 @@ from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.resumable.readers import Readers
 from rowcast.frontend.resumable.sync import CANCELLED, Sync
 from rowcast.frontend.sessions.choice import Choice
-from rowcast.frontend.sessions.session import Place, Session
+from rowcast.frontend.sessions.session import Place, Session, decoded
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import Record, build_version
@@ -94,7 +94,7 @@ class DiskJournal:
         """Show the numbers that a session's owner has stored; 0 where it has stored none."""
         with contextlib.suppress(JournalFailing):
             news = self.client.do(Journal.news, session.id)
-            session.read_cached(news.batches if news is not None else ())
+            session.read_cached(in_turns(decoded(news.batches if news is not None else ())))
         session.show_none_cached()
 
     def leave(self, session: Session) -> None:
@@ -137,7 +137,7 @@ class DiskJournal:
         if news is None:
             raise _unknown(session.id)
         self.readers.recall(session, news.batches, session.caller.team)
-        session.know(in_turns(news.batches))
+        session.know(in_turns(decoded(news.batches)))
         session.show_none_cached()
         if session.place is Place.OWNED:
             session.record()  # from here on: what is known is in the journal
@@ -160,7 +160,7 @@ class DiskJournal:
         self._check_joins(session, found)
         session.origin = Origin.recorded(found, session.origin.start)
         self.readers.recall(session, news.batches, found.team)
-        session.know(in_turns(news.batches))
+        session.know(in_turns(decoded(news.batches)))
         session.accept()
         return self.sync.join(session, news)
 

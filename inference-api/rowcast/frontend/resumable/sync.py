@@ -17,12 +17,13 @@ from collections import Counter
 from rowcast.errors import JournalFailing, Unavailable
 from rowcast.frontend.resumable.journal_client import JournalClient
 from rowcast.frontend.sessions.choice import Choice
-from rowcast.frontend.sessions.session import Place, Session, encoded
-from rowcast.frontend.turns import in_turns
+from rowcast.frontend.sessions.session import Place, Session, decoded, encoded
+from rowcast.frontend.turns import in_parts
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, SyncResult
 from rowcast.wire import Seated
+from rowcast_http.rest import rest
 
 TAKEN = "another connection is reading this stream now"
 CANCELLED = "the stream was cancelled"
@@ -252,7 +253,7 @@ class Sync:
         for session, events in taken:
             if session.place is not Place.GONE:
                 session.stored(events)
-        for session, news in in_turns(zip(followed, result.news, strict=True)):
+        for session, news in in_parts(zip(followed, result.news, strict=True)):
             self._update(session, news)
 
     def _note_lost(self, result: SyncResult, written: dict[str, Session]) -> None:
@@ -273,7 +274,7 @@ class Sync:
         if news is None:
             self._compute_alone(session)
             return
-        session.know(news.batches)
+        session.know(in_parts(decoded(news.batches)))
         try:
             if self.join(session, news):
                 self._compute(session)
@@ -297,6 +298,6 @@ class Sync:
         self._swept = time.monotonic()
         try:
             while self._client.do(Journal.sweep) == SWEEP_AT_ONCE:
-                time.sleep(0)  # calls of others come first
+                rest()  # calls of others come first
         except JournalFailing:
             return

@@ -18,6 +18,7 @@ from rowcast.frontend.sessions.meter import Meter, NoMeter
 from rowcast.frontend.sessions.room import Room
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import Cancel, Command, Event, ReplyKey, RowStates, Seated, Status, Tokens
+from rowcast_http.rest import rest
 
 _log = logging.getLogger("rowcast.sessions")
 
@@ -161,7 +162,7 @@ class Demultiplexer:
                 if unread == TURN:
                     # A flood of events must not keep the streams from writing: let them run.
                     unread = 0
-                    time.sleep(0)
+                    rest()
         except PeerGone as gone:
             if not self._closing.is_set():
                 level = logging.WARNING if self._choices else logging.INFO  # it may be unloaded

@@ -36,6 +36,8 @@ from rowcast.frontend.sessions.demultiplexer import Health
 from rowcast.wire import Accepted, Event, Finished, FinishReason, Scored, Seated, Submit, Tokens
 from rowcast_http.alarms import Alarms
 
+MOST_JOINED = 256  # tokens in one event, each perhaps with 20 alternatives
+
 
 class Place(Enum):
     """Where a session is in the journal; see the head of this module."""
@@ -134,19 +136,19 @@ class Session:
             for choice in self.choices:
                 choice.unwritten = None
 
-    def know(self, batches: Iterable[bytes]) -> None:
-        """Bring the choices to the state that these batches describe."""
+    def know(self, events: Iterable[Event]) -> None:
+        """Bring the choices to the state that these events of the journal describe."""
         with contextlib.suppress(msgspec.DecodeError):  # damaged: the rest is computed again
-            for event in itertools.chain.from_iterable(map(wire.decode_events, batches)):
+            for event in events:
                 if isinstance(event, Seated):
                     self.choices[event.choice].know_cached(event.cached)
                 elif isinstance(event, Tokens | Scored | Finished):
                     self._know(event)
 
-    def read_cached(self, batches: Iterable[bytes]) -> None:
-        """Show the numbers of cached tokens that these batches have, unless others are shown."""
+    def read_cached(self, events: Iterable[Event]) -> None:
+        """Show the numbers of cached tokens that these events have, unless others are shown."""
         with contextlib.suppress(msgspec.DecodeError):
-            for event in itertools.chain.from_iterable(map(wire.decode_events, batches)):
+            for event in events:
                 if isinstance(event, Seated):
                     self.choices[event.choice].show_cached(event.cached)
 
@@ -213,7 +215,7 @@ class Session:
             return
         last = self._unwritten[-1] if self._unwritten else None
         fresh = msgspec.structs.replace(event, session="", choice=at)
-        if isinstance(fresh, Tokens) and isinstance(last, Tokens) and last.choice == at:
+        if isinstance(fresh, Tokens) and isinstance(last, Tokens) and _may_join(last, fresh):
             self._unwritten[-1] = _joined(last, fresh)
         else:
             self._unwritten.append(fresh)
@@ -224,6 +226,11 @@ def _named(submits: Sequence[Submit], stream: str) -> Iterator[Submit]:
     name = uuid.uuid4().hex
     for each in submits:
         yield msgspec.structs.replace(each, session=name, choices=len(submits), stream=stream)
+
+
+def _may_join(first: Tokens, second: Tokens) -> bool:
+    """True if they are of one choice, and one event is read in a millisecond or two."""
+    return first.choice == second.choice and len(first.tokens) + len(second.tokens) <= MOST_JOINED
 
 
 def _joined(first: Tokens, second: Tokens) -> Tokens:
@@ -239,3 +246,8 @@ def _joined(first: Tokens, second: Tokens) -> Tokens:
 def encoded(events: Sequence[Event]) -> bytes:
     """Encode a batch; no events give no bytes."""
     return wire.encode(events) if events else b""
+
+
+def decoded(batches: Iterable[bytes]) -> Iterator[Event]:
+    """Decode batches, one event at a time. Raises msgspec.DecodeError at a damaged one."""
+    return itertools.chain.from_iterable(map(wire.each_event, batches))
