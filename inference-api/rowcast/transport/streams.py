@@ -128,10 +128,10 @@ class ConnectedStream(Generic[Sent, Item]):
         `until_closed`: wait for them as long as the connection lasts. Raises PeerGone if the peer
         has ended, once all that it sent was returned.
         """
-        if self._limit != (limit := None if until_closed else SECONDS):
-            self._reading.settimeout(limit)
-            self._limit = limit
         try:
+            if self._limit != (limit := None if until_closed else SECONDS):
+                self._reading.settimeout(limit)
+                self._limit = limit
             data = self._reading.recv(_READ)
         except TimeoutError:
             return []
