@@ -183,6 +183,7 @@ def taken(processes: Sequence[int]) -> float:
     return own + sum(libraries.values()) * 2 / 3
 
 
+@pytest.mark.slow
 def test_the_storyteller_takes_about_what_it_needs() -> None:
     """Without its cache, which takes memory only as rows fill."""
     env = os.environ | {
