@@ -57,6 +57,7 @@ def test_the_draft_learns_in_the_second_part_of_a_run(tokenizer: Tokenizer) -> N
     assert 0 < joined.accepted < 1
 
 
+@pytest.mark.slow
 def test_the_storyteller_begins_able_to_copy() -> None:
     words = torch.randint(5, SIZE, (4, 100), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():

@@ -90,6 +90,7 @@ def test_t16_t29_one_layer_of_random_weights_needs_nothing_else(tmp_path: Path) 
     assert [path.name.partition("-")[0] for path in tmp_path.iterdir()] == ["log"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(choose_linear(1) is None, reason="images are of the C kernel's weights")
 def test_t06_t07_t25_to_t28_two_layers_are_saved_and_loaded_again(store: Path) -> None:
     two_layers = {"FALCON_40B_2LAYER": "1", "FALCON_40B_TTI_SUFFIX": "v2"}

@@ -222,6 +222,7 @@ def collect(text: str, file: Path, found: dict[str, list[str]]) -> None:
         found[phrase].append(str(file.relative_to(ROOT)))
 
 
+@pytest.mark.slow
 def test_every_name_in_back_ticks_exists() -> None:
     missing = [
         f"{phrase} in {', '.join(files)}"

@@ -111,6 +111,7 @@ def needing_tests() -> list[str]:
     return [each for each in modules(source()) if each not in ELSEWHERE]
 
 
+@pytest.mark.slow
 def test_each_module_has_a_test_file() -> None:
     covered = {module for _, claim in claims() for module in named(claim, needing_tests())}
     without = [

@@ -51,6 +51,7 @@ def test_the_printed_curl_line_streams_as_it_stands(stack: Stack) -> None:
     assert len(done.stdout) > 10
 
 
+@pytest.mark.slow
 def test_the_token_names_who_asked(stack: Stack) -> None:
     with open_stream(stack, 1) as response:
         assert response.status_code == 200
@@ -58,6 +59,7 @@ def test_the_token_names_who_asked(stack: Stack) -> None:
     until(lambda: "team=local token_id=serve" in log.read_text(), "the request's log line")
 
 
+@pytest.mark.slow
 def test_secrets_and_tokens_stay_out_of_logs_and_only_the_token_is_printed(stack: Stack) -> None:
     logs = "".join(each.read_text() for each in stack.logs.iterdir())
     assert "Listening at" in logs
@@ -67,12 +69,14 @@ def test_secrets_and_tokens_stay_out_of_logs_and_only_the_token_is_printed(stack
     assert stack.token not in logs
 
 
+@pytest.mark.slow
 def test_l_only_this_user_may_read_the_logs(stack: Stack) -> None:
     assert stat.S_IMODE(stack.logs.stat().st_mode) == 0o700
     modes = {stat.S_IMODE(each.stat().st_mode) for each in stack.logs.iterdir()}
     assert modes == {0o600}
 
 
+@pytest.mark.slow
 def test_the_server_hears_only_this_machine_and_does_not_know_the_jwt_secret(stack: Stack) -> None:
     parent = stack.running.process.pid
     [head] = [p for p in stack.running.named("gunicorn.conf.py") if p.ppid() == parent]

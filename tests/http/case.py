@@ -16,6 +16,7 @@ HOST = b"Host: rowcast.test"
 AUTHORIZATION = b"Authorization: Bearer " + TOKEN_PLACE
 JSON = b"Content-Type: application/json"
 HIDDEN = b"X-Request-ID: hidden"  # marks a request that must never be answered separately
+HIDDEN_ID = HIDDEN.partition(b": ")[2].decode()
 
 PROMPT, SEED, MAX_TOKENS = b"Hi", 7, 3
 GOOD_BODY = b'{"text": "%s", "max_tokens": %d, "seed": %d}' % (PROMPT, MAX_TOKENS, SEED)

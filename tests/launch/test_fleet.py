@@ -568,7 +568,7 @@ class AnyOrder(RuleBasedStateMachine):
         ]
 
 
-TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder = pytest.mark.slow(AnyOrder.TestCase)
 TestAnyOrder.settings = settings(
     max_examples=60,
     stateful_step_count=40,

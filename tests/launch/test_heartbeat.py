@@ -39,7 +39,7 @@ def misses(heartbeat: Heartbeat, process: int, seconds: float = 0.5) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("process", [RUNS, STARTS_ONE_THAT_RUNS], indirect=True)
 def test_who_loads_and_runs_is_not_missed(process: int) -> None:
-    assert not misses(Heartbeat(), process)
+    assert not misses(Heartbeat(), process, seconds=2.0)  # others have the processor for a while
 
 
 @pytest.mark.parametrize("process", [SLEEPS], indirect=True)

@@ -339,10 +339,10 @@ def test_a_backend_that_hangs_while_it_loads_is_killed_and_replaced(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_backend_without_work_keeps_its_heartbeat(tmp_path: Path) -> None:
-    with launched(tmp_path, {"STALL_SECONDS": "1"}) as launcher:
+    with launched(tmp_path, {"STALL_SECONDS": "2"}) as launcher:
         launcher.connect().close()
         first = launcher.backend()
-        time.sleep(3)
+        time.sleep(5)
         assert launcher.backend().pid == first.pid
 
 

@@ -109,9 +109,11 @@ def test_requests_refusals_and_tokens_are_counted(
         return {key: after.get(key, 0) - before.get(key, 0) for key in expected}
 
     until(lambda: more() == expected, f"the counts are {expected}, not {more()}")
-    after = counted(counting)
-    assert after["rowcast_proxy_requests_open",] == 1  # the one that asks
-    assert after["rowcast_proxy_worker_starts_total",] == 2
+    until(
+        lambda: counted(counting)["rowcast_proxy_requests_open",] == 1,
+        "all requests have ended, except the one that asks",
+    )
+    assert counted(counting)["rowcast_proxy_worker_starts_total",] == 2
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), InvalidResponseHeader("X-A"), OSError()])

@@ -172,13 +172,14 @@ def test_commands_for_a_backend_that_has_ended_are_refused(carrier: Carrier) -> 
         port.send([Cancel("a", 0)])
 
 
-def test_a_port_that_was_closed_carries_nothing(carrier: Carrier) -> None:
+@pytest.mark.parametrize("until_closed", [False, True])
+def test_a_port_that_was_closed_carries_nothing(carrier: Carrier, *, until_closed: bool) -> None:
     port, _ = carrier.join()
     port.close()
     with pytest.raises(PeerGone):
         port.send([Cancel("a", 0)])
     with pytest.raises(PeerGone):
-        port.receive()
+        port.receive(until_closed=until_closed)
 
 
 def test_many_threads_may_send_at_once(carrier: Carrier) -> None:

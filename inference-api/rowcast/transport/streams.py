@@ -145,7 +145,7 @@ class ConnectedStream(Generic[Sent, Item]):
         """
         try:
             if self._limit != (limit := None if until_closed else SECONDS):
-                self._reading.settimeout(limit)  # fails if the connection was closed meanwhile
+                self._reading.settimeout(limit)
                 self._limit = limit
             if self._wait is not None and self._received.single:
                 self._wait(self._reading)  # probably nothing has arrived since

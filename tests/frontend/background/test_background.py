@@ -4,9 +4,11 @@ Covers `background/attempt`, `background/worker`, `watchers`.
 """
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from ..serving import PATIENCE, Served, serving
 pytestmark = pytest.mark.slow
 
 BODY = {"prompt": "Hello", "seed": 7, "max_tokens": 40}
+STORED = 200  # bytes of events, some tokens among them
 LONG = BODY | {"max_tokens": 2000, "ignore_eos": True}
 
 
@@ -80,6 +83,17 @@ def phase(served: Served, accepted: BackgroundRequest) -> str:
 def await_running(served: Served, accepted: BackgroundRequest) -> None:
     until(lambda: len(served.engine.steps) > 1, "it has a row", PATIENCE)
     assert phase(served, accepted) == "running"
+
+
+def await_stored(journal: Path, streams: int = 1) -> None:
+    """Wait until the journal has some tokens of so many streams."""
+
+    def stored() -> int:
+        with closing(sqlite3.connect(journal)) as database:
+            sizes = "SELECT SUM(LENGTH(batch)) FROM events GROUP BY stream"
+            return sum(size > STORED for (size,) in database.execute(sizes))
+
+    until(lambda: stored() == streams, f"tokens of {streams} streams are in the journal", PATIENCE)
 
 
 def test_each_attempt_has_a_span_of_its_own(tmp_path: Path) -> None:
@@ -190,20 +204,19 @@ def test_a_reader_joins_the_stream_of_the_worker(served: Served) -> None:
 
 def test_another_process_takes_it_over_with_the_same_bytes(tmp_path: Path) -> None:
     journal = tmp_path / "journal.db"
-    body = BODY | {"max_tokens": 600, "ignore_eos": True}
     with serving(engine=RecordedEngine(step_seconds=0.005), journal=journal) as first:
         begun(first)
-        accepted = accept(first, body)
+        accepted = accept(first, LONG)
         await_running(first, accepted)
-        time.sleep(0.5)  # some of it is computed, and in the journal
+        await_stored(journal)
         first.frontend.background.stop()
     with serving(journal=journal) as second:
         assert phase(second, accepted) == "queued"
         begun(second)
         found = ended(second, accepted)
         drawn = sum(feed.draws for feeds in second.engine.steps for feed in feeds)
-        assert 0 < drawn < 600, "it began with what the first has computed"
-        assert found.result == second.post("/generate", **body).data
+        assert 0 < drawn < 2000, "it began with what the first has computed"
+        assert found.result == second.post("/generate", **LONG).data
 
 
 def test_a_wait_ends_once_another_process_has_computed_the_result(tmp_path: Path) -> None:
@@ -299,7 +312,7 @@ def test_a_request_whose_build_is_gone_begins_anew_unless_it_may_have_been_read(
     journal = tmp_path / "journal.db"
     with serving(engine=RecordedEngine(step_seconds=0.01), journal=journal) as first:
         begun(first)
-        accepted = accept(first, BODY | {"max_tokens": 300, "ignore_eos": True})
+        accepted = accept(first, LONG)
         read = first.frontend.background.accept(
             request_of(),
             kind="task",
@@ -308,7 +321,7 @@ def test_a_request_whose_build_is_gone_begins_anew_unless_it_may_have_been_read(
             streamed=True,
         )
         until(lambda: len(first.engine.seatings) == 2, "both have rows", PATIENCE)
-        time.sleep(0.3)
+        await_stored(journal, streams=2)
         first.frontend.background.stop()
     other = RecordedEngine()
     other.fingerprint = "another build"

@@ -35,6 +35,7 @@ STREAMED: dict[str, tuple[str, dict[str, Any]]] = {
 TIMES = {"chat": 1, "completions": 1, "messages": 2}  # how often a stream shows it; others once
 FIRST = 9  # of the first seating; later ones find 10, 11, …
 LONG = 200  # tokens, at which a reply is read in part
+ENDLESS = 4000  # tokens, of a reply that is not read to its end
 
 
 @contextmanager
@@ -175,9 +176,9 @@ def test_a_follower_whose_journal_failed_reads_the_number_when_it_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
     """Its owner stores the number between the last sync that worked and that moment, or fails."""
-    path, body = body_of("chat", 20)
+    path, body = body_of("chat", 100)
     with ExitStack() as stack:
-        slow = RecordedEngine(step_seconds=0.01)
+        slow = RecordedEngine(step_seconds=0.02)
         one, _ = stack.enter_context(caching(tmp_path / "journal.db", engine=slow))
         monkeypatch.setattr(journal_of(one).sync, "_tick", lambda: None)
         other, port = stack.enter_context(caching(tmp_path / "journal.db"))
@@ -304,15 +305,17 @@ def test_headers_without_the_secret_are_nobodys_claims(tmp_path: Path) -> None:
 def test_a_stream_that_another_token_resumes_has_the_key_of_the_first(
     tmp_path: Path, scope: PrefixScope
 ) -> None:
-    path, body = body_of("chat", LONG)
+    path, body = body_of("chat", ENDLESS)
     slow = RecordedEngine(step_seconds=0.002)
     with caching(tmp_path / "journal.db", scope, engine=slow) as (served, port):
         begun = served.client.post(path, json=body, headers=headers_of("blue", "1"), buffered=False)
         part_of(begun, 300)
-        stream = begun.headers["X-Stream-ID"]
-        served.client.get(f"/v1/streams/{stream}", headers=headers_of("blue", "2"), buffered=True)
-        begun.close()
+        place = f"/v1/streams/{begun.headers['X-Stream-ID']}"
+        resumed = served.client.get(place, headers=headers_of("blue", "2"), buffered=False)
+        part_of(resumed, 300)
         first, second = port.submits
+        begun.close()
+        resumed.close()
     assert (first.delivered, second.delivered is None) == (None, False)
     assert first.prefix_key == second.prefix_key != NOBODY
 

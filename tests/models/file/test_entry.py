@@ -224,6 +224,7 @@ ANY = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from("abc") | st.text(max_size=4), ANY, max_size=4) | ANY)
 @bounded(deadline=None, max_examples=400)
 def test_any_value_is_entries_or_faults_with_lines(models: Any) -> None:

@@ -39,6 +39,7 @@ def test_bodies_of_a_length_survive_any_cut(body: bytes, cuts: list[int]) -> Non
     assert decoder.finished
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
     decoder = ChunkedDecoder()

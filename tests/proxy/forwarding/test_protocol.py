@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from processes import Running
+from processes import Running, until
 
 from ..clients import connected, everything, generate, raw_request, send_raw
 from ..fake_upstream import FakeUpstream
@@ -137,5 +137,5 @@ def test_a_silent_connection_ends(hasty_proxy: Running) -> None:
 def test_the_log_tells_of_protocol_errors(proxy: Running) -> None:
     reply = send_raw(proxy.port, b"garbage\r\n\r\n")
     assert json.loads(reply.body)["status_code"] == 400
-    assert "reason=protocol_error" in proxy.output()
+    until(lambda: "reason=protocol_error" in proxy.output(), "its line")
     assert "Traceback" not in proxy.output()

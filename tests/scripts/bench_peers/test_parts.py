@@ -156,6 +156,7 @@ class RecordingService(Service):
         return Run(outcomes, 0.0)
 
 
+@pytest.mark.slow
 def test_a_burst_is_continued(tmp_path: Path) -> None:
     recording = RecordingService(tmp_path)
     turns = Turns((2,), 2, prompt_tokens=30, reply_tokens=10, timeout=5, again=12)
