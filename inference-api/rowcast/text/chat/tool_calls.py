@@ -117,6 +117,8 @@ class ToolReader:
         if self._after_call:
             self._held = self._held.lstrip()  # drop white space between calls
             self._after_call = not self._held
+        if self._form.opening[0] not in self._held:
+            return self._read_plain()  # nothing here may become a mark
         text, opening, behind = self._held.partition(self._form.opening)
         if opening:
             self._held, self._state = behind, self._read_head
@@ -126,7 +128,7 @@ class ToolReader:
         return [TextPart(text)] if text else None
 
     def _read_plain(self) -> list[Found] | None:
-        """Read text without calls, to the end of the reply."""
+        """Read text in which no call begins."""
         held, self._held = self._held, ""
         return [TextPart(held)] if held else None
 
