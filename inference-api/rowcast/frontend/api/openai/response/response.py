@@ -15,7 +15,6 @@ from rowcast.frontend.api.events import (
     SEED_HEADER,
     SILENT,
     event_of,
-    stage_of,
     streamed,
 )
 from rowcast.frontend.api.openai.errors import error_event
@@ -120,10 +119,10 @@ def _events(view: View, cursor: Cursor, silence: float) -> Iterator[bytes]:
 def _piece_events(view: View, piece: Piece, cursor: Cursor) -> bytes:
     """Return the events for a piece of one reply, and for its end once it has ended."""
     at, reply = piece.reply, view.replies[piece.reply]
-    view.replies.check(at)
-    events = _new_events(view.piece(piece), cursor, at, reply.tokens, stage_of(reply))
     if reply.ending is None:
-        return events
+        return _new_events(view.piece(piece), cursor, at, reply.tokens, Stage.TEXT)
+    view.replies.check(at)
+    events = _new_events(view.piece(piece), cursor, at, reply.tokens, Stage.REST)
     return events + _new_events(view.end(at), cursor, at, reply.tokens, Stage.ENDED)
 
 
