@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.gpu.available import DTYPES
 from rowcast.engine.kernels.gpu.choosing import (
     EDITED,
     GREEDY,
@@ -37,6 +36,7 @@ METHODS: dict[Method, int] = {
     "many": RANKED.value,
     "open": OPEN.value,
 }
+DTYPES = (torch.float32, torch.bfloat16)
 LAUNCH = {"enable_fp_fusion": False, "num_warps": 8}
 
 
