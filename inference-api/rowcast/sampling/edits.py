@@ -45,9 +45,9 @@ class Edits:
         self._added[row] = 0  # an entry beyond the length adds nothing
         if entries:
             tokens, added, until = zip(*entries, strict=True)
-            self._tokens[row, : len(entries)] = torch.tensor(tokens, device=self._device)
-            self._added[row, : len(entries)] = torch.tensor(added, device=self._device)
-            self._until[row, : len(entries)] = torch.tensor(until, device=self._device)
+            self._tokens[row, : len(entries)] = to_device(torch.tensor(tokens), self._device)
+            self._added[row, : len(entries)] = to_device(torch.tensor(added), self._device)
+            self._until[row, : len(entries)] = to_device(torch.tensor(until), self._device)
         self._restrict(row, params)
         return bool(entries) or self._restricted[row]
 
@@ -125,3 +125,10 @@ class Edits:
             self._tokens = torch.cat([self._tokens, self._tokens.new_zeros(rows, more)], 1)
             self._added = torch.cat([self._added, self._added.new_zeros(rows, more)], 1)
             self._until = torch.cat([self._until, self._until.new_zeros(rows, more)], 1)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Return the values on the device, without waiting for what a GPU has still to do."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.sampling.copies import to_device
+from rowcast.sampling.edits import to_device
 from rowcast.sampling.token_sampler import Past
 from rowcast.sampling_params import SamplingParams
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.sampling.copies import to_device
+from rowcast.sampling.edits import to_device
 from rowcast.sampling.grammars.grammars import Grammars
 
 

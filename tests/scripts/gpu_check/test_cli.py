@@ -1,6 +1,6 @@
 """Where the checks look for packages, and when Triton interprets.
 
-Covers `commands/gpu_check/wheels`, `gpu_check/cli`.
+Covers `gpu_check/wheels`.
 """
 
 import os

@@ -24,16 +24,24 @@ from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource
 from rowcast.engine.torch_engine import TorchEngine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the interpreter is slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # the interpreter is slow
 ROWS, CONTEXT, WIDEST = 4, 128, 24
 TOLERANCE = {FP32: 2e-5, BF16: 0.04}  # as the CPU's decoder
 PROMPT = [11, 140, 7, 95, 33, 60]
 
 
-def engine_of(path: Path, dtype: torch.dtype = BF16, *, ours: bool = True) -> TorchEngine:
+@pytest.fixture(autouse=True)
+def _small_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not GPU:  # an interpreter computes each slot of it in turn
+        monkeypatch.setattr(gpu_decoder, "FEW", 8)
+
+
+def engine_of(
+    path: Path, dtype: torch.dtype = BF16, *, layers: int = 1, ours: bool = True
+) -> TorchEngine:
     """Return an engine over our kernels, or over transformers' modules and torch."""
     source = ModelSource(
-        model=str(path), dtype=dtype, device=DEVICE, context=CONTEXT, rows=ROWS, layers=2
+        model=str(path), dtype=dtype, device=DEVICE, context=CONTEXT, rows=ROWS, layers=layers
     )
     engine = engine_over(
         "tiny",
@@ -73,7 +81,7 @@ def test_it_is_close_to_the_modules(name: str, dtype: torch.dtype, tmp_path: Pat
     path = save(name, tmp_path)
     found = []
     for ours in (True, False):
-        engine = engine_of(path, dtype, ours=ours)
+        engine = engine_of(path, dtype, layers=2, ours=ours)
         pieces = [logits(engine, PROMPT, 1), logits(engine, [5, 6, 7], 1, len(PROMPT))]
         found.append(torch.cat(pieces).float())
     spread = found[1].std()
@@ -90,7 +98,7 @@ def test_company_order_width_piece_and_row_change_no_bit(llama: Path) -> None:
         cached[3] = torch.nan
     ours = list(zip(PROMPT, [1] * len(PROMPT), range(len(PROMPT)), strict=True))
     others = [(13, 3, 5), (14, 3, 6), (0, -1, 0), *((at, 0, at) for at in range(4))]
-    for seed in range(2):
+    for seed in range(1 if not GPU else 20):
         slots = ours + others
         random.Random(seed).shuffle(slots)
         slots.sort(key=lambda slot: slot[1] == 1 and slot[2])  # a row's tokens stay in order
@@ -130,13 +138,11 @@ def reply(engine: TorchEngine, feeds: Sequence[int], row: int, company: bool) ->
 def test_a_reply_is_pure_through_engine_and_sampler(
     llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Alone, in company and by a recorded graph."""
-    alone = reply(engine_of(llama), [6, 1, 1], 0, company=False)
-    assert len(alone) == 3
+    """Alone, and by a recorded graph in company, in another row and other pieces."""
+    alone = reply(engine_of(llama), [6, 1], 0, company=False)
+    assert len(alone) == 2
     monkeypatch.setattr(graphs, "run_again", recorder)
-    engine = engine_of(llama)
-    assert reply(engine, [4, 2, 1, 1], 1, company=True)[:3] == alone
-    assert reply(engine, [6, 1, 1], 2, company=True) == alone
+    assert reply(engine_of(llama), [4, 2, 1], 1, company=True) == alone
 
 
 @pytest.mark.skipif(GPU, reason="a GPU records by CUDA")
@@ -146,11 +152,11 @@ def test_a_recorded_step_repeats_nothing_of_its_recording(
     wanted = engine_of(llama)
     monkeypatch.setattr(graphs, "run_again", recorder)
     engine = engine_of(llama)
-    for tokens, row, position in ((PROMPT, 0, 0), ([3, 1, 4, 1, 5], 1, 0), ([2, 7], 1, 5)):
+    for tokens, row, position in (([3, 1, 4], 0, 0), ([1, 5, 9, 2], 1, 0), ([7], 0, 3)):
         found = logits(engine, tokens, row, position)
         assert not differing(found, logits(wanted, tokens, row, position))
     assert isinstance(engine.decoder, GpuLlamaDecoder)
-    assert set(engine.decoder._graphs._recorded) == {(8, True), (2, True)}
+    assert set(engine.decoder._graphs._recorded) == {(4, True), (1, True)}
 
 
 @torch.inference_mode()

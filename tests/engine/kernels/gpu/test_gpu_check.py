@@ -1,6 +1,6 @@
 """`scripts/gpu_check` runs to its end on a CPU, with a tiny model, and finds nothing wrong.
 
-Covers `gpu/__main__`, `clock`, `gpu/correctness`, `gpu/driving`, `gpu/models`, `gpu/price`,
+Covers `gpu/__main__`, `gpu/clock`, `gpu/correctness`, `gpu/driving`, `gpu/models`, `gpu/price`,
 `gpu/purity`, `gpu/restart`, `gpu/speed`, `gpu/workload`.
 """
 

@@ -16,10 +16,10 @@ import triton.language as tl
 from torch import Tensor
 
 from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, multiplied, rounded, sigmoid
-from rowcast.engine.kernels.gpu.available import DTYPES
 
 TOKENS, OUTPUTS, INPUTS = tl.constexpr(64), tl.constexpr(64), tl.constexpr(64)
 STAGES = 4  # tiles of inputs on their way
+DTYPES = (torch.float32, torch.bfloat16)
 
 
 def linear(

@@ -17,8 +17,8 @@ import triton.language as tl
 from torch import Tensor
 
 from rowcast.engine.kernels.gpu.arithmetic import UNFUSED, as_stored, magnitude, multiplied, rounded
-from rowcast.engine.kernels.gpu.available import DTYPES
 from rowcast.engine.kernels.gpu.linear import (
+    DTYPES,
     OUTPUTS,
     STAGES,
     TOKENS,

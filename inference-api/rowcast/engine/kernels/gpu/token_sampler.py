@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.gpu.available import DTYPES
 from rowcast.engine.kernels.gpu.choosing import (
     EDITED,
     GREEDY,
@@ -37,6 +36,7 @@ METHODS: dict[Method, int] = {
     "many": RANKED.value,
     "open": OPEN.value,
 }
+DTYPES = (torch.float32, torch.bfloat16)
 LAUNCH = {"enable_fp_fusion": False, "num_warps": 8}
 
 
@@ -55,8 +55,7 @@ class TritonTokenSampler:
         self._alive: list[object] = [None] * rows
         self._ranked = [0] * rows  # how many tokens each draws from by rank
         self._powers = _powers(device)
-        self._draws = Numbers(2, rows, device, torch.int64)
-        self._tokens = torch.empty(rows, dtype=torch.int64, device=device)
+        self._fit(rows)
         self._buffers: dict[str, Tensor] = {}
 
     def takes(self, logits: Tensor) -> bool:
@@ -135,7 +134,14 @@ class TritonTokenSampler:
         if self._stale:
             self._seats.copy_(self._table, non_blocking=True)
             self._stale = False
+        if len(rows) > len(self._tokens):  # a row is drawn for more than once
+            self._fit(len(rows))
         self._draws.send((rows, 0), (positions, 0))
+
+    def _fit(self, draws: int) -> None:
+        """Make room for so many draws at once."""
+        self._draws = Numbers(2, draws, self._device, torch.int64)
+        self._tokens = torch.empty(draws, dtype=torch.int64, device=self._device)
 
     def _most(self, rows: Sequence[int]) -> int:
         """Return the room for tokens that a row draws from by rank.

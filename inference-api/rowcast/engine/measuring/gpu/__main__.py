@@ -27,7 +27,7 @@ from rowcast.engine.measuring.gpu.models import SHAPES
 from rowcast.engine.measuring.gpu.report import Check, Report
 
 SECONDS = 350
-RESTART_SECONDS = 200
+RESTART_SECONDS = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,16 @@ def gpu_parts() -> list[Part]:
 
 def tiny_parts() -> list[Part]:
     """Return the same parts at a size that an interpreter can run."""
-    limits = Limits()
-    work = speed.Work(rows=2, position=6, prompts=1, prompt=8)
+    name, limits = "smallest", Limits()
+    work = speed.Work(rows=2, position=6, prompts=1, prompt=5)
     return [
-        Part("correctness, tiny", 0, lambda to: correctness.check(to, "tiny", 8, 128)),
-        Part("purity, tiny", 0, _purity("tiny", 9, trials=1, widths=2)),
-        Part("speed, tiny", 0, limits.steps("tiny", work)),
-        Part("restart, tiny", 0, lambda to: restart(to, "tiny", 6, 3, 1)),
-        Part("workload, tiny", 0, _workload("tiny", 5, 2, 2)),
-        Part("price, tiny", 0, lambda to: price.check(to, "tiny", SHAPES["tiny"], (2,))),
-        Part("int8, tiny", 0, limits.int8("tiny", 2)),
+        Part("correctness", 0, lambda to: correctness.check(to, name, 5, 128)),
+        Part("purity", 0, _purity(name, 5, trials=1, widths=2)),
+        Part("speed", 0, limits.steps(name, work)),
+        Part("restart", 0, lambda to: restart(to, name, 3, 2, 1)),
+        Part("workload", 0, _workload(name, 3, 2, 2)),
+        Part("price", 0, lambda to: price.check(to, name, SHAPES[name], (2,))),
+        Part("int8", 0, limits.int8(name, 2)),
     ]
 
 

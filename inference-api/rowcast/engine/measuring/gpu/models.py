@@ -20,7 +20,7 @@ from rowcast.engine.engine import CacheMemory
 from rowcast.engine.kernels.gpu.available import kernels_of
 from rowcast.engine.torch_engine import WIDEST_ON_GPU, TorchEngine
 
-INTERPRETED = 8  # tokens of a step where an interpreter runs it
+INTERPRETED = 4  # tokens of a step where an interpreter runs it
 SPREAD = 0.03  # of noise that is added to a small model's weights, so that replies vary
 
 
@@ -50,6 +50,7 @@ class Shape:
 
 
 SHAPES: Mapping[str, Shape] = {
+    "smallest": Shape(67, 32, 48, 1, 2, 1, 16),
     "tiny": Shape(199, 64, 96, 2, 4, 2, 16),
     "0.4b": Shape(49152, 960, 2560, 32, 15, 5, 64),
     "1b": Shape(128256, 2048, 8192, 16, 32, 8, 64),

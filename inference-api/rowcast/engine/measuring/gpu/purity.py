@@ -22,7 +22,7 @@ from rowcast.engine.measuring.gpu.models import Shape, engine_of, network
 from rowcast.engine.measuring.gpu.report import Report
 from rowcast.engine.torch_engine import TorchEngine
 
-REPLY = 6
+ROWS, FEW_ROWS, REPLY = 16, 2, 4  # few: for an interpreter
 
 
 @torch.inference_mode()
@@ -32,7 +32,8 @@ def check(
     """Run the suite on a model with random weights in bf16."""
     part, context = f"purity, {name}", 128 * -(-(prompt_length + REPLY + 2) // 128)
     model = network(shape, torch.bfloat16, report.device, context)
-    engine = engine_of(model, shape, context, rows=8)
+    rows = ROWS if report.device.type == "cuda" else FEW_ROWS
+    engine = engine_of(model, shape, context, rows=rows)
     engine.compile()
     report.verdict(
         part,
@@ -76,15 +77,16 @@ def in_company(
     reply = Reply(rows.pop(), prompt, SAMPLED if params is SAMPLED else GREEDY, seed=3)
     reply.seat(engine)
     others: list[Reply] = []
+    most = engine.width // engine.rows  # tokens of a piece
     while len(reply.drawn) < REPLY:
         others = [other for other in others if len(other.drawn) < 3]
         free = [row for row in rows if row not in {other.row for other in others}]
         for row in free[: chance.randrange(4)]:
-            size = chance.randrange(1, 40)
+            size = chance.randrange(1, len(prompt))
             tokens = tokens_of(size, engine.vocabulary, chance.randrange(999))
             others.append(Reply(row, tokens, chance.choice([GREEDY, SAMPLED])))
             others[-1].seat(engine)
-        feeds = [(each, chance.randrange(1, 60)) for each in (reply, *others)]
+        feeds = [(each, chance.randrange(1, most + 1)) for each in (reply, *others)]
         chance.shuffle(feeds)
         step(engine, feeds)
     return reply

@@ -22,7 +22,7 @@ from rowcast.engine.kernels.gpu.available import kernels_of
 from rowcast.engine.measuring.gpu.driving import SAMPLED, Reply, step, tokens_of
 from rowcast.engine.measuring.gpu.models import SHAPES, engine_of, network
 
-SECONDS = 240  # until a decoder that says nothing is an error
+SECONDS = 600  # until a decoder that says nothing is an error
 Delivered = list[tuple[int, str]]
 
 

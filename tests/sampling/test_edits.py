@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from rowcast.sampling.copies import to_device
+from rowcast.sampling.edits import to_device
 
 
 class Noted:
