@@ -92,7 +92,7 @@ static void bounds(const Row *row, Bounds *found) {
 /* The first token with this order. */
 static int64_t first_with(const Row *row, int32_t order) {
     for (int64_t at = 0; at < row->size; at += LANES)
-        if (any(ordered(get(row, at)) == order))
+        if (bits_of(ordered(get(row, at)) == order))
             for (int64_t one = at; one < row->size && one < at + LANES; one++)
                 if (ordered_one(get_one(row, one)) == order) return one;
     return 0;
