@@ -247,7 +247,7 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
     const Seat *seat = &ask->seats[ask->rows[place]];
     const int64_t position = ask->positions[place];
     Row row = row_at(ask->logits, ask->half, ask->size, ask->step, place);
-    const int by_maxima = seat->way == RANKED || (seat->way == OPEN && seat->top_p < 1);
+    const int by_maxima = seat->way != OPEN || seat->top_p < 1;
     Bounds found = {.depth = depth_for(row.size, seat->top_k), .maxima = by_maxima ? desk->maxima : NULL};
     bounds(&row, &found);
     if (!is_finite(found.high) || !is_finite(found.low)) return FAILED;
@@ -257,7 +257,7 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
         bounds(&row, &found);
         if (!is_finite(found.high)) return FAILED;
     }
-    if (seat->way == GREEDY) return first_with(&row, found.high);
+    if (seat->way == GREEDY) return first_of_highest(&row, &found);
     if (seat->way == OPEN)
         return open_draw(&row, seat, position, &found, desk);
     rank(&row, &found, seat->top_k, desk);

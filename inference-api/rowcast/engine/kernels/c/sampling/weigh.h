@@ -7,8 +7,13 @@
 #include "values.h"
 
 enum { LINES = 128, LEAVES = 8, LEVELS = 5 }; /* LINES == LEAVES << (LEVELS - 1) */
-enum { AT_ONCE = WIDE ? 8 : 4 }; /* vectors that are weighed */
-#define EACH _Pragma("GCC unroll 8") for (int each = 0; each < count; each++)
+enum { AT_ONCE = WIDE ? 8 : FUSED ? 4 : 2 }; /* vectors that are weighed */
+#if WIDE || FUSED
+#define UNROLLED _Pragma("GCC unroll 8")
+#else
+#define UNROLLED _Pragma("GCC unroll 1") /* compiled soon: it is slow anyway */
+#endif
+#define EACH UNROLLED for (int each = 0; each < count; each++)
 enum { UNDIVIDED, BY_PRODUCTS, DIVIDED }; /* how logits are divided by the temperature */
 
 /* Which tokens count: weights from `least` on, and only those ranked before `token` if limited. */
@@ -163,18 +168,18 @@ INLINE Pair sum_of_leaves(const Row *row, const Counted *counted, int64_t at, in
                           const int half, const int how, const int deep, const int limited) {
     static const int64_t lines[] = {0, 64, 32, 96, 16, 80, 48, 112};
     Pair sums[4];
-#pragma GCC unroll 4
+    UNROLLED
     for (int first = 0; first < LEAVES; first += AT_ONCE / 2) {
         vf weights[AT_ONCE];
         Pair values[AT_ONCE / 2];
-#pragma GCC unroll 4
+        UNROLLED
         for (int each = 0; each < AT_ONCE / 2; each++) {
             const int64_t from = at + lines[first + each] * columns;
             values[each] = pair_at((const char *)row->at + from * (half ? 2 : 4), half);
             weights[2 * each] = values[each].first, weights[2 * each + 1] = values[each].second;
         }
         weigh(weights, AT_ONCE, counted, how, deep);
-#pragma GCC unroll 4
+        UNROLLED
         for (int each = 0; each < AT_ONCE / 2; each++) {
             const int leaf = first + each;
             Pair sum = {weights[2 * each], weights[2 * each + 1]};
@@ -216,7 +221,7 @@ INLINE Pair sum_of_lines(const Row *row, const Counted *counted, int64_t column,
         Pair sum;
         if (has_some(row, counted, at, columns, limited))
             sum = sum_of_some(row, counted, at, columns, half);
-        else if (counted->deep)
+        else if (counted->deep || !(WIDE || FUSED))
             sum = sum_of_leaves(row, counted, at, columns, half, how, 1, limited);
         else sum = sum_of_leaves(row, counted, at, columns, half, how, 0, limited);
         int level = 0;
