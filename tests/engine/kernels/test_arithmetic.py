@@ -6,6 +6,7 @@ Covers `kernels/tiles`.
 import ctypes
 import logging
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +24,15 @@ from rowcast.engine.kernels.arithmetic import (
     choose_arithmetic,
 )
 from rowcast.engine.kernels.attention import choose_attention
-from rowcast.engine.kernels.build import Kernel, load_kernel, machine_macros
+from rowcast.engine.kernels.build import COMPILERS, Kernel, load_kernel, machine_macros
 from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel, choose_linear
-from rowcast.engine.kernels.tiles import tiles_of
+from rowcast.engine.kernels.tiles import report_refused, tiles_of
 from rowcast.engine.loading.engine_factory import prepare
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.settings import ArithmeticName, read_settings
 
 CPU = torch.device("cpu")
+COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
 REASONS = range(1, 7)  # of the C file
 
 
@@ -60,12 +62,16 @@ def test_what_is_listed_can_be_chosen() -> None:
                 choose_arithmetic(name)
 
 
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler")
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="other flags")
 @pytest.mark.parametrize("name", ARITHMETICS)
 def test_an_arithmetic_needs_what_its_flags_switch_on(name: str) -> None:
     arithmetic = ARITHMETICS[name]
     flags = f"-march={arithmetic.machine} -dM -E -x c {os.devnull}".split()
-    done = subprocess.run(["cc", *flags], check=True, capture_output=True, text=True, timeout=60)
+    assert COMPILER is not None
+    done = subprocess.run(
+        [COMPILER, *flags], check=True, capture_output=True, text=True, timeout=60
+    )
     assert arithmetic.needs <= {line.split()[1] for line in done.stdout.splitlines()}
 
 
@@ -93,7 +99,10 @@ def test_without_a_compiler_a_choice_is_refused(
 def test_tiles_that_are_refused_leave_vectors(
     reason: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """They are reported once in a process, however many kernels are chosen."""
+    report_refused.cache_clear()
     with caplog.at_level(logging.INFO):
+        assert tiles_of(kernel_of(reason), AUTO) == "none"
         assert tiles_of(kernel_of(reason), AUTO) == "none"
     (record,) = caplog.records
     assert record.getMessage().startswith("tiles=none reason=")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.arithmetic import Tiles
+from rowcast.engine.kernels.arithmetic import Tiles, arithmetics_here
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
 from rowcast.engine.kernels.linear_kernel import (
     SOURCE,
@@ -69,6 +69,21 @@ def error_of(result: Tensor, expected: Tensor) -> float:
 def rounded(values: Tensor, most: Tensor) -> Tensor:
     """Return the int8 values of rows whose largest numbers are `most`."""
     return torch.round(values.float() * (torch.tensor(127.0) / most)).to(torch.int64)
+
+
+@pytest.mark.slow
+def test_wide_vectors_without_products_of_bytes_give_the_same_bits_in_8_bits() -> None:
+    """Servers of Intel before Cascade Lake multiply bytes in halves of 16 bits."""
+    if "avx512" not in arithmetics_here():
+        pytest.skip("no vectors of 512 bits")
+    kernels = [load_kernel(SOURCE, machine=name) for name in ("skylake-avx512", "native")]
+    states, weight = drawn(70, 100, "int8", 19)
+    states *= torch.logspace(-3, 3, 19).unsqueeze(1)
+    results = []
+    for each in kernels:
+        with LinearKernel(each, 1) as kernel:
+            results.append(kernel.linear(states, kernel.pack([weight], "int8")))
+    assert torch.equal(*results)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ from rowcast.engine.kernels.linear_kernel import SOURCE
 PRINTED = {  # by program: words of its output, for roads that were taken
     "sanitized_linear.c": {"vectors", "emulated"},
     "sanitized_attention.c": {"done"},
+    "sanitized_sampling.c": {"done"},
 }
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
 NOT_OURS = ("-shared", "-O3")

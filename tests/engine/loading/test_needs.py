@@ -60,6 +60,22 @@ def test_the_types_that_may_be_packed_are_the_decoder_s() -> None:
     assert LLAMA_TYPES == MODEL_TYPES
 
 
+def processes_of(dtype: str) -> int:
+    found = needs_of_model(read_settings(model="storyteller", dtype=dtype))
+    return int(re.findall(r"processes ([0-9,]+) MiB", found.arithmetic)[0]) << 20
+
+
+def test_without_a_compiler_or_in_float16_no_weights_are_packed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(needs_module, "_has_vectors", lambda: True)
+    monkeypatch.setattr(needs_module, "COMPILERS", ("true",))  # one that is there
+    assert processes_of("bfloat16") == processes_of("float32") == processes_of("int8") == PACKED
+    assert processes_of("float16") == BY_MODULES
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert processes_of("bfloat16") == BY_MODULES
+
+
 def test_fewer_layers_and_a_shorter_context_need_less() -> None:
     whole = needs_of_model(read_settings(model="storyteller"))
     few = needs_of_model(read_settings(model="storyteller", two_layers=True))

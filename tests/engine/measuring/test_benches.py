@@ -9,10 +9,12 @@ from functools import partial
 import pytest
 import torch
 
+from rowcast.engine.kernels.arithmetic import ARITHMETICS, Arithmetic, ArithmeticUnavailable
+from rowcast.engine.kernels.linear import onednn_packs
 from rowcast.engine.kernels.linear_kernel import choose_linear
 from rowcast.engine.measuring import linear_bench, llama_bench
 
-INT8 = {"int8": torch.bfloat16}
+INT8, BF16 = {"int8": torch.bfloat16}, {"bf16": torch.bfloat16}
 
 
 def make_small(monkeypatch: pytest.MonkeyPatch, bench: object, sizes: Mapping[str, object]) -> None:
@@ -27,8 +29,6 @@ def test_a_line_for_each_kind_and_width(
     small = {"OUTPUTS": 64, "INPUTS": 64, "LAYERS": 2, "TOKENS": (1, 4)}
     make_small(monkeypatch, linear_bench, {**small, "THREADS": 1, "TURNS": 1, "ROUNDS": 1})
     monkeypatch.setattr(linear_bench, "choose_linear", partial(choose_linear, slow_too=True))
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        monkeypatch.delitem(linear_bench.DTYPE, "bf16")  # torch has no packed weights of it here
     linear_bench.print_table()
     title, _, _, *lines = capsys.readouterr().out.splitlines()
     assert title.endswith(": [tokens, 64] x [64, 64], 2 weights")
@@ -36,10 +36,42 @@ def test_a_line_for_each_kind_and_width(
     assert [row[0] for row in rows] == [
         [kind, str(tokens)] for kind in linear_bench.DTYPE for tokens in (1, 4)
     ]
-    # Kernel and torch, except for int8, which torch does not compute; each with four figures.
+    # Kernel and torch, unless torch packs no weights of the kind; each with four figures.
+    packs = {"fp32": True, "bf16": onednn_packs(torch.bfloat16), "int8": False}
     assert [[len(cells) for cells in row[1:]] for row in rows] == [
-        [4] if row[0][0] == "int8" else [4, 4] for row in rows
+        [4, 4] if packs[row[0][0]] else [4] for row in rows
     ]
+
+
+def test_what_onednn_does_not_pack_is_measured_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On processors without 512-bit vectors it packs no bf16."""
+    small = {"OUTPUTS": 64, "INPUTS": 64, "LAYERS": 2, "TOKENS": (1,), "DTYPE": BF16}
+    make_small(monkeypatch, linear_bench, {**small, "THREADS": 1, "TURNS": 1, "ROUNDS": 1})
+    monkeypatch.setattr(linear_bench, "onednn_packs", lambda _dtype: False)
+    linear_bench.print_table("plain")
+    *_, line = capsys.readouterr().out.splitlines()
+    assert [len(cell.split()) for cell in line.split("|")] == [2, 4]
+
+
+def test_an_arithmetic_that_is_refused_is_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor may have tiles that the system does not permit."""
+    small = {"OUTPUTS": 64, "INPUTS": 64, "LAYERS": 2, "TOKENS": (1,), "DTYPE": INT8}
+    make_small(monkeypatch, linear_bench, {**small, "THREADS": 1, "TURNS": 1, "ROUNDS": 1})
+    monkeypatch.setattr(linear_bench, "choose_arithmetic", refuse_tiles)
+    linear_bench.main(["amx", "plain"])
+    refused, title, *_ = capsys.readouterr().out.splitlines()
+    assert refused == "ARITHMETIC=amx is refused"
+    assert title.startswith("plain: ")
+
+
+def refuse_tiles(name: str) -> Arithmetic:
+    if name == "amx":
+        raise ArithmeticUnavailable("ARITHMETIC=amx is refused")
+    return ARITHMETICS[name]
 
 
 @pytest.mark.parametrize("warm", [[], ["--warm"]])

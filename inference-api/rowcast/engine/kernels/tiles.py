@@ -7,6 +7,7 @@ Every kernel that has tiles exports `rowcast_amx_here` and `rowcast_has_amx`.
 """
 
 import logging
+from functools import cache
 
 from rowcast.engine.kernels.arithmetic import Arithmetic, Tiles, missing
 from rowcast.engine.kernels.build import Kernel
@@ -23,6 +24,12 @@ _REASONS = (  # in the order of amx_here.h
 _log = logging.getLogger(__name__)
 
 
+@cache
+def report_refused(reason: str) -> None:
+    """Log, once in a process, why tiles are not used."""
+    _log.warning("tiles=none reason=%r", reason)
+
+
 def tiles_of(kernel: Kernel, arithmetic: Arithmetic) -> Tiles:
     """Return how a kernel gets its tiles. Call it before threads start: it asks for permission."""
     if arithmetic.tiles == "emulated":
@@ -33,5 +40,5 @@ def tiles_of(kernel: Kernel, arithmetic: Arithmetic) -> Tiles:
     if reason and arithmetic.chosen:
         raise missing("amx", reason)
     if reason and kernel.library.rowcast_has_amx():
-        _log.warning("tiles=none reason=%r", reason)
+        report_refused(reason)
     return "none" if reason else "hardware"

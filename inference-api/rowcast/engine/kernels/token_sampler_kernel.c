@@ -198,10 +198,10 @@ static int64_t draw(const Row *row, const Counted *counted, int64_t columns, con
     return token < row->size ? token : row->size - 1;
 }
 
-static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, float top,
-                         int64_t depth, Desk *desk) {
+static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, const Bounds *found,
+                         Desk *desk) {
     const int64_t columns = (row->size + LINES - 1) / LINES;
-    Counted counted = counted_at(top, (float)seat->temperature);
+    Counted counted = counted_at(unordered(found->high), unordered(found->low), (float)seat->temperature);
     double whole = (double)fold(row, &counted, columns, desk->sums);
     if (seat->min_p > 0) {
         counted.least = (float)seat->min_p;
@@ -212,7 +212,7 @@ static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, flo
         counted.limited = 1;
         counted.token = token;
         counted.own = get_one(row, token);
-        int64_t before = fold_before(row, &counted, columns, depth, desk);
+        int64_t before = fold_before(row, &counted, columns, found->depth, desk);
         if ((double)before < seat->top_p * whole || before == 0) break;
         token = draw(row, &counted, columns, desk->sums, seat, position, lane);
     }
@@ -221,12 +221,13 @@ static int64_t open_draw(const Row *row, const Seat *seat, int64_t position, flo
 
 /* ---- edits ---- */
 
+static void copy_halves(const uint16_t *restrict halves, int64_t size, uint32_t *restrict own) {
+    for (int64_t at = 0; at < size; at++) own[at] = (uint32_t)halves[at] << 16;
+}
+
 static void edit(const Seat *seat, int64_t position, const Row *row, float *own) {
-    for (int64_t at = 0; at < row->size; at += LANES) {
-        vf value = get(row, at);
-        int64_t left = row->size - at;
-        memcpy(own + at, &value, (left < LANES ? left : LANES) * sizeof(float));
-    }
+    if (row->half) copy_halves(row->at, row->size, (uint32_t *)own);
+    else memcpy(own, row->at, row->size * sizeof *own);
     for (int64_t each = 0; each < seat->seen_count; each++) {
         float *value = &own[seat->seen[each]], count = seat->counts[each];
         *value = *value < 0 ? *value * seat->repetition : *value / seat->repetition;
@@ -246,7 +247,7 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
     const Seat *seat = &ask->seats[ask->rows[place]];
     const int64_t position = ask->positions[place];
     Row row = row_at(ask->logits, ask->half, ask->size, ask->step, place);
-    const int by_maxima = seat->way == RANKED || (seat->way == OPEN && seat->top_p < 1);
+    const int by_maxima = seat->way != OPEN || seat->top_p < 1;
     Bounds found = {.depth = depth_for(row.size, seat->top_k), .maxima = by_maxima ? desk->maxima : NULL};
     bounds(&row, &found);
     if (!is_finite(found.high) || !is_finite(found.low)) return FAILED;
@@ -256,9 +257,9 @@ static int64_t draw_row(const Ask *ask, int64_t place, Desk *desk) {
         bounds(&row, &found);
         if (!is_finite(found.high)) return FAILED;
     }
-    if (seat->way == GREEDY) return first_with(&row, found.high);
+    if (seat->way == GREEDY) return first_of_highest(&row, &found);
     if (seat->way == OPEN)
-        return open_draw(&row, seat, position, unordered(found.high), found.depth, desk);
+        return open_draw(&row, seat, position, &found, desk);
     rank(&row, &found, seat->top_k, desk);
     return ranked(ask, seat, position, desk, desk->keys);
 }
@@ -278,7 +279,7 @@ static void report_row(const void *asked, int64_t place, Desk *desk) {
     report->masses[place] = 0;
     bounds(&row, &found);
     if (!is_finite(found.high) || !is_finite(found.low)) return;
-    const Counted all = counted_at(unordered(found.high), 1);
+    const Counted all = counted_at(unordered(found.high), unordered(found.low), 1);
     report->masses[place] = fold(&row, &all, columns, desk->sums);
     if (wanted) rank(&row, &found, wanted, desk);
     ids[0] = report->tokens[place];

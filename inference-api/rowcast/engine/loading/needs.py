@@ -11,12 +11,14 @@ and refuses what does not fit.
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from rowcast.engine.kernels.build import COMPILERS
 from rowcast.engine.loading.free_memory import MEBIBYTE, mebibytes, prefix_memory
 from rowcast.engine.loading.sizes import check_configuration, check_weights
 from rowcast.errors import UnknownModel
@@ -27,6 +29,7 @@ ROWS = 32
 POSITIONS = 2048  # of a model that does not specify them
 PACKED = 180 * MEBIBYTE  # of the processes of a model that is loaded packed
 BY_MODULES = 305 * MEBIBYTE  # of those that import transformers, too
+PACKED_TYPES = ("float32", "bfloat16")
 LLAMA_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 LANES, CHUNK, SCALES = 16, 32, 8  # of the layout of packed weights in 8 bits
 LONGEST_HEADER = 100 << 20
@@ -127,8 +130,15 @@ def _cache(settings: Settings, whole: int, others: int) -> int:
 
 def _is_packed(settings: Settings, words: Words) -> bool:
     """True if the Llama decoder's kernels will hold the weights."""
-    form = words.get("model_type") in LLAMA_TYPES and settings.device != "cuda"
-    return form and (settings.dtype == "int8" or _has_vectors())
+    if words.get("model_type") not in LLAMA_TYPES or settings.device == "cuda":
+        return False
+    if settings.dtype == "int8":
+        return True
+    return _dtype(settings, words) in PACKED_TYPES and _has_compiler() and _has_vectors()
+
+
+def _has_compiler() -> bool:
+    return any(map(shutil.which, COMPILERS))
 
 
 def _has_vectors(information: Path = Path("/proc/cpuinfo")) -> bool:
@@ -201,8 +211,12 @@ def _kv_heads(words: Words, heads: int) -> int:
 def _item_size(settings: Settings, words: Words) -> int:
     if settings.dtype == "int8":
         return 2  # everything that is not packed is bfloat16
+    return ITEM_SIZES.get(_dtype(settings, words), 4)
+
+
+def _dtype(settings: Settings, words: Words) -> str:
     own = words.get("dtype") or words.get("torch_dtype") or "float32"
-    return ITEM_SIZES.get(str(own if settings.dtype == "auto" else settings.dtype), 4)
+    return str(own if settings.dtype == "auto" else settings.dtype)
 
 
 def _width(words: Words) -> int:

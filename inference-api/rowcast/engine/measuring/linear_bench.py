@@ -15,7 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.arithmetic import ARITHMETICS, arithmetics_here, choose_arithmetic
+from rowcast.engine.kernels.arithmetic import (
+    ARITHMETICS,
+    ArithmeticUnavailable,
+    arithmetics_here,
+    choose_arithmetic,
+)
+from rowcast.engine.kernels.linear import PACKED_FOR, onednn_packs
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 
 OUTPUTS, INPUTS, LAYERS = 4864, 896, 24
@@ -51,7 +57,11 @@ class Figure:
 def print_table(name: str = "auto", *, warm: bool = False) -> None:
     """Print all kinds and all widths in one arithmetic."""
     torch.set_num_threads(THREADS)
-    kernel = choose_linear(THREADS, arithmetic=choose_arithmetic(name))
+    try:
+        kernel = choose_linear(THREADS, arithmetic=choose_arithmetic(name))
+    except ArithmeticUnavailable as error:
+        print(error)
+        return
     if kernel is None:
         print("the kernel does not run here: torch computes the linear layers")
         return
@@ -71,7 +81,8 @@ def _print_kind(kernel: LinearKernel, kind: Kind, count: int) -> None:
     weights = [torch.randn(OUTPUTS, INPUTS).to(DTYPE[kind]) / 30 for _ in range(count)]
     packed = [kernel.pack([weight], kind) for weight in weights]
     reorder = torch.ops.mkldnn._reorder_linear_weight  # noqa: SLF001  # torch has no public name
-    others = [] if kind == "int8" else [reorder(weight, 32) for weight in weights]
+    is_packed = kind != "int8" and onednn_packs(DTYPE[kind])
+    others = [reorder(weight, PACKED_FOR) for weight in weights] if is_packed else []
     size = packed[0].size
     del weights
 

@@ -38,6 +38,13 @@ INLINE vf product(const int kind, vf sum, vi line, int32_t input) {
     }
 #if QUADS
     return (vf)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)all, (__m512i)line);
+#elif WIDE
+    const __m512i bytes = (__m512i)all, even = _mm512_slli_epi16((__m512i)line, 8);
+    const __m512i first = _mm512_madd_epi16(_mm512_and_si512(bytes, _mm512_set1_epi16(255)),
+                                            _mm512_srai_epi16(even, 8));
+    const __m512i second = _mm512_madd_epi16(_mm512_srli_epi16(bytes, 8),
+                                             _mm512_srai_epi16((__m512i)line, 8));
+    return (vf)_mm512_add_epi32((__m512i)sum, _mm512_add_epi32(first, second));
 #else
     vi whole = (vi)sum;
     for (int byte = 0; byte < 4; byte++)

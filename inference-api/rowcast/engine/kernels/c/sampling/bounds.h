@@ -47,10 +47,16 @@ INLINE vs last_orders(const uint16_t *at, int64_t count, int16_t others) {
     return orders;
 }
 
-INLINE vn half_of(vs orders, int which) {
+INLINE vn half_of(vs orders, const int which) {
+#if WIDE
+    return (vn)(which ? _mm512_extracti64x4_epi64((__m512i)orders, 1) : _mm512_castsi512_si256((__m512i)orders));
+#elif FUSED
+    return (vn)(which ? _mm256_extracti128_si256((__m256i)orders, 1) : _mm256_castsi256_si128((__m256i)orders));
+#else
     vn half;
     memcpy(&half, (char *)&orders + which * sizeof half, sizeof half);
     return half;
+#endif
 }
 
 /* As `bounds_in`, for bf16 in groups of whole pairs of vectors: with numbers of 16 bits. */
@@ -89,11 +95,19 @@ static void bounds(const Row *row, Bounds *found) {
     else bounds_halves(row, found);
 }
 
-/* The first token with this order. */
-static int64_t first_with(const Row *row, int32_t order) {
-    for (int64_t at = 0; at < row->size; at += LANES)
-        if (any(ordered(get(row, at)) == order))
-            for (int64_t one = at; one < row->size && one < at + LANES; one++)
-                if (ordered_one(get_one(row, one)) == order) return one;
+/* The first token with the highest logit; its maximum tells where to look. */
+static int64_t first_of_highest(const Row *row, const Bounds *found) {
+    const int32_t *maxima = found->maxima;
+    int64_t at = 0;
+    for (; at < row->size; at += LANES * found->depth, maxima += LANES) {
+        vi here;
+        memcpy(&here, maxima, sizeof here);
+        if (bits_of(here == found->high)) break;
+    }
+    for (; at < row->size; at += LANES) {
+        uint32_t bits = bits_of(ordered(get(row, at)) == found->high);
+        if (row->size - at < LANES) bits &= (1u << (row->size - at)) - 1;
+        if (bits) return at + __builtin_ctz(bits);
+    }
     return 0;
 }

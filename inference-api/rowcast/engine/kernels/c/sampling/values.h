@@ -44,15 +44,16 @@ static const vi numbers = {0, 1, 2, 3, 4, 5, 6, 7,
 
 INLINE vf widen(vh halves) { return (vf)(__builtin_convertvector(halves, vu) << 16); }
 
-INLINE int any(vi mask) {
+/* A bit for each lane of a mask. */
+INLINE uint32_t bits_of(vi mask) {
 #if WIDE
-    return _mm512_movepi32_mask((__m512i)mask) != 0;
+    return _mm512_movepi32_mask((__m512i)mask);
 #elif FUSED
-    return _mm256_movemask_epi8((__m256i)mask) != 0;
+    return _mm256_movemask_ps((__m256)mask);
 #else
-    int32_t found = 0;
-    for (int lane = 0; lane < LANES; lane++) found |= mask[lane];
-    return found != 0;
+    uint32_t bits = 0;
+    for (int lane = 0; lane < LANES; lane++) bits |= (uint32_t)(mask[lane] & 1) << lane;
+    return bits;
 #endif
 }
 
