@@ -41,8 +41,7 @@ def save_naming(folder: Path) -> Path:
     tokenizer.add_special_tokens(marks)
     tokenizer.save(file)
     model = AutoModelForCausalLM.from_pretrained(folder)
-    opening, _ = (tokenizer.token_to_id(mark) for mark in NAMING_MARKS)
-    colon, brace = (tokenizer.encode(text).ids[0] for text in (":", "{"))
+    opening, colon, brace = (tokenizer.encode(text).ids[0] for text in ("[TOOL_CALLS]", ":", "{"))
     _teach(model, {colon: opening, opening: brace})
     model.save_pretrained(folder)
     return folder

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Final
 
 from rowcast.text.chat.forms.form import Form, Functions, Gate, Head, NoHead, Opened
 
@@ -37,4 +38,4 @@ class Toy(Form):
         return f'call: ({opening}) " "? ({names}) ({closing})\n{arguments}'
 
 
-TOY = Toy("toy", ("CALL name",), "CALL", ")", last_character="L")
+TOY: Final[Form] = Toy("toy", ("CALL name",), "CALL", ")", last_character="L")
