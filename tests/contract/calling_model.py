@@ -1,7 +1,7 @@
 """A model in files that writes broken tool calls of its own accord: `<tool_call>{'`, then anything.
 
 Its layers add nothing, so its next token depends on the last one: after `assistant:` a call begins,
-and after a call the text ends.
+and after a call the text ends. Another one writes `[TOOL_CALLS]`, a special token, then anything.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 from engine.speaking import END, save_speaking
 
 MARKS = ("<tool_call>", "</tool_call>")
+NAMING_MARKS = ("[TOOL_CALLS]", "[ARGS]")
 CERTAIN = 0.4  # of a likely successor's logit
 
 
@@ -27,6 +28,21 @@ def save_calling(folder: Path) -> Path:
     opening, closing = (tokenizer.encode(mark).ids[0] for mark in MARKS)
     colon, brace, quote = (tokenizer.encode(text).ids[0] for text in (":", "{", "'"))
     _teach(model, {colon: opening, opening: brace, brace: quote, closing: END})
+    model.save_pretrained(folder)
+    return folder
+
+
+def save_naming(folder: Path) -> Path:
+    """Write a checkpoint that begins calls with a special token, and has one for their middle."""
+    save_speaking(folder)
+    file = str(folder / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(file)
+    marks = [AddedToken(mark, special=True, normalized=False) for mark in NAMING_MARKS]
+    tokenizer.add_special_tokens(marks)
+    tokenizer.save(file)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    opening, colon, brace = (tokenizer.encode(text).ids[0] for text in ("[TOOL_CALLS]", ":", "{"))
+    _teach(model, {colon: opening, opening: brace})
     model.save_pretrained(folder)
     return folder
 

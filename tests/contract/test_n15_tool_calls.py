@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -9,7 +11,7 @@ import pytest
 
 from processes import ROOT, SERVER, Running, free_port, running
 
-from .calling_model import save_calling
+from .calling_model import save_calling, save_naming
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +27,34 @@ TOOLS: Any = [
     {"type": "function", "function": {"name": name, "parameters": PARAMETERS}}
     for name in ("weather", "weather_tomorrow")
 ]
+NAMING = """\
+{%- for tool in tools or [] %}{{ tool | tojson }} [TOOL_CALLS] name [ARGS] arguments {% endfor %}
+{%- for message in messages %}{{ message.role }}: {{ message.content or '' }}
+{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"""
 HELLO: Any = [{"role": "user", "content": "Hello"}]
+
+
+def serving(model: Path, template: Path) -> AbstractContextManager[Running]:
+    """Start a server of a model."""
+    port = free_port()
+    env = {"MODEL": str(model), "CHAT_TEMPLATE": str(template), "PORT": str(port)}
+    env |= {"DTYPE": "float32", "JOURNAL": "off"}
+    return running(SERVER, port, model.parent / "server.log", env=env, patience=LOADING)
 
 
 @pytest.fixture(scope="module")
 def calling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of a model that writes broken calls."""
-    folder = tmp_path_factory.mktemp("calling")
-    model, port = save_calling(folder / "model"), free_port()
-    env = {"MODEL": str(model), "CHAT_TEMPLATE": str(TEMPLATE), "PORT": str(port)}
-    env |= {"DTYPE": "float32", "JOURNAL": "off"}
-    with running(SERVER, port, folder / "server.log", env=env, patience=LOADING) as server:
+    with serving(save_calling(tmp_path_factory.mktemp("calling") / "model"), TEMPLATE) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def naming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of a model that begins calls with a special token."""
+    folder = tmp_path_factory.mktemp("naming")
+    (folder / "template.jinja").write_text(NAMING)
+    with serving(save_naming(folder / "model"), folder / "template.jinja") as server:
         yield server
 
 
@@ -90,3 +109,20 @@ def test_n15_a_killed_decoder_changes_no_call(calling: Running) -> None:
         for call in chunk.choices[0].delta.tool_calls or ():
             pieces += call.function.arguments or ""
     assert pieces == "".join(arguments for _, arguments in before[1])
+
+
+def test_n15_a_call_that_begins_with_a_special_token_is_valid(naming: Running) -> None:
+    asked: Any = {"max_tokens": 400, "parallel_tool_calls": False}
+    for seed in range(3):
+        body: Any = {"model": "model", "messages": HELLO, "tools": TOOLS, "seed": seed} | asked
+        with client_of(naming).chat.completions.stream(**body) as events:
+            whole = events.get_final_completion()
+        (call,) = whole.choices[0].message.tool_calls or []
+        assert call.type == "function"
+        assert call.function.name in {"weather", "weather_tomorrow"}
+        read = json.loads(call.function.arguments)
+        assert set(read) == {"city", "days"}
+        assert read["city"] in {"Paris", "Rome"}
+        assert whole.choices[0].finish_reason == "tool_calls"
+        calls = [(call.function.name, call.function.arguments)]
+        assert called(naming, seed, **asked) == ("tool_calls", calls)

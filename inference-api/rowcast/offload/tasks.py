@@ -11,6 +11,7 @@ from typing import Any
 from rowcast.errors import PromptTooLong
 from rowcast.sampling.grammars.grammars import TokenTexts
 from rowcast.text.chat.forms import FORMS
+from rowcast.text.chat.forms.form import Form
 from rowcast.text.chat.messages import flattened
 from rowcast.text.chat.reasoning import Thinking, after, spelt
 from rowcast.text.chat.template import ChatTemplate, End
@@ -136,8 +137,7 @@ def lark_rule(tools: Tools, text: str) -> Rule:
 def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
     """Compile the rule for a reply that calls one of these functions, or several."""
     written = FORMS[form]
-    tokens = spelt(tools.tokenizer, written.marks)
-    rule = rule_of_calls(written, callees, several=several, tokens=tokens)
+    rule = rule_of_calls(written, callees, several=several, tokens=_marks(tools, written))
     _check_tokens(tools, rule.grammar)
     return rule
 
@@ -145,10 +145,15 @@ def tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool)
 def optional_tool_rule(tools: Tools, form: str, callees: Sequence[Callee], several: bool) -> Rule:
     """Compile the rule for a reply that may call these functions, once or several times."""
     written = FORMS[form]
-    tokens = spelt(tools.tokenizer, written.marks)
-    rule = rule_of_optional_calls(written, callees, several=several, tokens=tokens)
+    rule = rule_of_optional_calls(written, callees, several=several, tokens=_marks(tools, written))
     _check_tokens(tools, rule.grammar)
     return rule
+
+
+def _marks(tools: Tools, form: Form) -> list[tuple[int, str]]:
+    """Return the form's marks that are a token, and special: to a grammar, others are letters."""
+    is_special = tools.token_texts.is_special_token
+    return [each for each in spelt(tools.tokenizer, form.marks) if is_special(each[0])]
 
 
 def thinking_rule(tools: Tools, thinking: Thinking, text: str) -> Rule:

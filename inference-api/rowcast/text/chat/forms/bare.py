@@ -4,9 +4,11 @@
 """
 
 import json
+from typing import Final
 
 from rowcast.text.chat.forms.form import (
     PLAIN,
+    Form,
     Functions,
     Gate,
     Head,
@@ -50,7 +52,7 @@ class Bare(ObjectForm):
         return f"start: call\ncall: {functions.objects(self.arguments)}"
 
 
-BARE = Bare(
+BARE: Final[Form] = Bare(
     "bare",
     arguments="parameters",
     start=_START,

@@ -180,7 +180,7 @@ def _with_thinking(message: Message) -> dict[str, Any]:
     return {**changed, "thinking": thought}
 
 
-HARMONY = Harmony(
+HARMONY: Final[Form] = Harmony(
     "harmony",
     ("<|channel|>final<|message|>",),
     opening=_START,

@@ -6,9 +6,10 @@ phi       <|tool_call|>[{"name": "f", "arguments": {…}}, …]<|/tool_call|>
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rowcast.text.chat.forms.form import (
+    Form,
     Functions,
     Gate,
     Head,
@@ -99,6 +100,8 @@ def _whole(end: int | None, text: str, last: str) -> int | None:
     return end if end is None or (end and text[end - 1] == last) else 0
 
 
-MISTRAL = MistralListed("mistral", ("[TOOL_CALLS]",), "[TOOL_CALLS]")
-GRANITE = Listed("granite", ("<|tool_call|>",), "<|tool_call|>")
-PHI = Listed("phi", ("<|tool_call|>", "<|/tool_call|>"), "<|tool_call|>", "<|/tool_call|>")
+MISTRAL: Final[Form] = MistralListed("mistral", ("[TOOL_CALLS]",), "[TOOL_CALLS]")
+GRANITE: Final[Form] = Listed("granite", ("<|tool_call|>",), "<|tool_call|>")
+PHI: Final[Form] = Listed(
+    "phi", ("<|tool_call|>", "<|/tool_call|>"), "<|tool_call|>", "<|/tool_call|>"
+)

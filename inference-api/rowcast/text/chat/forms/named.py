@@ -85,7 +85,7 @@ def _may_follow(text: str) -> bool:
     return any(mark.startswith(rest) for mark in (_ARGS, _CALL_ID))
 
 
-NAMED = Named(
+NAMED: Final[Form] = Named(
     "named",
     ("[TOOL_CALLS]", _ARGS),
     "[TOOL_CALLS]",

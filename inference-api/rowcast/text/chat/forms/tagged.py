@@ -4,8 +4,9 @@ Let me see. <tool_call>{"name": "f", "arguments": {…}}</tool_call> <tool_call>
 """
 
 import json
+from typing import Final
 
-from rowcast.text.chat.forms.form import Functions, Gate, Head, NoHead, Opened
+from rowcast.text.chat.forms.form import Form, Functions, Gate, Head, NoHead, Opened
 from rowcast.text.chat.forms.objects import SPACE, ObjectForm, no_head, object_head, place_of
 
 
@@ -35,4 +36,4 @@ class Tagged(ObjectForm):
         return f"{start}\ncall: {functions.objects(self.arguments)}"
 
 
-TAGGED = Tagged("tagged", ("<tool_call>",), "<tool_call>", "</tool_call>")
+TAGGED: Final[Form] = Tagged("tagged", ("<tool_call>",), "<tool_call>", "</tool_call>")
