@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.abuse.attacks.shot import Shot
 from harm.conftest import STORYTELLER, Start
 from harm.witness import Witness, witnessed
 
@@ -64,6 +65,17 @@ def test_a_large_answer_is_made_in_parts(served: Witness, kind: str) -> None:
         answers = served.deliver(kind)
     assert not {"500", "502", "504"} & set(answers.counts), answers
     # A short request may wait for one of the seated replies, however long that takes here.
+    assert not [bound for bound in harm.found() if "short request took" not in bound]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [2, 40])
+def test_2048_vectors_do_not_hold_up_a_stream(served: Witness, words: int) -> None:
+    texts = [f"Text {number}" + " and so on" * (words // 2) for number in range(2048)]
+    shot = Shot.of({"model": served.facts.model, "input": texts}, "/v1/embeddings")
+    with served.attacked() as harm:
+        answers = served.deliver(shot, seconds=60)
+    assert set(answers.counts) <= {"200", "unfinished"}, answers
     assert not [bound for bound in harm.found() if "short request took" not in bound]
 
 
