@@ -12,7 +12,7 @@
 import { after, languageOf } from "./blocks.js";
 import { make } from "./dom.js";
 import { inline } from "./inline.js";
-import { cellsOf, codeBox, codeOf, DEEPEST, itemsOf, listOf, nodeOf, tableOf, unquoted } from "./markdown.js";
+import { cellsOf, codeBox, codeOf, DEEPEST, itemsOf, listOf, nodeOf, sidesOf, tableOf, unquoted } from "./markdown.js";
 
 const PATIENCE = 10; // rendering may take a tenth of the time
 const SETTLED = 400; // characters of a paragraph that are worth putting aside
@@ -212,16 +212,22 @@ class GrowingList extends Growing {
 /** A table, of which the last row is rendered again. */
 class GrowingTable extends Growing {
   grow(text, block, at) {
-    if (!this.node) {
-      this.replace(tableOf(text.slice(block.from, block.to).split("\n").slice(0, 2)));
-      this.rows = new GrowingChildren(this.node.querySelector("tbody"), "tr");
-    }
-    this.begin ||= text.indexOf("\n", block.from + block.first.length + 1) + 1; // 0: its rule is not complete
-    if (!this.begin) return;
+    if (!this.rows && !this.#head(text, block, at)) return;
     const lines = this.begin > block.to ? [] : text.slice(this.begin, block.to).split("\n");
     const growing = block.to >= at && lines.length > 0;
-    this.rows.update(lines.map((line) => cellsOf(line)), lines.length - (growing ? 1 : 0));
+    this.rows.update(lines.map((line) => cellsOf(line, this.sides)), lines.length - (growing ? 1 : 0));
     this.begin = growing ? block.last : Math.max(this.begin, block.to + 1);
+  }
+
+  /** Show the head; return true if the rule below it is complete. */
+  #head(text, block, at) {
+    const [names, rule] = text.slice(block.from, block.to).split("\n", 2);
+    this.replace(tableOf([names, rule]));
+    this.begin = block.from + names.length + rule.length + 2;
+    if (this.begin > at) return false;
+    this.sides = sidesOf(rule);
+    this.rows = new GrowingChildren(this.node.querySelector("tbody"), "tr");
+    return true;
   }
 }
 

@@ -82,14 +82,22 @@ function itemOf(text, depth) {
 
 /** Return a table of these lines: heads, a rule and rows. */
 export function tableOf(lines) {
-  const head = make("thead", {}, rowOf(lines[0], "th"));
-  const table = make("table", {}, head, make("tbody", {}, ...lines.slice(2).map((line) => rowOf(line))));
+  const sides = sidesOf(lines[1]);
+  const row = (line, name) => make("tr", {}, ...cellsOf(line, sides, name));
+  const body = make("tbody", {}, ...lines.slice(2).map((line) => row(line)));
+  const table = make("table", {}, make("thead", {}, row(lines[0], "th")), body);
   return make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, table);
 }
 
-export const rowOf = (line, name) => make("tr", {}, ...cellsOf(line, name));
+const partsOf = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
 
-export function cellsOf(line, name = "td") {
-  const cells = line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
-  return cells.map((cell) => make(name, name === "th" ? { scope: "col" } : {}, ...inline(cell).nodes));
+/** Return to which side each column of a table is set, as its rule says. */
+export function sidesOf(rule) {
+  return partsOf(rule).map((mark) => (!mark.endsWith(":") ? undefined : mark.startsWith(":") ? "center" : "right"));
+}
+
+/** Return the cells of a row. */
+export function cellsOf(line, sides, name = "td") {
+  const scope = name === "th" ? "col" : undefined;
+  return partsOf(line).map((cell, at) => make(name, { scope, class: sides[at] }, ...inline(cell.replaceAll("\\|", "|")).nodes));
 }

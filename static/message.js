@@ -20,6 +20,20 @@ export class MessageView {
     this.element = make("article", { class: `message ${node.role}`, "aria-label": nameOf(node) }, head);
     if (node.role === "assistant") this.#reply();
     else this.#sent();
+    this.place = this.#place();
+  }
+
+  /** True if this shows that node, in the place that it has now. */
+  shows(node) {
+    const again = this.finished && node.state === "streaming";
+    return node === this.node && this.place === this.#place() && !this.editing && !again;
+  }
+
+  /** Return what is shown of the messages around this one. */
+  #place() {
+    const { node, actions } = this;
+    const all = actions.siblings(node);
+    return `${all.indexOf(node)} of ${all.length}${node.calls?.length && actions.isLast(node) ? ", last" : ""}`;
   }
 
   #sent() {
@@ -135,8 +149,10 @@ export class MessageView {
   }
 
   #failed() {
-    const again = this.node.passes ? button("Continue", () => this.actions.resume(this.node), { kind: "quiet" }) : null;
-    this.problem.append(make("p", {}, this.node.error), ...(again ? [again] : []));
+    const { node, actions, problem } = this;
+    problem.append(make("p", {}, node.error));
+    if (node.passes) problem.append(button("Continue", () => actions.resume(node)));
+    if (node.unauthorized) problem.append(button("Enter a token", actions.token));
     this.problem.hidden = false;
   }
 
@@ -171,7 +187,10 @@ export class MessageView {
   #edit() {
     const area = make("textarea", { rows: "3", "aria-label": "Edited message" });
     area.value = this.node.text;
-    const close = () => form.replaceWith(this.body);
+    const close = () => {
+      this.editing = false;
+      form.replaceWith(this.body);
+    };
     const submit = (event) => {
       event.preventDefault();
       if (area.value.trim()) this.actions.edit(this.node, area.value);
@@ -184,6 +203,7 @@ export class MessageView {
     };
     const buttons = make("div", { class: "buttons end" }, button("Cancel", close), make("button", { type: "submit", class: "primary" }, "Send as a new branch"));
     const form = make("form", { class: "editing", onsubmit: submit, onkeydown: keys }, area, buttons);
+    this.editing = true;
     this.body.replaceWith(form);
     area.focus();
   }

@@ -3,7 +3,7 @@
  *
  *   load()         reads the models, and shows what has changed
  *   chosen         the model of the next reply
- *   choose(name)   chooses it, as soon as it is listed
+ *   choose(name)   chooses it, as soon as it is listed; what the user chooses meanwhile is kept
  */
 
 import { button, byId, make, number, toast } from "./dom.js";
@@ -17,7 +17,11 @@ export class Models {
   constructor(api) {
     this.api = api;
     this.all = [];
+    this.wanted = ""; // chosen, but perhaps not listed yet
+    this.requests = 0;
+    this.changing = new Set(); // models whose state is being changed
     this.select = byId("model");
+    this.select.addEventListener("change", () => (this.wanted = this.chosen));
   }
 
   get chosen() {
@@ -25,13 +29,16 @@ export class Models {
   }
 
   choose(name) {
-    this.wanted = name;
-    if (this.all.some((each) => each.id === name)) this.select.value = name;
+    this.wanted = name || this.chosen;
+    if (this.all.some((each) => each.id === this.wanted)) this.select.value = this.wanted;
   }
 
   async load() {
+    this.requests += 1;
+    const request = this.requests;
     try {
       const { data } = await this.api.json("v1/models");
+      if (request !== this.requests) return; // a later request will show more recent states
       const changed = JSON.stringify(data) !== JSON.stringify(this.all);
       this.all = data;
       if (changed) this.#show();
@@ -42,9 +49,10 @@ export class Models {
 
   #show() {
     const label = (model) => (model.state === "ready" ? model.id : `${model.id} (${model.state})`);
-    const before = this.chosen || this.wanted;
+    const { chosen, wanted } = this;
     this.select.replaceChildren(...this.all.map((model) => make("option", { value: model.id }, label(model))));
-    this.choose(before);
+    this.choose(chosen);
+    if (wanted) this.choose(wanted);
     byId("models").replaceChildren(this.#table());
   }
 
@@ -63,17 +71,21 @@ export class Models {
     const size = model.bytes ? `${number(Math.round(model.bytes / 2 ** 20))} MiB` : "–";
     const context = model.max_model_len ? number(model.max_model_len) : "–";
     const [label, verb] = ACTIONS[model.state] ?? [];
-    const change = verb ? button(label, () => this.#change(verb, model.id), { "aria-label": `${label} ${model.id}` }) : "";
+    const change = verb ? button(label, () => this.#change(verb, model.id), { "aria-label": `${label} ${model.id}`, disabled: this.changing.has(model.id) }) : "";
     return make("tr", {}, make("th", { scope: "row" }, model.id, make("span", { class: "note block" }, model.fingerprint ?? "")), state, make("td", {}, context), make("td", {}, size), make("td", { class: "change" }, change));
   }
 
   /** Load or unload a model, which only administrators may. */
   async #change(verb, model) {
+    this.changing.add(model);
+    this.#show();
     try {
       await this.api.json(`models/${verb}`, { method: "POST", body: JSON.stringify({ model }) });
     } catch (failure) {
       toast(failure.message);
     }
+    this.changing.delete(model);
+    this.#show();
     await this.load();
   }
 }

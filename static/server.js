@@ -90,7 +90,7 @@ export class Server {
       make("div", { class: "rows-and-rate" }, grid(model.rows), this.#line(model.id)),
       make("p", { class: "note" }, summary(model.rows)),
       make("dl", { class: "facts-list" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
-      own.length ? make("ul", { class: "own" }, ...own.map((row) => this.#own(row))) : null,
+      own.length ? make("ul", { class: "own-rows" }, ...own.map((row) => this.#own(row))) : null,
     );
   }
 

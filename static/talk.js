@@ -55,12 +55,15 @@ export class Talk {
     }
   }
 
+  /** Show the current branch. Messages that are shown as they are stay where they are. */
   draw() {
-    this.views.clear();
     const path = pathTo(this.current, this.current.leaf);
-    const views = path.map((node) => new MessageView(node, this.#actions()));
-    for (const view of views) this.views.set(view.node.id, view);
-    byId("thread").replaceChildren(...(views.length ? views.map((view) => view.element) : [this.page.welcome()]));
+    const views = path.map((node) => {
+      const view = this.views.get(node.id);
+      return view?.shows(node) ? view : new MessageView(node, this.#actions());
+    });
+    this.views = new Map(views.map((view) => [view.node.id, view]));
+    arrange(byId("thread"), views.length ? views.map((view) => view.element) : [this.page.welcome()]);
     byId("scroller").classList.toggle("empty", !views.length);
     this.#buttons();
     this.#scroll();
@@ -91,7 +94,7 @@ export class Talk {
     const last = messages.reduce((above, fields) => addNode(talk, above, fields).id, parent);
     const node = addNode(talk, last, reply);
     this.follows = true;
-    this.run(talk, node);
+    this.run(talk, node, { fresh: true });
     this.draw();
     this.page.listChanged();
     return true;
@@ -117,8 +120,8 @@ export class Talk {
     };
   }
 
-  /** Read a reply until its end. */
-  async run(talk, node) {
+  /** Read a reply until its end; `fresh`: no other tab can know it yet. */
+  async run(talk, node, { fresh = false } = {}) {
     const stopping = new AbortController();
     this.live.set(node.id, stopping);
     const body = streamed(bodyOf(talk, node));
@@ -127,15 +130,18 @@ export class Talk {
       note: (text) => node.notes.push(text),
       waiting: (text) => this.views.get(node.id)?.wait(text),
     };
-    await this.#alone(talk, node, async () => {
+    const action = async () => {
       try {
+        const reading = follow(this.api, node, body, watch, stopping.signal);
         this.save(talk); // beside the request, which need not wait for it
-        await follow(this.api, node, body, watch, stopping.signal);
+        await reading;
         node.state = stopping.signal.aborted ? "stopped" : "done";
       } catch (failure) {
-        Object.assign(node, { state: "failed", error: failure.message, passes: Boolean(failure.passes) });
+        const unauthorized = failure.status === 401;
+        Object.assign(node, { state: "failed", error: failure.message, passes: Boolean(failure.passes), unauthorized });
       }
-    });
+    };
+    await (fresh ? this.#first(node, action) : this.#alone(talk, node, action));
     this.live.delete(node.id);
     talk.updated = Date.now();
     await this.save(talk);
@@ -147,9 +153,16 @@ export class Talk {
     this.page.listChanged(talk.id);
   }
 
+  /** Run `action` with a lock that must be free, so the request need not wait until it is granted. */
+  #first(node, action) {
+    const done = action();
+    navigator.locks?.request(lockOf(node), () => done);
+    return done;
+  }
+
   /** Run `action` if no other tab does; otherwise wait for its end and show the result. */
   async #alone(talk, node, action) {
-    const name = `rowcast-reply-${node.id}`;
+    const name = lockOf(node);
     if (!navigator.locks) return action();
     const mine = await navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
       if (lock) await action();
@@ -229,6 +242,7 @@ export class Talk {
       regenerate: (node) => this.#add(node.parent, [], freshSeed()),
       results: (node, texts) => this.#add(node.id, texts.map((text, at) => resultOf(node.calls[at], text))),
       resume: (node) => this.#resume(node),
+      token: () => byId("open-token").click(),
       check: (node) => this.#check(node),
       tokens: (node) => tokensOf(this.api, bodyOf(this.current, node), node),
       curl: (node) => copy(asCurl(bodyOf(this.current, node), this.api.token), "curl command"),
@@ -253,6 +267,14 @@ export class Talk {
     const { equal, text } = await checkReceipt(this.api, node);
     return make("p", { class: equal ? "verdict" : "verdict wrong", role: "status" }, text);
   }
+}
+
+const lockOf = (node) => `rowcast-reply-${node.id}`;
+
+/** Make these the children of an element; what is in its place stays, so that it is not laid out again. */
+function arrange(place, elements) {
+  for (const each of [...place.children]) if (!elements.includes(each)) each.remove();
+  elements.forEach((each, at) => place.children[at] === each || place.insertBefore(each, place.children[at] ?? null));
 }
 
 const resultOf = (call, text) => ({ role: "tool", text, call: call.id, name: call.name });

@@ -308,8 +308,9 @@ class Settings(BaseSettings):
     background_rows = setting(
         Whole(0, 1024),
         16,
-        "Background requests that are computed at once, by all frontend processes together; 0: "
-        "none. They start only while no prompt waits for a row.",
+        "Rows that background requests take at once, of all frontend processes together: one for "
+        "each choice, prompt or text; 0: none is computed. They start only while no prompt waits "
+        "for a row.",
     )
     background_requests = setting(
         Whole(1, 1_000_000),

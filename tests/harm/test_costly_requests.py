@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.abuse.attacks.shot import Shot
 from harm.conftest import STORYTELLER, Start
 from harm.witness import Witness, witnessed
 
@@ -90,6 +91,17 @@ def test_followers_whose_answers_arrive_at_once_are_read_in_parts(
     assert answers.counts["200"] >= 8, answers  # the readers that one process allows
     assert set(answers.counts) <= {"200", "503"}, answers
     harm.expect_none(short_times=100)  # 200 to 400 where a socket is not looked at between parts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [2, 40])
+def test_2048_vectors_do_not_hold_up_a_stream(served: Witness, words: int) -> None:
+    texts = [f"Text {number}" + " and so on" * (words // 2) for number in range(2048)]
+    shot = Shot.of({"model": served.facts.model, "input": texts}, "/v1/embeddings")
+    with served.attacked() as harm:
+        answers = served.deliver(shot, seconds=60)
+    assert set(answers.counts) <= {"200", "unfinished"}, answers
+    assert not [bound for bound in harm.found() if "short request took" not in bound]
 
 
 HOSTILE = {

@@ -4,13 +4,16 @@ Covers `journal/background/table`, `background/queue`, `background/record`, `bac
 """
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from rowcast.journal.background.record import BackgroundRequest
+from rowcast.journal.background.schema import STATEMENTS
 from rowcast.journal.background.table import DEATHS
 from rowcast.journal.journal import LEASE_SECONDS, Journal
 from rowcast.journal.service import answer
@@ -18,6 +21,7 @@ from rowcast.journal.service import answer
 from .test_journal import SECRET, Held, record
 
 MANY = 10_000
+_COLUMNS = tuple(field.name for field in fields(BackgroundRequest))
 
 
 @pytest.fixture
@@ -86,6 +90,55 @@ def test_teams_are_taken_in_turn_however_many_one_has(held: Held) -> None:
     accept(held, *(f"a{number:02}" for number in range(50)))
     accept(held, "b1", "b2", team="red")
     assert taken(held.one, 4) == ["a00", "b1", "a01", "b2"]
+
+
+def test_a_request_counts_with_its_rows_and_is_not_passed(held: Held) -> None:
+    accept(held, "a", rows=3)
+    accept(held, "b", rows=6)
+    accept(held, "c")
+    assert taken(held.one, 8) == ["a"]
+    assert taken(held.one, 5) == [], "b is next, and needs 6"
+    assert taken(held.one, 6) == ["b"]
+    assert taken(held.one, 1) == ["c"]
+
+
+def test_a_request_with_more_rows_than_there_are_is_computed_alone(held: Held) -> None:
+    accept(held, "a", rows=100)
+    accept(held, "b")
+    assert taken(held.one, 0) == []
+    assert taken(held.one, 4) == ["a"]
+    assert taken(held.two, 4) == ["b"], "another process has rows"
+
+
+def test_teams_take_turns_by_rows(held: Held) -> None:
+    accept(held, "a1", "a2", rows=3)
+    accept(held, "b1", "b2", "b3", "b4", team="red")
+    assert taken(held.one, 9) == ["a1", "b1", "b2", "b3", "a2"]
+
+
+def test_a_file_of_an_older_release_gets_the_rows(tmp_path: Path) -> None:
+    """Its requests count once each, and a process of that release can still write it."""
+    file = tmp_path / "journal.db"
+    older = [re.sub(r",\s*rows INTEGER NOT NULL DEFAULT 1", "", each) for each in STATEMENTS]
+    columns = [name for name in _COLUMNS if name != "rows"]
+    values = [getattr(request_of("old"), name) for name in columns]
+    marks = ", ".join("?" * len(columns))
+    insert = f"INSERT INTO background ({', '.join(columns)}) VALUES ({marks})"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        for statement in older:
+            database.execute(statement)
+        database.execute(insert, values)
+    both = Held(file)
+    with contextlib.closing(both):
+        accept(both, "new", rows=2)
+        found = both.two.background.find("old", "blue")
+        assert found is not None
+        assert found.rows == 1
+        assert taken(both.one, 2) == ["old"], "new needs two"
+        assert taken(both.one, 2) == ["new"]
+        with contextlib.closing(sqlite3.connect(file)) as database, database:
+            database.execute(insert, ["later", *values[1:]])
+        assert taken(both.two, 1) == ["later"]
 
 
 def test_a_process_that_has_ended_loses_its_requests(held: Held) -> None:

@@ -59,3 +59,38 @@ def test_without_rows_the_view_says_so(open_tab: Open, storing_server: Running) 
     tab.page.get_by_role("region", name="Models").get_by_text("ready").wait_for()
     assert not tab.page.locator("#strip").is_visible()
     tab.errors.clear()  # the browser reports the 404
+
+
+CHOOSING = """async ({ Models }) => {
+  const select = document.getElementById("model");
+  const listed = (...names) => ({ data: names.map((id) => ({ id, state: "ready", status: {} })) });
+  let answer = Promise.resolve(listed("first"));
+  const models = new Models({ json: () => answer });
+  const seen = [];
+  const load = async (...names) => {
+    answer = Promise.resolve(listed(...names));
+    await models.load();
+    seen.push(models.chosen);
+  };
+  models.choose("second");
+  await load("first");
+  await load("first", "second");
+  select.value = "first";
+  select.dispatchEvent(new Event("change"));
+  await load("first", "second", "third");
+  let late;
+  answer = new Promise((resolve) => (late = resolve));
+  const early = models.load();
+  await load("first", "third");
+  late(listed("second"));
+  await early;
+  answer = Promise.reject(new Error("lost"));
+  await models.load();
+  return [...seen, models.chosen, models.all.length];
+}"""
+
+
+def test_a_model_is_chosen_as_soon_as_it_is_listed(tab: Tab) -> None:
+    """The latest choice holds, and the latest request is what is shown, whatever ends first."""
+    chosen = tab.evaluate_module(tab.page, CHOOSING, "/static/models.js", None)
+    assert chosen == ["first", "second", "first", "first", "first", 2]

@@ -4,7 +4,7 @@ Until then it reads as empty, and statements change nothing.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -15,12 +15,21 @@ class LateTable:
     """One table with its indexes and triggers."""
 
     def __init__(
-        self, database: Callable[[], sqlite3.Connection], name: str, statements: Sequence[str]
+        self,
+        database: Callable[[], sqlite3.Connection],
+        name: str,
+        statements: Sequence[str],
+        added: Mapping[str, str] | None = None,
     ) -> None:
-        """`database()`: the one that is open now. `statements` create the table."""
+        """`database()`: the one that is open now. `statements` create the table.
+
+        `added`: columns, with their types, that the table of an older release lacks.
+        """
         self._database = database
         self._name = name
         self._statements = statements
+        self._added = added or {}
+        self._complete: sqlite3.Connection | None = None  # whose table has these columns
 
     @property
     def is_there(self) -> bool:
@@ -28,7 +37,18 @@ class LateTable:
         found = self._database().execute(
             "SELECT 1 FROM sqlite_schema WHERE name = ?", (self._name,)
         )
-        return found.fetchone() is not None
+        there = found.fetchone() is not None
+        if there and self._complete is not self._database():
+            self._add_columns()
+        return there
+
+    def _add_columns(self) -> None:
+        """Add the columns that the table lacks; an older process can still write it."""
+        database = self._database()
+        known = {name for _, name, *_ in database.execute(f"PRAGMA table_info({self._name})")}
+        for name in self._added.keys() - known:
+            database.execute(f"ALTER TABLE {self._name} ADD COLUMN {name} {self._added[name]}")
+        self._complete = database
 
     def add(self) -> None:
         """Add the table, in the open transaction."""

@@ -41,11 +41,20 @@ async function* eventSource() {
   const begun = await fetch(base + '/chat/completions', { method: 'POST', headers, body, signal: leave.signal });
   leave.abort();
   const withToken = (to, init) => fetch(to, { ...init, headers: { ...init.headers, ...headers } });
-  const source = new EventSource(`${base}/streams/${begun.headers.get('x-stream-id')}`, { fetch: withToken });
   const parts = [];
-  let wake = () => {};
-  source.onmessage = (event) => { parts.push(event.data); wake(); };
-  source.onerror = () => { parts.push(null); wake(); };
+  let source, wake = () => {}, tries = 0, begins = true;
+  const put = (part) => { parts.push(part); wake(); };
+  const open = () => {
+    source = new EventSource(`${base}/streams/${begun.headers.get('x-stream-id')}`, { fetch: withToken });
+    source.onmessage = ({ data }) => { begins = false; put(data); };
+    source.onerror = ({ code }) => {
+      source.close();
+      // If no decoder is there yet, the answer is 503. EventSource leaves it to its user to try again.
+      if (code === 503 && begins && ++tries < 40) setTimeout(open, 500);
+      else put(null);
+    };
+  };
+  open();
   for (;;) {
     while (!parts.length) await new Promise((ok) => { wake = ok; });
     const data = parts.shift();

@@ -60,10 +60,15 @@ def request_of(team: str = "blue", **headers: str) -> Request:
 
 
 def accept(
-    served: Served, body: dict[str, object] = BODY, team: str = "blue", **headers: str
+    served: Served,
+    body: dict[str, object] = BODY,
+    team: str = "blue",
+    rows: int = 1,
+    **headers: str,
 ) -> BackgroundRequest:
+    content = json.dumps(body).encode()
     return served.frontend.background.accept(
-        request_of(team, **headers), kind="task", path="/generate", body=json.dumps(body).encode()
+        request_of(team, **headers), kind="task", path="/generate", body=content, rows=rows
     )
 
 
@@ -175,6 +180,19 @@ def test_deleting_frees_the_row_and_leaves_nothing(served: Served) -> None:
     served.await_idle()
     with pytest.raises(UnknownRequest):
         phase(served, accepted)
+
+
+def test_requests_share_the_rows_that_they_take(served: Served) -> None:
+    first, second = (accept(served, LONG, rows=10) for _ in range(2))
+    small = accept(served, LONG)
+    await_running(served, first)
+    time.sleep(0.3)
+    assert [phase(served, each) for each in (second, small)] == ["queued", "queued"]
+    served.frontend.background.cancel(Caller(team="blue"), "task", first.id)
+    until(lambda: phase(served, small) == "running", "there are rows for both", PATIENCE)
+    assert phase(served, second) == "running"
+    for each in (second, small):
+        served.frontend.background.cancel(Caller(team="blue"), "task", each.id)
 
 
 def test_a_reader_joins_the_stream_of_the_worker(served: Served) -> None:

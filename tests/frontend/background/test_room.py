@@ -20,6 +20,11 @@ def test_running_requests_make_room_for_waiting_prompts() -> None:
     assert room([status(32, waiting=30)], 16, 4) == -4
 
 
+def test_what_waits_for_rows_of_a_running_request_is_no_other_prompt() -> None:
+    assert room([status(32, waiting=8)], 16, 40) == 0
+    assert room([status(32, waiting=9)], 16, 40) == -1
+
+
 def test_nothing_starts_while_all_rows_of_a_model_are_taken() -> None:
     assert room([status(32)], 16, 0) == 0
     assert room([status(30)], 16, 0) == 2

@@ -73,12 +73,13 @@ class Background:
         body: bytes,
         named: str = "",
         streamed: bool = False,
+        rows: int = 1,
     ) -> BackgroundRequest:
         """Queue a request; it is durable when this returns. Raises RequestError and Unavailable.
 
         With an idempotency key, a request that was accepted before is returned as it is now.
         `kind`: the dialect, which alone finds it again. `named`: its id. `streamed`: readers may
-        join its stream, so that is stored as long as its result.
+        join its stream, so that is stored as long as its result. `rows`: how many it takes at once.
         """
         caller, key = request.caller, key_of(request.headers)
         accepted = BackgroundRequest(
@@ -90,6 +91,7 @@ class Background:
             path=path,
             body=body,
             streamed=streamed,
+            rows=rows,
             created=time.time(),
         )
         self.accept_all([accepted])

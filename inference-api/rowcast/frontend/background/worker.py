@@ -39,7 +39,7 @@ class Worker:
         room: Callable[[int], int],
         tracer: Tracer | None = None,
     ) -> None:
-        """`room(running)`: how many more may start; if negative, how many must make room."""
+        """`room(running)`: how many more rows may be taken; if negative, given back."""
         self._client = client
         self._watchers = watchers
         self._room = room
@@ -113,9 +113,9 @@ class Worker:
         """Return the requests that this process computes from now on."""
         before = self._attempts()
         watched = self._watchers.watched
-        free = 0 if self._stopping else self._room(len(before))
+        free = 0 if self._stopping else self._room(sum(each.accepted.rows for each in before))
         if free < 0:
-            self._make_room(before[free:])
+            self._make_room(_latest(before, -free))
         try:
             news = self._client.do(BackgroundTable.look, max(0, free), watched)
         except JournalFailing:
@@ -171,3 +171,14 @@ class Worker:
             self._client.do(BackgroundTable.finish, *ending)
         except JournalFailing:
             self._client.soon(BackgroundTable.finish, *ending)
+
+
+def _latest(attempts: Sequence[Attempt], rows: int) -> list[Attempt]:
+    """Return the latest attempts that take at least this many rows together."""
+    latest: list[Attempt] = []
+    for attempt in reversed(attempts):
+        if rows <= 0:
+            break
+        latest.append(attempt)
+        rows -= attempt.accepted.rows
+    return latest

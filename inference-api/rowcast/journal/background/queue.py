@@ -1,7 +1,9 @@
 """Which background requests a process takes next: those that are due, the teams in turn.
 
-The next one is always of the team with the fewest running requests, so a team with thousands delays
-another's only request by one. A request whose process has ended is queued again.
+The next one is always of the team with the fewest running rows, so a team with thousands delays
+another's only request by one. A request that needs more rows than are free is not passed by others;
+one that needs more than there are is computed alone. A request whose process has ended is queued
+again.
 """
 
 from collections.abc import Iterator
@@ -32,7 +34,7 @@ class Queue:
         self._host = host
 
     def take(self, free: int) -> list[str]:
-        """Take up to `free` requests for this process; return their ids."""
+        """Take requests for up to `free` rows of this process; return their ids."""
         self._release_orphans()
         taken = list(self._chosen(free))
         for request in taken:
@@ -63,32 +65,48 @@ class Queue:
                 )
 
     def _chosen(self, free: int) -> Iterator[str]:
-        """Yield requests of the team with the fewest running ones, the oldest first."""
-        running, lines = self._running(), dict[str, Iterator[str]]()
-        while running and free:
+        """Yield requests of the team with the fewest running rows, the oldest first."""
+        running, lines = self._running(), dict[str, Iterator[tuple[str, int]]]()
+        idle = not self._owns_any()
+        while running and free > 0:
             team = min(running, key=running.__getitem__)
-            request = next(lines.setdefault(team, self._due(team, free)), None)
-            if request is None:
+            found = next(lines.setdefault(team, self._due(team, free)), None)
+            if found is None:
                 del running[team]
                 continue
-            running[team] += 1
-            free -= 1
+            request, rows = found
+            if rows > free and not idle:
+                return
+            running[team] += rows
+            free -= rows
+            idle = False
             yield request
 
+    def _owns_any(self) -> bool:
+        """True if this process computes a request."""
+        found = self._table.one(
+            "SELECT 1 FROM background WHERE phase = 'running' AND owner = ? LIMIT 1",
+            self._host.owner,
+        )
+        return found is not None
+
     def _running(self) -> dict[str, int]:
-        """Return how many requests of each team are running."""
+        """Return how many rows the running requests of each team take."""
         running = {team: 0 for (team,) in self._table.all("SELECT team FROM background_teams")}
         counts = self._table.all(
-            "SELECT team, COUNT(*) FROM background WHERE phase = 'running' GROUP BY team"
+            "SELECT team, SUM(rows) FROM background WHERE phase = 'running' GROUP BY team"
         )
         return running | dict(counts)
 
-    def _due(self, team: str, count: int) -> Iterator[str]:
-        """Yield the first queued requests of a team whose delay is over, or cannot be real."""
+    def _due(self, team: str, count: int) -> Iterator[tuple[str, int]]:
+        """Yield the first queued requests of a team, with their rows, whose delay is over.
+
+        A delay that cannot be real is over.
+        """
         now = self._host.monotonic()
         rows = self._table.all(
-            "SELECT id FROM background WHERE team = ? AND phase = 'queued' "
+            "SELECT id, rows FROM background WHERE team = ? AND phase = 'queued' "
             "AND due NOT BETWEEN ? AND ? ORDER BY number LIMIT ?",
             *(team, now, now + LONGEST_DELAY, count),
         )
-        return (request for (request,) in rows)
+        return ((request, taken) for request, taken in rows)

@@ -29,6 +29,7 @@ class BackgroundRequest:
     streamed: bool = False  # its stream may be read, so it is stored as long as the result
     batch: str = ""  # the batch that it is a line of
     label: str = ""  # its name there
+    rows: int = 1  # that it takes at once: one for each choice, prompt or text
     created: float  # wall clock, as all times here
     phase: Phase = "queued"
     started: float | None = None

@@ -3,6 +3,7 @@
 Triggers count the requests of each team that have not ended, and their bytes.
 """
 
+ADDED = {"rows": "INTEGER NOT NULL DEFAULT 1"}  # columns that a file of an older release lacks
 STATEMENTS = (
     """CREATE TABLE IF NOT EXISTS background (
         number INTEGER PRIMARY KEY,
@@ -26,7 +27,8 @@ STATEMENTS = (
         owner TEXT,
         deaths INTEGER NOT NULL DEFAULT 0,
         due REAL NOT NULL DEFAULT 0,
-        expires REAL
+        expires REAL,
+        rows INTEGER NOT NULL DEFAULT 1
     )""",
     """CREATE INDEX IF NOT EXISTS background_queued ON background (team, number)
         WHERE phase = 'queued'""",

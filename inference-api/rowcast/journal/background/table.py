@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rowcast.journal.background.queue import Queue
 from rowcast.journal.background.record import KEY_PREFIX, BackgroundNews, BackgroundRequest, Phase
-from rowcast.journal.background.schema import STATEMENTS
+from rowcast.journal.background.schema import ADDED, STATEMENTS
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.late_table import LateTable
 
@@ -79,7 +79,7 @@ class BackgroundTable:
         """`store_seconds`: how long a request is stored after its end."""
         self._host = host
         self._store_seconds = store_seconds
-        self._table = LateTable(lambda: host.database, "background", STATEMENTS)
+        self._table = LateTable(lambda: host.database, "background", STATEMENTS, ADDED)
         self._queue = Queue(self._table, host)
 
     def accept(self, requests: Sequence[BackgroundRequest], most: int) -> str:
@@ -96,7 +96,7 @@ class BackgroundTable:
         return refusal
 
     def look(self, free: int, watched: Sequence[str]) -> BackgroundNews:
-        """Take up to `free` queued requests; return them, with what has changed."""
+        """Take queued requests for up to `free` rows; return them, with what has changed."""
         if not self._table.is_there:
             return BackgroundNews(frozenset(), [], {}, 0)
         (waiting,) = self._table.all("SELECT COALESCE(SUM(waiting), 0) FROM background_teams")[0]

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
 from processes import until
+from rowcast.journal.background.table import BackgroundTable
 
 from ...serving import PATIENCE, Served, serving
 
@@ -195,6 +196,17 @@ def test_a_cancelled_batch_frees_its_rows(served: Served) -> None:
     errors = lines_of(served, batch["error_file_id"])
     assert {each["error"]["code"] for each in errors} == {"batch_cancelled"}
     assert len(errors) == 30
+
+
+def test_a_line_takes_a_row_for_each_choice(served: Served) -> None:
+    body = {"model": "scripted", "prompt": ["a", "b"], "n": 2, "max_tokens": 3000}
+    lines = (line("several", body=body | {"ignore_eos": True}, url="/v1/completions"),)
+    batch = begun(served, *lines, endpoint="/v1/completions").get_json()["id"]
+    client = served.frontend.background.client
+    until(lambda: bool(client.do(BackgroundTable.lines, batch)), "they are read", PATIENCE)
+    assert [each.rows for each in client.do(BackgroundTable.lines, batch)] == [4]
+    served.client.post(f"/v1/batches/{batch}/cancel", buffered=True)
+    assert ended(served, batch)["status"] == "cancelled"
 
 
 def test_lists_have_pages_of_one_team(served: Served) -> None:

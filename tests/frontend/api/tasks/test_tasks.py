@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from backend.driven import RecordedEngine
+from rowcast.frontend.request.identity import Caller
 
 from ...serving import Served, serving, spoken
 
@@ -78,6 +79,12 @@ def test_polling_answers_with_the_present_state_after_its_time(served: Served) -
         "processing"
     )
     served.client.delete(f"/tasks/{task}", buffered=True)
+
+
+def test_a_task_takes_a_row_for_each_choice(served: Served) -> None:
+    task = submit(served, TEXT | {"n": 3})
+    assert served.frontend.background.find(Caller(), "task", task).rows == 3
+    assert poll(served, task)["status"] == "finished"
 
 
 def test_a_cancelled_task_frees_its_row_and_stays(served: Served) -> None:

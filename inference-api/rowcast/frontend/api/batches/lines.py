@@ -6,12 +6,14 @@ The body stays as it is, byte for byte. An error inside it is the result of its 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from rowcast.errors import InvalidField
 from rowcast.frontend.api.batches.types import LineError
+from rowcast.frontend.background.row_count import row_count
 from rowcast.frontend.turns import in_turns
 from rowcast.journal.background.record import BackgroundRequest
 from rowcast.journal.batches.record import Batch
@@ -34,6 +36,7 @@ class _Body(Struct):
 
 
 _line = msgspec.json.Decoder(_Line)
+_fields = msgspec.json.Decoder(dict[str, Any])
 _body = msgspec.json.Decoder(_Body)
 
 
@@ -83,6 +86,7 @@ class Reader:
                 body=bytes(line.body),
                 batch=batch.id,
                 label=line.custom_id,
+                rows=row_count(line.url, _fields.decode(line.body)),
                 created=batch.created,
             )
         )

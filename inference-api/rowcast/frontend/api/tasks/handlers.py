@@ -5,6 +5,7 @@ from rowcast.frontend.api.generate.prompts import body_of
 from rowcast.frontend.api.openai.response.response import json_answer
 from rowcast.frontend.api.tasks.answer import Submitted, TaskList, shown
 from rowcast.frontend.api.tasks.statuses import FINISHED, target_of
+from rowcast.frontend.background.row_count import row_count
 from rowcast.frontend.frontend import Frontend
 from rowcast.frontend.request.query import whole_number
 from rowcast.frontend.request.request import Request
@@ -18,11 +19,14 @@ PAGE, LONGEST_PAGE = 100, 1000
 
 def send_text(frontend: Frontend, request: Request) -> Response:
     """Accept a task. What is wrong with its body, or its model's name, is an error now."""
-    body = body_of(request.body.json(plain=True))
+    sent = request.body.json(plain=True)
+    body = body_of(sent)
     if body.stream:
         raise InvalidField("stream", "has no place in a task; leave it out, or use /generate")
     frontend.models.find(body.wanted_model)
-    accepted = frontend.background.accept(request, kind=KIND, path=PATH, body=request.body.read())
+    accepted = frontend.background.accept(
+        request, kind=KIND, path=PATH, body=request.body.read(), rows=row_count(PATH, sent)
+    )
     task = shown(accepted, FINISHED)
     return json_answer(Submitted(task_id=task.task_id, status=task.status, state=task.state))
 
