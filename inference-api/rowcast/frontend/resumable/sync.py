@@ -39,6 +39,7 @@ class Sync:
         self.owned: dict[str, Session] = {}  # computed here, by id
         self.followed: dict[Session, int] = {}  # with the last batch read
         self._resuming: Counter[str] = Counter()  # sessions that are being taken over, by id
+        self._left: dict[str, Session] = {}  # those of them that were left last, not released yet
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
@@ -70,7 +71,7 @@ class Sync:
         """
         with self._lock:
             if session.place is Place.GONE:
-                self._client.soon(Journal.let_go, session.id, b"", session.complete)
+                self._release(session)
                 return False
             idle = not self._busy
             before = self._give_up(session.id)
@@ -106,7 +107,9 @@ class Sync:
                 self._client.soon(Journal.forget, session.id)
             elif place is Place.OWNED:
                 del self.owned[session.id]
-                if session.id not in self._resuming:
+                if session.id in self._resuming:
+                    self._left[session.id] = session
+                else:
                     self._release(session)
 
     def resume(self, session: Session) -> News | None:
@@ -132,7 +135,7 @@ class Sync:
         else:
             return news
         finally:
-            self._end_resuming(session.id, before)
+            self._end_resuming(session.id)
 
     def store(self, session: Session, choice: Choice) -> bool:
         """Write a session's events now, with the number of cached tokens that a choice found.
@@ -176,15 +179,19 @@ class Sync:
             return self.own(session)
         return self._follow(session, news.number)
 
-    def _end_resuming(self, name: str, before: Session | None) -> None:
-        """Release the session of a reader that has left, if nobody has taken it over after all."""
+    def _end_resuming(self, name: str) -> None:
+        """Release the session of a reader that has left, if nobody has taken it over after all.
+
+        Several may resume a stream at once; each of them may have taken it over and left.
+        """
         with self._lock:
             self._resuming[name] -= 1
             if self._resuming[name]:
                 return
             del self._resuming[name]
-            if before is not None and name not in self.owned:
-                self._release(before)
+            left = self._left.pop(name, None)
+            if left is not None and name not in self.owned:
+                self._release(left)
 
     def _release(self, session: Session) -> None:
         """Write the last events of a session, which other processes may continue."""
@@ -259,7 +266,9 @@ class Sync:
     def _note_lost(self, result: SyncResult, written: dict[str, Session]) -> None:
         """End the sessions that were taken or cancelled; stop writing those no longer kept."""
         for name, state in result.ousted:
-            self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
+            before = written.get(name)
+            if before is None or before is self.owned.get(name):  # else it was resumed here since
+                self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
         for name in result.gone:
             with self._lock:
                 if self.owned.get(name) is written[name]:

@@ -82,7 +82,8 @@ class Demultiplexer:
         self._hurry.set()
         if self._port is not None:
             self._port.close()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
 
     def __len__(self) -> int:
         return len(self._choices)
