@@ -5,7 +5,6 @@ Covers `background/attempt`, `background/worker`, `watchers`.
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from rowcast.journal.background.record import BackgroundRequest
 from rowcast_telemetry.spans import Tracer
 from telemetry.test_spans import Taken
 
-from ..serving import PATIENCE, Served, serving
+from ..serving import PATIENCE, Served, await_written, serving
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +194,7 @@ def test_another_process_takes_it_over_with_the_same_bytes(tmp_path: Path) -> No
         begun(first)
         accepted = accept(first, body)
         await_running(first, accepted)
-        time.sleep(0.5)  # some of it is computed, and in the journal
+        await_written(first)
         first.frontend.background.stop()
     with serving(journal=journal) as second:
         assert phase(second, accepted) == "queued"
@@ -307,8 +306,7 @@ def test_a_request_whose_build_is_gone_begins_anew_unless_it_may_have_been_read(
             body=json.dumps(LONG).encode(),
             streamed=True,
         )
-        until(lambda: len(first.engine.seatings) == 2, "both have rows", PATIENCE)
-        time.sleep(0.3)
+        await_written(first, 2)
         first.frontend.background.stop()
     other = RecordedEngine()
     other.fingerprint = "another build"
@@ -326,7 +324,7 @@ def test_it_makes_room_for_a_prompt_that_waits_and_goes_on_later(tmp_path: Path)
         body = BODY | {"max_tokens": 1200, "ignore_eos": True}
         accepted = accept(served, body)
         await_running(served, accepted)
-        time.sleep(0.3)
+        await_written(served)
         answer = served.post("/generate", **BODY)
         assert answer.status_code == 200
         assert phase(served, accepted) != "finished", "the prompt did not wait for its end"

@@ -17,7 +17,7 @@ from rowcast.frontend.resumable import sync as module
 from rowcast.frontend.resumable.journal_client import Job
 from rowcast.frontend.resumable.sync import CANCELLED, TAKEN, Sync
 from rowcast.frontend.sessions.choice import Choice
-from rowcast.frontend.sessions.session import Place, Session
+from rowcast.frontend.sessions.session import Place, Session, decoded
 from rowcast.journal.record import News, SyncResult
 from rowcast.wire import Event, Finished, Seated, Tokens
 
@@ -311,6 +311,33 @@ def test_two_that_fail_to_resume_at_once_leave_the_events_in_their_order(
     first.put_back(later[0])
     played.sync.leave(first)
     assert written(played.client, first)[-2:] == [5, 6]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_reader_that_leaves_during_a_tick_leaves_a_whole_stream_behind(
+    played: Played, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """The tick may fail after that. A stream that is stored as ended has its end."""
+    session = played.session(1)
+    session.record()
+    played.sync.own(session)
+    offer(session, 0, 0, 5)
+    finish(session, 0)
+
+    def wait(_job: Job[Any]) -> SyncResult:
+        played.sync.leave(session)
+        if fails:
+            raise JournalFailing("the journal is slow")
+        return SyncResult([], [], [])
+
+    monkeypatch.setattr(played.client, "wait", wait)
+    played.sync._tick()
+    ((name, batch, complete),) = played.client.made("let_go")
+    assert (name, complete) == (session.id, True)
+    read = session_of(1)
+    read.know(decoded([batch]))
+    assert read.complete
+    assert read.choices[0].tokens == [5]
 
 
 def test_a_reader_that_left_before_its_session_was_owned_loses_no_events(played: Played) -> None:

@@ -22,7 +22,7 @@ from rowcast.frontend.turns import in_parts
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, SyncResult
-from rowcast.wire import Seated
+from rowcast.wire import Event, Seated
 from rowcast_http.rest import rest
 
 TAKEN = "another connection is reading this stream now"
@@ -40,6 +40,7 @@ class Sync:
         self.followed: dict[Session, int] = {}  # with the last batch read
         self._resuming: Counter[str] = Counter()  # sessions that are being taken over, by id
         self._left: dict[str, Session] = {}  # those of them that were left last, not released yet
+        self._writing: dict[Session, list[Event]] = {}  # handed over by a tick that has not ended
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
@@ -194,9 +195,13 @@ class Sync:
                 self._release(left)
 
     def _release(self, session: Session) -> None:
-        """Write the last events of a session, which other processes may continue."""
-        last = encoded(session.take())
-        self._client.soon(Journal.let_go, session.id, last, session.complete)
+        """Write the last events of a session, which other processes may continue.
+
+        Those that a tick writes now are written again, since it may fail: repeated, they change
+        nothing, and without them a stream would be stored as ended that lacks its end.
+        """
+        last = [*self._writing.get(session, ()), *session.take()]
+        self._client.soon(Journal.let_go, session.id, encoded(last), session.complete)
 
     def _give_up(self, name: str) -> Session | None:
         """Remove an owned session, and return it."""
@@ -243,6 +248,7 @@ class Sync:
         """Exchange all news with the journal, in one call."""
         with self._lock:
             taken = [(session, session.take()) for session in self.owned.values()]
+            self._writing = dict(taken)
             followed = dict(self.followed)
             batches = [(session.id, encoded(events)) for session, events in taken if events]
             seen = [(session.id, number) for session, number in followed.items()]
@@ -255,6 +261,9 @@ class Sync:
             for session in followed:
                 self._compute_alone(session)
             return
+        finally:
+            with self._lock:
+                self._writing = {}
         self._synced = time.monotonic()
         self._note_lost(result, {session.id: session for session, _ in taken})
         for session, events in taken:
