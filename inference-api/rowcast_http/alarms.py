@@ -7,16 +7,23 @@
 A stream waits for each of its tokens, and nearly no wait takes too long. A timer for each of them
 would cost more than the wait: it is made, sorted in, taken out and dropped. So one thread sleeps
 until the earliest time that an alarm was set to. If it was put off since, it is sorted in again.
+No alarm is listed further ahead than LOOK_SECONDS, so those of ended streams are soon forgotten.
+
+An alarm may ring although it was put off a moment before: whoever waits looks at the clock.
 """
 
 import heapq
 import itertools
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 
 NEVER = math.inf
+LOOK_SECONDS = 10.0
+
+_log = logging.getLogger("rowcast.alarms")
 
 
 class Alarm:
@@ -52,7 +59,7 @@ class Alarms:
         """End the thread; no alarm rings any more."""
         self._closing = True
         self._earlier.set()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join(timeout=10)
 
     def __len__(self) -> int:
@@ -61,20 +68,35 @@ class Alarms:
 
     def _list(self, alarm: Alarm) -> None:
         with self._lock:
-            alarm.listed = alarm.due
-            entry = (alarm.due, next(self._numbers), alarm)
-            heapq.heappush(self._listed, entry)
-            if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
-                self._thread.start()
-            elif self._listed[0] is entry:
-                self._earlier.set()
+            self._push(alarm, alarm.due, time.monotonic())
+            is_earliest = self._listed[0][2] is alarm
+            thread = None if self._thread or self._closing else self._new_thread()
+        if thread is not None:
+            self._start(thread)
+        elif is_earliest:
+            self._earlier.set()
+
+    def _new_thread(self) -> threading.Thread:
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+        return self._thread
+
+    def _start(self, thread: threading.Thread) -> None:
+        """Start the thread; if there is no room for one now, the next alarm tries again."""
+        try:
+            thread.start()
+        except RuntimeError:
+            self._thread = None
+            raise
+
+    def _push(self, alarm: Alarm, due: float, now: float) -> None:
+        alarm.listed = min(due, now + LOOK_SECONDS)
+        heapq.heappush(self._listed, (alarm.listed, next(self._numbers), alarm))
 
     def _run(self) -> None:
         while not self._closing:
             self._earlier.clear()
             while (alarm := self._next_due()) is not None:
-                alarm.ring()
+                _ring(alarm)
             self._earlier.wait(self._seconds_left())
 
     def _seconds_left(self) -> float | None:
@@ -90,10 +112,17 @@ class Alarms:
                 listed, _, alarm = heapq.heappop(self._listed)
                 if alarm.listed != listed:
                     continue  # it was set to an earlier time since, and is listed there
-                due, alarm.listed = alarm.due, NEVER
+                alarm.listed = NEVER  # first: whoever sets it from here on lists it
+                due = alarm.due
                 if due <= now:
                     return alarm
                 if due != NEVER:
-                    alarm.listed = due
-                    heapq.heappush(self._listed, (due, next(self._numbers), alarm))
+                    self._push(alarm, due, now)
         return None
+
+
+def _ring(alarm: Alarm) -> None:
+    try:
+        alarm.ring()
+    except Exception:  # noqa: BLE001  # one must not end all others
+        _log.exception("an alarm failed")

@@ -31,7 +31,9 @@ from rowcast.frontend.resumable.disk_journal import DiskJournal
 from rowcast.frontend.resumable.journal_client import JournalClient, JournalConfig
 from rowcast.frontend.served_model import ServedModel
 from rowcast.frontend.sessions.journal import NoJournal
+from rowcast.frontend.sessions.session import decoded
 from rowcast.frontend.sessions.sessions import Sessions
+from rowcast.journal.journal import Journal
 from rowcast.models.generation import generation_of
 from rowcast.offload.inline import Inline
 from rowcast.offload.loading import tools_of
@@ -43,6 +45,7 @@ from rowcast.text.ranking import RankForm
 from rowcast.text.tokens.tokenizer import ScriptedTokenizer, Tokenizer
 from rowcast.transport.memory import MemoryTransport
 from rowcast.transport.ports import BackendPort
+from rowcast.wire import Tokens
 from rowcast_http.client_watch import ClientWatch
 from rowcast_telemetry.spans import Tracer
 
@@ -210,6 +213,21 @@ def journal_of(served: Served) -> DiskJournal:
     journal = served.frontend.journal
     assert isinstance(journal, DiskJournal)
     return journal
+
+
+def await_written(served: Served, count: int = 1) -> None:
+    """Wait until the journal has tokens of so many streams that are computed here."""
+    journal = journal_of(served)
+
+    def has_tokens(stream: str) -> bool:
+        news = journal.client.do(Journal.news, stream)
+        events = decoded(news.batches) if news is not None else ()
+        return any(isinstance(each, Tokens) for each in events)
+
+    def written() -> bool:
+        return sum(map(has_tokens, list(journal.sync.owned))) >= count
+
+    until(written, f"{count} streams are written", PATIENCE)
 
 
 def error_of(response: TestResponse, status: int) -> str:

@@ -2,11 +2,13 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from processes import until
+from rowcast_http import alarms as module
 from rowcast_http.alarms import NEVER, Alarm, Alarms
 
 
@@ -72,6 +74,107 @@ def test_a_wait_that_is_put_off_again_and_again_is_listed_once(alarms: Alarms) -
         alarms.set(one.alarm, time.monotonic() + 3600)
     assert len(alarms) == 1
     assert not one.times
+
+
+class Raced(Alarm):
+    """An alarm that another thread sets just when the alarms' thread has read its time."""
+
+    __slots__ = ("meanwhile",)
+    _stored: Any = vars(Alarm)["due"]
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self.meanwhile: Callable[[], None] | None = None
+        super().__init__(ring)
+
+    @property
+    def due(self) -> float:
+        value: float = Raced._stored.__get__(self)
+        if threading.current_thread().name == "alarms" and self.meanwhile is not None:
+            setting = threading.Thread(target=self.meanwhile)
+            self.meanwhile = None
+            setting.start()
+            setting.join(0.5)  # it has set the alarm, or waits until this thread has sorted it in
+        return value
+
+    @due.setter
+    def due(self, value: float) -> None:
+        Raced._stored.__set__(self, value)
+
+
+@pytest.mark.parametrize("old", [NEVER, 0.0, 0.1], ids=["put off", "due", "later"])
+def test_a_time_that_is_set_while_the_old_one_is_read_is_not_lost(
+    alarms: Alarms, old: float
+) -> None:
+    times, new = list[float](), list[float]()
+    alarm = Raced(lambda: times.append(time.monotonic()))
+    alarms.set(alarm, time.monotonic() + 0.02)
+    alarm.due = time.monotonic() + old if old else 0.0
+
+    def meanwhile() -> None:
+        new.append(time.monotonic() + 0.3)
+        alarms.set(alarm, new[0])
+
+    alarm.meanwhile = meanwhile
+    until(lambda: bool(new and times and times[-1] >= new[0]), "it rings at the new time")
+
+
+def test_an_alarm_that_is_put_off_for_ever_is_soon_forgotten_however_late_it_was(
+    alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+    ended, waits = Rings(), Rings()
+    for each in (ended, waits):
+        alarms.set(each.alarm, time.monotonic() + 3600)
+    ended.alarm.due = NEVER
+    until(lambda: len(alarms) == 1, "only one is listed")
+    assert not ended.times
+    assert not waits.times
+
+
+def test_an_alarm_far_ahead_rings_when_its_time_has_come(
+    alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
+    one, due = Rings(), time.monotonic() + 0.15
+    alarms.set(one.alarm, due)
+    until(lambda: bool(one.times), "it rings")
+    assert one.times[0] >= due
+
+
+def test_a_time_beyond_what_a_thread_can_wait_for_ends_no_other_alarm(alarms: Alarms) -> None:
+    far, one = Rings(), Rings()
+    alarms.set(far.alarm, time.monotonic() + 1e12)
+    time.sleep(0.05)  # the thread waits for it
+    alarms.set(one.alarm, time.monotonic() + 0.02)
+    until(lambda: bool(one.times), "the other one rings")
+
+
+def test_an_alarm_that_fails_ends_no_other_one(
+    alarms: Alarms, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError("what it rings is gone")
+
+    one, now = Rings(), time.monotonic()
+    alarms.set(Alarm(fail), now)
+    alarms.set(one.alarm, now + 0.02)
+    until(lambda: bool(one.times), "the other one rings")
+    assert "what it rings is gone" in caplog.text
+
+
+def test_alarms_go_on_when_the_thread_could_not_be_started_at_first(
+    alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    one, other = Rings(), Rings()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", full)
+        with pytest.raises(RuntimeError):
+            alarms.set(one.alarm, time.monotonic())
+    alarms.set(other.alarm, time.monotonic())
+    until(lambda: bool(one.times and other.times), "both ring")
 
 
 def test_it_ends_while_alarms_are_set() -> None:

@@ -127,7 +127,7 @@ def test_the_socket_s_file_goes_with_the_backend(path: str) -> None:
 
 
 def test_without_a_backend_nobody_connects(path: str) -> None:
-    with pytest.raises(PeerGone, match="no backend listens at"):
+    with pytest.raises(PeerGone, match="no backend can be reached at"):
         UnixFrontendPort(path)
 
 
@@ -274,3 +274,10 @@ def test_a_frontend_that_dies_without_a_word_is_gone(carrier: Carrier, raw: sock
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raw.close()
     assert [arrival for _, arrival in carrier.arrivals(1)] == [Gone()]
+
+
+def test_a_wait_of_another_kind_on_a_closed_port_sees_its_end(carrier: Carrier, path: str) -> None:
+    port = UnixFrontendPort(path)
+    port.close()
+    with pytest.raises(PeerGone):
+        port.receive(until_closed=True)

@@ -32,6 +32,7 @@ from rowcast.models.catalog import Catalog
 from rowcast.models.connection import FrontendConnection
 from rowcast.models.watch import CatalogWatch
 from rowcast.settings import Settings
+from rowcast.transport.descriptors import Accepting
 
 _log = logging.getLogger("rowcast.launch")
 
@@ -67,7 +68,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until stopped, or until the fleet gives up; return an exit status."""
         self._await_signals()
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._accepting = Accepting(self._listener, self._selector, self._accept, "supervisor")
         self._take_catalog(self._watch.catalog)
         while not self._stopping:
             self._fleet.tick(time.monotonic())
@@ -89,7 +90,7 @@ class Supervisor:
         self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
 
     def _wait(self, seconds: float) -> None:
-        for key, ready in self._selector.select(seconds):
+        for key, ready in self._selector.select(self._accepting.seconds(seconds)):
             if key.fd in self._selector.get_map():  # no call before it has closed this one
                 key.data(ready)
 
@@ -107,9 +108,7 @@ class Supervisor:
             self._save(catalog)
 
     def _accept(self, _ready: int) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError:  # the frontend has left, or no descriptor is free: it will retry
+        if (accepted := self._accepting.accept()) is None:
             return
         number = next(self._numbers)
         self._connections[number] = FrontendConnection(accepted)

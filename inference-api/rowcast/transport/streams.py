@@ -106,25 +106,29 @@ class ConnectedStream(Generic[Sent, Item]):
         decode: Decode[Item],
         wait: Wait | None = None,
     ) -> None:
-        """Connect. Raises PeerGone while nobody listens. `peer`: its name in messages.
+        """Connect. Raises PeerGone while nobody listens, or no descriptor is left.
 
+        `peer`: its name in messages.
         `wait`: waits until a socket can be read; None: reading it is the way to wait.
         """
         self._peer = peer
         self._wait = wait
         self._encode = encode
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(SECONDS)
         self._sending = threading.Lock()
         self._received = _Received(peer, decode)
-        self._reading = self._socket.dup()
         self._limit: float | None = SECONDS  # of a receive
-        try:
-            self._socket.connect(path)
-        except OSError as error:
-            self._socket.close()
-            self._reading.close()
-            raise PeerGone(f"no {peer} listens at {path}: {error.strerror or error}") from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                opened.callback(self._socket.close)
+                self._socket.settimeout(SECONDS)
+                self._reading = self._socket.dup()
+                opened.callback(self._reading.close)
+                self._socket.connect(path)
+            except OSError as error:
+                why = error.strerror or error
+                raise PeerGone(f"no {peer} can be reached at {path}: {why}") from error
+            opened.pop_all()
 
     def send(self, sent: Sent, /) -> None:
         """Send one frame, completely and in order. Raises PeerGone."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rowcast.errors import PeerGone
+from rowcast.transport.descriptors import Accepting
 from rowcast.transport.ports import Arrival, FrontendId, Gone, Joined, Wait
 from rowcast.transport.streams import AcceptedStream, ConnectedStream, listen
 from rowcast.wire import (
@@ -54,13 +55,14 @@ class UnixBackendPort:
         self._path = path
         self._listener = listen(path)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._accepting = Accepting(self._listener, self._selector, None, "backend")
         self._streams: dict[FrontendId, _Frontend] = {}
         self._names = itertools.count(1)
         self._arrivals: list[Arrival] = []
 
     def receive(self, timeout: float) -> list[Arrival]:
-        for key, ready in self._selector.select(0 if self._arrivals else timeout):
+        seconds = self._accepting.seconds(0 if self._arrivals else timeout)
+        for key, ready in self._selector.select(seconds):
             if key.data is None:
                 self._accept()
             else:
@@ -81,9 +83,7 @@ class UnixBackendPort:
         Path(self._path).unlink(missing_ok=True)
 
     def _accept(self) -> None:
-        try:
-            accepted, _ = self._listener.accept()
-        except OSError:  # the frontend has left, or descriptors are short: it will retry
+        if (accepted := self._accepting.accept()) is None:
             return
         name = next(self._names)
         self._streams[name] = _Frontend(accepted)

@@ -1,17 +1,19 @@
 """Folders of builds that are no longer served are removed; no other folder, and none in use."""
 
+import fcntl
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.prefixes.test_prefix_folder import BUILD, filled, opened
 from processes import ROOT
-from rowcast.backend.prefixes.build_folder import UNUSED_SECONDS, hold, release, sweep
+from rowcast.backend.prefixes.build_folder import UNUSED_SECONDS, create_part, hold, release, sweep
 
 OLD = time.time() - UNUSED_SECONDS - 60
 HOLDING = """
@@ -129,3 +131,45 @@ def test_a_folder_that_is_removed_meanwhile_is_created_again(tmp_path: Path) -> 
     assert (tmp_path / BUILD).is_dir()
     for each in (first, second):
         release(each)
+
+
+@pytest.mark.parametrize("name", ["chmod", "mkdir"])
+def test_a_folder_that_is_removed_while_it_is_opened_is_created_again(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server may sweep it between any two calls."""
+    folder, swept = tmp_path / BUILD, list[str]()
+    folder.mkdir()
+    call = getattr(Path, name)
+
+    def late(path: Path, *arguments: Any, **named: Any) -> None:
+        try:
+            call(path, *arguments, **named)
+        finally:
+            if path == folder and not swept:
+                swept.append(path.name)
+                folder.rmdir()
+
+    monkeypatch.setattr(Path, name, late)
+    lock = hold(folder)
+    assert swept
+    assert folder.is_dir()
+    release(lock)
+
+
+def test_a_file_that_is_removed_before_it_is_locked_is_created_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, locked = tmp_path / f"{'0' * 32}.part", list[int]()
+    flock = fcntl.flock
+
+    def late(part: int, operation: int) -> None:
+        if not locked:
+            path.unlink()
+        locked.append(part)
+        flock(part, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    os.close(create_part(path))
+    assert len(locked) == 2
+    assert path.exists()

@@ -1,15 +1,19 @@
 """What the store holds survives its process in private files, and no other file is believed."""
 
+import errno
 import logging
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.prefixes.test_store import CELL, tokens
-from rowcast.backend.prefixes.prefix_folder import PrefixFolder
+from rowcast.backend.prefixes.build_folder import create_part
+from rowcast.backend.prefixes.prefix_folder import DIGEST_BYTES, MAGIC, PrefixFolder
 from rowcast.backend.prefixes.store import Store
 from rowcast.errors import RowcastError
 
@@ -93,6 +97,11 @@ def replaced_by_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def nested(path: Path) -> None:
+    """Replace the header by one that nests too deep to be parsed."""
+    path.write_bytes(MAGIC + bytes(DIGEST_BYTES) + struct.pack("<I", 60_000) + b"[" * 60_000)
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -107,6 +116,7 @@ def replaced_by_pipe(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b""), id="empty"),
         pytest.param(lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), id="link"),
         pytest.param(replaced_by_pipe, id="pipe"),
+        pytest.param(nested, id="nested"),
     ],
 )
 def test_a_damaged_file_is_removed_with_one_line(
@@ -152,6 +162,55 @@ def test_a_file_that_was_left_unfinished_is_removed(tmp_path: Path) -> None:
     other.write_text("mine")
     opened(tmp_path)
     assert (part.exists(), other.exists()) == (False, True)
+
+
+def test_a_file_that_another_backend_writes_now_is_completed(tmp_path: Path) -> None:
+    """A backend that starts meanwhile must not take it for one that was left behind."""
+    first = opened(tmp_path)
+    part = tmp_path / BUILD / f"{'0' * 32}.part"
+    with os.fdopen(create_part(part), "wb") as file:
+        second = opened(tmp_path)
+        file.write(b"half")
+        assert part.exists()
+    first.close()
+    second.close()
+    opened(tmp_path).close()
+    assert not part.exists()
+
+
+def test_files_that_cannot_be_read_now_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be the work of days, and what is missing may be a descriptor."""
+    filled(tmp_path, 1, 2)
+    open_file = os.open
+
+    def short(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if str(path).endswith(".prefix"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return open_file(path, flags, *rest, **named)
+
+    with caplog.at_level(logging.WARNING, "rowcast.backend"), monkeypatch.context() as patched:
+        patched.setattr(os, "open", short)
+        assert len(opened(tmp_path)) == 0
+    assert "cannot be read: Too many open files" in caplog.text
+    assert numbers(opened(tmp_path), 1, 2) == [True, True]
+
+
+def test_a_file_that_another_backend_removes_meanwhile_is_no_problem(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, 1, 2)
+    first = min(files(tmp_path), key=lambda path: path.stat().st_mtime)
+
+    def changed(_: Path) -> float:
+        first.unlink(missing_ok=True)
+        return 0.0
+
+    monkeypatch.setattr("rowcast.backend.prefixes.prefix_folder._changed", changed)
+    with caplog.at_level(logging.WARNING, "rowcast.backend"):
+        assert numbers(opened(tmp_path), 1, 2) == [False, True]
+    assert not caplog.records
 
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:

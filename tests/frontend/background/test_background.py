@@ -4,11 +4,9 @@ Covers `background/attempt`, `background/worker`, `watchers`.
 """
 
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,12 +29,11 @@ from rowcast.journal.background.record import BackgroundRequest
 from rowcast_telemetry.spans import Tracer
 from telemetry.test_spans import Taken
 
-from ..serving import PATIENCE, Served, serving
+from ..serving import PATIENCE, Served, await_written, serving
 
 pytestmark = pytest.mark.slow
 
 BODY = {"prompt": "Hello", "seed": 7, "max_tokens": 40}
-STORED = 200  # bytes of events, some tokens among them
 LONG = BODY | {"max_tokens": 2000, "ignore_eos": True}
 
 
@@ -88,17 +85,6 @@ def phase(served: Served, accepted: BackgroundRequest) -> str:
 def await_running(served: Served, accepted: BackgroundRequest) -> None:
     until(lambda: len(served.engine.steps) > 1, "it has a row", PATIENCE)
     assert phase(served, accepted) == "running"
-
-
-def await_stored(journal: Path, streams: int = 1) -> None:
-    """Wait until the journal has some tokens of so many streams."""
-
-    def stored() -> int:
-        with closing(sqlite3.connect(journal)) as database:
-            sizes = "SELECT SUM(LENGTH(batch)) FROM events GROUP BY stream"
-            return sum(size > STORED for (size,) in database.execute(sizes))
-
-    until(lambda: stored() == streams, f"tokens of {streams} streams are in the journal", PATIENCE)
 
 
 def test_each_attempt_has_a_span_of_its_own(tmp_path: Path) -> None:
@@ -226,7 +212,7 @@ def test_another_process_takes_it_over_with_the_same_bytes(tmp_path: Path) -> No
         begun(first)
         accepted = accept(first, LONG)
         await_running(first, accepted)
-        await_stored(journal)
+        await_written(first)
         first.frontend.background.stop()
     with serving(journal=journal) as second:
         assert phase(second, accepted) == "queued"
@@ -339,7 +325,7 @@ def test_a_request_whose_build_is_gone_begins_anew_unless_it_may_have_been_read(
             streamed=True,
         )
         until(lambda: len(first.engine.seatings) == 2, "both have rows", PATIENCE)
-        await_stored(journal, streams=2)
+        await_written(first, 2)
         first.frontend.background.stop()
     other = RecordedEngine()
     other.fingerprint = "another build"
@@ -357,7 +343,7 @@ def test_it_makes_room_for_a_prompt_that_waits_and_goes_on_later(tmp_path: Path)
         body = BODY | {"max_tokens": 1200, "ignore_eos": True}
         accepted = accept(served, body)
         await_running(served, accepted)
-        time.sleep(0.3)
+        await_written(served)
         answer = served.post("/generate", **BODY)
         assert answer.status_code == 200
         assert phase(served, accepted) != "finished", "the prompt did not wait for its end"

@@ -4,8 +4,10 @@ Covers `frontend/models/builds`, `frontend/models/table`, `slot`, `waiting`, `ma
 `recipes`, `frontend/api/late`.
 """
 
+import errno
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from msgspec import structs
 
 from processes import until
+from rowcast.frontend.models import slot
+from rowcast.frontend.served_model import ServedModel
 from rowcast.models.messages import Drop, Hello, Hold
 from rowcast.models.revision import build_id
 
@@ -493,6 +497,35 @@ def test_a_model_whose_text_side_is_bad_is_refused_alone(made: Stage) -> None:
     assert "the model 'bad' cannot be used: " in refused.text
     assert made.text("good", "Hi") == spoken("Hi", 3, 5)
     until(lambda: made.played.holds["bad-1"] in {0, 1}, "it was held")
+
+
+def test_a_text_side_that_does_not_start_is_closed_and_made_again(
+    made: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sessions may have started, and its helpers not."""
+    monkeypatch.setattr(slot, "FAULT_SECONDS", 0.0)
+    started, closed = list[ServedModel](), list[ServedModel]()
+    start, close = ServedModel.start, ServedModel.close
+
+    def half(served: ServedModel, on_ready: Callable[[], None] = lambda: None) -> None:
+        start(served, on_ready)
+        started.append(served)
+        if len(started) == 1:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    def noted(served: ServedModel) -> None:
+        closed.append(served)
+        close(served)
+
+    monkeypatch.setattr(ServedModel, "start", half)
+    monkeypatch.setattr(ServedModel, "close", noted)
+    build = made.build("one")
+    made.backend(build)
+    made.played.show(made.state(build))
+    made.await_names("one")
+    assert made.text("one", "Hi") == spoken("Hi", 3, 5)
+    assert closed == started[:1]
+    assert len(started) == 2
 
 
 def test_health_reports_each_of_several_models(made: Stage) -> None:

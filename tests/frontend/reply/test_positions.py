@@ -151,6 +151,21 @@ def test_what_comes_after_any_event_is_the_same_however_the_pieces_were_cut(
         assert not {told for told, _ in rest.events} & set(ids[: number + 1])
 
 
+@pytest.mark.parametrize("replies", [1, 2, 1024])
+def test_the_id_of_an_event_is_the_place_of_all_replies(replies: int) -> None:
+    """It is joined from texts that are made once for each mark."""
+    cursor, marks = Cursor(Position.read("", replies)), [Mark()] * replies
+    for step in range(60):
+        at, tokens = step * 7 % replies, 1 + step // 20
+        cursor.advance(at, tokens, Stage.TEXT)
+        more = marks[at].more + 1 if marks[at].tokens == tokens else 0
+        marks[at] = Mark(tokens, Stage.TEXT, more)
+        assert cursor.id() == str(Position(tuple(marks)))
+        assert Position.read(cursor.id(), replies).marks == tuple(marks)
+    cursor.advance_frame()
+    assert cursor.id().endswith("~0")
+
+
 def test_a_cursor_counts_events_at_one_place() -> None:
     cursor = Cursor(Position.read("", 1))
     ids = [cursor.id() for _ in range(3) if cursor.advance(0, 5, Stage.ENDED)]

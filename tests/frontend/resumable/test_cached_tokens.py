@@ -19,7 +19,7 @@ from rowcast.settings import PrefixScope
 from rowcast.transport.ports import BackendPort
 
 from ..caching import CachingPort
-from ..serving import SECRET, Served, journal_of, serving
+from ..serving import SECRET, Served, await_written, journal_of, serving
 
 SHOWN = re.compile(r'"(?:cached_tokens|cache_read_input_tokens)": ?(\d+)')
 HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
@@ -205,7 +205,8 @@ def test_a_number_that_was_written_in_time_stays(tmp_path: Path) -> None:
     slow = RecordedEngine(step_seconds=0.002)
     with caching(tmp_path / "journal.db", engine=slow) as (served, _):
         begun = served.stream(path, **body)
-        part_of(begun, 18000)  # a third of a second
+        part_of(begun, 600)
+        await_written(served)
         begun.close()
         read = again(served, begun.headers["X-Stream-ID"])
     assert shown(read) == [FIRST]

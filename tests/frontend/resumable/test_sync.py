@@ -17,11 +17,11 @@ from rowcast.frontend.resumable import sync as module
 from rowcast.frontend.resumable.journal_client import Job
 from rowcast.frontend.resumable.sync import CANCELLED, TAKEN, Sync
 from rowcast.frontend.sessions.choice import Choice
-from rowcast.frontend.sessions.session import Place, Session
+from rowcast.frontend.sessions.session import Place, Session, decoded
 from rowcast.journal.record import News, SyncResult
-from rowcast.wire import Finished, Seated, Tokens
+from rowcast.wire import Event, Finished, Seated, Tokens
 
-from ..sessions.test_session import offer, session_of
+from ..sessions.test_session import finish, offer, session_of
 from ..threads import at_once
 
 HERE, ALONE = News(0, [], "open", "us", lives=True), News(0, [], "open", None, lives=False)
@@ -254,6 +254,115 @@ def test_a_reader_that_leaves_while_another_waits_to_resume_hands_the_session_ov
     released = [name for name, *_ in played.client.made("let_go")]
     assert released == ([] if resumes == "it" else [first.id])
     assert (second.place is Place.OWNED) == (resumes == "it")
+
+
+def test_of_two_that_resume_at_once_the_one_that_succeeds_and_leaves_is_released(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one fails after that, and never owned anything."""
+    first, second, third = (played.session(1) for _ in range(3))
+    second.origin = third.origin = first.origin
+    resumed: list[News | None] = []
+
+    def wait(_job: Job[Any]) -> News:
+        monkeypatch.setattr(played.client, "wait", lambda _job: HERE)
+        resumed.append(played.sync.resume(third))
+        third.record()
+        offer(third, 0, 0, 5, 6)
+        finish(third, 0)
+        played.sync.leave(third)
+        raise JournalFailing("the journal fails")
+
+    monkeypatch.setattr(played.client, "wait", wait)
+    with pytest.raises(JournalFailing):
+        played.sync.resume(second)
+    assert resumed == [HERE]
+    ((name, batch, complete),) = played.client.made("let_go")
+    assert (name, complete) == (third.id, True)
+    assert wire.decode_events(batch) == [Tokens("", 0, 0, (5, 6)), Finished("", 0, 2, "stop")]
+    assert not played.sync._resuming
+    assert not played.sync._left
+
+
+def test_two_that_fail_to_resume_at_once_leave_the_events_in_their_order(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (played.session(1) for _ in range(3))
+    second.origin = third.origin = first.origin
+    first.record()
+    played.sync.own(first)
+    offer(first, 0, 0, 5)
+
+    def fail(_job: Job[Any]) -> None:
+        raise JournalFailing("the journal fails")
+
+    def overlapped(_job: Job[Any]) -> None:
+        offer(first, 0, 1, 6)
+        later.append(first.take())  # as the other one does
+        raise JournalFailing("the journal fails")
+
+    later: list[list[Event]] = []
+    monkeypatch.setattr(played.client, "wait", overlapped)
+    with pytest.raises(JournalFailing):
+        played.sync.resume(second)
+    monkeypatch.setattr(played.client, "wait", fail)
+    with pytest.raises(JournalFailing):
+        played.sync.resume(third)
+    first.put_back(later[0])
+    played.sync.leave(first)
+    assert written(played.client, first)[-2:] == [5, 6]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_reader_that_leaves_during_a_tick_leaves_a_whole_stream_behind(
+    played: Played, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """The tick may fail after that. A stream that is stored as ended has its end."""
+    session = played.session(1)
+    session.record()
+    played.sync.own(session)
+    offer(session, 0, 0, 5)
+    finish(session, 0)
+
+    def wait(_job: Job[Any]) -> SyncResult:
+        played.sync.leave(session)
+        if fails:
+            raise JournalFailing("the journal is slow")
+        return SyncResult([], [], [])
+
+    monkeypatch.setattr(played.client, "wait", wait)
+    played.sync._tick()
+    ((name, batch, complete),) = played.client.made("let_go")
+    assert (name, complete) == (session.id, True)
+    read = session_of(1)
+    read.know(decoded([batch]))
+    assert read.complete
+    assert read.choices[0].tokens == [5]
+
+
+def test_a_reader_that_left_before_its_session_was_owned_loses_no_events(played: Played) -> None:
+    session = played.session(1)
+    session.record()
+    offer(session, 0, 0, 5)
+    finish(session, 0)
+    played.sync.leave(session)
+    assert not played.sync.own(session)
+    events: list[Event] = [Tokens("", 0, 0, (5,)), Finished("", 0, 1, "stop")]
+    assert played.client.made("let_go") == [(session.id, wire.encode(events), True)]
+
+
+def test_the_loss_of_an_earlier_session_does_not_end_the_one_that_resumed_it_since(
+    played: Played,
+) -> None:
+    first, second = played.session(1), played.session(1)
+    second.origin = first.origin
+    played.sync.own(first)
+    result = SyncResult([(first.id, "open")], [], [])
+    played.sync.own(second)
+    played.sync._note_lost(result, {first.id: first})
+    assert list(played.sync.owned.values()) == [second]
+    played.sync._note_lost(result, {second.id: second})
+    assert not played.sync.owned
 
 
 def test_while_the_journal_fails_a_follower_computes_for_itself_unless_it_has_left(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from processes import until
 from rowcast.frontend.sessions.arrival import Arrival
 from rowcast_http.alarms import Alarms
 
@@ -74,3 +75,14 @@ def test_waits_that_end_in_time_are_listed_once(alarms: Alarms) -> None:
         assert arrival.wait(3600)
     sending.join()
     assert len(alarms) <= 1
+
+
+def test_an_alarm_for_the_wait_before_does_not_end_this_one_as_late(alarms: Alarms) -> None:
+    """With real threads the alarm may ring a moment after its wait has ended."""
+    arrival, results = Arrival(alarms), list[bool]()
+    waits = threading.Thread(target=lambda: results.append(arrival.wait(60)), daemon=True)
+    waits.start()
+    until(lambda: len(alarms) == 1, "it waits")
+    arrival._ring()
+    waits.join(60)
+    assert results == [True]

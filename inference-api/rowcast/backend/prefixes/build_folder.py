@@ -1,10 +1,13 @@
 """The folder of one build below PREFIX_FOLDER: private, and locked while a backend uses it.
 
-    hold     creates and locks it; any number of backends may share the lock
-    sweep    removes the folders of builds that no server has used for UNUSED_SECONDS
+    hold             creates and locks it; any number of backends may share the lock
+    sweep            removes the folders of builds that no server has used for UNUSED_SECONDS
+    create_part      creates a file that is locked while it is written
+    remove_parts     removes those that nobody writes any more: their writers were killed
 
 Only folders that hold nothing but our files are removed, and none that a backend has locked, in
-whichever server or container it runs. On a file system without locks, all of them stay.
+whichever server or container it runs. On a file system without locks, all of them stay, and so do
+unfinished files.
 """
 
 import contextlib
@@ -27,9 +30,10 @@ _log = logging.getLogger("rowcast.backend")
 def hold(folder: Path) -> int:
     """Create a folder, lock it, and return the lock: a descriptor to close. Raises OSError."""
     for _ in range(_TRIES):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock = _open(folder)
+        except FileNotFoundError:  # it was removed between two of these calls
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:  # it is being removed
@@ -43,6 +47,14 @@ def hold(folder: Path) -> int:
             return lock
         os.close(lock)
     raise TimeoutError(0, "it is locked by another program")
+
+
+def _open(folder: Path) -> int:
+    """Create a folder if there is none, and open it. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+    folder.chmod(0o700)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def release(lock: int) -> None:
@@ -61,10 +73,33 @@ def sweep(parent: Path) -> None:
                 _log.info("prefixes: the folder of an unused build was removed: %s", folder.name)
 
 
-def _is_at(lock: int, folder: Path) -> bool:
-    """True unless the locked folder was removed meanwhile."""
+def create_part(path: Path) -> int:
+    """Create a file and lock it; return its descriptor. Raises OSError."""
+    while True:
+        part = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with contextlib.suppress(OSError):  # there are no locks here
+            fcntl.flock(part, fcntl.LOCK_EX)
+        if _is_at(part, path):
+            return part
+        os.close(part)  # it was removed before it was locked
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove unfinished files whose writers have ended."""
+    for path in folder.glob(f"*{PART}"):
+        with contextlib.suppress(OSError):  # it is being written, or gone
+            part = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(part)
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    """True unless what was locked has been removed meanwhile."""
     try:
-        return os.path.samestat(os.fstat(lock), folder.stat())
+        return os.path.samestat(os.fstat(lock), path.stat())
     except FileNotFoundError:
         return False
 

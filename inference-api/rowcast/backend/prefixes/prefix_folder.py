@@ -5,10 +5,12 @@
 
 Readable by nobody but the owner. A thread reads what an earlier backend left, the latest first, and
 then writes and removes files, so that no step waits for a disk. A file that is damaged, cut short
-or of another build is removed. Names are random: they reveal no prompt.
+or of another build is removed; one that cannot be read now stays. Names are random: they reveal no
+prompt. Several backends may share a folder: each may remove what another one has in its store.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -20,12 +22,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO
 
 from rowcast.backend.prefixes.beginnings import SIZE
-from rowcast.backend.prefixes.build_folder import PART, SUFFIX, hold, release, sweep
+from rowcast.backend.prefixes.build_folder import (
+    PART,
+    SUFFIX,
+    create_part,
+    hold,
+    release,
+    remove_parts,
+    sweep,
+)
 from rowcast.backend.prefixes.store import Entry
 from rowcast.errors import RowcastError
 
@@ -95,8 +106,11 @@ class PrefixFolder:
             _log.warning("prefixes: the disk is too slow: a file is not written")
 
     def _run(self) -> None:
-        self._read_all()
-        sweep(self._folder.parent)
+        try:
+            self._read_all()
+            sweep(self._folder.parent)
+        except OSError as error:
+            _log.warning("prefixes: the folder cannot be read: %s", error.strerror)
         while (work := self._pending.get()) is not None:
             try:
                 work()
@@ -107,15 +121,19 @@ class PrefixFolder:
 
     def _read_all(self) -> None:
         """Read files, the latest first, as many as fit; remove all others."""
-        for part in self._folder.glob(f"*{PART}"):
-            part.unlink(missing_ok=True)
+        remove_parts(self._folder)
         room, began, count = self._limit, time.monotonic(), 0
         for path in sorted(self._folder.glob(f"*{SUFFIX}"), key=_changed, reverse=True):
             try:
                 entry = self._read(path, room)
-            except (DamagedFile, OSError) as problem:
+            except DamagedFile as problem:
                 _log.warning("prefixes: a file was removed: %s", problem)
                 _remove(path)
+                continue
+            except FileNotFoundError:
+                continue  # another process removed it
+            except OSError as error:
+                _log.warning("prefixes: a file cannot be read: %s", error.strerror)
                 continue
             room -= entry.size
             count += 1
@@ -126,7 +144,7 @@ class PrefixFolder:
 
     def _read(self, path: Path, room: int) -> Entry:
         """Read an entry of at most `room` bytes. Raises DamagedFile, OSError."""
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with _open(path) as file:
             size = os.fstat(file.fileno()).st_size
             if _exactly(file, len(MAGIC)) != MAGIC:
                 raise DamagedFile("it holds no prefix")
@@ -150,7 +168,7 @@ class PrefixFolder:
         try:
             words = json.loads(header)
             key, count = words.pop("key"), words.pop("tokens")
-        except (ValueError, AttributeError, KeyError) as error:
+        except (ValueError, AttributeError, KeyError, RecursionError) as error:
             raise DamagedFile("its header cannot be read") from error
         if words != self._build or type(key) is not str or type(count) is not int or count < 1:
             raise DamagedFile("it is of another build")
@@ -165,14 +183,13 @@ class PrefixFolder:
         path = self._path(entry)
         part = path.with_suffix(PART)
         try:
-            with os.fdopen(
-                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as file:
+            with os.fdopen(create_part(part), "wb") as file:
                 file.write(MAGIC + _digest(header, entry.tokens, saved))
                 file.write(_LENGTH.pack(len(header)) + header)
                 file.write(entry.tokens)
                 file.write(saved)
-            part.replace(path)
+                file.flush()
+                part.replace(path)  # while it is locked: unlocked, it looks abandoned
         except OSError:
             _remove(part)
             raise
@@ -183,6 +200,17 @@ def _digest(header: bytes, tokens: bytes, saved: mmap | memoryview) -> bytes:
     digest.update(tokens)
     digest.update(saved)
     return digest.digest()
+
+
+def _open(path: Path) -> BufferedReader:
+    """Open a file of ours; not what a link leads to. Raises DamagedFile, OSError."""
+    try:
+        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DamagedFile("it is a link") from error
+        raise
+    return os.fdopen(found, "rb")
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:

@@ -293,7 +293,12 @@ class Builds:
         served, fault = None, ""
         try:
             served = make(slot.build, lambda: slot.state.url)
-            served.start(partial(self._greeted, slot))
+            try:
+                served.start(partial(self._greeted, slot))
+            except BaseException:
+                half, served = served, None
+                half.close()
+                raise
         except (RowcastError, OSError, ValueError) as error:
             fault = str(error)
             _log.error("model=%s text side not loaded: %s", slot.name, fault)

@@ -23,6 +23,7 @@ from rowcast.models.messages import (
     Load,
     Unload,
 )
+from rowcast.transport.descriptors import Shortage
 
 _log = logging.getLogger("rowcast.models")
 
@@ -113,15 +114,17 @@ class SupervisorLink:
         self._unsent = unsent
 
     def _run(self) -> None:
-        pause = RETRY_FIRST
+        pause, shortage = RETRY_FIRST, Shortage("supervisor")
         while not self._closing.is_set():
             try:
                 connection = self._connect()
-            except PeerGone:
+            except PeerGone as gone:
+                shortage.note(gone.__cause__)
                 self._closing.wait(pause)
                 pause = min(RETRY_MOST, pause * 1.5)
             else:
                 pause = RETRY_FIRST
+                shortage.end()
                 self._serve(connection)
 
     def _serve(self, connection: Connection) -> None:

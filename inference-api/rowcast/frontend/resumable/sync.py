@@ -22,7 +22,7 @@ from rowcast.frontend.turns import in_parts
 from rowcast.journal.eviction import SWEEP_AT_ONCE
 from rowcast.journal.journal import Journal
 from rowcast.journal.record import News, SyncResult
-from rowcast.wire import Seated
+from rowcast.wire import Event, Seated
 from rowcast_http.rest import rest
 
 TAKEN = "another connection is reading this stream now"
@@ -39,6 +39,8 @@ class Sync:
         self.owned: dict[str, Session] = {}  # computed here, by id
         self.followed: dict[Session, int] = {}  # with the last batch read
         self._resuming: Counter[str] = Counter()  # sessions that are being taken over, by id
+        self._left: dict[str, Session] = {}  # those of them that were left last, not released yet
+        self._writing: dict[Session, list[Event]] = {}  # handed over by a tick that has not ended
         self._lock = threading.Lock()
         self._wake = threading.Event()  # set when there is something to sync
         self._closing = False
@@ -70,7 +72,7 @@ class Sync:
         """
         with self._lock:
             if session.place is Place.GONE:
-                self._client.soon(Journal.let_go, session.id, b"", session.complete)
+                self._release(session)
                 return False
             idle = not self._busy
             before = self._give_up(session.id)
@@ -106,7 +108,9 @@ class Sync:
                 self._client.soon(Journal.forget, session.id)
             elif place is Place.OWNED:
                 del self.owned[session.id]
-                if session.id not in self._resuming:
+                if session.id in self._resuming:
+                    self._left[session.id] = session
+                else:
                     self._release(session)
 
     def resume(self, session: Session) -> News | None:
@@ -132,7 +136,7 @@ class Sync:
         else:
             return news
         finally:
-            self._end_resuming(session.id, before)
+            self._end_resuming(session.id)
 
     def store(self, session: Session, choice: Choice) -> bool:
         """Write a session's events now, with the number of cached tokens that a choice found.
@@ -176,20 +180,28 @@ class Sync:
             return self.own(session)
         return self._follow(session, news.number)
 
-    def _end_resuming(self, name: str, before: Session | None) -> None:
-        """Release the session of a reader that has left, if nobody has taken it over after all."""
+    def _end_resuming(self, name: str) -> None:
+        """Release the session of a reader that has left, if nobody has taken it over after all.
+
+        Several may resume a stream at once; each of them may have taken it over and left.
+        """
         with self._lock:
             self._resuming[name] -= 1
             if self._resuming[name]:
                 return
             del self._resuming[name]
-            if before is not None and name not in self.owned:
-                self._release(before)
+            left = self._left.pop(name, None)
+            if left is not None and name not in self.owned:
+                self._release(left)
 
     def _release(self, session: Session) -> None:
-        """Write the last events of a session, which other processes may continue."""
-        last = encoded(session.take())
-        self._client.soon(Journal.let_go, session.id, last, session.complete)
+        """Write the last events of a session, which other processes may continue.
+
+        Those that a tick writes now are written again, since it may fail: repeated, they change
+        nothing, and without them a stream would be stored as ended that lacks its end.
+        """
+        last = [*self._writing.get(session, ()), *session.take()]
+        self._client.soon(Journal.let_go, session.id, encoded(last), session.complete)
 
     def _give_up(self, name: str) -> Session | None:
         """Remove an owned session, and return it."""
@@ -236,6 +248,7 @@ class Sync:
         """Exchange all news with the journal, in one call."""
         with self._lock:
             taken = [(session, session.take()) for session in self.owned.values()]
+            self._writing = dict(taken)
             followed = dict(self.followed)
             batches = [(session.id, encoded(events)) for session, events in taken if events]
             seen = [(session.id, number) for session, number in followed.items()]
@@ -248,6 +261,9 @@ class Sync:
             for session in followed:
                 self._compute_alone(session)
             return
+        finally:
+            with self._lock:
+                self._writing = {}
         self._synced = time.monotonic()
         self._note_lost(result, {session.id: session for session, _ in taken})
         for session, events in taken:
@@ -259,7 +275,9 @@ class Sync:
     def _note_lost(self, result: SyncResult, written: dict[str, Session]) -> None:
         """End the sessions that were taken or cancelled; stop writing those no longer kept."""
         for name, state in result.ousted:
-            self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
+            before = written.get(name)
+            if before is None or before is self.owned.get(name):  # else it was resumed here since
+                self.oust(name, CANCELLED if state == "cancelled" else TAKEN)
         for name in result.gone:
             with self._lock:
                 if self.owned.get(name) is written[name]:

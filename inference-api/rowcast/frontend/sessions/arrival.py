@@ -30,10 +30,11 @@ class Arrival:
         if timeout <= 0:
             return False
         self._late = False
-        self._alarms.set(self._alarm, time.monotonic() + timeout)
+        due = time.monotonic() + timeout
+        self._alarms.set(self._alarm, due)
         self._event.wait()
         self._alarm.due = NEVER
-        return not self._late
+        return not (self._late and time.monotonic() >= due)  # or it was late for the wait before
 
     def _ring(self) -> None:
         self._late = True

@@ -16,6 +16,7 @@ from rowcast.errors import NotReady, PeerGone
 from rowcast.frontend.sessions.choice import Choice
 from rowcast.frontend.sessions.meter import Meter, NoMeter
 from rowcast.frontend.sessions.room import Room
+from rowcast.transport.descriptors import Shortage
 from rowcast.transport.ports import FrontendPort
 from rowcast.wire import Cancel, Command, Event, ReplyKey, RowStates, Seated, Status, Tokens
 from rowcast_http.rest import rest
@@ -81,7 +82,8 @@ class Demultiplexer:
         self._hurry.set()
         if self._port is not None:
             self._port.close()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
 
     def __len__(self) -> int:
         return len(self._choices)
@@ -136,17 +138,19 @@ class Demultiplexer:
 
     def _run(self) -> None:
         """Run the demultiplexer: connect, serve until the backend ends, repeat."""
-        pause = RETRY_FIRST
+        pause, shortage = RETRY_FIRST, Shortage("backend")
         while not self._closing.is_set():
             try:
                 port = self._connect()
-            except PeerGone:
+            except PeerGone as gone:
+                shortage.note(gone.__cause__)
                 self._give_up_late()
                 self._hurry.wait(pause)
                 self._hurry.clear()
                 pause = min(RETRY_MOST, pause * 1.5)
             else:
                 pause = RETRY_FIRST
+                shortage.end()
                 self._serve(port)
 
     def _serve(self, port: FrontendPort) -> None:

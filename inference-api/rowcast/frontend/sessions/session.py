@@ -185,9 +185,12 @@ class Session:
             return taken
 
     def put_back(self, events: Sequence[Event]) -> None:
-        """Take back events that could not be written; `take` returns them first."""
+        """Take back events that could not be written; `take` returns them first.
+
+        Several takes may have failed, and not in their order: a reader drops what does not follow.
+        """
         with self._lock:
-            self._unwritten[:0] = events
+            self._unwritten = sorted([*events, *self._unwritten], key=_place)
 
     def _know(self, event: Tokens | Scored | Finished) -> None:
         choice = self.choices[event.choice]
@@ -226,6 +229,20 @@ def _named(submits: Sequence[Submit], stream: str) -> Iterator[Submit]:
     name = uuid.uuid4().hex
     for each in submits:
         yield msgspec.structs.replace(each, session=name, choices=len(submits), stream=stream)
+
+
+def _place(event: Event) -> tuple[int, int, int]:
+    """Return where an event belongs among those of its session; those of a choice follow it."""
+    match event:
+        case Tokens():
+            return event.choice, 2, 2 * event.index + 1
+        case Finished():  # tokens beyond it are no part of the reply
+            return event.choice, 2, 2 * event.length
+        case Scored():
+            return event.choice, 1, event.index
+        case Seated():  # the last one counts
+            return event.choice, 0, 0
+    raise TypeError(f"{type(event).__name__} is not recorded")
 
 
 def _may_join(first: Tokens, second: Tokens) -> bool:

@@ -80,6 +80,10 @@ class ToolReader:
             self._held = self._held.lstrip()  # drop white space between calls
             self._after_call = not self._held
         place, length = self._place, len(self._held)
+        first = self._form.quiet_without(place)
+        if first and first not in self._held:  # as in nearly all of a text
+            text, self._held = self._held, ""
+            return self._parts(text)
         sought = self._form.seek(place, self._held)
         found = self._parts(sought.text)
         self._held, self._place = sought.rest, sought.place
