@@ -42,7 +42,6 @@ FOREIGN = {
     "HTTP": "Cookie Expect Set-Cookie X-Forwarded-Proto",
     "tokens": "aud nbf",
     "JSON Schema": "exclusiveMaximum",
-    "OpenAI and gpt-oss": "analysis",
     "models": "facebook/opt-125m opt-125m",
     "packages and versions": "python3-venv vX.Y.Z",
     "written at run time": (

@@ -1,6 +1,6 @@
 """What holds for each form of calls: no cut changes what is read, and what is read is constrained.
 
-Covers `forms/form`, `forms/objects`, `forms/`, `chat/parts`.
+Covers `chat/forms`, `forms/`, `chat/parts`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Earlier calls and results as the templates of each form take them.
 
-Covers `forms/short_ids`, `forms/harmony`.
+Covers `forms/short_ids`.
 """
 
 import re
