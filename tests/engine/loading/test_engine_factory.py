@@ -445,3 +445,13 @@ def test_a_gpu_without_triton_is_refused_before_anything_looks_for_it(
     monkeypatch.setattr("rowcast.engine.kernels.gpu.available.find_spec", lambda _name: None)
     with pytest.raises(TritonMissing, match="DEVICE=cuda needs Triton"):
         prepare(read_settings(model="storyteller", device="cuda"))
+
+
+def test_a_gpu_is_looked_for_without_what_a_fork_cannot_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rowcast.engine.kernels.gpu.available.find_spec", lambda _name: object())
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    prepare(read_settings(no_weights=True, device="cuda"))
+    assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
