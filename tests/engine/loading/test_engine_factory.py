@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM
 from engine.tiny_models import SHAPES, VOCABULARY, save
 from rowcast.engine.decoding.llama.decoder import LlamaDecoder
 from rowcast.engine.engine import Feed, Seating
+from rowcast.engine.kernels.gpu.available import TritonMissing
 from rowcast.engine.kernels.linear_kernel import choose_linear
 from rowcast.engine.loading.engine_factory import prepare
 from rowcast.engine.loading.images import image_cache
@@ -436,3 +437,21 @@ def _waits() -> None:
     import time  # noqa: PLC0415
 
     time.sleep(600)
+
+
+def test_a_gpu_without_triton_is_refused_before_anything_looks_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rowcast.engine.kernels.gpu.available.find_spec", lambda _name: None)
+    with pytest.raises(TritonMissing, match="DEVICE=cuda needs Triton"):
+        prepare(read_settings(model="storyteller", device="cuda"))
+
+
+def test_a_gpu_is_looked_for_without_what_a_fork_cannot_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rowcast.engine.kernels.gpu.available.find_spec", lambda _name: object())
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    prepare(read_settings(no_weights=True, device="cuda"))
+    assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"

@@ -8,6 +8,7 @@ models itself, with transformers already imported here. Nothing computes here: a
 with threads would hang.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,7 @@ from rowcast.engine.decoding.llama.decoder import llama_maker
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
 from rowcast.engine.kernels.arithmetic import Arithmetic, choose_arithmetic
-from rowcast.engine.kernels.gpu.available import need_triton
+from rowcast.engine.kernels.gpu.available import FORKABLE, need_triton
 from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
 from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.images.image_cache import cached_image
@@ -95,6 +96,8 @@ def _device(wanted: str) -> torch.device:
                 wanted = "cuda" if probe.result() else "cpu"
     device = torch.device(wanted)
     need_triton(device)
+    if device.type == "cuda":
+        os.environ.update(FORKABLE)
     return device
 
 

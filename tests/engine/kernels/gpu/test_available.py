@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from rowcast.engine.kernels.gpu.available import TritonMissing, gpu_kernels
+from rowcast.engine.kernels.gpu.available import TritonMissing, gpu_kernels, kernels_of
 
 SOURCE = Path(__file__).resolve().parents[4] / "inference-api"
 MODULES = "rowcast.engine.torch_engine, rowcast.engine.loading.engine_factory"
@@ -31,12 +32,20 @@ def test_a_gpu_without_triton_is_refused_with_what_to_change(
         gpu_kernels(torch.device("cuda"))
 
 
-def test_a_gpu_with_triton_has_kernels_of_one_name() -> None:
+def test_a_gpu_with_triton_has_kernels_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton", reason="Triton is not installed: run make test-kernels")
+    named = SimpleNamespace(get_device_name=lambda _device: "NVIDIA H100 PCIe")
+    monkeypatch.setattr(torch, "cuda", named)
     found = gpu_kernels(torch.device("cuda"))
     assert found is not None
     assert found.name.startswith("triton-")
+    assert found.name.endswith("-NVIDIA-H100-PCIe")
     assert found.attention().name == found.name
+
+
+def test_kernels_on_a_cpu_are_interpreted() -> None:
+    pytest.importorskip("triton", reason="Triton is not installed: run make test-kernels")
+    assert kernels_of(torch.device("cpu")).name.endswith("-interpreted")
 
 
 @pytest.mark.slow

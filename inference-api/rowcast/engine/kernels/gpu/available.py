@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # its module imports Triton
     from rowcast.engine.kernels.gpu.attention import TritonAttention
 
 DTYPES = (torch.float32, torch.bfloat16)  # of states and cache
+FORKABLE = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+"""Makes torch look for a GPU without CUDA: a library that looks while it is imported would else
+leave a process whose forks cannot use the GPU."""
 
 
 class TritonMissing(RowcastError):

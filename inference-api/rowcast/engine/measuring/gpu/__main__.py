@@ -10,6 +10,7 @@ nothing.
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from rowcast.engine.kernels.gpu.available import card, kernels_of
+from rowcast.engine.kernels.gpu.available import FORKABLE, card, kernels_of
 from rowcast.engine.measuring.gpu import correctness, price, purity, speed, workload
 from rowcast.engine.measuring.gpu.clock import copy_bandwidth, matrix_peak
 from rowcast.engine.measuring.gpu.models import SHAPES
@@ -127,6 +128,7 @@ def restart(report: Report, name: str, prompt: int, reply: int, kills: int) -> N
     numbers = [str(each) for each in (prompt, reply, kills)]
     shown = subprocess.run(  # noqa: S603  # this Python, and numbers
         [sys.executable, "-m", module, str(report.device), name, *numbers],
+        env=os.environ | FORKABLE,
         stdout=subprocess.PIPE,
         text=True,
         timeout=RESTART_SECONDS,

@@ -4,6 +4,7 @@ A result is written as soon as there is one, so that a run that is cut short has
 What there is no time for is listed, with the time that was left.
 """
 
+import gc
 import json
 import sys
 import time
@@ -63,6 +64,7 @@ class Report:
             text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             self._write(part, "FAILED", f"{Path(last.filename).name}:{last.lineno}", text, {})
             traceback.print_exc()
+        gc.collect()  # models and engines refer to themselves
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
