@@ -42,7 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda each: -limits[each.path])
 
 
+gc.disable()  # until all tests are collected, since what is imported stays
+
+
 def pytest_collection_finish() -> None:
     """Leave out of each garbage collection what exists by now: it takes seconds, and stays."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
