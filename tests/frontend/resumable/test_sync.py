@@ -396,8 +396,9 @@ def written(client: Client, session: Session) -> list[int]:
             batches += [batch for each, batch in arguments[0] if each == session.id]
         elif name == "let_go":
             batches.append(arguments[1])
-    events = [event for batch in batches if batch for event in wire.decode_events(batch)]
-    return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
+    read = session_of(1)
+    read.know(decoded(batch for batch in batches if batch))
+    return read.choices[0].tokens
 
 
 def test_events_are_handed_over_in_the_order_in_which_they_were_taken(played: Played) -> None:
