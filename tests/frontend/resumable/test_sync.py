@@ -389,7 +389,7 @@ def test_a_follower_that_cannot_be_computed_ends_with_the_reason(played: Played)
 
 
 def written(client: Client, session: Session) -> list[int]:
-    """Return the tokens of a session in the order in which they were handed to the journal."""
+    """Return the tokens that a reader finds in what was handed to the journal, in that order."""
     batches: list[bytes] = []
     for name, arguments in client.calls:
         if name == "tend":
