@@ -389,22 +389,16 @@ def test_a_follower_that_cannot_be_computed_ends_with_the_reason(played: Played)
 
 
 def written(client: Client, session: Session) -> list[int]:
-    """Return the tokens of a session in the order in which they were handed to the journal.
-
-    Those that are handed over again while a tick may fail change nothing, and are left out.
-    """
+    """Return the tokens that a reader finds in what was handed to the journal, in that order."""
     batches: list[bytes] = []
     for name, arguments in client.calls:
         if name == "tend":
             batches += [batch for each, batch in arguments[0] if each == session.id]
         elif name == "let_go":
             batches.append(arguments[1])
-    events = [event for batch in batches if batch for event in wire.decode_events(batch)]
-    tokens: list[int] = []
-    for event in events:
-        if isinstance(event, Tokens) and event.index >= len(tokens):
-            tokens += event.tokens
-    return tokens
+    read = session_of(1)
+    read.know(decoded(batch for batch in batches if batch))
+    return read.choices[0].tokens
 
 
 def test_events_are_handed_over_in_the_order_in_which_they_were_taken(played: Played) -> None:
