@@ -20,7 +20,8 @@ from engine.tiny_models import LEAN_SHAPES, SHAPES, save
 from rowcast.engine.decoding.llama.decoder import LlamaDecoder
 from rowcast.engine.engine import Drawn, DrawnVector, Feed, Seating
 from rowcast.engine.kernels.linear import KernelMultiplier
-from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
+from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.engine.torch_engine import TorchEngine
 from rowcast.sampling_params import SamplingParams
 from rowcast.wire import Pooling

@@ -15,7 +15,8 @@ from engine.tiny_models import SHAPES
 from rowcast.engine.decoding.experts import PackedExperts, replace_experts
 from rowcast.engine.decoding.packed_modules import pack
 from rowcast.engine.kernels.linear import KernelMultiplier, OneDnnMultiplier
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 
 TOKENS, CHOICES, EXPERTS, HIDDEN = 40, 2, 4, 64
 TOLERANCE: dict[Kind, float] = {"fp32": 2e-6, "bf16": 2e-2, "int8": 5e-2}

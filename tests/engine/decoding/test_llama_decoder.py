@@ -19,7 +19,8 @@ from rowcast.engine.decoding.llama.shape import read_form
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.attention import choose_attention
 from rowcast.engine.kernels.linear import KernelMultiplier
-from rowcast.engine.kernels.linear_kernel import Kind, choose_linear
+from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource

@@ -21,7 +21,8 @@ from rowcast.engine.kernels.linear import (
     KernelMultiplier,
     Product,
 )
-from rowcast.engine.kernels.linear_kernel import Kind, choose_linear, weight_bytes
+from rowcast.engine.kernels.linear_kernel import choose_linear
+from rowcast.engine.kernels.packed_weight import Kind, weight_bytes
 from rowcast.engine.loading.engine_factory import prepare
 from rowcast.settings import Dtype, read_settings
 

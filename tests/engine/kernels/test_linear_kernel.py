@@ -1,4 +1,7 @@
-"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch."""
+"""Linear layers in C against fp64, exact integers and themselves: no bit depends on the batch.
+
+Covers `kernels/packed_weight`.
+"""
 
 import ctypes
 import ctypes.util
@@ -11,13 +14,8 @@ from torch import Tensor
 
 from rowcast.engine.kernels.arithmetic import Tiles, arithmetics_here
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
-from rowcast.engine.kernels.linear_kernel import (
-    SOURCE,
-    Kind,
-    LinearKernel,
-    Unrounded,
-    choose_linear,
-)
+from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel, choose_linear
+from rowcast.engine.kernels.packed_weight import Kind, Unrounded
 
 KINDS: tuple[Kind, ...] = ("fp32", "bf16", "int8")
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rowcast.engine.kernels.build import KernelUnavailable, load_kernel
-from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel, Unrounded
+from rowcast.engine.kernels.linear_kernel import SOURCE, LinearKernel
+from rowcast.engine.kernels.packed_weight import Unrounded
 
 SHAPES = ((1, 1), (16, 32), (17, 33), (50, 100), (33, 130), (112, 1024), (40, 2064))  # out, in
 TOKENS = (1, 2, 4, 5, 8, 9, 16, 17, 31, 32, 33, 48, 70)

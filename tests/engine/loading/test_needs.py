@@ -18,7 +18,7 @@ from engine.tiny_models import SHAPES, save
 from processes import ROOT
 from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.row_cache import LayerShape, cache_bytes
-from rowcast.engine.kernels.linear_kernel import CHUNK, LANES, weight_bytes
+from rowcast.engine.kernels.packed_weight import CHUNK, LANES, weight_bytes
 from rowcast.engine.loading import needs as needs_module
 from rowcast.engine.loading.free_memory import free_here
 from rowcast.engine.loading.loader import load

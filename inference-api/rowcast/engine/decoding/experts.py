@@ -18,8 +18,8 @@ from transformers.models.gpt_oss.modeling_gpt_oss import GptOssExperts
 from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 
 from rowcast.engine.kernels.linear import KernelMultiplier
-from rowcast.engine.kernels.linear_kernel import Packed
 from rowcast.engine.kernels.linear_plan import Plan
+from rowcast.engine.kernels.packed_weight import Packed
 
 Gate = Callable[[Plan, Tensor, Tensor], object]  # combines a tensor of gates and ups
 

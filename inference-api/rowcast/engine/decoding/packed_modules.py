@@ -16,7 +16,7 @@ from rowcast.engine.kernels.linear import (
     replace_linears,
     weight_of,
 )
-from rowcast.engine.kernels.linear_kernel import Kind, weight_bytes
+from rowcast.engine.kernels.packed_weight import Kind, weight_bytes
 
 
 def pack(model: nn.Module, multiplier: Multiplier) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.errors import RowcastError
 
 

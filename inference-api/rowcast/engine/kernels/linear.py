@@ -17,11 +17,8 @@ from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
 from rowcast.engine.kernels.arithmetic import AUTO, Arithmetic
-from rowcast.engine.kernels.linear_kernel import (
-    Kind,
-    LinearKernel,
-    choose_linear,
-)
+from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 
 LINEARS = (nn.Linear, FalconLinear, Conv1D)  # exact types: subclasses are not replaced
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))

@@ -13,10 +13,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.linear_kernel import (
+from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.kernels.packed_weight import (
     LANES,
     MOST_MIXED,
-    LinearKernel,
     Operation,
     Packed,
     linear_operation,

@@ -22,7 +22,8 @@ from rowcast.engine.decoding.llama.model import MODEL_TYPES
 from rowcast.engine.decoding.precision import PRECISIONS, packing_kernel
 from rowcast.engine.kernels.arithmetic import Arithmetic, choose_arithmetic
 from rowcast.engine.kernels.gpu.available import FORKABLE, need_triton
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.engine.loading.images.image import BadImage
 from rowcast.engine.loading.images.image_cache import cached_image
 from rowcast.engine.loading.images.image_format import MadeOf, Stored

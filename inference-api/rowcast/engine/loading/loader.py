@@ -36,7 +36,7 @@ from rowcast.engine.decoding.flat_cache import ShapeRecorder
 from rowcast.engine.decoding.packed_modules import packed_bytes
 from rowcast.engine.decoding.row_cache import LayerShape
 from rowcast.engine.engine import CacheMemory
-from rowcast.engine.kernels.linear_kernel import Kind
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.engine.loading import architectures
 from rowcast.engine.loading.memory import Cache, GpuMemory, fit
 from rowcast.engine.loading.source import ModelSource, fitting_context

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rowcast.engine.kernels.linear_kernel import Kind
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.errors import UnknownModel
 
 

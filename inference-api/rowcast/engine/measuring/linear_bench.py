@@ -22,7 +22,8 @@ from rowcast.engine.kernels.arithmetic import (
     choose_arithmetic,
 )
 from rowcast.engine.kernels.linear import PACKED_FOR, onednn_packs
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, choose_linear
+from rowcast.engine.kernels.linear_kernel import LinearKernel, choose_linear
+from rowcast.engine.kernels.packed_weight import Kind
 
 OUTPUTS, INPUTS, LAYERS = 4864, 896, 24
 TOKENS = (1, 4, 8, 16, 32, 64, 128, 256)

@@ -21,7 +21,8 @@ from rowcast.engine.decoding.decoder import Decoder
 from rowcast.engine.decoding.llama.decoder import LlamaDecoder
 from rowcast.engine.decoding.precision import PRECISIONS
 from rowcast.engine.kernels.linear import Multiplier, OneDnnMultiplier
-from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
+from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.kernels.packed_weight import Packed
 from rowcast.engine.loading.loaded_engine import engine_over
 from rowcast.engine.loading.loader import load
 from rowcast.engine.loading.source import ModelSource

@@ -23,8 +23,9 @@ from rowcast.engine.decoding.llama.model import CLASSIFIER, LAST, LayerShape, Ll
 from rowcast.engine.decoding.row_cache import RowCache
 from rowcast.engine.kernels.attention import Attention
 from rowcast.engine.kernels.attention_native import LayerBuffers, NativeAttention, refuse
-from rowcast.engine.kernels.linear_kernel import LinearKernel, Packed
+from rowcast.engine.kernels.linear_kernel import LinearKernel
 from rowcast.engine.kernels.linear_plan import Plan
+from rowcast.engine.kernels.packed_weight import Packed
 from rowcast.errors import RowcastError
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from rowcast.engine.kernels.linear_kernel import Kind, Packed
+from rowcast.engine.kernels.packed_weight import Kind, Packed
 
 Part = Packed | Tensor
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # types that may have the form

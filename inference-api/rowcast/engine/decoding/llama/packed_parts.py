@@ -26,7 +26,8 @@ from rowcast.engine.decoding.llama.model import (
 from rowcast.engine.decoding.llama.products import Basis, OwnBasis, Product, linears
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
 from rowcast.engine.decoding.llama.spread_basis import SpreadBasis
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel, Packed, Unrounded
+from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.kernels.packed_weight import Kind, Packed, Unrounded
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from rowcast.engine.decoding.llama.model import LAST, Norm
 from rowcast.engine.decoding.llama.orthogonal import Turn, mix
 from rowcast.engine.decoding.llama.products import Make, Product, product_of
 from rowcast.engine.decoding.llama.shape import Form, LayerForm
-from rowcast.engine.kernels.linear_kernel import LANES, MOST_MIXED, LinearKernel
+from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.kernels.packed_weight import LANES, MOST_MIXED
 
 MOST_LARGE = 4  # channels
 LARGE, ORDINARY = 1.8, 0.95  # LARGE times what the channel at this quantile receives

@@ -23,7 +23,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from rowcast.engine.kernels.linear_kernel import Kind, Packed, packed_of
+from rowcast.engine.kernels.packed_weight import Kind, Packed, packed_of
 from rowcast.errors import RowcastError
 
 MARK = b"rowcast image 2\n"

@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from rowcast.engine.decoding.llama.packed_parts import Packing, one_thread, parts_of, shape_of
 from rowcast.engine.decoding.llama.shape import read_form
-from rowcast.engine.kernels.linear_kernel import Kind, LinearKernel
+from rowcast.engine.kernels.linear_kernel import LinearKernel
+from rowcast.engine.kernels.packed_weight import Kind
 from rowcast.engine.loading.images.image import ImageWriter
 from rowcast.engine.loading.images.image_format import MadeOf, about
 from rowcast.engine.loading.loader import load
