@@ -1,7 +1,8 @@
 """What takes the place of a CUDA graph on a CPU: records operations and launches, and repeats them.
 
 As on a GPU, addresses and plain numbers are those of the recording: whatever `work` would do
-differently the second time, such as reading a number on the host, is not done.
+differently the second time, such as taking a number out of the host's memory, is not done. Memory
+that an operation of torch reads is read again, as a copy from pinned memory is.
 """
 
 from collections.abc import Callable
