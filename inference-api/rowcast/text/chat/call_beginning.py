@@ -87,6 +87,8 @@ class Finder:
         self.beginning = beginning
         self.form = FORMS[beginning.form]
         self._quiet: dict[Place, State] = {}  # states with nothing held
+        signs = self.form.signs_of_calls
+        self._signs = {place: sign.encode() for place, sign in signs.items()}
 
     @property
     def start(self) -> State:
@@ -118,14 +120,17 @@ class Finder:
         """Return the state of a place with nothing held."""
         if place == PLAIN:
             return _PLAIN
-        return self._quiet.setdefault(place, State(Mode.TEXT, place=place))
+        found = self._quiet.get(place)
+        if found is None:
+            found = self._quiet[place] = State(Mode.TEXT, place=place)
+        return found
 
     def _is_quiet(self, state: State, data: bytes) -> bool:
         """True if no call can begin in these bytes, as in nearly all of a text."""
-        if state.mode is not Mode.TEXT or state.held:
+        if state.held or state.mode is not Mode.TEXT:
             return False
-        sign = self.form.quiet_without(state.place).encode()
-        return bool(sign) and sign not in data
+        sign = self._signs.get(state.place)
+        return sign is not None and sign not in data
 
     def _seek(self, place: Place, held: bytes, is_mark: bool) -> tuple[State, bytes]:
         """Read the text as the form does, up to a call or to what needs more text."""
@@ -139,9 +144,11 @@ class Finder:
                 if gate.held is not None:
                     return self._holding(place, _bytes(gate.held) + incomplete), b""
                 sought = Sought(sought.rest, place=self.form.after_stray)
+            elif not sought.rest:
+                matters = sought.place not in self._signs
+                return self._holding(sought.place, incomplete if matters else b""), b""
             elif sought.place == place and len(sought.rest) == len(text):
-                held = _bytes(text) + incomplete if text else b""
-                return self._holding(place, held), b""
+                return self._holding(place, _bytes(text) + incomplete), b""
             place, text = sought.place, sought.rest
 
     def _opened(self, text: str, opening: str, is_mark: bool) -> Opened:

@@ -41,6 +41,7 @@ class ToolReader:
         self._several = several
         self._held = ""
         self._place = form.start
+        self._signs = form.signs_of_calls
         self._opening = ""  # of the call whose head is read
         self._another = False  # that call follows one without text between them
         self._after_call = False
@@ -79,6 +80,10 @@ class ToolReader:
         if self._after_call and self._place != PLAIN:
             self._held = self._held.lstrip()  # drop white space between calls
             self._after_call = not self._held
+        sign = self._signs.get(self._place)
+        if sign is not None and sign not in self._held:
+            text, self._held = self._held, ""
+            return self._parts(text)
         place, length = self._place, len(self._held)
         first = self._form.quiet_without(place)
         if first and first not in self._held:  # as in nearly all of a text

@@ -106,7 +106,7 @@ class Form(ABC):
     start: Place = TEXT  # before a reply
     after_call: Place = TEXT
     after_stray: Place = TEXT  # after an opening without a call
-    quiet_places: tuple[Place, ...] = (TEXT,)  # where only an opening can begin a call
+    quiet_places: tuple[Place, ...] = (TEXT,)  # where an opening may be, and nothing else matters
     thoughts: tuple[Place, ...] = ()  # where text is reasoning
     repeats: bool = True  # another call may follow a call
     needs_names: bool = False  # to find where calls begin
@@ -118,9 +118,10 @@ class Form(ABC):
         """The texts that may be tokens of their own."""
         return tuple(filter(None, (self.opening, self.closing, *self.other_marks)))
 
-    def quiet_without(self, place: Place) -> str:
-        """Return a character without which no call can begin here; "" if there is none."""
-        return self.opening[:1] if place in self.quiet_places else ""
+    @property
+    def signs_of_calls(self) -> dict[Place, str]:
+        """The character without which text at a place goes on as it is, for most of a text."""
+        return dict.fromkeys(self.quiet_places, self.opening[:1])
 
     def seek(self, place: Place, text: str) -> Sought:
         """Read up to the next opening; hold back text that may become one."""
