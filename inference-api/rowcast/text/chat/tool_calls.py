@@ -85,10 +85,6 @@ class ToolReader:
             text, self._held = self._held, ""
             return self._parts(text)
         place, length = self._place, len(self._held)
-        first = self._form.quiet_without(place)
-        if first and first not in self._held:  # as in nearly all of a text
-            text, self._held = self._held, ""
-            return self._parts(text)
         sought = self._form.seek(place, self._held)
         found = self._parts(sought.text)
         self._held, self._place = sought.rest, sought.place
