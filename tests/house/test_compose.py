@@ -45,6 +45,7 @@ VALUES = {
     "chat_template": "/mnt/a.jinja",
     "hub_cache": "/mnt/hub",
     "dtype": "int8",
+    "gpu_memory": "0.5",
     "arithmetic": "plain",
     "device": "cpu",
     "image_suffix": "v2",

@@ -62,7 +62,7 @@ def test_many_run_at_once_and_the_loop_goes_on() -> None:
         assert beats > 10
         beating.cancel()
 
-    with_llm(use)
+    with_llm(use, step_seconds=0.005)
 
 
 def test_an_aborted_request_ends_with_that_reason() -> None:
