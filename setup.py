@@ -40,6 +40,7 @@ setup(
     },
     exclude_package_data={
         "": ["**/__pycache__/*"],
-        "rowcast_tree": ["scripts/commands/house/*"],  # counts the source tree
+        # For the source tree alone, which one counts, and the other copies to a bare machine.
+        "rowcast_tree": ["scripts/commands/house/*", "scripts/commands/gpu_check/*"],
     },
 )

@@ -32,10 +32,11 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 IN_THE_TREE_ONLY = {
     *("scripts/install", "scripts/check", "scripts/docs", "scripts/picture", "scripts/house"),
-    "scripts/screenshots",
+    *("scripts/screenshots", "scripts/gpu_check"),
     *(
-        f"scripts/commands/house/{path.name}"
-        for path in (ROOT / "scripts/commands/house").iterdir()
+        f"scripts/commands/{folder}/{path.name}"
+        for folder in ("house", "gpu_check")
+        for path in (ROOT / "scripts/commands" / folder).iterdir()
     ),
 }
 LOADING = 120.0  # seconds; the kernels may have to be compiled
