@@ -71,6 +71,7 @@ def ci(
     *tests: str,
     check: str = "true",
     processes: int = 0,
+    options: str = "",
     files: Mapping[str, str] | None = None,
 ) -> Run:
     """Run `.ci/run` in a repository of these tests."""
@@ -89,7 +90,7 @@ def ci(
     done = subprocess.run(
         (folder / ".ci/run",),
         check=False,
-        env=env | plugins | {"PYTHON": "true"},  # which has all that is needed
+        env=env | plugins | {"PYTEST_ADDOPTS": options, "PYTHON": "true"},  # has all that is needed
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -120,6 +121,11 @@ def test_any_name_of_a_test_is_found_again(tmp_path: Path) -> None:
     run = ci(tmp_path, NAMED)
     assert run.status == 0
     assert len(run.unstable) == 1
+
+
+def test_more_output_changes_nothing(tmp_path: Path) -> None:
+    run = ci(tmp_path, GOOD, FLAKY.format("a"), options="-vv --tb=short")
+    assert (run.status, run.unstable) == (0, ["test_it.py::test_flaky_a"])
 
 
 def test_what_a_former_run_left_is_not_counted(tmp_path: Path) -> None:

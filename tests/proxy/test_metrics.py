@@ -41,6 +41,11 @@ def counted(proxy: Running) -> Samples:
     return samples(reply.body.decode())
 
 
+def await_ends(proxy: Running) -> None:
+    """Wait until all requests have ended, except the one that asks: an end is counted after it."""
+    until(lambda: counted(proxy)["rowcast_proxy_requests_open",] == 1, "all requests have ended")
+
+
 @pytest.mark.parametrize("headers", [SCRAPER, ADMIN])
 def test_a_scraper_and_an_administrator_may_read_them(
     counting: Running, upstream: FakeUpstream, headers: dict[str, str]
@@ -83,6 +88,7 @@ def test_a_scraper_is_named_with_the_shared_secret_alone() -> None:
 def test_requests_refusals_and_tokens_are_counted(
     counting: Running, upstream: FakeUpstream
 ) -> None:
+    await_ends(counting)
     before = counted(counting)
     ask(counting.port, "GET", "/v1/models/blue", headers=bearer())
     ask(counting.port, "GET", "/v1/models")
@@ -109,11 +115,8 @@ def test_requests_refusals_and_tokens_are_counted(
         return {key: after.get(key, 0) - before.get(key, 0) for key in expected}
 
     until(lambda: more() == expected, f"the counts are {expected}, not {more()}")
-    until(
-        lambda: counted(counting)["rowcast_proxy_requests_open",] == 1,
-        "all requests have ended, except the one that asks",
-    )
-    assert counted(counting)["rowcast_proxy_worker_starts_total",] == 2
+    await_ends(counting)
+    until(lambda: counted(counting)["rowcast_proxy_worker_starts_total",] == 2, "both have started")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), InvalidResponseHeader("X-A"), OSError()])
