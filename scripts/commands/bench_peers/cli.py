@@ -110,9 +110,7 @@ def _run(options: Options, peers: Peers) -> int:
     shape = SHAPES[options.model]
     _log(f"model {options.model}: {shape.parameters / 1e6:,.1f} M parameters")
     model = make_model(shape, cache() / "models" / options.model)
-    setting = Setting(
-        model, options.prompt_tokens + options.reply_tokens, options.threads, max(options.streams)
-    )
+    setting = Setting(model, options.context, options.threads, max(options.streams))
     with contextlib.ExitStack() as ending:
         entered = Contest(setting, options.patience, ending)
         for name, precision in options.contestants:

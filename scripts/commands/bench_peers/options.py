@@ -48,6 +48,11 @@ class Options:
     rest: float = 0.0
     json: Path | None = None
 
+    @property
+    def context(self) -> int:
+        """The most tokens of one request, its reply included."""
+        return self.prompt_tokens + self.again + self.reply_tokens
+
 
 def parse(argv: Sequence[str], peers: Mapping[str, Peer]) -> Options:
     """Parse the command line."""

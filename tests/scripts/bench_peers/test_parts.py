@@ -18,6 +18,7 @@ from commands.bench.load.requests import Request, Sizes, make_requests
 from commands.bench.results.figures import Run, summarize
 from commands.bench_peers import usage
 from commands.bench_peers.model import BYTES, make_model, tensor_sizes
+from commands.bench_peers.options import Options
 from commands.bench_peers.peer import Plan
 from commands.bench_peers.peers import PEERS
 from commands.bench_peers.peers.transformers_serve import TransformersCompletions
@@ -207,3 +208,7 @@ def test_every_peer_is_told_of() -> None:
 def test_times_are_of_one_clock() -> None:
     """`openvino` sends times of its own process."""
     assert time.get_clock_info("perf_counter").implementation == "clock_gettime(CLOCK_MONOTONIC)"
+
+
+def test_the_context_holds_prompts_that_are_continued() -> None:
+    assert Options("run", prompt_tokens=1000, again=32, reply_tokens=16).context == 1048
