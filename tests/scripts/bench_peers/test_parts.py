@@ -211,4 +211,4 @@ def test_times_are_of_one_clock() -> None:
 
 
 def test_the_context_holds_prompts_that_are_continued() -> None:
-    assert Options("run", prompt_tokens=1000, again=32, reply_tokens=16).context == 1048
+    assert Options(command="run", prompt_tokens=1000, again=32, reply_tokens=16).context == 1048
