@@ -37,7 +37,7 @@ class VLLM(Peer):
                 *(str(installation.python), "-m", SERVER, "--model", str(setting.model)),
                 *("--host", LOCAL, "--port", str(port), "--dtype", "bfloat16"),
                 *("--max-model-len", str(setting.positions)),
-                *("--max-num-seqs", str(setting.streams), "--no-enable-prefix-caching"),
+                *("--max-num-seqs", str(setting.streams), "--enable-prefix-caching"),
                 *("--served-model-name", "model", "--disable-log-stats"),
             ),
             ready="/health",
