@@ -12,7 +12,11 @@ from backend.driven import submit
 from engine.speaking import save_speaking
 from engine.test_grammars import LIST, PROMPT, asked, engine_of, replies
 from rowcast.engine.torch_engine import TorchEngine
-from rowcast.text.chat.tool_calls import BARE, TAGGED, CallArguments, CallStart, Form, ToolReader
+from rowcast.text.chat.forms.bare import BARE
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.forms.tagged import TAGGED
+from rowcast.text.chat.parts import CallArguments, CallStart
+from rowcast.text.chat.tool_calls import ToolReader
 from rowcast.text.rules.tool_rule import Callee, rule_of_optional_calls
 from rowcast.wire import Submit
 

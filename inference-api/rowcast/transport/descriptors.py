@@ -29,7 +29,7 @@ class Shortage:
         self._lasts = False
 
     def note(self, error: BaseException | None) -> bool:
-        """Note why a connection failed; return True if it is for want of a descriptor."""
+        """Note why a connection failed; return True if no descriptor was left."""
         if not isinstance(error, OSError) or error.errno not in _SHORT:
             return False
         if not self._lasts:

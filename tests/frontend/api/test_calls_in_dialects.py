@@ -12,7 +12,8 @@ from ..serving import serving
 from .anthropic import sending
 from .openai.responses import requesting
 from .openai.saying import SayingEngine
-from .openai.test_forms import FORMS, PREAMBLE, ROME, THOUGHT, WEATHER, Speaker, channels
+from .openai.test_forms import FORMS, PREAMBLE, ROME, THOUGHT, Speaker, channels
+from .openai.test_tools import WEATHER
 
 __all__ = ["channels"]
 

@@ -13,8 +13,9 @@ from tokenizers import AddedToken, Tokenizer
 
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of_file
 from rowcast.text.chat.forms import FORMS
+from rowcast.text.chat.parts import CallArguments, CallStart
 from rowcast.text.chat.reasoning import hidden, spelt
-from rowcast.text.chat.tool_calls import CallArguments, CallStart, ToolReader
+from rowcast.text.chat.tool_calls import ToolReader
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls, rule_of_optional_calls
 from rowcast.text.tokens.hub_tokenizer import HubTokenizer
 from rowcast.text.tokens.shown_tokens import decoder_for

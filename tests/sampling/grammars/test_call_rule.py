@@ -13,7 +13,11 @@ from llguidance import LLTokenizer
 
 from rowcast.sampling.grammars.grammars import Grammars, token_texts_of
 from rowcast.text.chat.call_beginning import Beginning, with_beginning
-from rowcast.text.chat.tool_calls import BARE, TAGGED, CallArguments, CallStart, Form, ToolReader
+from rowcast.text.chat.forms.bare import BARE
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.forms.tagged import TAGGED
+from rowcast.text.chat.parts import CallArguments, CallStart
+from rowcast.text.chat.tool_calls import ToolReader
 from rowcast.text.rules.tool_rule import Callee, rule_of_optional_calls
 from sizes import often
 

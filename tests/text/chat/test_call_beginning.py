@@ -15,9 +15,13 @@ from rowcast.text.chat.call_beginning import (
     beginning_of,
     with_beginning,
 )
+from rowcast.text.chat.forms.bare import BARE
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.forms.tagged import TAGGED
+from rowcast.text.chat.parts import CallStart
 from rowcast.text.chat.reasoning import KNOWN, Start, Thinking
 from rowcast.text.chat.reply_reader import ReplyReader
-from rowcast.text.chat.tool_calls import BARE, TAGGED, CallStart, Form, ToolReader
+from rowcast.text.chat.tool_calls import ToolReader
 
 NAMES = ("get", "get_all")
 PIECES = [

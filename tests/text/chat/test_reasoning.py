@@ -12,8 +12,8 @@ from tokenizers import AddedToken
 from tokenizers import Tokenizer as FastTokenizer
 
 from rowcast.sampling.grammars.grammars import token_texts_of_file
+from rowcast.text.chat.forms.tagged import TAGGED
 from rowcast.text.chat.reasoning import KNOWN, ReasoningReader, Start, Thinking, after
-from rowcast.text.chat.tool_calls import TAGGED
 from rowcast.text.rules import grammar
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls
 from rowcast.text.tokens.hub_tokenizer import HubTokenizer

@@ -7,16 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.text.chat.tool_calls import (
-    BARE,
-    TAGGED,
-    CallArguments,
-    CallStart,
-    Form,
-    TextPart,
-    ToolReader,
-    form_of,
-)
+from rowcast.text.chat.forms import form_of
+from rowcast.text.chat.forms.bare import BARE
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.forms.tagged import TAGGED
+from rowcast.text.chat.parts import CallArguments, CallStart, TextPart
+from rowcast.text.chat.tool_calls import ToolReader
 
 Outcome = tuple[str, list[tuple[str, str]]]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rowcast.text.chat.tool_calls import TAGGED
+from rowcast.text.chat.forms.tagged import TAGGED
 from rowcast.text.rules.grammar import GrammarFault, of_json_schema
 from rowcast.text.rules.schema_rule import rule_of_schema
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls

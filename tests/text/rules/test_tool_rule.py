@@ -7,7 +7,9 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from rowcast.text.chat.call_beginning import beginning_of
-from rowcast.text.chat.tool_calls import BARE, TAGGED, Form
+from rowcast.text.chat.forms.bare import BARE
+from rowcast.text.chat.forms.form import Form
+from rowcast.text.chat.forms.tagged import TAGGED
 from rowcast.text.rules.grammar import GrammarFault
 from rowcast.text.rules.schema_rule import Rule
 from rowcast.text.rules.tool_rule import Callee, rule_of_calls, rule_of_optional_calls

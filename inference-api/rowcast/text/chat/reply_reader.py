@@ -8,8 +8,6 @@ from rowcast.text.chat.parts import Part, ReasoningPart, TextPart
 from rowcast.text.chat.reasoning import ReasoningReader, Thinking
 from rowcast.text.chat.tool_calls import ToolReader
 
-__all__ = ["Part", "ReasoningPart", "ReplyReader"]
-
 
 class ReplyReader:
     """One reply on its way to the client."""

@@ -9,25 +9,9 @@ from which they apply.
 
 from collections.abc import Callable, Collection
 
-from rowcast.text.chat.forms import FORMS, form_of
-from rowcast.text.chat.forms.bare import BARE
 from rowcast.text.chat.forms.form import PLAIN, Form, Head, NoHead, Opened
-from rowcast.text.chat.forms.tagged import TAGGED
 from rowcast.text.chat.parts import CallArguments, CallStart, ReasoningPart, TextPart
 from rowcast.text.json_value import JsonValue
-
-__all__ = [
-    "BARE",
-    "FORMS",
-    "TAGGED",
-    "CallArguments",
-    "CallStart",
-    "Form",
-    "Found",
-    "TextPart",
-    "ToolReader",
-    "form_of",
-]
 
 Found = TextPart | ReasoningPart | CallStart | CallArguments
 

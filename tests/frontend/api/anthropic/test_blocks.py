@@ -9,9 +9,8 @@ import pytest
 from rowcast.frontend.api.anthropic.blocks import INVALID, BlockWriter, call_id, joined
 from rowcast.frontend.api.anthropic.types import TextContent, ThinkingContent, ToolUseContent
 from rowcast.frontend.api.anthropic.view import merged
-from rowcast.text.chat.reply_reader import Part, ReasoningPart
+from rowcast.text.chat.parts import CallArguments, CallStart, Part, ReasoningPart, TextPart
 from rowcast.text.chat.template import ChatTemplate
-from rowcast.text.chat.tool_calls import CallArguments, CallStart, TextPart
 
 from ...serving import Served, serving
 from ..openai.saying import SayingEngine

@@ -9,9 +9,10 @@ import pytest
 
 from rowcast.frontend.api.openai.response.calls import MessageReader, joined
 from rowcast.frontend.api.openai.response.types import Delta
-from rowcast.text.chat import tool_calls
+from rowcast.text.chat.forms import FORMS
 from rowcast.text.chat.reply_reader import ReplyReader
 from rowcast.text.chat.template import ChatTemplate
+from rowcast.text.chat.tool_calls import ToolReader
 
 from ...serving import Served, serving
 from .asking import CHAT, HELLO, chat, events, reasons, refusal
@@ -206,7 +207,7 @@ def test_what_a_model_says_of_itself_is_read(
 def _read(pieces: Iterable[str]) -> list[Delta]:
     """Read a reply that no rule constrains."""
     reader = MessageReader(
-        ReplyReader(None, tool_calls.ToolReader(tool_calls.TAGGED, {"sql"})), {"sql"}, "id", 0
+        ReplyReader(None, ToolReader(FORMS["tagged"], {"sql"})), {"sql"}, "id", 0
     )
     found = [delta for at, piece in enumerate(pieces) for delta in reader.feed(piece, at)]
     return [*found, *reader.finish()]

@@ -18,17 +18,8 @@ from ...serving import Served, serving
 from . import templates
 from .asking import CHAT, HELLO, chat, events, reasons
 from .saying import SayingEngine
+from .test_tools import TOOLS
 
-WEATHER = {
-    "type": "object",
-    "properties": {"city": {"enum": ["Paris", "Rome"]}, "days": {"type": "integer"}},
-    "required": ["city", "days"],
-    "additionalProperties": False,
-}
-TOOLS = [
-    {"type": "function", "function": {"name": "weather", "parameters": WEATHER}},
-    {"type": "function", "function": {"name": "now"}},
-]
 ROME = '{"city": "Rome", "days": 2}'
 PREAMBLE = "<|channel|>commentary<|message|>Let me see.<|end|><|start|>assistant"
 NOW = "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}<|call|>"

@@ -12,7 +12,8 @@ from ...serving import Served, serving
 from .asking import chat
 from .saying import SayingEngine
 from .templates import PHI
-from .test_forms import TOOLS, calls_of, is_weather
+from .test_forms import calls_of, is_weather
+from .test_tools import TOOLS
 from .toy_form import TOY
 
 TEMPLATE = PHI.replace("<|tool_call|>", "CALL name").replace("<|/tool_call|>", ")")

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def gpu_parts() -> list[Part]:
-    """Return the parts for a GPU, in the order of what one wants to know first."""
+    """Return the parts for a GPU, the most useful first."""
     limits = Limits()
     work = speed.Work()
     sizes = ("8b", "1b", "0.4b")
@@ -157,9 +157,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gpu_check", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="a tiny model; for tests")
-    parser.add_argument("--only", nargs="*", default=[], help="parts, by how their names begin")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="until no part begins")
-    parser.add_argument("--json", type=Path, help="a file to which lines of JSON are added")
+    parser.add_argument("--only", nargs="*", default=[], help="parts, by the start of their names")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="start no part after these")
+    parser.add_argument("--json", type=Path, help="append each result to this file, as JSON")
     return parser.parse_args(arguments)
 
 

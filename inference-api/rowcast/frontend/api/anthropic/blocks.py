@@ -26,8 +26,7 @@ from rowcast.frontend.api.anthropic.types import (
     ToolUseContent,
 )
 from rowcast.text import bounded_json
-from rowcast.text.chat.reply_reader import Part, ReasoningPart
-from rowcast.text.chat.tool_calls import CallStart, TextPart
+from rowcast.text.chat.parts import CallStart, Part, ReasoningPart, TextPart
 
 INVALID = "INVALID_JSON"  # the member with arguments that are not JSON
 

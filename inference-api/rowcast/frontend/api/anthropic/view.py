@@ -35,8 +35,7 @@ from rowcast.frontend.api.events import coalesced
 from rowcast.frontend.reply.receipts import Receipt, receipt_of
 from rowcast.frontend.reply.replies import Piece, Replies
 from rowcast.frontend.request.prompt import Prompt
-from rowcast.text.chat.reply_reader import Part, ReasoningPart
-from rowcast.text.chat.tool_calls import CallArguments, TextPart
+from rowcast.text.chat.parts import CallArguments, Part, ReasoningPart, TextPart
 from rowcast.wire import Status
 
 

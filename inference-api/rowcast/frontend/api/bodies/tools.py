@@ -52,7 +52,7 @@ class Toolbox:
         return frozenset(tool.name for tool in self.tools if tool.custom)
 
     def hidden(self, tokenizer: Tokenizer) -> tuple[tuple[int, str], ...]:
-        """Return the form's marks that are tokens which a text omits."""
+        """Return the tokens of the form's marks that decoding leaves out of a text."""
         return hidden(tokenizer, spelt(tokenizer, self.form.marks))
 
     def reader(self) -> ToolReader:

@@ -18,8 +18,8 @@ from rowcast.frontend.api.openai.response.types import (
     ToolDelta,
 )
 from rowcast.text.chat.custom_input import InputText
-from rowcast.text.chat.reply_reader import Part, ReasoningPart, ReplyReader
-from rowcast.text.chat.tool_calls import CallStart, TextPart
+from rowcast.text.chat.parts import CallStart, Part, ReasoningPart, TextPart
+from rowcast.text.chat.reply_reader import ReplyReader
 
 
 def call_id(request: str, reply: int, index: int) -> str:

@@ -20,8 +20,8 @@ from rowcast.frontend.api.openai.responses.response.writers import (
     Scores,
     Writer,
 )
-from rowcast.text.chat.reply_reader import Part, ReasoningPart, ReplyReader
-from rowcast.text.chat.tool_calls import CallArguments, CallStart
+from rowcast.text.chat.parts import CallArguments, CallStart, Part, ReasoningPart
+from rowcast.text.chat.reply_reader import ReplyReader
 
 
 class Output:
